@@ -1,0 +1,47 @@
+# make run     the environment, then the whole pipeline on generated phantoms
+# make test    the environment, then the whole test suite
+# make ui      the MLflow UI on loopback, port 5000
+# make env GPU=1   the environment with CUDA libraries for TensorFlow (Linux)
+
+PYTHON ?= python3
+PORT ?= 5000
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: run test test-jax ui env bench clean
+
+run: env
+	dvc repro
+	@echo "Open metrics/report.html; compare runs with 'make ui'."
+
+test: env
+	python -m pytest
+
+env: .venv/ready
+
+.venv/ready: requirements.txt tests/requirements.txt .constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version + "; run make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt -c .constraints.txt
+	$(if $(GPU),$(BIN)/python -m pip install --quiet 'tensorflow[and-cuda]' -c .constraints.txt)
+	touch $@
+
+# the same network code on JAX, where TensorFlow is not installed
+test-jax: .venv-jax/ready
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/nn tests/test_jax.py
+
+.venv-jax/ready: requirements.txt tests/requirements.txt .constraints.txt
+	$(PYTHON) -m venv .venv-jax
+	sed 's/^tensorflow.*/jax/' requirements.txt > .venv-jax/requirements.txt
+	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-jax/requirements.txt -r tests/requirements.txt -c .constraints.txt
+	touch $@
+
+ui: env
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(PORT) --backend-store-uri sqlite:///mlflow.db
+
+bench: env
+	python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-jax
