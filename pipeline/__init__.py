@@ -1,0 +1,1 @@
+"""Brain-tumour MRI segmentation that people can re-run, check and use."""

@@ -1,0 +1,35 @@
+"""The smallest box around the true voxels of a volume: most of a scan is background, so most work starts by cropping."""
+
+import numpy as np
+
+Box = tuple[slice, ...]
+
+
+def bounding_box(mask: np.ndarray, margin_voxels: int = 0) -> Box:
+    """Find the smallest box that holds every non-zero voxel.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) bool or integer array
+        Voxels of interest are true or non-zero.
+    margin_voxels : int
+        Voxels added on every side, clipped at the image border. With a margin of at least 1 the box is one voxel thick
+        only along an axis where the image itself is.
+
+    Returns
+    -------
+    tuple of 3 slices
+        Half-open voxel ranges; all empty (``slice(0, 0)``) when nothing is true.
+    """
+    box: list[slice] = []
+    for axis in range(mask.ndim):
+        crop = mask[tuple(box)]  # every axis shortens the search along the next
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        hits = np.flatnonzero(crop.any(axis=others))
+        if hits.size == 0:
+            return (slice(0, 0),) * mask.ndim
+        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
+    return tuple(
+        slice(max(span.start - margin_voxels, 0), min(span.stop + margin_voxels, length))
+        for span, length in zip(box, mask.shape, strict=True)
+    )

@@ -1,0 +1,93 @@
+"""The catalogue: what a cohort holds, as verified."""
+
+from pipeline.domain.schema import Schema
+from pipeline.domain.strict import Strict
+
+
+class FileEntry(Strict):
+    """One file of a case.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the folder of the catalogue, with forward slashes.
+    sha256 : str
+        Of the file's bytes.
+    voxels_sha256 : str
+        Of the voxel values as canonical float32, so that a resaved copy is recognised.
+    dtype : str
+        Of the voxels in the file.
+    minimum, maximum : float
+        Of the voxels.
+    """
+
+    path: str
+    sha256: str
+    voxels_sha256: str
+    dtype: str
+    minimum: float
+    maximum: float
+
+
+class CaseEntry(Strict):
+    """One verified case.
+
+    Attributes
+    ----------
+    case, patient : str
+        Identities; several cases may belong to one patient.
+    images : dict of str to FileEntry
+        One per modality of the schema, in its order.
+    labels : FileEntry or None
+        The reference, None for a case without one.
+    shape : tuple of int
+        Voxels along the axes of the files.
+    affine : tuple of 4 rows
+        Voxel indices to RAS+ millimetres.
+    spacing_mm : tuple of float
+        Along the axes of the files.
+    orientation : str
+        Axis codes, e.g. ``LPS``.
+    brain_ml : float
+        Volume where any modality differs from 0.
+    label_voxels : dict of str to int
+        Voxels of each label of the schema; empty without a reference.
+    """
+
+    case: str
+    patient: str
+    images: dict[str, FileEntry]
+    labels: FileEntry | None
+    shape: tuple[int, int, int]
+    affine: tuple[tuple[float, float, float, float], ...]
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    brain_ml: float
+    label_voxels: dict[str, int]
+
+    def region_ml(self, schema: Schema, region: str) -> float:
+        """Volume of a region of the reference, in millilitres."""
+        x, y, z = self.spacing_mm
+        return sum(self.label_voxels[label] for label in schema.regions[region]) * x * y * z / 1000
+
+
+class Catalogue(Strict):
+    """Everything `download` found out about a cohort.
+
+    Attributes
+    ----------
+    cohort : Schema
+        What the voxels mean.
+    licence : str
+        Terms of the cohort and how to cite it.
+    cases : tuple of CaseEntry
+        Sorted by case.
+    """
+
+    cohort: Schema
+    licence: str
+    cases: tuple[CaseEntry, ...]
+
+    def entry(self, case: str) -> CaseEntry:
+        """The entry of a case; KeyError if there is none."""
+        return next(entry for entry in self.cases if entry.case == case)

@@ -1,0 +1,24 @@
+"""Random numbers that depend on what is drawn, not on when or where."""
+
+import hashlib
+
+import numpy as np
+
+
+def generator(seed: int, *keys: str | int) -> np.random.Generator:
+    """A generator of its own for one draw.
+
+    Parameters
+    ----------
+    seed : int
+        The cohort's seed.
+    *keys : str or int
+        What is drawn: case, purpose, copy, epoch, step ... Another key, another stream.
+
+    Returns
+    -------
+    numpy.random.Generator
+        Equal seed and keys give an equal stream whatever the order of draws or the number of workers.
+    """
+    digest = hashlib.sha256(repr((seed, *keys)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -1,0 +1,8 @@
+"""The error that is the user's to mend."""
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message says what, where, what was found, and what to do.
+
+    The frame of the stages and commands prints it without a traceback and exits with 1.
+    """

@@ -1,0 +1,74 @@
+"""Where voxels lie in the patient: shape, affine, orientation, and the moves between grids."""
+
+from dataclasses import dataclass
+
+import nibabel.orientations as orientations
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The sampling of a volume.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (X, Y, Z) in voxels.
+    affine : (4, 4) float64 array
+        Voxel indices to RAS+ millimetres.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel, the column norms of the affine."""
+        return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def orientation(self) -> str:
+        """Axis codes: the direction towards which each voxel axis runs, e.g. ``LPS``."""
+        return "".join(orientations.aff2axcodes(self.affine))
+
+    def differs(self, other: "Grid", tolerance_mm: float = 1e-3) -> str:
+        """Say how another grid differs, or nothing when every corner lies within the tolerance."""
+        if self.shape != other.shape:
+            return f"shape {self.shape} against {other.shape}"
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")).reshape(4, -1)
+        offset_mm = np.abs((self.affine - other.affine) @ corners).max()
+        if offset_mm > tolerance_mm:
+            return f"affines put the same voxel up to {offset_mm:.4g} mm apart:\n{self.affine}\nagainst\n{other.affine}"
+        return ""
+
+
+def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Permute and flip voxel axes so that they run to the right, the front and the top (RAS+).
+
+    Parameters
+    ----------
+    array : (X, Y, Z, ...) array
+        Voxels on the raw axes.
+    affine : (4, 4) array
+        Of the raw grid.
+
+    Returns
+    -------
+    array
+        A view with the axes permuted and flipped; no voxel is interpolated.
+    """
+    return orientations.apply_orientation(array, orientations.io_orientation(affine))
+
+
+def from_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Undo `to_canonical` for the same raw affine."""
+    there = orientations.io_orientation(affine)
+    back = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), there)
+    return orientations.apply_orientation(array, back)
+
+
+def canonical_spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
+    """Voxel edge lengths in the axis order that `to_canonical` gives."""
+    order = orientations.io_orientation(affine)[:, 0].argsort()
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    return tuple(float(lengths[axis]) for axis in order)

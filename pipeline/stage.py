@@ -1,0 +1,185 @@
+"""The frame of every stage: its flags and params read from its signature, its errors, its log, its workers."""
+
+import argparse
+import ast
+import functools
+import hashlib
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from pipeline import params
+from pipeline.domain.errors import InputError
+
+log = logging.getLogger("tumorflow")
+
+
+@dataclass(frozen=True)
+class Key:
+    """Marks a parameter of a stage function as a key of params.yaml: ``Annotated[int, Key("cohort.seed")]``."""
+
+    name: str
+
+
+def flags(function: Callable) -> list[str]:
+    """Names of the path parameters of a stage function: its flags, e.g. ``raw`` for ``--raw``."""
+    return [name for name, parameter in _parameters(function).items() if parameter.annotation is Path]
+
+
+def keys(function: Callable) -> dict[str, tuple[str, Any]]:
+    """Parameters that come from params.yaml: name -> (dotted key, type)."""
+    return {
+        name: (get_args(parameter.annotation)[1].name, get_args(parameter.annotation)[0])
+        for name, parameter in _parameters(function).items()
+        if get_origin(parameter.annotation) is Annotated and isinstance(get_args(parameter.annotation)[1], Key)
+    }
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(function).parameters)
+
+
+def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
+    """Run a stage function from the command line.
+
+    Parameters
+    ----------
+    function : callable
+        Its `Path` parameters are required flags; its ``Annotated[kind, Key(name)]`` parameters are
+        read from params.yaml and checked before anything is touched.
+    arguments : sequence of str, optional
+        Instead of ``sys.argv[1:]``.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {function.__module__}", description=inspect.getdoc(function))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    for name in flags(function):
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=Path, required=True, metavar="PATH")
+    chosen = vars(parser.parse_args(arguments))
+    path = chosen.pop("params")
+    with reported_errors():
+        values = params.read(path)
+        typed = {name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()}
+        function(**chosen, **typed)
+
+
+class reported_errors:
+    """Print an `InputError` without a traceback and exit with 1; set up the log."""
+
+    def __enter__(self) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        for noisy in ("absl", "alembic", "matplotlib", "mlflow", "nibabel.global"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InputError):
+            sys.exit(f"\nerror: {error}")
+
+
+def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | None = None) -> list:
+    """Apply a function to every case in parallel processes, with a progress bar, results in order.
+
+    Parameters
+    ----------
+    work : callable
+        Taking one case; its results depend on nothing but the case.
+    cases : iterable
+        What it is applied to.
+    describe : str
+        What the progress bar says is being done.
+    workers : int, optional
+        Number of processes; all usable cores when None.
+
+    Returns
+    -------
+    list
+        Results in the order of the cases.
+
+    Raises
+    ------
+    InputError
+        With the messages of all cases that could not be processed, not only of the first.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    cases = list(cases)
+    workers = min(workers or usable_cores(), max(len(cases), 1))
+    results = Parallel(n_jobs=workers, return_as="generator", batch_size=1)(delayed(_caught)(work, case) for case in cases)
+    results = list(tqdm(results, total=len(cases), desc=describe, unit="case", mininterval=1, disable=not cases))
+    faults = [str(result) for result in results if isinstance(result, InputError)]
+    if faults:
+        raise InputError("\n".join([*faults, f"{len(faults)} of {len(cases)} cases refused."]))
+    return results
+
+
+def _caught(work: Callable, case: Any) -> Any:
+    try:
+        return work(case)
+    except InputError as fault:
+        return fault
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, at least one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def code_files(module: str) -> tuple[Path, ...]:
+    """Files of ours that a module imports, itself included, through every import statement.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name, such as ``pipeline.train``.
+
+    Returns
+    -------
+    tuple of Path
+        Relative to the folder that holds the package, sorted. What `dvc.yaml` must list.
+    """
+    root = Path(__file__).parent.parent
+    found, waiting = set(), {module}
+    while waiting:
+        path = _file_of(root, waiting.pop())
+        if path is None or path.relative_to(root) in found:
+            continue
+        found.add(path.relative_to(root))
+        waiting |= _imports(path)
+    return tuple(sorted(found))
+
+
+def _file_of(root: Path, module: str) -> Path | None:
+    base = root / Path(*module.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    ours = {name for name in names if name.split(".")[0] == "pipeline"}
+    return ours | {parent for name in ours for parent in _parents(name)}
+
+
+def _parents(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[:length]) for length in range(1, len(parts))}
+
+
+def code_hash(module: str) -> str:
+    """Hash (sha256, hex) of the files `code_files` names, for fingerprints and tags."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent.parent
+    for path in code_files(module):
+        digest.update(f"{path.as_posix()}\0".encode() + (root / path).read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,60 @@
+"""Fixtures that make data: small cases in BraTS naming, catalogues, real cases where they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.domain.schema import Schema
+from pipeline.io import nifti
+from pipeline.sources import brats
+
+SHARED = Path(__file__).parents[2] / "shared/data"
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@pytest.fixture
+def schema() -> Schema:
+    """Four modalities, three labels (enhancing = 4), three nested regions."""
+    return brats.schema("_")
+
+
+def case_arrays(seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A brain-like box of four int16 modalities and a tumour of nested boxes with values 1, 2 and 4."""
+    rng = np.random.default_rng(seed)
+    values = np.zeros(shape, np.uint8)
+    values[6:16, 6:16, 6:14] = 2
+    values[8:14, 8:14, 7:13] = 4
+    values[10:12, 10:12, 9:11] = 1
+    brain = np.zeros(shape, bool)
+    brain[2:-2, 2:-2, 2:-2] = True
+    images = {}
+    for number, name in enumerate(("t1", "t1ce", "t2", "flair")):
+        voxels = 400 + 60 * number + 150 * (values > 0) + 200 * (values == 4) * (number == 1) + rng.normal(0, 30, shape)
+        images[name] = np.where(brain, np.clip(voxels, 1, None), 0).astype(np.int16)
+    return images, values
+
+
+def write_case(folder: Path, case: str, seed: int = 0, affine: np.ndarray = LPS, suffix: str = ".nii.gz", **changes) -> Path:
+    """Write one case in the naming of 2018 to 2021; `changes` replace arrays by file kind, None leaves a file out."""
+    images, values = case_arrays(seed)
+    for kind, array in ({**images, "seg": values} | changes).items():
+        if array is not None:
+            nifti.write(folder / case / f"{case}_{kind}{suffix}", array, affine)
+    return folder / case
+
+
+@pytest.fixture
+def cohort(tmp_path) -> Path:
+    """Eight small cases in a folder of their own."""
+    for number in range(8):
+        write_case(tmp_path / "source", f"BraTS2021_{number:05d}", seed=number)
+    return tmp_path / "source"
+
+
+@pytest.fixture(scope="session")
+def real_cases() -> Path:
+    """The shared folder of real cases; the test is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("real cases are not at ../shared/data")
+    return SHARED

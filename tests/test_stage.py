@@ -1,0 +1,66 @@
+"""The frame of the stages: flags and params from a signature, errors without tracebacks, work in order."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from pipeline import stage
+from pipeline.domain.errors import InputError
+from pipeline.params import SECTIONS
+
+
+def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.seed")]) -> None:
+    """A stage."""
+    if seed == 13:
+        raise InputError(f"{raw}: unlucky")
+    out_file.write_text(str(seed))
+
+
+def params_file(folder: Path, seed: object) -> Path:
+    path = folder / "params.yaml"
+    path.write_text("\n".join(f"{name}: {{}}" for name in SECTIONS).replace("cohort: {}", f"cohort: {{seed: {seed}}}"))
+    return path
+
+
+def run(folder: Path, seed: object) -> None:
+    stage.main(sample, ["--raw", "a", "--out-file", str(folder / "out"), "--params", str(params_file(folder, seed))])
+
+
+def test_flags_and_params_come_from_the_signature(tmp_path):
+    assert stage.flags(sample) == ["raw", "out_file"]
+    assert stage.keys(sample) == {"seed": ("cohort.seed", int)}
+    run(tmp_path, 5)
+    assert (tmp_path / "out").read_text() == "5"
+
+
+def test_an_input_error_ends_the_stage_with_its_message(tmp_path):
+    with pytest.raises(SystemExit, match="error: a: unlucky"):
+        run(tmp_path, 13)
+
+
+def test_ill_typed_params_end_the_stage_before_it_does_anything(tmp_path):
+    with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
+        run(tmp_path, "x")
+    assert not (tmp_path / "out").exists()
+
+
+def double(number: int) -> int:
+    if number < 0:
+        raise InputError(f"case {number} is negative")
+    return 2 * number
+
+
+def test_results_come_in_the_order_of_the_cases_whatever_the_number_of_workers():
+    assert stage.over_cases(double, range(9), "double", workers=1) == stage.over_cases(double, range(9), "double", workers=2) == [*range(0, 18, 2)]
+
+
+def test_all_refused_cases_are_named_at_once():
+    with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
+        stage.over_cases(double, [-1, 2, -3], "double", workers=2)
+
+
+def test_a_stage_depends_on_the_files_it_imports_and_on_no_other():
+    files = {path.as_posix() for path in stage.code_files("pipeline.split")}
+    assert {"pipeline/split.py", "pipeline/domain/folds.py", "pipeline/io/records.py", "pipeline/__init__.py"} <= files
+    assert not any("/nn/" in name or "preprocess" in name for name in files)
