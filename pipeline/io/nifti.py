@@ -1,0 +1,147 @@
+"""NIfTI files: read whole and checked, written whole or not at all, with the same bytes for the same voxels."""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+
+from pipeline.domain.errors import InputError
+from pipeline.domain.grid import Grid
+from pipeline.io.records import write_bytes
+
+_HEADER_BYTES = 352
+_REMEDY = "Fetch the file again from its source."
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels of one file and the grid they lie on.
+
+    Attributes
+    ----------
+    voxels : (X, Y, Z) array
+        In the file's dtype, or float32 where the header scales it.
+    grid : Grid
+        On the axes of the file.
+    sha256 : str
+        Of the bytes of the file, compressed or not.
+    """
+
+    voxels: np.ndarray
+    grid: Grid
+    sha256: str
+
+
+def read(path: Path) -> Volume:
+    """Read a volume, every byte of it.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.nii`` or ``.nii.gz`` file.
+
+    Returns
+    -------
+    Volume
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional (a
+        fourth axis of length one is dropped), has no invertible affine, or its voxels are not real numbers.
+    """
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
+    image = _parse(path, _unpacked(path, stored))
+    shape = tuple(int(length) for length in image.shape)
+    if len(shape) < 3 or any(length != 1 for length in shape[3:]):
+        raise InputError(f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into one file per modality.")
+    if min(shape) < 1 or not np.issubdtype(image.get_data_dtype(), np.number) or np.issubdtype(image.get_data_dtype(), np.complexfloating):
+        raise InputError(f"{path}: has shape {shape} and dtype {image.get_data_dtype()} where real voxels are due. {_REMEDY}")
+    affine = np.asarray(image.affine, np.float64)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(f"{path}: its affine cannot be inverted:\n{affine}\nMend the header's sform or qform.")
+    scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
+    voxels = image.get_fdata(dtype=np.float32) if scaled else np.asarray(image.dataobj.get_unscaled())
+    return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), hashlib.sha256(stored).hexdigest())
+
+
+def _unpacked(path: Path, stored: bytes) -> bytes:
+    """The bytes behind the compression, no more than the header announces."""
+    if stored[:2] != b"\x1f\x8b":
+        return stored
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        head = stream.decompress(stored, _HEADER_BYTES)
+        announced = _announced_bytes(path, head)
+        raw = head + stream.decompress(stream.unconsumed_tail, max(announced - len(head), 1))
+        if len(raw) == announced and not stream.eof:
+            surplus = stream.decompress(stream.unconsumed_tail, 1)
+            raw += surplus  # reaching the end checks the trailing checksum
+    except zlib.error as error:
+        raise InputError(f"{path}: its gzip stream is damaged ({error}). {_REMEDY}") from None
+    if not stream.eof and len(raw) <= announced:
+        raise InputError(f"{path}: its gzip stream is cut short after {len(stored)} bytes. {_REMEDY}")
+    return raw
+
+
+def _announced_bytes(path: Path, head: bytes) -> int:
+    header = _parse_header(path, head)
+    return int(header.get_data_offset()) + int(np.prod(header.get_data_shape(), dtype=np.int64)) * header.get_data_dtype().itemsize
+
+
+def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
+    kind = nibabel.Nifti2Header if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Header
+    try:
+        header = kind(head[: kind.sizeof_hdr])
+        header.get_data_dtype()
+        header.get_data_offset()
+    except (WrapStructError, HeaderDataError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: is not a NIfTI file ({str(error)[:120]}). Convert it to NIfTI or remove it.") from None
+    if header["magic"].item() not in (b"n+1", b"n+2\0\r\n\x1a\n", b"n+2"):
+        raise InputError(f"{path}: is not a single-file NIfTI (magic {header['magic'].item()!r}). Convert it to .nii.gz.")
+    return header
+
+
+def _parse(path: Path, raw: bytes) -> nibabel.Nifti1Image:
+    announced = _announced_bytes(path, raw[:544])
+    if len(raw) != announced:
+        raise InputError(f"{path}: holds {'more than ' * (len(raw) > announced)}{min(len(raw), announced + 1)} bytes where its header announces {announced}. {_REMEDY}")
+    kind = nibabel.Nifti2Image if isinstance(_parse_header(path, raw[:544]), nibabel.Nifti2Header) else nibabel.Nifti1Image
+    return kind.from_bytes(raw)
+
+
+def read_description(path: Path) -> str:
+    """The header field ``descrip`` of a readable NIfTI-1 file."""
+    return nibabel.load(path).header["descrip"].item().decode()
+
+
+def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str = "") -> None:
+    """Write a volume as NIfTI-1, compressed when the name ends in ``.gz``.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``.
+    voxels : (X, Y, Z) array
+        Written in its dtype, unscaled.
+    affine : (4, 4) array
+        Voxel indices to RAS+ millimetres; both sform and qform get it.
+    description : str
+        At most 79 characters, for the header field ``descrip``.
+    """
+    image = nibabel.Nifti1Image(voxels, affine)
+    image.set_sform(affine, 1)
+    image.set_qform(affine, 1)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode()[:79]
+    raw = image.to_bytes()
+    write_bytes(path, gzip.compress(raw, 6 if voxels.dtype == np.uint8 else 1, mtime=0) if path.suffix == ".gz" else raw)

@@ -1,0 +1,96 @@
+"""Small files of ours, JSON and CSV: deterministic bytes, written whole or not at all."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.domain.errors import InputError
+from pipeline.params import explain
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a sibling to write to; it takes the place of `path` only when all went well.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write; its folder is made.
+
+    Yields
+    ------
+    Path
+        A hidden file beside it with the same suffixes, removed if the block raises.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sibling = path.with_name(f".partial-{path.name}")
+    try:
+        yield sibling
+        with sibling.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(sibling, path)
+    finally:
+        sibling.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes to a file, whole or not at all."""
+    with replacing(path) as sibling:
+        sibling.write_bytes(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values or a pydantic record as JSON, keys sorted where no record gives their order; NaN is written as null."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    write_bytes(path, (json.dumps(_without_nan(plain), indent=1, sort_keys=not isinstance(value, BaseModel), allow_nan=False) + "\n").encode())
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def read_json(path: Path, kind: type[Record]) -> Record:
+    """Read a JSON file as a record.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not JSON, or does not fit the record; names the file and each finding.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro.") from None
+    except ValidationError as error:
+        raise InputError(f"{explain(error, str(path))}\nRun the stage that makes this file again: dvc repro.") from None
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows with the keys of the first as columns; numbers by `repr`, NaN as an empty field."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if item != item else item for key, item in row.items()} for row in rows)
+    write_bytes(path, buffer.getvalue().encode())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read rows as text, keyed by the header."""
+    try:
+        with path.open(newline="") as lines:
+            return list(csv.DictReader(lines))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro.") from None

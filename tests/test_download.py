@@ -1,0 +1,86 @@
+"""A cohort is verified as a whole before anything is copied; the source is never written to."""
+
+import os
+
+import pytest
+
+from pipeline.domain.catalogue import Catalogue
+from pipeline.domain.errors import InputError
+from pipeline.download import download
+from pipeline.io.records import read_json
+from pipeline.params import Cohort
+from tests.conftest import write_case
+
+
+def contents(folder) -> dict[str, tuple[bytes, int]]:
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def bring(cohort, tmp_path, cases: int = 0) -> Catalogue:
+    download(tmp_path / "raw", tmp_path / "verify.json", Cohort(source="brats", location=str(cohort), cases=cases, seed=1))
+    return read_json(tmp_path / "raw/catalogue.json", Catalogue)
+
+
+def test_a_cohort_is_copied_and_catalogued_and_the_source_left_alone(cohort, tmp_path):
+    before = contents(cohort)
+    catalogue = bring(cohort, tmp_path)
+    assert contents(cohort) == before
+    copied = contents(tmp_path / "raw")
+    assert {name: data for name, (data, _) in copied.items() if name != "catalogue.json"} == {name: data for name, (data, _) in before.items()}
+    assert len(catalogue.cases) == 8
+    source, copy = (folder / catalogue.cases[0].labels.path for folder in (cohort, tmp_path / "raw"))
+    assert not os.path.samefile(source, copy)
+
+
+def test_bringing_it_again_changes_nothing(cohort, tmp_path):
+    bring(cohort, tmp_path)
+    before = contents(tmp_path / "raw")
+    bring(cohort, tmp_path)
+    assert contents(tmp_path / "raw") == before
+
+
+def test_what_an_earlier_or_interrupted_run_left_is_mended(cohort, tmp_path):
+    bring(cohort, tmp_path)
+    before = contents(tmp_path / "raw")
+    (tmp_path / "raw/Old_case").mkdir()
+    (tmp_path / "raw/Old_case/old.nii.gz").write_bytes(b"old")
+    (tmp_path / "raw/BraTS2021_00003/BraTS2021_00003_t1.nii.gz").write_bytes(b"half")
+    (tmp_path / "raw/BraTS2021_00004/BraTS2021_00004_t2.nii.gz").unlink()
+    bring(cohort, tmp_path)
+    assert contents(tmp_path / "raw") == before
+
+
+def test_one_bad_case_refuses_the_cohort_and_leaves_raw_as_it_was(cohort, tmp_path):
+    bring(cohort, tmp_path, cases=3)
+    before = contents(tmp_path / "raw")
+    (cohort / "BraTS2021_00005/BraTS2021_00005_t1ce.nii.gz").write_bytes(b"broken")
+    (cohort / "BraTS2021_00006/BraTS2021_00006_flair.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"(?s)00005_t1ce\.nii\.gz: is not a NIfTI.*00006: modality t2f.*2 of 8 cases refused"):
+        bring(cohort, tmp_path)
+    assert contents(tmp_path / "raw") == before
+
+
+def test_the_same_voxels_under_two_names_are_refused_even_resaved(cohort, tmp_path):
+    write_case(cohort, "BraTS2021_00099", seed=2, suffix=".nii")
+    with pytest.raises(InputError, match=r"t1n of case BraTS2021_00099 has the same voxels as .*BraTS2021_00002_t1\.nii\.gz"):
+        bring(cohort, tmp_path)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_case_without_a_mask_is_refused_with_the_way_out(cohort, tmp_path):
+    (cohort / "BraTS2021_00001/BraTS2021_00001_seg.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"BraTS2021_00001: no mask .*python -m pipeline predict"):
+        bring(cohort, tmp_path)
+
+
+def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
+    with pytest.raises(InputError, match="lie within each other"):
+        download(cohort.parent, tmp_path / "verify.json", Cohort(source="brats", location=str(cohort), cases=0, seed=1))
+
+
+@pytest.mark.real
+def test_six_real_cases_are_verified(real_cases, tmp_path):
+    catalogue = bring(real_cases / "brats2021", tmp_path)
+    assert len(catalogue.cases) == 6
+    without = [entry.case for entry in catalogue.cases if entry.label_voxels["enhancing"] == 0]
+    assert len(without) == 2
