@@ -1,0 +1,33 @@
+"""Stage 2: prepare every verified case for the network.
+
+Reads raw/catalogue.json and the files it names. Writes per case shards/<case>.image.npy
+(X, Y, Z, C) float16 or float32 (z-scored inside the brain, 0 outside, canonical axes),
+shards/<case>.classes.npy (X, Y, Z) uint8 (class indices), shards/<case>.grid.json (the way back).
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from pipeline import stage
+from pipeline.domain.catalogue import CaseEntry, Catalogue
+from pipeline.domain.preparation import Recipe, prepare
+from pipeline.domain.schema import Schema
+from pipeline.io import cases, shards
+from pipeline.io.records import read_json
+
+
+def preprocess(raw: Path, shards: Path, recipe: Annotated[Recipe, stage.Key("preprocess")]) -> None:
+    """Prepare every case of the catalogue in `raw` into `shards`."""
+    catalogue = read_json(raw / "catalogue.json", Catalogue)
+    work = partial(_prepare, raw=raw, folder=shards, schema=catalogue.cohort, recipe=recipe)
+    stage.over_cases(work, catalogue.cases, "prepare")
+
+
+def _prepare(entry: CaseEntry, raw: Path, folder: Path, schema: Schema, recipe: Recipe) -> None:
+    prepared = prepare(cases.read(cases.found_in(raw, entry), schema), recipe)
+    shards.write_prepared(folder, entry.case, prepared)
+
+
+if __name__ == "__main__":
+    stage.main(preprocess)
