@@ -1,0 +1,112 @@
+"""Mending a predicted class map by what is known of tumours: no specks, no pinholes, no trace of an innermost region."""
+
+from math import ceil, prod
+
+import cc3d
+import numpy as np
+from pydantic import Field
+
+from pipeline.domain.bounding_box import bounding_box
+from pipeline.domain.errors import InputError
+from pipeline.domain.schema import Schema
+from pipeline.domain.strict import Strict
+
+
+class Postprocess(Strict):
+    """What to mend; zeros and false leave a prediction as it is.
+
+    Attributes
+    ----------
+    min_component_ml : float
+        26-connected pieces of the whole tumour (all labels together) smaller than this are removed, in ml. If all are,
+        nothing remains.
+    fill_holes : bool
+        Whether to fill the cavities of every region but the innermost. The innermost is left open where there is
+        another around it: what an enhancing rim encloses is the necrotic core.
+    min_innermost_ml : float
+        If all voxels of the innermost region together are fewer than this, in ml, they are given to the region around it
+        (enhancing becomes necrotic). A trace where the reference has none costs a Dice of 0 under the rule "brats", see
+        Isensee et al., "nnU-Net for Brain Tumor Segmentation", arXiv:2011.00848.
+    """
+
+    min_component_ml: float = Field(ge=0, allow_inf_nan=False)
+    fill_holes: bool
+    min_innermost_ml: float = Field(ge=0, allow_inf_nan=False)
+
+
+def postprocess(classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, float, float], params: Postprocess) -> np.ndarray:
+    """Remove small components, fill holes, dissolve a too small innermost region, in this order.
+
+    Parameters
+    ----------
+    classes : (X, Y, Z) uint8 array
+        Predicted class indices 0..K; not changed.
+    schema : Schema
+        Orders the regions and tells their labels.
+    spacing_mm : tuple of 3 float
+        Voxel edge lengths in mm.
+    params : Postprocess
+        What to do.
+
+    Returns
+    -------
+    (X, Y, Z) uint8 array
+        A new class map; its regions are nested as those of every class map are.
+
+    Raises
+    ------
+    InputError
+        If the innermost region has none around it and yet a least volume.
+    """
+    own_classes = _own_classes(schema)
+    if params.min_innermost_ml and len(own_classes) == 1:
+        raise InputError(
+            f"min_innermost_ml is {params.min_innermost_ml:g}, but {next(iter(schema.regions))} is the only region of "
+            f"cohort {schema.cohort}: there is none around it to take its voxels. Set min_innermost_ml to 0."
+        )
+    mended = classes.copy()
+    crop = mended[bounding_box(classes, margin_voxels=1)]  # a view: writing to it writes to mended
+    voxel_ml = prod(spacing_mm) / 1000
+    _remove_components(crop, _least_voxels(params.min_component_ml, voxel_ml))
+    if params.fill_holes:
+        _fill_holes(crop, own_classes)
+    if np.count_nonzero(crop == own_classes[-1]) < _least_voxels(params.min_innermost_ml, voxel_ml):
+        crop[crop == own_classes[-1]] = own_classes[-2]
+    return mended
+
+
+def _own_classes(schema: Schema) -> list[int]:
+    """For each region, outermost first, the class index that no smaller region holds."""
+    names = list(schema.labels)
+    return [names.index(label) + 1 for own in schema.own_labels.values() for label in own]
+
+
+def _least_voxels(volume_ml: float, voxel_ml: float) -> int:
+    return ceil(round(volume_ml / voxel_ml, 6))  # unrounded, 0.003 ml would be more than ten voxels of 0.5x0.5x1.2 mm
+
+
+def _remove_components(crop: np.ndarray, least_voxels: int) -> None:
+    if least_voxels <= 1 or crop.size == 0:
+        return
+    components = cc3d.connected_components(crop != 0, connectivity=26)
+    small = np.bincount(components.ravel(order="K")) < least_voxels
+    crop[small[components]] = 0  # should the background be small, it is 0 already
+
+
+def _fill_holes(crop: np.ndarray, own_classes: list[int]) -> None:
+    filled = own_classes[:-1] or own_classes
+    for depth, own_class in enumerate(filled):  # an inner region's cavities are filled over those of the outer
+        crop[_holes(np.isin(crop, own_classes[depth:]))] = own_class
+
+
+def _holes(mask: np.ndarray) -> np.ndarray:
+    """Voxels outside a mask from which no path over voxel faces leads out of the image (in its plane, if it is one slice)."""
+    if mask.size == 0:
+        return mask
+    outside = cc3d.connected_components(~mask, connectivity=6)
+    enclosed = np.ones(outside.max() + 1, bool)
+    enclosed[0] = False  # the mask itself
+    for axis, length in enumerate(mask.shape):
+        if length > 1:
+            enclosed[np.take(outside, [0, -1], axis=axis)] = False
+    return enclosed[outside]

@@ -1,0 +1,133 @@
+from itertools import combinations, product
+from math import isnan
+
+import numpy as np
+import pytest
+
+from pipeline.domain.overlap import READINGS, Overlap, class_overlap, confusion, overlap
+
+SHAPE = (6, 5, 4)
+
+
+def mask_of(*voxels):
+    mask = np.zeros(SHAPE, bool)
+    for voxel in voxels:
+        mask[voxel] = True
+    return mask
+
+
+def counted_one_by_one(reference, prediction):
+    pairs = [(bool(reference[voxel]), bool(prediction[voxel])) for voxel in np.ndindex(reference.shape)]
+    return Overlap(*(pairs.count(pair) for pair in ((True, True), (False, True), (True, False), (False, False))))
+
+
+def awkward_masks():
+    rng = np.random.default_rng(3)
+    full, corner = np.ones(SHAPE, bool), mask_of((0, 0, 0))
+    shell = full.copy()
+    shell[1:-1, 1:-1, 1:-1] = False
+    return {
+        "empty": mask_of(),
+        "full": full,
+        "corner": corner,
+        "shell": shell,
+        "apart": mask_of((0, 0, 0), (5, 4, 3)),
+        "half": rng.random(SHAPE) < 0.5,
+        "sparse": rng.random(SHAPE) < 0.05,
+    }
+
+
+def test_three_voxels_against_two_are_read_as_counted_by_hand():
+    reference = mask_of((0, 0, 0), (0, 0, 1), (0, 0, 2))
+    prediction = mask_of((0, 0, 2), (0, 0, 3))
+    found = overlap(reference, prediction)
+    assert found == Overlap(true_positives=1, false_positives=1, false_negatives=2, true_negatives=116)
+    assert found.readings() == {
+        "dice": 2 / 5,
+        "iou": 1 / 4,
+        "precision": 1 / 2,
+        "sensitivity": 1 / 3,
+        "specificity": 116 / 117,
+    }
+
+
+@pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
+def test_counts_equal_a_count_voxel_by_voxel(pair):
+    reference, prediction = (awkward_masks()[name] for name in pair)
+    assert overlap(reference, prediction) == counted_one_by_one(reference, prediction)
+
+
+@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
+def test_swapping_the_masks_keeps_dice_and_iou_and_swaps_precision_with_sensitivity(pair):
+    one, other = (awkward_masks()[name] for name in pair)
+    there, back = overlap(one, other), overlap(other, one)
+    np.testing.assert_equal(
+        (there.dice, there.iou, there.precision, there.sensitivity),
+        (back.dice, back.iou, back.sensitivity, back.precision),
+    )
+
+
+def test_two_empty_masks_leave_all_but_specificity_undefined():
+    readings = overlap(mask_of(), mask_of()).readings()
+    assert [name for name in READINGS if isnan(readings[name])] == ["dice", "iou", "precision", "sensitivity"]
+    assert readings["specificity"] == 1
+
+
+def test_one_empty_mask_gives_a_dice_of_zero_and_one_undefined_reading():
+    only_reference = overlap(mask_of((1, 1, 1)), mask_of())
+    only_prediction = overlap(mask_of(), mask_of((1, 1, 1)))
+    assert only_reference.dice == only_prediction.dice == 0
+    assert isnan(only_reference.precision)
+    assert only_reference.sensitivity == 0
+    assert isnan(only_prediction.sensitivity)
+    assert only_prediction.precision == 0
+
+
+def test_specificity_is_undefined_where_the_reference_fills_the_image():
+    assert isnan(overlap(np.ones(SHAPE, bool), mask_of((0, 0, 0))).specificity)
+
+
+def test_masks_on_different_grids_are_refused():
+    with pytest.raises(ValueError, match=r"\(6, 5, 4\) and \(6, 5, 3\)"):
+        overlap(mask_of(), mask_of()[..., :3])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_confusion_counts_every_pair_of_classes(order):
+    rng = np.random.default_rng(5)
+    reference, prediction = rng.integers(0, 4, (2, *SHAPE)).astype(np.uint8)
+    counts = confusion(np.asarray(reference, order=order), prediction, 4)
+    assert counts.tolist() == [
+        [sum(reference[v] == i and prediction[v] == j for v in np.ndindex(SHAPE)) for j in range(4)] for i in range(4)
+    ]
+
+
+def test_confusion_counts_the_background_outside_the_box_around_the_tumour():
+    reference, prediction = np.zeros((2, *SHAPE), np.uint8)
+    reference[2, 2, 2] = 1
+    prediction[4, 2, 2] = 2
+    assert confusion(reference, prediction, 3).tolist() == [[118, 0, 1], [1, 0, 0], [0, 0, 0]]
+
+
+def test_confusion_of_two_empty_maps_is_all_background():
+    assert confusion(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8), 2).tolist() == [[120, 0], [0, 0]]
+
+
+def test_confusion_holds_when_every_class_index_of_uint8_is_used():
+    reference = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    assert np.array_equal(confusion(reference, reference[::-1], 256), np.eye(256)[reference[::-1].ravel()].T)
+
+
+def test_confusion_refuses_a_class_beyond_the_count():
+    foreign = np.zeros(SHAPE, np.uint8)
+    foreign[0, 0, 0] = 4
+    with pytest.raises(ValueError, match="class index 4"):
+        confusion(np.zeros(SHAPE, np.uint8), foreign, 4)
+
+
+@pytest.mark.parametrize("members", [{1}, {3}, {1, 3}, {1, 2, 3}, {0}])
+def test_class_overlap_classes_equals_that_of_their_masks(members):
+    rng = np.random.default_rng(7)
+    reference, prediction = rng.integers(0, 4, (2, *SHAPE)).astype(np.uint8)
+    masks = (np.isin(classes, list(members)) for classes in (reference, prediction))
+    assert class_overlap(confusion(reference, prediction, 4), members) == overlap(*masks)
