@@ -1,0 +1,61 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from pipeline.domain.grid import Grid
+from pipeline.pictures.overlays import overlay
+from pipeline.pictures.palette import MISSED, MISTAKEN, SURPLUS, label_colours, rgb
+
+
+@pytest.fixture
+def drawn(schema, pixels):
+    """Pixels of an overlay without its legend, and where its last column begins."""
+
+    def draw(view, dpi=60):
+        picture = pixels(overlay(view, schema, "Dice", dpi))
+        columns = len(view.modalities) + 1
+        return picture[: -round(0.8 * dpi)], round(picture.shape[1] * (columns - 1) / columns)
+
+    return draw
+
+
+def test_a_perfect_prediction_shows_no_disagreement(view_on, drawn, near):
+    picture, last = drawn(view_on())
+    assert [near(picture[:, last:], rgb(colour)) for colour in (MISSED, SURPLUS, MISTAKEN)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "colour"),
+    [
+        (lambda classes: np.zeros_like(classes), MISSED),
+        (lambda classes: np.where(classes == 0, 2, classes).astype(np.uint8), SURPLUS),
+        (lambda classes: np.where(classes > 0, 1, 0).astype(np.uint8), MISTAKEN),
+    ],
+    ids=["missed", "false alarm", "other label"],
+)
+def test_each_kind_of_disagreement_has_its_colour(case, view_on, drawn, near, change, colour):
+    picture, last = drawn(view_on(prediction=change(case.classes)))
+    counts = {kind: near(picture[:, last:], rgb(kind)) for kind in (MISSED, SURPLUS, MISTAKEN)}
+    assert counts.pop(colour) > 100
+    assert set(counts.values()) == {0}
+
+
+def test_the_reference_is_outlined_in_every_modality_even_where_nothing_is_predicted(case, view_on, schema, drawn, near):
+    picture, last = drawn(view_on(prediction=np.zeros_like(case.classes)), dpi=120)
+    columns = np.array_split(picture[:, :last], 4, axis=1)
+    for colour in label_colours(schema).values():
+        assert min(near(column, rgb(colour)) for column in columns) > 10
+
+
+def test_thick_slices_are_drawn_thick(case, view_on, drawn):
+    thin, thick = (drawn(view_on(grid=Grid(case.grid.shape, np.diag([1, 1, thickness, 1]))))[0] for thickness in (1, 3))
+    assert thick.shape[1] == thin.shape[1]
+    panel_mm = view_on().size_mm(view_on().planes[1])[1]
+    pixels_per_mm = 2.15 * 60 / max(view_on().size_mm(plane)[0] for plane in view_on().planes)
+    assert thick.shape[0] - thin.shape[0] == pytest.approx(2 * 2 * panel_mm * pixels_per_mm, abs=3)  # two cuts, two thicknesses more
+
+
+def test_the_same_case_gives_the_same_bytes_whatever_the_users_settings(view_on, schema):
+    plain = overlay(view_on(), schema, "Dice", 50)
+    with matplotlib.rc_context({"font.size": 30, "figure.facecolor": "red", "image.interpolation": "nearest", "axes.grid": True}):
+        assert overlay(view_on(), schema, "Dice", 50) == plain

@@ -1,0 +1,32 @@
+from math import nan
+
+from pipeline.pictures.palette import label_colours, rgb
+from pipeline.pictures.score_plots import score_plot
+
+
+def test_every_label_is_drawn_in_its_colour(rows, schema, pixels, near):
+    picture = pixels(score_plot(rows, schema, 80))
+    assert picture.shape[1] == 11 * 80
+    assert all(near(picture, rgb(colour)) > 50 for colour in label_colours(schema).values())
+
+
+def test_a_name_without_a_defined_score_has_no_mark(rows, schema, pixels, near):
+    undefined = [row | ({"dice": nan, "hd95_mm": nan} if row["name"] in ("ET", "enhancing") else {}) for row in rows]
+    assert near(pixels(score_plot(undefined, schema, 80)), rgb(label_colours(schema)["enhancing"])) == 0
+
+
+def test_a_score_given_by_rule_is_a_hollow_dot(rows, schema, pixels, near):
+    solid = near(pixels(score_plot([row | {"filled": ""} for row in rows], schema, 80)), rgb(label_colours(schema)["enhancing"]))
+    hollow = near(pixels(score_plot([row | {"filled": "both_empty"} for row in rows], schema, 80)), rgb(label_colours(schema)["enhancing"]))
+    assert hollow < solid
+
+
+def test_the_order_of_the_rows_changes_nothing(rows, schema):
+    assert score_plot(rows, schema, 50) == score_plot(rows[::-1], schema, 50)
+
+
+def test_a_distance_beyond_the_scale_is_still_on_the_paper(rows, schema, pixels, near):
+    far = [row | {"hd95_mm": 5000.0} for row in rows]
+    picture = pixels(score_plot(far, schema, 80))
+    right = picture[:, picture.shape[1] // 2 :]
+    assert near(right, rgb(label_colours(schema)["edema"])) > 20

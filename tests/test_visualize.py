@@ -1,0 +1,121 @@
+import csv
+import io
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.domain.catalogue import Catalogue
+from pipeline.domain.errors import InputError
+from pipeline.domain.folds import Split
+from pipeline.domain.regions import values_to_classes
+from pipeline.domain.scores import score_case, summarise
+from pipeline.download import download
+from pipeline.io import cases as raw_cases
+from pipeline.io import nifti
+from pipeline.io.records import read_json, write_bytes, write_csv, write_json
+from pipeline.params import Cohort
+from pipeline.visualize import Params, chosen_cases, visualize
+
+PARAMS = {"cases": 2, "names": (), "gif_frames": 4, "gif_seconds_per_frame": 0.1, "dpi": 60}
+
+
+@pytest.fixture
+def run(tmp_path, cohort, schema):
+    """A scored run on small cases: its folder, and `visualize` on it with changes to its params."""
+    raw, metrics = tmp_path / "raw", tmp_path / "metrics"
+    download(raw, metrics / "verify.json", Cohort(source="brats", location=str(cohort), cases=4, seed=1))
+    catalogue = read_json(raw / "catalogue.json", Catalogue)
+    rows = []
+    for shift, entry in enumerate(catalogue.cases):
+        case = raw_cases.read(raw_cases.found_in(raw, entry), schema)
+        values = np.roll(nifti.read(raw / entry.labels.path).voxels, shift, axis=0)
+        nifti.write(metrics / "predictions" / f"{entry.case}.nii.gz", values, case.grid.affine)
+        scores = score_case(case.classes, values_to_classes(values, schema), schema, case.grid.spacing_mm)
+        rows += [{"case": entry.case, "patient": entry.patient} | row for row in scores]
+    names = [entry.case for entry in catalogue.cases]
+    write_csv(metrics / "cases.csv", rows)
+    write_json(metrics / "evaluate.json", _evaluation(rows, schema, len(names)))
+    write_csv(metrics / "history.csv", _history(schema))
+    write_json(
+        tmp_path / "split.json", Split(train=("x",), val=("y",), test=tuple(names), folds=(), patients={n: n for n in ["x", "y", *names]})
+    )
+    write_csv(metrics / "multiclass.csv", [{"case": name, "accuracy_with_background": 0.5} for name in names])
+    write_json(tmp_path / "models/card.json", {"recipe": {"margin_voxels": 2}, "data_hash": "d", "code_hash": "c"})
+    write_bytes(tmp_path / "models/unet.keras", b"weights")
+
+    def go(folder="out", **changes):
+        visualize(
+            raw=raw, predictions=metrics / "predictions", cases=metrics / "cases.csv", history=metrics / "history.csv",
+            evaluation=metrics / "evaluate.json", multiclass=metrics / "multiclass.csv", verify=metrics / "verify.json",
+            split=tmp_path / "split.json", models=tmp_path / "models", figures=tmp_path / folder / "figures", report=tmp_path / folder / "report.html",
+            params=Params(**PARAMS | changes),
+        )  # fmt: skip
+        return {path.name: path.read_bytes() for path in (tmp_path / folder).rglob("*") if path.is_file()}
+
+    return go
+
+
+def _evaluation(rows, schema, cases):
+    names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
+    multiclass = {f"{name}_{ending}_background": 0.5 for name in names for ending in ("with", "without")}
+    more = {"cohort": schema.cohort, "cases": cases, "loss": 0.1, "multiclass": multiclass, "definitions": {"dice": "of hard masks"}}
+    return summarise(rows, schema.empty_rule) | more
+
+
+def _history(schema):
+    columns = ["learning_rate", "loss", "val_loss", *(f"val_dice_{name}" for name in (*schema.regions, *schema.labels))]
+    return [{"epoch": epoch} | dict.fromkeys(columns, 1 / epoch) for epoch in (1, 2)]
+
+
+def test_figures_and_report_are_written_and_the_same_run_gives_the_same_bytes(run):
+    written = run()
+    assert sorted(written) == sorted(
+        [
+            "learning_curves.png",
+            "scores.png",
+            "report.html",
+            *(f"BraTS2021_{n}.{kind}" for n in ("00000", "00003") for kind in ("gif", "overlay.png")),
+        ]
+    )
+    for name in set(written) - {"report.html"}:
+        with Image.open(io.BytesIO(written[name])) as picture:
+            assert min(picture.size) > 100, name
+    assert "BraTS2021_00002" in written["report.html"].decode()  # in the table, though not pictured
+    assert run("again") == written
+
+
+def test_the_worst_and_the_best_are_pictured_unless_cases_are_named(run, tmp_path):
+    rows = list(csv.DictReader((tmp_path / "metrics/cases.csv").read_text().splitlines()))
+    rows = [row | {"dice": float(row["dice"])} for row in rows]
+    chosen = partial(chosen_cases, rows, where=tmp_path / "cases.csv")
+    assert chosen(Params(**PARAMS)) == ["BraTS2021_00003", "BraTS2021_00000"]
+    assert chosen(Params(**PARAMS | {"cases": 0})) == [f"BraTS2021_0000{number}" for number in (3, 2, 1, 0)]
+    assert chosen(Params(**PARAMS | {"names": ("BraTS2021_00001",)})) == ["BraTS2021_00001"]
+
+
+def test_a_named_case_that_was_not_scored_is_refused(run):
+    with pytest.raises(InputError, match=r"visualize\.names has \['Nobody'\], but the cases scored in .*cases\.csv"):
+        run(names=("Nobody",))
+
+
+def test_a_prediction_on_another_grid_is_refused(run, tmp_path):
+    path = tmp_path / "metrics/predictions/BraTS2021_00000.nii.gz"
+    nifti.write(path, nifti.read(path).voxels, np.diag([-1, -1, 2, 1]))
+    with pytest.raises(InputError, match=r"BraTS2021_00000\.nii\.gz: lies on another grid than case BraTS2021_00000"):
+        run()
+
+
+def test_a_prediction_with_a_foreign_label_is_refused(run, tmp_path):
+    path = tmp_path / "metrics/predictions/BraTS2021_00000.nii.gz"
+    volume = nifti.read(path)
+    nifti.write(path, np.where(volume.voxels == 4, 7, volume.voxels).astype(np.uint8), volume.grid.affine)
+    with pytest.raises(InputError, match=r"label values 7 .* are not among"):
+        run()
+
+
+def test_a_table_without_rows_is_refused(run, tmp_path):
+    (tmp_path / "metrics/history.csv").write_text("epoch,loss\n")
+    with pytest.raises(InputError, match=r"history\.csv: holds no row"):
+        run()
