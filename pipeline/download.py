@@ -30,9 +30,10 @@ def download(raw: Path, verify: Path, cohort: Annotated[Cohort, stage.Key("cohor
         licence, schema = phantom.LICENCE, phantom.SCHEMA
         found = phantom.generate(raw, cohort.cases, cohort.seed)
     else:
-        _refuse_nested(Path(cohort.location), raw)
+        location = stage.root() / cohort.location
+        _refuse_nested(location, raw)
         licence = brats.LICENCE
-        schema, found = brats.find(Path(cohort.location), cohort.cases)
+        schema, found = brats.find(location, cohort.cases)
     _refuse_unlabelled(found)
     entries = stage.over_cases(partial(cases.verify, schema=schema), found, "verify")
     refuse_duplicates(entries, found)

@@ -6,9 +6,9 @@ Writes data/split.json (`Split`: case ids of each part, folds, the patient of ev
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline import stage
 from pipeline.domain.catalogue import Catalogue
@@ -38,6 +38,12 @@ class Params(Strict):
     folds: Annotated[int, Field(ge=1)]
     val_fold: Annotated[int, Field(ge=0)] | None
 
+    @model_validator(mode="after")
+    def _leaves_patients_to_train(self) -> Self:
+        if self.test_share + (self.val_share if self.val_fold is None else 0) >= 1:
+            raise ValueError(f"val_share and test_share must leave patients to train, got {self.val_share} and {self.test_share}")
+        return self
+
 
 def split(
     catalogue: Path,
@@ -66,7 +72,7 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
     rest, test = deal(strata, (share, params.test_share), generator(seed, "split", "test"))
     left = {patient: strata[patient] for patient in rest}
     folds = deal(left, [1 / params.folds] * params.folds, generator(seed, "split", "folds"))
-    val_share = min(params.val_share / share, 1) if share else 0
+    val_share = min(params.val_share / share, 1)
     train, val = deal(left, (1 - val_share, val_share), generator(seed, "split", "val"))
     if params.val_fold is not None:
         if params.val_fold >= params.folds:
@@ -76,8 +82,8 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
     for name, patients in {"train": train, "val": val, "test": test}.items():
         if not patients:
             raise InputError(
-                f"{len(strata)} patients cannot be dealt into train, val and test with shares {1 - params.val_share - params.test_share:.3g}, "
-                f"{params.val_share} and {params.test_share}: {name} stays empty. Add cases, or change the shares in params.yaml."
+                f"{len(strata)} patients cannot be dealt into train, val and test with split.val_share {params.val_share}, test_share "
+                f"{params.test_share} and val_fold {params.val_fold}: {name} stays empty. Add cases, or change params.yaml."
             )
     cases = defaultdict(list)
     for entry in catalogue.cases:
@@ -88,7 +94,7 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
         val=part(val),
         test=part(test),
         folds=tuple(part(fold) for fold in folds),
-        patients={entry.case: entry.patient for entry in catalogue.cases},
+        patients=dict(sorted((entry.case, entry.patient) for entry in catalogue.cases)),
     )
 
 
@@ -97,7 +103,7 @@ def _strata(catalogue: Catalogue) -> dict[str, tuple]:
     regions = list(catalogue.cohort.regions)
     return {
         entry.patient: (entry.region_ml(catalogue.cohort, regions[-1]) > 0, entry.region_ml(catalogue.cohort, regions[0]))
-        for entry in reversed(catalogue.cases)
+        for entry in sorted(catalogue.cases, key=lambda entry: entry.case, reverse=True)
     }
 
 

@@ -55,17 +55,20 @@ def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         Instead of ``sys.argv[1:]``.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {function.__module__}", description=inspect.getdoc(function))
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{function.__name__}", description=inspect.getdoc(function))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument("--check", action="store_true", help="check the params, touch nothing; needs no other flag")
+    arguments = sys.argv[1:] if arguments is None else arguments
     for name in flags(function):
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=Path, required=True, metavar="PATH")
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=Path, required="--check" not in arguments, metavar="PATH")
     chosen = vars(parser.parse_args(arguments))
-    path = chosen.pop("params")
+    path, check = chosen.pop("params"), chosen.pop("check")
     with reported_errors():
         values = params.read(path)
         typed = {name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()}
-        function(**chosen, **typed)
+        if not check:
+            function(**chosen, **typed)
 
 
 class reported_errors:
@@ -123,6 +126,13 @@ def _caught(work: Callable, case: Any) -> Any:
         return work(case)
     except InputError as fault:
         return fault
+
+
+def root() -> Path:
+    """The repository's root, also in the temporary workspace of a queued experiment; outside of a repository the current folder."""
+    here = Path.cwd()
+    around = (folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir())
+    return Path(os.environ.get("DVC_ROOT") or next(around, here))
 
 
 def usable_cores() -> int:

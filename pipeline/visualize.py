@@ -94,7 +94,8 @@ def visualize(
         scores=score_plot(rows, catalogue.cohort, params.dpi),
         pictured=pictured,
     )
-    with tracking.run({name: card[name] for name in ("data_hash", "code_hash")}, *parts):
+    tags = {"data_hash": card["data_hash"], "code_hash": card["code_hash"], "keras_backend": card["backend"]}
+    with tracking.run(tags, *parts):
         _write(run, figures, report)
 
 

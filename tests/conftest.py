@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nibabel import orientations
 
 from pipeline.domain.schema import Schema
 from pipeline.io import nifti
@@ -11,6 +12,16 @@ from pipeline.sources import brats
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mlflow_root(tmp_path_factory) -> Path:
+    """MLflow's store of the whole test session lies in a temporary folder, never in the repository."""
+    root = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield root
 
 
 @pytest.fixture
@@ -58,3 +69,10 @@ def real_cases() -> Path:
     if not SHARED.is_dir():
         pytest.skip("real cases are not at ../shared/data")
     return SHARED
+
+
+def from_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Undo `to_canonical` for the same raw affine."""
+    there = orientations.io_orientation(affine)
+    back = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), there)
+    return orientations.apply_orientation(array, back)

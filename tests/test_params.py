@@ -35,7 +35,7 @@ def test_numbers_are_read_as_dvc_writes_them(tmp_path, text, number):
     assert not isinstance(values["train"]["rate"], str)
 
 
-@pytest.mark.parametrize(("text", "value"), [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1_000", "1_000"), ("1:30", "1:30")])
+@pytest.mark.parametrize(("text", "value"), [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1_000", "1_000"), ("1:2", "1:2")])
 def test_texts_that_yaml_1_1_would_convert_stay_texts(tmp_path, text, value):
     assert params.read(written(tmp_path, f"  name: {text}"))["train"]["name"] == value
 

@@ -42,14 +42,15 @@ def run(tmp_path, cohort, schema):
         tmp_path / "split.json", Split(train=("x",), val=("y",), test=tuple(names), folds=(), patients={n: n for n in ["x", "y", *names]})
     )
     write_csv(metrics / "multiclass.csv", [{"case": name, "accuracy_with_background": 0.5} for name in names])
-    write_json(tmp_path / "models/card.json", {"recipe": {"margin_voxels": 2}, "data_hash": "d", "code_hash": "c"})
+    write_json(tmp_path / "models/card.json", {"recipe": {"margin_voxels": 2}, "data_hash": "d", "code_hash": "c", "backend": "b"})
     write_bytes(tmp_path / "models/unet.keras", b"weights")
 
     def go(folder="out", **changes):
         visualize(
             raw=raw, predictions=metrics / "predictions", cases=metrics / "cases.csv", history=metrics / "history.csv",
             evaluation=metrics / "evaluate.json", multiclass=metrics / "multiclass.csv", verify=metrics / "verify.json",
-            split=tmp_path / "split.json", models=tmp_path / "models", figures=tmp_path / folder / "figures", report=tmp_path / folder / "report.html",
+            split=tmp_path / "split.json", models=tmp_path / "models",
+            figures=tmp_path / folder / "figures", report=tmp_path / folder / "report.html",
             params=Params(**PARAMS | changes),
         )  # fmt: skip
         return {path.name: path.read_bytes() for path in (tmp_path / folder).rglob("*") if path.is_file()}

@@ -1,6 +1,7 @@
 """Random numbers that depend on what is drawn, not on when or where."""
 
 import hashlib
+from operator import index
 
 import numpy as np
 
@@ -20,5 +21,6 @@ def generator(seed: int, *keys: str | int) -> np.random.Generator:
     numpy.random.Generator
         Equal seed and keys give an equal stream whatever the order of draws or the number of workers.
     """
-    digest = hashlib.sha256(repr((seed, *keys)).encode()).digest()
+    plain = tuple(key if isinstance(key, str) else index(key) for key in (seed, *keys))  # NumPy's integers are written otherwise
+    digest = hashlib.sha256(repr(plain).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -33,10 +33,10 @@ class Split(Strict):
         Raises
         ------
         InputError
-            If a patient has cases in two of train, val and test, or in two folds, or a case has no patient.
+            If a patient has cases in two of train, val and test, in two folds, or in a fold and test, or a case has no patient.
         """
         self._check_parts(where, {"train": self.train, "val": self.val, "test": self.test})
-        self._check_parts(where, {f"fold {number}": fold for number, fold in enumerate(self.folds)})
+        self._check_parts(where, {"test": self.test} | {f"fold {number}": fold for number, fold in enumerate(self.folds)})
 
     def _check_parts(self, where: str, parts: Mapping[str, Sequence[str]]) -> None:
         seen: dict[str, tuple[str, str]] = {}
@@ -64,21 +64,41 @@ def deal(strata: Mapping[str, tuple], parts: Sequence[float], rng: np.random.Gen
         Shares, summing to 1. Part sizes are the shares of the patients, rounded by largest remainder;
         a part with a share above 0 gets at least one patient if there are enough.
     rng : numpy.random.Generator
-        Decides who of each group of neighbours goes where.
+        Decides who of each group of neighbours goes where; of all patients each has the same chances.
 
     Returns
     -------
     list of list of str
         Patients of each part, sorted.
     """
-    ordered = sorted(strata, key=lambda patient: (strata[patient], patient))
-    sizes = _sizes(len(ordered), parts)
-    # each part draws one place from each of as many equal stretches of the order as it has patients
-    places = sorted(((number + rng.random()) / size, part) for part, size in enumerate(sizes) for number in range(size))
-    dealt: list[list[str]] = [[] for _ in parts]
-    for patient, (_, part) in zip(ordered, places, strict=True):
-        dealt[part].append(patient)
-    return [sorted(part) for part in dealt]
+    left = sorted(strata, key=lambda patient: (strata[patient], patient))
+    dealt = []
+    for size in _sizes(len(left), parts):
+        drawn = _drawn(left, size, rng)
+        dealt.append(sorted(drawn))
+        left = [patient for patient in left if patient not in drawn]
+    return dealt
+
+
+def _drawn(ordered: Sequence[str], size: int, rng: np.random.Generator) -> set[str]:
+    """Draw so many patients, each with the same probability, spread evenly over their order.
+
+    The ordered pivotal method (Deville and Tillé, Biometrika 85, 1998): neighbours duel for their
+    chances until one of them is in or out, so the number drawn from the first m is m * size / n,
+    rounded up or down. Chances are counted in n-ths, in whole numbers.
+    """
+    drawn: set[str] = set()
+    standing, chance, sure = "", 0, len(ordered)
+    for patient in ordered:
+        total = chance + size
+        if total < sure:  # one takes the chances of both, the other is out
+            patient_stays = rng.random() * total >= chance
+            standing, chance = (patient if patient_stays else standing), total
+        else:  # one is in, the other keeps what is left
+            standing_is_in = rng.random() * (2 * sure - total) < sure - size
+            drawn.add(standing if standing_is_in else patient)
+            standing, chance = (patient if standing_is_in else standing), total - sure
+    return drawn
 
 
 def _sizes(count: int, shares: Sequence[float]) -> list[int]:

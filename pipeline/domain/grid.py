@@ -36,7 +36,7 @@ class Grid:
         if self.shape != other.shape:
             return f"shape {self.shape} against {other.shape}"
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")).reshape(4, -1)
-        offset_mm = np.abs((self.affine - other.affine) @ corners).max()
+        offset_mm = np.linalg.norm(((self.affine - other.affine) @ corners)[:3], axis=0).max()
         if offset_mm > tolerance_mm:
             return f"affines put the same voxel up to {offset_mm:.4g} mm apart:\n{self.affine}\nagainst\n{other.affine}"
         return ""
@@ -58,13 +58,6 @@ def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
         A view with the axes permuted and flipped; no voxel is interpolated.
     """
     return orientations.apply_orientation(array, orientations.io_orientation(affine))
-
-
-def from_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Undo `to_canonical` for the same raw affine."""
-    there = orientations.io_orientation(affine)
-    back = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), there)
-    return orientations.apply_orientation(array, back)
 
 
 def canonical_spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:

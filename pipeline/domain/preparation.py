@@ -1,14 +1,15 @@
 """From a raw case to the network's input, and from its output back to the raw grid: one recipe for training and use."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.domain.bounding_box import bounding_box
 from pipeline.domain.case import Case
-from pipeline.domain.grid import canonical_spacing_mm, from_canonical, to_canonical
+from pipeline.domain.errors import InputError
+from pipeline.domain.grid import canonical_spacing_mm, to_canonical
 from pipeline.domain.resample import resample_classes, resample_linear
 from pipeline.domain.strict import Strict
 
@@ -29,12 +30,23 @@ class Recipe(Strict):
         Intensities of the brain are clipped to these, per modality.
     dtype : {"float16", "float32"}
         Of the stored image.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If the first percentile is not below the second.
     """
 
     spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None
     margin_voxels: Annotated[int, Field(ge=0)]
     clip_percentiles: tuple[Percentile, Percentile]
     dtype: Literal["float16", "float32"]
+
+    @model_validator(mode="after")
+    def _leaves_a_range(self) -> Self:
+        if not self.clip_percentiles[0] < self.clip_percentiles[1]:
+            raise ValueError(f"clip_percentiles must be the lower, then the upper, got {list(self.clip_percentiles)}")
+        return self
 
 
 class Geometry(Strict):
@@ -94,6 +106,11 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
     -------
     Prepared
 
+    Raises
+    ------
+    InputError
+        If the target voxels are so large that less than half of each is brain.
+
     Notes
     -----
     The brain is where any modality differs from 0, as in skull-stripped data. Percentiles and z-score
@@ -112,6 +129,8 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
     if shape != image.shape[:3]:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
         classes = None if classes is None else resample_classes(classes, shape)
+    if not brain.any():
+        raise InputError(f"case {case.name}: no voxel of the brain is left at spacing_mm {recipe.spacing_mm}. Choose a smaller spacing.")
     prepared = np.zeros((*shape, image.shape[-1]), recipe.dtype)
     for channel in range(image.shape[-1]):
         voxels = image[..., channel]

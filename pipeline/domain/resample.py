@@ -1,6 +1,9 @@
 """Resampling onto a grid of another shape over the same extent: the outer faces of both grids coincide."""
 
 import numpy as np
+from scipy.sparse import csr_array
+
+from pipeline.domain.separable import along_axes
 
 
 def resample_linear(voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -19,11 +22,8 @@ def resample_linear(voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarr
         Separable: along each axis the kernel is a triangle as wide as the larger of both voxel sizes
         (linear interpolation upwards, anti-aliased downwards), renormalised at the faces.
     """
-    result = np.asarray(voxels, np.float32)
-    for axis, length in enumerate(shape):
-        if result.shape[axis] != length:
-            result = _apply(kernel_matrix(result.shape[axis], length), result, axis)
-    return result
+    operators = (csr_array(kernel_matrix(length, target)) for length, target in zip(voxels.shape, shape, strict=True))
+    return along_axes(np.asarray(voxels, np.float32), tuple(operators))
 
 
 def resample_classes(classes: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -56,8 +56,3 @@ def kernel_matrix(length: int, target: int) -> np.ndarray:
     distance = np.abs(np.arange(length)[None, :] - centres[:, None])
     weights = np.clip(1 - distance / max(step, 1), 0, None)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _apply(matrix: np.ndarray, voxels: np.ndarray, axis: int) -> np.ndarray:
-    """Multiply along one axis; every slab is one matrix product, so the result is the same on any thread count."""
-    return np.moveaxis(np.tensordot(matrix, voxels, axes=(1, axis)), 0, axis)

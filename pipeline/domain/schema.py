@@ -46,6 +46,8 @@ class Schema(Strict):
             raise ValueError(f"label values must be distinct and in 1..255, got {self.labels}")
         if len(set(self.modalities)) != len(self.modalities) or not self.modalities:
             raise ValueError(f"modalities must be distinct and at least one, got {self.modalities}")
+        if not self.regions:
+            raise ValueError("regions must be at least one, got none")
         outer = set(self.labels)
         for name, members in self.regions.items():
             if not members or not set(members) <= outer:

@@ -133,7 +133,9 @@ def _refuse_bad_voxels(path: Path, voxels: np.ndarray) -> None:
 def _refuse_other_grid(path: Path, grid: nifti.Grid, reference: Path, expected: nifti.Grid) -> None:
     difference = grid.differs(expected)
     if difference:
-        raise InputError(f"{path}: lies on another grid than {reference.name}: {difference}. Resample it onto that grid, or mend its header.")
+        raise InputError(
+            f"{path}: lies on another grid than {reference.name}: {difference}. Resample it onto that grid, or mend its header."
+        )
 
 
 def _describe(found: Found, path: Path, volume: nifti.Volume) -> FileEntry:

@@ -114,7 +114,8 @@ def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
 def _parse(path: Path, raw: bytes) -> nibabel.Nifti1Image:
     announced = _announced_bytes(path, raw[:544])
     if len(raw) != announced:
-        raise InputError(f"{path}: holds {'more than ' * (len(raw) > announced)}{min(len(raw), announced + 1)} bytes where its header announces {announced}. {_REMEDY}")
+        found = "more" if len(raw) > announced else f"{len(raw)} bytes"
+        raise InputError(f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}")
     kind = nibabel.Nifti2Image if isinstance(_parse_header(path, raw[:544]), nibabel.Nifti2Header) else nibabel.Nifti1Image
     return kind.from_bytes(raw)
 

@@ -51,7 +51,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values or a pydantic record as JSON, keys sorted where no record gives their order; NaN is written as null."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    write_bytes(path, (json.dumps(_without_nan(plain), indent=1, sort_keys=not isinstance(value, BaseModel), allow_nan=False) + "\n").encode())
+    text = json.dumps(_without_nan(plain), indent=1, sort_keys=not isinstance(value, BaseModel), allow_nan=False)
+    write_bytes(path, f"{text}\n".encode())
 
 
 def _without_nan(value: Any) -> Any:

@@ -86,7 +86,7 @@ def damaged(name: str, stored: bytes) -> bytes:
         ("flipped in the stream", "damaged|cut short|announces"),
         ("wrong checksum", "damaged"),
         ("voxels missing", "announces"),
-        ("voxels too many", "more than"),
+        ("voxels too many", "holds more"),
         ("uncompressed, voxels missing", "announces"),
         ("text", "not a NIfTI"),
         ("empty", "not a NIfTI"),
@@ -104,7 +104,7 @@ def test_a_header_that_announces_terabytes_does_not_take_them(path):
     raw = bytearray(gzip.decompress(path.read_bytes()))
     raw[42:48] = np.array([30000, 30000, 30000], "<i2").tobytes()
     path.write_bytes(gzip.compress(bytes(raw)))
-    with pytest.raises(InputError, match="cut short|announces"):
+    with pytest.raises(InputError, match=r"cut short|announces"):
         nifti.read(path)
 
 

@@ -31,7 +31,11 @@ def test_plain_json_has_sorted_keys_and_null_for_nan(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("{", "thing.json"), ('{"name": "a"}', r"thing\.json\.sizes: field required"), ('{"name": 1, "sizes": {}}', r"thing\.json\.name.*got 1")],
+    [
+        ("{", r"thing\.json"),
+        ('{"name": "a"}', r"thing\.json\.sizes: field required"),
+        ('{"name": 1, "sizes": {}}', r"thing\.json\.name.*got 1"),
+    ],
 )
 def test_a_bad_record_is_named_with_its_finding(tmp_path, text, said):
     (tmp_path / "thing.json").write_text(text)

@@ -1,0 +1,64 @@
+"""A schema that contradicts itself is refused when it is declared, not when a voxel meets it."""
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.domain.schema import Schema
+
+GOOD = {
+    "cohort": "brats",
+    "dimensions": 3,
+    "modalities": ("t1n", "t1c"),
+    "labels": {"necrotic": 1, "edema": 2, "enhancing": 4},
+    "regions": {"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    "empty_rule": "brats",
+}
+ALL, CORE = GOOD["regions"]["WT"], GOOD["regions"]["TC"]
+
+
+def test_each_region_adds_one_label_to_the_next_smaller_one():
+    assert Schema(**GOOD).own_labels == {"WT": {"edema"}, "TC": {"necrotic"}, "ET": {"enhancing"}}
+
+
+def test_classes_of_a_region_are_positions_in_the_labels_not_values():
+    schema = Schema(**GOOD)
+    assert {region: schema.classes_of(region) for region in schema.regions} == {"WT": [1, 2, 3], "TC": [1, 3], "ET": [3]}
+
+
+def test_one_label_and_one_region_are_a_schema():
+    schema = Schema(**GOOD | {"labels": {"tumour": 255}, "regions": {"WT": ("tumour",)}})
+    assert schema.classes_of("WT") == [1]
+
+
+def test_a_schema_survives_json():
+    schema = Schema(**GOOD)
+    again = Schema.model_validate_json(schema.model_dump_json())
+    assert again == schema
+    assert list(again.regions) == ["WT", "TC", "ET"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": {"necrotic": 1, "edema": 2, "enhancing": 2}}, "distinct and in 1..255"),
+        ({"labels": {"necrotic": 0, "edema": 2, "enhancing": 4}}, "distinct and in 1..255"),
+        ({"labels": {"necrotic": 1, "edema": 2, "enhancing": 256}}, "distinct and in 1..255"),
+        ({"labels": {"necrotic": 1.0, "edema": 2, "enhancing": 4}}, "valid integer"),
+        ({"modalities": ("t1n", "t1n")}, "modalities must be distinct"),
+        ({"modalities": ()}, "at least one"),
+        ({"regions": {}}, "regions must be at least one"),
+        ({"regions": {"WT": ALL, "TC": CORE, "ET": ()}}, "region ET must lie within"),
+        ({"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}}, "region ET must lie within"),
+        ({"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",)}}, "region edema must lie within the one before it"),
+        ({"regions": {"ET": ("enhancing",), "TC": CORE, "WT": ALL}}, "region TC must lie within the one before it"),
+        ({"regions": {"WT": ALL, "ET": ("enhancing",)}}, "must add one label"),
+        ({"regions": {"WT": ALL, "TC": CORE}}, "must add one label"),
+        ({"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ("enhancing",)}}, "must add one label"),
+        ({"regions": {"TC": CORE, "ET": ("enhancing",)}}, "must add one label"),
+        ({"dimensions": 4}, "2 or 3"),
+        ({"empty_rule": "one"}, "'brats' or 'nan'"),
+    ],
+)
+def test_a_contradiction_is_refused(change, said):
+    with pytest.raises(ValidationError, match=said):
+        Schema(**GOOD | change)

@@ -1,0 +1,173 @@
+"""The stage that deals patients: alike, seeded, and never one patient into two parts."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import params
+from pipeline.domain.catalogue import CaseEntry, Catalogue
+from pipeline.domain.errors import InputError
+from pipeline.domain.folds import Split
+from pipeline.io.records import read_json, write_json
+from pipeline.sources import brats
+from pipeline.split import Params, dealt, split
+
+DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None)
+often = settings(max_examples=60, deadline=None, database=None, derandomize=True)
+# of each patient: its number of cases, the voxels of its enhancing tumour and of its edema
+patients = st.tuples(st.integers(1, 3), st.sampled_from([0, 0, 500, 4000]), st.integers(1, 90_000))
+
+
+def entry(case: str, patient: str, enhancing: int, edema: int) -> CaseEntry:
+    return CaseEntry(
+        case=case,
+        patient=patient,
+        images={},
+        labels=None,
+        shape=(240, 240, 155),
+        affine=((-1.0, 0.0, 0.0, 0.0), (0.0, -1.0, 0.0, 239.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
+        spacing_mm=(1.0, 1.0, 1.0),
+        orientation="LPS",
+        brain_ml=1400.0,
+        label_voxels={"necrotic": 0, "edema": edema, "enhancing": enhancing},
+    )
+
+
+def catalogue(cohort: list[tuple[int, int, int]]) -> Catalogue:
+    entries = [
+        entry(f"P{number:03d}-{case}", f"P{number:03d}", enhancing + case, edema)
+        for number, (count, enhancing, edema) in enumerate(cohort)
+        for case in range(count)
+    ]
+    return Catalogue(cohort=brats.schema("-"), licence="", cases=tuple(entries))
+
+
+def single(count: int, without: int = 0) -> Catalogue:
+    """Patients of one case each, ever larger; some, evenly among them, without enhancing tumour."""
+    return catalogue([(1, 0 if number * without % count < without else 900, 1000 * number + 901) for number in range(count)])
+
+
+def parts(made: Split) -> dict[str, tuple[str, ...]]:
+    return {"train": made.train, "val": made.val, "test": made.test}
+
+
+@often
+@given(st.lists(patients, min_size=5, max_size=40), st.integers(0, 99), st.sampled_from([None, 0, 2]))
+def test_no_patient_is_in_two_parts_and_no_case_is_lost(cohort, seed, val_fold):
+    whole = catalogue(cohort)
+    made = dealt(whole, DEFAULT.model_copy(update={"val_fold": val_fold, "folds": 3}), seed)
+    made.check("split")
+    owners = {name: {made.patients[case] for case in part} for name, part in parts(made).items()}
+    assert sum(map(len, owners.values())) == len(cohort)
+    assert sorted(made.train + made.val + made.test) == sorted(entry.case for entry in whole.cases)
+    assert sorted(case for fold in made.folds for case in fold) == sorted(made.train + made.val)
+    assert len(set.union(*({made.patients[case] for case in fold} for fold in made.folds))) == sum(
+        len({made.patients[case] for case in fold}) for fold in made.folds
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_test_part_has_its_share_of_patients_without_enhancing_tumour(seed):
+    whole = single(50, without=12)
+    made = dealt(whole, DEFAULT, seed)
+    assert len(made.test) == 10
+    assert abs(sum(whole.entry(case).label_voxels["enhancing"] == 0 for case in made.test) - 12 * 10 / 50) < 1
+
+
+def test_test_and_train_are_alike_in_tumour_volume():
+    made = dealt(single(60), DEFAULT, 3)
+    mean_number = {name: sum(int(case[1:4]) for case in part) / len(part) for name, part in parts(made).items()}
+    assert all(abs(number - 29.5) < 5 for number in mean_number.values())
+
+
+def test_sizes_are_shares_of_the_patients():
+    made = dealt(single(40), DEFAULT, 1)
+    assert {name: len(part) for name, part in parts(made).items()} == {"train": 26, "val": 6, "test": 8}
+    assert sorted(map(len, made.folds)) == [6, 6, 6, 7, 7]
+
+
+def test_the_seed_decides_and_another_deals_otherwise():
+    whole = single(24)
+    assert dealt(whole, DEFAULT, 5) == dealt(whole, DEFAULT, 5)
+    assert len({dealt(whole, DEFAULT, seed).test for seed in range(10)}) > 5
+
+
+def test_every_patient_may_be_tested():
+    tested = {case for seed in range(60) for case in dealt(single(24, without=5), DEFAULT, seed).test}
+    assert len(tested) == 24
+
+
+def test_the_order_of_the_catalogue_changes_nothing():
+    whole = catalogue([(1 + number % 3, 0 if number % 4 == 0 else 700, 1000 * number + 1) for number in range(20)])
+    expected = dealt(whole, DEFAULT, 1).model_dump_json()
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(whole.cases, len(whole.cases))
+        assert dealt(whole.model_copy(update={"cases": tuple(shuffled)}), DEFAULT, 1).model_dump_json() == expected
+
+
+def test_a_fold_may_be_the_validation_part_and_the_test_part_stays():
+    whole = single(30)
+    plain = dealt(whole, DEFAULT, 1)
+    for number in range(5):
+        made = dealt(whole, DEFAULT.model_copy(update={"val_fold": number}), 1)
+        assert made.test == plain.test
+        assert made.folds == plain.folds
+        assert made.val == made.folds[number]
+        assert set(made.train) == {case for fold in made.folds for case in fold} - set(made.val)
+
+
+def test_a_fold_that_is_not_there_is_named():
+    with pytest.raises(InputError, match=r"split\.val_fold is 5, but the folds are 0 to 4"):
+        dealt(single(30), DEFAULT.model_copy(update={"val_fold": 5}), 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "change", "empty"),
+    [
+        (1, {}, "val"),
+        (2, {}, "val"),
+        (10, {"test_share": 0.0}, "test"),
+        (10, {"val_share": 0.0}, "val"),
+        (10, {"val_fold": 0, "folds": 1}, "train"),
+    ],
+)
+def test_a_part_that_stays_empty_is_refused_with_the_way_out(count, change, empty):
+    with pytest.raises(InputError, match=rf"{count} patients cannot be dealt .*: {empty} stays empty\. Add cases, or change params\.yaml"):
+        dealt(single(count), DEFAULT.model_copy(update=change), 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"val_share": 0.5, "test_share": 0.5}, r"params\.yaml: split: .*must leave patients to train, got 0\.5 and 0\.5"),
+        ({"val_share": 0.9, "test_share": 0.6}, "must leave patients to train"),
+        ({"test_share": 1.0, "val_fold": 0}, "must leave patients to train"),
+        ({"test_share": 1.2}, r"split\.test_share: .*less than or equal to 1"),
+        ({"folds": 0}, r"split\.folds: .*greater than or equal to 1"),
+    ],
+)
+def test_shares_that_leave_nobody_to_train_are_refused(change, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        params.value({"split": DEFAULT.model_dump() | change}, "split", Params, tmp_path / "params.yaml")
+
+
+def test_a_fold_as_validation_part_needs_no_room_for_the_share():
+    Params(val_share=0.9, test_share=0.2, folds=5, val_fold=0)
+
+
+def test_the_stage_writes_the_same_bytes_again(tmp_path):
+    write_json(tmp_path / "catalogue.json", single(24))
+    written = []
+    for name in ("one.json", "two.json"):
+        split(tmp_path / "catalogue.json", tmp_path / name, DEFAULT, 2026)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    read_json(tmp_path / "one.json", Split).check("one.json")
+
+
+def test_a_missing_catalogue_is_named_and_nothing_is_written(tmp_path):
+    with pytest.raises(InputError, match=r"catalogue\.json: cannot be read"):
+        split(tmp_path / "catalogue.json", tmp_path / "split.json", DEFAULT, 1)
+    assert not (tmp_path / "split.json").exists()
