@@ -1,0 +1,135 @@
+"""Set a group of values in params.yaml, and show what changed. Without a name: list the presets.
+
+    python -m pipeline preset brats-cpu cohort.location=../brats2021
+
+Comments and layout of params.yaml stay. A preset holds sections and keys as params.yaml does; its head
+says the command, hardware, cost and expected score. `preset phantom` goes back to the first values.
+"""
+
+import argparse
+import difflib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from pipeline.domain.errors import InputError
+from pipeline.io.records import write_bytes
+
+PRESETS = Path(__file__).parents[2] / "presets"
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null as params.yaml does, in letters."""
+
+
+_Representer.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("name", nargs="?", help="of a file in presets/, without .yaml")
+    parser.add_argument("values", nargs="*", metavar="key=value", help="further values, such as cohort.location=../brats2021")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List the presets, or apply one and print the change as a unified diff."""
+    if arguments.name is None:
+        print(listing())
+        return
+    before = _text(arguments.params)
+    after = changed(before, arguments.name, arguments.values, arguments.params)
+    if after == before:
+        print(f"{arguments.params} has these values already.")
+        return
+    write_bytes(arguments.params, after.encode())
+    name = str(arguments.params)
+    print("".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name, n=0)), end="")
+
+
+def listing() -> str:
+    """The names of all presets, each with the comment at its head."""
+    heads = ((path.stem, _head(path)) for path in sorted(PRESETS.glob("*.yaml")))
+    return "\n\n".join("\n".join([name, *(f"    {line}" for line in head)]) for name, head in heads)
+
+
+def _head(path: Path) -> Iterator[str]:
+    for line in _text(path).splitlines():
+        if not line.startswith("#"):
+            return
+        yield line.removeprefix("#").strip()
+
+
+def changed(text: str, name: str, pairs: Sequence[str], path: Path) -> str:
+    """The text of params.yaml with the values of a preset, then of ``key=value`` pairs.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset, a key is not in params.yaml, a pair is not one, or a file is not YAML.
+    """
+    yaml = _yaml()
+    values = _parsed(text, path)
+    preset = PRESETS / f"{name}.yaml"
+    if not preset.is_file():
+        raise InputError(f"{name}: no such preset; there are {', '.join(sorted(path.stem for path in PRESETS.glob('*.yaml')))}.")
+    for key, value in _leaves(_parsed(_text(preset), preset), values):
+        _set(values, key, value, f"{preset}, for {path}")
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"{pair}: not of the form key=value, such as cohort.cases=6.")
+        _set(values, key, _parsed(value, pair) if value else "", str(path))
+    written = io.StringIO()
+    yaml.dump(values, written)
+    return written.getvalue()
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    return yaml
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}). Run this in the folder that holds params.yaml.") from None
+
+
+def _parsed(text: str, where: Path | str) -> Any:
+    try:
+        return _yaml().load(text)
+    except YAMLError as error:
+        raise InputError(f"{where}: cannot be read as YAML: {error}") from None
+
+
+def _leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a preset, as deep as params.yaml has keys to set."""
+    if isinstance(preset, Mapping) and isinstance(params, Mapping) and params:
+        for key, value in preset.items():
+            yield from _leaves(value, params.get(key), f"{name}.{key}".removeprefix("."))
+    else:
+        yield name, preset
+
+
+def _set(values: Any, key: str, value: Any, where: str) -> None:
+    """Set a dotted key that is there."""
+    *parents, last = key.split(".")
+    for depth, part in enumerate([*parents, last]):
+        if not isinstance(values, Mapping) or part not in values:
+            inside = f"{'.'.join(parents[:depth])} has " if depth else "the sections are "
+            names = ", ".join(map(str, values)) if isinstance(values, Mapping) else "no keys"
+            raise InputError(f"{where}: no key {key}; {inside}{names}.")
+        if depth < len(parents):
+            values = values[part]
+    if isinstance(values[last], Mapping) and values[last]:
+        raise InputError(f"{where}: {key} is a group; set one of {', '.join(f'{key}.{name}' for name in values[last])}.")
+    values[last] = value

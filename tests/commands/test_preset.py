@@ -1,0 +1,130 @@
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import __main__ as command_line
+from pipeline import params, stage
+from pipeline.commands import preset
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("download", "preprocess", "split", "augment", "train", "evaluate", "visualize")
+NAMES = sorted(path.stem for path in preset.PRESETS.glob("*.yaml"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a params.yaml of the phantom preset."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+    apply("phantom")
+    return tmp_path
+
+
+def apply(*arguments):
+    """Call the command as a user does; its exit status."""
+    with pytest.raises(SystemExit) as left:
+        command_line.main(["preset", *arguments])
+    return left.value.code
+
+
+def keys_of(values, prefix=""):
+    """Dotted names of all values."""
+    if not isinstance(values, dict) or not values:
+        return {prefix}
+    return {name for key, value in values.items() for name in keys_of(value, f"{prefix}.{key}".removeprefix("."))}
+
+
+def read(path="params.yaml"):
+    return params.read(Path(path))
+
+
+def written(name):
+    return preset._parsed((preset.PRESETS / f"{name}.yaml").read_text(), name)
+
+
+def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
+    before = Path("params.yaml").read_text().splitlines()
+    assert not apply("brats-cpu", "cohort.location=../cases", "train.learning_rate=1e-4")
+    after = Path("params.yaml").read_text().splitlines()
+    values = read()
+    assert values["cohort"] == {"source": "brats", "location": "../cases", "cases": 0, "seed": values["cohort"]["seed"]}
+    assert values["train"]["learning_rate"] == 0.0001
+    assert len(before) == len(after)
+    for old, new in zip(before, after, strict=True):
+        assert old.partition(":")[0] == new.partition(":")[0]
+        assert old.partition("#")[2] == new.partition("#")[2]
+
+
+def test_going_back_restores_the_file_byte_for_byte(here):
+    first = Path("params.yaml").read_bytes()
+    apply("brats2021", "split.val_fold=3")
+    assert Path("params.yaml").read_bytes() != first
+    apply("phantom")
+    assert Path("params.yaml").read_bytes() == first
+
+
+def test_the_change_is_shown_as_a_diff(here, capsys):
+    apply("phantom", "cohort.cases=7", "split.val_fold=2")
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:2] == ["--- params.yaml", "+++ params.yaml"]
+    changes = [line for line in shown[2:] if not line.startswith("@@")]
+    assert [line[0] for line in changes] == ["-", "+", "-", "+"]
+    assert "cases: 7" in changes[1]
+    apply("phantom", "cohort.cases=7", "split.val_fold=2")
+    assert "has these values already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["brats"], "brats: no such preset; there are brats-cpu, brats2021, phantom"),
+        (["phantom", "train.lr=1"], "no key train.lr; train has epochs"),
+        (["phantom", "training.epochs=1"], "no key training.epochs; the sections are cohort"),
+        (["phantom", "train.epochs.first=1"], "no key train.epochs.first; train.epochs has no keys"),
+        (["phantom", "train.on_the_fly=1"], "train.on_the_fly is a group; set one of train.on_the_fly.mirror"),
+        (["phantom", "train.epochs"], "train.epochs: not of the form key=value"),
+        (["phantom", "train.patch=[1, 2"], "train.patch=[1, 2: cannot be read as YAML"),
+        (["phantom", "--params", "absent.yaml"], "absent.yaml: cannot be read"),
+    ],
+)
+def test_what_cannot_be_set_is_refused_by_name_and_nothing_changes(here, arguments, message):
+    before = Path("params.yaml").read_bytes()
+    assert message in apply(*arguments)
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_a_value_is_read_as_yaml(here):
+    apply("phantom", "preprocess.spacing_mm=[1, 1.5, 2e0]", "cohort.location=", "evaluate.mirror=true", "split.val_fold=null")
+    values = read()
+    assert values["preprocess"]["spacing_mm"] == [1, 1.5, 2.0]
+    assert (values["cohort"]["location"], values["evaluate"]["mirror"], values["split"]["val_fold"]) == ("", True, None)
+
+
+def test_without_a_name_all_presets_are_listed_with_what_they_cost(here, capsys):
+    apply()
+    listed = capsys.readouterr().out
+    for name in NAMES:
+        about = listed.split(f"{name}\n    ")[1].split("\n\n")[0]
+        assert all(f"{item}: " in about for item in ("command", "hardware", "cost", "expected score"))
+
+
+def test_the_phantom_preset_sets_every_value_there_is():
+    assert keys_of(written("phantom")) == keys_of(read(ROOT / "params.yaml"))
+
+
+def test_the_other_presets_set_the_same_values_so_that_none_is_left_over_between_them():
+    assert keys_of(written("brats2021")) == keys_of(written("brats-cpu"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stage_takes_the_values_of_a_preset(here, name):
+    assert not apply(name)
+    values = read()
+    for module in STAGES:
+        for key, kind in stage.keys(getattr(importlib.import_module(f"pipeline.{module}"), module)).values():
+            params.value(values, key, kind, Path("params.yaml"))
+    patch, unet = values["train"]["patch"], values["unet"]
+    assert len(patch) == unet["dimensions"]
+    assert all(side % 2 ** (unet["depth"] - 1) == 0 for side in patch)
