@@ -1,0 +1,104 @@
+"""Generated cases: MNI152 anatomy, deformed and given a tumour per case, written in BraTS naming."""
+
+import hashlib
+import shutil
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from scipy import ndimage
+
+from pipeline.domain.anatomy import Anatomy
+from pipeline.domain.draws import generator
+from pipeline.domain.lesion import draw_tumour
+from pipeline.domain.phantom import phantom
+from pipeline.domain.regions import classes_to_values
+from pipeline.domain.schema import Schema
+from pipeline.io import nifti
+from pipeline.io.cases import Found
+from pipeline.stage import code_hash, over_cases
+
+LICENCE = "Generated. Anatomy: MNI ICBM152 2009 (c) Louis Collins, McConnell Brain Imaging Centre, free use with this notice."
+SCHEMA = Schema(
+    cohort="phantom",
+    dimensions=3,
+    modalities=("t1n", "t1c", "t2w", "t2f"),
+    labels={"necrotic": 1, "edema": 2, "enhancing": 4},
+    regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    empty_rule="brats",
+)
+_NAMES = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
+LATERAL_VENTRICLE = (73, 89, 82)
+"""A voxel of the template's left lateral ventricle, MNI (-25, -45, 10) mm."""
+_LPS = np.array([[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]], float)
+
+
+def generate(raw: Path, cases: int, seed: int) -> list[Found]:
+    """Generate phantoms into `raw`, keeping those that are already there.
+
+    Parameters
+    ----------
+    raw : Path
+        Gets one folder per case, each put there whole.
+    cases : int
+        How many.
+    seed : int
+        Of the cohort; case `i` of a seed is the same whatever the number of cases.
+
+    Returns
+    -------
+    list of Found
+    """
+    mark = f"phantom {hashlib.sha256(f'{seed} {code_hash(__name__)}'.encode()).hexdigest()[:32]}"
+    names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
+    missing = [name for name in names if not _stands(raw / name, mark)]
+    over_cases(partial(_make, raw=raw, seed=seed, mark=mark, anatomy=load_anatomy() if missing else None), missing, "generate")
+    return [_found(raw / name) for name in names]
+
+
+def _found(folder: Path) -> Found:
+    images = {modality: folder / f"{folder.name}_{name}.nii.gz" for modality, name in _NAMES.items()}
+    return Found(folder.name, folder.name, folder, images, folder / f"{folder.name}_seg.nii.gz")
+
+
+def _stands(folder: Path, mark: str) -> bool:
+    """Whether a phantom of this seed and this code is there; its folder came in one rename."""
+    labels = _found(folder).labels
+    return labels.is_file() and nifti.read_description(labels) == mark
+
+
+def _make(name: str, raw: Path, seed: int, mark: str, anatomy: Anatomy) -> None:
+    made = phantom(generator(seed, name, "phantom"), anatomy, draw_tumour(generator(seed, name, "tumour")))
+    target, growing = _found(raw / name), _found(raw / f".partial-{name}" / name)
+    shutil.rmtree(growing.folder.parent, ignore_errors=True)
+    for modality, path in growing.images.items():
+        nifti.write(path, made.images[modality][::-1, ::-1], _LPS, mark)
+    nifti.write(growing.labels, classes_to_values(made.classes, SCHEMA)[::-1, ::-1], _LPS, mark)
+    shutil.rmtree(target.folder, ignore_errors=True)
+    growing.folder.rename(target.folder)
+    growing.folder.parent.rmdir()
+
+
+def load_anatomy() -> Anatomy:
+    """Tissue maps of the ICBM 2009a symmetric template (Fonov et al. 2011), cropped to the brain.
+
+    Returns
+    -------
+    Anatomy
+        1 mm, RAS+; cerebrospinal fluid is what the brain leaves after gray and white matter.
+    """
+    brain = ndimage.binary_fill_holes(read_template("t1") > 0)
+    gray, white = (np.where(brain, read_template(tissue) / np.float32(255), 0) for tissue in ("gm", "wm"))
+    csf = np.where(brain, 1 - gray - white, 0)
+    pools, _ = ndimage.label(csf > 0.5)
+    ventricles = (pools == pools[LATERAL_VENTRICLE]).astype(np.float32)
+    box = ndimage.find_objects(brain.astype(np.uint8))[0]
+    return Anatomy(*(np.ascontiguousarray(tissue[box]) for tissue in (gray, white, csf, ventricles)))
+
+
+def read_template(tissue: str) -> np.ndarray:
+    """One map of the template as stored: uint8 (197, 233, 189), 255 = certain."""
+    name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
+    return np.asanyarray(nibabel.load(files("nilearn") / "datasets" / "data" / name).dataobj)
