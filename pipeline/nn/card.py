@@ -1,0 +1,100 @@
+"""The model card: all that is needed to use a network, and where it comes from. Read without Keras."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pipeline.domain.errors import InputError
+from pipeline.domain.preparation import Recipe
+from pipeline.domain.schema import Schema
+from pipeline.domain.strict import Strict
+from pipeline.io.records import read_json
+from pipeline.nn.architecture import Architecture
+
+
+class Card(Strict):
+    """What stands in models/card.json.
+
+    Attributes
+    ----------
+    cohort : Schema
+        What went in and what comes out.
+    recipe : Recipe
+        How a case is prepared.
+    architecture : Architecture
+        Of the network.
+    patch : tuple of int
+        (X, Y) or (X, Y, Z) in prepared voxels.
+    seed : int
+        Of the cohort.
+    train : dict
+        The section `train` of params.yaml.
+    trained_on, validated_on : tuple of str
+        Cases.
+    best_epoch : int
+        Whose weights these are, from 1.
+    val_dice : float or None
+        Of that epoch, mean over regions, on the validation patches.
+    weights : int
+        Number of trainable weights.
+    data_hash, code_hash : str
+        sha256 of the catalogue and split, and of the code that trained.
+    network_sha256 : str
+        Of models/unet.keras.
+    backend : str
+        The engine that trained it, "tensorflow" or "jax".
+    versions : dict of str to str
+        Of Python, Keras, its engine and NumPy.
+    use : str
+        What the network is for.
+    """
+
+    cohort: Schema
+    recipe: Recipe
+    architecture: Architecture
+    patch: tuple[int, ...]
+    seed: int
+    train: dict[str, Any]
+    trained_on: tuple[str, ...]
+    validated_on: tuple[str, ...]
+    best_epoch: int
+    val_dice: float | None
+    weights: int
+    data_hash: str
+    code_hash: str
+    network_sha256: str
+    backend: str
+    versions: dict[str, str]
+    use: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What names the training among the runs."""
+        return {"data_hash": self.data_hash, "code_hash": self.code_hash, "keras_backend": self.backend}
+
+
+def read(folder: Path) -> Card:
+    """Read the card of a folder of models and check that the network beside it is the one it describes.
+
+    Raises
+    ------
+    InputError
+        If either file is missing, the card is not readable, or the network has other bytes.
+    """
+    card = read_json(folder / "card.json", Card)
+    network = folder / "unet.keras"
+    if not network.is_file():
+        raise InputError(f"{network}: is missing. Train it (dvc repro train) or name the folder that holds unet.keras and card.json.")
+    found = sha256(network)
+    if found != card.network_sha256:
+        raise InputError(
+            f"{network}: has sha256 {found}, but {folder / 'card.json'} describes {card.network_sha256}. "
+            "Network and card belong together: take both from one training."
+        )
+    return card
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,63 @@
+"""The choice of engine and the state that training starts from."""
+
+import os
+
+import numpy as np
+import pytest
+
+from pipeline.nn import backend
+from pipeline.nn.backend import keras
+from tests.nn.conftest import tiny
+
+
+def test_an_equal_seed_gives_equal_initial_weights_whatever_was_built_before():
+    weights = []
+    for before in range(2):
+        for _ in range(before):
+            tiny(dropout=0.5)
+        backend.prepare(3, "float32")
+        weights.append(tiny().get_weights())
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_another_seed_gives_other_weights():
+    backend.prepare(1, "float32")
+    first = tiny().get_weights()[0]
+    backend.prepare(2, "float32")
+    assert (first != tiny().get_weights()[0]).all()
+
+
+def test_weights_stay_float32_and_activations_follow_the_precision():
+    backend.prepare(0, "mixed_bfloat16")
+    layer = tiny().get_layer("encoder_0_conv_1")
+    assert layer.compute_dtype == "bfloat16"
+    assert layer.variable_dtype == "float32"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision must be one of .* got 'float8'"):
+        backend.prepare(0, "float8")
+
+
+@pytest.mark.parametrize(("tensorflow", "engine"), [(object(), "tensorflow"), (None, "jax")])
+def test_the_engine_is_tensorflow_where_it_is_installed_and_jax_elsewhere(monkeypatch, tensorflow, engine):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", {"tensorflow": tensorflow}.get)
+    backend._settle_environment()
+    assert os.environ["KERAS_BACKEND"] == engine
+
+
+def test_the_engine_that_the_user_names_is_kept_and_runs_repeat_exactly(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    monkeypatch.delenv("TF_DETERMINISTIC_OPS", raising=False)
+    backend._settle_environment()
+    backend._settle_environment()
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    assert os.environ["TF_DETERMINISTIC_OPS"] == "1"
+    assert os.environ["XLA_FLAGS"] == "--xla_force_host_platform_device_count=2 --xla_gpu_deterministic_ops=true"
+
+
+def test_only_jax_is_compiled():
+    assert backend.compiles() == (keras.backend.backend() == "jax")
