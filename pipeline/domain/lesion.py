@@ -11,7 +11,7 @@ from pipeline.domain.bounding_box import bounding_box
 from pipeline.domain.fields import normal_field
 
 NECROTIC, EDEMA, ENHANCING = 1, 2, 3
-ENHANCING_SHARE, MULTIFOCAL_SHARE = 0.8, 0.25
+MULTIFOCAL_SHARE = 0.25
 CORE_CM3, CORE_LOG_SD, CORE_RANGE_CM3 = 28.0, 0.5, (12.0, 70.0)
 EDEMA_CM3, EDEMA_LOG_SD, EDEMA_RANGE_CM3 = 40.0, 0.6, (10.0, 120.0)
 SATELLITE_SHARE_OF_CORE = (0.25, 0.45)
@@ -69,9 +69,8 @@ class Lesion:
     nearness: np.ndarray
 
 
-def draw_tumour(rng: np.random.Generator) -> Tumour:
-    """Draw volumes, number of foci and rim; one in five does not enhance, one in four is multifocal."""
-    enhancing = bool(rng.random() < ENHANCING_SHARE)
+def draw_tumour(rng: np.random.Generator, enhancing: bool) -> Tumour:
+    """Draw volumes, number of foci and rim; one in four is multifocal."""
     core = float(np.clip(rng.lognormal(np.log(CORE_CM3), CORE_LOG_SD), *CORE_RANGE_CM3))
     satellites = int(rng.integers(1, 3)) if rng.random() < MULTIFOCAL_SHARE else 0
     cores = (core, *(float(core * rng.uniform(*SATELLITE_SHARE_OF_CORE)) for _ in range(satellites)))

@@ -1,5 +1,6 @@
 """Generated cases: MNI152 anatomy, deformed and given a tumour per case, written in BraTS naming."""
 
+import functools
 import hashlib
 import shutil
 from functools import partial
@@ -53,8 +54,8 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
     """
     mark = f"phantom {hashlib.sha256(f'{seed} {code_hash(__name__)}'.encode()).hexdigest()[:32]}"
     names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
-    missing = [name for name in names if not _stands(raw / name, mark)]
-    over_cases(partial(_make, raw=raw, seed=seed, mark=mark, anatomy=load_anatomy() if missing else None), missing, "generate")
+    missing = [(name, _enhances(number, seed)) for number, name in enumerate(names) if not _stands(raw / name, mark)]
+    over_cases(partial(_make, raw=raw, seed=seed, mark=mark), missing, "generate")
     return [_found(raw / name) for name in names]
 
 
@@ -69,8 +70,15 @@ def _stands(folder: Path, mark: str) -> bool:
     return labels.is_file() and nifti.read_description(labels) == mark
 
 
-def _make(name: str, raw: Path, seed: int, mark: str, anatomy: Anatomy) -> None:
-    made = phantom(generator(seed, name, "phantom"), anatomy, draw_tumour(generator(seed, name, "tumour")))
+def _enhances(number: int, seed: int) -> bool:
+    """One case of every five, whichever is drawn, does not enhance."""
+    group, place = divmod(number, 5)
+    return place != generator(seed, "without enhancement", group).integers(5)
+
+
+def _make(drawn: tuple[str, bool], raw: Path, seed: int, mark: str) -> None:
+    name, enhancing = drawn
+    made = phantom(generator(seed, name, "phantom"), load_anatomy(), draw_tumour(generator(seed, name, "tumour"), enhancing))
     target, growing = _found(raw / name), _found(raw / f".partial-{name}" / name)
     shutil.rmtree(growing.folder.parent, ignore_errors=True)
     for modality, path in growing.images.items():
@@ -81,6 +89,7 @@ def _make(name: str, raw: Path, seed: int, mark: str, anatomy: Anatomy) -> None:
     growing.folder.parent.rmdir()
 
 
+@functools.cache  # once in every process
 def load_anatomy() -> Anatomy:
     """Tissue maps of the ICBM 2009a symmetric template (Fonov et al. 2011), cropped to the brain.
 
