@@ -1,6 +1,7 @@
 """The learning rate and the end of training as functions of the past."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_warm_up_rises_linearly_to_the_peak(schedule):
 def test_decaying_schedules_fall_at_every_step_and_stay_positive(schedule):
     rates = [learning_rate(schedule, 1.0, step, 50, warmup_steps=0) for step in range(50)]
     assert rates[0] == 1.0
-    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates))
     assert 0 < rates[-1] < 0.05
 
 
