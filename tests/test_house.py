@@ -110,3 +110,10 @@ def test_every_parameter_model_is_without_defaults():
                 for model in models(kind):
                     optional = [field for field, info in model.model_fields.items() if not info.is_required()]
                     assert not optional, f"{key}: {model.__name__} has defaults for {optional}"
+
+
+@pytest.mark.parametrize("name", sorted({*STAGES, "commands.doctor", "commands.preset", "__main__"} - {"train", "evaluate"}))
+def test_only_train_evaluate_and_predict_wait_for_keras(name):
+    knowing = [path for path in stage.code_files(f"pipeline.{name}") if any(used.split(".")[0] == "keras" for used in imported(ROOT / path))]
+    assert not knowing
+    assert any(used.split(".")[0] == "keras" for path in stage.code_files("pipeline.train") for used in imported(ROOT / path))

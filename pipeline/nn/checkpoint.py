@@ -18,8 +18,6 @@ class Checkpoint:
     ----------
     fingerprint : str
         Of everything that the result depends on; another one means another training.
-    run_id : str
-        The MLflow run that the training reports to.
     history : list of dict
         One record per epoch that is over.
     variables : list of array
@@ -31,7 +29,6 @@ class Checkpoint:
     """
 
     fingerprint: str
-    run_id: str
     history: list[dict]
     variables: list[np.ndarray]
     optimizer: list[np.ndarray]
@@ -43,7 +40,7 @@ GROUPS = ("variables", "optimizer", "best")
 
 def save(path: Path, state: Checkpoint) -> None:
     """Write a checkpoint: beside the old one first, then in its place."""
-    about = {"fingerprint": state.fingerprint, "run_id": state.run_id, "history": state.history}
+    about = {"fingerprint": state.fingerprint, "history": state.history}
     about["counts"] = [len(getattr(state, group)) for group in GROUPS]
     arrays = {f"{group}_{index}": array for group in GROUPS for index, array in enumerate(getattr(state, group))}
     with replacing(path) as sibling, sibling.open("wb") as file:

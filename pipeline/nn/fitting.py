@@ -57,7 +57,6 @@ def fit(
     schema: Schema,
     path: Path,
     fingerprint: str,
-    run_id: str = "",
     resumed: Checkpoint | None = None,
     on_epoch: Callable[[dict, dict], None] = lambda record, timing: None,
 ) -> list[dict]:
@@ -79,7 +78,7 @@ def fit(
         The same at every epoch.
     schema : Schema
         Names the regions and labels.
-    path, fingerprint, run_id
+    path, fingerprint
         The checkpoint's file and what it says, see `pipeline.nn.checkpoint`.
     resumed : Checkpoint, optional
         Where to go on.
@@ -105,7 +104,7 @@ def fit(
                 if best_epoch([score(past) for past in history]) == len(history) - 1:
                     best = weights_of(model)
             on_epoch(record, {"seconds": time.perf_counter() - started, "waiting": waiting})
-            state = Checkpoint(fingerprint, run_id, history, _values(model.variables), _values(rule.variables), best)
+            state = Checkpoint(fingerprint, history, _values(model.variables), _values(rule.variables), best)
             checkpoint.save(path, state)
     model.set_weights(best)
     return history
