@@ -1,0 +1,30 @@
+"""The cases that benchmarks work on, brought and verified by the stage `download` and kept between runs."""
+
+import tempfile
+from pathlib import Path
+
+from benchmarks.measuring import ROOT
+from pipeline.download import download
+from pipeline.params import Cohort
+from pipeline.stage import code_hash
+
+REAL = ROOT.parent / "shared/data/brats2021"
+_SEED = 2026
+
+
+def phantoms(cases: int) -> Path:
+    """Generated cases of 240x240x155 voxels and four modalities, as a folder like data/raw."""
+    return _brought(f"phantoms-{cases}", Cohort(source="phantom", location="", cases=cases, seed=_SEED))
+
+
+def real() -> Path | None:
+    """The BraTS cases beside the repository, in the same form; None where there are none."""
+    return _brought("brats2021", Cohort(source="brats", location=str(REAL), cases=0, seed=_SEED)) if REAL.is_dir() else None
+
+
+def _brought(name: str, cohort: Cohort) -> Path:
+    """A folder below the system's folder for temporary files, made again whenever the code that makes it changes."""
+    folder = Path(tempfile.gettempdir()) / "tumorflow-benchmarks" / f"{name}-{code_hash('pipeline.download')[:12]}"
+    if not (folder / "verify.json").is_file():  # the last thing that the stage writes
+        download(folder / "raw", folder / "verify.json", cohort)
+    return folder / "raw"

@@ -1,0 +1,99 @@
+"""Segmenting whole held-out cases with a network of params.yaml, with and without mirroring."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import cohorts
+from benchmarks.measuring import ROOT, Figure, apart
+
+REPEATS = 3
+CASES = 3
+PARTS = ("read", "prepare", "network", "restore", "write")
+
+
+def figures(repeats: int) -> Iterator[Figure]:
+    """Seconds per case in the network and as a whole, and what mirroring costs."""
+    (plain, mirrored), ran = apart(once, str(cohorts.phantoms(8)), repeats)
+    for name, runs, beside in (("inference", plain, None), ("inference, mirrored", mirrored, plain)):
+        for part in ("network", "whole"):
+            others = ", ".join(f"{other} {_median(runs, other):.2f}" for other in PARTS if other != "network")
+            yield Figure(
+                f"{name}: {part}",
+                "s/case",
+                [run[part] for run in runs],
+                beside=beside and (_median(beside, part), "without mirroring"),
+                note=f"{_median(runs, 'cpu'):.1f} cpu s; {others}" if part == "whole" else f"{CASES} phantoms, 2 cores",
+            )
+    yield Figure("inference, memory", "GB", [ran.process_gb])
+
+
+def _median(runs: list[dict[str, float]], part: str) -> float:
+    return statistics.median(run[part] for run in runs)
+
+
+def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
+    """Mean seconds per case of every part: a list of runs without mirroring, and one with."""
+    from pipeline import params
+    from pipeline.domain.catalogue import Catalogue
+    from pipeline.domain.preparation import Recipe
+    from pipeline.io.records import read_json
+    from pipeline.nn import backend, unet
+    from pipeline.nn.architecture import Architecture
+    from pipeline.nn.card import Card
+    from pipeline.nn.segmentation import Settings
+
+    path = ROOT / "params.yaml"
+    values = params.read(path)
+    catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
+    architecture, recipe = (params.value(values, key, kind, path) for key, kind in (("unet", Architecture), ("preprocess", Recipe)))
+    settings = params.value(values, "evaluate", Settings, path)
+    schema = catalogue.cohort
+    outputs = len(schema.regions) if architecture.output == "regions" else len(schema.labels) + 1
+    backend.prepare(0, values["train"]["precision"])
+    network = unet.without_supervision(unet.build(architecture, len(schema.modalities), outputs))
+    # the card of an untrained network: what segmentation reads of it, and no more
+    card = Card.model_construct(cohort=schema, recipe=recipe, architecture=architecture, patch=tuple(values["train"]["patch"]))
+    found = []
+    for mirror in (False, True):
+        asked = settings.model_copy(update={"mirror": mirror})
+        _segment(raw, catalogue.cases[0], network, card, asked)  # compiles the network
+        runs = [[_segment(raw, entry, network, card, asked) for entry in catalogue.cases[:CASES]] for _ in range(repeats)]
+        found.append([{part: statistics.mean(case[part] for case in run) for part in run[0]} for run in runs])
+    return found
+
+
+def _segment(raw, entry, network, card, settings) -> dict[str, float]:
+    """Seconds of each part for one case, as `predict` goes through it."""
+    from pipeline.domain.preparation import prepare
+    from pipeline.domain.regions import classes_to_values
+    from pipeline.io import cases, nifti
+    from pipeline.nn import segmentation
+
+    taken: dict[str, float] = {}
+    files = cases.found_in(Path(raw), entry)
+    reference = cases.read(files, card.cohort).classes
+    cpu = time.process_time()
+    with _timed(taken, "read"):
+        case = cases.read(replace(files, labels=None), card.cohort)
+    with _timed(taken, "prepare"):
+        prepared = prepare(case, card.recipe)
+    with _timed(taken, "network"):
+        probabilities = segmentation.probabilities_of(network, card, settings, prepared.image)
+    with _timed(taken, "restore"):
+        segmentation.classes_of(probabilities, prepared.geometry, card, settings)
+    with tempfile.TemporaryDirectory() as folder, _timed(taken, "write"):
+        # the reference in place of an untrained network's noise, which gzip would be slow to pack
+        nifti.write(Path(folder) / "out.nii.gz", classes_to_values(reference, card.cohort), case.grid.affine)
+    return taken | {"whole": sum(taken.values()), "cpu": time.process_time() - cpu}
+
+
+@contextmanager
+def _timed(taken: dict[str, float], part: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    taken[part] = time.perf_counter() - started

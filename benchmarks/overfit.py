@@ -1,0 +1,77 @@
+"""Two real cases learnt by heart: can the network, its loss and the way back represent them at all?
+
+Not a result: training and test are the same two cases. It needs ../shared/data/brats2021.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from benchmarks.measuring import ROOT, Figure
+
+REPEATS = 1
+REAL = ROOT.parent / "shared/data/brats2021"
+CASES = ("BraTS2021_01478", "BraTS2021_01481")
+PATCH, BATCH, EPOCHS, STEPS = (160, 192), 6, 10, 60
+
+
+def figures(repeats: int) -> Iterator[Figure]:
+    """Dice of each present region of both cases, on the raw grid, after training on them."""
+    name = "overfit: train Dice"
+    if not REAL.is_dir():
+        yield Figure(name, "", [], note=f"{REAL} is not there")
+        return
+    runs = [_trained() for _ in range(repeats)]
+    for key in runs[0]:
+        yield Figure(f"{name}, {key}", "", [run[key] for run in runs], at_least=0.9, note=f"{EPOCHS * STEPS} steps on these two cases alone")
+
+
+def _trained() -> dict[str, float]:
+    import tempfile
+    from pathlib import Path
+
+    from pipeline import params
+    from pipeline.domain.preparation import Recipe, prepare, restore
+    from pipeline.domain.regions import outputs_to_classes
+    from pipeline.domain.scores import score_case
+    from pipeline.io import cases, shards
+    from pipeline.nn import backend, fitting, optimizer, unet
+    from pipeline.nn.architecture import Architecture
+    from pipeline.nn.batches import Sampler
+    from pipeline.nn.inference import predict_probabilities
+    from pipeline.nn.losses import DiceCrossEntropy
+    from pipeline.sources import brats
+    from pipeline.train import Params
+
+    path = ROOT / "params.yaml"
+    values = params.read(path)
+    architecture = params.value(values, "unet", Architecture, path)
+    train = params.value(values, "train", Params, path)
+    recipe = params.value(values, "preprocess", Recipe, path).model_copy(update={"spacing_mm": None})
+    schema = brats.schema("_")
+    raw = {case: cases.read(brats.read_folder(REAL / case)[1], schema) for case in CASES}
+    backend.prepare(0, train.precision)
+    network = unet.build(architecture, len(schema.modalities), len(schema.regions))
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = {case: prepare(volume, recipe) for case, volume in raw.items()}
+        for case, ready in prepared.items():
+            shards.write_prepared(Path(folder), case, ready)
+        sampler = Sampler([shards.read(Path(folder), case) for case in CASES], schema, architecture.output, PATCH, BATCH, 0.7, 0)
+        fitting.fit(
+            network,
+            DiceCrossEntropy(architecture.output, 1.0, 1.0),
+            optimizer.build("adamw", 0.0, 0.0, train.clip_norm, train.ema_momentum),
+            fitting.Course(EPOCHS, STEPS, 0, 2, 8, lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1))),
+            partial(sampler.training, on_the_fly=train.on_the_fly),
+            sampler.validation(4),
+            schema,
+            Path(folder) / "checkpoint.npz",
+            "overfit",
+        )
+        found = {}
+        for case, ready in prepared.items():
+            probabilities = predict_probabilities(network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid")
+            classes = outputs_to_classes(restore(probabilities, ready.geometry), schema, architecture.output)
+            rows = score_case(raw[case].classes, classes, schema, raw[case].grid.spacing_mm)
+            found |= {f"{case} {row['name']}": row["dice"] for row in rows if row["kind"] == "region" and row["reference_ml"] > 0}
+        return found
+
