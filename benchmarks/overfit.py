@@ -18,11 +18,12 @@ def figures(repeats: int) -> Iterator[Figure]:
     """Dice of each present region of both cases, on the raw grid, after training on them."""
     name = "overfit: train Dice"
     if not REAL.is_dir():
-        yield Figure(name, "", [], note=f"{REAL} is not there")
+        yield Figure(name, "", [], note="../shared/data/brats2021 is not there")
         return
     runs = [_trained() for _ in range(repeats)]
     for key in runs[0]:
-        yield Figure(f"{name}, {key}", "", [run[key] for run in runs], at_least=0.9, note=f"{EPOCHS * STEPS} steps on these two cases alone")
+        note = f"{EPOCHS * STEPS} steps on these two cases alone"
+        yield Figure(f"{name}, {key}", "", [run[key] for run in runs], at_least=0.9, note=note)
 
 
 def _trained() -> dict[str, float]:

@@ -14,6 +14,9 @@ def _settle_environment() -> None:
     installed = "tensorflow" if importlib.util.find_spec("tensorflow") else "jax"
     os.environ.setdefault("KERAS_BACKEND", installed)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # One operation at a time, each on all cores: oneDNN splits its sums otherwise when a worker of the pool happens
+    # to start it, so with operations side by side the last bits of the gradients would depend on the scheduler.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # TensorFlow: no atomics-ordered sums, neither in its kernels nor in cuDNN's.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     os.environ.setdefault("TF_CUDNN_DETERMINISTIC", "1")
