@@ -75,4 +75,3 @@ def _trained() -> dict[str, float]:
             rows = score_case(raw[case].classes, classes, schema, raw[case].grid.spacing_mm)
             found |= {f"{case} {row['name']}": row["dice"] for row in rows if row["kind"] == "region" and row["reference_ml"] > 0}
         return found
-

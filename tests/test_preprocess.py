@@ -97,5 +97,3 @@ def test_every_case_that_went_bad_since_it_was_verified_is_named(cohort, tmp_pat
     (cohort / entries[5].images["t2f"].path).write_bytes(b"no volume")
     with pytest.raises(InputError, match=r"(?s)00002_t1ce\.nii\.gz: cannot be read.*00005_flair\.nii\.gz.*2 of 8 cases refused"):
         preprocess(cohort, tmp_path / "shards", RECIPE)
-
-

@@ -36,7 +36,7 @@ def test_weights_stay_float32_and_activations_follow_the_precision():
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="precision must be one of .* got 'float8'"):
+    with pytest.raises(ValueError, match=r"precision must be one of .* got 'float8'"):
         backend.prepare(0, "float8")
 
 

@@ -19,7 +19,7 @@ def stepped(rule, gradients, values, names):
 
 
 def test_adam_has_no_weight_decay():
-    with pytest.raises(ValueError, match="adamw, got 0.01"):
+    with pytest.raises(ValueError, match=r"adamw, got 0\.01"):
         optimizer.build("adam", **(PLAIN | {"weight_decay": 0.01}))
 
 
