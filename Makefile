@@ -18,18 +18,21 @@ run: env
 test: env
 	python -m pytest
 
-env: .venv/ready
+env: .venv/ready$(if $(GPU),-gpu)
 
 .venv/ready: requirements.txt tests/requirements.txt .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version + "; run make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt -c .constraints.txt
-	$(if $(GPU),$(BIN)/python -m pip install --quiet 'tensorflow[and-cuda]' -c .constraints.txt)
+	touch $@
+
+.venv/ready-gpu: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'tensorflow[and-cuda]' -c .constraints.txt
 	touch $@
 
 # the same network code on JAX, where TensorFlow is not installed
 test-jax: .venv-jax/ready
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/nn tests/test_jax.py
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/nn tests/test_end_to_end.py
 
 .venv-jax/ready: requirements.txt tests/requirements.txt .constraints.txt
 	$(PYTHON) -m venv .venv-jax

@@ -68,7 +68,7 @@ def evaluate(
         summary = summarise(rows, catalogue.cohort.empty_rule) | {
             "cohort": catalogue.cohort.cohort,
             "cases": len(parts.test),
-            "loss": float(np.mean(losses)),
+            "held_out_loss": float(np.mean(losses)),
             "multiclass": _means(tables),
             "definitions": {"hd95_mm": HD95_DEFINITION},
         }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.strict import Strict
@@ -124,8 +124,3 @@ def explain(error: ValidationError, where: str) -> str:
         advice = ": remove it or mend its name" if finding["type"] == "extra_forbidden" else ""
         lines.append(f"{place}: {finding['msg'][0].lower()}{finding['msg'][1:]}{advice}{received}")
     return "\n".join(lines)
-
-
-def defaults_of(model: type[BaseModel]) -> list[str]:
-    """Names of the fields that have a default: parameters DVC could not see."""
-    return [name for name, field in model.model_fields.items() if not field.is_required()]

@@ -72,7 +72,7 @@ def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
 
 
 class reported_errors:
-    """Print an `InputError` without a traceback and exit with 1; set up the log."""
+    """Print an `InputError`, or what the system says of a file, without a traceback and exit with 1; set up the log."""
 
     def __enter__(self) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
@@ -82,6 +82,8 @@ class reported_errors:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, InputError):
             sys.exit(f"\nerror: {error}")
+        if isinstance(error, OSError) and error.filename:
+            sys.exit(f"\nerror: {_explained(error)}")
 
 
 def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | None = None) -> list:
@@ -126,6 +128,14 @@ def _caught(work: Callable, case: Any) -> Any:
         return work(case)
     except InputError as fault:
         return fault
+    except OSError as fault:
+        if not fault.filename:
+            raise
+        return InputError(_explained(fault))
+
+
+def _explained(fault: OSError) -> str:
+    return f"{fault.filename}: {fault.strerror}. Check that it exists, that it may be read or written, and that the disk has room."
 
 
 def root() -> Path:

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline import params, stage
 from pipeline.domain.errors import InputError
-from pipeline.io.records import read_csv
+from pipeline.io.records import read_csv, sha256
 
 EXPERIMENT = "tumorflow"
 
@@ -51,8 +51,7 @@ class Part:
 
     def tag(self) -> dict[str, str]:
         """The tag that names the part by its content."""
-        with self.files[0].open("rb") as file:
-            return {f"{self.name}_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {f"{self.name}_sha256": sha256(self.files[0])}
 
 
 def model_part(network: Path, card: Path, history: Path) -> Part:

@@ -26,11 +26,11 @@ from pipeline.domain.preparation import Recipe
 from pipeline.domain.schedule import Schedule, best_epoch, learning_rate
 from pipeline.domain.strict import Strict
 from pipeline.io import shards
-from pipeline.io.records import read_csv, read_json, write_csv, write_json
+from pipeline.io.records import read_csv, read_json, sha256, write_csv, write_json
 from pipeline.nn import archive, backend, checkpoint, fitting, optimizer, unet
 from pipeline.nn.architecture import Architecture
 from pipeline.nn.batches import Sampler
-from pipeline.nn.card import Card, sha256
+from pipeline.nn.card import Card
 from pipeline.nn.losses import DiceCrossEntropy
 from pipeline.params import Count, Positive, Share
 
@@ -90,6 +90,8 @@ def train(
     """Train the U-Net on the training cases and their copies; keep the weights of the best epoch."""
     _check_patch(architecture, params)
     cohort, parts = read_json(catalogue, Catalogue), read_json(split, Split)
+    if architecture.dimensions > cohort.cohort.dimensions:
+        raise InputError(f"params.yaml: unet.dimensions is 3, but cohort {cohort.cohort.cohort} holds single slices. Set it to 2.")
     parts.check(str(split))
     training = _shards(shards, parts.train) + _copies(augmented, parts.train)
     validating = _shards(shards, parts.val)
@@ -129,6 +131,7 @@ def train(
             recipe=recipe,
             architecture=architecture,
             patch=params.patch,
+            spacing_mm=_median_spacing_mm(shards, parts.train),
             seed=seed,
             train=params.model_dump(mode="json"),
             trained_on=parts.train,
@@ -160,6 +163,11 @@ def _check_patch(architecture: Architecture, params: Params) -> None:
 
 def _shards(folder: Path, cases: tuple[str, ...]) -> list[shards.Shard]:
     return [shards.read(folder, case) for case in cases]
+
+
+def _median_spacing_mm(folder: Path, cases: tuple[str, ...]) -> tuple[float, float, float]:
+    edges = np.median([shards.read_geometry(folder, case).spacing_mm for case in cases], axis=0)
+    return tuple(float(edge) for edge in edges)
 
 
 def _copies(folder: Path, cases: tuple[str, ...]) -> list[shards.Shard]:

@@ -21,6 +21,7 @@ from pipeline.domain.strict import Strict
 from pipeline.io import cases as raw_cases
 from pipeline.io import nifti
 from pipeline.io.records import read_csv, read_json, write_bytes
+from pipeline.nn import card
 from pipeline.params import Count, Positive
 from pipeline.pictures.animation import animation
 from pipeline.pictures.curves import learning_curves
@@ -73,7 +74,7 @@ def visualize(
     params: Annotated[Params, stage.Key("visualize")],
 ) -> None:
     """Draw the figures and write the report of a run."""
-    card = read_json(models / "card.json", Plain).root
+    described = card.read(models)
     parts = (
         tracking.model_part(models / "unet.keras", models / "card.json", history),
         tracking.evaluation_part(evaluation, cases, multiclass),
@@ -89,13 +90,12 @@ def visualize(
         rows=rows,
         evaluation=read_json(evaluation, Plain).root,
         verify=read_json(verify, Plain).root,
-        card=card,
+        card=described.model_dump(mode="json"),
         curves=learning_curves(epochs, catalogue.cohort, params.dpi),
         scores=score_plot(rows, catalogue.cohort, params.dpi),
         pictured=pictured,
     )
-    tags = {"data_hash": card["data_hash"], "code_hash": card["code_hash"], "keras_backend": card["backend"]}
-    with tracking.run(tags, *parts):
+    with tracking.run(described.tags, *parts):
         _write(run, figures, report)
 
 

@@ -78,6 +78,17 @@ def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
         download(cohort.parent, tmp_path / "verify.json", Cohort(source="brats", location=str(cohort), cases=0, seed=1))
 
 
+@pytest.mark.parametrize(
+    ("source", "said"), [("phantom", r"cohort\.cases is 0"), ("brats", r"cohort\.location is empty.*preset brats-cpu")]
+)
+def test_a_cohort_that_is_not_named_is_refused_and_raw_left_alone(cohort, tmp_path, source, said):
+    bring(cohort, tmp_path, cases=1)
+    before = contents(tmp_path / "raw")
+    with pytest.raises(InputError, match=said):
+        download(tmp_path / "raw", tmp_path / "verify.json", Cohort(source=source, location="", cases=0, seed=1))
+    assert contents(tmp_path / "raw") == before
+
+
 @pytest.mark.real
 def test_six_real_cases_are_verified(real_cases, tmp_path):
     catalogue = bring(real_cases / "brats2021", tmp_path)

@@ -45,6 +45,23 @@ def test_ill_typed_params_end_the_stage_before_it_does_anything(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def unreadable(raw: Path) -> None:
+    """A stage that meets a missing folder."""
+    (raw / "file").read_bytes()
+
+
+def test_what_the_system_says_of_a_file_ends_the_stage_with_its_name(tmp_path):
+    with pytest.raises(SystemExit, match=r"absent/file: No such file or directory\. Check that"):
+        stage.main(unreadable, ["--raw", str(tmp_path / "absent"), "--params", str(params_file(tmp_path, 1))])
+
+
+def test_check_reads_the_params_and_touches_nothing(tmp_path):
+    stage.main(sample, ["--check", "--params", str(params_file(tmp_path, 5))])
+    with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
+        stage.main(sample, ["--check", "--params", str(params_file(tmp_path, "x"))])
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
 def double(number: int) -> int:
     if number < 0:
         raise InputError(f"case {number} is negative")

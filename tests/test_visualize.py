@@ -9,12 +9,15 @@ from PIL import Image
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
+from pipeline.domain.preparation import Recipe
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.scores import score_case, summarise
 from pipeline.download import download
 from pipeline.io import cases as raw_cases
 from pipeline.io import nifti
-from pipeline.io.records import read_json, write_bytes, write_csv, write_json
+from pipeline.io.records import read_json, sha256, write_bytes, write_csv, write_json
+from pipeline.nn.architecture import Architecture
+from pipeline.nn.card import Card
 from pipeline.params import Cohort
 from pipeline.visualize import Params, chosen_cases, visualize
 
@@ -42,8 +45,8 @@ def run(tmp_path, cohort, schema):
         tmp_path / "split.json", Split(train=("x",), val=("y",), test=tuple(names), folds=(), patients={n: n for n in ["x", "y", *names]})
     )
     write_csv(metrics / "multiclass.csv", [{"case": name, "accuracy_with_background": 0.5} for name in names])
-    write_json(tmp_path / "models/card.json", {"recipe": {"margin_voxels": 2}, "data_hash": "d", "code_hash": "c", "backend": "b"})
     write_bytes(tmp_path / "models/unet.keras", b"weights")
+    write_json(tmp_path / "models/card.json", _card(schema, tmp_path / "models/unet.keras"))
 
     def go(folder="out", **changes):
         visualize(
@@ -58,10 +61,27 @@ def run(tmp_path, cohort, schema):
     return go
 
 
+def _card(schema, network):
+    recipe = Recipe(spacing_mm=None, margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
+    shape = {"dimensions": 2, "depth": 2, "filters": 4, "max_filters": 8, "normalization": "instance"}
+    return Card(
+        cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train={}, trained_on=("x",), validated_on=("y",),
+        architecture=Architecture(**shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"),
+        best_epoch=1, val_dice=0.5, weights=7, data_hash="d", code_hash="c", network_sha256=sha256(network), backend="tensorflow",
+        versions={}, use="Research use only, not for diagnosis.",
+    )  # fmt: skip
+
+
 def _evaluation(rows, schema, cases):
     names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
     multiclass = {f"{name}_{ending}_background": 0.5 for name in names for ending in ("with", "without")}
-    more = {"cohort": schema.cohort, "cases": cases, "loss": 0.1, "multiclass": multiclass, "definitions": {"dice": "of hard masks"}}
+    more = {
+        "cohort": schema.cohort,
+        "cases": cases,
+        "held_out_loss": 0.1,
+        "multiclass": multiclass,
+        "definitions": {"dice": "of hard masks"},
+    }
     return summarise(rows, schema.empty_rule) | more
 
 

@@ -126,11 +126,11 @@ def _version(name: str) -> str | None:
 
 def _package(name: str, wanted: object, installed: dict[str, str]) -> Finding:
     if not installed:
-        return Finding("fail", name, "not installed", "make env")
+        return Finding("fail", name, "not installed", "make -B env")
     if name not in installed:
         return Finding("ok", name, "not installed; instead " + ", ".join(" ".join(item) for item in installed.items()))
     if installed[name] not in wanted:
-        return Finding("warn", name, f"{installed[name]}, outside of {wanted}", "Not tested together. `make env` installs what was.")
+        return Finding("warn", name, f"{installed[name]}, outside of {wanted}", "Not tested together. `make -B env` installs what was.")
     return Finding("ok", name, installed[name])
 
 
@@ -151,7 +151,7 @@ def clone() -> Iterator[Finding]:
 def _dvc() -> Iterator[Finding]:
     said = _printed_by(sys.executable, "-m", "dvc", "version")
     about = dict(re.findall(r"^(DVC version|Cache types|Repo): (.*)$", said, re.MULTILINE))
-    advice = f"See what `{sys.executable} -m dvc version` says; `make env` installs it."
+    advice = f"See what `{sys.executable} -m dvc version` says; `make -B env` installs it."
     yield _judged("DVC version" in about, "dvc", about.get("DVC version", "does not start"), advice, "fail")
     kinds = about.get("Repo", "none here")
     yield _judged("dvc" in kinds, "dvc repository", kinds, "Work at the root of the clone; git tracks .dvc/config: restore it.", "fail")
@@ -206,7 +206,7 @@ def backend() -> Finding:
     """What Keras computes with."""
     done = subprocess.run([sys.executable, "-c", LOOK_AT_BACKEND], capture_output=True, text=True)
     if done.returncode:
-        return Finding("fail", "keras", done.stderr.strip().rpartition("\n")[2], "make env; or set KERAS_BACKEND to tensorflow or jax")
+        return Finding("fail", "keras", done.stderr.strip().rpartition("\n")[2], "make -B env; or set KERAS_BACKEND to tensorflow or jax")
     name, versions, devices = json.loads(done.stdout.splitlines()[-1])
     found = f"{name} {versions[name]} on {', '.join(devices)}"
     if shutil.which("nvidia-smi") and not any("gpu" in device or "cuda" in device for device in devices):

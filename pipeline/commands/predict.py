@@ -17,7 +17,7 @@ from pipeline.domain.preparation import prepare
 from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
 from pipeline.io import cases, nifti
-from pipeline.io.records import read_json, write_json
+from pipeline.io.records import read_json, sha256, write_json
 from pipeline.sources import brats
 
 
@@ -34,10 +34,14 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{arguments.out}: must end in .nii or .nii.gz.")
     style, found = brats.read_folder(arguments.case)
+    if arguments.out.resolve() in {path.resolve() for path in (*found.images.values(), found.labels) if path}:
+        raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     from pipeline.nn import card  # the network's card first: a wrong folder is told before Keras is loaded
 
     described = card.read(arguments.model)
     case = cases.read(cases.Found(found.case, found.patient, found.folder, found.images, None), described.cohort)
+    prepared = prepare(case, described.recipe)
+    card.refuse_other_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
     values = _label_values(described.cohort, style) if arguments.labels == "case" else described.cohort
 
     from pipeline.nn import archive, backend, segmentation
@@ -45,7 +49,6 @@ def run(arguments: argparse.Namespace) -> None:
     settings = read_json(arguments.model / "inference.json", segmentation.Settings)
     backend.prepare(described.seed, described.train["precision"])
     network = archive.load_model(arguments.model / "unet.keras")
-    prepared = prepare(case, described.recipe)
     probabilities = segmentation.probabilities_of(network, described, settings, prepared.image, found.case)
     classes = segmentation.classes_of(probabilities, prepared.geometry, described, settings)
     nifti.write(arguments.out, classes_to_values(classes, values), case.grid.affine, f"TumorFlow {described.network_sha256[:16]}")
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out.with_name(f"{arguments.out.name}.json"),
         {
             "case": found.case,
-            "inputs": {name: {"file": path.name, "sha256": card.sha256(path)} for name, path in sorted(found.images.items())},
+            "inputs": {name: {"file": path.name, "sha256": sha256(path)} for name, path in sorted(found.images.items())},
             "network_sha256": described.network_sha256,
             "data_hash": described.data_hash,
             "settings": settings.model_dump(mode="json"),

@@ -1,5 +1,6 @@
 """The catalogue: what a cohort holds, as verified."""
 
+from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.domain.strict import Strict
 
@@ -89,5 +90,8 @@ class Catalogue(Strict):
     cases: tuple[CaseEntry, ...]
 
     def entry(self, case: str) -> CaseEntry:
-        """The entry of a case; KeyError if there is none."""
-        return next(entry for entry in self.cases if entry.case == case)
+        """The entry of a case; InputError if there is none."""
+        found = next((entry for entry in self.cases if entry.case == case), None)
+        if found is None:
+            raise InputError(f"case {case} stands in the split, but not in the catalogue of {self.cohort.cohort}. Run `dvc repro split`.")
+        return found

@@ -77,7 +77,7 @@ def verify(found: Found, schema: Schema) -> CaseEntry:
     ------
     InputError
         If a modality is missing, a file is not readable, grids differ, voxels are NaN, infinite or all
-        equal, a label value is foreign to the schema, or the reference marks no voxel of the image.
+        equal, or a label value is foreign to the schema.
     """
     case, volumes = _read(found, schema)
     counts = {} if case.classes is None else np.bincount(case.classes.ravel(order="K"), minlength=len(schema.labels) + 1)

@@ -15,7 +15,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
 from pipeline.io.records import write_bytes
 
-_HEADER_BYTES = 352
+_HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
 _REMEDY = "Fetch the file again from its source."
 
 
@@ -88,6 +88,8 @@ def _unpacked(path: Path, stored: bytes) -> bytes:
             raw += surplus  # reaching the end checks the trailing checksum
     except zlib.error as error:
         raise InputError(f"{path}: its gzip stream is damaged ({error}). {_REMEDY}") from None
+    if stream.eof and stream.unused_data:
+        raise InputError(f"{path}: more data follow its gzip stream. Unpack it and compress it again in one piece.")
     if not stream.eof and len(raw) <= announced:
         raise InputError(f"{path}: its gzip stream is cut short after {len(stored)} bytes. {_REMEDY}")
     return raw
@@ -112,11 +114,11 @@ def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
 
 
 def _parse(path: Path, raw: bytes) -> nibabel.Nifti1Image:
-    announced = _announced_bytes(path, raw[:544])
+    announced = _announced_bytes(path, raw[:_HEADER_BYTES])
     if len(raw) != announced:
         found = "more" if len(raw) > announced else f"{len(raw)} bytes"
         raise InputError(f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}")
-    kind = nibabel.Nifti2Image if isinstance(_parse_header(path, raw[:544]), nibabel.Nifti2Header) else nibabel.Nifti1Image
+    kind = nibabel.Nifti2Image if isinstance(_parse_header(path, raw[:_HEADER_BYTES]), nibabel.Nifti2Header) else nibabel.Nifti1Image
     return kind.from_bytes(raw)
 
 

@@ -1,6 +1,7 @@
 """Small files of ours, JSON and CSV: deterministic bytes, written whole or not at all."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -40,6 +41,12 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(sibling, path)
     finally:
         sibling.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

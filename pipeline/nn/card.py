@@ -1,6 +1,5 @@
 """The model card: all that is needed to use a network, and where it comes from. Read without Keras."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.preparation import Recipe
 from pipeline.domain.schema import Schema
 from pipeline.domain.strict import Strict
-from pipeline.io.records import read_json
+from pipeline.io.records import read_json, sha256
 from pipeline.nn.architecture import Architecture
 
 
@@ -25,6 +24,8 @@ class Card(Strict):
         Of the network.
     patch : tuple of int
         (X, Y) or (X, Y, Z) in prepared voxels.
+    spacing_mm : tuple of 3 floats
+        Of the prepared training cases, the median per axis.
     seed : int
         Of the cohort.
     train : dict
@@ -53,6 +54,7 @@ class Card(Strict):
     recipe: Recipe
     architecture: Architecture
     patch: tuple[int, ...]
+    spacing_mm: tuple[float, float, float]
     seed: int
     train: dict[str, Any]
     trained_on: tuple[str, ...]
@@ -94,7 +96,20 @@ def read(folder: Path) -> Card:
     return card
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def refuse_other_spacing(card: Card, spacing_mm: tuple[float, float, float], case: str) -> None:
+    """Refuse a case whose prepared voxels are of another size than those trained on.
+
+    Raises
+    ------
+    InputError
+        If an edge differs by more than a quarter.
+    """
+    if any(abs(own / trained - 1) > 0.25 for own, trained in zip(spacing_mm, card.spacing_mm, strict=True)):
+        raise InputError(
+            f"{case}: prepared voxels of {_text(spacing_mm)} mm, but the network was trained on {_text(card.spacing_mm)} mm. "
+            "Resample the case to that size, or train with preprocess.spacing_mm set."
+        )
+
+
+def _text(spacing_mm: tuple[float, float, float]) -> str:
+    return " x ".join(f"{edge:.3g}" for edge in spacing_mm)

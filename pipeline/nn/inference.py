@@ -46,8 +46,8 @@ def predict_probabilities(
     Returns
     -------
     (X, Y, Z, O) float32 array
-        Probabilities of the windows around each voxel, averaged with `patches.importance`. 0 where
-        every window around the voxel holds nothing but zeros: such windows are not predicted.
+        Probabilities of the windows around each voxel, averaged with `patches.importance`. Background
+        where every window around the voxel holds nothing but zeros: such windows are not predicted.
     """
     outputs = model.outputs[0].shape[-1]
     weights = importance(patch)
@@ -63,6 +63,8 @@ def predict_probabilities(
                 weight[inside] += weights[covered]
             bar.update(seen)
     np.divide(summed, weight[..., None], out=summed, where=weight[..., None] > 0)
+    if activation == "softmax":
+        summed[weight == 0, 0] = 1  # what was not predicted is background
     return summed
 
 

@@ -169,7 +169,7 @@ def _scores(run: Run) -> Html:
         element("h3", "All classes in one table"),
         element("p", _MULTICLASS_NOTE),
         _multiclass_table(run.evaluation["multiclass"]),
-        element("p", f"Mean loss on the held-out cases: {_number(run.evaluation['loss'], 4)}."),
+        element("p", f"Mean loss on the held-out cases: {_number(run.evaluation['held_out_loss'], 4)}."),
     )
 
 

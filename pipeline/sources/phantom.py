@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from pipeline.domain.anatomy import Anatomy
 from pipeline.domain.draws import generator
+from pipeline.domain.errors import InputError
 from pipeline.domain.lesion import draw_tumour
 from pipeline.domain.phantom import phantom
 from pipeline.domain.regions import classes_to_values
@@ -65,9 +66,14 @@ def _found(folder: Path) -> Found:
 
 
 def _stands(folder: Path, mark: str) -> bool:
-    """Whether a phantom of this seed and this code is there; its folder came in one rename."""
-    labels = _found(folder).labels
-    return labels.is_file() and nifti.read_description(labels) == mark
+    """Whether a phantom of this seed and this code is there, every byte of it."""
+    found = _found(folder)
+    try:
+        for path in (*found.images.values(), found.labels):
+            nifti.read(path)
+    except InputError:
+        return False
+    return nifti.read_description(found.labels) == mark
 
 
 def _enhances(number: int, seed: int) -> bool:

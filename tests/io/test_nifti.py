@@ -59,6 +59,12 @@ def test_big_endian_files_are_read(tmp_path):
     assert np.array_equal(nifti.read(tmp_path / "big.nii").voxels, VOXELS)
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nifti_2_is_read(tmp_path, suffix):
+    nibabel.Nifti2Image(VOXELS, AFFINE).to_filename(tmp_path / f"two{suffix}")
+    assert np.array_equal(nifti.read(tmp_path / f"two{suffix}").voxels, VOXELS)
+
+
 def damaged(name: str, stored: bytes) -> bytes:
     raw = gzip.decompress(stored)
     return {
@@ -70,6 +76,7 @@ def damaged(name: str, stored: bytes) -> bytes:
         "voxels missing": gzip.compress(raw[:-20]),
         "voxels too many": gzip.compress(raw + b"\0" * 20),
         "uncompressed, voxels missing": raw[:-20],
+        "two streams": gzip.compress(raw[:600]) + gzip.compress(raw[600:]),
         "text": b"this is not an image" * 40,
         "empty": b"",
         "header alone": raw[:348],
@@ -88,6 +95,7 @@ def damaged(name: str, stored: bytes) -> bytes:
         ("voxels missing", "announces"),
         ("voxels too many", "holds more"),
         ("uncompressed, voxels missing", "announces"),
+        ("two streams", "more data follow its gzip stream"),
         ("text", "not a NIfTI"),
         ("empty", "not a NIfTI"),
         ("header alone", "announces"),

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from pipeline.nn import backend
+from pipeline.nn import backend, fitting, optimizer
 from pipeline.nn.backend import keras
-from tests.nn.conftest import tiny
+from pipeline.nn.losses import DiceCrossEntropy
+from tests.nn.conftest import nested_batch, tiny
 
 
 def test_an_equal_seed_gives_equal_initial_weights_whatever_was_built_before():
@@ -61,3 +62,15 @@ def test_the_engine_that_the_user_names_is_kept_and_runs_repeat_exactly(monkeypa
 
 def test_only_jax_is_compiled():
     assert backend.compiles() == (keras.backend.backend() == "jax")
+
+
+def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
+    model, rule = tiny(filters=16, max_filters=64, depth=4), optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
+    fitting.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    rule.learning_rate = 1.0
+    start, batch, ends = model.get_weights(), nested_batch(0, 0, (16, 128, 128)), []
+    for _ in range(8):
+        model.set_weights(start)
+        model.train_on_batch(*batch)
+        ends.append(b"".join(weight.tobytes() for weight in model.get_weights()))
+    assert len(set(ends)) == 1

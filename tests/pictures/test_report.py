@@ -42,7 +42,7 @@ def run(rows, schema) -> Run:
     names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
     multiclass = {f"{name}_{ending}_background": 0.25 for name in names for ending in ("with", "without")}
     evaluation = summarise(rows, "brats") | {
-        "cohort": schema.cohort, "cases": 3, "loss": 0.125, "multiclass": multiclass, "definitions": {"dice": "twice the overlap"},
+        "cohort": schema.cohort, "cases": 3, "held_out_loss": 0.125, "multiclass": multiclass, "definitions": {"dice": "twice the overlap"},
     }  # fmt: skip
     verify = {
         "cohort": schema.cohort, "cases": 9, "patients": 9, "files": 45, "without": {"ET": 2, "TC": 1, "WT": 0},
