@@ -1,4 +1,4 @@
-"""How training went: loss, Dice on the validation cases and learning rate, epoch by epoch."""
+"""How training went: loss, Dice on the validation patches and learning rate, epoch by epoch."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: in
         for name, colour in label_colours(schema).items():
             _line(dice, history, f"val_dice_{name}", colour, name, dashes=(3, 2))
         dice.set_ylim(-0.02, 1.02)
-        _finish(dice, "Dice on the validation cases", "Dice (0 to 1)", history)
+        _finish(dice, "Dice on the validation patches", "Dice (0 to 1)", history)
         _line(rate, history, "learning_rate", FAINT)
         rate.set_ylim(bottom=0)
         rate.yaxis.set_major_formatter("{x:g}")

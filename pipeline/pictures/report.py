@@ -269,7 +269,7 @@ def dice_line(rows: Sequence[dict[str, Any]], schema: Schema, case: str) -> str:
 
 
 def _training(run: Run) -> Html:
-    alt = "Three plots over epochs: training and validation loss, Dice on the validation cases for each region and label, learning rate."
+    alt = "Three plots over epochs: training and validation loss, Dice on the validation patches for each region and label, learning rate."
     caption = "The validation cases steer training, so their Dice flatters; the scores above are those of cases that training never saw."
     return picture(run.curves, "png", alt, caption, "plot")
 
