@@ -3,12 +3,13 @@
 import importlib
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import yaml
 
 from pipeline import params, stage
-from tests.conftest import write_case
+from tests.conftest import case_arrays, write_case
 
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -29,19 +30,21 @@ SMALL = {
     "train.patch": [16, 16],
     "train.val_batches": 2,
     "evaluate.batch_size": 4,
+    "evaluate.postprocess.min_component_ml": 0.01,
+    "evaluate.postprocess.min_innermost_ml": 0.01,
     "visualize.cases": 1,
     "visualize.gif_frames": 4,
     "visualize.dpi": 50,
 }
 
 
-def make(folder: Path, changes: dict | None = None, cases: int = 8) -> Path:
+def make(folder: Path, changes: dict | None = None, cases: int = 8, shape: tuple[int, int, int] = (24, 22, 20)) -> Path:
     """Lay out a project: a cohort of small cases beside it, params.yaml with small values."""
     project = folder / "project"
     project.mkdir(parents=True)
-    if not (folder / "source").exists():
-        for number in range(cases):
-            write_case(folder / "source", f"BraTS2021_{number:05d}", seed=number)
+    for number in range(cases):
+        images, values = case_arrays(number, shape)
+        write_case(folder / "source", f"BraTS2021_{number:05d}", **images, seg=values)
     write_params(project, SMALL | (changes or {}))
     return project
 
@@ -68,11 +71,9 @@ def run(project: Path, name: str, **paths: Path) -> None:
     function(**(flags | paths), **typed)
 
 
-def clone(folder: Path, changes: dict | None = None) -> Path:
+def clone(folder: Path, changes: dict | None = None, cases: int = 8, shape: tuple[int, int, int] = (24, 22, 20)) -> Path:
     """A project with code, dvc.yaml and a git history of one commit, ready for `dvc repro`."""
-    import subprocess
-
-    project = make(folder, changes)
+    project = make(folder, changes, cases, shape)
     for name in ("pipeline", ".dvc", "presets"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local"))
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", "data/.gitignore", "models/.gitignore", "metrics/.gitignore"):

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 from tqdm import tqdm
 
-from pipeline.domain.regions import regions_to_classes
+from pipeline.domain.overlap import class_overlap, confusion
+from pipeline.domain.regions import outputs_to_classes
 from pipeline.domain.schedule import best_epoch, is_over
 from pipeline.domain.schema import Schema
 from pipeline.nn import checkpoint, optimizer
@@ -220,33 +222,17 @@ def validate(model: keras.Model, loss: DiceCrossEntropy, validation: Sequence[Ba
         prediction, over the voxels of all batches together, NaN where neither reference nor
         prediction has any; val_dice: mean over the regions that are not NaN.
     """
-    losses, confusion = [], 0
+    losses, counts = [], 0
     for image, target in validation:
         logits = model.predict_on_batch(image)
         logits = logits[0] if isinstance(logits, list) else logits
         losses.append(float(loss(target, logits)))
-        confusion = confusion + _confusion(target, logits, loss.output, schema)
-    regions = {name: dice(confusion, schema.classes_of(name)) for name in schema.regions}
-    labels = {name: dice(confusion, [index]) for index, name in enumerate(schema.labels, 1)}
+        reference = outputs_to_classes(target, schema, loss.output)
+        predicted = outputs_to_classes(expit(logits), schema, loss.output)  # of labels the most probable too: it only grows
+        counts = counts + confusion(reference, predicted, len(schema.labels) + 1)
+    regions = {name: class_overlap(counts, schema.classes_of(name)).dice for name in schema.regions}
+    labels = {name: class_overlap(counts, [index]).dice for index, name in enumerate(schema.labels, 1)}
     present = [value for value in regions.values() if not math.isnan(value)]
     mean = float(np.mean(present)) if present else math.nan
     named = {f"val_dice_{name}": value for name, value in (regions | labels).items()}
     return {"val_loss": float(np.mean(losses)), "val_dice": mean, **named}
-
-
-def _confusion(target, logits, output, schema):
-    """Voxels by class of the reference (rows) and of the prediction (columns)."""
-    if output == "regions":
-        reference, predicted = regions_to_classes(target > 0, schema), regions_to_classes(logits > 0, schema)
-    else:
-        reference, predicted = target.argmax(-1), logits.argmax(-1)
-    count = len(schema.labels) + 1
-    pairs = reference.astype(np.int64).ravel() * count + predicted.ravel()
-    return np.bincount(pairs, minlength=count**2).reshape(count, count)
-
-
-def dice(confusion: np.ndarray, classes: Sequence[int]) -> float:
-    """Dice of a set of classes from voxel counts (reference x prediction); NaN if both are empty."""
-    shared = confusion[np.ix_(classes, classes)].sum()
-    total = confusion[classes].sum() + confusion[:, classes].sum()
-    return float(2 * shared / total) if total else math.nan

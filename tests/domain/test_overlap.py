@@ -131,3 +131,9 @@ def test_class_overlap_classes_equals_that_of_their_masks(members):
     reference, prediction = rng.integers(0, 4, (2, *SHAPE)).astype(np.uint8)
     masks = (np.isin(classes, list(members)) for classes in (reference, prediction))
     assert class_overlap(confusion(reference, prediction, 4), members) == overlap(*masks)
+
+
+def test_dice_of_a_set_of_classes_joins_them():
+    counts = np.array([[50, 1, 0], [2, 10, 4], [0, 3, 20]])
+    assert class_overlap(counts, [2]).dice == pytest.approx(2 * 20 / (23 + 24))
+    assert class_overlap(counts, [1, 2]).dice == pytest.approx(2 * 37 / (39 + 38))

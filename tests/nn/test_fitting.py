@@ -161,12 +161,6 @@ def test_validation_counts_voxels_over_all_batches(schema):
     assert np.isnan(found["val_dice_edema"])
 
 
-def test_dice_of_a_set_of_classes_joins_them():
-    confusion = np.array([[50, 1, 0], [2, 10, 4], [0, 3, 20]])
-    assert fitting.dice(confusion, [2]) == pytest.approx(2 * 20 / (23 + 24))
-    assert fitting.dice(confusion, [1, 2]) == pytest.approx(2 * 37 / (39 + 38))
-
-
 def test_averaged_weights_are_lent_and_given_back():
     model, rule = tiny(), adam(0.5)
     fitting.compile_for_training(model, REGIONS, rule)

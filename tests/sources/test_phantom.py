@@ -1,10 +1,19 @@
 """Phantoms are put into a folder whole, kept when they are there, and made anew when seed or code differ."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline.io import cases
 from pipeline.sources import phantom
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +61,34 @@ def test_a_phantom_of_another_seed_takes_the_place_of_the_old_one(two, tmp_path)
     assert found[0].labels.read_bytes() != before
     phantom.generate(raw, 1, seed=1)
     assert found[0].labels.read_bytes() == before
+
+
+def contents(raw: Path) -> dict[str, bytes]:
+    return {path.relative_to(raw).as_posix(): path.read_bytes() for path in sorted(raw.rglob("*")) if path.is_file()}
+
+
+def test_a_phantom_that_lost_an_image_or_has_a_truncated_one_is_made_again(two):
+    raw, found = two
+    before = contents(raw)
+    found[0].images["t2f"].unlink()
+    cut = found[1].images["t1c"]
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    phantom.generate(raw, 2, seed=1)
+    assert contents(raw) == before
+
+
+def test_a_generation_killed_while_it_wrote_ends_with_the_same_bytes(two, tmp_path):
+    program = f"import pathlib, pipeline.sources.phantom as phantom; phantom.generate(pathlib.Path({str(tmp_path)!r}), 2, seed=1)"
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (tmp_path / ".partial-Phantom_001").exists():
+        assert running.poll() is None, "nothing was half written at any time"
+        time.sleep(0.005)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert (tmp_path / ".partial-Phantom_001").exists()
+    assert not (tmp_path / "Phantom_001").exists()
+    phantom.generate(tmp_path, 2, seed=1)
+    assert contents(tmp_path) == contents(two[0])
 
 
 def test_one_case_of_every_five_does_not_enhance():
