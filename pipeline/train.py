@@ -89,6 +89,7 @@ def train(
 ) -> None:
     """Train the U-Net on the training cases and their copies; keep the weights of the best epoch."""
     _check_patch(architecture, params)
+    _check_precision(architecture, params)
     cohort, parts = read_json(catalogue, Catalogue), read_json(split, Split)
     if architecture.dimensions > cohort.cohort.dimensions:
         raise InputError(f"params.yaml: unet.dimensions is 3, but cohort {cohort.cohort.cohort} holds single slices. Set it to 2.")
@@ -158,6 +159,17 @@ def _check_patch(architecture: Architecture, params: Params) -> None:
         raise InputError(
             f"params.yaml: train.patch is {list(params.patch)}, but a network with unet.dimensions {architecture.dimensions} "
             f"and unet.depth {architecture.depth} needs {architecture.dimensions} sides, each a multiple of {architecture.divisor}."
+        )
+
+
+def _check_precision(architecture: Architecture, params: Params) -> None:
+    """TensorFlow 2.21 with oneDNN gives wrong bfloat16 gradients of 3D convolutions on maps of 2 voxels a side."""
+    coarsest = [side // architecture.divisor for side in params.patch]
+    if architecture.dimensions == 3 and params.precision == "mixed_bfloat16" and min(coarsest) < 4:
+        raise InputError(
+            f"params.yaml: with train.patch {list(params.patch)} and unet.depth {architecture.depth} "
+            f"the coarsest level is {coarsest} voxels, too few for train.precision mixed_bfloat16. "
+            "Take a larger patch, a smaller depth, or float32."
         )
 
 

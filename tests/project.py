@@ -63,9 +63,9 @@ def write_params(project: Path, changes: dict) -> None:
 
 
 def run(project: Path, name: str, **paths: Path) -> None:
-    """Call a stage with the paths of dvc.yaml, within the current folder; `paths` replace some."""
+    """Call a stage with the paths of dvc.yaml; `paths` replace some. Whole paths: worker processes outlive a change of folder."""
     function = getattr(importlib.import_module(f"pipeline.{name}"), name)
-    flags = {flag.replace("-", "_"): Path(path) for flag, path in re.findall(r"--(\S+) (\S+)", STAGES[name]["cmd"])}
+    flags = {flag.replace("-", "_"): project / path for flag, path in re.findall(r"--(\S+) (\S+)", STAGES[name]["cmd"])}
     values = params.read(project / "params.yaml")
     typed = {key: params.value(values, dotted, kind, project / "params.yaml") for key, (dotted, kind) in stage.keys(function).items()}
     function(**(flags | paths), **typed)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel
@@ -12,25 +13,51 @@ import pytest
 
 from pipeline import __main__ as commands
 from pipeline.domain.errors import InputError
+from pipeline.domain.preparation import restore
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.scores import score_case
-from pipeline.io import nifti, records
+from pipeline.io import nifti, records, shards
 from pipeline.sources import brats
 from tests import project
-from tests.conftest import write_case
+from tests.conftest import LPS, case_arrays, write_case
+
+# the other half of what a network can be: volumes instead of slices, softmax instead of sigmoids
+VOLUMES = {
+    "unet.dimensions": 3,
+    "unet.depth": 4,
+    "unet.filters": 4,
+    "unet.output": "labels",
+    "unet.deep_supervision": True,
+    "train.patch": [16, 16, 16],
+    "train.epochs": 1,
+    "train.batch_size": 2,
+    "train.precision": "float32",  # in bfloat16 oneDNN's gradient of a 3x3x3 filter over 2x2x2 voxels is garbage
+    "evaluate.mirror": True,
+    "evaluate.postprocess.min_component_ml": 0.0,
+    "evaluate.postprocess.min_innermost_ml": 0.0,
+}
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A project whose stages have all run."""
-    folder = project.make(tmp_path_factory.mktemp("end_to_end"))
+    return run_stages(project.make(tmp_path_factory.mktemp("end_to_end")), project.STAGES)
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """A project with a network of volumes, up to its scores."""
+    return run_stages(project.make(tmp_path_factory.mktemp("volumes"), VOLUMES), [name for name in project.STAGES if name != "visualize"])
+
+
+def run_stages(folder: Path, names: Iterable[str]) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DVC_ROOT", str(folder))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for name in project.STAGES:
+        for name in names:
             project.run(folder, name)
-        yield folder
+    return folder
 
 
 @pytest.fixture
@@ -74,10 +101,13 @@ def test_nothing_half_written_is_left(done):
     assert not (done / "models/checkpoint.npz").exists()
 
 
-def test_history_has_loss_and_dice_of_every_region_and_label_at_every_epoch(done):
-    rows = records.read_csv(done / "metrics/history.csv")
-    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    for key in ("loss", "val_loss", *(f"val_dice_{name}" for name in ("WT", "TC", "ET", "necrotic", "edema", "enhancing"))):
+@pytest.mark.parametrize(("folder", "epochs"), [("done", ["1", "2", "3"]), ("volumes", ["1"])])
+def test_history_has_loss_and_dice_of_every_region_and_label_at_every_epoch(folder, epochs, request):
+    rows = records.read_csv(request.getfixturevalue(folder) / "metrics/history.csv")
+    assert [row["epoch"] for row in rows] == epochs
+    numbers = {"loss", "val_loss", "val_dice", *(f"val_dice_{name}" for name in ("WT", "TC", "ET", "necrotic", "edema", "enhancing"))}
+    assert set(rows[0]) == numbers | {"epoch", "learning_rate"}
+    for key in numbers:
         assert all(0 <= float(row[key]) < 5 for row in rows), key
 
 
@@ -135,28 +165,75 @@ def predict(*arguments: object) -> None:
         raise InputError(ended.value.code)
 
 
-def test_predict_gives_the_voxels_that_were_scored(done, tmp_path):
-    case = json.loads((done / "data/split.json").read_text())["test"][0]
-    predict(done.parent / "source" / case, "--model", done / "models", "--out", tmp_path / "out.nii.gz")
-    scored, given = nifti.read(done / f"metrics/predictions/{case}.nii.gz"), nifti.read(tmp_path / "out.nii.gz")
-    assert np.array_equal(scored.voxels, given.voxels)
-    assert given.grid.differs(scored.grid) == ""
+def held_out(folder: Path) -> str:
+    """The first of the test cases."""
+    return json.loads((folder / "data/split.json").read_text())["test"][0]
+
+
+def scored(folder: Path) -> nifti.Volume:
+    """What was scored for it."""
+    return nifti.read(folder / f"metrics/predictions/{held_out(folder)}.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["done", "volumes"])
+def test_predict_gives_the_voxels_that_were_scored(name, tmp_path, request):
+    folder = request.getfixturevalue(name)
+    predict(folder.parent / "source" / held_out(folder), "--model", folder / "models", "--out", tmp_path / "out.nii.gz")
+    given = nifti.read(tmp_path / "out.nii.gz")
+    assert len(np.unique(given.voxels)) > 1
+    assert np.array_equal(scored(folder).voxels, given.voxels)
+    assert given.grid.differs(scored(folder).grid) == ""
     told = json.loads((tmp_path / "out.nii.gz.json").read_text())
-    assert told["network_sha256"] == json.loads((done / "models/card.json").read_text())["network_sha256"]
+    assert told["network_sha256"] == json.loads((folder / "models/card.json").read_text())["network_sha256"]
     assert set(told["inputs"]) == {"t1n", "t1c", "t2w", "t2f"}
 
 
-def test_predict_keeps_the_grid_of_a_case_with_other_axes(done, tmp_path):
-    from tests.conftest import case_arrays
+AXES_TURNED = LPS[:, [1, 2, 0, 3]]
+RAS = np.array([[1.0, 0, 0, -23], [0, 1, 0, -21], [0, 0, 1, 0], [0, 0, 0, 1]])
 
-    affine = np.array([[0, 0, 1.0, -5], [1.0, 0, 0, 2], [0, -1.0, 0, 9], [0, 0, 0, 1]])
-    images, _ = case_arrays(3)
-    turned = {name: np.transpose(array, (1, 2, 0)) for name, array in images.items()}
+
+@pytest.mark.parametrize(
+    ("affine", "turn"),
+    [(AXES_TURNED, lambda voxels: np.transpose(voxels, (1, 2, 0))), (RAS, lambda voxels: voxels[::-1, ::-1])],
+    ids=["axes in another order", "axes to the right and front"],
+)
+def test_predict_gives_the_same_anatomy_whatever_the_axes_of_the_files(done, tmp_path, affine, turn):
+    images, _ = case_arrays(int(held_out(done)[-5:]))
+    turned = {name: turn(array) for name, array in images.items()}
     folder = write_case(tmp_path, "BraTS2021_00777", affine=affine, **turned, seg=None)
     predict(folder, "--model", done / "models", "--out", tmp_path / "out.nii")
-    given = nifti.read(tmp_path / "out.nii")
-    assert given.grid.shape == (22, 20, 24)
-    assert np.allclose(given.grid.affine, affine)
+    given, expected = nifti.read(tmp_path / "out.nii"), scored(done).voxels
+    assert len(np.unique(expected)) > 1
+    assert given.voxels.tobytes() == turn(expected).tobytes()
+    assert given.grid.shape == turn(expected).shape
+    assert np.array_equal(given.grid.affine, affine)
+
+
+def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirror_images(volumes, schema):
+    from pipeline.nn import archive, backend, card, segmentation
+
+    described = card.read(volumes / "models")
+    settings = records.read_json(volumes / "models/inference.json", segmentation.Settings)
+    image = shards.read(volumes / "data/shards", held_out(volumes)).image
+    backend.prepare(described.seed, described.train["precision"])
+    network = archive.load_model(volumes / "models/unet.keras")
+    probabilities = segmentation.probabilities_of(network, described, settings, image)
+    assert probabilities.shape == (*image.shape[:3], 4)
+    assert np.allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+    classes = restore(probabilities, shards.read_geometry(volumes / "data/shards", held_out(volumes))).argmax(axis=-1)
+    assert np.array_equal(values_to_classes(scored(volumes).voxels, schema), classes)
+    unmirrored = segmentation.probabilities_of(network, described, settings.model_copy(update={"mirror": False}), image)
+    assert not np.allclose(probabilities, unmirrored, atol=1e-5)
+
+
+def test_a_coarser_level_was_trained_and_is_not_kept(volumes):
+    from pipeline.nn import archive
+
+    network = archive.load_model(volumes / "models/unet.keras")
+    kept = sum(np.prod(weight.shape) for weight in network.trainable_weights)
+    assert len(network.outputs) == 1
+    # the coarser logits come from 8 channels, for background and three labels, with a bias each
+    assert json.loads((volumes / "models/card.json").read_text())["weights"] == kept + (8 + 1) * 4
 
 
 def test_predict_refuses_a_case_that_does_not_fit_the_card(done, tmp_path):
@@ -215,3 +292,17 @@ def test_train_refuses_a_patch_that_the_network_cannot_take(copy, patch, said):
     project.write_params(copy, project.SMALL | {"train.patch": patch})
     with pytest.raises(InputError, match=rf"params\.yaml: train\.patch.*{said}"):
         project.run(copy, "train")
+
+
+def test_train_refuses_bfloat16_where_volumes_become_too_small_for_it(copy):
+    project.write_params(copy, project.SMALL | VOLUMES | {"train.precision": "mixed_bfloat16"})
+    with pytest.raises(InputError, match=r"coarsest level is \[2, 2, 2\] voxels.*float32"):
+        project.run(copy, "train")
+
+
+def test_a_training_whose_loss_is_not_finite_ends_without_a_network(copy):
+    before = (copy / "models/card.json").read_bytes()
+    project.write_params(copy, project.SMALL | {"train.learning_rate": 1.0e30, "train.clip_norm": 0.0, "train.optimizer": "sgd"})
+    with pytest.raises(InputError, match=r"the loss became (nan|inf) at step \d+ of epoch 1.*learning_rate"):
+        project.run(copy, "train")
+    assert (copy / "models/card.json").read_bytes() == before

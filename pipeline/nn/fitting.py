@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit
 from tqdm import tqdm
 
+from pipeline.domain.errors import InputError
 from pipeline.domain.overlap import class_overlap, confusion
 from pipeline.domain.regions import outputs_to_classes
 from pipeline.domain.schedule import best_epoch, is_over
@@ -93,6 +94,11 @@ def fit(
     -------
     list of dict
         The records of all epochs, those before the resumption included.
+
+    Raises
+    ------
+    InputError
+        If the loss of a step is not finite.
     """
     compile_for_training(model, loss, rule)
     history, best = _resume(model, resumed) if resumed else ([], weights_of(model))
@@ -156,7 +162,13 @@ def _train_epoch(model, course, batches, history):
             asked = time.perf_counter()
             image, target = next(batches)
             waited += time.perf_counter() - asked
-            total += float(model.train_on_batch(image, target, return_dict=True)["loss"])
+            loss = float(model.train_on_batch(image, target, return_dict=True)["loss"])
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"params.yaml: the loss became {loss} at step {step + 1} of epoch {epoch}, so the weights are lost. "
+                    "Lower train.learning_rate or train.clip_norm, or set train.precision to float32."
+                )
+            total += loss
             bar.set_postfix_str(f"loss {total / (step + 1):.4f}", refresh=False)
             bar.update()
     record = {"epoch": epoch, "learning_rate": rate, "loss": total / course.steps}
