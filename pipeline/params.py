@@ -74,7 +74,7 @@ def read(path: Path) -> dict[str, Any]:
         If the file is missing, is not YAML, repeats a key, or holds an unknown or misses a known section.
     """
     try:
-        values = yaml.load(path.read_text(), Loader=_Loader)
+        values = _Loader(path.read_text()).get_single_data()
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from None
     found = set(values) if isinstance(values, dict) else set()

@@ -20,7 +20,7 @@ def test_a_shard_comes_back_mapped(tmp_path):
 
 def test_a_pickled_array_is_refused(tmp_path):
     shards.write(tmp_path, "a", IMAGE, CLASSES)
-    np.save(tmp_path / "a.image.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    np.save(tmp_path / "a.image.npy", np.array([{"a": 1}], object))
     with pytest.raises(InputError, match=r"a\.image\.npy: is not a readable \.npy"):
         shards.read(tmp_path, "a")
 
