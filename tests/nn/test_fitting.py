@@ -116,8 +116,8 @@ def test_training_learns_labels(tmp_path, schema):
 
 
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_training(tmp_path, schema):
-    ruined = Course(9, 10, 2, 1, 2, lambda step, losses: 0.02 if step < 20 else 1e3)
-    rule = optimizer.build("sgd", weight_decay=0.0, momentum=0.9, clip_norm=0.0, ema_momentum=0.0)
+    ruined = Course(9, 10, 2, 1, 2, lambda step, losses: 0.02 if step < 20 else 5.0)
+    rule = optimizer.build("sgd", weight_decay=0.0, momentum=0.9, clip_norm=1.0, ema_momentum=0.0)
     training = Training(tmp_path, schema, dropout=0.0)
     history, _ = training.run(ruined, rule=rule)
     best = max(range(len(history)), key=lambda epoch: fitting.score(history[epoch]))
