@@ -64,6 +64,42 @@ def test_only_jax_is_compiled():
     assert backend.compiles() == (keras.backend.backend() == "jax")
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about the executor of TensorFlow")
+def test_a_sum_of_several_tensors_gives_the_same_bits_whatever_else_runs():
+    import tensorflow
+
+    @tensorflow.function
+    def chain(start):
+        features, others = start, []
+        for _ in range(6):
+            slow, quick = features @ start, tensorflow.exp(-tensorflow.abs(features))
+            late = quick @ features
+            others.append(tensorflow.reduce_sum(slow @ quick) + tensorflow.reduce_sum(late))
+            features = tensorflow.add_n([slow, quick, late])
+            features /= tensorflow.reduce_max(tensorflow.abs(features))
+        return features, others
+
+    start = tensorflow.constant(np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32))
+    assert len({chain(start)[0].numpy().tobytes() for _ in range(200)}) == 1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about the graph rewriter of TensorFlow")
+def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
+    from tensorflow.python.eager import context
+
+    model, rule = tiny(filters=16, max_filters=256, depth=5), optimizer.build("adamw", 1e-4, 0.9, 12.0, 0.98)
+    fitting.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    context.enable_run_metadata()
+    model.train_on_batch(*nested_batch(0, 0, (16, 96, 96)))
+    graphs = context.export_run_metadata().partition_graphs
+    context.disable_run_metadata()
+    kinds = {node.op for graph in graphs for node in graph.node} | {
+        node.op for graph in graphs for function in graph.library.function for node in function.node_def
+    }
+    assert "AddN" in kinds, "nothing was seen"
+    assert "TemporaryVariable" not in kinds
+
+
 def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
     model, rule = tiny(filters=16, max_filters=64, depth=4), optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
     fitting.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
