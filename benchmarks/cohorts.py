@@ -26,5 +26,5 @@ def _brought(name: str, cohort: Cohort) -> Path:
     """A folder below the system's folder for temporary files, made again whenever the code that makes it changes."""
     folder = Path(tempfile.gettempdir()) / "tumorflow-benchmarks" / f"{name}-{code_hash('pipeline.download')[:12]}"
     if not (folder / "verify.json").is_file():  # the last thing that the stage writes
-        download(folder / "raw", folder / "verify.json", cohort)
+        download(folder / "raw", folder / "verify.json", folder / "thumbnails.png", cohort)
     return folder / "raw"

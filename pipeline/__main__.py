@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "segment a case with a trained model",
     "doctor": "look at this machine and this clone, and say what to do about what is wrong",
     "preset": "set a group of values in params.yaml",
+    "sources": "list where cases can come from, and what each source declares",
 }
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pipeline.domain.errors import InputError
 from pipeline.domain.strict import Strict
 
-SECTIONS = ("cohort", "preprocess", "split", "augment", "unet", "train", "evaluate", "visualize")
+SECTIONS = ("cohort", "compute", "preprocess", "split", "augment", "unet", "train", "evaluate", "visualize")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -21,10 +21,28 @@ Count = Annotated[int, Field(ge=0)]
 class Cohort(Strict):
     """The section `cohort`: which cases, from where, and the seed of every draw."""
 
-    source: Literal["phantom", "brats"]
+    source: str
     location: str
     cases: Count
     seed: Count
+
+
+class Compute(Strict):
+    """The section `compute`: where work over cases runs. No stage depends on it: the bytes are the same whichever.
+
+    Attributes
+    ----------
+    backend : {"loky", "dask", "ray"}
+        Processes of this machine, or a cluster (both need their library).
+    address : str
+        Of the scheduler of a cluster; empty for workers on this machine.
+    workers : int
+        0 takes one for every core of this machine.
+    """
+
+    backend: Literal["loky", "dask", "ray"]
+    address: str
+    workers: Count
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,7 +92,7 @@ def read(path: Path) -> dict[str, Any]:
         If the file is missing, is not YAML, repeats a key, or holds an unknown or misses a known section.
     """
     try:
-        values = _Loader(path.read_text()).get_single_data()
+        values = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from None
     found = set(values) if isinstance(values, dict) else set()

@@ -31,16 +31,20 @@ class Params(Strict):
         Number of folds that the patients outside of test are dealt into.
     val_fold : int or None
         Take this fold, from 0, as val instead of `val_share`.
+    test_folds : tuple of str
+        Folds as the cohort's authors published them that are test instead of `test_share`; none, to draw.
     """
 
     val_share: Share
     test_share: Share
     folds: Annotated[int, Field(ge=1)]
     val_fold: Annotated[int, Field(ge=0)] | None
+    test_folds: tuple[str, ...]
 
     @model_validator(mode="after")
     def _leaves_patients_to_train(self) -> Self:
-        if self.test_share + (self.val_share if self.val_fold is None else 0) >= 1:
+        test_share = 0 if self.test_folds else self.test_share
+        if test_share + (self.val_share if self.val_fold is None else 0) >= 1:
             raise ValueError(f"val_share and test_share must leave patients to train, got {self.val_share} and {self.test_share}")
         return self
 
@@ -55,6 +59,7 @@ def split(
     cohort = read_json(catalogue, Catalogue)
     parts = dealt(cohort, params, seed)
     parts.check(str(split))
+    refuse_leaks(cohort, parts)
     write_json(split, parts)
     stage.log.info("train %d, val %d, test %d cases", len(parts.train), len(parts.val), len(parts.test))
 
@@ -68,8 +73,8 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
         If a part with a share would stay empty, or `val_fold` is not one of the folds.
     """
     strata = _strata(catalogue)
-    share = 1 - params.test_share
-    rest, test = deal(strata, (share, params.test_share), generator(seed, "split", "test"))
+    rest, test = _test_dealt(catalogue, strata, params, seed)
+    share = len(rest) / len(strata) if params.test_folds else 1 - params.test_share
     left = {patient: strata[patient] for patient in rest}
     folds = deal(left, [1 / params.folds] * params.folds, generator(seed, "split", "folds"))
     val_share = min(params.val_share / share, 1)
@@ -85,24 +90,77 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
                 f"{len(strata)} patients cannot be dealt into train, val and test with split.val_share {params.val_share}, test_share "
                 f"{params.test_share} and val_fold {params.val_fold}: {name} stays empty. Add cases, or change params.yaml."
             )
-    cases = defaultdict(list)
+    persons, cases = people(catalogue), defaultdict(list)
     for entry in catalogue.cases:
-        cases[entry.patient].append(entry.case)
+        cases[persons[entry.patient]].append(entry.case)
     part = lambda patients: tuple(sorted(case for patient in patients for case in cases[patient]))  # noqa: E731
     return Split(
         train=part(train),
         val=part(val),
         test=part(test),
         folds=tuple(part(fold) for fold in folds),
-        patients=dict(sorted((entry.case, entry.patient) for entry in catalogue.cases)),
+        patients=dict(sorted((entry.case, persons[entry.patient]) for entry in catalogue.cases)),
     )
 
 
+def people(catalogue: Catalogue) -> dict[str, str]:
+    """One name for all ids of a patient: those whose cases look like one examination are one person, named by the first id."""
+    patient = {entry.case: entry.patient for entry in catalogue.cases}
+    person = {name: name for name in patient.values()}
+    for one, other, _ in catalogue.alike:
+        merged = {person[patient[one]], person[patient[other]]}
+        if len(merged) > 1:
+            person = {name: min(merged) if known in merged else known for name, known in person.items()}
+    return person
+
+
+def refuse_leaks(catalogue: Catalogue, parts: Split) -> None:
+    """The leakage gate: no examination, whatever its id, in two of train, val and test.
+
+    Raises
+    ------
+    InputError
+        Names every pair of cases in two parts that share a patient or the voxels of an image, or look alike.
+    """
+    part = {case: name for name in ("train", "val", "test") for case in getattr(parts, name)}
+    shared = defaultdict(list)
+    for entry in catalogue.cases:
+        for sign in {f"patient {entry.patient}", *(f"the voxels {file.content_sha256[:16]}" for file in entry.images.values())}:
+            shared[sign].append(entry.case)
+    pairs = [(group[0], case, f"share {sign}") for sign, group in shared.items() for case in group[1:]]
+    pairs += [(one, other, f"look like one examination (similarity {similarity:.2f})") for one, other, similarity in catalogue.alike]
+    leaks = sorted(f"{one} in {part[one]} and {other} in {part[other]} {why}" for one, other, why in pairs if part[one] != part[other])
+    if leaks:
+        raise InputError(
+            "\n".join(
+                [*leaks, "Scores on such a split are worthless: remove one case of each pair, or empty split.test_folds to draw the parts."]
+            )
+        )
+
+
+def _test_dealt(catalogue: Catalogue, strata: dict[str, tuple], params: Params, seed: int) -> list[list[str]]:
+    """The patients outside of test and those of it."""
+    if not params.test_folds:
+        return deal(strata, (1 - params.test_share, params.test_share), generator(seed, "split", "test"))
+    known = sorted({entry.attributes.get("fold", "") for entry in catalogue.cases} - {""})
+    unknown = sorted(set(params.test_folds) - set(known))
+    if unknown:
+        raise InputError(f"params.yaml: split.test_folds has {unknown}, but the published folds of {catalogue.cohort.cohort} are {known}.")
+    persons = people(catalogue)
+    test = {persons[entry.patient] for entry in catalogue.cases if entry.attributes.get("fold") in params.test_folds}
+    return [sorted(set(strata) - test), sorted(test)]
+
+
 def _strata(catalogue: Catalogue) -> dict[str, tuple]:
-    """Per patient, by its first case: whether the innermost region is present, then the outermost region's volume."""
-    regions = list(catalogue.cohort.regions)
+    """Per patient, by its first case: which innermost regions are present, then the volume of all labels."""
+    cohort = catalogue.cohort
+    outermost = [region for region, outer in cohort.around.items() if outer is None]
+    persons = people(catalogue)
     return {
-        entry.patient: (entry.region_ml(catalogue.cohort, regions[-1]) > 0, entry.region_ml(catalogue.cohort, regions[0]))
+        persons[entry.patient]: (
+            *(entry.region_ml(cohort, region) > 0 for region in cohort.innermost),
+            sum(entry.region_ml(cohort, region) for region in outermost),
+        )
         for entry in sorted(catalogue.cases, key=lambda entry: entry.case, reverse=True)
     }
 

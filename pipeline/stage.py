@@ -8,7 +8,8 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -67,8 +68,10 @@ def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
     with reported_errors():
         values = params.read(path)
         typed = {name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()}
+        compute = params.value(values, "compute", params.Compute, path)
         if not check:
-            function(**chosen, **typed)
+            with computing(compute):
+                function(**chosen, **typed)
 
 
 class reported_errors:
@@ -86,8 +89,58 @@ class reported_errors:
             sys.exit(f"\nerror: {_explained(error)}")
 
 
+@contextmanager
+def computing(compute: params.Compute) -> Iterator[None]:
+    """Let `over_cases` work where the section `compute` says, for a while.
+
+    Raises
+    ------
+    InputError
+        If the library of the backend is not installed, or its scheduler cannot be reached.
+    """
+    from joblib import parallel_config
+
+    workers = compute.workers or usable_cores()
+    with ExitStack() as stack:
+        try:
+            _BACKENDS[compute.backend](stack, compute.address, workers)
+        except ImportError as error:
+            raise InputError(
+                f"params.yaml: compute.backend is {compute.backend}, which is not installed ({error}): pip install {error.name}."
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"params.yaml: compute.address is {compute.address!r}, and no {compute.backend} answers there ({error})."
+            ) from None
+        stack.enter_context(parallel_config(compute.backend, n_jobs=workers))
+        yield
+
+
+def _dask(stack: ExitStack, address: str, workers: int) -> None:
+    """Join the scheduler at an address, or workers of our own."""
+    from distributed import Client, LocalCluster
+
+    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    where = address or stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, **here))
+    stack.enter_context(Client(where))
+
+
+def _ray(stack: ExitStack, address: str, workers: int) -> None:
+    """Join the cluster at an address, or workers of our own."""
+    import ray
+    from ray.util.joblib import register_ray
+
+    where = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
+    ray.init(**where, log_to_driver=False)
+    stack.callback(ray.shutdown)
+    register_ray()
+
+
+_BACKENDS = {"loky": lambda stack, address, workers: None, "dask": _dask, "ray": _ray}
+
+
 def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | None = None) -> list:
-    """Apply a function to every case in parallel processes, with a progress bar, results in order.
+    """Apply a function to every case in parallel, with a progress bar, results in order.
 
     Parameters
     ----------
@@ -98,7 +151,7 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     describe : str
         What the progress bar says is being done.
     workers : int, optional
-        Number of processes; all usable cores when None.
+        Number of processes; when None, those of `computing`, or all usable cores.
 
     Returns
     -------
@@ -111,11 +164,14 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
         With the messages of all cases that could not be processed, not only of the first.
     """
     from joblib import Parallel, delayed
+    from joblib.parallel import get_active_backend
     from tqdm import tqdm
 
     cases = list(cases)
-    workers = min(workers or usable_cores(), max(len(cases), 1))
-    results = Parallel(n_jobs=workers, return_as="generator", batch_size=1)(delayed(_caught)(work, case) for case in cases)
+    backend, wanted = get_active_backend()
+    workers = min(workers or wanted or usable_cores(), max(len(cases), 1))
+    as_they_come = "generator" if backend.supports_return_generator else "list"
+    results = Parallel(n_jobs=workers, return_as=as_they_come, batch_size=1)(delayed(_caught)(work, case) for case in cases)
     results = list(tqdm(results, total=len(cases), desc=describe, unit="case", mininterval=1, disable=not cases))
     faults = [str(result) for result in results if isinstance(result, InputError)]
     if faults:

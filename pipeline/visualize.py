@@ -1,7 +1,7 @@
 """Stage 7: show what happened, in figures and one page.
 
 Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label values on
-the raw grid), metrics/cases.csv, history.csv, evaluate.json and verify.json, data/split.json, models/card.json.
+the raw grid), metrics/cases.csv, history.csv, evaluate.json, verify.json and thumbnails.png, data/split.json, models/card.json.
 Writes figures/learning_curves.png, scores.png, <case>.overlay.png and <case>.gif, and report.html, one page
 with all of them inside that opens from disk. Adds them to the MLflow run of the training and evaluation.
 """
@@ -67,6 +67,7 @@ def visualize(
     evaluation: Path,
     multiclass: Path,
     verify: Path,
+    thumbnails: Path,
     split: Path,
     models: Path,
     figures: Path,
@@ -94,6 +95,7 @@ def visualize(
         curves=learning_curves(epochs, catalogue.cohort, params.dpi),
         scores=score_plot(rows, catalogue.cohort, params.dpi),
         pictured=pictured,
+        thumbnails=thumbnails.read_bytes(),
     )
     with tracking.run(described.tags, *parts):
         _write(run, figures, report)

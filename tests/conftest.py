@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nibabel import orientations
+from scipy import ndimage
 
 from pipeline.domain.schema import Schema
 from pipeline.io import nifti
@@ -39,9 +40,10 @@ def case_arrays(seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)) -> tu
     values[10:12, 10:12, 9:11] = 1
     brain = np.zeros(shape, bool)
     brain[2:-2, 2:-2, 2:-2] = True
+    anatomy = ndimage.zoom(rng.normal(0, 80, (6, 6, 5)), np.divide(shape, (6, 6, 5)), order=1)  # no two patients look alike
     images = {}
     for number, name in enumerate(("t1", "t1ce", "t2", "flair")):
-        voxels = 400 + 60 * number + 150 * (values > 0) + 200 * (values == 4) * (number == 1) + rng.normal(0, 30, shape)
+        voxels = 400 + 60 * number + 150 * (values > 0) + 200 * (values == 4) * (number == 1) + rng.normal(0, 30, shape) + anatomy
         images[name] = np.where(brain, np.clip(voxels, 1, None), 0).astype(np.int16)
     return images, values
 

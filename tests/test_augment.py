@@ -26,7 +26,7 @@ PARTS = Split(
     folds=(tuple(CASES[:3]), tuple(CASES[3:6])),
     patients={case: case for case in CASES},
 )
-RECIPE = Recipe(spacing_mm=None, margin_voxels=1, clip_percentiles=(0.5, 99.5), dtype="float16")
+RECIPE = Recipe(spacing_mm=None, foreground="nonzero", margin_voxels=1, clip_percentiles=(0.5, 99.5), dtype="float16")
 
 
 @pytest.fixture

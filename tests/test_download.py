@@ -16,8 +16,12 @@ def contents(folder) -> dict[str, tuple[bytes, int]]:
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def run(tmp_path, raw=None, **cohort) -> None:
+    download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", Cohort(**{"cases": 0, "seed": 1} | cohort))
+
+
 def bring(cohort, tmp_path, cases: int = 0) -> Catalogue:
-    download(tmp_path / "raw", tmp_path / "verify.json", Cohort(source="brats", location=str(cohort), cases=cases, seed=1))
+    run(tmp_path, source="brats", location=str(cohort), cases=cases)
     return read_json(tmp_path / "raw/catalogue.json", Catalogue)
 
 
@@ -75,17 +79,15 @@ def test_a_case_without_a_mask_is_refused_with_the_way_out(cohort, tmp_path):
 
 def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
     with pytest.raises(InputError, match="lie within each other"):
-        download(cohort.parent, tmp_path / "verify.json", Cohort(source="brats", location=str(cohort), cases=0, seed=1))
+        run(tmp_path, raw=cohort.parent, source="brats", location=str(cohort))
 
 
-@pytest.mark.parametrize(
-    ("source", "said"), [("phantom", r"cohort\.cases is 0"), ("brats", r"cohort\.location is empty.*preset brats-cpu")]
-)
+@pytest.mark.parametrize(("source", "said"), [("phantom", r"cohort\.cases is 0"), ("brats", r"cohort\.location is empty.*preset NAME")])
 def test_a_cohort_that_is_not_named_is_refused_and_raw_left_alone(cohort, tmp_path, source, said):
     bring(cohort, tmp_path, cases=1)
     before = contents(tmp_path / "raw")
     with pytest.raises(InputError, match=said):
-        download(tmp_path / "raw", tmp_path / "verify.json", Cohort(source=source, location="", cases=0, seed=1))
+        run(tmp_path, source=source, location="")
     assert contents(tmp_path / "raw") == before
 
 

@@ -11,18 +11,18 @@ from pipeline import stage
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.preparation import Recipe, prepare
-from pipeline.io import cases, shards
+from pipeline.io import cases, shards, verification
 from pipeline.io.records import write_json
 from pipeline.preprocess import preprocess
 from pipeline.sources import brats
 
-RECIPE = Recipe(spacing_mm=(2.0, 1.5, 1.0), margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
+RECIPE = Recipe(spacing_mm=(2.0, 1.5, 1.0), foreground="nonzero", margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
 
 
 def catalogued(cohort: Path) -> Catalogue:
     """Verify a cohort where it lies, as `download` does where it copies it."""
     schema, found = brats.find(cohort)
-    catalogue = Catalogue(cohort=schema, licence="", cases=tuple(cases.verify(case, schema) for case in found))
+    catalogue = Catalogue(cohort=schema, licence="", cases=tuple(verification.verify(case, schema).entry for case in found), alike=())
     write_json(cohort / "catalogue.json", catalogue)
     return catalogue
 

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import params
-from pipeline.domain.catalogue import CaseEntry, Catalogue
+from pipeline.domain.catalogue import CaseEntry, Catalogue, FileEntry
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
 from pipeline.io.records import read_json, write_json
 from pipeline.sources import brats
-from pipeline.split import Params, dealt, split
+from pipeline.split import Params, dealt, refuse_leaks, split
 
-DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None)
+DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None, test_folds=())
 often = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 # of each patient: its number of cases, the voxels of its enhancing tumour and of its edema
 patients = st.tuples(st.integers(1, 3), st.sampled_from([0, 0, 500, 4000]), st.integers(1, 90_000))
@@ -32,6 +32,7 @@ def entry(case: str, patient: str, enhancing: int, edema: int) -> CaseEntry:
         orientation="LPS",
         brain_ml=1400.0,
         label_voxels={"necrotic": 0, "edema": edema, "enhancing": enhancing},
+        attributes={},
     )
 
 
@@ -41,7 +42,7 @@ def catalogue(cohort: list[tuple[int, int, int]]) -> Catalogue:
         for number, (count, enhancing, edema) in enumerate(cohort)
         for case in range(count)
     ]
-    return Catalogue(cohort=brats.schema("-"), licence="", cases=tuple(entries))
+    return Catalogue(cohort=brats.schema("-"), licence="", cases=tuple(entries), alike=())
 
 
 def single(count: int, without: int = 0) -> Catalogue:
@@ -154,7 +155,7 @@ def test_shares_that_leave_nobody_to_train_are_refused(change, said, tmp_path):
 
 
 def test_a_fold_as_validation_part_needs_no_room_for_the_share():
-    Params(val_share=0.9, test_share=0.2, folds=5, val_fold=0)
+    DEFAULT.model_validate(DEFAULT.model_dump() | {"val_share": 0.9, "val_fold": 0})
 
 
 def test_the_stage_writes_the_same_bytes_again(tmp_path):
@@ -171,3 +172,38 @@ def test_a_missing_catalogue_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(InputError, match=r"catalogue\.json: cannot be read"):
         split(tmp_path / "catalogue.json", tmp_path / "split.json", DEFAULT, 1)
     assert not (tmp_path / "split.json").exists()
+
+
+def test_published_folds_are_test_with_all_cases_of_their_patients():
+    whole = catalogue([(2, 900, 1000 * number) for number in range(12)])
+    entries = tuple(entry.model_copy(update={"attributes": {"fold": str(int(entry.patient[1:]) % 3 + 1)}}) for entry in whole.cases)
+    published = whole.model_copy(update={"cases": entries})
+    made = dealt(published, DEFAULT.model_copy(update={"test_folds": ("2",)}), 1)
+    assert {case.split("-")[0] for case in made.test} == {"P001", "P004", "P007", "P010"}
+    assert len(made.test) == 8
+    with pytest.raises(InputError, match=r"test_folds has \['9'\], but the published folds of .* are \['1', '2', '3'\]"):
+        dealt(published, DEFAULT.model_copy(update={"test_folds": ("9",)}), 1)
+
+
+def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
+    whole = single(20).model_copy(update={"alike": (("P003-0", "P011-0", 0.95), ("P011-0", "P017-0", 0.9))})
+    for seed in range(8):
+        made = dealt(whole, DEFAULT, seed)
+        parts = [part for part in (made.train, made.val, made.test) if {"P003-0", "P011-0", "P017-0"} & set(part)]
+        assert len(parts) == 1
+        refuse_leaks(whole, made)
+    assert {made.patients[case] for case in ("P003-0", "P011-0", "P017-0")} == {"P003"}
+
+
+def test_the_gate_names_every_pair_that_leaks():
+    whole = single(20)
+    made = dealt(whole, DEFAULT, 1)
+    image = FileEntry(path="a", sha256="a", content_sha256="0123456789abcdef", dtype="int16", minimum=0, maximum=1, origin_sha256=None)
+    holders = {made.train[0], made.test[0]}
+    cases = tuple(entry.model_copy(update={"images": {"t1n": image} if entry.case in holders else {}}) for entry in whole.cases)
+    leaking = whole.model_copy(update={"cases": cases, "alike": ((made.val[0], made.test[1], 0.97),)})
+    with pytest.raises(InputError) as refused:
+        refuse_leaks(leaking, made)
+    assert f"{min(holders)} in" in str(refused.value)
+    assert "share the voxels 0123456789abcdef" in str(refused.value)
+    assert f"{made.val[0]} in val and {made.test[1]} in test look like one examination (similarity 0.97)" in str(refused.value)

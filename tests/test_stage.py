@@ -1,5 +1,6 @@
 """The frame of the stages: flags and params from a signature, errors without tracebacks, work in order."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline import stage
 from pipeline.domain.errors import InputError
-from pipeline.params import SECTIONS
+from pipeline.params import SECTIONS, Compute
 
 
 def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.seed")]) -> None:
@@ -20,6 +21,7 @@ def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.see
 def params_file(folder: Path, seed: object) -> Path:
     path = folder / "params.yaml"
     path.write_text("\n".join(f"{name}: {{}}" for name in SECTIONS).replace("cohort: {}", f"cohort: {{seed: {seed}}}"))
+    path.write_text(path.read_text().replace("compute: {}", 'compute: {backend: loky, address: "", workers: 0}'))
     return path
 
 
@@ -76,6 +78,32 @@ def test_results_come_in_the_order_of_the_cases_whatever_the_number_of_workers()
 def test_all_refused_cases_are_named_at_once():
     with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
         stage.over_cases(double, [-1, 2, -3], "double", workers=2)
+
+
+def test_a_dask_cluster_gives_the_same_results_and_the_same_refusals():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        for address in ("", cluster.scheduler_address):
+            with stage.computing(Compute(backend="dask", address=address, workers=2)):
+                assert stage.over_cases(double, range(9), "double") == [*range(0, 18, 2)]
+                with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
+                    stage.over_cases(double, [-1, 2, -3], "double")
+
+
+def test_a_cluster_that_does_not_answer_is_refused_and_a_fault_of_the_work_is_not_taken_for_one():
+    dask = pytest.importorskip("dask")
+    silent = stage.computing(Compute(backend="dask", address="tcp://127.0.0.1:9", workers=1))
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(InputError, match="no dask answers there"), silent:
+        pass
+    with pytest.raises(FileNotFoundError), stage.computing(Compute(backend="loky", address="", workers=1)):
+        Path("absent").read_bytes()
+
+
+def test_a_cluster_whose_library_is_absent_is_refused_with_the_way_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    absent = stage.computing(Compute(backend="ray", address="", workers=1))
+    with pytest.raises(InputError, match=r"compute\.backend is ray, which is not installed .*: pip install ray"), absent:
+        pass
 
 
 def test_a_stage_depends_on_the_files_it_imports_and_on_no_other():

@@ -28,7 +28,7 @@ PARAMS = {"cases": 2, "names": (), "gif_frames": 4, "gif_seconds_per_frame": 0.1
 def run(tmp_path, cohort, schema):
     """A scored run on small cases: its folder, and `visualize` on it with changes to its params."""
     raw, metrics = tmp_path / "raw", tmp_path / "metrics"
-    download(raw, metrics / "verify.json", Cohort(source="brats", location=str(cohort), cases=4, seed=1))
+    download(raw, metrics / "verify.json", metrics / "thumbnails.png", Cohort(source="brats", location=str(cohort), cases=4, seed=1))
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     rows = []
     for shift, entry in enumerate(catalogue.cases):
@@ -52,7 +52,7 @@ def run(tmp_path, cohort, schema):
         visualize(
             raw=raw, predictions=metrics / "predictions", cases=metrics / "cases.csv", history=metrics / "history.csv",
             evaluation=metrics / "evaluate.json", multiclass=metrics / "multiclass.csv", verify=metrics / "verify.json",
-            split=tmp_path / "split.json", models=tmp_path / "models",
+            thumbnails=metrics / "thumbnails.png", split=tmp_path / "split.json", models=tmp_path / "models",
             figures=tmp_path / folder / "figures", report=tmp_path / folder / "report.html",
             params=Params(**PARAMS | changes),
         )  # fmt: skip
@@ -62,7 +62,7 @@ def run(tmp_path, cohort, schema):
 
 
 def _card(schema, network):
-    recipe = Recipe(spacing_mm=None, margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
+    recipe = Recipe(spacing_mm=None, foreground="nonzero", margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
     shape = {"dimensions": 2, "depth": 2, "filters": 4, "max_filters": 8, "normalization": "instance"}
     return Card(
         cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train={}, trained_on=("x",), validated_on=("y",),

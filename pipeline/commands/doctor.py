@@ -101,7 +101,7 @@ def usable_memory() -> int:
     """Bytes that this machine has, or that the container lets us have."""
     bounds = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        if Path(path).is_file() and (text := Path(path).read_text().strip()).isdigit():
+        if Path(path).is_file() and (text := Path(path).read_text(encoding="utf-8").strip()).isdigit():
             bounds.append(int(text))
     return min(bounds)
 
@@ -110,7 +110,7 @@ def packages() -> Iterator[Finding]:
     """Every line of requirements.txt against what is installed."""
     from packaging.requirements import Requirement
 
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if text := line.partition("#")[0].strip():
             required = Requirement(text)
             versions = {name: _version(name) for name in (required.name, *INSTEAD.get(required.name, ()))}
@@ -185,7 +185,7 @@ def runs() -> Iterator[Finding]:
 def params_values(path: Path) -> Iterator[Finding]:
     """Every stage's own check of its sections; a stage is another process, for no command imports one."""
     try:
-        stages = list(yaml.safe_load(Path("dvc.yaml").read_text())["stages"])
+        stages = list(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         yield Finding("fail", "dvc.yaml", f"cannot be read: {error}", "Work at the root of the clone; git tracks dvc.yaml: restore it.")
         return

@@ -99,7 +99,7 @@ def _yaml() -> YAML:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}). Run this in the folder that holds params.yaml.") from None
 

@@ -14,20 +14,23 @@ class FileEntry(Strict):
         Relative to the folder of the catalogue, with forward slashes.
     sha256 : str
         Of the file's bytes.
-    voxels_sha256 : str
-        Of the voxel values as canonical float32, so that a resaved copy is recognised.
+    content_sha256 : str
+        Of the voxel values whatever the file format, axes, dtype or empty margin (`pipeline.domain.fingerprint`).
     dtype : str
         Of the voxels in the file.
     minimum, maximum : float
         Of the voxels.
+    origin_sha256 : str or None
+        Of the published files that the voxels were taken from, None where the file is as published.
     """
 
     path: str
     sha256: str
-    voxels_sha256: str
+    content_sha256: str
     dtype: str
     minimum: float
     maximum: float
+    origin_sha256: str | None
 
 
 class CaseEntry(Strict):
@@ -53,6 +56,8 @@ class CaseEntry(Strict):
         Volume where any modality differs from 0.
     label_voxels : dict of str to int
         Voxels of each label of the schema; empty without a reference.
+    attributes : dict of str to str
+        What the source tells of the case, such as ``grade`` or the published ``fold``.
     """
 
     case: str
@@ -65,6 +70,7 @@ class CaseEntry(Strict):
     orientation: str
     brain_ml: float
     label_voxels: dict[str, int]
+    attributes: dict[str, str]
 
     def region_ml(self, schema: Schema, region: str) -> float:
         """Volume of a region of the reference, in millilitres."""
@@ -83,11 +89,14 @@ class Catalogue(Strict):
         Terms of the cohort and how to cite it.
     cases : tuple of CaseEntry
         Sorted by case.
+    alike : tuple of (str, str, float)
+        Pairs of cases that look like one examination, and their similarity (`pipeline.domain.fingerprint`).
     """
 
     cohort: Schema
     licence: str
     cases: tuple[CaseEntry, ...]
+    alike: tuple[tuple[str, str, float], ...]
 
     def entry(self, case: str) -> CaseEntry:
         """The entry of a case; InputError if there is none."""

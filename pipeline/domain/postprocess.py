@@ -58,27 +58,36 @@ def postprocess(classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, fl
     InputError
         If the innermost region has none around it and yet a least volume.
     """
-    own_classes = _own_classes(schema)
-    if params.min_innermost_ml and len(own_classes) == 1:
+    around = _around(schema)
+    if params.min_innermost_ml and not any(around.values()):
         raise InputError(
-            f"min_innermost_ml is {params.min_innermost_ml:g}, but {next(iter(schema.regions))} is the only region of "
-            f"cohort {schema.cohort}: there is none around it to take its voxels. Set min_innermost_ml to 0."
+            f"min_innermost_ml is {params.min_innermost_ml:g}, but of the regions {', '.join(schema.regions)} of cohort {schema.cohort} "
+            "none has one around it to take its voxels. Set min_innermost_ml to 0."
         )
     mended = classes.copy()
     crop = mended[bounding_box(classes, margin_voxels=1)]  # a view: writing to it writes to mended
     voxel_ml = prod(spacing_mm) / 1000
     _remove_components(crop, _least_voxels(params.min_component_ml, voxel_ml))
     if params.fill_holes:
-        _fill_holes(crop, own_classes)
-    if np.count_nonzero(crop == own_classes[-1]) < _least_voxels(params.min_innermost_ml, voxel_ml):
-        crop[crop == own_classes[-1]] = own_classes[-2]
+        _fill_holes(crop, schema)
+    for own_class, outer_class in around.items():
+        if outer_class and np.count_nonzero(crop == own_class) < _least_voxels(params.min_innermost_ml, voxel_ml):
+            crop[crop == own_class] = outer_class
     return mended
 
 
-def _own_classes(schema: Schema) -> list[int]:
-    """For each region, outermost first, the class index that no smaller region holds."""
-    names = list(schema.labels)
-    return [names.index(label) + 1 for own in schema.own_labels.values() for label in own]
+def _around(schema: Schema) -> dict[int, int | None]:
+    """For each innermost region the class index that it alone holds, and that of the region around it, if any."""
+    return {
+        _own_class(schema, region): outer and _own_class(schema, outer)
+        for region, outer in schema.around.items()
+        if region in schema.innermost
+    }
+
+
+def _own_class(schema: Schema, region: str) -> int:
+    (label,) = schema.own_labels[region]
+    return list(schema.labels).index(label) + 1
 
 
 def _least_voxels(volume_ml: float, voxel_ml: float) -> int:
@@ -93,10 +102,10 @@ def _remove_components(crop: np.ndarray, least_voxels: int) -> None:
     crop[small[components]] = 0  # should the background be small, it is 0 already
 
 
-def _fill_holes(crop: np.ndarray, own_classes: list[int]) -> None:
-    filled = own_classes[:-1] or own_classes
-    for depth, own_class in enumerate(filled):  # an inner region's cavities are filled over those of the outer
-        crop[_holes(np.isin(crop, own_classes[depth:]))] = own_class
+def _fill_holes(crop: np.ndarray, schema: Schema) -> None:
+    for region, outer in schema.around.items():  # an inner region's cavities are filled over those of the outer
+        if outer is None or region not in schema.innermost:
+            crop[_holes(np.isin(crop, schema.classes_of(region)))] = _own_class(schema, region)
 
 
 def _holes(mask: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy import ndimage
 
 from pipeline.domain.bounding_box import bounding_box
 from pipeline.domain.case import Case
@@ -24,6 +25,9 @@ class Recipe(Strict):
     ----------
     spacing_mm : tuple of 3 floats or None
         Target voxel size along right, front, top; None keeps the raw grid's.
+    foreground : {"nonzero", "head"}
+        What counts as brain: where any modality differs from 0, as in skull-stripped data, or the head, where any exceeds its
+        Otsu threshold, with all that this encloses in an axial slice.
     margin_voxels : int
         Kept around the brain when cropping, in raw voxels.
     clip_percentiles : tuple of 2 floats
@@ -38,6 +42,7 @@ class Recipe(Strict):
     """
 
     spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None
+    foreground: Literal["nonzero", "head"]
     margin_voxels: Annotated[int, Field(ge=0)]
     clip_percentiles: tuple[Percentile, Percentile]
     dtype: Literal["float16", "float32"]
@@ -113,13 +118,11 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
 
     Notes
     -----
-    The brain is where any modality differs from 0, as in skull-stripped data. Percentiles and z-score
-    are those of the brain, per case and modality; percentiles are read off every eighth voxel of it.
+    Percentiles and z-score are those of the brain (or head), per case and modality; percentiles are read off
+    every eighth voxel of it. Otsu: IEEE Transactions on Systems, Man, and Cybernetics 9 (1979), eq. 18.
     """
     image = to_canonical(case.image, case.grid.affine)
-    brain = image[..., 0] != 0
-    for channel in range(1, image.shape[-1]):
-        brain |= image[..., channel] != 0
+    brain = _foreground(image, recipe.foreground)
     inside = bounding_box(brain, recipe.margin_voxels)
     box = tuple((span.start, span.stop) for span in inside)
     image, brain = image[inside], brain[inside]
@@ -144,6 +147,28 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
         spacing_mm=tuple(s * (b - a) / n for s, (a, b), n in zip(spacing_mm, box, shape, strict=True)),
     )
     return Prepared(prepared, classes if classes is None else np.ascontiguousarray(classes), geometry)
+
+
+def _foreground(image: np.ndarray, rule: str) -> np.ndarray:
+    """Voxels of the brain or head of an image on canonical axes, (X, Y, Z) bool."""
+    brain = np.zeros(image.shape[:3], bool)
+    for channel in range(image.shape[-1]):
+        voxels = image[..., channel]
+        brain |= voxels != 0 if rule == "nonzero" else voxels > _otsu(voxels)
+    if rule == "head":
+        for level in range(brain.shape[2]):
+            brain[..., level] = ndimage.binary_fill_holes(brain[..., level])
+    return brain
+
+
+def _otsu(voxels: np.ndarray) -> float:
+    """The threshold between dark and bright with the largest variance between the two."""
+    counts, edges = np.histogram(voxels, 256)
+    below, total = counts.cumsum(), (counts * (edges[:-1] + edges[1:]) / 2).cumsum()
+    above = below[-1] - below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = np.nan_to_num(below * above * (total / below - (total[-1] - total) / above) ** 2)
+    return float(edges[1:][between.argmax()])
 
 
 def _target_shape(shape: tuple[int, ...], spacing_mm: tuple[float, ...], wanted_mm: tuple[float, ...] | None) -> tuple[int, int, int]:

@@ -58,7 +58,7 @@ def classes_to_regions(classes: np.ndarray, schema: Schema) -> np.ndarray:
     Returns
     -------
     (..., R) bool array
-        One mask per region, outermost first.
+        One mask per region, in the schema's order.
     """
     table = np.zeros((len(schema.labels) + 1, len(schema.regions)), bool)
     for column, region in enumerate(schema.regions):
@@ -69,13 +69,14 @@ def classes_to_regions(classes: np.ndarray, schema: Schema) -> np.ndarray:
 def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
     """Class indices of region masks: the way back.
 
-    A voxel belongs to a region only if it also belongs to every region around it, so the masks
-    need not be nested; where they are, `classes_to_regions` gives them back.
+    A voxel belongs to a region only if it also belongs to every region around it, and of regions
+    that stand apart to the last, so the masks need not agree; where they do, `classes_to_regions`
+    gives them back.
 
     Parameters
     ----------
     masks : (..., R) bool array
-        One mask per region, outermost first.
+        One mask per region, in the schema's order.
     schema : Schema
         Declares the regions.
 
@@ -84,12 +85,11 @@ def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
     (...) uint8 array
         Class indices 0..K.
     """
-    names = list(schema.labels)
-    classes = np.zeros(masks.shape[:-1], np.uint8)
-    inside = np.ones(masks.shape[:-1], bool)
-    for column, own in enumerate(schema.own_labels.values()):
-        inside = inside & masks[..., column]
-        classes[inside] = names.index(next(iter(own))) + 1
+    names, around = list(schema.labels), schema.around
+    classes, inside = np.zeros(masks.shape[:-1], np.uint8), {None: True}
+    for column, (region, own) in enumerate(schema.own_labels.items()):
+        inside[region] = inside[around[region]] & masks[..., column]
+        classes[inside[region]] = names.index(next(iter(own))) + 1
     return classes
 
 
@@ -125,7 +125,8 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
     schema : Schema
         Declares labels and regions.
     output : {"regions", "labels"}
-        Regions are taken where the probability exceeds 0.5; of labels the most probable, the first of equals.
+        Regions are taken where the probability exceeds 0.5, and of regions that stand side by side the
+        most probable; of labels the most probable. Of equals, the first.
 
     Returns
     -------
@@ -133,5 +134,15 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
         Class indices 0..K.
     """
     if output == "regions":
-        return regions_to_classes(probabilities > 0.5, schema)
+        masks = probabilities > 0.5
+        for beside in _side_by_side(schema):
+            masks[..., beside] &= np.eye(len(beside), dtype=bool)[probabilities[..., beside].argmax(axis=-1)]
+        return regions_to_classes(masks, schema)
     return probabilities.argmax(axis=-1).astype(np.uint8)
+
+
+def _side_by_side(schema: Schema) -> list[list[int]]:
+    """Columns of regions that lie within the same region, or within none, where there are several."""
+    outer = list(schema.around.values())
+    groups = [[column for column, region in enumerate(outer) if region == name] for name in dict.fromkeys(outer)]
+    return [group for group in groups if len(group) > 1]

@@ -21,15 +21,16 @@ class Schema(Strict):
     labels : dict of str to int
         Name of each label and its value in the cohort's files; 0 is background and not listed.
     regions : dict of str to tuple of str
-        Name of each region and the labels it unites, from the outermost to the innermost.
+        Name of each region and the labels it unites. A region lies within one before it or apart from all
+        before it, so that an outer region comes before the inner; the first is what a case as a whole is known by.
     empty_rule : {"brats", "nan"}
         What a score of an empty region counts for, see `pipeline.domain.scores`.
 
     Raises
     ------
     pydantic.ValidationError
-        If label values repeat, a region names an unknown label, regions are not nested from the
-        outermost to the innermost, or a label cannot be told from the regions it belongs to.
+        If label values repeat, a region names an unknown label, two regions overlap without one lying
+        within the other, or a label cannot be told from the regions it belongs to.
     """
 
     cohort: str
@@ -48,25 +49,40 @@ class Schema(Strict):
             raise ValueError(f"modalities must be distinct and at least one, got {self.modalities}")
         if not self.regions:
             raise ValueError("regions must be at least one, got none")
-        outer = set(self.labels)
         for name, members in self.regions.items():
-            if not members or not set(members) <= outer:
-                raise ValueError(f"region {name} must lie within the one before it, {sorted(outer)}, got {members}")
-            outer = set(members)
-        if any(len(own) != 1 for own in self.own_labels.values()) or set(self.labels) != set(self._covered):
-            raise ValueError(f"each region must add one label to the next smaller one, got {self.regions}")
+            if not members or not set(members) <= set(self.labels):
+                raise ValueError(f"region {name} must unite some of the labels {sorted(self.labels)}, got {members}")
+            for other in self._before(name):
+                if not set(members).isdisjoint(self.regions[other]) and not set(members) < set(self.regions[other]):
+                    raise ValueError(f"region {name} must lie within {other}, listed before it, or apart from it, got {members}")
+        if any(len(own) != 1 for own in self.own_labels.values()) or set(self.labels) != set().union(*self.own_labels.values()):
+            raise ValueError(f"each region must add one label to those within it, and each label belong to one, got {self.regions}")
         return self
+
+    @property
+    def around(self) -> dict[str, str | None]:
+        """The next larger region around each region, None where there is none."""
+        return {
+            name: next((other for other in reversed(self._before(name)) if set(members) <= set(self.regions[other])), None)
+            for name, members in self.regions.items()
+        }
 
     @property
     def own_labels(self) -> dict[str, set[str]]:
         """Labels of each region that no smaller region holds."""
-        names = list(self.regions)
-        inner = [set(self.regions[name]) for name in names[1:]] + [set()]
-        return {name: set(self.regions[name]) - smaller for name, smaller in zip(names, inner, strict=True)}
+        around = self.around
+        within = {name: [set(self.regions[inner]) for inner, outer in around.items() if outer == name] for name in self.regions}
+        return {name: set(members).difference(*within[name]) for name, members in self.regions.items()}
 
     @property
-    def _covered(self) -> set[str]:
-        return set().union(*self.own_labels.values())
+    def innermost(self) -> list[str]:
+        """Regions that hold no smaller one, in the order of `regions`."""
+        outer = set(self.around.values())
+        return [name for name in self.regions if name not in outer]
+
+    def _before(self, region: str) -> list[str]:
+        names = list(self.regions)
+        return names[: names.index(region)]
 
     def classes_of(self, region: str) -> list[int]:
         """Class indices (1..K, in the order of `labels`) that make up a region."""

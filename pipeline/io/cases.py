@@ -1,17 +1,18 @@
 """Raw cases: read every modality and the reference of one case, and check them against each other."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.domain.case import Case
-from pipeline.domain.catalogue import CaseEntry, FileEntry
+from pipeline.domain.catalogue import CaseEntry
 from pipeline.domain.errors import InputError
+from pipeline.domain.grid import Grid
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.schema import Schema
-from pipeline.io import nifti
+from pipeline.io import metaimage, nifti
+from pipeline.io.volume import Part, Volume
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,38 @@ class Found:
         Identities.
     folder : Path
         Where the case was found, for messages.
-    images : dict of str to Path
-        One file per modality present.
-    labels : Path or None
+    images : dict of str to Path or Part
+        One per modality present: a file of its own (NIfTI or MetaImage), or a part of something else.
+    labels : Path, Part or None
         The reference.
+    attributes : dict of str to str
+        What the source tells of the case, such as ``grade`` or the published ``fold``.
+    notes : tuple of str
+        What the user should know of it, for the warnings of metrics/verify.json.
+    origins : dict of str to str
+        Of files that were made from parts: the sha256 of what was published, by modality and ``seg``.
     """
 
     case: str
     patient: str
     folder: Path
-    images: dict[str, Path]
-    labels: Path | None
+    images: dict[str, Path | Part]
+    labels: Path | Part | None
+    attributes: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    origins: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Modalities, and ``seg``, that are no files of their own."""
+        return {name: origin for name, origin in (self.images | {"seg": self.labels}).items() if isinstance(origin, Part)}
+
+
+def read_volume(origin: Path | Part) -> Volume:
+    """Read a modality or mask, wherever it stands."""
+    if isinstance(origin, Part):
+        return origin.read()
+    return metaimage.read(origin) if origin.suffix.lower() in (".mha", ".mhd") else nifti.read(origin)
 
 
 def read(found: Found, schema: Schema) -> Case:
@@ -54,56 +76,21 @@ def read(found: Found, schema: Schema) -> Case:
     Raises
     ------
     InputError
-        As `verify`.
+        If a modality is missing, a file is not readable, an affine cannot be trusted, grids differ, voxels are NaN,
+        infinite or all equal, or a label value is foreign to the schema.
     """
-    return _read(found, schema)[0]
+    return read_volumes(found, schema)[0]
 
 
-def verify(found: Found, schema: Schema) -> CaseEntry:
-    """Read a case and describe it for the catalogue.
-
-    Parameters
-    ----------
-    found : Found
-        Its files; a path in the entry is ``case/name``, as `download` lays them out.
-    schema : Schema
-        What they must hold.
-
-    Returns
-    -------
-    CaseEntry
-
-    Raises
-    ------
-    InputError
-        If a modality is missing, a file is not readable, grids differ, voxels are NaN, infinite or all
-        equal, or a label value is foreign to the schema.
-    """
-    case, volumes = _read(found, schema)
-    counts = {} if case.classes is None else np.bincount(case.classes.ravel(order="K"), minlength=len(schema.labels) + 1)
-    brain = np.count_nonzero(case.image.any(axis=-1))
-    return CaseEntry(
-        case=found.case,
-        patient=found.patient,
-        images={name: _describe(found, found.images[name], volumes[name]) for name in schema.modalities},
-        labels=None if found.labels is None else _describe(found, found.labels, volumes["labels"]),
-        shape=case.grid.shape,
-        affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
-        spacing_mm=case.grid.spacing_mm,
-        orientation=case.grid.orientation,
-        brain_ml=round(brain * float(np.prod(case.grid.spacing_mm)) / 1000, 3),
-        label_voxels={name: int(counts[index]) for index, name in enumerate(schema.labels, 1)} if len(counts) else {},
-    )
-
-
-def _read(found: Found, schema: Schema) -> tuple[Case, dict[str, nifti.Volume]]:
+def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]:
+    """Read a case as `read` does, and give the volumes it was made of as well, by modality and ``labels``."""
     missing = [name for name in schema.modalities if name not in found.images]
     if missing:
         raise InputError(
             f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found {sorted(found.images)}. "
             "Add the file, or remove the case."
         )
-    volumes = {name: nifti.read(found.images[name]) for name in schema.modalities}
+    volumes = {name: read_volume(found.images[name]) for name in schema.modalities}
     first = schema.modalities[0]
     grid = volumes[first].grid
     for name in schema.modalities:
@@ -114,7 +101,7 @@ def _read(found: Found, schema: Schema) -> tuple[Case, dict[str, nifti.Volume]]:
         image[..., channel] = volumes[name].voxels
     classes = None
     if found.labels is not None:
-        volumes["labels"] = nifti.read(found.labels)
+        volumes["labels"] = read_volume(found.labels)
         _refuse_other_grid(found.labels, volumes["labels"].grid, found.images[first], grid)
         try:
             classes = values_to_classes(volumes["labels"].voxels, schema)
@@ -130,7 +117,7 @@ def _refuse_bad_voxels(path: Path, voxels: np.ndarray) -> None:
         raise InputError(f"{path}: every voxel is {voxels.min():g}, the volume is empty. Fetch it again, or remove the case.")
 
 
-def _refuse_other_grid(path: Path, grid: nifti.Grid, reference: Path, expected: nifti.Grid) -> None:
+def _refuse_other_grid(path: Path, grid: Grid, reference: Path, expected: Grid) -> None:
     difference = grid.differs(expected)
     if difference:
         raise InputError(
@@ -138,16 +125,34 @@ def _refuse_other_grid(path: Path, grid: nifti.Grid, reference: Path, expected: 
         )
 
 
-def _describe(found: Found, path: Path, volume: nifti.Volume) -> FileEntry:
-    voxels = volume.voxels
-    return FileEntry(
-        path=f"{found.case}/{path.name}",
-        sha256=volume.sha256,
-        voxels_sha256=hashlib.sha256(np.asarray(voxels, np.float32).tobytes(order="F")).hexdigest(),
-        dtype=voxels.dtype.name,
-        minimum=float(voxels.min()),
-        maximum=float(voxels.max()),
-    )
+def as_files(found: Found, folder: Path) -> Found:
+    """Write the parts of a case as NIfTI files.
+
+    Parameters
+    ----------
+    found : Found
+        A case, any of its modalities and mask a `Part`.
+    folder : Path
+        Gets ``case/case_modality.nii.gz`` for each part.
+
+    Returns
+    -------
+    Found
+        The same case with files instead of parts, and the sums of what they were taken from.
+
+    Raises
+    ------
+    InputError
+        If a part cannot be read.
+    """
+    files, origins = {}, {}
+    for name, part in found.parts.items():
+        volume = part.read()
+        files[name] = folder / found.case / f"{found.case}_{name}.nii.gz"
+        nifti.write(files[name], volume.voxels, volume.grid.affine)
+        origins[name] = volume.sha256
+    labels = files.pop("seg", found.labels)
+    return replace(found, images=found.images | files, labels=labels, origins=origins)
 
 
 def found_in(catalogue_folder: Path, entry: CaseEntry) -> Found:

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -11,31 +10,14 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from pipeline.domain.affines import examine
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
 from pipeline.io.records import write_bytes
+from pipeline.io.volume import Volume
 
 _HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
 _REMEDY = "Fetch the file again from its source."
-
-
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """Voxels of one file and the grid they lie on.
-
-    Attributes
-    ----------
-    voxels : (X, Y, Z) array
-        In the file's dtype, or float32 where the header scales it.
-    grid : Grid
-        On the axes of the file.
-    sha256 : str
-        Of the bytes of the file, compressed or not.
-    """
-
-    voxels: np.ndarray
-    grid: Grid
-    sha256: str
 
 
 def read(path: Path) -> Volume:
@@ -56,22 +38,74 @@ def read(path: Path) -> Volume:
         If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional (a
         fourth axis of length one is dropped), has no invertible affine, or its voxels are not real numbers.
     """
+    image, sha256 = _load(path)
+    shape = _shape(image)
+    if len(shape) < 3 or any(length != 1 for length in shape[3:]):
+        raise InputError(f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into one file per modality.")
+    scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
+    voxels = image.get_fdata(dtype=np.float32) if scaled else np.asarray(image.dataobj.get_unscaled())
+    affine, warnings = _affine(path, image)
+    return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings)
+
+
+def read_channel(path: Path, channel: int, channels: int) -> Volume:
+    """Read one of the volumes of a four-dimensional file, with the checks of `read`.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.nii`` or ``.nii.gz`` file of shape (X, Y, Z, `channels`).
+    channel : int
+        Which volume, from 0.
+    channels : int
+        How many the file must hold.
+
+    Returns
+    -------
+    Volume
+        Its voxels alone; the sha256 is that of the whole file.
+
+    Raises
+    ------
+    InputError
+        As `read`, and if the file holds another number of volumes.
+    """
+    image, sha256 = _load(path)
+    shape = _shape(image)
+    if len(shape) != 4 or shape[3] != channels:
+        raise InputError(f"{path}: has shape {shape} where {channels} volumes (X, Y, Z, {channels}) are due. {_REMEDY}")
+    stored = image.dataobj[..., channel]
+    scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
+    affine, warnings = _affine(path, image)
+    return Volume(np.asarray(stored, np.float32 if scaled else None), Grid(shape[:3], affine), sha256, warnings)
+
+
+def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
+    """The file as an image of real voxels, and its sha256."""
     try:
         stored = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
     image = _parse(path, _unpacked(path, stored))
-    shape = tuple(int(length) for length in image.shape)
-    if len(shape) < 3 or any(length != 1 for length in shape[3:]):
-        raise InputError(f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into one file per modality.")
-    if min(shape) < 1 or not np.issubdtype(image.get_data_dtype(), np.number) or np.issubdtype(image.get_data_dtype(), np.complexfloating):
-        raise InputError(f"{path}: has shape {shape} and dtype {image.get_data_dtype()} where real voxels are due. {_REMEDY}")
+    kind = image.get_data_dtype()
+    if min(_shape(image), default=0) < 1 or not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
+        raise InputError(f"{path}: has shape {_shape(image)} and dtype {kind} where real voxels are due. {_REMEDY}")
+    return image, hashlib.sha256(stored).hexdigest()
+
+
+def _shape(image: nibabel.Nifti1Image) -> tuple[int, ...]:
+    return tuple(int(length) for length in image.shape)
+
+
+def _affine(path: Path, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The affine in use, and what the user should know of the header's two."""
+    verdict = examine(str(path), _shape(image)[:3], *image.get_sform(coded=True), *image.get_qform(coded=True))
     affine = np.asarray(image.affine, np.float64)
+    if verdict.refusal:
+        raise InputError(verdict.refusal)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(f"{path}: its affine cannot be inverted:\n{affine}\nMend the header's sform or qform.")
-    scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
-    voxels = image.get_fdata(dtype=np.float32) if scaled else np.asarray(image.dataobj.get_unscaled())
-    return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), hashlib.sha256(stored).hexdigest())
+    return affine, verdict.warnings
 
 
 def _unpacked(path: Path, stored: bytes) -> bytes:

@@ -98,7 +98,9 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read rows as text, keyed by the header."""
     try:
-        with path.open(newline="") as lines:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
             return list(csv.DictReader(lines))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: is not a table in UTF-8 ({error}). Save it as CSV again.") from None

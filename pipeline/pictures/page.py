@@ -28,7 +28,7 @@ def element(tag: str, *content: str, **attributes: str) -> Html:
     Html
     """
     named = "".join(f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for name, value in attributes.items())
-    return Html(f"<{tag}{named}>{join(*content)}" + ("" if tag in ("img", "meta") else f"</{tag}>"))
+    return Html(f"<{tag}{named}>{join(*content)}" + ("" if tag in ("br", "img", "meta") else f"</{tag}>"))
 
 
 def join(*content: str) -> Html:

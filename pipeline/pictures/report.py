@@ -11,6 +11,7 @@ from pipeline.domain.scores import EMPTY_RULES, summarise_values
 from pipeline.pictures.page import Html, document, element, join, picture, section, table
 from pipeline.pictures.palette import region_colours
 from pipeline.pictures.ranking import mean_region_dice
+from pipeline.pictures.sheet import cut
 from pipeline.pictures.stylesheet import STYLE
 from pipeline.pictures.view import CONVENTION
 
@@ -18,6 +19,7 @@ EMBEDDED_BYTES = 15_000_000
 """Pictures of cases are put into the page, worst case first, until they exceed this; the rest are named."""
 
 _FEW_CASES = 10
+_THUMBNAILS = 300
 _SHARES = {"precision": "Precision", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 _COLUMNS = (
     {"dice": "Dice", "iou": "IoU"}
@@ -56,6 +58,8 @@ class Run:
         PNG files.
     pictured : sequence of Pictured
         From the worst case to the best.
+    thumbnails : bytes
+        The sheet of all cases of the catalogue, in its order (`pipeline.pictures.sheet`).
     """
 
     catalogue: Catalogue
@@ -67,6 +71,7 @@ class Run:
     curves: bytes
     scores: bytes
     pictured: Sequence[Pictured]
+    thumbnails: bytes
 
     @property
     def schema(self) -> Schema:
@@ -93,6 +98,7 @@ def report_page(run: Run) -> str:
         "pictures": ("Reference and prediction", _pictures(run)),
         "training": ("Training", _training(run)),
         "data": ("Data", _data(run)),
+        "verification": ("Verification", _verification(run)),
         "definitions": ("Definitions", _definitions(run)),
         "model": ("Model", _model(run)),
         "limits": ("Limits", _limits(run)),
@@ -288,10 +294,41 @@ def _data(run: Run) -> Html:
         "Orientations": _plain(verify["orientations"]),
         "Cases without a region": named(verify["without"]),
         "Mean volume in the reference": named(verify["mean_ml"], " ml"),
-        "Findings": "; ".join(verify["warnings"]) or "none",
         "Terms": run.catalogue.licence,
     }
     return _facts(facts.items(), "What the verification of every file and voxel found.")
+
+
+def _verification(run: Run) -> Html:
+    """What was checked, what was found, and every case at a glance; those with a finding first."""
+    warnings = run.verify["warnings"]
+    found = [element("ul", *(element("li", warning) for warning in warnings))] if warnings else [element("p", "Nothing to warn of.")]
+    names = [entry.case for entry in run.catalogue.cases]
+    remarked = [name for name in names if any(warning.startswith(f"{name}:") for warning in warnings)]
+    shown = [*remarked, *(name for name in names if name not in set(remarked))][:_THUMBNAILS]
+    left_out = f" {_count(len(names) - len(shown), 'more case')} in metrics/thumbnails.png." if len(shown) < len(names) else ""
+    part = {case: name for name in ("train", "val", "test") for case in getattr(run.split, name)}
+    pictures = cut(run.thumbnails, [names.index(name) for name in shown])
+    glances = [_glance(run, name, part.get(name, "in no part"), data) for name, data in zip(shown, pictures, strict=True)]
+    return join(
+        element(
+            "p",
+            f"{_count(run.verify['files'], 'file')} read to the last byte and voxel. What does not hold is refused, or is a finding:",
+        ),
+        element("ul", *(element("li", check) for check in run.verify["checks"])),
+        element("h3", f"{_count(len(warnings), 'finding')} to look at"),
+        *found,
+        element("h3", "Every case at a glance"),
+        element("p", f"The axial slice with the most tumour, all labels outlined together. {CONVENTION}{left_out}", class_="faint"),
+        element("div", *glances, class_="glances"),
+    )
+
+
+def _glance(run: Run, name: str, part: str, data: bytes) -> Html:
+    entry = run.catalogue.entry(name)
+    volumes = ", ".join(f"{region} {entry.region_ml(run.schema, region):.1f} ml" for region in run.schema.regions if entry.label_voxels)
+    caption = join(element("b", name), f" {part}", element("br"), _small(volumes))
+    return picture(data, "png", f"Case {name}, {part}: {volumes}", caption, "film")
 
 
 def _definitions(run: Run) -> Html:

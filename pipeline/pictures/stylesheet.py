@@ -52,6 +52,9 @@ img{display:block;max-width:100%;height:auto;border-radius:.4rem}
 img.plot,img.scan{width:100%}
 img.plot{mix-blend-mode:var(--blend)}
 img.film{margin:0 auto}
+.glances{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.6rem}
+.glances figure{margin:0}
+.glances img{width:100%;image-rendering:auto}
 figcaption{margin-top:.45rem;max-width:46rem}
 summary{cursor:pointer;font-weight:600}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}

@@ -1,40 +1,134 @@
-"""BraTS 2018 to 2023, from a local folder: `_t1ce` and `-t1c` naming, `.nii` and `.nii.gz`, enhancing tumour = 4 or 3."""
+"""BraTS 2017 to 2025, from a local folder: one folder per case, NIfTI, one file per modality.
 
+Naming and label values by year, as the challenges documented them (see the citations below):
+
+=============  =============================================  ======================================================
+source         cases                                          label values
+=============  =============================================  ======================================================
+brats          2017-2021: ``Brats17_…`` to ``BraTS2021_…``    1 necrotic or non-enhancing core, 2 edema, 4 enhancing
+brats          2023: ``BraTS-GLI-NNNNN-0TT``                  1 necrotic core, 2 edema (SNFH), 3 enhancing
+brats-gli2024  2024-2025: ``BraTS-GLI-NNNNN-TTT``             as 2023, and 4 resection cavity
+brats-men      2023: ``BraTS-MEN-NNNNN-TTT``                  as gliomas of 2023
+brats-ssa      2023-2024: ``BraTS-SSA-NNNNN-TTT``             as gliomas of 2023
+brats-met      2023-2024: ``BraTS-MET-NNNNN-TTT``             as gliomas of 2023
+brats-met2025  2025: ``BraTS-MET-NNNNN-TTT``                  as gliomas of 2023, and 4 resection cavity
+brats-ped2023  2023: ``BraTS-PED-NNNNN-TTT``                  1 non-enhancing component, 2 edema, 3 enhancing
+brats-ped      2024-2025: ``BraTS-PED-NNNNN-TTT``             1 enhancing, 2 non-enhancing, 3 cystic, 4 edema
+brats-menrt    2024: ``BraTS-MEN-RT-NNNN-T``, ``_t1c`` alone  1 gross tumour volume (``_gtv``)
+=============  =============================================  ======================================================
+
+The naming does not tell PED of 2023 from later years, nor MET of 2025 from earlier ones: the user chooses the
+source. Of PED the values 1 to 3 mean other things in either, so that a wrong choice shows in a 4 alone; a note
+says so. The published post-treatment gliomas have timepoints from 100 on, those of 2023 below; `brats` refuses
+what another source reads, and verification refuses values that a schema does not know.
+Real cases of 2018, 2021 and 2023 (GLI), and of MET without a mask, were read; all else was tried on files made
+in its layout.
+"""
+
+import csv
 import re
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.io.cases import Found
+from pipeline.sources.source import Source
 
 LICENCE = "BraTS data: terms and citations of the challenge year (doi:10.1109/TMI.2014.2377694), not for redistribution."
-_MODALITIES = {"t1": "t1n", "t1n": "t1n", "t1ce": "t1c", "t1c": "t1c", "t2": "t2w", "t2w": "t2w", "flair": "t2f", "t2f": "t2f"}
-_FILE = re.compile(r"^(?P<case>.+?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg)\.nii(\.gz)?$", re.IGNORECASE)
+_MODALITIES = {
+    "t1": "t1n",
+    "t1n": "t1n",
+    "t1ce": "t1c",
+    "t1c": "t1c",
+    "t2": "t2w",
+    "t2w": "t2w",
+    "flair": "t2f",
+    "t2f": "t2f",
+    "gtv": "seg",
+}
+_FILE = re.compile(r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv)\.nii(\.gz)?$", re.IGNORECASE)
 # BraTS 2020 training case 355 was published with its mask under the name it had at its hospital
 _STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$")
-_TIMEPOINT = re.compile(r"^(BraTS-[A-Za-z]+-\d+)-\d+$")
+_SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
+_UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
+_SAFE = re.compile(r"^[A-Za-z0-9._-]+$")
+_FAMILIES = {
+    "brats": r"^(?!BraTS-(MEN|MET|PED|SSA)-|BraTS-GLI-\d+-[1-9]\d\d$)",
+    "brats-gli2024": r"^BraTS-GLI-\d+-\d+$",
+    "brats-men": r"^BraTS-MEN-\d+-\d+$",
+    "brats-met": r"^BraTS-MET-\d+-\d+$",
+    "brats-met2025": r"^BraTS-MET-\d+-\d+$",
+    "brats-ssa": r"^BraTS-SSA-\d+-\d+$",
+    "brats-ped": r"^BraTS-PED-\d+-\d+$",
+    "brats-ped2023": r"^BraTS-PED-\d+-\d+$",
+    "brats-menrt": r"^BraTS-MEN-RT-\d+-\d+$",
+}
+_ADULT = {"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)}
+
+
+def _schema(cohort: str, labels: dict[str, int], regions: dict[str, tuple[str, ...]], modalities: str = "t1n t1c t2w t2f") -> Schema:
+    return Schema(cohort=cohort, dimensions=3, modalities=tuple(modalities.split()), labels=labels, regions=regions, empty_rule="brats")
+
+
+def _adult(cohort: str, enhancing: int = 3) -> Schema:
+    return _schema(cohort, {"necrotic": 1, "edema": 2, "enhancing": enhancing}, _ADULT)
+
+
+def _treated(cohort: str) -> Schema:
+    """Labels after surgery: the cavity is a region apart from the tumour."""
+    return _schema(cohort, {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4}, _ADULT | {"RC": ("cavity",)})
+
+
+_SCHEMAS = {
+    "_": _adult("brats2018-2021", enhancing=4),
+    "-": _adult("brats2023"),
+    "brats-gli2024": _treated("brats-gli2024"),
+    "brats-men": _adult("brats-men"),
+    "brats-met": _adult("brats-met"),
+    "brats-met2025": _treated("brats-met2025"),
+    "brats-ssa": _adult("brats-ssa"),
+    "brats-ped": _schema(
+        "brats-ped",
+        {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4},
+        {
+            "WT": ("enhancing", "nonenhancing", "cystic", "edema"),
+            "TC": ("enhancing", "nonenhancing", "cystic"),
+            "ET": ("enhancing",),
+            "CC": ("cystic",),
+        },
+    ),
+    "brats-ped2023": _schema(
+        "brats-ped2023",
+        {"nonenhancing": 1, "edema": 2, "enhancing": 3},
+        {"WT": ("nonenhancing", "edema", "enhancing"), "TC": ("nonenhancing", "enhancing"), "ET": ("enhancing",)},
+    ),
+    "brats-menrt": _schema("brats-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"),
+}
+_AMBIGUOUS = {
+    "brats-ped": "PED of 2024 and later was assumed (1 enhancing, 4 edema); if no case has label 4, it may be of 2023: brats-ped2023",
+    "brats-ped2023": "PED of 2023 was assumed (1 non-enhancing, 3 enhancing); names do not tell it from later years: brats-ped",
+}
 
 
 def schema(style: str) -> Schema:
-    """The cohort schema of a naming style: ``_`` (2018 to 2021, enhancing 4) or ``-`` (2023, enhancing 3)."""
-    return Schema(
-        cohort={"_": "brats2018-2021", "-": "brats2023"}[style],
-        dimensions=3,
-        modalities=("t1n", "t1c", "t2w", "t2f"),
-        labels={"necrotic": 1, "edema": 2, "enhancing": {"_": 4, "-": 3}[style]},
-        regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
-        empty_rule="brats",
-    )
+    """The cohort schema of a naming style: ``_`` (2017 to 2021, enhancing 4) or ``-`` (2023, enhancing 3)."""
+    return _SCHEMAS[style]
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    """Find the cases below a folder.
+    """Find the cases of 2017 to 2021, or the gliomas of 2023, below a folder.
+
+    Tables of the challenge found with the cases (survival and name mapping, as CSV) become attributes,
+    and join the identifiers that one patient had in several years.
 
     Parameters
     ----------
     location : Path
-        A folder with one folder per case, at any depth (as the HGG and LGG folders of 2018 to 2020).
+        A folder with one folder per case, at any depth (as the HGG and LGG folders of 2017 to 2019).
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
 
@@ -48,9 +142,13 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If there is no case, one case stands in two folders, a modality stands twice, or files of both
-        naming styles are mixed.
+        If there is no case, one case stands in two folders, a modality stands twice, files of both
+        naming styles are mixed, or a case is another source's.
     """
+    return _find("brats", location, limit)
+
+
+def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the BraTS cases.")
     folders = sorted({path.parent for path in location.rglob("*.nii*") if _FILE.match(path.name)})
@@ -64,14 +162,31 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
         if one.case == other.case:
             raise InputError(f"{other.folder}: case {one.case} also stands in {one.folder}. Keep one of the two.")
     found = found[: limit or None]
+    _refuse_others(name, [case for _, case in found])
     styles = {style for style, _ in found}
     if len(styles) > 1:
         examples = [next(case.folder for style, case in found if style == wanted) for wanted in sorted(styles)]
         raise InputError(
-            f"{location}: mixes names with '_' (BraTS 2018-2021, enhancing tumour 4) and '-' (2023, enhancing tumour 3), "
+            f"{location}: mixes names with '_' (BraTS 2017-2021, enhancing tumour 4) and '-' (2023, enhancing tumour 3), "
             f"as in {examples[1]} and {examples[0]}. Keep the years in separate folders."
         )
-    return schema(styles.pop()), [case for _, case in found]
+    tables = _Tables(location)
+    described = [_described(case, location, tables) for _, case in found]
+    if name in _AMBIGUOUS:
+        described[0] = replace(described[0], notes=(*described[0].notes, _AMBIGUOUS[name]))
+    return _SCHEMAS[styles.pop() if name == "brats" else name], described
+
+
+def _refuse_others(name: str, found: Iterable[Found]) -> None:
+    for case in found:
+        if not _SAFE.match(case.case):
+            raise InputError(f"{case.folder}: the name of case {case.case!r} is more than letters, digits, '.', '_' and '-'. Rename it.")
+        if not re.search(_FAMILIES[name], case.case):
+            others = [other for other, names in _FAMILIES.items() if re.search(names, case.case)]
+            raise InputError(
+                f"{case.folder}: case {case.case} is not of source {name}. "
+                f"Set cohort.source: {' or '.join(others)} (see python -m pipeline sources), and keep kinds in separate folders."
+            )
 
 
 def read_folder(folder: Path) -> tuple[str, Found]:
@@ -113,5 +228,183 @@ def read_folder(folder: Path) -> tuple[str, Found]:
             images[name] = path
     if not images:
         raise InputError(f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). Name the folder of one case.")
-    timepoint = _TIMEPOINT.match(case)
-    return style, Found(case, timepoint[1] if timepoint else case, folder, images, labels)
+    timepoint = _SINCE_2023.match(case)
+    attributes = {"timepoint": timepoint["timepoint"]} if timepoint else {}
+    return style, Found(case, _patient(case), folder, images, labels, attributes)
+
+
+def _patient(identifier: str) -> str:
+    """What an identifier keeps over timepoints and, from 2017 to 2019, over years: ``Brats17_CBICA_AAB_1`` is ``CBICA_AAB``."""
+    match = _SINCE_2023.match(identifier) or _UNTIL_2019.match(identifier)
+    return match["patient"] if match else identifier
+
+
+def _described(case: Found, location: Path, tables: "_Tables") -> Found:
+    patient, attributes = tables.of(case.patient)
+    folders = (part.upper() for part in (location.name, *case.folder.relative_to(location).parts))
+    grade = next((part for part in folders if part in ("HGG", "LGG")), None)
+    notes = case.notes
+    if grade and attributes.get("grade", grade) != grade:
+        notes += (f"{case.case}: lies in the {grade} folder, but the table gives grade {attributes['grade']}; the folder was taken",)
+    attributes |= case.attributes | ({"grade": grade} if grade else {})
+    return replace(case, patient=patient, attributes=attributes, notes=notes)
+
+
+_TOLD = {
+    "grade": "grade",
+    "age": "age",
+    "survival": "survival_days",
+    "survivaldays": "survival_days",
+    "resectionstatus": "resection",
+    "extentofresection": "resection",
+    "datacollectionasontciaadditional": "collection",
+    "siteid": "site",
+    "mgmtvalue": "mgmt",
+}
+
+
+class _Tables:
+    """Survival and name mapping of 2017 to 2021, as far as they lie with the cases as CSV.
+
+    Columns, without regard to case and marks: Grade, BraTS_2017_subject_ID to BraTS_2020_subject_ID and
+    TCGA_TCIA_subject_ID (name_mapping.csv of 2019, 2020); Brats17ID, BraTS18ID, BraTS19ID or Brats20ID, Age,
+    Survival or Survival_days, ResectionStatus or Extent_of_Resection (survival_data.csv, survival_info.csv,
+    survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA Radiology Portal, Data Collection, Site ID and
+    MGMT value (BraTS2021_MappingToTCIA.xlsx of TCIA, saved as CSV by the user).
+    """
+
+    _FILES = re.compile(r"^(?!\.).*(mapping|survival).*\.csv$", re.IGNORECASE)
+    _IDENTIFIER = re.compile(r"^(brats(20)?\d\d(subject)?id|tcgatciasubjectid|patientidontciaradiologyportal)$")
+    _UNKNOWN = ("", "na", "n/a", "nan", "none", "new-not-previously-in-tcia")
+
+    def __init__(self, location: Path) -> None:
+        self._groups: dict[str, set[str]] = {}
+        self._attributes: dict[str, dict[str, str]] = {}
+        for path in sorted(location.rglob("*.csv")):
+            if self._FILES.match(path.name):
+                for row in self._rows(path):
+                    self._take(row)
+
+    def of(self, patient: str) -> tuple[str, dict[str, str]]:
+        """The name of a patient over the years, TCGA's where there is one, and what the tables tell."""
+        group = sorted(self._groups.get(patient, {patient}), key=lambda name: (not name.startswith("TCGA"), name))
+        told = {}
+        for name in group:
+            told |= self._attributes.get(name, {})
+        return group[0], told
+
+    @staticmethod
+    def _rows(path: Path) -> list[dict[str, str]]:
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as lines:
+                return [
+                    {re.sub(r"[^a-z0-9]", "", key.lower()): (value or "").strip() for key, value in row.items() if key}
+                    for row in csv.DictReader(lines, restval="")
+                ]
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it may be read, or move it away.") from None
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path}: is not a table of comma-separated text ({error}). Fetch it again, or move it away.") from None
+
+    def _take(self, row: dict[str, str]) -> None:
+        row = {key: value for key, value in row.items() if value.lower() not in self._UNKNOWN}
+        identifiers = {self._identity(value, row) for key, value in row.items() if self._IDENTIFIER.match(key)}
+        group = identifiers.union(*(self._groups.get(name, set()) for name in identifiers))
+        told = {_TOLD[key]: value for key, value in row.items() if key in _TOLD}
+        survival = told.get("survival_days", "0")
+        if not survival.replace(".", "", 1).isdecimal():  # as "ALIVE (361 days later)" in 2020
+            told["survival"] = told.pop("survival_days")
+        for name in group:
+            self._groups[name] = group
+            self._attributes[name] = self._attributes.get(name, {}) | told
+
+    @staticmethod
+    def _identity(value: str, row: dict[str, str]) -> str:
+        """An identifier without its timepoint; a number (UCSF-PDGM's) is told apart by its collection."""
+        value = f"{row.get('datacollectionasontciaadditional', 'TCIA')}-{value}" if value.isdecimal() else value
+        return re.sub(r"^(UPENN-GBM-\d+)_\d+$", r"\1", _patient(value))
+
+
+_MENZE = "Menze et al. 2015, doi:10.1109/TMI.2014.2377694"
+_YEARS = f"{_MENZE}; Bakas et al. 2017, doi:10.1038/sdata.2017.117; Bakas et al. 2018, arXiv:1811.02629; Baid et al. 2021, arXiv:2107.02314"
+_SYNAPSE = (
+    "Make an account on synapse.org, join the BraTS data access team of the year ({}) and accept its terms there; "
+    "download the training data by hand or with Synapse's own client, unpack it, and set cohort.location to the folder."
+)
+_PATIENTS = "the name without its timepoint: BraTS-{0}-00005-000 and -001 are one patient"
+
+
+def _since_2023(name: str, title: str, kind: str, project: str, citation: str, licence: str = LICENCE, access: str = "") -> Source:
+    return Source(
+        name=name,
+        title=title,
+        schemas=(_SCHEMAS[name],),
+        patients=_PATIENTS.format(kind),
+        licence=licence,
+        citation=f"{citation}; {_MENZE}",
+        access=_SYNAPSE.format(project) + access,
+        find=partial(_find, name),
+    )
+
+
+SOURCES = (
+    Source(
+        name="brats",
+        title="BraTS 2017-2021 and 2023: gliomas before treatment, four modalities, 3D",
+        schemas=(_SCHEMAS["_"], _SCHEMAS["-"]),
+        patients="one per name; Brats17_X_1 to BraTS19_X_1 are one patient, name_mapping.csv joins 2020, and a mapping to TCIA 2021; "
+        + _PATIENTS.format("GLI"),
+        licence=LICENCE,
+        citation=_YEARS,
+        access=_SYNAPSE.format("2023: syn51156910, 2021: syn25829067")
+        + " BraTS 2021 is also on TCIA (doi:10.7937/jc8x-9874). The years 2017 to 2020 were given out by the University of "
+        "Pennsylvania (ipp.cbica.upenn.edu) on registration.",
+        find=find,
+    ),
+    _since_2023(
+        "brats-gli2024",
+        "BraTS 2024-2025 GLI: gliomas after treatment, with resection cavity, 3D",
+        "GLI",
+        "2024: syn53708249",
+        "de Verdier et al. 2024, arXiv:2405.18368",
+    ),
+    _since_2023("brats-men", "BraTS 2023 MEN: meningiomas, 3D", "MEN", "2023: syn51156910", "LaBella et al. 2023, arXiv:2305.07642"),
+    _since_2023("brats-met", "BraTS 2023-2024 MET: metastases, 3D", "MET", "2023: syn51156910", "Moawad et al. 2023, arXiv:2306.00838"),
+    _since_2023(
+        "brats-met2025",
+        "BraTS 2025 MET: metastases before and after treatment, with resection cavity, 3D",
+        "MET",
+        "2025: syn64153130",
+        "Maleki et al. 2025, arXiv:2504.12527",
+    ),
+    _since_2023(
+        "brats-ssa",
+        "BraTS 2023-2024 SSA: gliomas from Sub-Saharan Africa, 3D",
+        "SSA",
+        "2023: syn51156910",
+        "Adewole et al. 2023, arXiv:2305.19369",
+        licence="CC BY 4.0 in the edition of TCIA (doi:10.7937/v8h6-8x67); from Synapse, the terms of the challenge year.",
+        access=" TCIA gives the same cases as BraTS-Africa (doi:10.7937/v8h6-8x67).",
+    ),
+    _since_2023(
+        "brats-ped",
+        "BraTS 2024-2025 PED: tumours of children, four labels, 3D",
+        "PED",
+        "2024: syn53708249",
+        "Fathi Kazerooni et al. 2024, arXiv:2404.15009",
+    ),
+    _since_2023(
+        "brats-ped2023",
+        "BraTS 2023 PED: tumours of children, three labels, 3D",
+        "PED",
+        "2023: syn51156910",
+        "Fathi Kazerooni et al. 2023, arXiv:2305.17033",
+    ),
+    _since_2023(
+        "brats-menrt",
+        "BraTS 2024 MEN-RT: meningiomas before radiotherapy, T1c alone, native space, 3D",
+        "MEN-RT",
+        "2024: syn53708249",
+        "LaBella et al. 2024, arXiv:2405.18383",
+    ),
+)

@@ -20,9 +20,9 @@ from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
 from pipeline.io import nifti
 from pipeline.io.cases import Found
+from pipeline.sources.source import Source
 from pipeline.stage import code_hash, over_cases
 
-LICENCE = "Generated. Anatomy: MNI ICBM152 2009 (c) Louis Collins, McConnell Brain Imaging Centre, free use with this notice."
 SCHEMA = Schema(
     cohort="phantom",
     dimensions=3,
@@ -53,7 +53,9 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
     -------
     list of Found
     """
-    mark = f"phantom {hashlib.sha256(f'{seed} {code_hash(__name__)}'.encode()).hexdigest()[:32]}"
+    code = [code_hash(f"pipeline.{module}") for module in ("domain.phantom", "domain.lesion", "io.nifti")]
+    made_by = hashlib.sha256(Path(__file__).read_bytes() + " ".join([str(seed), *code]).encode())
+    mark = f"phantom {made_by.hexdigest()[:32]}"
     names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
     missing = [(name, _enhances(number, seed)) for number, name in enumerate(names) if not _stands(raw / name, mark)]
     over_cases(partial(_make, raw=raw, seed=seed, mark=mark), missing, "generate")
@@ -117,3 +119,16 @@ def read_template(tissue: str) -> np.ndarray:
     """One map of the template as stored: uint8 (197, 233, 189), 255 = certain."""
     name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
     return np.asanyarray(nibabel.load(files("nilearn") / "datasets" / "data" / name).dataobj)
+
+
+SOURCE = Source(
+    name="phantom",
+    title="generated tumours in the MNI152 anatomy",
+    schemas=(SCHEMA,),
+    patients="one per case",
+    licence="Generated. Anatomy: MNI ICBM152 2009 (c) Louis Collins, McConnell Brain Imaging Centre, free use with this notice.",
+    citation="Anatomy: Fonov et al., NeuroImage 54 (2011), doi:10.1016/j.neuroimage.2010.07.033.",
+    access="Nothing to get: they are generated.",
+    find=None,
+    generate=generate,
+)

@@ -79,7 +79,7 @@ def test_the_change_is_shown_as_a_diff(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["brats"], "brats: no such preset; there are brats-cpu, brats2021, phantom"),
+        (["brats"], "brats: no such preset; there are brats-cpu, brats2021, cheng, flair-wt, phantom"),
         (["phantom", "train.lr=1"], "no key train.lr; train has epochs"),
         (["phantom", "training.epochs=1"], "no key training.epochs; the sections are cohort"),
         (["phantom", "train.epochs.first=1"], "no key train.epochs.first; train.epochs has no keys"),

@@ -178,7 +178,7 @@ def test_mending_twice_changes_nothing_more():
 
 
 def test_dissolving_the_only_region_is_refused_by_name():
-    with pytest.raises(InputError, match=r"min_innermost_ml is 0\.1, but WT is the only region"):
+    with pytest.raises(InputError, match=r"min_innermost_ml is 0\.1, but of the regions WT .* none has one around it"):
         postprocess(np.ones(SHAPE, np.uint8), ONE_LABEL, UNIT_MM, mending(min_innermost_ml=0.1))
 
 

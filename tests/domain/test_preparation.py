@@ -14,7 +14,7 @@ from pipeline.sources import brats
 from tests.conftest import from_canonical
 
 SCHEMA = brats.schema("_")
-KEEP = Recipe(spacing_mm=None, margin_voxels=1, clip_percentiles=(0.5, 99.5), dtype="float32")
+KEEP = Recipe(spacing_mm=None, foreground="nonzero", margin_voxels=1, clip_percentiles=(0.5, 99.5), dtype="float32")
 TWO_MM = KEEP.model_copy(update={"spacing_mm": (2.0, 2.0, 2.0)})
 AXES = {
     "RAS": np.diag([1.0, 1, 1]),

@@ -114,3 +114,33 @@ def test_the_most_probable_label_wins_and_the_first_of_equals(convention):
 def test_a_region_is_taken_above_one_half_not_at_it(convention):
     sigmoids = np.array([[0.5, 0.5, 0.5], [0.51, 0.5, 0.9], [0.9, 0.6, 0.5], [0.9, 0.8, 0.7]], np.float32)
     assert outputs_to_classes(sigmoids, convention, "regions").tolist() == [0, 2, 1, 3]
+
+
+PEDIATRIC = Schema(
+    cohort="side by side",
+    dimensions=3,
+    modalities=("t1c",),
+    labels={"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4, "cavity": 5},
+    regions={
+        "WT": ("enhancing", "nonenhancing", "cystic", "edema"),
+        "TC": ("enhancing", "nonenhancing", "cystic"),
+        "ET": ("enhancing",),
+        "CC": ("cystic",),
+        "RC": ("cavity",),
+    },
+    empty_rule="nan",
+)
+
+
+def test_regions_side_by_side_become_classes_and_come_back():
+    classes = np.arange(6, dtype=np.uint8)
+    masks = classes_to_regions(classes, PEDIATRIC)
+    np.testing.assert_array_equal(regions_to_classes(masks, PEDIATRIC), classes)
+    np.testing.assert_array_equal(outputs_to_classes(masks.astype(np.float32), PEDIATRIC, "regions"), classes)
+
+
+def test_of_regions_side_by_side_the_most_probable_is_taken_whatever_their_order():
+    #                         WT   TC   ET   CC   RC
+    probabilities = np.array([[0.9, 0.9, 0.8, 0.7, 0.1], [0.9, 0.9, 0.7, 0.8, 0.1], [0.6, 0.9, 0.9, 0.0, 0.9], [0.4, 0.4, 0.9, 0.1, 0.2]])
+    names = [["background", *PEDIATRIC.labels][index] for index in outputs_to_classes(probabilities, PEDIATRIC, "regions")]
+    assert names == ["enhancing", "cystic", "cavity", "background"]

@@ -30,6 +30,16 @@ def test_one_label_and_one_region_are_a_schema():
     assert schema.classes_of("WT") == [1]
 
 
+def test_regions_may_stand_side_by_side_and_within_the_same_one():
+    labels = {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4, "cavity": 5}
+    core = ("enhancing", "nonenhancing", "cystic")
+    regions = {"WT": (*core, "edema"), "TC": core, "ET": ("enhancing",), "CC": ("cystic",), "RC": ("cavity",)}
+    schema = Schema(**GOOD | {"labels": labels, "regions": regions})
+    assert schema.around == {"WT": None, "TC": "WT", "ET": "TC", "CC": "TC", "RC": None}
+    assert schema.own_labels == {"WT": {"edema"}, "TC": {"nonenhancing"}, "ET": {"enhancing"}, "CC": {"cystic"}, "RC": {"cavity"}}
+    assert schema.innermost == ["ET", "CC", "RC"]
+
+
 def test_a_schema_survives_json():
     schema = Schema(**GOOD)
     again = Schema.model_validate_json(schema.model_dump_json())
@@ -47,13 +57,14 @@ def test_a_schema_survives_json():
         ({"modalities": ("t1n", "t1n")}, "modalities must be distinct"),
         ({"modalities": ()}, "at least one"),
         ({"regions": {}}, "regions must be at least one"),
-        ({"regions": {"WT": ALL, "TC": CORE, "ET": ()}}, "region ET must lie within"),
-        ({"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}}, "region ET must lie within"),
-        ({"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",)}}, "region edema must lie within the one before it"),
-        ({"regions": {"ET": ("enhancing",), "TC": CORE, "WT": ALL}}, "region TC must lie within the one before it"),
+        ({"regions": {"WT": ALL, "TC": CORE, "ET": ()}}, "region ET must unite some of the labels"),
+        ({"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}}, "region ET must unite some of the labels"),
+        ({"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",), "ET": ("enhancing",)}}, "must add one label"),
+        ({"regions": {"TC": CORE, "outer": ("edema", "necrotic"), "ET": ("enhancing",)}}, "region outer must lie within TC"),
+        ({"regions": {"ET": ("enhancing",), "TC": CORE, "WT": ALL}}, "region TC must lie within ET"),
         ({"regions": {"WT": ALL, "ET": ("enhancing",)}}, "must add one label"),
         ({"regions": {"WT": ALL, "TC": CORE}}, "must add one label"),
-        ({"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ("enhancing",)}}, "must add one label"),
+        ({"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ("enhancing",)}}, "region core must lie within TC"),
         ({"regions": {"TC": CORE, "ET": ("enhancing",)}}, "must add one label"),
         ({"dimensions": 4}, "2 or 3"),
         ({"empty_rule": "one"}, "'brats' or 'nan'"),

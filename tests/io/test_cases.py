@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.domain.errors import InputError
-from pipeline.io import cases, nifti
+from pipeline.io import cases, nifti, verification
 from pipeline.sources import brats
 from tests.conftest import LPS, case_arrays, write_case
 
@@ -29,7 +29,7 @@ def test_a_good_case_is_read_as_it_was_written(tmp_path, schema):
 
 
 def test_an_entry_says_what_the_files_hold(tmp_path, schema):
-    entry = cases.verify(brats.read_folder(write_case(tmp_path, "BraTS2021_00001"))[1], schema)
+    entry = verification.verify(brats.read_folder(write_case(tmp_path, "BraTS2021_00001"))[1], schema).entry
     _, values = case_arrays()
     assert entry.label_voxels == {name: np.count_nonzero(values == value) for name, value in schema.labels.items()}
     assert entry.orientation == "LPS"

@@ -129,7 +129,7 @@ def test_an_affine_without_an_inverse_is_refused(tmp_path):
     header = nibabel.Nifti1Header(raw[:348])
     header.set_sform(np.diag([1.0, 0.0, 1.0, 1.0]), 1)
     (tmp_path / "flat.nii").write_bytes(header.binaryblock + raw[348:])
-    with pytest.raises(InputError, match="affine cannot be inverted"):
+    with pytest.raises(InputError, match="gives an axis no length"):
         nifti.read(tmp_path / "flat.nii")
 
 

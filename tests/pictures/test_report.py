@@ -2,14 +2,17 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from pipeline.domain.catalogue import Catalogue
+from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.folds import Split
 from pipeline.domain.scores import summarise
+from pipeline.domain.thumbnail import SIDE
 from pipeline.pictures.report import Pictured, Run, report_page
+from pipeline.pictures.sheet import sheet
 
-VOID = {"meta", "img"}
+VOID = {"br", "meta", "img"}
 
 
 class Page(HTMLParser):
@@ -37,6 +40,15 @@ class Page(HTMLParser):
         return [attributes[attribute] for tag, attributes in self.elements if tag == name and attribute in attributes]
 
 
+def catalogued(case: str) -> CaseEntry:
+    affine = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+    volumes = {"necrotic": 0, "edema": 2000, "enhancing": 1500}
+    return CaseEntry(
+        case=case, patient=case, images={}, labels=None, shape=(9, 9, 9), affine=affine, spacing_mm=(1.0, 1.0, 1.0),
+        orientation="RAS", brain_ml=1.0, label_voxels=volumes, attributes={},
+    )  # fmt: skip
+
+
 @pytest.fixture
 def run(rows, schema) -> Run:
     names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
@@ -48,10 +60,12 @@ def run(rows, schema) -> Run:
         "cohort": schema.cohort, "cases": 9, "patients": 9, "files": 45, "without": {"ET": 2, "TC": 1, "WT": 0},
         "mean_ml": {"ET": 1.5, "TC": 2.5, "WT": 3.5}, "orientations": ["LPS"], "shapes": [[240, 240, 155]],
         "spacings_mm": [[1.0, 1.0, 1.0]], "warnings": ["Made_x: the reference marks no voxel"],
+        "checks": ["every byte was read"],
     }  # fmt: skip
+    entries = tuple(catalogued(case) for case in ("Made_bad", "Made_bare", "Made_good", "Made_x"))
     parts = {"train": tuple("abcd"), "val": tuple("ef"), "test": ("Made_bad", "Made_bare", "Made_good")}
     return Run(
-        catalogue=Catalogue(cohort=schema, licence="free & open", cases=()),
+        catalogue=Catalogue(cohort=schema, licence="free & open", cases=entries, alike=()),
         split=Split(**parts, folds=(), patients={case: case for part in parts.values() for case in part}),
         rows=rows,
         evaluation=evaluation,
@@ -59,6 +73,7 @@ def run(rows, schema) -> Run:
         card={"recipe": {"spacing_mm": [2.0, 2.0, 2.0]}, "versions": {"keras": "3.15.1"}, "note": None},
         curves=b"curves",
         scores=b"scores",
+        thumbnails=sheet([np.full((SIDE, SIDE, 3), 9 * number, np.uint8) for number in range(len(entries))]),
         pictured=[Pictured("Made_bad", b"o", b"a"), Pictured("Made_good", b"p", b"b")],
     )
 
@@ -123,9 +138,9 @@ def test_nothing_is_fetched(run, page):
 
 def test_every_picture_says_what_it_shows(page):
     alternatives = page.all("img", "alt")
-    assert len(alternatives) == 2 + 2 * 2
+    assert len(alternatives) == 2 + 2 * 2 + 4
     assert len(set(alternatives)) == len(alternatives)
-    assert min(map(len, alternatives)) > 40
+    assert min(map(len, alternatives)) > 30
 
 
 def test_every_link_leads_somewhere_in_the_page(page):
@@ -153,3 +168,13 @@ def test_pictures_beyond_the_size_of_a_page_are_left_out_by_name(run):
     markup = report_page(replace(run, pictured=pictured))
     assert len(markup) < 25_000_000
     assert "to be found in the folder of figures: Made_bare." in markup
+
+
+def test_every_case_is_seen_at_a_glance_those_with_a_finding_first(page):
+    glances = [alt for alt in page.all("img", "alt") if alt.startswith("Case ") and " ml" in alt]
+    assert [alt.split(":")[0] for alt in glances] == [
+        "Case Made_x, in no part", "Case Made_bad, test", "Case Made_bare, test", "Case Made_good, test"
+    ]  # fmt: skip
+    assert "WT 3.5 ml, TC 1.5 ml, ET 1.5 ml" in glances[0]
+    assert "every byte was read" in page.text
+    assert "Made_x: the reference marks no voxel" in page.text

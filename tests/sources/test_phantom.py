@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.io import cases
+from pipeline.io import cases, verification
 from pipeline.sources import phantom
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def files(raw) -> dict[str, tuple[int, int]]:
 
 def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
     _, found = two
-    entry = cases.verify(found[0], phantom.SCHEMA)
+    entry = verification.verify(found[0], phantom.SCHEMA).entry
     assert entry.shape == (240, 240, 155)
     assert entry.spacing_mm == (1, 1, 1)
     assert entry.orientation == "LPS"

@@ -1,0 +1,127 @@
+"""Whether the affines of a NIfTI header can be trusted, and what they say."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+AGREE_MM = 0.01
+"""Farthest apart that qform and sform may put a voxel: quaternions are kept in float32."""
+
+OBLIQUE_DEGREES = 30.0
+"""Tilt of an axis up to which its nearest anatomical axis is beyond doubt."""
+
+SHEAR = 0.01
+"""Largest cosine between two axes that still counts as rounding: about 0.6 degrees off a right angle."""
+
+
+class Verdict(NamedTuple):
+    """What was found out about a header.
+
+    Attributes
+    ----------
+    refusal : str
+        Why the grid cannot be used and how to mend it; empty if it can.
+    warnings : tuple of str
+        What the user should know.
+    """
+
+    refusal: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def examine(
+    name: str,
+    shape: Sequence[int],
+    sform: np.ndarray,
+    sform_code: int,
+    qform: np.ndarray,
+    qform_code: int,
+) -> Verdict:
+    """Judge the two affines of a header; the sform is the one in use if its code is above 0, else the qform.
+
+    Parameters
+    ----------
+    name : str
+        Of the file, for the commands in the messages.
+    shape : sequence of 3 int
+        Voxels along X, Y, Z.
+    sform, qform : (4, 4) array
+        Voxel indices to RAS+ millimetres, as the header gives them; NaN where it gives none.
+    sform_code, qform_code : int
+        0 means unknown.
+
+    Returns
+    -------
+    Verdict
+        Refused are NaN and infinite numbers, an axis of no length, and axes that are not at right angles (`SHEAR`): voxels
+        would be parallelepipeds, for which no spacing holds. Left-handed axes are as good as right-handed ones. Oblique
+        axes are taken for the nearest anatomical ones, with a warning from `OBLIQUE_DEGREES` on.
+    """
+    sform, qform = np.asarray(sform, float), np.asarray(qform, float)
+    if sform_code <= 0 and qform_code <= 0:
+        return Verdict("", (f"{name}: neither sform nor qform is set (both codes 0): left and right are unknown. {_set_both(name)}",))
+    used, affine = ("sform", sform) if sform_code > 0 else ("qform", qform)
+    refusal = _refusal(name, used, affine)
+    if refusal:
+        return Verdict(refusal)
+    return Verdict("", (*_disagreement(name, shape, sform, sform_code, qform, qform_code), *_tilt(name, affine)))
+
+
+def _refusal(name: str, used: str, affine: np.ndarray) -> str:
+    if not np.isfinite(affine).all():
+        return f"{name}: its {used} holds NaN or infinite numbers:\n{affine}\n{_set_both(name)}"
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if lengths.min() < 1e-6 or not np.array_equal(affine[3], (0, 0, 0, 1)):
+        return f"{name}: its {used} gives an axis no length, or has a last row other than 0 0 0 1:\n{affine}\n{_set_both(name)}"
+    directions = affine[:3, :3] / lengths
+    cosines = np.abs(np.triu(directions.T @ directions, 1))
+    if cosines.max() > SHEAR:
+        first, second = np.unravel_index(cosines.argmax(), cosines.shape)
+        angle = np.rad2deg(np.arccos(np.clip(cosines.max(), 0, 1)))
+        return (
+            f"{name}: its {used} is sheared: axes {'XYZ'[first]} and {'XYZ'[second]} meet at {angle:.2f} degrees instead of 90:\n{affine}\n"
+            "Resample it onto a rectangular grid (in SimpleITK: Resample onto an image of the same size, spacing and origin), or convert "
+            "the DICOM series again with its gantry tilt corrected (dcm2niix does so)."
+        )
+    return ""
+
+
+def _disagreement(
+    name: str, shape: Sequence[int], sform: np.ndarray, sform_code: int, qform: np.ndarray, qform_code: int
+) -> tuple[str, ...]:
+    if sform_code <= 0 or qform_code <= 0:
+        return ()
+    corners = np.array(np.meshgrid(*[(0, length - 1) for length in shape], [1], indexing="ij")).reshape(4, -1)
+    apart_mm = np.linalg.norm(((sform - qform) @ corners)[:3], axis=0).max()
+    if apart_mm <= AGREE_MM:
+        return ()
+    found = f"put the same voxel up to {apart_mm:.4g} mm apart" if np.isfinite(apart_mm) else "disagree, the qform is not finite"
+    return (
+        f"{name}: sform (code {sform_code}) and qform (code {qform_code}) {found}; the sform is used:\n"
+        f"{sform}\nagainst the qform\n{qform}\n"
+        f"Some programs use the other. To set the qform to the sform:\n{_command(name, 'image.set_qform(image.affine, 1)')}",
+    )
+
+
+def _tilt(name: str, affine: np.ndarray) -> tuple[str, ...]:
+    directions = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    degrees = np.rad2deg(np.arccos(np.clip(directions.max(axis=0), 0, 1)))
+    if degrees.max() < OBLIQUE_DEGREES:
+        return ()
+    return (
+        f"{name}: axis {'XYZ'[degrees.argmax()]} runs {degrees.max():.1f} degrees off the nearest anatomical axis:\n{affine}\n"
+        "Axes are taken for the nearest anatomical ones; resample the case to a standard space if networks shall see heads upright.",
+    )
+
+
+def _set_both(name: str) -> str:
+    return "Once you know the right affine (from the DICOM series or another modality of the case), set it:\n" + _command(
+        name, "affine = nibabel.load('OTHER').affine; image.set_sform(affine, 1); image.set_qform(affine, 1)"
+    )
+
+
+def _command(name: str, change: str) -> str:
+    return (
+        f"python -c \"import nibabel; image = nibabel.load({name!r}); {change}; nibabel.save(image, 'mended-' + {name.split('/')[-1]!r})\""
+    )

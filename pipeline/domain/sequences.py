@@ -1,0 +1,243 @@
+"""Which modality an MR series is, told from what its header says of the acquisition."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MODALITIES = ("t1n", "t1c", "t2w", "t2f")
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What a DICOM header says of a series.
+
+    Attributes
+    ----------
+    description, protocol, sequence_name : str
+        SeriesDescription, ProtocolName, SequenceName (PulseSequenceName of enhanced MR).
+    scanning_sequence, image_type : tuple of str
+        ScanningSequence (SE, IR, GR, EP, RM); ImageType, of enhanced MR with the component as its last value.
+    contrast_agent : str
+        ContrastBolusAgent.
+    echo_time_ms, repetition_time_ms, inversion_time_ms, b_value : float or None
+        Of the frames; b_value in s/mm².
+    """
+
+    description: str = ""
+    protocol: str = ""
+    sequence_name: str = ""
+    scanning_sequence: tuple[str, ...] = ()
+    image_type: tuple[str, ...] = ()
+    contrast_agent: str = ""
+    echo_time_ms: float | None = None
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+    b_value: float | None = None
+
+    @property
+    def derived(self) -> bool:
+        """Whether it was computed from other images, or written anew by software."""
+        return "DERIVED" in self.image_type[:1]
+
+
+class Recognised(NamedTuple):
+    """A modality, or None, and why."""
+
+    modality: str | None
+    reason: str
+
+
+_IMAGE_TYPES = {
+    "localizer": {"LOCALIZER"},
+    "diffusion image": {"DIFFUSION", "ADC", "FA", "TRACEW", "TENSOR", "DIFFUSION_ANISO"},
+    "susceptibility image": {"SWI", "MNIP"},
+    "perfusion image": {"PERFUSION", "ASL", "CBF", "CBV", "RELCBF", "RELCBV", "MTT", "TTP", "PBP"},
+    "projection or reformatted image": {"MIP", "MIN_IP", "MAX_IP", "PROJECTION IMAGE", "MPR", "MPR_THICK", "REFORMATTED", "CPR"},
+    "phase, real or imaginary image": {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "VELOCITY", "FIELD_MAP", "PHASE_MAP"},
+    "computed map": {"SUBTRACTION", "SUBTRACT", "T1 MAP", "T2 MAP", "T2_STAR MAP", "T1_MAP", "T2_MAP", "B0", "B1"},
+    "picture of a screen": {"SCREEN SAVE", "CSA REPORT"},
+}
+_EXCLUDED = {
+    "localizer": r"\b(loc|locali[sz]ers?|scouts?|survey|plan|(3|three) ?planes?|aa ?(head|scout)\w*|calib\w*|asset|shim\w*|smartbrain)\b",
+    "diffusion image": r"\b(\w?dwi\w*|e?adc\w*|diff\w*|dti\w*|hardi|ivim|resolve|tensor|trace\w*|fa|colou?r ?fa|b ?\d{3,4}\w*)\b",
+    "susceptibility image": r"\b(swi\w*|swan\w*|susc\w*|veno\w*|ha?emo\w*|qsm)\b|t2 ?\*|\bt2 ?st(ar)?\b|\b(gre|ffe|fl2d|mpgr|medic)\b",
+    "perfusion image": r"\b(perf\w*|pwi|dsc\w*|dce\w*|\w?asl|pcasl|r?r?el?cb[fv]|r?cb[fv]|mtt|ttp|tmax|k ?trans|dyn\w*|twist)\b",
+    "angiography": r"\b(tof|\w?mr[av]|angio\w*|pc ?a|phase ?contrast|\d?d? ?pc)\b",
+    "projection": r"\b(m?ip|mi[pn]p?s?|min ?ip|vrt|thick ?mpr|mpr ?(thick|range))\b",
+    "spectroscopy": r"\b(mrs\w*|svs\w*|csi|spectro\w*|press)\b",
+    "functional image": r"\b(bold\w*|fmri|resting|rest\d?|task)\b",
+    "field map": r"\b(field ?map\w*|b[01] ?(map|field)\w*|b0)\b",
+    "computed map": r"\b(subs?|subtr\w*|\w*map|maps|synth\w*|symri|mask|seg\w*|overlay|fus(ed|ion))\b",
+    "picture of a screen": r"\b(report|screen ?save)\b",
+    "image of another part of the body": r"\b([ctl] ?spine|\w*spine|cervical|thoracic|lumbar|orbits?|neck|iacs?)\b",
+    "heavily T2-weighted steady-state image": r"\b(ciss|fiesta\w*|b ?ffe|bffe|drive)\b",
+    "image with fat suppressed by inversion": r"\bstir\b",
+}
+_BEFORE = r"(?:(?<![a-z])|(?<=ax)|(?<=axi)|(?<=sag)|(?<=cor)|(?<=tra)|(?<=2d)|(?<=3d)|(?<=se)|(?<=wip))"
+_T1 = re.compile(rf"{_BEFORE}t1(?!\d)|\bmp ?rage|\bmp2rage|\b(i?r ?)?f?spgr\b|\bbravo\b|\btfl3?d?\b")
+_T2 = re.compile(rf"{_BEFORE}t2(?!\d)|\bfrfse\b")
+_FLAIR = re.compile(r"flair|dark ?fluid|\btirm\b|fluid ?att")
+_PD = re.compile(r"\bpd\w{0,2}\b|proton|\bpdw\b")
+_NO_CONTRAST = re.compile(r"\b(pre\w*|without|w[ /]?o|non? ?(contrast|c|gad\w*|gd|ce)|nativ\w*|plain|unenhanced|no)\b|(?<!\w)- ?c\b")
+_CONTRAST = re.compile(
+    r"\b(post\w*|(w|with|\+)? ?(gd|gado?|gad\w+|gbca)|contrast|kontrast|contraste|inj\w*|enhanced|"
+    r"km|ce|cm|magnevist|dotarem|multihance|prohance|omniscan|optimark|eovist|ablavar|vueway)\b|\+ ?c\b|\bc ?\+|\+ ?gd|\+ ?con|"
+    r"t1 ?w? ?(c|ce|ca|gd|gad|post|km|pc)\b"
+)
+_NOT_OF_CONTRAST = re.compile(r"\bpost(erior)? ?(fossa|op\w*|surg\w*|rad\w*|rt|treat\w*)\b")
+_NO_AGENT = {"", "no", "none", "n", "without", "off", "0", "n/a", "na", "no contrast", "null"}
+
+
+def recognise(acquisition: Acquisition) -> Recognised:
+    """Tell the modality of a series.
+
+    What the operator wrote decides first (the series description; where it names no weighting, the protocol and
+    the sequence name), and echo, repetition and inversion time must not contradict it; where words say nothing,
+    the times decide alone, by the usual ranges of spin-echo weighting (Bernstein, King, Zhou, Handbook of MRI
+    Pulse Sequences, 2004, ch. 14). A T1 FLAIR is T1: its inversion time is some 0.7 to 1.1 s, that of a T2 FLAIR
+    more than 1.6 s at 1.5 T. A contrast agent in the header counts only where the description does not speak of contrast.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        Of the header.
+
+    Returns
+    -------
+    Recognised
+        One of t1n, t1c, t2w, t2f, or None; the reason in words.
+    """
+    excluded = _exclusion(acquisition)
+    if excluded:
+        return Recognised(None, excluded)
+    for text in (_plain(acquisition.description), _plain(acquisition.protocol), _plain(acquisition.sequence_name)):
+        weighting = _weighting(text, acquisition)
+        if weighting.modality or weighting.reason:
+            return _with_contrast(weighting, acquisition)
+    return _with_contrast(_weighting_by_times(acquisition), acquisition)
+
+
+def _plain(text: str) -> str:
+    """Lower case, with blanks for marks that join words; plus, minus, star and slash keep their meaning."""
+    text = re.sub(r"(?<=[a-z0-9])([A-Z][a-z])", r" \1", text) if re.search("[a-z][A-Z][a-z]", text) else text
+    text = re.sub(r"[_.,;:()\[\]{}=&]+|(?<=\w)-(?=\w)", " ", text.lower())
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _exclusion(acquisition: Acquisition) -> str:
+    kinds = {value.strip().upper() for value in acquisition.image_type[2:]}
+    for reason, values in _IMAGE_TYPES.items():
+        if kinds & values and not (reason.startswith("projection") and not acquisition.derived):
+            return f"{reason} (ImageType {', '.join(sorted(kinds & values))})"
+    if acquisition.b_value:
+        return f"diffusion image (b = {acquisition.b_value:g} s/mm²)"
+    text = _plain(acquisition.description) or _plain(acquisition.protocol)
+    for reason, pattern in _EXCLUDED.items():
+        match = re.search(pattern, text)
+        if match and not (match[0] in ("gre", "ffe", "rest") and _T1.search(text)):
+            return f"{reason} ({match[0]!r} in its description)"
+    if "EP" in acquisition.scanning_sequence:
+        return "echo-planar image (ScanningSequence EP)"
+    return ""
+
+
+def _weighting(text: str, acquisition: Acquisition) -> Recognised:
+    """T1, T2 or FLAIR by words; an empty reason where the text names none."""
+    t1, t2, flair = _T1.search(text), _T2.search(text), _FLAIR.search(text)
+    echo, inversion = acquisition.echo_time_ms, acquisition.inversion_time_ms
+    if t1 and t2:
+        return Recognised(None, "its description names both T1 and T2")
+    if flair and not t1 and not t2:
+        t1 = (echo is not None and echo < 40) or (inversion is not None and 0 < inversion < 1400)
+    if t1:
+        return _unless(echo is not None and echo > 60, "t1n", f"T1 by its description, but the echo time is {echo} ms")
+    if flair:
+        return _unless(echo is not None and echo < 40, "t2f", f"FLAIR by its description, but the echo time is {echo} ms")
+    if t2:
+        if inversion is not None and inversion > 1600:
+            return Recognised("t2f", f"T2 with an inversion time of {inversion:g} ms")
+        return _unless(echo is not None and echo < 50, "t2w", f"T2 by its description, but the echo time is {echo} ms (proton density)")
+    return Recognised(None, "proton-density image" if _PD.search(text) else "")
+
+
+def _unless(contradicted: bool, modality: str, contradiction: str) -> Recognised:
+    return Recognised(None, contradiction) if contradicted else Recognised(modality, "description")
+
+
+def _weighting_by_times(acquisition: Acquisition) -> Recognised:
+    echo, repetition, inversion = acquisition.echo_time_ms, acquisition.repetition_time_ms, acquisition.inversion_time_ms or 0
+    if echo is None or repetition is None or not {"SE", "IR", "GR"} & set(acquisition.scanning_sequence):
+        return Recognised(None, "neither its description nor its header tells the weighting")
+    times = f"echo time {echo:g} ms, repetition time {repetition:g} ms, inversion time {inversion:g} ms"
+    if inversion > 1600 and echo > 60:
+        return Recognised("t2f", times)
+    if echo < 30 and (600 <= inversion <= 1400 or ("SE" in acquisition.scanning_sequence and repetition < 1000 and not inversion)):
+        return Recognised("t1n", times)
+    if "SE" in acquisition.scanning_sequence and echo > 70 and repetition > 2000 and not inversion:
+        return Recognised("t2w", times)
+    return Recognised(None, f"its description is silent, and its times are of no known weighting ({times})")
+
+
+def _with_contrast(weighting: Recognised, acquisition: Acquisition) -> Recognised:
+    if weighting.modality != "t1n":
+        return weighting
+    text = _NOT_OF_CONTRAST.sub("", _plain(acquisition.description))
+    before, after = _NO_CONTRAST.search(text), _CONTRAST.search(text)
+    if before:
+        return Recognised("t1n", f"{weighting.reason}, without contrast ({before[0].strip()!r})")
+    if after:
+        return Recognised("t1c", f"{weighting.reason}, with contrast ({after[0].strip()!r})")
+    if acquisition.contrast_agent.strip().lower() not in _NO_AGENT:
+        return Recognised("t1c", f"{weighting.reason}, with contrast (ContrastBolusAgent)")
+    return weighting
+
+
+def overridden(acquisition: Acquisition, kind: str, series: str, table: Mapping[str, str | None]) -> Recognised | None:
+    """What the user's table says of a series.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        Its description is searched, case ignored.
+    kind : str
+        What tells it from others of the same series, such as ``echo 90.0 ms``; "description (kind)" is searched too.
+    series : str
+        Its SeriesInstanceUID, compared as a whole.
+    table : dict of str to (str or None)
+        Regular expression or SeriesInstanceUID -> modality, None to leave the series out; the first that fits counts.
+
+    Returns
+    -------
+    Recognised or None
+        None where no row of the table fits.
+    """
+    for pattern, modality in table.items():
+        searched = (acquisition.description, f"{acquisition.description} ({kind})")
+        if pattern == series or any(re.search(pattern, text, re.IGNORECASE) for text in searched):
+            return Recognised(modality, f"modalities.yaml, {pattern!r}")
+    return None
+
+
+def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[int]]:
+    """Assign series to modalities.
+
+    Parameters
+    ----------
+    series : sequence of (Recognised, bool, bool)
+        What each was recognised as, whether the user said so, and whether it is derived.
+
+    Returns
+    -------
+    dict of str to list of int
+        Modality -> indices of the series that may be it, in the order t1n, t1c, t2w, t2f: the user's choice before
+        what was recognised, an original before a derived image. More than one index: the user has to choose.
+    """
+    chosen = {}
+    for modality in MODALITIES:
+        ranks = {
+            index: 0 if by_user else 1 + derived for index, (found, by_user, derived) in enumerate(series) if found.modality == modality
+        }
+        if ranks:
+            chosen[modality] = [index for index, rank in ranks.items() if rank == min(ranks.values())]
+    return chosen

@@ -1,0 +1,62 @@
+"""Voxels of one modality or mask, and where they come from when that is not a file of their own."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.domain.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels of one file and the grid they lie on.
+
+    Attributes
+    ----------
+    voxels : (X, Y, Z) array
+        In the file's dtype, or float32 where the header scales it.
+    grid : Grid
+        On the axes of the file.
+    sha256 : str
+        Of the bytes of the file, compressed or not; of several files, of their sums one after the other.
+    warnings : tuple of str
+        What the user should know of the file.
+    """
+
+    voxels: np.ndarray
+    grid: Grid
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part(ABC):
+    """A modality or mask that is a channel, a slice, a field or a series; `download` makes it a NIfTI file.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder that holds it, for messages.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the file or folder, for messages."""
+        return self.path.name
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @abstractmethod
+    def read(self) -> Volume:
+        """Read the voxels.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, or not what it should be.
+        """

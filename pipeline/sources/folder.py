@@ -1,0 +1,349 @@
+"""Any folder of NIfTI or MetaImage files, described by a `cohort.yaml`: where modalities and mask lie, what the labels mean."""
+
+import csv
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
+
+from pipeline.domain.errors import InputError
+from pipeline.domain.schema import Schema
+from pipeline.domain.strict import Strict
+from pipeline.io.cases import Found
+from pipeline.io.metaimage import HeaderAndData
+from pipeline.params import explain
+from pipeline.sources.source import Source
+
+NAME = "cohort.yaml"
+_REMEDY = "Mend the description as docs/data.md shows."
+_ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
+_ELSEWHERE = {"t1": "t1n", "t1ce": "t1c", "t1gd": "t1c", "t2": "t2w", "flair": "t2f", "fla": "t2f", "seg": "mask, beside modalities"}
+_CASE_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_MASK = "mask"
+
+
+def _modality(name: str) -> str:
+    if name.lower() in _ELSEWHERE:
+        raise ValueError(f"{name} is called {_ELSEWHERE[name.lower()]} here")
+    return name
+
+
+def _within_the_folder(pattern: str) -> str:
+    if pattern.startswith("/") or "\\" in pattern or ".." in pattern.split("/"):
+        raise ValueError("a pattern is a path within the folder, its parts joined by /")
+    if "{case}" not in pattern:
+        raise ValueError("a pattern must hold {case}, the name of the case")
+    if set(re.findall(r"{[^}]*}?|}", pattern)) - {"{case}", "{patient}"}:
+        raise ValueError("a pattern knows {case}, {patient} and * only")
+    return pattern
+
+
+def _naming_cases(expression: str) -> str:
+    for before in ("", "(?P<patient>.)"):  # wherever it comes to stand
+        _compiled(f"{before}(?P<case>{expression})")
+    return expression
+
+
+def _naming_patients(expression: str | None) -> str | None:
+    if expression not in (None, "{case}") and _compiled(expression).groups != 1:
+        raise ValueError("patient is {case}, or a regular expression with one group in parentheses")
+    return expression
+
+
+def _compiled(expression: str) -> re.Pattern:
+    try:
+        return re.compile(expression)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Modality = Annotated[str, Field(pattern=r"^[a-z0-9]+$"), AfterValidator(_modality)]
+Pattern = Annotated[str, AfterValidator(_within_the_folder)]
+
+
+class Description(Strict):
+    """What a `cohort.yaml` says of a folder.
+
+    Attributes
+    ----------
+    cohort : str
+        Name of the cohort.
+    dimensions : {2, 3}
+        2 for single slices, 3 for volumes.
+    modalities : dict of str to str
+        Pattern of each modality's files, relative to the folder: ``{case}`` and ``{patient}`` stand for the same
+        text wherever they are, as short as it can be, ``*`` for any text; none of them for a ``/``.
+    mask : str
+        Pattern of the masks.
+    labels : dict of str to int
+        Name of each label and its one value in the masks.
+    regions : dict of str to tuple of str
+        Labels that each region unites, outer before inner.
+    empty_rule : {"brats", "nan"}
+        What a score of an empty region counts for, see `pipeline.domain.scores`.
+    root : str
+        The folder, relative to the file.
+    case : str
+        Regular expression that the names of the cases match, where ``{case}`` alone would take too much.
+    patient : str or None
+        Regular expression whose one group, at the start of a case's name, is the patient; ``{case}`` where every case
+        is a patient of its own. None takes ``{patient}`` of the patterns, the table's column, or the case.
+    table : str or None
+        CSV file, relative to the description, with the columns `case`, perhaps `patient`, and any attribute.
+    licence, citation : str
+        Terms of use, and what to cite.
+    """
+
+    cohort: Word
+    dimensions: Literal[2, 3]
+    modalities: Annotated[dict[Modality, Pattern], Field(min_length=1)]
+    mask: Pattern
+    labels: Annotated[dict[Word, int], Field(min_length=1)]
+    regions: dict[Word, tuple[Word, ...]]
+    empty_rule: Literal["brats", "nan"] = "nan"
+    root: str = "."
+    case: Annotated[str, AfterValidator(_naming_cases)] = r"[^/]+?"
+    patient: Annotated[str | None, AfterValidator(_naming_patients)] = None
+    table: str | None = None
+    licence: str = "not stated"
+    citation: str = ""
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """Patterns of the modalities and, last, of the mask."""
+        return self.modalities | {_MASK: self.mask}
+
+    @property
+    def schema(self) -> Schema:
+        """The cohort schema."""
+        return Schema(
+            cohort=self.cohort,
+            dimensions=self.dimensions,
+            modalities=tuple(self.modalities),
+            labels=self.labels,
+            regions=self.regions,
+            empty_rule=self.empty_rule,
+        )
+
+
+def _expression(pattern: str, case: str) -> re.Pattern:
+    """What paths must match: the first mention of a name takes it, the others repeat it."""
+    expression, free = "", {"{case}": f"(?P<case>{case})", "{patient}": "(?P<patient>[^/]+?)"}
+    for part in re.split(r"({case}|{patient}|\*)", pattern):
+        if part == "*":
+            expression += "[^/]*"
+        elif part in ("{case}", "{patient}"):
+            expression += free.pop(part, f"(?P={part[1:-1]})")
+        else:
+            expression += re.escape(part)
+    return re.compile(expression)
+
+
+def read(location: Path) -> tuple[Path, Description]:
+    """Read the description of a folder.
+
+    Parameters
+    ----------
+    location : Path
+        A folder that holds a `cohort.yaml`, or such a file of any name.
+
+    Returns
+    -------
+    Path
+        The file.
+    Description
+
+    Raises
+    ------
+    InputError
+        If there is none, it is not YAML, a key is unknown or missing, or a value cannot be: names file, key and value.
+    """
+    path = location / NAME if location.is_dir() else location
+    if not path.is_file():
+        raise InputError(
+            f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
+            "let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
+        )
+    try:
+        text = _as_json(path.read_text(encoding="utf-8"))
+    except (OSError, YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {error}\n{_REMEDY}") from None
+    try:
+        description = Description.model_validate_json(text)
+        _ = description.schema  # labels and regions must fit together
+    except ValidationError as error:
+        raise InputError(f"{explain(error, str(path))}\n{_REMEDY}") from None
+    return path, description
+
+
+def _as_json(text: str) -> str:
+    """YAML 1.2 as JSON, dates as text; aliases, by which a few lines can stand for gigabytes, are refused."""
+    yaml = YAML(typ="safe", pure=True)
+    if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
+        raise ValueError("it holds an alias (*), which a description does without")
+    return json.dumps(yaml.load(text), default=str)
+
+
+def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
+    """Find the cases of a folder as its description says.
+
+    Parameters
+    ----------
+    location : Path
+        A folder that holds a `cohort.yaml`, or such a file elsewhere.
+    limit : int
+        Take only the first so many cases in the order of their names; 0 takes all.
+
+    Returns
+    -------
+    Schema
+        As described.
+    list of Found
+        Sorted by case.
+
+    Raises
+    ------
+    InputError
+        As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case lacks a modality,
+        its mask or its row in the table, or its patient is not clear.
+    """
+    path, description = read(location)
+    root = path.parent / description.root
+    if not root.is_dir():
+        raise InputError(f"{path}: its root, {root}, is not a folder. State it relative to the file.")
+    files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*") if _is_visible_file(file, root))
+    taken = {name: _take(name, pattern, description, root, files) for name, pattern in description.patterns.items()}
+    _refuse_one_for_two(taken, path)
+    cases = sorted(set().union(*taken.values()))[: limit or None]
+    _refuse_incomplete(cases, taken, path, description)
+    rows = _rows(path.parent / description.table, cases) if description.table else {}
+    return description.schema, [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
+
+
+def _is_visible_file(file: Path, root: Path) -> bool:
+    return file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
+
+
+def _take(name: str, pattern: str, description: Description, root: Path, files: Sequence[str]) -> dict[str, re.Match]:
+    """The file that a pattern takes for every case."""
+    taken: dict[str, re.Match] = {}
+    for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
+        file, case = root / match[0], match["case"]
+        if not match[0].lower().endswith(_ENDINGS):
+            raise InputError(
+                f"{file}: {name} must be one of {', '.join(_ENDINGS)}. Narrow the pattern {pattern!r}, or convert the file; "
+                "slices, 4D files and DICOM series have sources of their own."
+            )
+        if not _CASE_NAME.fullmatch(case):
+            raise InputError(f"{file}: {case!r} cannot name a case. Use letters, digits, dots, _ and - in names that {{case}} stands for.")
+        if case in taken:
+            raise InputError(f"{file}: {name} of case {case} also stands in {root / taken[case][0]}. Keep one, or narrow {pattern!r}.")
+        taken[case] = match
+    if not taken:
+        raise InputError(f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Mend the pattern in the description.")
+    return taken
+
+
+def _nearest(pattern: str, files: Sequence[str]) -> str:
+    """Those of the files there, one of each kind, whose names come nearest to a pattern."""
+    kinds = {re.sub(r"\d+", "0", file): file for file in reversed(files[:1000])}
+    names = [kinds[kind] for kind in difflib.get_close_matches(pattern, kinds, 3, cutoff=0)]
+    return f"Of {len(files)} files there the nearest are {', '.join(names)}." if names else "There are no files in it."
+
+
+def _refuse_one_for_two(taken: dict[str, dict[str, re.Match]], path: Path) -> None:
+    owners: dict[str, tuple[str, str]] = {}
+    for name, case, match in ((name, case, match) for name, cases in taken.items() for case, match in cases.items()):
+        other, other_case = owners.setdefault(match[0], (name, case))
+        if (other, other_case) != (name, case):
+            raise InputError(
+                f"{path}: {match[0]} is {other} of case {other_case} and {name} of case {case}. "
+                "Write the patterns so that each file fits one, or say by `case` which names are cases, such as '[0-9]+'."
+            )
+
+
+def _refuse_incomplete(cases: Sequence[str], taken: dict[str, dict[str, re.Match]], path: Path, description: Description) -> None:
+    missing = [(case, name) for case in cases for name in taken if case not in taken[name]]
+    if missing:
+        listed = "\n".join(
+            f"{path}: case {case} has no {name}, {description.patterns[name].replace('{case}', case)!r}" for case, name in missing[:8]
+        )
+        count = len({case for case, _ in missing})
+        raise InputError(f"{listed}\n{count} of {len(cases)} cases are incomplete. Add the files, remove the cases, or mend the patterns.")
+
+
+def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The rows of the table by case, empty fields left out."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines, restkey="")
+            columns, lines_read = table.fieldnames or [], list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: the table cannot be read ({error}). Save it as CSV in UTF-8, or mend `table`.") from None
+    if "case" not in columns or len(set(columns)) != len(columns) or "" in columns or any("" in row for row in lines_read):
+        raise InputError(f"{path}: its columns are {columns}. It needs `case`, each column once, and commas between the fields.")
+    rows: dict[str, dict[str, str]] = {}
+    for row in lines_read:
+        if row["case"] in rows:
+            raise InputError(f"{path}: case {row['case']} stands twice. Keep one row of each case.")
+        rows[row["case"]] = {column: field.strip() for column, field in row.items() if field and field.strip()}
+    absent = [case for case in cases if case not in rows]
+    if absent:
+        raise InputError(f"{path}: has no row for {len(absent)} of {len(cases)} cases, such as {', '.join(absent[:5])}. Add the rows.")
+    return rows
+
+
+def _found(
+    case: str, root: Path, taken: dict[str, dict[str, re.Match]], row: dict[str, str], path: Path, description: Description
+) -> Found:
+    matches = {name: cases[case] for name, cases in taken.items()}
+    files = {name: _origin(root / match[0]) for name, match in matches.items()}
+    labels = files.pop(_MASK)
+    return Found(
+        case=case,
+        patient=_patient(case, matches.values(), row, path, description),
+        folder=(root / matches[_MASK][0]).parent,
+        images=files,
+        labels=labels,
+        attributes={column: field for column, field in row.items() if column not in ("case", "patient")},
+    )
+
+
+def _origin(file: Path) -> Path | HeaderAndData:
+    return HeaderAndData(file) if file.suffix.lower() == ".mhd" else file
+
+
+def _patient(case: str, matches: Sequence[re.Match], row: dict[str, str], path: Path, description: Description) -> str:
+    """The patient that everything said of a case agrees on."""
+    said = set(filter(None, chain((match.groupdict().get("patient") for match in matches), [row.get("patient")])))
+    if description.patient == "{case}":
+        said.add(case)
+    elif description.patient:
+        match = re.match(description.patient, case)
+        if not match or not match[1]:
+            raise InputError(f"{path}: patient, {description.patient!r}, finds no patient in the name of case {case}. Mend the expression.")
+        said.add(match[1])
+    if len(said) > 1:
+        raise InputError(f"{path}: case {case} belongs to patients {', '.join(sorted(said))}. Let patterns, `patient` and table agree.")
+    return said.pop() if said else case
+
+
+SOURCE = Source(
+    name="folder",
+    title="Any folder of NIfTI or MetaImage files",
+    schemas=(),
+    patients=f"As {NAME} says: a group in the case's name, {{patient}} in the file names or a table; else every case is a patient.",
+    licence=f"As {NAME} says.",
+    citation="",
+    access=f"Describe your folder in a {NAME} beside the data. docs/data.md explains its keys.",
+    find=find,
+)

@@ -1,0 +1,111 @@
+import json
+
+import pytest
+
+from pipeline import __main__ as command_line
+from pipeline.commands import sources
+from pipeline.io.fetch import Remote
+from pipeline.sources.known import SOURCES
+from pipeline.sources.source import Source
+
+
+def call(*arguments):
+    """Call the command as a user does; its exit status."""
+    with pytest.raises(SystemExit) as left:
+        command_line.main(["sources", *arguments])
+    return left.value.code
+
+
+@pytest.fixture
+def source(schema):
+    """A source with two conventions and two public files."""
+    return Source(
+        name="made-up",
+        title="Cases that nobody has",
+        schemas=(schema, schema.model_copy(update={"cohort": "second", "modalities": ("t1c", "adc"), "labels": {"enhancing": 3}})),
+        patients="One of each case.",
+        licence="None.",
+        citation="",
+        access="Ask. Then wait.",
+        find=None,
+        remotes=(Remote("https://example.org/a.zip", "a.zip", 2_500_000_000, "md5:0"), Remote("https://example.org/b", "b", None, None)),
+    )
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "100", "140", "400"])
+def test_every_source_is_listed_within_80_to_140_columns(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert not call()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= min(max(int(columns), 80), 140)
+    names = [line.split()[0] for line in lines[2:-1] if line and not line.startswith(" ")]
+    assert [name for name in names if name in SOURCES] == list(SOURCES)
+
+
+def test_a_row_tells_dimensions_modalities_labels_and_the_way_to_the_data(source):
+    text = "\n".join(sources.listing([source], 140))
+    assert "made-up  3D    t1n t1c t2w t2f" in text
+    assert "adc" in text
+    assert "necrotic edema enhancing" in text
+    assert "Fetched by `download`: 2.5 GB and more." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"remotes": ()}, "Ask."),
+        ({"remotes": (), "access": "Ask the hospital, then wait."}, "Ask the hospital."),
+        ({"generate": lambda raw, cases, seed: []}, "Generated; nothing to get."),
+        ({"remotes": (Remote("https://example.org/a", "a", 12, None),)}, "Fetched by `download`: 12 bytes."),
+    ],
+)
+def test_how_to_get_a_source_is_told_in_a_few_words(source, changes, says):
+    changed = Source(**vars(source) | changes)
+    assert [line.split("  ")[-1] for line in sources.listing([changed], 140)][3] == says
+
+
+def test_a_source_without_a_schema_is_the_users_own(source):
+    lines = list(sources.listing([Source(**vars(source) | {"schemas": ()})], 140))
+    assert lines[2].split()[:4] == ["made-up", "any", "yours", "yours"]
+
+
+def test_one_source_is_shown_with_everything_it_declares(source):
+    lines = [line.strip() for line in sources.details(source, 100)]
+    assert "brats2018-2021, 3D" in lines
+    assert "labels      1 necrotic, 2 edema, 4 enhancing" in lines
+    assert "regions     WT = necrotic + edema + enhancing" in lines
+    assert "TC = necrotic + enhancing" in lines
+    assert "licence     None." in lines
+    assert "access      Ask. Then wait." in lines
+    assert "fetched     a.zip, 2.5 GB, md5:0" in lines
+    assert "b, size not published, no checksum published" in lines
+    assert not any(line.startswith("citation") for line in lines), "what is empty is left out"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_declares_what_a_user_must_know(name, capsys):
+    assert not call(name)
+    shown = capsys.readouterr().out
+    source = SOURCES[name]
+    assert source.name == name
+    assert source.find or source.generate
+    for told in ("title", "patients", "licence", "access"):
+        assert getattr(source, told), f"{name} tells no {told}"
+    assert all(schema.cohort in shown for schema in source.schemas)
+    assert all(remote.url in shown for remote in source.remotes)
+    assert max(map(len, shown.splitlines())) <= 140
+
+
+def test_machines_get_the_same_as_json(capsys):
+    assert not call("--json")
+    listed = json.loads(capsys.readouterr().out)
+    assert [source["name"] for source in listed] == list(SOURCES)
+    assert not call("folder", "--json")
+    (folder,) = json.loads(capsys.readouterr().out)
+    assert folder["schemas"] == []
+    assert "cohort.yaml" in folder["access"]
+
+
+def test_a_name_that_is_no_source_is_refused_with_the_nearest():
+    assert "foldre: no such source; did you mean folder? there are" in call("foldre")
+    assert "xyz: no such source; there are" in call("xyz")
