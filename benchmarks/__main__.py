@@ -22,6 +22,11 @@ from benchmarks.measuring import ROOT, Figure
 BENCHMARKS = {
     "start-up": "start_up",
     "verify": "verify",
+    "scale": "scale",
+    "dicom": "dicom",
+    "leakage": "leakage",
+    "swaps": "swaps",
+    "native": "native",
     "preprocess": "preprocess",
     "inference": "inference",
     "train-step": "training_steps",

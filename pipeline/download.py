@@ -24,12 +24,14 @@ from pipeline import stage
 from pipeline.domain import fingerprint
 from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
+from pipeline.domain.native import NativeRecipe
 from pipeline.domain.oddities import oddities
 from pipeline.domain.schema import Schema
 from pipeline.domain.swaps import suspicions
 from pipeline.io import cases, verification
 from pipeline.io.archives import is_archive, unpack
 from pipeline.io.fetch import fetch
+from pipeline.io.native import write_aligned
 from pipeline.io.records import replacing, sha256, write_bytes, write_json
 from pipeline.params import Cohort
 from pipeline.pictures.sheet import sheet
@@ -49,14 +51,20 @@ CHECKS = [
 ]
 
 
-def download(raw: Path, verify: Path, thumbnails: Path, cohort: Annotated[Cohort, stage.Key("cohort")]) -> None:
+def download(
+    raw: Path,
+    verify: Path,
+    thumbnails: Path,
+    cohort: Annotated[Cohort, stage.Key("cohort")],
+    native: Annotated[NativeRecipe, stage.Key("native")],
+) -> None:
     """Bring a cohort into `raw` and verify it."""
     source = SOURCES.get(cohort.source)
     if source is None:
         raise InputError(f"params.yaml: cohort.source is {cohort.source!r}, and the sources are {', '.join(SOURCES)}.")
     schema, found = _found(source, cohort, raw)
     _refuse_unlabelled(found)
-    with _files(found, raw) as files:
+    with _files(found, raw, native) as files:
         verified = stage.over_cases(partial(verification.verify, schema=schema), files, "verify")
         entries = [case.entry for case in verified]
         refuse_duplicates(entries, files)
@@ -132,16 +140,18 @@ def _found(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[case
 
 
 @contextmanager
-def _files(found: Sequence[cases.Found], raw: Path) -> Iterator[list[cases.Found]]:
+def _files(found: Sequence[cases.Found], raw: Path, native: NativeRecipe) -> Iterator[list[cases.Found]]:
     """The cases with a file for every modality and mask, for a while beside `raw`."""
     folder = raw.with_name(f".{raw.name}-converted")
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        parted = [case for case in found if case.parts]
-        converted = (
-            {case.case: case for case in stage.over_cases(partial(cases.as_files, folder=folder), parted, "convert")} if parted else {}
-        )
-        yield [converted.get(case.case, case) for case in found]
+        if native.enabled:
+            yield stage.over_cases(partial(write_aligned, folder=folder, recipe=native), found, "align")
+        else:
+            parted = [case for case in found if case.parts]
+            written = stage.over_cases(partial(cases.as_files, folder=folder), parted, "convert") if parted else []
+            by_name = {case.case: case for case in (*found, *written)}
+            yield [by_name[case.case] for case in found]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -190,11 +200,14 @@ def _copy(raw: Path, case: cases.Found, entry: CaseEntry) -> None:
             shutil.copyfile(path, sibling)
             if sha256(sibling) != file.sha256:
                 raise InputError(f"{path}: changed while it was copied. Let it rest and run `dvc repro` again.")
+    if case.native:
+        write_bytes(raw / entry.native, case.native.read_bytes())
 
 
 def _remove_strangers(raw: Path, catalogue: Catalogue) -> None:
     """Remove what an earlier cohort or an interrupted run left in `raw`."""
     expected = {raw / file.path for entry in catalogue.cases for file in [*entry.images.values(), entry.labels]}
+    expected |= {raw / entry.native for entry in catalogue.cases if entry.native}
     for path in sorted(raw.rglob("*"), reverse=True):
         if path.is_dir():
             if not any(path.iterdir()):

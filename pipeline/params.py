@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pipeline.domain.errors import InputError
 from pipeline.domain.strict import Strict
 
-SECTIONS = ("cohort", "compute", "preprocess", "split", "augment", "unet", "train", "evaluate", "visualize")
+SECTIONS = ("cohort", "compute", "native", "preprocess", "split", "augment", "unet", "train", "evaluate", "visualize")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -7,11 +7,13 @@ import pytest
 from nibabel import orientations
 from scipy import ndimage
 
+from pipeline.domain.native import NativeRecipe
 from pipeline.domain.schema import Schema
 from pipeline.io import nifti
 from pipeline.sources import brats
 
 SHARED = Path(__file__).parents[2] / "shared/data"
+AS_IT_IS = NativeRecipe(enabled=False, template_transform="rigid", interpolation="linear", correct_bias=False, extract_brain=True)
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 

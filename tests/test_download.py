@@ -9,7 +9,7 @@ from pipeline.domain.errors import InputError
 from pipeline.download import download
 from pipeline.io.records import read_json
 from pipeline.params import Cohort
-from tests.conftest import write_case
+from tests.conftest import AS_IT_IS, write_case
 
 
 def contents(folder) -> dict[str, tuple[bytes, int]]:
@@ -17,7 +17,7 @@ def contents(folder) -> dict[str, tuple[bytes, int]]:
 
 
 def run(tmp_path, raw=None, **cohort) -> None:
-    download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", Cohort(**{"cases": 0, "seed": 1} | cohort))
+    download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", Cohort(**{"cases": 0, "seed": 1} | cohort), AS_IT_IS)
 
 
 def bring(cohort, tmp_path, cases: int = 0) -> Catalogue:

@@ -20,6 +20,7 @@ from pipeline.io import nifti, records, shards
 from pipeline.sources import brats
 from tests import project
 from tests.conftest import LPS, case_arrays, write_case
+from tests.io.test_dicom import slice_of, write
 
 # the other half of what a network can be: volumes instead of slices, softmax instead of sigmoids
 VOLUMES = {
@@ -207,6 +208,22 @@ def test_predict_gives_the_same_anatomy_whatever_the_axes_of_the_files(done, tmp
     assert given.voxels.tobytes() == turn(expected).tobytes()
     assert given.grid.shape == turn(expected).shape
     assert np.array_equal(given.grid.affine, affine)
+
+
+def test_predict_takes_a_dicom_study_and_gives_the_same_voxels(done, tmp_path):
+    images, _ = case_arrays(int(held_out(done)[-5:]))
+    told = {"t1": "SAG T1", "t1ce": "AX T1 POST GD", "t2": "AX T2 FSE", "flair": "T2 FLAIR"}
+    for place, (name, voxels) in enumerate(images.items()):
+        for number in range(voxels.shape[2]):
+            dataset = slice_of(number, plane=voxels[..., number].T, SeriesDescription=told[name], SeriesInstanceUID=f"1.2.826.{place}")
+            dataset.update({"ImagePositionPatient": [0.0, 0.0, float(number)], "ImageOrientationPatient": [1.0, 0, 0, 0, 1, 0]})
+            dataset.update({"PixelSpacing": [1.0, 1.0], "SpacingBetweenSlices": 1.0, "SliceThickness": 1.0})
+            write(tmp_path / "study" / name / f"{number:03d}.dcm", dataset)
+    predict(tmp_path / "study", "--model", done / "models", "--out", tmp_path / "out.nii.gz")
+    given = nifti.read(tmp_path / "out.nii.gz")
+    assert np.array_equal(given.voxels, scored(done).voxels)
+    assert np.array_equal(given.grid.affine, LPS)
+    assert "MRN4711" not in (tmp_path / "out.nii.gz.json").read_text()
 
 
 def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirror_images(volumes, schema):

@@ -2,47 +2,62 @@
 
     python -m pipeline predict CASE_FOLDER --model models --out FILE.nii.gz
 
-CASE_FOLDER holds one file per modality in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz ...). The result
-has the label values of the cohort the network was trained on, or of the case's own naming with --labels case.
+CASE_FOLDER holds one case of a source (`python -m pipeline sources`): one file per modality in BraTS naming
+(CASE_t1ce.nii.gz or CASE-t1c.nii.gz ...), or a DICOM study. Series as the scanner left them, each on a grid of its own,
+are brought to one grid first with --native; the labels then also go back onto each series, as FILE.t1c.nii.gz and so on.
+The result has the label values of the cohort the network was trained on, or of the case's own source with --labels case.
 FILE.nii.gz.json beside it tells what made it. Research use only, not for diagnosis.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.domain.case import Case
 from pipeline.domain.errors import InputError
+from pipeline.domain.native import Native, NativeRecipe, labels_to_series
 from pipeline.domain.preparation import prepare
 from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
 from pipeline.io import cases, nifti
-from pipeline.io.records import read_json, sha256, write_json
-from pipeline.sources import brats
+from pipeline.io.dicom_header import is_dicom
+from pipeline.io.native import align_case
+from pipeline.io.records import read_json, write_json
+from pipeline.io.volume import Part, Volume
+from pipeline.sources import brats, dicom
+from pipeline.sources.known import SOURCES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("case", type=Path, metavar="CASE_FOLDER", help="one file per modality, in BraTS naming")
+    parser.add_argument("case", type=Path, metavar="CASE_FOLDER", help="one file per modality, or a DICOM study")
     parser.add_argument("--model", type=Path, default=Path("models"), help="folder of the network and its card (default: models)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.nii.gz", help="where to write the labels")
+    parser.add_argument("--source", metavar="NAME", help="whose naming the case has (default: dicom if it holds DICOM files, else brats)")
     parser.add_argument("--labels", choices=("model", "case"), default="model", help="whose label values to write (default: model)")
+    parser.add_argument(
+        "--native", action="store_true", help="register the series and extract the brain first; labels go back onto each series"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, prepare, infer, restore, write; print the volume of every region."""
     if not arguments.out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{arguments.out}: must end in .nii or .nii.gz.")
-    style, found = brats.read_folder(arguments.case)
-    if arguments.out.resolve() in {path.resolve() for path in (*found.images.values(), found.labels) if path}:
+    own, found = _found(arguments.case, arguments.source)
+    if arguments.out.resolve() in {
+        origin.path.resolve() if isinstance(origin, Part) else origin.resolve() for origin in found.images.values()
+    }:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     from pipeline.nn import card  # the network's card first: a wrong folder is told before Keras is loaded
 
     described = card.read(arguments.model)
-    case = cases.read(cases.Found(found.case, found.patient, found.folder, found.images, None), described.cohort)
+    case, native, inputs = _read(found, described.cohort, arguments.native)
     prepared = prepare(case, described.recipe)
     card.refuse_other_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
-    values = _label_values(described.cohort, style) if arguments.labels == "case" else described.cohort
+    values = _label_values(described.cohort, own) if arguments.labels == "case" else described.cohort
 
     from pipeline.nn import archive, backend, segmentation
 
@@ -51,13 +66,20 @@ def run(arguments: argparse.Namespace) -> None:
     network = archive.load_model(arguments.model / "unet.keras")
     probabilities = segmentation.probabilities_of(network, described, settings, prepared.image, found.case)
     classes = segmentation.classes_of(probabilities, prepared.geometry, described, settings)
-    nifti.write(arguments.out, classes_to_values(classes, values), case.grid.affine, f"TumorFlow {described.network_sha256[:16]}")
+    made_by = f"TumorFlow {described.network_sha256[:16]}"
+    labels = classes_to_values(classes, values)
+    nifti.write(arguments.out, labels, case.grid.affine, made_by)
+    for name, place in native.series.items() if native else ():
+        stem = arguments.out.name.removesuffix(".gz").removesuffix(".nii")
+        path = arguments.out.with_name(arguments.out.name.replace(stem, f"{stem}.{name}", 1))
+        nifti.write(path, labels_to_series(labels, native, name), place.grid.affine, made_by)
     volumes = _volumes_ml(classes, described.cohort, case.grid.spacing_mm)
     write_json(
         arguments.out.with_name(f"{arguments.out.name}.json"),
         {
             "case": found.case,
-            "inputs": {name: {"file": path.name, "sha256": sha256(path)} for name, path in sorted(found.images.items())},
+            "inputs": inputs,
+            "native": native and native.model_dump(mode="json"),
             "network_sha256": described.network_sha256,
             "data_hash": described.data_hash,
             "settings": settings.model_dump(mode="json"),
@@ -70,9 +92,51 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: " + ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes.items()))
 
 
-def _label_values(cohort: Schema, style: str) -> Schema:
-    """The schema of the case's naming, if its labels are those of the network under other values."""
-    own = brats.schema(style)
+def _found(folder: Path, source: str | None) -> tuple[Schema, cases.Found]:
+    """The one case of a folder, and the schema of its own source."""
+    if source is None and folder.is_dir():
+        source = "dicom" if any(path.is_file() and is_dicom(path) for path in sorted(folder.rglob("*"))) else "brats"
+    if source == "brats":
+        style, found = brats.read_folder(folder)
+        return brats.schema(style), found
+    if source == "dicom":
+        found = dicom.read_study(folder)
+        return dicom.schema(tuple(found.images)), found
+    if source not in SOURCES or SOURCES[source].find is None:
+        raise InputError(
+            f"--source is {source!r}, but cases are read by {', '.join(name for name, known in SOURCES.items() if known.find)}."
+        )
+    schema, listed = SOURCES[source].find(folder, 0)
+    if len(listed) != 1:
+        raise InputError(
+            f"{folder}: holds {len(listed)} cases, among them {', '.join(case.case for case in listed[:3])}. Name the folder of one."
+        )
+    return schema, listed[0]
+
+
+def _read(found: cases.Found, cohort: Schema, native: bool) -> tuple[Case, Native | None, dict]:
+    """The case with the modalities of the network, the way back to its series, and what was read."""
+    found = replace(found, labels=None)
+    if not native:
+        case, volumes = cases.read_volumes(found, cohort)
+        return case, None, _inputs(found, volumes)
+    recipe = NativeRecipe(enabled=True, template_transform="rigid", interpolation="linear", correct_bias=False, extract_brain=True)
+    missing = sorted(set(cohort.modalities) - set(found.images))
+    if missing:
+        raise InputError(
+            f"{found.folder}: {', '.join(missing)} is missing, found {sorted(found.images)}. The network needs it: add the series."
+        )
+    aligned, volumes = align_case(found, recipe)
+    image = np.stack([aligned.images[name] for name in cohort.modalities], axis=-1)
+    return Case(found.case, image, None, aligned.native.grid), aligned.native, _inputs(found, volumes)
+
+
+def _inputs(found: cases.Found, volumes: dict[str, Volume]) -> dict[str, dict[str, str]]:
+    return {name: {"file": found.images[name].name, "sha256": volume.sha256} for name, volume in sorted(volumes.items())}
+
+
+def _label_values(cohort: Schema, own: Schema) -> Schema:
+    """The schema of the case's source, if its labels are those of the network under other values."""
     if list(own.labels) != list(cohort.labels):
         raise InputError(
             f"the network's labels {list(cohort.labels)} are not those of the case's naming, {list(own.labels)}. Use --labels model."

@@ -58,6 +58,8 @@ class CaseEntry(Strict):
         Voxels of each label of the schema; empty without a reference.
     attributes : dict of str to str
         What the source tells of the case, such as ``grade`` or the published ``fold``.
+    native : str or None
+        Path of the way back to the series as acquired (`pipeline.domain.native.Native`), None where they were taken as they are.
     """
 
     case: str
@@ -71,6 +73,7 @@ class CaseEntry(Strict):
     brain_ml: float
     label_voxels: dict[str, int]
     attributes: dict[str, str]
+    native: str | None
 
     def region_ml(self, schema: Schema, region: str) -> float:
         """Volume of a region of the reference, in millilitres."""

@@ -35,6 +35,8 @@ class Found:
         What the user should know of it, for the warnings of metrics/verify.json.
     origins : dict of str to str
         Of files that were made from parts: the sha256 of what was published, by modality and ``seg``.
+    native : Path or None
+        The way back to the series as acquired (`pipeline.domain.native.Native`), where they were brought to one grid.
     """
 
     case: str
@@ -45,6 +47,7 @@ class Found:
     attributes: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
+    native: Path | None = None
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -98,12 +98,12 @@ def read(path: Path) -> Volume:
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise InputError(f"{path}: is not there, or is not a file. Check the name, and that both files of a .mhd lie in one folder.")
     try:
-        return path.read_bytes()
+        if path.is_file():
+            return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
+    raise InputError(f"{path}: is not there, or is not a file. Check the name, and that both files of a .mhd lie in one folder.")
 
 
 def _header(path: Path, stored: bytes) -> tuple[dict[str, str], int]:

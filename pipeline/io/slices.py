@@ -226,6 +226,8 @@ def _stored(path: Path) -> tuple[_Format, bytes]:
         raise InputError(f"{path}: is cut short after {length} bytes, the end of the picture is missing. {_REMEDY}")
     if style is _PNG:
         _refuse_damaged_chunks(path, stored)
+    elif style is _TIFF:
+        _refuse_pages(path, stored)
     return style, stored
 
 
@@ -238,6 +240,20 @@ def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
         if len(checksum) < 4 or zlib.crc32(stored[place + 4 : end]) != int.from_bytes(checksum):
             raise InputError(f"{path}: is damaged, the chunk at byte {place} has another length or checksum than it announces. {_REMEDY}")
         place = end + 4
+
+
+def _refuse_pages(path: Path, stored: bytes) -> None:
+    """Follow the chain of directories (TIFF 6.0, section 2), one a page; in one that is damaged, libtiff may go on for ever."""
+    order = "little" if stored.startswith(b"II") else "big"
+    place, places = int.from_bytes(stored[4:8], order), []
+    while place:
+        end = place + 2 + 12 * int.from_bytes(stored[place : place + 2], order)
+        if place in places or end + 4 > len(stored):
+            raise InputError(f"{path}: is not a whole picture, its directory {len(places) + 1} is damaged. {_REMEDY}")
+        places.append(place)
+        place = int.from_bytes(stored[end : end + 4], order)
+    if len(places) > 1:
+        raise InputError(f"{path}: holds {len(places)} pages where one slice is due. Save each page as a file of its own.")
 
 
 def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:

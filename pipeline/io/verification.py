@@ -89,6 +89,7 @@ def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume])
         orientation=case.grid.orientation,
         brain_ml=round(brain * float(np.prod(case.grid.spacing_mm)) / 1000, 3),
         attributes=dict(sorted(found.attributes.items())),
+        native=found.native and f"{found.case}/{found.native.name}",
         label_voxels={name: int(np.count_nonzero(case.classes == index)) for index, name in classes.items()},
     )
 

@@ -4,10 +4,8 @@ import functools
 import hashlib
 import shutil
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
-import nibabel
 import numpy as np
 from scipy import ndimage
 
@@ -20,6 +18,7 @@ from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
 from pipeline.io import nifti
 from pipeline.io.cases import Found
+from pipeline.io.template import read_template
 from pipeline.sources.source import Source
 from pipeline.stage import code_hash, over_cases
 
@@ -53,7 +52,7 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
     -------
     list of Found
     """
-    code = [code_hash(f"pipeline.{module}") for module in ("domain.phantom", "domain.lesion", "io.nifti")]
+    code = [code_hash(f"pipeline.{module}") for module in ("domain.phantom", "domain.lesion", "io.nifti", "io.template")]
     made_by = hashlib.sha256(Path(__file__).read_bytes() + " ".join([str(seed), *code]).encode())
     mark = f"phantom {made_by.hexdigest()[:32]}"
     names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
@@ -113,12 +112,6 @@ def load_anatomy() -> Anatomy:
     ventricles = (pools == pools[LATERAL_VENTRICLE]).astype(np.float32)
     box = ndimage.find_objects(brain.astype(np.uint8))[0]
     return Anatomy(*(np.ascontiguousarray(tissue[box]) for tissue in (gray, white, csf, ventricles)))
-
-
-def read_template(tissue: str) -> np.ndarray:
-    """One map of the template as stored: uint8 (197, 233, 189), 255 = certain."""
-    name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
-    return np.asanyarray(nibabel.load(files("nilearn") / "datasets" / "data" / name).dataobj)
 
 
 SOURCE = Source(

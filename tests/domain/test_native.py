@@ -17,10 +17,10 @@ from pipeline.domain.native import (
 )
 from pipeline.domain.registration import Sampled, centre_of_mass_mm, resample
 from pipeline.io import nifti
-from pipeline.sources.phantom import read_template
+from pipeline.io.template import read_template
 from tests.domain.test_registration import RAS_2MM, error_mm, head, rigid
 
-RECIPE = NativeRecipe(template_transform="rigid", interpolation="linear", correct_bias=True, extract_brain=True)
+RECIPE = NativeRecipe(enabled=True, template_transform="rigid", interpolation="linear", correct_bias=True, extract_brain=True)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def catalogued(case: str) -> CaseEntry:
     volumes = {"necrotic": 0, "edema": 2000, "enhancing": 1500}
     return CaseEntry(
         case=case, patient=case, images={}, labels=None, shape=(9, 9, 9), affine=affine, spacing_mm=(1.0, 1.0, 1.0),
-        orientation="RAS", brain_ml=1.0, label_voxels=volumes, attributes={},
+        orientation="RAS", brain_ml=1.0, label_voxels=volumes, attributes={}, native=None,
     )  # fmt: skip
 
 

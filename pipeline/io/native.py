@@ -1,0 +1,89 @@
+"""Cases as the scanner left them, brought to one grid and written there, with the way back beside them."""
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.domain.errors import InputError
+from pipeline.domain.native import Aligned, NativeRecipe, Template, align, labels_from_series, mni_template
+from pipeline.domain.registration import Sampled
+from pipeline.io import nifti
+from pipeline.io.cases import Found, read_volume
+from pipeline.io.records import write_json
+from pipeline.io.template import read_template
+from pipeline.io.volume import Volume
+
+
+@functools.cache  # once in every process
+def template() -> Template:
+    """The MNI152 brain in the pose of BraTS."""
+    return mni_template(read_template("t1"))
+
+
+def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, Volume]]:
+    """Read the series of a case and bring them to one grid.
+
+    Parameters
+    ----------
+    found : Found
+        Its modalities, each on a grid of its own.
+    recipe : NativeRecipe
+
+    Returns
+    -------
+    Aligned
+    dict of str to Volume
+        The series as they were, by modality.
+
+    Raises
+    ------
+    InputError
+        If a series cannot be read or registered.
+    """
+    volumes = {name: read_volume(origin) for name, origin in found.images.items()}
+    series = {name: Sampled(volume.voxels, volume.grid) for name, volume in volumes.items()}
+    try:
+        return align(series, template(), recipe), volumes
+    except InputError as error:
+        raise InputError(f"{found.folder}: {error}") from None
+
+
+def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
+    """Write a case on one grid.
+
+    Parameters
+    ----------
+    found : Found
+        As the source found it.
+    folder : Path
+        Gets ``case/case_modality.nii.gz`` (float32), the mask likewise, and ``case/case_native.json`` (`Native`), the way back.
+    recipe : NativeRecipe
+
+    Returns
+    -------
+    Found
+        The same case there.
+
+    Raises
+    ------
+    InputError
+        As `align_case`, and if the mask lies on the grid of no series.
+    """
+    aligned, volumes = align_case(found, recipe)
+    place = lambda name: folder / found.case / f"{found.case}_{name}.nii.gz"  # noqa: E731
+    for name, voxels in aligned.images.items():
+        nifti.write(place(name), voxels, aligned.native.grid.affine)
+    origins = {name: volume.sha256 for name, volume in volumes.items()}
+    labels = found.labels
+    if labels is not None:
+        mask = read_volume(labels)
+        drawn_on = next((name for name, volume in volumes.items() if not mask.grid.differs(volume.grid)), None)
+        if drawn_on is None:
+            raise InputError(
+                f"{labels}: the mask lies on the grid of none of the series {sorted(volumes)}. Resample it onto the one it was drawn on."
+            )
+        nifti.write(place("seg"), labels_from_series(mask.voxels, aligned.native, drawn_on), aligned.native.grid.affine)
+        labels, origins["seg"] = place("seg"), mask.sha256
+    back = folder / found.case / f"{found.case}_native.json"
+    write_json(back, aligned.native)
+    return replace(found, images={name: place(name) for name in volumes}, labels=labels, origins=origins, native=back)
