@@ -30,6 +30,7 @@ from pipeline.domain.schema import Schema
 from pipeline.domain.swaps import suspicions
 from pipeline.io import cases, verification
 from pipeline.io.archives import is_archive, unpack
+from pipeline.io.clients import fetch_by_client, is_account
 from pipeline.io.fetch import fetch
 from pipeline.io.native import write_aligned
 from pipeline.io.records import replacing, sha256, write_bytes, write_json
@@ -119,24 +120,28 @@ def _found(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[case
             )
         return source.schemas[0], source.generate(raw, cohort.cases, cohort.seed)
     fetched = stage.root() / "data/fetched"
-    if cohort.location:
+    if is_account(cohort.location):
+        location = fetch_by_client(cohort.location, fetched)
+    elif cohort.location:
         location = stage.root() / cohort.location
         if not location.exists():
             raise InputError(f"{location}: does not exist. Set cohort.location to the folder or archive of the cases. {source.access}")
         if location.is_file() and is_archive(location):
-            location = unpack(location, fetched / location.name.split(".")[0])
-        _refuse_nested(location, raw)
+            location = unpack(location, fetched / location.name.replace(".", "_"))
     elif source.remotes:
         location = fetched / source.name
         for path in fetch(source.remotes, location):
             if is_archive(path):
-                unpack(path, location / path.name.split(".")[0])
+                unpack(path, location / path.name.replace(".", "_"))
     else:
         raise InputError(
             "params.yaml: cohort.location is empty. Set it to the folder of the cases: "
             f"python -m pipeline preset NAME cohort.location=FOLDER. {source.access}"
         )
-    return source.find(location, cohort.cases)
+    schema, found = source.find(location, cohort.cases)
+    for folder in {case.folder for case in found} | ({location} if location.is_dir() else set()):
+        _refuse_nested(folder, raw)
+    return schema, found
 
 
 @contextmanager

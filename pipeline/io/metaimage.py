@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.domain.affines import examine
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
 from pipeline.io.volume import Part, Volume
@@ -76,14 +77,14 @@ def read(path: Path) -> Volume:
     ------
     InputError
         If a file is missing, is not MetaImage, is cut short, too long or damaged, holds other than
-        one binary 3D volume of real numbers, names data outside of its folder, or has no invertible
-        affine. No more memory is taken than the header announces, and no more of that than the
-        stored bytes can hold.
+        one binary 3D volume of real numbers, names data outside of its folder, or has axes that are
+        sheared or of no length. No more memory is taken than the header announces, and no more of that
+        than the stored bytes can hold.
     """
     stored = _bytes(path)
     fields, length = _header(path, stored)
     shape, dtype, announced = _layout(path, fields)
-    affine = _affine(path, fields)
+    affine, warnings = _affine(path, fields)
     data_path, data, sha256 = path, memoryview(stored)[length:], hashlib.sha256(stored).hexdigest()
     if fields["ElementDataFile"].upper() != "LOCAL":
         data_path = _beside(path, fields["ElementDataFile"])
@@ -94,7 +95,7 @@ def read(path: Path) -> Volume:
         found = "more" if len(raw) > announced else f"{len(raw)} bytes"
         raise InputError(f"{data_path}: holds {found} where its header announces {announced} bytes of voxels. {_REMEDY}")
     voxels = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="), copy=False)
-    return Volume(voxels.reshape(shape, order="F"), Grid(shape, affine), sha256)
+    return Volume(voxels.reshape(shape, order="F"), Grid(shape, affine), sha256, warnings)
 
 
 def _bytes(path: Path) -> bytes:
@@ -163,8 +164,8 @@ def _flag(path: Path, fields: dict[str, str], name: str) -> bool:
     return value in ("true", "1")
 
 
-def _affine(path: Path, fields: dict[str, str]) -> np.ndarray:
-    """Voxel indices to RAS+ mm, (4, 4) float64."""
+def _affine(path: Path, fields: dict[str, str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Voxel indices to RAS+ mm, (4, 4) float64, and what the user should know of them."""
     directions = _numbers(path, fields, "TransformMatrix", np.eye(3)).reshape(3, 3).T
     affine = np.eye(4)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -174,7 +175,10 @@ def _affine(path: Path, fields: dict[str, str]) -> np.ndarray:
         size = abs(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else np.inf
     if not 1e-9 < size < np.inf:
         raise InputError(f"{path}: its affine cannot be inverted:\n{affine}\nMend TransformMatrix, ElementSpacing or Offset in its header.")
-    return affine + 0.0  # without negative zeros
+    verdict = examine(str(path), (), affine, 1, affine, 0)
+    if verdict.refusal:
+        raise InputError(verdict.refusal.replace("its sform", "its TransformMatrix"))
+    return affine + 0.0, verdict.warnings  # without negative zeros
 
 
 def _numbers(path: Path, fields: dict[str, str], name: str, default: np.ndarray) -> np.ndarray:

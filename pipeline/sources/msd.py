@@ -122,7 +122,9 @@ def _named(path: Path, what: str, published: dict[int, str], known: dict[str, st
     """Our names and the published numbers, in the order of ours."""
     plain = {name.strip().lower().replace("tumour", "tumor").replace("oedema", "edema"): number for number, name in published.items()}
     if set(plain) != set(known) or len(plain) != len(published):
-        raise InputError(f"{path}: its {what} are {published}, where {sorted(known)} are due. This reads Task01_BrainTumour alone. Unpack it again.")
+        raise InputError(
+            f"{path}: its {what} are {published}, where {sorted(known)} are due. This reads Task01_BrainTumour alone. Unpack it again."
+        )
     return {ours: plain[name] for name, ours in known.items()}
 
 
