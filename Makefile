@@ -1,15 +1,17 @@
 # make run     the environment, then the whole pipeline on generated phantoms
 # make test    the environment, then the whole test suite
+# make fuzz    mutated files against the readers, SECONDS=20 for each; what they let through is kept in .fuzz
 # make ui      the MLflow UI on loopback, port 5000
 # make env GPU=1   the environment with CUDA libraries for TensorFlow (Linux)
 
 PYTHON ?= python3
 PORT ?= 5000
+SECONDS ?= 20
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-jax ui env bench clean
+.PHONY: run test test-jax fuzz ui env bench clean
 
 run: env
 	dvc repro
@@ -40,6 +42,15 @@ test-jax: .venv-jax/ready
 	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-jax/requirements.txt -r tests/requirements.txt -c .constraints.txt
 	touch $@
 
+# atheris lies beside the environment, not in it
+fuzz: env .venv-fuzz/ready
+	PYTHONPATH=.venv-fuzz python -m tests.fuzz --seconds $(SECONDS)
+
+.venv-fuzz/ready: tests/requirements-fuzz.txt .venv/ready
+	rm -rf .venv-fuzz
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv-fuzz -r tests/requirements-fuzz.txt
+	touch $@
+
 ui: env
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(PORT) --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}"
 
@@ -47,4 +58,4 @@ bench: env
 	python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-jax
+	rm -rf .venv .venv-jax .venv-fuzz .fuzz

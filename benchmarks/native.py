@@ -52,7 +52,9 @@ def patient(interpolation: str) -> dict[str, float]:
     template = mni_template(read_template("t1"))
     started = time.perf_counter()
     aligned = align(
-        series, template, NativeRecipe(enabled=True, template_transform="rigid", interpolation=interpolation, correct_bias=False, extract_brain=True)
+        series,
+        template,
+        NativeRecipe(enabled=True, template_transform="rigid", interpolation=interpolation, correct_bias=False, extract_brain=True),
     )
     result = {"all but N4, s": time.perf_counter() - started}
     result["register one series, s"] = _seconds(lambda: register(series["t2f"], series["t1c"], "t2f"))

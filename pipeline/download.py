@@ -188,7 +188,7 @@ def refuse_duplicates(entries: Sequence[CaseEntry], found: Sequence[cases.Found]
     for entry, case in zip(entries, found, strict=True):
         for name, file in entry.images.items():
             if entry.attributes.get("missing") != name:  # a copy of another sequence stands in for it
-                owners[file.content_sha256].append((entry.case, name, case.images[name]))
+                owners[file.content_sha256].append((entry.case, name, case.in_published_names(str(case.images[name]))))
     shared = [group for group in owners.values() if len(group) > 1]
     if shared:
         lines = [f"{second[2]}: {second[1]} of case {second[0]} has the same voxels as {first[2]}" for first, second, *_ in shared]

@@ -17,7 +17,8 @@ def contents(folder) -> dict[str, tuple[bytes, int]]:
 
 
 def run(tmp_path, raw=None, **cohort) -> None:
-    download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", Cohort(**{"cases": 0, "seed": 1} | cohort), AS_IT_IS)
+    described = Cohort(**{"cases": 0, "seed": 1} | cohort)
+    download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", described, AS_IT_IS)
 
 
 def bring(cohort, tmp_path, cases: int = 0) -> Catalogue:

@@ -29,7 +29,8 @@ PARAMS = {"cases": 2, "names": (), "gif_frames": 4, "gif_seconds_per_frame": 0.1
 def run(tmp_path, cohort, schema):
     """A scored run on small cases: its folder, and `visualize` on it with changes to its params."""
     raw, metrics = tmp_path / "raw", tmp_path / "metrics"
-    download(raw, metrics / "verify.json", metrics / "thumbnails.png", Cohort(source="brats", location=str(cohort), cases=4, seed=1), AS_IT_IS)
+    described = Cohort(source="brats", location=str(cohort), cases=4, seed=1)
+    download(raw, metrics / "verify.json", metrics / "thumbnails.png", described, AS_IT_IS)
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     rows = []
     for shift, entry in enumerate(catalogue.cases):

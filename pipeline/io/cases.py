@@ -35,6 +35,8 @@ class Found:
         What the user should know of it, for the warnings of metrics/verify.json.
     origins : dict of str to str
         Of files that were made from parts: the sha256 of what was published, by modality and ``seg``.
+    made_from : dict of Path to Part
+        The files that were made from parts, which are gone when a message is read.
     native : Path or None
         The way back to the series as acquired (`pipeline.domain.native.Native`), where they were brought to one grid.
     """
@@ -47,12 +49,19 @@ class Found:
     attributes: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origins: dict[str, str] = field(default_factory=dict)
+    made_from: dict[Path, Part] = field(default_factory=dict)
     native: Path | None = None
 
     @property
     def parts(self) -> dict[str, Part]:
         """Modalities, and ``seg``, that are no files of their own."""
         return {name: origin for name, origin in (self.images | {"seg": self.labels}).items() if isinstance(origin, Part)}
+
+    def in_published_names(self, message: str) -> str:
+        """A message with the published files in place of those made from them."""
+        for made, part in self.made_from.items():
+            message = message.replace(str(made), str(part)).replace(made.name, part.name)
+        return message
 
 
 def read_volume(origin: Path | Part) -> Volume:
@@ -148,14 +157,16 @@ def as_files(found: Found, folder: Path) -> Found:
     InputError
         If a part cannot be read.
     """
-    files, origins = {}, {}
+    files, origins, notes = {}, {}, [*found.notes]
     for name, part in found.parts.items():
         volume = part.read()
         files[name] = folder / found.case / f"{found.case}_{name}.nii.gz"
         nifti.write(files[name], volume.voxels, volume.grid.affine)
         origins[name] = volume.sha256
+        notes += volume.warnings
+    made_from = {files[name]: part for name, part in found.parts.items()}
     labels = files.pop("seg", found.labels)
-    return replace(found, images=found.images | files, labels=labels, origins=origins)
+    return replace(found, images=found.images | files, labels=labels, notes=tuple(notes), origins=origins, made_from=made_from)
 
 
 def found_in(catalogue_folder: Path, entry: CaseEntry) -> Found:

@@ -17,6 +17,7 @@ import numpy as np
 from h5py import h5d, h5f, h5l, h5p, h5z
 
 from pipeline.domain.errors import InputError
+from pipeline.io.records import read_small
 from pipeline.io.slices import slice_grid
 from pipeline.io.volume import Part, Volume
 
@@ -66,16 +67,14 @@ def describe(path: Path) -> Description:
 
 
 @dataclass(frozen=True)
-class MatlabImage(Part):
-    """The image of a slice.
-
-    Attributes
-    ----------
-    spacing_mm : tuple of float
-        Distances of columns, rows and slices.
-    """
+class _Slice(Part):
+    """A field of a slice; `spacing_mm` are the distances of columns, rows and slices."""
 
     spacing_mm: tuple[float, float, float]
+
+
+class MatlabImage(_Slice):
+    """The image of a slice."""
 
     def read(self) -> Volume:
         """Read (columns, rows, 1) voxels, in the dtype of the file: int16 as published."""
@@ -85,17 +84,8 @@ class MatlabImage(Part):
         return Volume(image[..., None], slice_grid((*image.shape, 1), self.spacing_mm), checksum)
 
 
-@dataclass(frozen=True)
-class MatlabMask(Part):
-    """The mask of a slice, 0 and the label of its tumour.
-
-    Attributes
-    ----------
-    spacing_mm : tuple of float
-        Distances of columns, rows and slices.
-    """
-
-    spacing_mm: tuple[float, float, float]
+class MatlabMask(_Slice):
+    """The mask of a slice, 0 and the label of its tumour."""
 
     def read(self) -> Volume:
         """Read (columns, rows, 1) voxels, uint8."""
@@ -136,13 +126,7 @@ def read_folds(path: Path) -> tuple[int, ...]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[h5py.File, str]]:
     """The file, in memory, and the sha256 of its bytes; whatever h5py raises of damage becomes an InputError."""
-    try:
-        length = path.stat().st_size
-        stored = path.read_bytes() if length <= _LARGEST_FILE else b""
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
-    if length > _LARGEST_FILE:
-        raise InputError(f"{path}: has {length} bytes, more than the {_LARGEST_FILE} of any slice of this set. {_REMEDY}")
+    stored = read_small(path, _LARGEST_FILE)
     if not any(stored.startswith(_SIGNATURE, start) for start in (0, _USER_BLOCK)):
         raise InputError(f"{path}: begins with {stored[:20]!r} and is no MATLAB v7.3 file (HDF5). Fetch it again, or save it with '-v7.3'.")
     try:

@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import math
+import sys
 import zlib
 from pathlib import Path
 
@@ -43,7 +45,8 @@ def read(path: Path) -> Volume:
     if len(shape) < 3 or any(length != 1 for length in shape[3:]):
         raise InputError(f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into one file per modality.")
     scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
-    voxels = image.get_fdata(dtype=np.float32) if scaled else np.asarray(image.dataobj.get_unscaled())
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are refused where they are named
+        voxels = image.get_fdata(dtype=np.float32) if scaled else np.asarray(image.dataobj.get_unscaled())
     affine, warnings = _affine(path, image)
     return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings)
 
@@ -77,7 +80,9 @@ def read_channel(path: Path, channel: int, channels: int) -> Volume:
     stored = image.dataobj[..., channel]
     scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
     affine, warnings = _affine(path, image)
-    return Volume(np.asarray(stored, np.float32 if scaled else None), Grid(shape[:3], affine), sha256, warnings)
+    with np.errstate(over="ignore", invalid="ignore"):
+        voxels = np.asarray(stored, np.float32 if scaled else None)
+    return Volume(voxels, Grid(shape[:3], affine), sha256, warnings)
 
 
 def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
@@ -131,7 +136,11 @@ def _unpacked(path: Path, stored: bytes) -> bytes:
 
 def _announced_bytes(path: Path, head: bytes) -> int:
     header = _parse_header(path, head)
-    return int(header.get_data_offset()) + int(np.prod(header.get_data_shape(), dtype=np.int64)) * header.get_data_dtype().itemsize
+    lengths = [int(length) for length in header.get_data_shape()]
+    announced = int(header.get_data_offset()) + math.prod(lengths) * header.get_data_dtype().itemsize
+    if min(lengths, default=0) < 0 or announced > sys.maxsize:
+        raise InputError(f"{path}: has shape {tuple(lengths)} in its header, where real voxels are due. {_REMEDY}")
+    return announced
 
 
 def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
@@ -140,8 +149,18 @@ def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
         header = kind(head[: kind.sizeof_hdr])
         header.get_data_dtype()
         header.get_data_offset()
-    except (WrapStructError, HeaderDataError, KeyError, ValueError) as error:
+        header.get_slope_inter()
+    except (WrapStructError, HeaderDataError, KeyError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: is not a NIfTI file ({str(error)[:120]}). Convert it to NIfTI or remove it.") from None
+    size = int.from_bytes(head[:4], "little" if header.endianness == "<" else "big")  # nibabel would mend it
+    if size != kind.sizeof_hdr:
+        raise InputError(f"{path}: is not a NIfTI file (sizeof_hdr is {size}, not {kind.sizeof_hdr}). Convert it to NIfTI or remove it.")
+    if np.isinf(header["scl_slope"]):  # NaN and 0 mean unscaled
+        raise InputError(f"{path}: scales its voxels by scl_slope {header['scl_slope']}. {_REMEDY}")
+    try:
+        header.get_qform(coded=True)
+    except ValueError as error:
+        raise InputError(f"{path}: its qform is no rotation ({error}). Mend the header's qform.") from None
     if header["magic"].item() not in (b"n+1", b"n+2\0\r\n\x1a\n", b"n+2"):
         raise InputError(f"{path}: is not a single-file NIfTI (magic {header['magic'].item()!r}). Convert it to .nii.gz.")
     return header

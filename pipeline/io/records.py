@@ -55,6 +55,24 @@ def write_bytes(path: Path, data: bytes) -> None:
         sibling.write_bytes(data)
 
 
+def read_small(path: Path, largest: int) -> bytes:
+    """Read a file whole, unless it is larger than any of its kind.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has more than `largest` bytes.
+    """
+    try:
+        length = path.stat().st_size
+        stored = path.read_bytes() if length <= largest else b""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
+    if length > largest:
+        raise InputError(f"{path}: has {length} bytes, where at most {largest} are due. Fetch the file again from its source.")
+    return stored
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write plain values or a pydantic record as JSON, keys sorted where no record gives their order; NaN is written as null."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
+from pipeline.io.records import read_small
 from pipeline.io.volume import Part, Volume
 
 _REMEDY = "Fetch the file again from its source."
@@ -213,17 +214,11 @@ def _stored(path: Path) -> tuple[_Format, bytes]:
     style = _FORMATS.get(path.suffix.lower())
     if style is None:
         raise InputError(f"{path}: is not named as a picture. Pictures end in {', '.join(SUFFIXES)}.")
-    try:
-        length = path.stat().st_size
-        stored = path.read_bytes() if length <= _LARGEST_FILE else b""
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
-    if length > _LARGEST_FILE:
-        raise InputError(f"{path}: has {length} bytes, more than the {_LARGEST_FILE} of any slice. {_REMEDY}")
+    stored = read_small(path, _LARGEST_FILE)
     if not stored.startswith(style.starts):
         raise InputError(f"{path}: begins with {stored[:8]!r}, which no {path.suffix} file does. Fetch it again, or name it by its format.")
     if not stored.endswith(style.end):
-        raise InputError(f"{path}: is cut short after {length} bytes, the end of the picture is missing. {_REMEDY}")
+        raise InputError(f"{path}: is cut short after {len(stored)} bytes, the end of the picture is missing. {_REMEDY}")
     if style is _PNG:
         _refuse_damaged_chunks(path, stored)
     elif style is _TIFF:

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.domain.case import Case
 from pipeline.domain.catalogue import CaseEntry, FileEntry
+from pipeline.domain.errors import InputError
 from pipeline.domain.fingerprint import content_sha256, fingerprint
 from pipeline.domain.oddities import skull_stripped
 from pipeline.domain.schema import Schema
@@ -62,7 +63,10 @@ def verify(found: Found, schema: Schema) -> Verified:
     InputError
         As `pipeline.io.cases.read`.
     """
-    case, volumes = read_volumes(found, schema)
+    try:
+        case, volumes = read_volumes(found, schema)
+    except InputError as error:
+        raise InputError(found.in_published_names(str(error))) from None
     shown = favourite(schema.modalities)
     voxels = case.image[..., shown]
     return Verified(
@@ -71,7 +75,9 @@ def verify(found: Found, schema: Schema) -> Verified:
         relations=relations(case.image, case.grid.spacing_mm),
         stripped=skull_stripped(voxels, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
-        warnings=(*found.notes, *(warning for volume in volumes.values() for warning in volume.warnings)),
+        warnings=tuple(
+            dict.fromkeys([*found.notes, *(found.in_published_names(said) for volume in volumes.values() for said in volume.warnings)])
+        ),
     )
 
 
