@@ -70,7 +70,7 @@ def download(
         entries = [case.entry for case in verified]
         refuse_duplicates(entries, files)
         thread_map(partial(_copy, raw), files, entries, max_workers=_COPIED_AT_ONCE, desc="copy", unit="case", mininterval=1)
-    licence = f"{source.licence} {source.citation}".strip()
+    licence = found[0].terms or f"{source.licence} {source.citation}".strip()
     catalogue = Catalogue(cohort=schema, licence=licence, cases=tuple(entries), alike=_alike(verified))
     _remove_strangers(raw, catalogue)
     write_json(raw / "catalogue.json", catalogue)

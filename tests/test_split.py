@@ -32,7 +32,8 @@ def entry(case: str, patient: str, enhancing: int, edema: int) -> CaseEntry:
         orientation="LPS",
         brain_ml=1400.0,
         label_voxels={"necrotic": 0, "edema": edema, "enhancing": enhancing},
-        attributes={}, native=None,
+        attributes={},
+        native=None,
     )
 
 

@@ -39,6 +39,8 @@ class Found:
         The files that were made from parts, which are gone when a message is read.
     native : Path or None
         The way back to the series as acquired (`pipeline.domain.native.Native`), where they were brought to one grid.
+    terms : str
+        Licence and citation, where the source leaves them to the user.
     """
 
     case: str
@@ -51,6 +53,7 @@ class Found:
     origins: dict[str, str] = field(default_factory=dict)
     made_from: dict[Path, Part] = field(default_factory=dict)
     native: Path | None = None
+    terms: str = ""
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -315,6 +315,7 @@ def _found(
         images=files,
         labels=labels,
         attributes={column: field for column, field in row.items() if column not in ("case", "patient")},
+        terms=f"{description.licence} {description.citation}".strip(),
     )
 
 

@@ -134,6 +134,11 @@ def test_a_patient_is_told_by_an_expression_a_pattern_or_the_table(flat, changes
     assert [case.patient for case in found] == ["sub-01", "sub-01", "sub-02"]
 
 
+def test_every_case_carries_the_terms_of_the_description(cohort):
+    _, found = folder.find(describe(cohort, licence="CC BY 4.0.", citation="Me, 2026."))
+    assert {case.terms for case in found} == {"CC BY 4.0. Me, 2026."}
+
+
 def test_columns_of_the_table_become_attributes(cohort):
     (cohort / "cases.csv").write_bytes("\ufeffcase,fold,grade\r\n007,1,HGG\r\n008,2,\r\nx-9,2,LGG\r\nabsent,3,LGG\r\n".encode())
     _, found = folder.find(describe(cohort, table="cases.csv"))
