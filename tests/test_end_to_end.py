@@ -218,12 +218,13 @@ def test_predict_takes_a_dicom_study_and_gives_the_same_voxels(done, tmp_path):
             dataset = slice_of(number, plane=voxels[..., number].T, SeriesDescription=told[name], SeriesInstanceUID=f"1.2.826.{place}")
             dataset.update({"ImagePositionPatient": [0.0, 0.0, float(number)], "ImageOrientationPatient": [1.0, 0, 0, 0, 1, 0]})
             dataset.update({"PixelSpacing": [1.0, 1.0], "SpacingBetweenSlices": 1.0, "SliceThickness": 1.0})
-            write(tmp_path / "study" / name / f"{number:03d}.dcm", dataset)
-    predict(tmp_path / "study", "--model", done / "models", "--out", tmp_path / "out.nii.gz")
+            write(tmp_path / "Roe_Jane" / f"{name}_{number:03d}.dcm", dataset)
+    predict(tmp_path / "Roe_Jane", "--model", done / "models", "--out", tmp_path / "out.nii.gz")
     given = nifti.read(tmp_path / "out.nii.gz")
     assert np.array_equal(given.voxels, scored(done).voxels)
     assert np.array_equal(given.grid.affine, LPS)
-    assert "MRN4711" not in (tmp_path / "out.nii.gz.json").read_text()
+    told = (tmp_path / "out.nii.gz.json").read_text()
+    assert not [identity for identity in ("MRN4711", "Roe", "Jane") if identity in told]
 
 
 def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirror_images(volumes, schema):

@@ -132,7 +132,9 @@ def _read(found: cases.Found, cohort: Schema, native: bool) -> tuple[Case, Nativ
 
 
 def _inputs(found: cases.Found, volumes: dict[str, Volume]) -> dict[str, dict[str, str]]:
-    return {name: {"file": found.images[name].name, "sha256": volume.sha256} for name, volume in sorted(volumes.items())}
+    """Files by name, parts by what they are: the folder of a DICOM series may bear the patient's name."""
+    names = {name: f"{found.case}_{name}" if isinstance(origin, Part) else origin.name for name, origin in found.images.items()}
+    return {name: {"file": names[name], "sha256": volume.sha256} for name, volume in sorted(volumes.items())}
 
 
 def _label_values(cohort: Schema, own: Schema) -> Schema:

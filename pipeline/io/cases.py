@@ -166,7 +166,7 @@ def as_files(found: Found, folder: Path) -> Found:
         files[name] = folder / found.case / f"{found.case}_{name}.nii.gz"
         nifti.write(files[name], volume.voxels, volume.grid.affine)
         origins[name] = volume.sha256
-        notes += volume.warnings
+        notes += [said.replace(str(part), part.name) for said in volume.warnings]
     made_from = {files[name]: part for name, part in found.parts.items()}
     labels = files.pop("seg", found.labels)
     return replace(found, images=found.images | files, labels=labels, notes=tuple(notes), origins=origins, made_from=made_from)

@@ -1,5 +1,6 @@
 """What reading every byte and voxel of a case tells of it."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +76,18 @@ def verify(found: Found, schema: Schema) -> Verified:
         relations=relations(case.image, case.grid.spacing_mm),
         stripped=skull_stripped(voxels, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
-        warnings=tuple(
-            dict.fromkeys([*found.notes, *(found.in_published_names(said) for volume in volumes.values() for said in volume.warnings)])
-        ),
+        warnings=(*found.notes, *_warnings(found, volumes)),
     )
+
+
+def _warnings(found: Found, volumes: dict[str, Volume]) -> list[str]:
+    """What reading the files told, once for all of which it holds; without their folders, which may bear the patient's name."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for name, volume in volumes.items():
+        path = found.labels if name == "labels" else found.images[name]
+        for said in volume.warnings:
+            told[said.removeprefix(f"{path}: ").replace(str(path), path.name)].append(path.name)
+    return [f"{', '.join(names)}: {said}" for said, names in told.items()]
 
 
 def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume]) -> CaseEntry:
