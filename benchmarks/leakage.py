@@ -11,13 +11,20 @@ from benchmarks import cohorts
 from benchmarks.measuring import Figure
 from pipeline.domain.fingerprint import SAME, content_sha256, fingerprint, pairs
 from pipeline.domain.grid import Grid
-from pipeline.io import nifti
+from pipeline.io import metaimage, nifti
 
 REPEATS = 3
 CASES = 4
 MANY = 5000
 SHARED = cohorts.REAL.parent
-FLAIR = ("flair_wt*/*/*_fla.nii.gz", "brats20*/*/*_flair.nii.gz", "brats20*/*/*t2f.nii.gz", "native/*/brats_space/*_fla.nii.gz")
+FLAIR = (
+    "flair_wt*/*/*_fla.nii.gz",
+    "brats20*/*/*_flair.*",
+    "brats20*/*/*t2f.nii.gz",
+    "unlabelled/*/*t2f.nii.gz",
+    "native/*/*_fla.nii.gz",
+    "native/*/brats_space/*_fla.nii.gz",
+)
 RAS = np.eye(4)
 
 
@@ -51,19 +58,19 @@ def _seconds(name: str, function: Callable, voxels: np.ndarray, repeats: int) ->
 
 
 def _many(repeats: int) -> Figure:
-    numbers = np.random.default_rng(0).normal(0, 12, (MANY, 8, 8, 8)).clip(-127, 127).astype(np.int8)
+    numbers = np.random.default_rng(0).normal(0, 12, (MANY, 2, 8, 8, 8)).clip(-127, 127).astype(np.int8)
     taken = []
     for _ in range(repeats):
         started = time.process_time()
         pairs(numbers, SAME)
         taken.append(time.process_time() - started)
-    return Figure(f"pairs among {MANY} volumes, 48 ways each", "cpu s", taken)
+    return Figure(f"pairs among {MANY} volumes, 2 poses, 48 ways each", "cpu s", taken)
 
 
 def _in_other_folders() -> Iterator[Figure]:
     """All pairs of FLAIR volumes that are alike, then the most alike of the others."""
     paths = [path for pattern in FLAIR for path in sorted(SHARED.glob(pattern))]
-    volumes = [nifti.read(path) for path in paths]
+    volumes = [(metaimage if path.suffix == ".mha" else nifti).read(path) for path in paths]
     found = pairs(np.stack([fingerprint(volume.voxels, volume.grid) for volume in volumes]), -1)
     for one, other, similarity in found:
         yield Figure(f"{_name(paths[one])} and {_name(paths[other])}", "", [similarity], note="alike" if similarity >= SAME else "the next")
@@ -72,7 +79,7 @@ def _in_other_folders() -> Iterator[Figure]:
 
 
 def _name(path: Path) -> str:
-    return f"{path.relative_to(SHARED).parts[0]}/{path.parent.name}"
+    return str(path.parent.relative_to(SHARED))
 
 
 def _cropped(voxels: np.ndarray, inset: int) -> np.ndarray:
@@ -118,4 +125,5 @@ COPIES = {
     "turned, 2 mm, cropped": lambda voxels: _cropped(_averaged(voxels, (2, 2, 2)).transpose(1, 0, 2)[:, ::-1], 2),
     "nodding by 5 degrees": lambda voxels: _pitched(voxels, 5),
     "nodding by 10 degrees": lambda voxels: _pitched(voxels, 10),
+    "nodding by 25 degrees": lambda voxels: _pitched(voxels, 25),
 }

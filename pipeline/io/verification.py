@@ -26,7 +26,7 @@ class Verified:
     ----------
     entry : CaseEntry
         For the catalogue.
-    fingerprint : (A, A, B) int8 array
+    fingerprint : (P, A, A, B) int8 array
         Of the modality that `pipeline.domain.thumbnail` shows.
     relations : (C, C, 2) float64 array
         How the modalities look beside each other (`pipeline.domain.swaps`).
