@@ -1,5 +1,6 @@
 """Fixtures that make data: small cases in BraTS naming, catalogues, real cases where they are."""
 
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,14 @@ def mlflow_root(tmp_path_factory) -> Path:
         patch.setenv("DVC_ROOT", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield root
+
+
+@pytest.fixture(autouse=True)
+def spoken():
+    """SimpleITK's writer of DICOM, by which tests make files, leaves the process in the locale "C", where text is ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.fixture

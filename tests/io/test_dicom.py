@@ -1,6 +1,7 @@
 """DICOM series become volumes with the right voxels at the right place, or are refused by name."""
 
 import copy
+import locale
 import shutil
 import zlib
 from contextlib import suppress
@@ -217,9 +218,11 @@ def test_the_files_that_pydicom_ships_hold_the_same_pixels(name):
 
 
 @pytest.mark.parametrize(("name", "bits"), [("JPEG-lossy.dcm", 12), ("JPGExtended.dcm", 12), ("JPEGLSNearLossless_16.dcm", 16)])
-def test_lossy_jpeg_of_twelve_bits_is_decoded(name, bits):
+def test_lossy_jpeg_of_twelve_bits_is_decoded_and_the_locale_stays(name, bits):
+    spoken = locale.setlocale(locale.LC_ALL)
     values = stored_values(pydicom.dcmread(get_testdata_file(name, download=False)), Path(name))
     assert 255 < values.max() < 2**bits
+    assert locale.setlocale(locale.LC_ALL) == spoken
 
 
 def enhanced(path: Path, frames: list[dict], planes: np.ndarray) -> DicomSeries:
