@@ -1,7 +1,6 @@
 """Stored values of one DICOM file, whatever its transfer syntax."""
 
 import io
-import locale
 import struct
 import tempfile
 from pathlib import Path
@@ -109,14 +108,11 @@ def _decode_jpeg(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> n
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pixels.dcm"
         bare.save_as(file, enforce_file_format=True)
-        spoken = locale.setlocale(locale.LC_ALL)
         try:
             return sitk.GetArrayFromImage(sitk.ReadImage(str(file), imageIO="GDCMImageIO"))
         except RuntimeError:
             syntax = dataset.file_meta.TransferSyntaxUID.name
             raise InputError(f"{path}: its pixels ({syntax}) cannot be decoded, they are cut short or damaged. {REMEDY}") from None
-        finally:
-            locale.setlocale(locale.LC_ALL, spoken)  # GDCM leaves the process in "C", where text is ASCII
 
 
 def _coded_size(frame: bytes) -> tuple[int, int] | None:
