@@ -187,10 +187,10 @@ def read(location: Path) -> tuple[Path, Description]:
 
 def _as_json(text: str) -> str:
     """YAML 1.2 as JSON, dates as text; aliases, by which a few lines can stand for gigabytes, are refused."""
-    yaml = YAML(typ="safe", pure=True)
-    if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
+    safe = YAML(typ="safe", pure=True)
+    if any(isinstance(event, AliasEvent) for event in safe.parse(text)):
         raise ValueError("it holds an alias (*), which a description does without")
-    return json.dumps(yaml.load(text), default=str)
+    return json.dumps(safe.load(text), default=str)
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
