@@ -149,6 +149,26 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
     return Prepared(prepared, classes if classes is None else np.ascontiguousarray(classes), geometry)
 
 
+def brain_of(case: Case, rule: str) -> np.ndarray:
+    """Voxels of the brain (or head) of a case.
+
+    Parameters
+    ----------
+    case : Case
+        As read.
+    rule : {"nonzero", "head"}
+        The recipe's ``foreground``.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        On the raw axes.
+    """
+    brain = np.empty(case.grid.shape, bool)
+    to_canonical(brain, case.grid.affine)[:] = _foreground(to_canonical(case.image, case.grid.affine), rule)
+    return brain
+
+
 def _foreground(image: np.ndarray, rule: str) -> np.ndarray:
     """Voxels of the brain or head of an image on canonical axes, (X, Y, Z) bool."""
     brain = np.zeros(image.shape[:3], bool)

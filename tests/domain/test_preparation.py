@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from pipeline.domain import preparation
 from pipeline.domain.case import Case
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
@@ -239,3 +240,14 @@ def test_labels_of_a_real_case_come_back_exactly_at_its_own_spacing_and_closely_
     np.testing.assert_array_equal(there_and_back(case, KEEP.model_copy(update={"spacing_mm": (1.0, 1.0, 1.0)})), case.classes)
     restored = there_and_back(case, TWO_MM)
     assert dice(restored > 0, case.classes > 0) > 0.95
+
+
+@pytest.mark.parametrize("codes", AXES)
+def test_the_brain_of_a_case_is_where_a_channel_is_not_zero_on_the_raw_axes(codes):
+    image = np.zeros((6, 5, 4, 2), np.float32)
+    image[1:4, 2:4, 1:3, 0] = 7
+    image[5, 4, 3, 1] = 9
+    affine = np.eye(4)
+    affine[:3, :3] = AXES[codes]
+    brain = preparation.brain_of(Case("a", image, None, Grid((6, 5, 4), affine)), "nonzero")
+    assert np.array_equal(brain, image.any(axis=-1))
