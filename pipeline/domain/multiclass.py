@@ -5,6 +5,7 @@ over batches. The same names here are taken from hard labels, per case, on the r
 """
 
 from math import nan
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,29 @@ def score_classes(reference: np.ndarray, prediction: np.ndarray, schema: Schema)
     row["classes_filled"] = sum(filled != "" for _, filled in classes)
     row["classes_undefined"] = sum(any(value != value for value in values.values()) for values in readings)
     return row
+
+
+def confusion_rows(counts: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
+    """A confusion matrix as a table.
+
+    Parameters
+    ----------
+    counts : (K + 1, K + 1) int64 array
+        Voxels by reference class and predicted class, of one case or summed over several.
+    schema : Schema
+        Names the classes.
+
+    Returns
+    -------
+    list of dict
+        One row per pair of classes, the reference's first: ``reference``, ``prediction``, ``voxels``.
+    """
+    names = ["background", *schema.labels]
+    return [
+        {"reference": reference, "prediction": prediction, "voxels": int(counts[row, column])}
+        for row, reference in enumerate(names)
+        for column, prediction in enumerate(names)
+    ]
 
 
 def _class_readings(counts: np.ndarray, index: int, rule: str) -> tuple[dict[str, float], str]:

@@ -3,7 +3,8 @@ from math import isnan
 import numpy as np
 import pytest
 
-from pipeline.domain.multiclass import score_classes
+from pipeline.domain.multiclass import confusion_rows, score_classes
+from pipeline.domain.overlap import confusion
 from pipeline.domain.schema import Schema
 
 
@@ -82,3 +83,16 @@ def test_every_number_keeps_its_place_and_is_plain():
     endings = ("with_background", "without_background")
     assert list(row) == [f"{name}_{ending}" for ending in endings for name in names] + ["classes_filled", "classes_undefined"]
     assert {type(value) for value in row.values()} == {float, int}
+
+
+def test_confusion_as_a_table_names_every_pair_of_classes_and_counts_every_voxel():
+    reference, prediction = line(0, 0, 1, 1, 2, 2), line(0, 1, 1, 2, 2, 2)
+    rows = confusion_rows(confusion(reference, prediction, 3), schema_with("nan"))
+    assert len(rows) == 9
+    assert {(row["reference"], row["prediction"]): row["voxels"] for row in rows if row["voxels"]} == {
+        ("background", "background"): 1,
+        ("background", "core"): 1,
+        ("core", "core"): 1,
+        ("core", "edema"): 1,
+        ("edema", "edema"): 2,
+    }
