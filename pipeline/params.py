@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -45,36 +45,103 @@ class Compute(Strict):
     workers: Count
 
 
+_TAG = "tag:yaml.org,2002:"
+# the core schema (YAML 1.2.2, 10.3.2): pattern, first characters, what the text means
+_SCALARS = {
+    "null": (r"|~|null|Null|NULL", ["", "~", "n", "N"], lambda text: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda text: text.lower() == "true"),
+    "int": (
+        r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+        list("-+0123456789"),
+        lambda text: int(text, 0 if text[:2] in ("0o", "0x") else 10),
+    ),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+        lambda text: float(re.sub(r"\.(?=[in])", "", text.lower())),
+    ),
+}
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML reads YAML 1.1, DVC writes YAML 1.2: `1e-05` must be a number and `on` a text."""
 
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_constructors: ClassVar[dict] = {
+        f"{_TAG}str": yaml.SafeLoader.construct_yaml_str,
+        f"{_TAG}seq": yaml.SafeLoader.construct_yaml_seq,
+        None: yaml.SafeLoader.construct_undefined,
+    }
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float", ":int", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
+        """Aliases, by which a few lines can stand for gigabytes, are refused."""
+        if self.check_event(yaml.AliasEvent):
+            self._refuse("it holds an alias (*): write out what it stands for", self.peek_event())
+        return super().compose_node(parent, index)
+
+    def construct_distinct(self, node: yaml.MappingNode) -> dict:
+        """A mapping in which no key stands twice."""
+        if not isinstance(node, yaml.MappingNode):
+            self._refuse("what is said to be a mapping is none", node)
+        found: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._refuse("a key is no plain value", key_node)
+            key = self.construct_object(key_node)
+            if key in found:
+                self._refuse(f"key {key!r} stands twice", key_node)
+            found[key] = self.construct_object(value_node, deep=True)
+        return found
+
+    def construct_core(self, node: yaml.ScalarNode) -> Any:
+        """A scalar that is no text."""
+        pattern, _, meaning = _SCALARS[node.tag.removeprefix(_TAG)]
+        if not isinstance(node, yaml.ScalarNode) or not re.fullmatch(pattern, node.value):
+            self._refuse(f"{str(node.value)[:40]!r} is no {node.tag.removeprefix(_TAG)}", node)
+        return meaning(node.value)
+
+    def _refuse(self, finding: str, place: yaml.Node | yaml.Event) -> NoReturn:
+        raise yaml.constructor.ConstructorError(None, None, finding, place.start_mark)
 
 
-def _no_repeated_keys(loader: _Loader, node: yaml.MappingNode) -> dict:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    repeated = sorted({key for key in keys if keys.count(key) > 1})
-    if repeated:
-        raise yaml.constructor.ConstructorError(None, None, f"key {repeated[0]!r} stands twice", node.start_mark)
-    return loader.construct_mapping(node)
+_Loader.add_constructor(f"{_TAG}map", _Loader.construct_distinct)
+for _name, (_pattern, _first, _) in _SCALARS.items():
+    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), _first)
+    _Loader.add_constructor(f"{_TAG}{_name}", _Loader.construct_core)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _no_repeated_keys)
+def read_yaml(path: Path, remedy: str) -> Any:
+    """Read a file of one YAML 1.2 document, trusting nothing of it.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in UTF-8.
+    remedy : str
+        What the user should do if it cannot be read.
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+        Scalars by the core schema (YAML 1.2.2, 10.3): `on` and dates are text.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, is no YAML, repeats a key, or holds an alias or a tag of another schema.
+    """
+    try:
+        return _Loader(path.read_text(encoding="utf-8")).get_single_data()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
+    except RecursionError:
+        raise InputError(f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {error}\n{remedy}") from None
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read params.yaml as YAML 1.2 scalars.
+    """Read params.yaml.
 
     Parameters
     ----------
@@ -89,12 +156,9 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file is missing, is not YAML, repeats a key, or holds an unknown or misses a known section.
+        As `read_yaml`, and if the file holds an unknown or misses a known section.
     """
-    try:
-        values = _Loader(path.read_text(encoding="utf-8")).get_single_data()
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}") from None
+    values = read_yaml(path, "Mend it, or bring back the last committed one: git checkout params.yaml.")
     found = set(values) if isinstance(values, dict) else set()
     unknown, missing = sorted(map(str, found - set(SECTIONS))), [name for name in SECTIONS if name not in found]
     if unknown or missing:

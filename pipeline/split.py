@@ -72,8 +72,9 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
     InputError
         If a part with a share would stay empty, or `val_fold` is not one of the folds.
     """
-    strata = _strata(catalogue)
-    rest, test = _test_dealt(catalogue, strata, params, seed)
+    persons = people(catalogue)
+    strata = _strata(catalogue, persons)
+    rest, test = _test_dealt(catalogue, persons, strata, params, seed)
     share = len(rest) / len(strata) if params.test_folds else 1 - params.test_share
     left = {patient: strata[patient] for patient in rest}
     folds = deal(left, [1 / params.folds] * params.folds, generator(seed, "split", "folds"))
@@ -90,7 +91,7 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
                 f"{len(strata)} patients cannot be dealt into train, val and test with split.val_share {params.val_share}, test_share "
                 f"{params.test_share} and val_fold {params.val_fold}: {name} stays empty. Add cases, or change params.yaml."
             )
-    persons, cases = people(catalogue), defaultdict(list)
+    cases = defaultdict(list)
     for entry in catalogue.cases:
         cases[persons[entry.patient]].append(entry.case)
     part = lambda patients: tuple(sorted(case for patient in patients for case in cases[patient]))  # noqa: E731
@@ -138,7 +139,7 @@ def refuse_leaks(catalogue: Catalogue, parts: Split) -> None:
         )
 
 
-def _test_dealt(catalogue: Catalogue, strata: dict[str, tuple], params: Params, seed: int) -> list[list[str]]:
+def _test_dealt(catalogue: Catalogue, persons: dict[str, str], strata: dict[str, tuple], params: Params, seed: int) -> list[list[str]]:
     """The patients outside of test and those of it."""
     if not params.test_folds:
         return deal(strata, (1 - params.test_share, params.test_share), generator(seed, "split", "test"))
@@ -146,16 +147,14 @@ def _test_dealt(catalogue: Catalogue, strata: dict[str, tuple], params: Params, 
     unknown = sorted(set(params.test_folds) - set(known))
     if unknown:
         raise InputError(f"params.yaml: split.test_folds has {unknown}, but the published folds of {catalogue.cohort.cohort} are {known}.")
-    persons = people(catalogue)
     test = {persons[entry.patient] for entry in catalogue.cases if entry.attributes.get("fold") in params.test_folds}
     return [sorted(set(strata) - test), sorted(test)]
 
 
-def _strata(catalogue: Catalogue) -> dict[str, tuple]:
+def _strata(catalogue: Catalogue, persons: dict[str, str]) -> dict[str, tuple]:
     """Per patient, by its first case: which innermost regions are present, then the volume of all labels."""
     cohort = catalogue.cohort
     outermost = [region for region, outer in cohort.around.items() if outer is None]
-    persons = people(catalogue)
     return {
         persons[entry.patient]: (
             *(entry.region_ml(cohort, region) > 0 for region in cohort.innermost),

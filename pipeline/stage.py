@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -70,7 +71,7 @@ def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
         typed = {name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()}
         compute = params.value(values, "compute", params.Compute, path)
         if not check:
-            with computing(compute):
+            with _computing_on_demand(compute):
                 function(**chosen, **typed)
 
 
@@ -114,6 +115,25 @@ def computing(compute: params.Compute) -> Iterator[None]:
             ) from None
         stack.enter_context(parallel_config(compute.backend, n_jobs=workers))
         yield
+
+
+_join: ContextVar[Callable[[], Any]] = ContextVar("_join", default=lambda: None)
+
+
+@contextmanager
+def _computing_on_demand(compute: params.Compute) -> Iterator[None]:
+    """As `computing`, begun by the first `over_cases`: a stage without one asks nothing of joblib or of a cluster."""
+    with ExitStack() as stack:
+
+        def join() -> None:
+            stack.enter_context(computing(compute))
+            _join.set(lambda: None)
+
+        before = _join.set(join)
+        try:
+            yield
+        finally:
+            _join.reset(before)
 
 
 def _dask(stack: ExitStack, address: str, workers: int) -> None:
@@ -161,12 +181,14 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     Raises
     ------
     InputError
-        With the messages of all cases that could not be processed, not only of the first.
+        With the messages of all cases that could not be processed, not only of the first. Within a stage also as
+        `computing`, whose section takes effect with the first call.
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
     from tqdm import tqdm
 
+    _join.get()()
     cases = list(cases)
     backend, wanted = get_active_backend()
     workers = min(workers or wanted or usable_cores(), max(len(cases), 1))

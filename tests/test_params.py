@@ -50,6 +50,49 @@ def test_python_objects_in_yaml_are_refused(tmp_path):
         params.read(written(tmp_path, "  rate: !!python/object/apply:os.getcwd []"))
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("a: ~\nb:\nc: Null", {"a": None, "b": None, "c": None}),
+        ("[0x1F, 0o17, 017, +3, -4]", [31, 15, 17, 3, -4]),
+        ("[1e5, -1.5E-3, .inf, -.Inf]", [1e5, -1.5e-3, float("inf"), float("-inf")]),
+        ("{a: 2020-01-01, b: no, c: =, <<: {d: 1}}", {"a": "2020-01-01", "b": "no", "c": "=", "<<": {"d": 1}}),
+        ('{"a":[{"b":"\\u00e9"}], 1: !!str 2}', {"a": [{"b": "é"}], 1: "2"}),
+        ("\ufeffa: '*b'", {"a": "*b"}),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    assert params.read_yaml(tmp_path / "a.yaml", "Mend it.") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("a: 1\nb: {c: 1, c: 2}", "key 'c' stands twice"),
+        ("a: &x [1]\nb: *x", "it holds an alias"),
+        ("a: &x [*x]", "it holds an alias"),
+        ("? [1]\n: 2", "a key is no plain value"),
+        ("a: !!int x", "'x' is no int"),
+        ("a: !!bool [1]", "is no bool"),
+        ("!!map [1]", "said to be a mapping"),
+        ("!!map x", "said to be a mapping"),
+        ("a: !!timestamp 2020-01-01", "could not determine a constructor"),
+        ("a: !!python/name:os.system x", "could not determine a constructor"),
+        ("a: 1\n---\nb: 2", "expected a single document"),
+        ("a: " + "9" * 5000, "integer"),
+        ("[" * 2000, "nested too deeply"),
+        (b"\xff\xfe", "codec can't decode"),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_plain_yaml_is_refused_with_file_finding_and_remedy(tmp_path, text, finding):
+    (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=rf"(?s)/a\.yaml: cannot be read as YAML: .*{finding}.*Mend it\.$"):
+        params.read_yaml(tmp_path / "a.yaml", "Mend it.")
+
+
 def test_an_unknown_section_is_named_with_the_known_ones(tmp_path):
     path = written(tmp_path, "  rate: 1")
     path.write_text(path.read_text() + "\ntrian: {}\n")
@@ -58,7 +101,7 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.yaml"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read \(No such file or directory\)\. .*git checkout params\.yaml"):
         params.read(tmp_path / "nowhere.yaml")
 
 

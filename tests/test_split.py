@@ -1,6 +1,7 @@
 """The stage that deals patients: alike, seeded, and never one patient into two parts."""
 
 import random
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
 from pipeline.io.records import read_json, write_json
 from pipeline.sources import brats
-from pipeline.split import Params, dealt, refuse_leaks, split
+from pipeline.split import Params, dealt, people, refuse_leaks, split
 
 DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None, test_folds=())
 often = settings(max_examples=60, deadline=None, database=None, derandomize=True)
@@ -194,6 +195,16 @@ def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
         assert len(parts) == 1
         refuse_leaks(whole, made)
     assert {made.patients[case] for case in ("P003-0", "P011-0", "P017-0")} == {"P003"}
+
+
+@pytest.mark.parametrize("test_folds", [(), ("1",)])
+def test_who_is_who_is_asked_once_a_run(monkeypatch, test_folds):
+    module, asked = sys.modules["pipeline.split"], []
+    monkeypatch.setattr(module, "people", lambda catalogue: asked.append(catalogue) or people(catalogue))
+    whole = single(20)
+    entries = tuple(case.model_copy(update={"attributes": {"fold": str(number % 4)}}) for number, case in enumerate(whole.cases))
+    dealt(whole.model_copy(update={"cases": entries}), DEFAULT.model_copy(update={"test_folds": test_folds}), 1)
+    assert len(asked) == 1
 
 
 def test_the_gate_names_every_pair_that_leaks():

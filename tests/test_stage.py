@@ -1,6 +1,7 @@
 """The frame of the stages: flags and params from a signature, errors without tracebacks, work in order."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -104,6 +105,48 @@ def test_a_cluster_whose_library_is_absent_is_refused_with_the_way_to_get_it(mon
     absent = stage.computing(Compute(backend="ray", address="", workers=1))
     with pytest.raises(InputError, match=r"compute\.backend is ray, which is not installed .*: pip install ray"), absent:
         pass
+
+
+def lone(out_file: Path) -> None:
+    """A stage without work over cases."""
+    out_file.write_text("done")
+
+
+def over_all(out_file: Path) -> None:
+    """A stage that works over cases, twice."""
+    out_file.write_text(str(stage.over_cases(double, range(3), "double") + stage.over_cases(double, range(2), "double")))
+
+
+def run_on(folder: Path, function: Callable, backend: str, address: str = "") -> str:
+    path = params_file(folder, 1)
+    path.write_text(path.read_text().replace('backend: loky, address: ""', f'backend: {backend}, address: "{address}"'))
+    stage.main(function, ["--out-file", str(folder / "out"), "--params", str(path)])
+    return (folder / "out").read_text()
+
+
+def test_a_stage_without_work_over_cases_needs_neither_joblib_nor_the_cluster(tmp_path, monkeypatch):
+    for absent in ("joblib", "ray"):
+        monkeypatch.setitem(sys.modules, absent, None)
+    assert run_on(tmp_path, lone, "ray") == "done"
+
+
+def test_the_first_work_over_cases_of_a_stage_meets_the_cluster_and_its_refusals(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SystemExit, match=r"compute\.backend is ray, which is not installed .*: pip install ray"):
+        run_on(tmp_path, over_all, "ray")
+    dask = pytest.importorskip("dask")
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(SystemExit, match="no dask answers there"):
+        run_on(tmp_path, over_all, "dask", "tcp://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stage_works_where_its_section_says_until_it_ends(tmp_path, monkeypatch):
+    joined = []
+    monkeypatch.setitem(stage._BACKENDS, "loky", lambda stack, *where: stack.callback(joined.append, "left") and joined.append("joined"))
+    assert run_on(tmp_path, over_all, "loky") == "[0, 2, 4, 0, 2]"
+    assert joined == ["joined", "left"]
+    assert stage.over_cases(double, [1], "double", workers=1) == [2]
+    assert joined == ["joined", "left"]
 
 
 def test_a_stage_depends_on_the_files_it_imports_and_on_no_other():

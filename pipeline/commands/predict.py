@@ -2,11 +2,12 @@
 
     python -m pipeline predict CASE_FOLDER --model models --out FILE.nii.gz
 
-CASE_FOLDER holds one case of a source (`python -m pipeline sources`): one file per modality in BraTS naming
-(CASE_t1ce.nii.gz or CASE-t1c.nii.gz ...), or a DICOM study. Series as the scanner left them, each on a grid of its own,
-are brought to one grid first with --native; the labels then also go back onto each series, as FILE.t1c.nii.gz and so on.
-The result has the label values of the cohort the network was trained on, or of the case's own source with --labels case.
-FILE.nii.gz.json beside it tells what made it. Research use only, not for diagnosis.
+CASE_FOLDER holds one case of a source (`python -m pipeline sources`), with or without its mask: one file per modality
+in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz ...), a DICOM study, or with --source folder what its cohort.yaml says.
+Series as the scanner left them, each on a grid of its own, are brought to one grid first with --native; the labels then
+also go back onto each series, as FILE.t1c.nii.gz and so on. The result has the label values of the cohort the network was
+trained on, or of the case's own source with --labels case. FILE.nii.gz.json beside it tells what made it.
+Research use only, not for diagnosis.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from pipeline.io.dicom_header import is_dicom
 from pipeline.io.native import align_case
 from pipeline.io.records import read_json, write_json
 from pipeline.io.volume import Part, Volume
-from pipeline.sources import brats, dicom
+from pipeline.sources import brats, dicom, folder
 from pipeline.sources.known import SOURCES
 
 
@@ -92,25 +93,24 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: " + ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes.items()))
 
 
-def _found(folder: Path, source: str | None) -> tuple[Schema, cases.Found]:
+def _found(place: Path, source: str | None) -> tuple[Schema, cases.Found]:
     """The one case of a folder, and the schema of its own source."""
-    if source is None and folder.is_dir():
-        source = "dicom" if any(path.is_file() and is_dicom(path) for path in sorted(folder.rglob("*"))) else "brats"
+    if source is None and place.is_dir():
+        source = "dicom" if any(path.is_file() and is_dicom(path) for path in sorted(place.rglob("*"))) else "brats"
     if source == "brats":
-        style, found = brats.read_folder(folder)
+        style, found = brats.read_folder(place)
         return brats.schema(style), found
     if source == "dicom":
-        found = dicom.read_study(folder)
+        found = dicom.read_study(place)
         return dicom.schema(tuple(found.images)), found
     if source not in SOURCES or SOURCES[source].find is None:
         raise InputError(
             f"--source is {source!r}, but cases are read by {', '.join(name for name, known in SOURCES.items() if known.find)}."
         )
-    schema, listed = SOURCES[source].find(folder, 0)
+    schema, listed = folder.find(place, masked=False) if source == "folder" else SOURCES[source].find(place, 0)
     if len(listed) != 1:
-        raise InputError(
-            f"{folder}: holds {len(listed)} cases, among them {', '.join(case.case for case in listed[:3])}. Name the folder of one."
-        )
+        one = f"Let `case` in its {folder.NAME} match one." if source == "folder" else "Name the folder of one."
+        raise InputError(f"{place}: holds {len(listed)} cases, among them {', '.join(case.case for case in listed[:3])}. {one}")
     return schema, listed[0]
 
 

@@ -298,8 +298,7 @@ def labels_to_series(labels: np.ndarray, native: Native, modality: str) -> np.nd
     array of the series' shape
         In the same dtype; no new value appears, 0 where the common grid does not reach.
     """
-    place = native.series[modality]
-    return resample(Sampled(labels, native.grid), place.grid, np.linalg.inv(place.to_template), "nearest")
+    return _to_series(labels, native, modality, "nearest")
 
 
 def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
@@ -324,7 +323,9 @@ def probabilities_to_series(probabilities: np.ndarray, native: Native, modality:
     -------
     (*shape of the series, R) float32 array
     """
+    return np.stack([_to_series(channel, native, modality, "linear") for channel in np.moveaxis(probabilities, -1, 0)], axis=-1)
+
+
+def _to_series(voxels: np.ndarray, native: Native, modality: str, interpolation: Literal["nearest", "linear"]) -> np.ndarray:
     place = native.series[modality]
-    back = np.linalg.inv(place.to_template)
-    channels = [resample(Sampled(channel, native.grid), place.grid, back, "linear") for channel in np.moveaxis(probabilities, -1, 0)]
-    return np.stack(channels, axis=-1)
+    return resample(Sampled(voxels, native.grid), place.grid, np.linalg.inv(place.to_template), interpolation)

@@ -25,12 +25,15 @@ class Schema(Strict):
         before it, so that an outer region comes before the inner; the first is what a case as a whole is known by.
     empty_rule : {"brats", "nan"}
         What a score of an empty region counts for, see `pipeline.domain.scores`.
+    types : bool
+        Whether each case has one label, the type of its tumour, see `pipeline.domain.tumour_types`.
 
     Raises
     ------
     pydantic.ValidationError
         If label values repeat, a region names an unknown label, two regions overlap without one lying
-        within the other, or a label cannot be told from the regions it belongs to.
+        within the other, a label cannot be told from the regions it belongs to, or the labels are types
+        and yet a region unites several, or one is called "none".
     """
 
     cohort: str
@@ -39,6 +42,7 @@ class Schema(Strict):
     labels: dict[str, int]
     regions: dict[str, tuple[str, ...]]
     empty_rule: Literal["brats", "nan"]
+    types: bool = False  # records written before it was there lack it
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -57,6 +61,8 @@ class Schema(Strict):
                     raise ValueError(f"region {name} must lie within {other}, listed before it, or apart from it, got {members}")
         if any(len(own) != 1 for own in self.own_labels.values()) or set(self.labels) != set().union(*self.own_labels.values()):
             raise ValueError(f"each region must add one label to those within it, and each label belong to one, got {self.regions}")
+        if self.types and (any(len(members) > 1 for members in self.regions.values()) or "none" in self.labels):
+            raise ValueError(f"labels that are types need a region of their own each, and none may be called none, got {self.regions}")
         return self
 
     @property

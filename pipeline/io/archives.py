@@ -28,7 +28,7 @@ from tqdm import tqdm
 from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.strict import Strict
-from pipeline.io.fetch import alone
+from pipeline.io.locks import alone
 from pipeline.io.records import read_json, sha256, write_json
 
 MARKER = ".unpacked.json"

@@ -1,5 +1,6 @@
 """Raw cases: read every modality and the reference of one case, and check them against each other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,6 +66,25 @@ class Found:
         for made, part in self.made_from.items():
             message = message.replace(str(made), str(part)).replace(made.name, part.name)
         return message
+
+
+def noted(found: Sequence[Found], note: str) -> list[Found]:
+    """Cases of which a note holds alike, told once: by the first of them.
+
+    Parameters
+    ----------
+    found : sequence of Found
+        At least one.
+    note : str
+        A sentence without its start, as "the spacing was not published".
+
+    Returns
+    -------
+    list of Found
+        The same cases.
+    """
+    first, *others = found
+    return [replace(first, notes=(*first.notes, f"here and in all other cases {note}")), *others]
 
 
 def read_volume(origin: Path | Part) -> Volume:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
-from pipeline.io.fetch import alone
+from pipeline.io.locks import alone
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ at each start: seconds for gigabytes, and no note of an earlier check can be out
 """
 
 import errno
-import fcntl
 import hashlib
 import ipaddress
 import os
@@ -15,9 +14,8 @@ import shutil
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -33,6 +31,7 @@ from tqdm import tqdm
 from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.strict import Strict
+from pipeline.io.locks import alone
 from pipeline.io.records import read_json, write_json
 
 LONGEST_WAIT_SECONDS = 300
@@ -177,31 +176,6 @@ def _refuse_shared_names(remotes: Sequence[Remote]) -> None:
         other = first.setdefault(remote.name.casefold(), remote)
         if other is not remote:
             raise InputError(f"{remote.url}: would be kept as {remote.name}, like {other.url}. Give each file a name of its own.")
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a lock that only one process and thread at a time can have; it ends with the process, however that ends.
-
-    Parameters
-    ----------
-    path : Path
-        The lock file; it stays, empty, for the next.
-
-    Raises
-    ------
-    InputError
-        If the file system knows no locks.
-    """
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stage.log.info("%s: another process is at work here; waiting for it", path.parent)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as fault:
-            raise InputError(f"{path}: cannot be locked ({fault.strerror}). Choose a folder on a local disk.") from None
-        yield
 
 
 class _Room:

@@ -1,7 +1,6 @@
 """MetaImage files (.mha, and .mhd with its data beside it): read whole and checked."""
 
 import hashlib
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from pipeline.domain.affines import examine
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
+from pipeline.io.inflating import Inflating
 from pipeline.io.volume import Part, Volume
 
 _LONGEST_HEADER = 65536
@@ -211,15 +211,5 @@ def _inflated(path: Path, data: bytes | memoryview, fields: dict[str, str], anno
         raise InputError(
             f"{path}: its stream is cut short: {len(data)} bytes cannot hold the {announced} that its header announces. {_REMEDY}"
         )
-    stream = zlib.decompressobj(wbits=47)  # zlib or gzip, as MetaIO reads either
-    try:
-        raw = stream.decompress(data, announced)
-        if not stream.eof:
-            raw += stream.decompress(stream.unconsumed_tail, 1)  # reaching the end checks the trailing checksum
-    except zlib.error as error:
-        raise InputError(f"{path}: its stream is damaged ({error}). {_REMEDY}") from None
-    if stream.eof and stream.unused_data:
-        raise InputError(f"{path}: more data follow its stream. {_REMEDY}")
-    if not stream.eof and len(raw) <= announced:
-        raise InputError(f"{path}: its stream is cut short after {len(data)} bytes. {_REMEDY}")
-    return raw
+    stream = Inflating(path, data)
+    return stream.ended(stream.take(announced), announced)

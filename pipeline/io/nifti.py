@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import math
 import sys
-import zlib
 from pathlib import Path
 
 import nibabel
@@ -15,6 +14,7 @@ from nibabel.wrapstruct import WrapStructError
 from pipeline.domain.affines import examine
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import Grid
+from pipeline.io.inflating import Inflating
 from pipeline.io.records import write_bytes
 from pipeline.io.volume import Volume
 
@@ -117,21 +117,10 @@ def _unpacked(path: Path, stored: bytes) -> bytes:
     """The bytes behind the compression, no more than the header announces."""
     if stored[:2] != b"\x1f\x8b":
         return stored
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        head = stream.decompress(stored, _HEADER_BYTES)
-        announced = _announced_bytes(path, head)
-        raw = head + stream.decompress(stream.unconsumed_tail, max(announced - len(head), 1))
-        if len(raw) == announced and not stream.eof:
-            surplus = stream.decompress(stream.unconsumed_tail, 1)
-            raw += surplus  # reaching the end checks the trailing checksum
-    except zlib.error as error:
-        raise InputError(f"{path}: its gzip stream is damaged ({error}). {_REMEDY}") from None
-    if stream.eof and stream.unused_data:
-        raise InputError(f"{path}: more data follow its gzip stream. Unpack it and compress it again in one piece.")
-    if not stream.eof and len(raw) <= announced:
-        raise InputError(f"{path}: its gzip stream is cut short after {len(stored)} bytes. {_REMEDY}")
-    return raw
+    stream = Inflating(path, stored)
+    head = stream.take(_HEADER_BYTES)
+    announced = _announced_bytes(path, head)
+    return stream.ended(head + stream.take(announced - len(head)), announced)
 
 
 def _announced_bytes(path: Path, head: bytes) -> int:

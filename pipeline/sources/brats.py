@@ -18,14 +18,13 @@ brats-menrt    2024: ``BraTS-MEN-RT-NNNN-T``, ``_t1c`` alone  1 gross tumour vol
 =============  =============================================  ======================================================
 
 The naming does not tell PED of 2023 from later years, nor MET of 2025 from earlier ones: the user chooses the
-source. Of PED the values 1 to 3 mean other things in either, so that a wrong choice shows in a 4 alone; a note
-says so. The published post-treatment gliomas have timepoints from 100 on, those of 2023 below; `brats` refuses
+source. Of PED the values 1 to 3 mean other things in either, so that a wrong choice shows in a 4 alone; a
+warning says so. The published post-treatment gliomas have timepoints from 100 on, those of 2023 below; `brats` refuses
 what another source reads, and verification refuses values that a schema does not know.
 Real cases of 2018, 2021 and 2023 (GLI), and of MET without a mask, were read; all else was tried on files made
 in its layout.
 """
 
-import csv
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -33,9 +32,11 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
-from pipeline.io.cases import Found
+from pipeline.io.cases import Found, noted
+from pipeline.sources.brats_patients import Tables, patient_of, timepoint_of
 from pipeline.sources.source import Source
 
 LICENCE = "BraTS data: terms and citations of the challenge year (doi:10.1109/TMI.2014.2377694), not for redistribution."
@@ -53,8 +54,6 @@ _MODALITIES = {
 _FILE = re.compile(r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv)\.nii(\.gz)?$", re.IGNORECASE)
 # BraTS 2020 training case 355 was published with its mask under the name it had at its hospital
 _STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$")
-_SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
-_UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
 _SAFE = re.compile(r"^[A-Za-z0-9._-]+$")
 _FAMILIES = {
     "brats": r"^(?!BraTS-(MEN|MET|PED|SSA)-|BraTS-GLI-\d+-[1-9]\d\d$)",
@@ -109,8 +108,10 @@ _SCHEMAS = {
     "brats-menrt": _schema("brats-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"),
 }
 _AMBIGUOUS = {
-    "brats-ped": "PED of 2024 and later was assumed (1 enhancing, 4 edema); if no case has label 4, it may be of 2023: brats-ped2023",
-    "brats-ped2023": "PED of 2023 was assumed (1 non-enhancing, 3 enhancing); names do not tell it from later years: brats-ped",
+    "brats-ped": "PED of 2024 and later was assumed (1 enhancing, 4 edema), which names do not tell. "
+    "If no case has label 4, it may be of 2023: set cohort.source to brats-ped2023",
+    "brats-ped2023": "PED of 2023 was assumed (1 non-enhancing, 3 enhancing), which names do not tell. "
+    "If it is of 2024 or later, set cohort.source to brats-ped",
 }
 
 
@@ -170,10 +171,11 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             f"{location}: mixes names with '_' (BraTS 2017-2021, enhancing tumour 4) and '-' (2023, enhancing tumour 3), "
             f"as in {examples[1]} and {examples[0]}. Keep the years in separate folders."
         )
-    tables = _Tables(location)
+    tables = Tables(location)
     described = [_described(case, location, tables) for _, case in found]
     if name in _AMBIGUOUS:
-        described[0] = replace(described[0], notes=(*described[0].notes, _AMBIGUOUS[name]))
+        described = noted(described, _AMBIGUOUS[name])
+        stage.log.warning("%s: %s.", location, _AMBIGUOUS[name])
     return _SCHEMAS[styles.pop() if name == "brats" else name], described
 
 
@@ -228,18 +230,11 @@ def read_folder(folder: Path) -> tuple[str, Found]:
             images[name] = path
     if not images:
         raise InputError(f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). Name the folder of one case.")
-    timepoint = _SINCE_2023.match(case)
-    attributes = {"timepoint": timepoint["timepoint"]} if timepoint else {}
-    return style, Found(case, _patient(case), folder, images, labels, attributes)
+    timepoint = timepoint_of(case)
+    return style, Found(case, patient_of(case), folder, images, labels, {"timepoint": timepoint} if timepoint else {})
 
 
-def _patient(identifier: str) -> str:
-    """What an identifier keeps over timepoints and, from 2017 to 2019, over years: ``Brats17_CBICA_AAB_1`` is ``CBICA_AAB``."""
-    match = _SINCE_2023.match(identifier) or _UNTIL_2019.match(identifier)
-    return match["patient"] if match else identifier
-
-
-def _described(case: Found, location: Path, tables: "_Tables") -> Found:
+def _described(case: Found, location: Path, tables: Tables) -> Found:
     patient, attributes = tables.of(case.patient)
     folders = (part.upper() for part in (location.name, *case.folder.relative_to(location).parts))
     grade = next((part for part in folders if part in ("HGG", "LGG")), None)
@@ -248,81 +243,6 @@ def _described(case: Found, location: Path, tables: "_Tables") -> Found:
         notes += (f"{case.case}: lies in the {grade} folder, but the table gives grade {attributes['grade']}; the folder was taken",)
     attributes |= case.attributes | ({"grade": grade} if grade else {})
     return replace(case, patient=patient, attributes=attributes, notes=notes)
-
-
-_TOLD = {
-    "grade": "grade",
-    "age": "age",
-    "survival": "survival_days",
-    "survivaldays": "survival_days",
-    "resectionstatus": "resection",
-    "extentofresection": "resection",
-    "datacollectionasontciaadditional": "collection",
-    "siteid": "site",
-    "mgmtvalue": "mgmt",
-}
-
-
-class _Tables:
-    """Survival and name mapping of 2017 to 2021, as far as they lie with the cases as CSV.
-
-    Columns, without regard to case and marks: Grade, BraTS_2017_subject_ID to BraTS_2020_subject_ID and
-    TCGA_TCIA_subject_ID (name_mapping.csv of 2019, 2020); Brats17ID, BraTS18ID, BraTS19ID or Brats20ID, Age,
-    Survival or Survival_days, ResectionStatus or Extent_of_Resection (survival_data.csv, survival_info.csv,
-    survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA Radiology Portal, Data Collection, Site ID and
-    MGMT value (BraTS2021_MappingToTCIA.xlsx of TCIA, saved as CSV by the user).
-    """
-
-    _FILES = re.compile(r"^(?!\.).*(mapping|survival).*\.csv$", re.IGNORECASE)
-    _IDENTIFIER = re.compile(r"^(brats(20)?\d\d(subject)?id|tcgatciasubjectid|patientidontciaradiologyportal)$")
-    _UNKNOWN = ("", "na", "n/a", "nan", "none", "new-not-previously-in-tcia")
-
-    def __init__(self, location: Path) -> None:
-        self._groups: dict[str, set[str]] = {}
-        self._attributes: dict[str, dict[str, str]] = {}
-        for path in sorted(location.rglob("*.csv")):
-            if self._FILES.match(path.name):
-                for row in self._rows(path):
-                    self._take(row)
-
-    def of(self, patient: str) -> tuple[str, dict[str, str]]:
-        """The name of a patient over the years, TCGA's where there is one, and what the tables tell."""
-        group = sorted(self._groups.get(patient, {patient}), key=lambda name: (not name.startswith("TCGA"), name))
-        told = {}
-        for name in group:
-            told |= self._attributes.get(name, {})
-        return group[0], told
-
-    @staticmethod
-    def _rows(path: Path) -> list[dict[str, str]]:
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as lines:
-                return [
-                    {re.sub(r"[^a-z0-9]", "", key.lower()): (value or "").strip() for key, value in row.items() if key}
-                    for row in csv.DictReader(lines, restval="")
-                ]
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it may be read, or move it away.") from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: is not a table of comma-separated text ({error}). Fetch it again, or move it away.") from None
-
-    def _take(self, row: dict[str, str]) -> None:
-        row = {key: value for key, value in row.items() if value.lower() not in self._UNKNOWN}
-        identifiers = {self._identity(value, row) for key, value in row.items() if self._IDENTIFIER.match(key)}
-        group = identifiers.union(*(self._groups.get(name, set()) for name in identifiers))
-        told = {_TOLD[key]: value for key, value in row.items() if key in _TOLD}
-        survival = told.get("survival_days", "0")
-        if not survival.replace(".", "", 1).isdecimal():  # as "ALIVE (361 days later)" in 2020
-            told["survival"] = told.pop("survival_days")
-        for name in group:
-            self._groups[name] = group
-            self._attributes[name] = self._attributes.get(name, {}) | told
-
-    @staticmethod
-    def _identity(value: str, row: dict[str, str]) -> str:
-        """An identifier without its timepoint; a number (UCSF-PDGM's) is told apart by its collection."""
-        value = f"{row.get('datacollectionasontciaadditional', 'TCIA')}-{value}" if value.isdecimal() else value
-        return re.sub(r"^(UPENN-GBM-\d+)_\d+$", r"\1", _patient(value))
 
 
 _MENZE = "Menze et al. 2015, doi:10.1109/TMI.2014.2377694"

@@ -8,14 +8,12 @@ import re
 from itertools import chain
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.domain.sequences import MODALITIES, Recognised, choose, overridden, recognise
 from pipeline.io.cases import Found
 from pipeline.io.dicom_study import Stack, Study, studies
+from pipeline.params import read_yaml
 from pipeline.sources.source import Source
 
 TABLE = "modalities.yaml"
@@ -125,12 +123,9 @@ def read_table(location: Path) -> dict[str, str | None]:
     path = location / TABLE
     if not path.is_file():
         return {}
-    try:
-        table = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}") from None
+    table = read_yaml(path, "Write one line for each kind of series, such as '^AX T1 POST$': t1c, or remove the file.") or {}
     if not isinstance(table, dict):
-        raise InputError(f"{path}: must be a table of PATTERN: MODALITY, got {type(table).__name__}.")
+        raise InputError(f"{path}: must be a table of lines such as '^AX T1 POST$': t1c, got {type(table).__name__}. Write it so.")
     for pattern, modality in table.items():
         if modality is not None and modality not in MODALITIES:
             raise InputError(f"{path}: {pattern!r}: must be one of {', '.join(MODALITIES)} or null, got {modality!r}.")

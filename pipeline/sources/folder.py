@@ -4,22 +4,19 @@ import csv
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.domain.strict import Strict
 from pipeline.io.cases import Found
 from pipeline.io.metaimage import HeaderAndData
-from pipeline.params import explain
+from pipeline.params import explain, read_yaml
 from pipeline.sources.source import Source
 
 NAME = "cohort.yaml"
@@ -90,6 +87,8 @@ class Description(Strict):
         Labels that each region unites, outer before inner.
     empty_rule : {"brats", "nan"}
         What a score of an empty region counts for, see `pipeline.domain.scores`.
+    types : bool
+        Whether each case has one label, the type of its tumour; every region is one label then.
     root : str
         The folder, relative to the file.
     case : str
@@ -110,6 +109,7 @@ class Description(Strict):
     labels: Annotated[dict[Word, int], Field(min_length=1)]
     regions: dict[Word, tuple[Word, ...]]
     empty_rule: Literal["brats", "nan"] = "nan"
+    types: bool = False
     root: str = "."
     case: Annotated[str, AfterValidator(_naming_cases)] = r"[^/]+?"
     patient: Annotated[str | None, AfterValidator(_naming_patients)] = None
@@ -132,6 +132,7 @@ class Description(Strict):
             labels=self.labels,
             regions=self.regions,
             empty_rule=self.empty_rule,
+            types=self.types,
         )
 
 
@@ -173,27 +174,16 @@ def read(location: Path) -> tuple[Path, Description]:
             f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
             "let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
         )
+    values = read_yaml(path, _REMEDY)
     try:
-        text = _as_json(path.read_text(encoding="utf-8"))
-    except (OSError, YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}\n{_REMEDY}") from None
-    try:
-        description = Description.model_validate_json(text)
+        description = Description.model_validate_json(json.dumps(values))
         _ = description.schema  # labels and regions must fit together
     except ValidationError as error:
         raise InputError(f"{explain(error, str(path))}\n{_REMEDY}") from None
     return path, description
 
 
-def _as_json(text: str) -> str:
-    """YAML 1.2 as JSON, dates as text; aliases, by which a few lines can stand for gigabytes, are refused."""
-    safe = YAML(typ="safe", pure=True)
-    if any(isinstance(event, AliasEvent) for event in safe.parse(text)):
-        raise ValueError("it holds an alias (*), which a description does without")
-    return json.dumps(safe.load(text), default=str)
-
-
-def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
+def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, list[Found]]:
     """Find the cases of a folder as its description says.
 
     Parameters
@@ -202,6 +192,8 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
         A folder that holds a `cohort.yaml`, or such a file elsewhere.
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
+    masked : bool
+        Whether every case must have its mask, as for training; else it is taken where it is.
 
     Returns
     -------
@@ -214,17 +206,18 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     ------
     InputError
         As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case lacks a modality,
-        its mask or its row in the table, or its patient is not clear.
+        its mask (if `masked`) or its row in the table, or its patient is not clear.
     """
     path, description = read(location)
     root = path.parent / description.root
     if not root.is_dir():
         raise InputError(f"{path}: its root, {root}, is not a folder. State it relative to the file.")
     files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*") if _is_visible_file(file, root))
-    taken = {name: _take(name, pattern, description, root, files) for name, pattern in description.patterns.items()}
+    due = description.patterns if masked else description.modalities
+    taken = {name: _take(name, pattern, description, root, files, name in due) for name, pattern in description.patterns.items()}
     _refuse_one_for_two(taken, path)
     cases = sorted(set().union(*taken.values()))[: limit or None]
-    _refuse_incomplete(cases, taken, path, description)
+    _refuse_incomplete(cases, due, taken, path, description)
     rows = _rows(path.parent / description.table, cases) if description.table else {}
     return description.schema, [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
 
@@ -233,8 +226,8 @@ def _is_visible_file(file: Path, root: Path) -> bool:
     return file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
 
 
-def _take(name: str, pattern: str, description: Description, root: Path, files: Sequence[str]) -> dict[str, re.Match]:
-    """The file that a pattern takes for every case."""
+def _take(name: str, pattern: str, description: Description, root: Path, files: Sequence[str], due: bool) -> dict[str, re.Match]:
+    """The file that a pattern takes for every case; none at all is refused where files are due."""
     taken: dict[str, re.Match] = {}
     for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
         file, case = root / match[0], match["case"]
@@ -248,7 +241,7 @@ def _take(name: str, pattern: str, description: Description, root: Path, files: 
         if case in taken:
             raise InputError(f"{file}: {name} of case {case} also stands in {root / taken[case][0]}. Keep one, or narrow {pattern!r}.")
         taken[case] = match
-    if not taken:
+    if due and not taken:
         raise InputError(f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Mend the pattern in the description.")
     return taken
 
@@ -271,8 +264,10 @@ def _refuse_one_for_two(taken: dict[str, dict[str, re.Match]], path: Path) -> No
             )
 
 
-def _refuse_incomplete(cases: Sequence[str], taken: dict[str, dict[str, re.Match]], path: Path, description: Description) -> None:
-    missing = [(case, name) for case in cases for name in taken if case not in taken[name]]
+def _refuse_incomplete(
+    cases: Sequence[str], due: Iterable[str], taken: dict[str, dict[str, re.Match]], path: Path, description: Description
+) -> None:
+    missing = [(case, name) for case in cases for name in due if case not in taken[name]]
     if missing:
         listed = "\n".join(
             f"{path}: case {case} has no {name}, {description.patterns[name].replace('{case}', case)!r}" for case, name in missing[:8]
@@ -305,13 +300,13 @@ def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
 def _found(
     case: str, root: Path, taken: dict[str, dict[str, re.Match]], row: dict[str, str], path: Path, description: Description
 ) -> Found:
-    matches = {name: cases[case] for name, cases in taken.items()}
+    matches = {name: cases[case] for name, cases in taken.items() if case in cases}
     files = {name: _origin(root / match[0]) for name, match in matches.items()}
-    labels = files.pop(_MASK)
+    labels = files.pop(_MASK, None)
     return Found(
         case=case,
         patient=_patient(case, matches.values(), row, path, description),
-        folder=(root / matches[_MASK][0]).parent,
+        folder=(root / next(iter(matches.values()))[0]).parent,
         images=files,
         labels=labels,
         attributes={column: field for column, field in row.items() if column not in ("case", "patient")},

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
-from pipeline.io.cases import Found
+from pipeline.io.cases import Found, noted
 from pipeline.io.records import read_csv
 from pipeline.io.slices import MaskSlices, Slices, in_order, read_picture
 from pipeline.sources.source import Source
@@ -67,7 +67,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
         raise InputError(
             f"{location}: holds no folder of a patient (TCGA_CS_4941_19960909). Set cohort.location to the folder that holds kaggle_3m."
         )
-    return SCHEMA, [read_folder(folder) for _, folder in sorted(folders.items())[: limit or None]]
+    return SCHEMA, noted([read_folder(folder) for _, folder in sorted(folders.items())[: limit or None]], _NOTE)
 
 
 def _contents(folder: Path) -> dict[str, int]:
@@ -90,7 +90,6 @@ def read_folder(folder: Path) -> Found:
         raise InputError(f"{folder}: slice {min(without)} has an image or a mask, but not both. Fetch the folder again.")
     missing, first = _missing(image_files), min(images)[0]
     notes = (
-        _NOTE,
         *((f"the stack begins with slice {first}",) if first != 1 else ()),
         *(f"{name} is a copy of t2f: the sequence was not acquired" for name in missing),
     )

@@ -47,6 +47,19 @@ def test_a_schema_survives_json():
     assert list(again.regions) == ["WT", "TC", "ET"]
 
 
+def test_a_schema_written_before_types_were_known_has_none():
+    text = Schema(**GOOD).model_dump_json(exclude={"types"})
+    assert Schema.model_validate_json(text) == Schema(**GOOD)
+    assert not Schema(**GOOD).types
+
+
+def test_labels_that_are_types_have_a_region_each():
+    types = {"labels": {"glioma": 1, "pituitary": 2}, "regions": {"glioma": ("glioma",), "pituitary": ("pituitary",)}, "types": True}
+    schema = Schema(**GOOD | types)
+    assert schema.types
+    assert Schema.model_validate_json(schema.model_dump_json()) == schema
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -68,6 +81,9 @@ def test_a_schema_survives_json():
         ({"regions": {"TC": CORE, "ET": ("enhancing",)}}, "must add one label"),
         ({"dimensions": 4}, "2 or 3"),
         ({"empty_rule": "one"}, "'brats' or 'nan'"),
+        ({"types": True}, "labels that are types need a region of their own each"),
+        ({"labels": {"none": 1}, "regions": {"WT": ("none",)}, "types": True}, "none may be called none"),
+        ({"types": 1}, "valid boolean"),
     ],
 )
 def test_a_contradiction_is_refused(change, said):

@@ -24,7 +24,7 @@ import pytest
 
 from pipeline.domain.errors import InputError
 from pipeline.io.archives import MARKER, is_archive, unpack
-from pipeline.io.fetch import alone
+from pipeline.io.locks import alone
 
 FILES = {"a.txt": b"one", "sub/b.bin": np.random.default_rng(0).bytes(3000), "sub/deep/empty": b"", "Zähne 1.txt": b"x" * 512}
 COMPRESSED = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress}

@@ -90,3 +90,10 @@ def test_real_cases_of_every_year_are_read(real_cases, folder, style):
     assert case.image.shape == (240, 240, 155, 4)
     assert set(np.unique(case.classes)) <= {0, 1, 2, 3}
     assert (case.classes == 2).any()
+
+
+def test_a_note_on_all_cases_is_told_once_after_what_the_first_has_to_tell(tmp_path):
+    first, second = (cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b"))
+    told, other = cases.noted([first, second], "it rains")
+    assert told.notes == ("its own", "here and in all other cases it rains")
+    assert (told.case, other) == ("a", second)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from pipeline.domain.errors import InputError
-from pipeline.io.fetch import Remote, alone, fetch
+from pipeline.io.fetch import Remote, fetch
+from pipeline.io.locks import alone
 from tests.io.serving import Reply, Site, serving
 
 DATA = np.random.default_rng(0).bytes(300_000)

@@ -1,5 +1,6 @@
 """BraTS folders of 2017 to 2025 are recognised, their tables read, and what is ambiguous is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.regions import classes_to_regions, regions_to_classes, values_to_classes
-from pipeline.io import verification
+from pipeline.download import download
+from pipeline.io import nifti, verification
+from pipeline.params import Cohort
 from pipeline.sources import brats
-from tests.conftest import case_arrays, write_case
+from tests.conftest import AS_IT_IS, LPS, case_arrays, write_case
 
 NAMED = {source.name: source for source in brats.SOURCES}
 
@@ -103,103 +106,12 @@ def test_the_grade_is_told_by_the_folder(tmp_path, location):
     assert len(found) == (1 if location == "HGG" else 2)
 
 
-def write_table(path: Path, *rows: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-
-
-def test_survival_and_grade_come_from_the_tables_of_2020(tmp_path):
-    for number in (1, 2, 3):
-        write_case(tmp_path, f"BraTS20_Training_{number:03d}")
-    write_table(
-        tmp_path / "name_mapping.csv",
-        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID",
-        "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001",
-        "LGG,Brats17_TCIA_101_1,Brats18_TCIA10_101_1,TCGA-CS-0001,BraTS19_TCIA10_101_1,BraTS20_Training_002",
-    )
-    write_table(
-        tmp_path / "survival_info.csv",
-        "Brats20ID,Age,Survival_days,Extent_of_Resection",
-        "BraTS20_Training_001,60.463,289,GTR",
-        "BraTS20_Training_002,52.2,ALIVE (361 days later),NA",
-    )
-    _, (first, second, third) = brats.find(tmp_path)
-    assert first.attributes == {"grade": "HGG", "age": "60.463", "survival_days": "289", "resection": "GTR"}
-    assert second.attributes == {"grade": "LGG", "age": "52.2", "survival": "ALIVE (361 days later)"}
-    assert third.attributes == {}
-    assert second.patient == "TCGA-CS-0001"
-    assert third.patient == third.case
-
-
-@pytest.mark.parametrize("header", ["Brats17ID,Age,Survival", "BraTS18ID,Age,Survival,ResectionStatus"])
-def test_survival_tables_of_2017_and_2018_are_read(tmp_path, header):
-    year = header[5:7]
-    write_case(tmp_path / "HGG", f"Brats{year}_CBICA_AAB_1")
-    write_table(tmp_path / "survival_data.csv", f"\ufeff{header}", f"Brats{year}_CBICA_AAB_1,60.5,289,GTR")
-    _, (found,) = brats.find(tmp_path)
-    assert found.attributes.items() >= {"grade": "HGG", "age": "60.5", "survival_days": "289"}.items()
-
-
-def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
-    names = (
-        "Brats17_CBICA_AAB_1",
-        "Brats18_CBICA_AAB_1",
-        "BraTS19_CBICA_AAB_1",
-        "BraTS20_Training_001",
-        "BraTS2021_00077",
-        "BraTS2021_00078",
-    )
-    for name in names:
-        write_case(tmp_path, name)
-    _, found = brats.find(tmp_path)
-    assert [case.patient for case in found if "CBICA" in case.case] == ["CBICA_AAB"] * 3
-    assert len({case.patient for case in found}) == 4
-    write_table(
-        tmp_path / "tables/name_mapping.csv",
-        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID",
-        "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,TCGA-02-0001,BraTS19_CBICA_AAB_1,BraTS20_Training_001",
-    )
-    write_table(
-        tmp_path / "tables/BraTS2021_MappingToTCIA.csv",
-        "Data Collection (as on TCIA+additional),Site ID,PatientID on TCIA Radiology Portal,BraTS2021 ID,MGMT value",
-        "TCGA-GBM,4,TCGA-02-0001,BraTS2021_00077,1",
-        "UCSF-PDGM,18,new-not-previously-in-TCIA,BraTS2021_00078,",
-    )
-    _, found = brats.find(tmp_path)
-    assert {case.case: case.patient for case in found} == dict.fromkeys(names[:5], "TCGA-02-0001") | {names[5]: names[5]}
-    assert next(case for case in found if case.case == "BraTS2021_00077").attributes["collection"] == "TCGA-GBM"
-
-
-def test_two_scans_of_a_collection_are_one_patient(tmp_path):
-    for number in range(4):
-        write_case(tmp_path, f"BraTS2021_0000{number}")
-    write_table(
-        tmp_path / "mapping.csv",
-        "Data Collection (as on TCIA+additional),PatientID on TCIA Radiology Portal,BraTS2021 ID",
-        "UPENN-GBM,UPENN-GBM-00001_11,BraTS2021_00000",
-        "UPENN-GBM,UPENN-GBM-00001_21,BraTS2021_00001",
-        "UCSF-PDGM,12,BraTS2021_00002",
-        "ACRIN,12,BraTS2021_00003",
-    )
-    first, second, third, fourth = (case.patient for case in brats.find(tmp_path)[1])
-    assert first == second
-    assert len({first, third, fourth}) == 3
-
-
 def test_a_table_against_the_folder_is_noted(tmp_path):
     write_case(tmp_path / "HGG", "Brats18_2013_2_1")
-    write_table(tmp_path / "name_mapping.csv", "Grade,BraTS_2018_subject_ID", "LGG,Brats18_2013_2_1")
+    (tmp_path / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nLGG,Brats18_2013_2_1\n")
     _, (found,) = brats.find(tmp_path)
     assert found.attributes["grade"] == "HGG"
     assert "the table gives grade LGG" in found.notes[0]
-
-
-@pytest.mark.parametrize("stored", [b"Grade,BraTS18ID\n\xff\xfe\n", b"a" * 200_000 + b"\n1"])
-def test_a_table_that_is_none_is_refused(tmp_path, stored):
-    write_case(tmp_path, "Brats18_2013_2_1")
-    (tmp_path / "survival_data.csv").write_bytes(stored)
-    with pytest.raises(InputError, match=r"survival_data\.csv: is not a table"):
-        brats.find(tmp_path)
 
 
 KINDS = {
@@ -234,13 +146,29 @@ def test_another_kind_is_sent_to_its_source(tmp_path, name):
         brats.find(tmp_path)
 
 
-def test_the_user_is_told_what_was_assumed_of_a_name_that_two_years_share(tmp_path):
+def test_the_user_is_told_what_was_assumed_of_a_name_that_two_years_share(tmp_path, caplog):
     for number in (1, 2):
         write_2023(tmp_path, f"BraTS-PED-0000{number}-000")
     for name, other in (("brats-ped", "brats-ped2023"), ("brats-ped2023", "brats-ped")):
         _, (first, second) = NAMED[name].find(tmp_path, 0)
         assert first.notes[0].endswith(other)
         assert second.notes == ()
+        assert first.notes[0].startswith("here and in all other cases PED of 202")
+        assert f"set cohort.source to {other}." in caplog.messages[-1]
+
+
+def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_the_log(tmp_path, caplog):
+    for number in (1, 2, 3):
+        images, values = case_arrays(number)
+        write_2023(tmp_path / "source", f"BraTS-PED-0000{number}-000", values % 4)
+        for path in (tmp_path / f"source/BraTS-PED-0000{number}-000").glob("*-t*.nii.gz"):
+            nifti.write(path, images[{"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}[path.name.split("-")[-1][:3]]], LPS)
+    cohort = Cohort(source="brats-ped", location=str(tmp_path / "source"), cases=0, seed=1)
+    download(tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", cohort, AS_IT_IS)
+    told = [warning for warning in json.loads((tmp_path / "verify.json").read_text())["warnings"] if "brats-ped2023" in warning]
+    assert len(told) == 1
+    assert told[0].startswith("BraTS-PED-00001-000: here and in all other cases PED of 2024 and later was assumed")
+    assert [record.levelname for record in caplog.records if "brats-ped2023" in record.message] == ["WARNING"]
 
 
 def test_kinds_are_not_mixed(tmp_path):

@@ -61,6 +61,12 @@ def test_both_forms_give_the_same_voxels_on_the_same_grid(tmp_path):
         assert not one.labels.read().grid.differs(image.grid)
 
 
+def test_the_labels_are_types_one_of_which_each_slice_has(tmp_path):
+    schema, found = cheng.find(write_published(tmp_path))
+    assert schema.types
+    assert [case.attributes["type"] for case in found] == list(schema.labels)
+
+
 def test_a_slice_of_256_pixels_has_the_field_of_view_of_the_others(tmp_path):
     _, found = cheng.find(write_published(tmp_path))
     assert found[0].images["t1c"].read().grid.spacing_mm == pytest.approx((0.98, 0.98, 7.0))

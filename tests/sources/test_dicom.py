@@ -150,7 +150,8 @@ def test_a_study_in_which_nothing_is_recognised_is_refused_with_the_reasons(tmp_
         ("[t1c]", "must be a table"),
         ("'T1': t1c\n'T1': t1n", "cannot be read as YAML"),
         ("'T1': !!python/object:os.system x", "cannot be read as YAML|must be one of"),
-        ("'T1: t1c", "cannot be read as YAML"),
+        ("'T1: t1c", r"cannot be read as YAML.*Write one line for each kind of series, such as '\^AX T1 POST\$': t1c"),
+        ("'T1': &x t1c\n'T2': *x", "it holds an alias.*Write one line"),
     ],
 )
 def test_a_wrong_table_is_refused(study, text, said):

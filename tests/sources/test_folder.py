@@ -70,6 +70,13 @@ def test_cases_are_found_by_the_patterns_and_are_patients_of_their_own(cohort):
     assert found[0].labels == cohort / "007/007_seg.nii.gz"
 
 
+def test_labels_are_types_only_where_the_description_says_so(cohort):
+    assert not folder.find(cohort)[0].types
+    assert "labels that are types need a region of their own each" in refused(describe(cohort, types=True))
+    kinds = {"labels": {"glioma": 1, "pituitary": 2}, "regions": {"glioma": ["glioma"], "pituitary": ["pituitary"]}}
+    assert folder.find(describe(cohort, types=True, **kinds))[0].types
+
+
 def test_voxels_of_described_files_become_the_classes_of_the_description(tmp_path):
     images, values = case_arrays()
     for kind, voxels in (("post", images["t1ce"]), ("fla", images["flair"]), ("seg", values)):
@@ -233,6 +240,21 @@ def test_a_case_without_a_modality_or_mask_is_named(cohort, kind, name):
     message = refused(cohort)
     assert f"case 008 has no {name}, '008/008_{kind}.nii.gz'" in message
     assert "1 of 3 cases are incomplete" in message
+
+
+def test_a_case_to_predict_needs_no_mask_and_keeps_the_one_it_has(cohort):
+    (cohort / "008/008_seg.nii.gz").unlink()
+    _, found = folder.find(cohort, masked=False)
+    assert [case.labels for case in found] == [cohort / "007/007_seg.nii.gz", None, cohort / "x-9/x-9_seg.nii.gz"]
+    assert found[1].folder == cohort / "008"
+    assert set(found[1].images) == {"t1c", "t2f"}
+    for mask in cohort.rglob("*_seg.nii.gz"):
+        mask.unlink()
+    assert [case.labels for case in folder.find(cohort, masked=False)[1]] == [None] * 3
+    assert "holds no file for mask" in refused(cohort)
+    (cohort / "007/007_fla.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"case 007 has no t2f, .*\n1 of 3 cases are incomplete"):
+        folder.find(cohort, masked=False)
 
 
 def test_two_files_for_one_are_refused(cohort):

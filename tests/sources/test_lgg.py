@@ -39,11 +39,16 @@ def test_a_patient_is_one_volume_of_three_sequences_in_the_order_of_the_slices(t
     assert verification.verify(found, schema).entry.label_voxels == {"tumour": 5 * 6 * 8}
 
 
-def test_the_spacing_is_said_to_be_nominal(tmp_path):
-    found = lgg.read_folder(write_patient(tmp_path))
-    assert found.images["t2f"].read().grid.spacing_mm == (1.0, 1.0, 5.0)
-    assert found.notes == ("the spacing was not published: millimetres and millilitres are nominal, of 1 x 1 x 5 mm voxels",)
-    assert "missing" not in found.attributes
+def test_the_spacing_is_said_to_be_nominal_once_for_all(tmp_path):
+    for case in (CASE, "TCGA_HT_A61B_19991127"):
+        write_patient(tmp_path, case)
+    _, (first, second) = lgg.find(tmp_path)
+    assert first.images["t2f"].read().grid.spacing_mm == (1.0, 1.0, 5.0)
+    assert first.notes == (
+        "here and in all other cases the spacing was not published: millimetres and millilitres are nominal, of 1 x 1 x 5 mm voxels",
+    )
+    assert second.notes == ()
+    assert "missing" not in first.attributes
 
 
 @pytest.mark.parametrize(("channel", "name"), [(0, "t1n"), (2, "t1c")])
