@@ -30,6 +30,10 @@ BENCHMARKS = {
     "preprocess": "preprocess",
     "inference": "inference",
     "train-step": "training_steps",
+    "surfaces": "surfaces",
+    "lesions": "lesions",
+    "scores": "scores",
+    "report": "report",
     "overfit": "overfit",
     "repro": "repro",
 }

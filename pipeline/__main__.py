@@ -16,6 +16,8 @@ COMMANDS = {
     "predict": "segment a case with a trained model",
     "doctor": "look at this machine and this clone, and say what to do about what is wrong",
     "preset": "set a group of values in params.yaml",
+    "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
+    "score": "score segmentations of any tool against references",
     "sources": "list where cases can come from, and what each source declares",
 }
 

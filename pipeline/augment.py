@@ -16,7 +16,7 @@ from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.draws import generator
 from pipeline.domain.folds import Split
 from pipeline.domain.strict import Strict
-from pipeline.io import shards
+from pipeline.io import costs, shards
 from pipeline.io.records import read_json, write_csv
 from pipeline.params import Count
 
@@ -66,4 +66,4 @@ def _apply(drawn: tuple[tuple[str, int], Draw], folder: Path, augmented: Path) -
 
 
 if __name__ == "__main__":
-    stage.main(augment)
+    stage.main(augment, recorded=costs.recorded)

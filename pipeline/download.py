@@ -28,7 +28,7 @@ from pipeline.domain.native import NativeRecipe
 from pipeline.domain.oddities import oddities
 from pipeline.domain.schema import Schema
 from pipeline.domain.swaps import suspicions
-from pipeline.io import cases, verification
+from pipeline.io import cases, costs, verification
 from pipeline.io.archives import is_archive, unpack
 from pipeline.io.clients import fetch_by_client, is_account
 from pipeline.io.fetch import fetch
@@ -241,4 +241,4 @@ def summary(catalogue: Catalogue, warnings: Sequence[str]) -> dict:
 
 
 if __name__ == "__main__":
-    stage.main(download)
+    stage.main(download, recorded=costs.recorded)

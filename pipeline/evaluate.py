@@ -2,26 +2,38 @@
 
 Reads models/unet.keras and card.json, split.json (its test part), shards/<case>.* and the raw
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
-metrics/cases.csv (one row per case and label or region), metrics/multiclass.csv (one row per case),
-metrics/evaluate.json (mean, median, sd over cases, and how many values the empty rule filled), and
-models/inference.json (the settings scored, for `predict`). Logs to the MLflow run of the training.
+metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one row per
+case), lesionwise.csv (per case and region), lesions.csv (per lesion), calibration.csv (per case and region),
+reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per case, of
+cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over cases, and how many values
+the empty rule filled), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow
+run of the training.
 """
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
 from pipeline import stage, tracking
-from pipeline.domain.catalogue import Catalogue
+from pipeline.domain.calibration import Bins, calibration_rows, pooled, reliability_rows
+from pipeline.domain.case import Case
+from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
-from pipeline.domain.multiclass import score_classes
+from pipeline.domain.lesion_rules import rules_of
+from pipeline.domain.lesions import lesion_rows
+from pipeline.domain.multiclass import confusion_rows, mean_columns, score_classes
+from pipeline.domain.overlap import confusion
+from pipeline.domain.preparation import brain_of, restore
 from pipeline.domain.regions import classes_to_outputs, classes_to_values
-from pipeline.domain.scores import score_case, summarise, summarise_values
-from pipeline.domain.surfaces import HD95_DEFINITION
-from pipeline.io import cases, nifti, shards
+from pipeline.domain.schema import Schema
+from pipeline.domain.scores import score_case, summarise, summarise_columns
+from pipeline.domain.surfaces import DEFINITIONS
+from pipeline.domain.tumour_types import summarise_types, type_rows
+from pipeline.io import cases, costs, nifti, shards
 from pipeline.io.records import read_json, write_csv, write_json
 from pipeline.nn import archive, backend, card, segmentation
 from pipeline.nn.losses import DiceCrossEntropy, logits_of
@@ -36,7 +48,7 @@ def evaluate(
     history: Path,
     predictions: Path,
     cases: Path,
-    multiclass: Path,
+    tables: Path,
     metrics: Path,
     inference: Path,
     settings: Annotated[Settings, stage.Key("evaluate")],
@@ -50,32 +62,64 @@ def evaluate(
     backend.prepare(described.seed, described.train["precision"])
     network = archive.load_model(models / "unet.keras")
     scorer = _Scorer(raw, shards, predictions, described, settings, network)
-    rows, tables, losses = [], [], []
+    scores = _Scores(described.cohort)
     with tracking.run(
         described.tags,
         tracking.model_part(models / "unet.keras", models / "card.json", history),
-        tracking.evaluation_part(metrics, cases, multiclass),
+        tracking.evaluation_part(metrics, cases, tables),
     ) as run:
         for number, case in enumerate(parts.test, 1):
             started = time.perf_counter()
-            scored, table, loss, seconds = scorer.score(catalogue.entry(case))
-            rows += [{"case": case, "patient": parts.patients[case]} | row for row in scored]
-            tables.append({"case": case} | table)
-            losses.append(loss)
-            dice = " ".join(f"{row['name']} {row['dice']:.3f}" for row in scored if row["kind"] == "region")
+            seconds, dice = scorer.score(catalogue.entry(case), parts.patients[case], scores)
             stage.log.info("%s  Dice %s  (network %.1f s, whole case %.1f s)", case, dice, seconds, time.perf_counter() - started)
             run.log_case(number, {"seconds": seconds})
-        summary = summarise(rows, catalogue.cohort.empty_rule) | {
-            "cohort": catalogue.cohort.cohort,
-            "cases": len(parts.test),
-            "held_out_loss": float(np.mean(losses)),
-            "multiclass": _means(tables),
-            "definitions": {"hd95_mm": HD95_DEFINITION},
-        }
-        write_csv(cases, rows)
-        write_csv(multiclass, tables)
+        write_csv(cases, scores.rows)
+        for name, rows in scores.tables().items():
+            if rows:
+                write_csv(tables / f"{name}.csv", rows)
         write_json(inference, settings)
-        write_json(metrics, summary)
+        write_json(metrics, scores.summary())
+
+
+@dataclass
+class _Scores:
+    """What the cases scored so far add up to."""
+
+    schema: Schema
+    rows: list[dict] = field(default_factory=list)
+    multiclass: list[dict] = field(default_factory=list)
+    lesionwise: list[dict] = field(default_factory=list)
+    lesions: list[dict] = field(default_factory=list)
+    calibration: list[dict] = field(default_factory=list)
+    bins: list[dict[str, Bins]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    confusion: Any = 0
+
+    def tables(self) -> dict[str, list[dict]]:
+        """Name of each table to its rows."""
+        return {
+            "multiclass": self.multiclass,
+            "lesionwise": self.lesionwise,
+            "lesions": self.lesions,
+            "calibration": self.calibration,
+            "reliability": reliability_rows(pooled(self.bins)),
+            "confusion": confusion_rows(self.confusion, self.schema),
+            "types": type_rows(self.rows, self.schema) if self.schema.types else [],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """What stands in metrics/evaluate.json."""
+        return summarise(self.rows, self.schema.empty_rule) | {
+            "cohort": self.schema.cohort,
+            "cases": len(self.losses),
+            "held_out_loss": float(np.mean(self.losses)),
+            "multiclass": mean_columns(self.multiclass),
+            "lesionwise": summarise_columns(self.lesionwise),
+            "lesion_rules": rules_of(self.schema.cohort),
+            "calibration": summarise_columns(self.calibration),
+            "types": summarise_types(self.rows, self.schema) if self.schema.types else None,
+            "definitions": DEFINITIONS,
+        }
 
 
 class _Scorer:
@@ -87,28 +131,44 @@ class _Scorer:
         train = described.train
         self.loss = DiceCrossEntropy(described.architecture.output, train["dice_weight"], train["cross_entropy_weight"])
 
-    def score(self, entry: cases.CaseEntry) -> tuple[list[dict], dict, float, float]:
-        """Rows of labels and regions, the multi-class row, the loss on the prepared grid, the seconds in the network."""
-        schema = self.card.cohort
+    def score(self, entry: CaseEntry, patient: str, scores: _Scores) -> tuple[float, str]:
+        """Segment a case, write it and add its scores; the seconds in the network and the regions' Dice in words."""
+        schema, output = self.card.cohort, self.card.architecture.output
         shard, geometry = shards.read(self.shards, entry.case), shards.read_geometry(self.shards, entry.case)
         started = time.perf_counter()
-        probabilities = segmentation.probabilities_of(self.network, self.card, self.settings, shard.image, entry.case)
+        prepared, spread = segmentation.probabilities_and_disagreement(self.network, self.card, self.settings, shard.image, entry.case)
         seconds = time.perf_counter() - started
-        output = self.card.architecture.output
         target = classes_to_outputs(np.asarray(shard.classes), schema, output)
-        loss = float(self.loss(target[None], logits_of(probabilities, output)[None]))
-        prediction = segmentation.classes_of(probabilities, geometry, self.card, self.settings)
-        reference = cases.read(cases.found_in(self.raw, entry), schema)
+        scores.losses.append(float(self.loss(target[None], logits_of(prepared, output)[None])))
+        probabilities = restore(prepared, geometry)
+        prediction = segmentation.raw_classes(probabilities, geometry, self.card, self.settings)
+        case = cases.read(cases.found_in(self.raw, entry), schema)
         path = self.predictions / f"{entry.case}.nii.gz"
-        nifti.write(path, classes_to_values(prediction, schema), reference.grid.affine, f"TumorFlow {self.card.network_sha256[:16]}")
-        rows = score_case(reference.classes, prediction, schema, reference.grid.spacing_mm)
-        return rows, score_classes(reference.classes, prediction, schema), loss, seconds
+        nifti.write(path, classes_to_values(prediction, schema), case.grid.affine, f"TumorFlow {self.card.network_sha256[:16]}")
+        whose = {"case": entry.case, "patient": patient}
+        rows = self._compare(case, prediction, whose, scores)
+        regions = segmentation.region_probabilities(probabilities, self.card)
+        self._judge(case, regions, None if spread is None else restore(spread, geometry), whose, scores)
+        return seconds, " ".join(f"{row['name']} {row['dice']:.3f}" for row in rows if row["kind"] == "region")
 
+    def _compare(self, case: Case, prediction: np.ndarray, whose: dict[str, str], scores: _Scores) -> list[dict]:
+        """Add what is scored of the decided classes."""
+        schema, reference, spacing_mm = self.card.cohort, case.classes, case.grid.spacing_mm
+        rows = score_case(reference, prediction, schema, spacing_mm)
+        lesionwise, found = lesion_rows(reference, prediction, schema, spacing_mm)
+        scores.rows += [whose | row for row in rows]
+        scores.lesionwise += [whose | row for row in lesionwise]
+        scores.lesions += [whose | row for row in found]
+        scores.multiclass.append({"case": whose["case"]} | score_classes(reference, prediction, schema))
+        scores.confusion = scores.confusion + confusion(reference, prediction, len(schema.labels) + 1)
+        return rows
 
-def _means(tables: list[dict]) -> dict[str, float]:
-    """Mean over the cases of every column of numbers; where a case has none, over the others."""
-    columns = {name: [table[name] for table in tables] for name in tables[0] if name != "case"}
-    return {name: summarise_values(values, [False] * len(values))["mean"] for name, values in columns.items()}
+    def _judge(self, case: Case, regions: np.ndarray, spread: np.ndarray | None, whose: dict[str, str], scores: _Scores) -> None:
+        """Add what is scored of the probabilities."""
+        brain = brain_of(case, self.card.recipe.foreground)
+        rows, bins = calibration_rows(regions, spread, case.classes, brain, self.card.cohort)
+        scores.calibration += [whose | row for row in rows]
+        scores.bins.append(bins)
 
 
 def _refuse_other_cohort(catalogue: Catalogue, described: card.Card, models: Path) -> None:
@@ -128,4 +188,4 @@ def _refuse_seen_cases(described: card.Card, parts: Split, models: Path) -> None
 
 
 if __name__ == "__main__":
-    stage.main(evaluate)
+    stage.main(evaluate, recorded=costs.recorded)

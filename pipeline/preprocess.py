@@ -13,7 +13,7 @@ from pipeline import stage
 from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.preparation import Recipe, prepare
 from pipeline.domain.schema import Schema
-from pipeline.io import cases, shards
+from pipeline.io import cases, costs, shards
 from pipeline.io.records import read_json
 
 
@@ -30,4 +30,4 @@ def _prepare(entry: CaseEntry, raw: Path, folder: Path, schema: Schema, recipe: 
 
 
 if __name__ == "__main__":
-    stage.main(preprocess)
+    stage.main(preprocess, recorded=costs.recorded)

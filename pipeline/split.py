@@ -16,6 +16,7 @@ from pipeline.domain.draws import generator
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split, deal
 from pipeline.domain.strict import Strict
+from pipeline.io import costs
 from pipeline.io.records import read_json, write_json
 from pipeline.params import Share
 
@@ -165,4 +166,4 @@ def _strata(catalogue: Catalogue, persons: dict[str, str]) -> dict[str, tuple]:
 
 
 if __name__ == "__main__":
-    stage.main(split)
+    stage.main(split, recorded=costs.recorded)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,11 @@ def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(function).parameters)
 
 
-def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
+def main(
+    function: Callable,
+    arguments: Sequence[str] | None = None,
+    recorded: Callable[[str], AbstractContextManager] = nullcontext,
+) -> None:
     """Run a stage function from the command line.
 
     Parameters
@@ -56,6 +60,8 @@ def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
         read from params.yaml and checked before anything is touched.
     arguments : sequence of str, optional
         Instead of ``sys.argv[1:]``.
+    recorded : callable, optional
+        Takes the function's name and gives what it runs within, such as a measurement of what it takes.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipeline.{function.__name__}", description=inspect.getdoc(function))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -71,7 +77,7 @@ def main(function: Callable, arguments: Sequence[str] | None = None) -> None:
         typed = {name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()}
         compute = params.value(values, "compute", params.Compute, path)
         if not check:
-            with _computing_on_demand(compute):
+            with recorded(function.__name__), _computing_on_demand(compute):
                 function(**chosen, **typed)
 
 

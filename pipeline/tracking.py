@@ -60,7 +60,7 @@ def model_part(network: Path, card: Path, history: Path) -> Part:
 
 
 def evaluation_part(scores: Path, *tables: Path) -> Part:
-    """What `evaluate` makes: metrics/evaluate.json and the tables beside it."""
+    """What `evaluate` makes: metrics/evaluate.json, cases.csv and the other tables."""
     return Part("evaluation", (scores, *tables), scores=scores)
 
 
@@ -292,6 +292,38 @@ def runs_kept() -> int | None:
         return None
     client, experiment_id = _open_store()
     return len(client.search_runs([experiment_id], max_results=50_000))
+
+
+def evaluation_table(run: str, file: str = "cases.csv") -> Path:
+    """Fetch a table that `evaluate` added to a run.
+
+    Parameters
+    ----------
+    run : str
+        Id or name; of several runs of one name, the newest that holds the table.
+    file : str
+        Path of the table within the evaluation, such as ``tables/lesionwise.csv``.
+
+    Returns
+    -------
+    Path
+        In the store where that is a folder, else a copy in a temporary one.
+
+    Raises
+    ------
+    InputError
+        If there is no store, no such run, or no such table in it.
+    """
+    if runs_kept() is None:
+        raise InputError(f"store {shown_store()} is not there yet")
+    client, experiment_id = _open_store()
+    kept = client.search_runs([experiment_id], order_by=["attributes.start_time DESC"], max_results=50_000)
+    named = [candidate.info.run_id for candidate in kept if run in (candidate.info.run_id, candidate.info.run_name)]
+    path = f"evaluation/{file}"
+    for run_id in named:
+        if path in {item.path for item in client.list_artifacts(run_id, str(Path(path).parent))}:
+            return Path(client.download_artifacts(run_id, path))
+    raise InputError(f"run {run} holds no {path}" if named else f"no run of this name or id in {shown_store()}")
 
 
 def _open_store() -> tuple[Any, str]:

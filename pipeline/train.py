@@ -25,7 +25,7 @@ from pipeline.domain.folds import Split
 from pipeline.domain.preparation import Recipe
 from pipeline.domain.schedule import Schedule, best_epoch, learning_rate
 from pipeline.domain.strict import Strict
-from pipeline.io import shards
+from pipeline.io import costs, shards
 from pipeline.io.records import read_csv, read_json, sha256, write_csv, write_json
 from pipeline.nn import archive, backend, checkpoint, fitting, optimizer, unet
 from pipeline.nn.architecture import Architecture
@@ -220,4 +220,4 @@ def _course(params: Params) -> fitting.Course:
 
 
 if __name__ == "__main__":
-    stage.main(train)
+    stage.main(train, recorded=costs.recorded)

@@ -1,11 +1,13 @@
-"""Stage 7: show what happened, in figures and one page.
+"""Stage 7: show what happened, in figures, one page and a model card.
 
 Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label values on
-the raw grid), metrics/cases.csv, history.csv, evaluate.json, verify.json and thumbnails.png, data/split.json, models/card.json.
-Writes figures/learning_curves.png, scores.png, <case>.overlay.png and <case>.gif, and report.html, one page
-with all of them inside that opens from disk. Adds them to the MLflow run of the training and evaluation.
+the raw grid), metrics/cases.csv and tables/, history.csv, evaluate.json, verify.json and thumbnails.png, data/split.json,
+models/card.json. Writes figures/ (each plot as PNG and SVG, <case>.overlay.png and <case>.gif), report.html, one page
+with all of them inside that opens from disk, and models/model_card.md. Adds them to the MLflow run of the training and
+evaluation, with what every stage took.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,22 +18,28 @@ from pipeline import stage, tracking
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
+from pipeline.domain.model_card import model_card
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.strict import Strict
 from pipeline.io import cases as raw_cases
-from pipeline.io import nifti
+from pipeline.io import costs, nifti
+from pipeline.io.earlier import committed
+from pipeline.io.provenance import provenance
 from pipeline.io.records import read_csv, read_json, write_bytes
 from pipeline.nn import card
 from pipeline.params import Count, Positive
 from pipeline.pictures.animation import animation
-from pipeline.pictures.curves import learning_curves
+from pipeline.pictures.figures import figures_of
 from pipeline.pictures.overlays import overlay
 from pipeline.pictures.ranking import mean_region_dice, spread
-from pipeline.pictures.report import Pictured, Run, dice_line, report_page
-from pipeline.pictures.score_plots import score_plot
+from pipeline.pictures.report import report_page
+from pipeline.pictures.report_pictures import dice_line
+from pipeline.pictures.report_run import Pictured, Previous, Run
 from pipeline.pictures.view import view_of
+from pipeline.pictures.viewer import Viewed, viewed, viewer
 
-_TEXT = {"case", "patient", "kind", "name", "filled"}
+_TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
+_TABLES = ("lesionwise", "lesions", "confusion", "calibration", "reliability", "types")
 Plain = RootModel[dict[str, Any]]
 
 
@@ -63,28 +71,30 @@ def visualize(
     raw: Path,
     predictions: Path,
     cases: Path,
+    tables: Path,
     history: Path,
     evaluation: Path,
-    multiclass: Path,
     verify: Path,
     thumbnails: Path,
     split: Path,
     models: Path,
     figures: Path,
     report: Path,
+    model_card: Path,
     params: Annotated[Params, stage.Key("visualize")],
 ) -> None:
-    """Draw the figures and write the report of a run."""
+    """Draw the figures and write the report and the model card of a run."""
     described = card.read(models)
     parts = (
         tracking.model_part(models / "unet.keras", models / "card.json", history),
-        tracking.evaluation_part(evaluation, cases, multiclass),
-        tracking.report_part(report, figures),
+        tracking.evaluation_part(evaluation, cases, tables),
+        tracking.report_part(report, figures, model_card),
     )
     catalogue = read_json(raw / "catalogue.json", Catalogue)
-    rows, epochs = _numbers(cases), _numbers(history)
+    rows = _numbers(cases)
     work = partial(_pictured, raw=raw, predictions=predictions, catalogue=catalogue, rows=rows, params=params)
-    pictured = stage.over_cases(work, chosen_cases(rows, params, cases), "picture")
+    shown = stage.over_cases(work, chosen_cases(rows, params, cases), "picture")
+    sources = (raw / "catalogue.json", split, models / "unet.keras", models / "card.json", predictions, cases, evaluation)
     run = Run(
         catalogue=catalogue,
         split=read_json(split, Split),
@@ -92,21 +102,37 @@ def visualize(
         evaluation=read_json(evaluation, Plain).root,
         verify=read_json(verify, Plain).root,
         card=described.model_dump(mode="json"),
-        curves=learning_curves(epochs, catalogue.cohort, params.dpi),
-        scores=score_plot(rows, catalogue.cohort, params.dpi),
-        pictured=pictured,
+        history=_numbers(history),
+        pictured=[pictured for pictured, _ in shown],
         thumbnails=thumbnails.read_bytes(),
+        **{name: _numbers(tables / f"{name}.csv") for name in _TABLES if (tables / f"{name}.csv").exists()},
+        provenance=provenance({f"{path.parent.name}/{path.name}": path for path in sources}),
+        previous=_previous(cases, evaluation),
+        viewer=viewer([volumes for _, volumes in shown], catalogue.cohort),
     )
-    with tracking.run(described.tags, *parts):
-        _write(run, figures, report)
+    with tracking.run(described.tags, *parts) as tracked:
+        _write(run, params.dpi, figures, report, model_card)
+        tracked.log_metrics({"cost": {row["stage"]: {name: row[name] for name in costs.COLUMNS[1:-1]} for row in costs.read()}})
 
 
 def _numbers(path: Path) -> list[dict[str, Any]]:
     """Rows of a table with its numbers as such, NaN for an empty field."""
-    rows = [{key: text if key in _TEXT else float(text or "nan") for key, text in row.items()} for row in read_csv(path)]
+    rows = _typed(read_csv(path))
     if not rows:
         raise InputError(f"{path}: holds no row. Run the stage that makes it: dvc repro.")
     return rows
+
+
+def _typed(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+    return [{key: text if key in _TEXT else float(text or "nan") for key, text in row.items()} for row in rows]
+
+
+def _previous(cases: Path, evaluation: Path) -> Previous | None:
+    """The scores that the newest commit holds, if it holds any and they are others."""
+    found = committed(cases, evaluation)
+    if found is None or found.texts[0] == cases.read_text(encoding="utf-8"):
+        return None
+    return Previous(found.name, Plain.model_validate_json(found.texts[1]).root, _typed(found.rows_of(0)))
 
 
 def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> list[str]:
@@ -124,7 +150,9 @@ def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> lis
     return [case for case in ranked if case in params.names] or spread(ranked, params.cases)
 
 
-def _pictured(name: str, raw: Path, predictions: Path, catalogue: Catalogue, rows: list[dict[str, Any]], params: Params) -> Pictured:
+def _pictured(
+    name: str, raw: Path, predictions: Path, catalogue: Catalogue, rows: list[dict[str, Any]], params: Params
+) -> tuple[Pictured, Viewed]:
     schema, path = catalogue.cohort, predictions / f"{name}.nii.gz"
     case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), schema)
     volume = nifti.read(path)
@@ -136,22 +164,26 @@ def _pictured(name: str, raw: Path, predictions: Path, catalogue: Catalogue, row
     except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
     view = view_of(case, prediction, schema.modalities)
-    return Pictured(
+    pictured = Pictured(
         case=name,
         overlay=overlay(view, schema, dice_line(rows, schema, name), params.dpi),
         animation=animation(view, schema, params.gif_frames, params.gif_seconds_per_frame),
     )
+    return pictured, viewed(view, schema)
 
 
-def _write(run: Run, figures: Path, page: Path) -> None:
-    write_bytes(figures / "learning_curves.png", run.curves)
-    write_bytes(figures / "scores.png", run.scores)
+def _write(run: Run, dpi: int, figures: Path, page: Path, card_page: Path) -> None:
+    plots = figures_of(run, dpi)
+    for name, (png, svg) in plots.items():
+        write_bytes(figures / f"{name}.png", png)
+        write_bytes(figures / f"{name}.svg", svg)
     for pictured in run.pictured:
         write_bytes(figures / f"{pictured.case}.overlay.png", pictured.overlay)
         write_bytes(figures / f"{pictured.case}.gif", pictured.animation)
-    write_bytes(page, report_page(run).encode())
+    write_bytes(card_page, model_card(run.card, run.evaluation, run.rows, run.catalogue, run.split, run.provenance).encode())
+    write_bytes(page, report_page(run, plots).encode())
     stage.log.info("%d cases pictured in %s, report in %s", len(run.pictured), figures, page)
 
 
 if __name__ == "__main__":
-    stage.main(visualize)
+    stage.main(visualize, recorded=costs.recorded)

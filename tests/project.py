@@ -1,6 +1,7 @@
 """A project of its own in a temporary folder: small params, a small cohort, the stages called as dvc.yaml says."""
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -80,6 +81,10 @@ def clone(folder: Path, changes: dict | None = None, cases: int = 8, shape: tupl
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, project / name)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    dated = os.environ | {
+        "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+        "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+    }  # one commit for all clones
     for command in (["git", "init", "-q"], ["git", "add", "-A"], [*git, "commit", "-q", "-m", "A project"]):
-        subprocess.run(command, cwd=project, check=True)
+        subprocess.run(command, cwd=project, check=True, env=dated)
     return project

@@ -40,8 +40,17 @@ def test_the_stages_stand_in_the_order_data_flows():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_the_deps_of_a_stage_are_exactly_the_files_it_imports(name):
-    listed = {path for path in paths_of(name, "deps") if path.startswith("pipeline/")}
+    listed = {path for path in paths_of(name, "deps") if path.startswith("pipeline/") and path.endswith(".py")}
     assert listed == {path.as_posix() for path in stage.code_files(f"pipeline.{name}")}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_what_else_lies_beside_the_code_of_a_stage_is_a_dep_of_it(name):
+    code = stage.code_files(f"pipeline.{name}")
+    beside = {path for file in code for path in (ROOT / file).parent.iterdir() if path.suffix != ".py" and path.name != "__pycache__"}
+    read = [path for path in beside if not (path / "__init__.py").exists() and any(path.name in (ROOT / file).read_text() for file in code)]
+    data = {path.relative_to(ROOT).as_posix() for path in read}
+    assert data == {path for path in paths_of(name, "deps") if path.startswith("pipeline/") and not path.endswith(".py")}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -131,9 +131,31 @@ def test_scores_are_those_of_the_saved_predictions_against_the_untouched_referen
         maps = [values_to_classes(np.asarray(image.dataobj), schema) for image in (reference, prediction)]
         expected = score_case(*maps, schema, (1.0, 1.0, 1.0))
         for row, score in zip([row for row in rows if row["case"] == case], expected, strict=True):
-            assert row["name"] == score["name"]
-            assert float(row["dice"]) == pytest.approx(score["dice"], abs=1e-12)
-            assert float(row["hd95_mm"]) == pytest.approx(score["hd95_mm"], abs=1e-9)
+            assert {key: text or "nan" for key, text in row.items() if key not in ("case", "patient", "filled")} == {
+                key: str(value) for key, value in score.items() if key != "filled"
+            }
+
+
+def test_scoring_the_saved_predictions_from_outside_gives_the_same_tables(done, tmp_path):
+    """Also those of lesions and classes, byte for byte."""
+    with pytest.raises(SystemExit) as ended:
+        commands.main(
+            [
+                "score",
+                str(done.parent / "source"),
+                str(done / "metrics/predictions"),
+                "--cohort",
+                "brats2021",
+                "--subset",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+    assert not ended.value.code
+    for name in ("lesionwise", "lesions", "multiclass", "confusion"):
+        (found,) = tmp_path.rglob(f"{name}.csv")
+        assert found.read_bytes() == (done / f"metrics/tables/{name}.csv").read_bytes(), name
+    assert (tmp_path / "cases.csv").read_bytes() == (done / "metrics/cases.csv").read_bytes()
 
 
 def test_the_summary_is_over_the_cases(done):
@@ -156,7 +178,15 @@ def test_all_of_it_is_one_finished_mlflow_run(done):
     assert len(client.get_metric_history(run.info.run_id, "val_dice_TC")) == 3
     assert run.data.metrics["region/WT/dice"] == pytest.approx(evaluation(done)["region"]["WT"]["dice"]["mean"])
     kept = {item.path for folder in ("model", "evaluation", "report") for item in client.list_artifacts(run.info.run_id, folder)}
-    assert {"model/unet.keras", "model/card.json", "evaluation/evaluate.json", "report/report.html", "report/figures"} <= kept
+    assert {
+        "model/unet.keras",
+        "model/card.json",
+        "evaluation/evaluate.json",
+        "report/report.html",
+        "report/figures",
+        "report/model_card.md",
+    } <= kept
+    assert "evaluation/tables" in kept
 
 
 def predict(*arguments: object) -> None:

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import params
+from pipeline.domain.calibration import calibration_rows, pooled, reliability_rows
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
+from pipeline.domain.lesions import lesion_rows
+from pipeline.domain.multiclass import confusion_rows
 from pipeline.domain.preparation import Recipe
-from pipeline.domain.regions import values_to_classes
-from pipeline.domain.scores import score_case, summarise
+from pipeline.domain.regions import classes_to_regions, values_to_classes
+from pipeline.domain.scores import score_case, summarise, summarise_columns
 from pipeline.download import download
 from pipeline.io import cases as raw_cases
 from pipeline.io import nifti
@@ -21,6 +25,7 @@ from pipeline.nn.card import Card
 from pipeline.params import Cohort
 from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
+from tests.project import ROOT
 
 PARAMS = {"cases": 2, "names": (), "gif_frames": 4, "gif_seconds_per_frame": 0.1, "dpi": 60}
 
@@ -32,30 +37,40 @@ def run(tmp_path, cohort, schema):
     described = Cohort(source="brats", location=str(cohort), cases=4, seed=1)
     download(raw, metrics / "verify.json", metrics / "thumbnails.png", described, AS_IT_IS)
     catalogue = read_json(raw / "catalogue.json", Catalogue)
-    rows = []
+    rows, tables, pooled_bins = [], {"lesionwise": [], "lesions": [], "calibration": []}, []
     for shift, entry in enumerate(catalogue.cases):
         case = raw_cases.read(raw_cases.found_in(raw, entry), schema)
         values = np.roll(nifti.read(raw / entry.labels.path).voxels, shift, axis=0)
         nifti.write(metrics / "predictions" / f"{entry.case}.nii.gz", values, case.grid.affine)
-        scores = score_case(case.classes, values_to_classes(values, schema), schema, case.grid.spacing_mm)
-        rows += [{"case": entry.case, "patient": entry.patient} | row for row in scores]
+        prediction, whose = values_to_classes(values, schema), {"case": entry.case, "patient": entry.patient}
+        rows += [whose | row for row in score_case(case.classes, prediction, schema, case.grid.spacing_mm)]
+        lesionwise, lesions = lesion_rows(case.classes, prediction, schema, case.grid.spacing_mm)
+        probabilities = classes_to_regions(prediction, schema).astype(np.float32)
+        calibrated, bins = calibration_rows(probabilities, None, case.classes, case.image.any(axis=-1), schema)
+        for name, found in {"lesionwise": lesionwise, "lesions": lesions, "calibration": calibrated}.items():
+            tables[name] += [whose | row for row in found]
+        pooled_bins.append(bins)
     names = [entry.case for entry in catalogue.cases]
     write_csv(metrics / "cases.csv", rows)
-    write_json(metrics / "evaluate.json", _evaluation(rows, schema, len(names)))
+    tables["reliability"] = reliability_rows(pooled(pooled_bins))
+    tables["confusion"] = confusion_rows(np.eye(len(schema.labels) + 1, dtype=int), schema)
+    for name, table in tables.items():
+        write_csv(metrics / "tables" / f"{name}.csv", table)
+    write_json(metrics / "evaluate.json", _evaluation(rows, tables, schema, len(names)))
     write_csv(metrics / "history.csv", _history(schema))
     write_json(
         tmp_path / "split.json", Split(train=("x",), val=("y",), test=tuple(names), folds=(), patients={n: n for n in ["x", "y", *names]})
     )
-    write_csv(metrics / "multiclass.csv", [{"case": name, "accuracy_with_background": 0.5} for name in names])
     write_bytes(tmp_path / "models/unet.keras", b"weights")
     write_json(tmp_path / "models/card.json", _card(schema, tmp_path / "models/unet.keras"))
 
     def go(folder="out", **changes):
         visualize(
             raw=raw, predictions=metrics / "predictions", cases=metrics / "cases.csv", history=metrics / "history.csv",
-            evaluation=metrics / "evaluate.json", multiclass=metrics / "multiclass.csv", verify=metrics / "verify.json",
+            evaluation=metrics / "evaluate.json", tables=metrics / "tables", verify=metrics / "verify.json",
             thumbnails=metrics / "thumbnails.png", split=tmp_path / "split.json", models=tmp_path / "models",
             figures=tmp_path / folder / "figures", report=tmp_path / folder / "report.html",
+            model_card=tmp_path / folder / "model_card.md",
             params=Params(**PARAMS | changes),
         )  # fmt: skip
         return {path.name: path.read_bytes() for path in (tmp_path / folder).rglob("*") if path.is_file()}
@@ -66,15 +81,16 @@ def run(tmp_path, cohort, schema):
 def _card(schema, network):
     recipe = Recipe(spacing_mm=None, foreground="nonzero", margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
     shape = {"dimensions": 2, "depth": 2, "filters": 4, "max_filters": 8, "normalization": "instance"}
+    train = params.read(ROOT / "params.yaml")["train"]
     return Card(
-        cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train={}, trained_on=("x",), validated_on=("y",),
+        cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train=train, trained_on=("x",), validated_on=("y",),
         architecture=Architecture(**shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"),
         best_epoch=1, val_dice=0.5, weights=7, data_hash="d", code_hash="c", network_sha256=sha256(network), backend="tensorflow",
         versions={}, use="Research use only, not for diagnosis.",
     )  # fmt: skip
 
 
-def _evaluation(rows, schema, cases):
+def _evaluation(rows, tables, schema, cases):
     names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
     multiclass = {f"{name}_{ending}_background": 0.5 for name in names for ending in ("with", "without")}
     more = {
@@ -82,6 +98,10 @@ def _evaluation(rows, schema, cases):
         "cases": cases,
         "held_out_loss": 0.1,
         "multiclass": multiclass,
+        "lesionwise": summarise_columns(tables["lesionwise"]),
+        "lesion_rules": "brats2023-gli",
+        "calibration": summarise_columns(tables["calibration"]),
+        "types": None,
         "definitions": {"dice": "of hard masks"},
     }
     return summarise(rows, schema.empty_rule) | more
@@ -94,15 +114,13 @@ def _history(schema):
 
 def test_figures_and_report_are_written_and_the_same_run_gives_the_same_bytes(run):
     written = run()
-    assert sorted(written) == sorted(
-        [
-            "learning_curves.png",
-            "scores.png",
-            "report.html",
-            *(f"BraTS2021_{n}.{kind}" for n in ("00000", "00003") for kind in ("gif", "overlay.png")),
-        ]
-    )
-    for name in set(written) - {"report.html"}:
+    plots = ("learning_curves", "scores", "volume_agreement", "dice_by_volume", "confusion", "reliability", "uncertainty", "detection")
+    of_cases = [f"BraTS2021_{n}.{kind}" for n in ("00000", "00003") for kind in ("gif", "overlay.png")]
+    drawn = [f"{name}.{kind}" for name in plots for kind in ("png", "svg")]
+    assert sorted(written) == sorted(["report.html", "model_card.md", *of_cases, *drawn])
+    for name in written:
+        if name.endswith(("html", "md", "svg")):
+            continue
         with Image.open(io.BytesIO(written[name])) as picture:
             assert min(picture.size) > 100, name
     assert "BraTS2021_00002" in written["report.html"].decode()  # in the table, though not pictured

@@ -6,32 +6,36 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.domain import bootstrap
 from pipeline.domain.bounding_box import bounding_box
 from pipeline.domain.overlap import READINGS, Overlap, class_overlap, confusion
 from pipeline.domain.schema import Schema
-from pipeline.domain.surfaces import hd95_mm
+from pipeline.domain.surfaces import DISTANCES, distances
 
-METRICS = (*READINGS, "hd95_mm")
-VOLUMES = ("reference_ml", "prediction_ml")
+METRICS = (*READINGS, *DISTANCES)
+VOLUMES = ("reference_ml", "prediction_ml", "volume_error_ml", "relative_volume_error")
 
 WORST_HD95_MM = 373.128664
 """Diagonal of the 240x240x155 mm grid of BraTS, sqrt(240^2 + 240^2 + 155^2)."""
 
+_APART = tuple(name for name in DISTANCES if not name.startswith("nsd"))
+_ALIKE = ("dice", "iou", "precision", "sensitivity", "accuracy", *(name for name in DISTANCES if name.startswith("nsd")))
+
 EMPTY_RULES: dict[str, dict[str, dict[str, float]]] = {
     "nan": {},
     "brats": {
-        "both_empty": {"dice": 1.0, "iou": 1.0, "precision": 1.0, "sensitivity": 1.0, "accuracy": 1.0, "hd95_mm": 0.0},
-        "reference_empty": {"sensitivity": 0.0, "hd95_mm": WORST_HD95_MM},
-        "prediction_empty": {"precision": 0.0, "hd95_mm": WORST_HD95_MM},
+        "both_empty": dict.fromkeys(_ALIKE, 1.0) | dict.fromkeys(_APART, 0.0),
+        "reference_empty": {"sensitivity": 0.0} | dict.fromkeys(_APART, WORST_HD95_MM),
+        "prediction_empty": {"precision": 0.0} | dict.fromkeys(_APART, WORST_HD95_MM),
     },
 }
 """What an undefined reading counts for: rule, then which mask is empty, then metric.
 
-Dice and IoU need no entry where one mask is empty: mathematics gives 0. ``brats`` is the convention of the
+Dice, IoU and normalised surface Dice need no entry where one mask is empty: mathematics gives 0. ``brats`` is the convention of the
 challenge's evaluation as nnU-Net's ``Task082_BraTS_2020.py`` re-implements it: Dice 1 and HD95 0 for two empty masks,
 Dice 0 and HD95 373.12866 mm for one, whatever the grid. Sensitivity, 1 for two empty masks and 0 without a reference,
 is that of the challenge's own code of 2023 (rachitsaluja/BraTS-2023-Metrics, which rounds the distance to 374 mm).
-The challenge scores neither precision, IoU nor accuracy; they follow by analogy. ``nan`` leaves mathematics alone.
+The challenge of those years scores no other metric; they follow by analogy. ``nan`` leaves mathematics alone.
 """
 
 
@@ -82,7 +86,8 @@ def score_case(
     -------
     list of dict
         One row per label, then one per region, in the schema's order: ``kind`` ("label" or "region"), ``name``, each of
-        `METRICS` ([0, 1], and mm), ``reference_ml``, ``prediction_ml``, and ``filled``, the empty rule's entry applied.
+        `METRICS` ([0, 1], and mm), `VOLUMES` (``volume_error_ml`` is prediction - reference, ``relative_volume_error`` that
+        by the reference, NaN without one), and ``filled``, the empty rule's entry applied.
 
     Raises
     ------
@@ -116,15 +121,15 @@ def _score(
     inside[list(members)] = True
     reference, prediction = (inside[crop] for crop in crops)
     agreement = class_overlap(counts, members)
-    readings = {**agreement.readings(), "hd95_mm": hd95_mm(reference, prediction, spacing_mm)}
+    readings = {**agreement.readings(), **distances(reference, prediction, spacing_mm)}
     readings, filled = apply_empty_rule(readings, agreement, rule)
-    voxel_ml = prod(spacing_mm) / 1000
-    return {
-        **readings,
-        "reference_ml": agreement.reference_voxels * voxel_ml,
-        "prediction_ml": agreement.prediction_voxels * voxel_ml,
-        "filled": filled,
-    }
+    return {**readings, **_volumes(agreement, prod(spacing_mm) / 1000), "filled": filled}
+
+
+def _volumes(agreement: Overlap, voxel_ml: float) -> dict[str, float]:
+    reference, surplus = agreement.reference_voxels, agreement.prediction_voxels - agreement.reference_voxels
+    found = (reference * voxel_ml, agreement.prediction_voxels * voxel_ml, surplus * voxel_ml, surplus / reference if reference else nan)
+    return dict(zip(VOLUMES, found, strict=True))
 
 
 def summarise(rows: Sequence[dict[str, Any]], empty_rule: str) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def summarise(rows: Sequence[dict[str, Any]], empty_rule: str) -> dict[str, Any]
     Parameters
     ----------
     rows : sequence of dict
-        As `score_case` gives them, of all cases; further keys are ignored.
+        As `score_case` gives them, of all cases, with ``case`` and ``patient``; further keys are ignored.
     empty_rule : {"brats", "nan"}
         The rule with which they were scored.
 
@@ -141,42 +146,60 @@ def summarise(rows: Sequence[dict[str, Any]], empty_rule: str) -> dict[str, Any]
     -------
     dict
         ``label`` and ``region``: name to metric or volume to `summarise_values`; names in the order of first appearance.
-        ``mean_region_dice``: ``value``, the mean over regions of the mean Dice over cases; ``regions``, how many
-        regions had one (a region undefined in every case is left out and missing here); and ``cases``, ``filled``,
-        ``undefined``, sums over the regions.
+        ``mean_region_dice``: ``value``, the mean over regions of the mean Dice over cases, with its interval ``low`` and
+        ``high``; ``regions``, how many regions had one (a region undefined in every case is left out and missing here);
+        and ``cases``, ``filled``, ``undefined``, sums over the regions.
     """
     summary: dict[str, Any] = {"label": {}, "region": {}}
     for kind, name in dict.fromkeys((row["kind"], row["name"]) for row in rows):
         own = [row for row in rows if (row["kind"], row["name"]) == (kind, name)]
         fills = [EMPTY_RULES[empty_rule].get(row["filled"], {}) for row in own]
+        patients = [row["patient"] for row in own]
         summary[kind][name] = {
-            metric: summarise_values([row[metric] for row in own], [metric in fill for fill in fills]) for metric in (*METRICS, *VOLUMES)
+            metric: summarise_values([row[metric] for row in own], patients, [metric in fill for fill in fills])
+            for metric in (*METRICS, *VOLUMES)
         }
-    summary["mean_region_dice"] = _mean_region_dice(summary["region"])
+    summary["mean_region_dice"] = _mean_region_dice(summary["region"], rows)
     return summary
 
 
-def summarise_values(values: Sequence[float], filled: Sequence[bool]) -> dict[str, float | int]:
+def summarise_columns(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
+    """Summarise a table of numbers with ``case``, ``patient`` and ``name``: name to column to `summarise_values`."""
+    summary: dict[str, dict[str, dict[str, float | int]]] = {}
+    for name in dict.fromkeys(row["name"] for row in rows):
+        own = [row for row in rows if row["name"] == name]
+        columns = [column for column in own[0] if column not in ("case", "patient", "name")]
+        patients = [row["patient"] for row in own]
+        summary[name] = {column: summarise_values([row[column] for row in own], patients) for column in columns}
+    return summary
+
+
+def summarise_values(values: Sequence[float], patients: Sequence[str], filled: Sequence[bool] = ()) -> dict[str, float | int]:
     """Summarise one metric over cases.
 
     Parameters
     ----------
     values : sequence of float
         One per case, NaN where undefined.
+    patients : sequence of str
+        Whose case it is: where a patient has several, patients are resampled.
     filled : sequence of bool
-        Whether the empty rule gave the value.
+        Whether the empty rule gave the value; empty for a metric without such a rule.
 
     Returns
     -------
     dict
         ``mean``, ``median``, ``sd`` (n - 1 in the denominator) over the defined values, NaN where there are too few;
+        ``mean_low``, ``mean_high``, ``median_low``, ``median_high``, their 95 % intervals (`pipeline.domain.bootstrap`);
         ``cases``, how many values these are; ``filled``, how many of them the empty rule gave; ``undefined``, how many
         cases are left out because their value is NaN.
     """
     defined = np.array([value for value in values if value == value])
-    return {
-        "mean": _if_enough(np.mean, defined, 1),
-        "median": _if_enough(np.median, defined, 1),
+    summary: dict[str, float | int] = {}
+    for name, statistic in (("mean", np.mean), ("median", np.median)):
+        low, high = bootstrap.interval(values, name, clusters=patients)
+        summary |= {name: _if_enough(statistic, defined, 1), f"{name}_low": low, f"{name}_high": high}
+    return summary | {
         "sd": _if_enough(lambda sample: np.std(sample, ddof=1), defined, 2),
         "cases": len(defined),
         "filled": sum(filled),
@@ -188,8 +211,12 @@ def _if_enough(statistic: Callable[[np.ndarray], float], sample: np.ndarray, lea
     return float(statistic(sample)) if len(sample) >= least else nan
 
 
-def _mean_region_dice(regions: dict[str, dict[str, dict[str, float | int]]]) -> dict[str, float | int]:
+def _mean_region_dice(regions: dict[str, dict[str, dict[str, float | int]]], rows: Sequence[dict[str, Any]]) -> dict[str, float | int]:
     dice = [region["dice"] for region in regions.values()]
     means = np.array([summary["mean"] for summary in dice if summary["cases"]])
     totals = {key: sum(summary[key] for summary in dice) for key in ("cases", "filled", "undefined")}
-    return {"value": _if_enough(np.mean, means, 1), "regions": len(means), **totals}
+    patients = {row["case"]: row["patient"] for row in rows}
+    scored = {(row["case"], row["name"]): row["dice"] for row in rows if row["kind"] == "region"}
+    columns = np.array([[scored[case, name] for name in regions] for case in patients]).reshape(len(patients), len(regions))
+    low, high = bootstrap.interval_of_means(columns, clusters=list(patients.values()))
+    return {"value": _if_enough(np.mean, means, 1), "low": low, "high": high, "regions": len(means), **totals}

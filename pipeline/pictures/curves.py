@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.domain.schema import Schema
-from pipeline.pictures.drawing import FAINT, INK, blank, png, style
+from pipeline.pictures.drawing import FAINT, INK, blank, drawn, style
 from pipeline.pictures.palette import label_colours, region_colours
 
 
-def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: int) -> bytes:
+def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
     """Draw the history of a training run.
 
     Parameters
@@ -25,11 +25,11 @@ def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: in
 
     Returns
     -------
-    bytes
-        A PNG file.
+    tuple of bytes
+        A PNG file and an SVG file.
     """
     with style():
-        figure = blank(11, 3.5)
+        figure = blank(11, 3.7)
         loss, dice, rate = figure.subplots(1, 3, gridspec_kw={"width_ratios": (3, 3, 2)})
         _line(loss, history, "loss", INK, "training")
         _line(loss, history, "val_loss", "#D55E00", "validation")
@@ -45,7 +45,7 @@ def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: in
         rate.yaxis.set_major_formatter("{x:g}")
         _finish(rate, "Learning rate", "step size", history)
         figure.tight_layout(w_pad=2)
-        return png(figure, dpi)
+        return drawn(figure, dpi)
 
 
 def _line(axes: Axes, history: Sequence[dict[str, float]], column: str, colour: str, name: str = "", dashes: tuple[int, ...] = ()) -> None:

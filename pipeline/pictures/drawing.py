@@ -1,16 +1,17 @@
-"""Paper and ink: figures without global state, and PNG bytes that depend on nothing but what was drawn."""
+"""Paper and ink: figures without global state, and files whose bytes depend on nothing but what was drawn."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-INK, FAINT = "#24292f", "#6b7280"
+INK, FAINT, RULE = "#24292f", "#6b7280", "#c4c9d0"
 DARK, LIGHT = "#000000", "#e6e8eb"
 
 _STYLE = {
@@ -35,6 +36,7 @@ _STYLE = {
     "text.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
+    "svg.hashsalt": "tumorflow",
 }
 
 
@@ -52,6 +54,14 @@ def blank(width_in: float, height_in: float, background: str = "white") -> Figur
     figure = Figure(figsize=(width_in, height_in), facecolor=background)
     FigureCanvasAgg(figure)
     return figure
+
+
+def panels(count: int, height_in: float, columns: int = 4) -> tuple[Figure, Sequence[Axes]]:
+    """An 11 inches wide figure of so many panels side by side, each row of them so high; few panels do not fill it."""
+    across, down = min(count, columns), -(-count // columns)
+    figure = blank(11, height_in * down)
+    grid = figure.add_gridspec(down, max(across, 3))
+    return figure, [figure.add_subplot(grid[number // columns, number % columns]) for number in range(count)]
 
 
 def png(figure: Figure, dpi: int) -> bytes:
@@ -74,3 +84,23 @@ def png(figure: Figure, dpi: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()).save(file, "PNG")
     return file.getvalue()
+
+
+def drawn(figure: Figure, dpi: int) -> tuple[bytes, bytes]:
+    """Draw a figure for the screen and for print; to be called within `style`.
+
+    Parameters
+    ----------
+    figure : Figure
+        From `blank`.
+    dpi : int
+        Pixels per inch of the first.
+
+    Returns
+    -------
+    tuple of bytes
+        A PNG file, and an SVG file with texts as outlines, without date or name of its maker.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return png(figure, dpi), file.getvalue()

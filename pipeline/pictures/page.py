@@ -4,6 +4,17 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
+STATIC = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""Policy of a page without scripts: its own styles, and pictures inside it."""
+
+INTERACTIVE = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
+    "worker-src blob:; connect-src data: blob:; font-src data:"
+)
+"""Policy of a page whose own scripts may read what the page itself holds; nothing may come from or go to a network."""
+
+_VOID = {"br", "img", "input", "meta"}
+
 
 class Html(str):
     """Markup that is finished; any other text is escaped when it is put into an element."""
@@ -28,7 +39,7 @@ def element(tag: str, *content: str, **attributes: str) -> Html:
     Html
     """
     named = "".join(f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for name, value in attributes.items())
-    return Html(f"<{tag}{named}>{join(*content)}" + ("" if tag in ("br", "img", "meta") else f"</{tag}>"))
+    return Html(f"<{tag}{named}>{join(*content)}" + ("" if tag in _VOID else f"</{tag}>"))
 
 
 def join(*content: str) -> Html:
@@ -54,8 +65,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str) ->
     """
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in header)))
     body = element("tbody", *(element("tr", element("th", row[0], scope="row"), *map(_cell, row[1:])) for row in rows))
-    content = element("table", element("caption", caption), head, body)
+    content = element("table", heading(caption), head, body)
     return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def heading(caption: str) -> Html:
+    """The caption of a table, which stays in sight when the table is scrolled sideways."""
+    return element("caption", element("span", caption))
 
 
 def _cell(content: str) -> Html:
@@ -69,15 +85,15 @@ def picture(data: bytes, kind: str, alt: str, caption: str, class_: str) -> Html
     ----------
     data : bytes
         The file.
-    kind : {"png", "gif"}
+    kind : {"png", "gif", "webp"}
         Of the file.
     alt : str
         What a reader who cannot see it must know.
     caption : str or Html
         Stands below it.
-    class_ : {"plot", "scan", "film"}
+    class_ : {"plot", "small plot", "scan", "film"}
         A plot is drawn on white and turned dark in dark mode, a scan and a film stay as they are; plots and scans are
-        wide, so they scroll sideways on a narrow screen.
+        wide, so they scroll sideways on a narrow screen; small plots and films keep their size.
 
     Returns
     -------
@@ -86,17 +102,38 @@ def picture(data: bytes, kind: str, alt: str, caption: str, class_: str) -> Html
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     image = element("img", src=source, alt=alt, class_=class_)
     wide = {"class_": "scroll", "tabindex": "0", "role": "group", "aria_label": "picture, scrolls sideways on a narrow screen"}
-    return element("figure", image if class_ == "film" else element("div", image, **wide), element("figcaption", caption))
+    return element("figure", image if class_ in ("film", "small plot") else element("div", image, **wide), element("figcaption", caption))
 
 
 def section(name: str, title: str, *content: str) -> Html:
-    """A part of the page that the navigation points to."""
-    return element("section", element("h2", title), *content, id=name)
+    """A part of the page that the navigation points to, a landmark with its title as name."""
+    return element("section", element("h2", title, id=f"{name}-title"), *content, id=name, aria_labelledby=f"{name}-title")
 
 
-def document(title: str, style: str, *content: str) -> str:
-    """A whole page, which its own policy forbids to load anything from anywhere."""
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+def script(code: str) -> Html:
+    """Code of ours that runs when the page is open; it must not hold a closing tag."""
+    return element("script", Html(code))
+
+
+def document(title: str, style: str, *content: str, policy: str = STATIC) -> str:
+    """A whole page, which its own policy forbids to load anything from anywhere.
+
+    Parameters
+    ----------
+    title : str
+        In the bar of the browser.
+    style : str
+        Style sheet.
+    *content : str or Html
+        What the page shows.
+    policy : str
+        Its Content-Security-Policy, `STATIC` or `INTERACTIVE`.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -106,4 +143,4 @@ def document(title: str, style: str, *content: str) -> str:
         element("title", title),
         element("style", Html(style)),
     )
-    return "<!doctype html>\n" + element("html", head, element("body", element("main", *content)), lang="en") + "\n"
+    return "<!doctype html>\n" + element("html", head, element("body", *content), lang="en") + "\n"

@@ -1,13 +1,16 @@
 """A case as it is looked at: upright, cropped to the brain, in greys, cut into planes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import nibabel.orientations as orientations
 import numpy as np
 
 from pipeline.domain.bounding_box import bounding_box
 from pipeline.domain.case import Case
 from pipeline.domain.grid import canonical_spacing_mm, to_canonical
 from pipeline.domain.schema import Schema
+from pipeline.pictures.palette import MISSED, MISTAKEN, SURPLUS
 
 WINDOW_PERCENTILES = (0.5, 99.7)
 _MARGIN_VOXELS = 2
@@ -42,6 +45,9 @@ PLANES = (
     Plane("sagittal", 0, "A", "P", "S", "I"),
 )
 CONVENTION = "Radiological convention: the patient's right is on the left."
+_NO_CONVENTION = "Single slices: how they lie in the patient is not known, so no side is named."
+DISAGREEMENT = {"missed": MISSED, "false alarm": SURPLUS, "other label": MISTAKEN}
+"""Ways in which a prediction can differ, and the colour of each; 1 to 3 in `disagreement`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +70,8 @@ class View:
         Voxel edge lengths.
     offset, raw_shape : tuple of 3 int
         First voxel of the crop and shape before it, to number the slices.
+    affine : (4, 4) float64 array
+        Voxel indices of the crop to RAS+ millimetres.
     """
 
     case: str
@@ -75,6 +83,7 @@ class View:
     spacing_mm: tuple[float, float, float]
     offset: tuple[int, int, int]
     raw_shape: tuple[int, int, int]
+    affine: np.ndarray
 
     @property
     def tumour(self) -> np.ndarray:
@@ -102,6 +111,10 @@ class View:
         """Number of a cut in the whole volume, from 1 at the patient's left, back or bottom."""
         return f"slice {index + self.offset[plane.axis] + 1} of {self.raw_shape[plane.axis]}"
 
+    def cut_name(self, plane: Plane, index: int) -> str:
+        """Name of the plane and number of the cut; the name alone where it is the only one."""
+        return plane.name if self.raw_shape[plane.axis] == 1 else f"{plane.name}, {self.slice_name(plane, index)}"
+
 
 def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> View:
     """Turn, crop and window a case.
@@ -120,6 +133,7 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
     View
     """
     image = to_canonical(case.image, case.grid.affine)
+    affine = case.grid.affine @ orientations.inv_ornt_aff(orientations.io_orientation(case.grid.affine), case.grid.shape)
     reference, prediction = (to_canonical(classes, case.grid.affine) for classes in (case.classes, prediction))
     shown = image.any(axis=-1)
     spacing_mm = canonical_spacing_mm(case.grid.affine)
@@ -138,7 +152,39 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
         spacing_mm=spacing_mm,
         offset=tuple(span.start for span in box),
         raw_shape=image.shape[:3],
+        affine=affine @ _shift([span.start for span in box]),
     )
+
+
+def _shift(voxels: Sequence[int]) -> np.ndarray:
+    """(4, 4): moves indices by so many voxels."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = voxels
+    return matrix
+
+
+def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
+    """The planes to draw a case in; of a single slice the plane has no name but ``slice``, and no sides.
+
+    Parameters
+    ----------
+    view : View
+        The case.
+    schema : Schema
+        Says whether its cases are volumes or single slices.
+
+    Returns
+    -------
+    tuple of Plane
+    """
+    if schema.dimensions == 3:
+        return view.planes
+    return tuple(replace(plane, name="slice", left="", right="", top="", bottom="") for plane in view.planes[:1])
+
+
+def convention(schema: Schema) -> str:
+    """What a reader must know of the sides of the pictures, in a sentence."""
+    return CONVENTION if schema.dimensions == 3 else _NO_CONVENTION
 
 
 def _windowed(voxels: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -166,6 +212,26 @@ def cut(volume: np.ndarray, plane: Plane, index: int) -> np.ndarray:
         A view; its left, right, top and bottom are those of the plane.
     """
     return volume[(slice(None),) * plane.axis + (index,)].T[::-1, ::-1]
+
+
+def disagreement(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Tell where and how two label maps differ.
+
+    Parameters
+    ----------
+    reference, prediction : uint8 arrays of one shape
+        Class indices.
+
+    Returns
+    -------
+    uint8 array
+        0 where they agree, else the place in `DISAGREEMENT`, from 1.
+    """
+    kinds = np.zeros(reference.shape, np.uint8)
+    kinds[(reference > 0) & (prediction == 0)] = 1
+    kinds[(reference == 0) & (prediction > 0)] = 2
+    kinds[(reference > 0) & (prediction > 0) & (reference != prediction)] = 3
+    return kinds
 
 
 def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:

@@ -13,9 +13,10 @@ from pipeline.domain.scores import (
     apply_empty_rule,
     score_case,
     summarise,
+    summarise_columns,
     summarise_values,
 )
-from pipeline.domain.surfaces import hd95_mm
+from pipeline.domain.surfaces import DISTANCES, distances, hd95_mm
 
 SHAPE = (12, 11, 10)
 SPACING_MM = (1.0, 1.5, 2.0)
@@ -47,7 +48,7 @@ def by_name(rows):
 
 def test_a_perfect_prediction_scores_one_and_zero_millimetres_everywhere():
     rows = score_case(nested_tumour(), nested_tumour(), schema_with("nan"), SPACING_MM)
-    assert [[row[metric] for metric in METRICS] for row in rows] == [[1, 1, 1, 1, 1, 0]] * 6
+    assert [[row[metric] for metric in METRICS] for row in rows] == [[1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]] * 6
     assert {row["filled"] for row in rows} == {""}
 
 
@@ -66,6 +67,7 @@ def test_a_tumour_shifted_by_one_voxel_scores_as_counted_by_hand():
     assert row["specificity"] == 1 - 64 / (1320 - 512)
     assert row["hd95_mm"] == 1
     assert row["reference_ml"] == row["prediction_ml"] == pytest.approx(512 * 3 / 1000)
+    assert row["volume_error_ml"] == row["relative_volume_error"] == 0
 
 
 def test_every_row_equals_the_scores_of_its_two_masks():
@@ -75,7 +77,7 @@ def test_every_row_equals_the_scores_of_its_two_masks():
     prediction = np.where(rng.random(SHAPE) < 0.2, rng.integers(0, 4, SHAPE), nested_tumour(2)).astype(np.uint8)
     for row in score_case(reference, prediction, schema, SPACING_MM):
         masks = [np.isin(classes, members[row["name"]]) for classes in (reference, prediction)]
-        expected = {**overlap(*masks).readings(), "hd95_mm": hd95_mm(*masks, SPACING_MM)}
+        expected = {**overlap(*masks).readings(), **distances(*masks, SPACING_MM)}
         assert {metric: row[metric] for metric in METRICS} == pytest.approx(expected, rel=1e-12)
 
 
@@ -128,9 +130,9 @@ def test_brats_rule_fills_an_absent_region(in_reference, in_prediction, filled, 
 @pytest.mark.parametrize(
     ("in_reference", "in_prediction", "undefined"),
     [
-        (False, False, {"dice", "iou", "precision", "sensitivity", "hd95_mm"}),
-        (False, True, {"sensitivity", "hd95_mm"}),
-        (True, False, {"precision", "hd95_mm"}),
+        (False, False, {"dice", "iou", "precision", "sensitivity", *DISTANCES}),
+        (False, True, {"sensitivity", "hd_mm", "hd95_mm", "assd_mm"}),
+        (True, False, {"precision", "hd_mm", "hd95_mm", "assd_mm"}),
     ],
 )
 def test_nan_rule_leaves_undefined_scores_of_an_absent_region_undefined(in_reference, in_prediction, undefined):
@@ -150,7 +152,7 @@ def test_the_brats_rule_fills_exactly_what_mathematics_leaves_undefined():
     empty, some = np.zeros(SHAPE, bool), nested_tumour() > 0
     for name, pair in {"both_empty": (empty, empty), "reference_empty": (empty, some), "prediction_empty": (some, empty)}.items():
         counts = overlap(*pair)
-        readings = {**counts.readings(), "hd95_mm": hd95_mm(*pair, SPACING_MM)}
+        readings = {**counts.readings(), **distances(*pair, SPACING_MM)}
         undefined = {metric for metric, value in readings.items() if isnan(value)}
         assert undefined == set(EMPTY_RULES["brats"][name]) & set(METRICS)
         assert apply_empty_rule(readings, counts, "brats")[1] == name
@@ -176,23 +178,55 @@ def test_a_class_beyond_the_schema_is_refused():
         score_case(nested_tumour(), foreign, schema_with("brats"), SPACING_MM)
 
 
+def test_a_prediction_twice_as_large_is_one_volume_too_much():
+    reference, prediction = np.zeros((2, *SHAPE), np.uint8)
+    reference[:4, :4, :4], prediction[:4, :4, :8] = 2, 2
+    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))["region", "WT"]
+    assert row["volume_error_ml"] == pytest.approx(64 * 3 / 1000)
+    assert row["relative_volume_error"] == 1
+
+
+def test_a_relative_volume_error_needs_a_reference():
+    empty, some = np.zeros(SHAPE, np.uint8), nested_tumour()
+    row = by_name(score_case(empty, some, schema_with("brats"), SPACING_MM))["region", "WT"]
+    assert isnan(row["relative_volume_error"])
+    assert row["volume_error_ml"] == row["prediction_ml"]
+    assert by_name(score_case(some, empty, schema_with("brats"), SPACING_MM))["region", "WT"]["relative_volume_error"] == -1
+
+
 def test_summary_of_values_says_how_many_it_was_taken_over():
-    summary = summarise_values([1.0, 4.0, nan, 1.0], [True, False, False, False])
-    assert summary == {"mean": 2.0, "median": 1.0, "sd": pytest.approx(sqrt(3)), "cases": 3, "filled": 1, "undefined": 1}
+    summary = summarise_values([1.0, 4.0, nan, 1.0], ["a", "b", "c", "d"], [True, False, False, False])
+    found = {key: summary[key] for key in ("mean", "median", "sd", "cases", "filled", "undefined")}
+    assert found == {"mean": 2.0, "median": 1.0, "sd": pytest.approx(sqrt(3)), "cases": 3, "filled": 1, "undefined": 1}
+    assert 1 <= summary["mean_low"] < 2 < summary["mean_high"] <= 4
 
 
-def test_summary_of_one_value_has_no_standard_deviation():
-    summary = summarise_values([0.5], [False])
+def test_summary_of_one_value_has_neither_standard_deviation_nor_interval():
+    summary = summarise_values([0.5], ["a"])
     assert (summary["mean"], summary["median"], summary["cases"]) == (0.5, 0.5, 1)
-    assert isnan(summary["sd"])
+    assert all(isnan(summary[key]) for key in ("sd", "mean_low", "mean_high", "median_low", "median_high"))
 
 
 def test_summary_of_nothing_defined_is_undefined_not_zero():
-    summary = summarise_values([nan, nan], [False, False])
-    assert isnan(summary["mean"])
-    assert isnan(summary["median"])
-    assert isnan(summary["sd"])
+    summary = summarise_values([nan, nan], ["a", "b"])
+    assert all(isnan(summary[key]) for key in ("mean", "median", "sd", "mean_low", "median_high"))
     assert (summary["cases"], summary["undefined"]) == (0, 2)
+
+
+def test_cases_of_one_patient_are_drawn_together():
+    values = [0.1, 0.1, 0.1, 0.1, 0.9, 0.5, 0.6]
+    apart, together = (summarise_values(values, list(whose)) for whose in ("abcdefg", "aaaabcd"))
+    assert apart["mean"] == together["mean"]
+    assert together["mean_high"] - together["mean_low"] > apart["mean_high"] - apart["mean_low"]
+
+
+def test_a_table_is_summarised_name_by_name_and_column_by_column():
+    rows = [
+        {"case": case, "patient": case, "name": name, "pq": value}
+        for case, name, value in (("a", "WT", 1.0), ("b", "WT", 0.5), ("a", "ET", nan))
+    ]
+    summary = summarise_columns(rows)
+    assert (summary["WT"]["pq"]["mean"], summary["WT"]["pq"]["cases"], summary["ET"]["pq"]["undefined"]) == (0.75, 2, 1)
 
 
 def three_cases(empty_rule):
@@ -200,17 +234,18 @@ def three_cases(empty_rule):
     with_both = score_case(nested_tumour(), nested_tumour(), schema, SPACING_MM)
     with_neither = score_case(nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False), schema, SPACING_MM)
     missed = score_case(nested_tumour(), nested_tumour(with_enhancing=False), schema, SPACING_MM)
-    return [*with_both, *with_neither, *missed]
+    cases = {"one": with_both, "two": with_neither, "three": missed}
+    return [{"case": case, "patient": case, **row} for case, rows in cases.items() for row in rows]
 
 
 def test_summary_counts_what_the_brats_rule_filled():
     summary = summarise(three_cases("brats"), "brats")
     enhancing = summary["region"]["ET"]
-    assert enhancing["dice"] == {
-        "mean": pytest.approx(2 / 3), "median": 1.0, "sd": pytest.approx(sqrt(1 / 3)), "cases": 3, "filled": 1, "undefined": 0,
-    }  # fmt: skip
+    found = {key: enhancing["dice"][key] for key in ("mean", "median", "sd", "cases", "filled", "undefined")}
+    expected = {"mean": 2 / 3, "median": 1.0, "sd": sqrt(1 / 3), "cases": 3, "filled": 1, "undefined": 0}
+    assert found == pytest.approx(expected)
     assert enhancing["hd95_mm"]["mean"] == pytest.approx(WORST_HD95_MM / 3)
-    assert [enhancing[metric]["filled"] for metric in METRICS] == [1, 1, 2, 1, 0, 2]
+    assert [enhancing[metric]["filled"] for metric in METRICS] == [1, 1, 2, 1, 0, 2, 2, 2, 1, 1, 1]
     assert enhancing["prediction_ml"]["filled"] == 0
 
 
@@ -219,23 +254,29 @@ def test_summary_leaves_undefined_scores_out_and_counts_them():
     enhancing = summary["region"]["ET"]
     assert (enhancing["dice"]["mean"], enhancing["dice"]["cases"], enhancing["dice"]["undefined"]) == (0.5, 2, 1)
     assert (enhancing["hd95_mm"]["mean"], enhancing["hd95_mm"]["cases"], enhancing["hd95_mm"]["undefined"]) == (0, 1, 2)
-    assert [enhancing[metric]["filled"] for metric in METRICS] == [0] * 6
+    assert [enhancing[metric]["filled"] for metric in METRICS] == [0] * len(METRICS)
 
 
 def test_mean_region_dice_is_the_mean_over_regions_of_their_means():
     summary = summarise(three_cases("nan"), "nan")
     assert [region["dice"]["mean"] for region in summary["region"].values()] == [1, 1, 0.5]
-    assert summary["mean_region_dice"] == {"value": pytest.approx(2.5 / 3), "regions": 3, "cases": 8, "filled": 0, "undefined": 1}
+    found = {key: summary["mean_region_dice"][key] for key in ("value", "regions", "cases", "filled", "undefined")}
+    assert found == pytest.approx({"value": 2.5 / 3, "regions": 3, "cases": 8, "filled": 0, "undefined": 1})
+    assert summary["mean_region_dice"]["low"] <= 2.5 / 3 <= summary["mean_region_dice"]["high"] <= 1
 
 
 def test_mean_region_dice_leaves_out_and_counts_a_region_undefined_in_every_case():
     pair = nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False)
-    found = summarise(score_case(*pair, schema_with("nan"), SPACING_MM), "nan")["mean_region_dice"]
-    assert found == {"value": 1.0, "regions": 2, "cases": 2, "filled": 0, "undefined": 1}
+    rows = [{"case": "one", "patient": "one", **row} for row in score_case(*pair, schema_with("nan"), SPACING_MM)]
+    found = summarise(rows, "nan")["mean_region_dice"]
+    assert {key: found[key] for key in ("value", "regions", "cases", "filled", "undefined")} == {
+        "value": 1.0, "regions": 2, "cases": 2, "filled": 0, "undefined": 1,
+    }  # fmt: skip
+    assert isnan(found["low"])
 
 
 def test_summary_lists_names_in_the_order_of_the_schema_and_ignores_further_keys():
-    rows = [{"case": "one", **row} for row in three_cases("brats")]
+    rows = [{"further": 1, **row} for row in three_cases("brats")]
     summary = summarise(rows, "brats")
     assert [list(summary[key]) for key in ("label", "region")] == [["necrotic", "edema", "enhancing"], ["WT", "TC", "ET"]]
     assert list(summary["region"]["WT"]) == [*METRICS, *VOLUMES]

@@ -1,11 +1,13 @@
 from itertools import combinations, permutations
-from math import dist, isnan, sqrt
+from math import dist, isnan, nan, sqrt
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from scipy import ndimage
 
-from pipeline.domain.surfaces import hd95_mm, surface, surface_distances_mm
+from pipeline.domain.surfaces import DEFINITIONS, DISTANCES, TOLERANCES_MM, distances, hd95_mm, surface, surface_distances_mm
+from pipeline.domain.surfels import surface_dice, surfel_distances
 
 SHAPE = (9, 8, 7)
 SPACING_MM = (0.7, 1.0, 2.5)
@@ -165,3 +167,131 @@ def test_an_empty_mask_leaves_hd95_undefined():
 def test_surface_distances_are_refused_where_they_cannot_be_measured(other):
     with pytest.raises(ValueError, match="one grid, neither empty"):
         surface_distances_mm(np.ones(SHAPE, bool), other, SPACING_MM)
+
+
+def distances_by_simpleitk(start, goal, spacing_mm):
+    """From the contour of one mask to that of the other, in SimpleITK's way; the masks must not touch the image border."""
+    contours = []
+    for mask in (start, goal):
+        image = sitk.GetImageFromArray(mask.astype(np.uint8))
+        image.SetSpacing(spacing_mm[::-1])
+        contours.append(sitk.LabelContour(image))
+    away = sitk.SignedMaurerDistanceMap(contours[1], squaredDistance=False, useImageSpacing=True)
+    return np.abs(sitk.GetArrayFromImage(away))[sitk.GetArrayFromImage(contours[0]) > 0]
+
+
+def test_every_distance_is_defined_in_words():
+    assert tuple(DEFINITIONS) == DISTANCES
+
+
+def test_two_voxels_are_equally_far_by_every_distance_between_centres():
+    one, other = block((1, 2), (1, 2), (1, 2)), block((4, 5), (5, 6), (1, 2))
+    measured = distances(one, other, (1.0, 1.0, 1.0))
+    assert measured == {"hd_mm": 5, "hd95_mm": 5, "assd_mm": 5, "nsd_1mm": 0, "nsd_2mm": 0, "nsd_3mm": 0}
+
+
+def test_every_surface_voxel_counts_once_in_the_average():
+    near = block((0, 1), (0, 1), (0, 1))
+    both = near | block((8, 9), (0, 1), (0, 1))
+    measured = distances(near, both, (1.0, 1.0, 1.0))
+    assert measured["assd_mm"] == pytest.approx(8 / 3)  # the mean of the directed means would be 2
+    assert measured["hd_mm"] == 8
+    assert measured["nsd_3mm"] == pytest.approx(2 / 3)
+
+
+def test_cubes_that_are_shifted_by_a_voxel_are_within_1_mm():
+    cube, shifted = block((1, 6), (1, 6), (1, 6)), block((2, 7), (1, 6), (1, 6))
+    measured = distances(cube, shifted, (1.0, 1.0, 1.0))
+    assert measured["nsd_1mm"] == 1
+    assert measured["hd_mm"] == 1
+    assert measured["assd_mm"] == pytest.approx((25 + 9) / 98)  # the face that sticks out, and what of the opposite one lies inside
+
+
+@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
+def test_all_distances_equal_those_measured_one_by_one(pair):
+    one, other = (awkward_masks()[name] for name in pair)
+    there, back = distances_one_by_one(one, other, SPACING_MM), distances_one_by_one(other, one, SPACING_MM)
+    measured = distances(one, other, SPACING_MM)
+    assert measured["hd_mm"] == pytest.approx(max(there + back), abs=1e-12)
+    assert measured["hd95_mm"] == pytest.approx(max(ranked(there, 0.95), ranked(back, 0.95)), abs=1e-12)
+    assert measured["assd_mm"] == pytest.approx(sum(there + back) / len(there + back), abs=1e-12)
+    surfels = surfel_distances(one, other, SPACING_MM)
+    for tolerance in TOLERANCES_MM:
+        assert measured[f"nsd_{tolerance}mm"] == surface_dice(surfels, tolerance)
+
+
+@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2))[::2], ids="-".join)
+def test_distances_of_masks_off_the_border_equal_those_of_simpleitk(pair):
+    one, other = (np.pad(awkward_masks()[name], 2) for name in pair)
+    there, back = distances_by_simpleitk(one, other, SPACING_MM), distances_by_simpleitk(other, one, SPACING_MM)
+    measured = distances(one, other, SPACING_MM)
+    assert measured["hd_mm"] == pytest.approx(max(there.max(), back.max()), abs=1e-5)  # 32-bit there
+    assert measured["hd95_mm"] == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), abs=1e-5)
+    assert measured["assd_mm"] == pytest.approx(np.concatenate([there, back]).mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
+def test_distances_keep_their_order_and_do_not_depend_on_which_mask_comes_first(pair):
+    one, other = (awkward_masks()[name] for name in pair)
+    measured = distances(one, other, SPACING_MM)
+    assert 0 <= measured["assd_mm"] <= measured["hd_mm"]
+    assert 0 <= measured["hd95_mm"] <= measured["hd_mm"]
+    assert 0 <= measured["nsd_1mm"] <= measured["nsd_2mm"] <= measured["nsd_3mm"] <= 1
+    assert measured["hd95_mm"] == hd95_mm(one, other, SPACING_MM)
+    assert distances(other, one, SPACING_MM) == pytest.approx(measured, rel=1e-12)
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+def test_distances_do_not_change_when_axes_and_spacing_are_permuted(axes):
+    one, other = awkward_masks()["hollow"], awkward_masks()["specks"]
+    permuted = distances(one.transpose(axes), other.transpose(axes), tuple(SPACING_MM[axis] for axis in axes))
+    assert permuted == pytest.approx(distances(one, other, SPACING_MM), rel=1e-12)
+
+
+def test_distances_grow_with_the_spacing():
+    one, other = awkward_masks()["corner"], awkward_masks()["specks"]
+    grown, measured = distances(one, other, tuple(2 * mm for mm in SPACING_MM)), distances(one, other, SPACING_MM)
+    for name in ("hd_mm", "hd95_mm", "assd_mm"):
+        assert grown[name] == pytest.approx(2 * measured[name], rel=1e-12)
+    assert grown["nsd_2mm"] == pytest.approx(measured["nsd_1mm"], rel=1e-12)
+
+
+@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2))[::3], ids="-".join)
+def test_neither_background_around_the_masks_nor_their_layout_in_memory_changes_a_distance(pair):
+    one, other = (awkward_masks()[name] for name in pair)
+    padded = [np.asfortranarray(np.pad(mask, ((3, 0), (0, 5), (2, 2)))) for mask in (one, other)]
+    assert distances(*padded, SPACING_MM) == distances(one, other, SPACING_MM)
+
+
+def test_distances_leave_the_masks_as_they_are():
+    one, other = awkward_masks()["hollow"], awkward_masks()["noise"]
+    distances(one, other, SPACING_MM)
+    assert np.array_equal(one, awkward_masks()["hollow"])
+    assert np.array_equal(other, awkward_masks()["noise"])
+
+
+def test_an_image_of_one_slice_is_measured_in_the_plane():
+    small, large = np.zeros((2, 12, 12, 1), bool)
+    small[4:7, 4:7], large[3:8, 3:8] = True, True
+    measured = distances(small, large, (2.0, 2.0, 99.0))
+    assert measured["hd_mm"] == pytest.approx(2 * sqrt(2))
+    assert measured["assd_mm"] == pytest.approx((8 * 2 + 12 * 2 + 4 * 2 * sqrt(2)) / 24)
+    outlines = (8 + 16) * 2 + (4 + 4) * sqrt(2)  # straight pieces, and diagonal ones at the corners
+    assert measured["nsd_2mm"] == pytest.approx(1 - 4 * sqrt(2) / outlines)  # all but the four outer corners
+
+
+def test_equal_masks_are_not_apart():
+    for mask in awkward_masks().values():
+        assert tuple(distances(mask, mask, SPACING_MM).values()) == (0, 0, 0, 1, 1, 1)
+
+
+def test_an_empty_mask_leaves_distances_undefined_and_agrees_nowhere():
+    empty, some = np.zeros(SHAPE, bool), block((1, 2), (1, 2), (1, 2))
+    for pair in ((empty, some), (some, empty)):
+        assert list(distances(*pair, SPACING_MM).values()) == pytest.approx([nan, nan, nan, 0, 0, 0], nan_ok=True)
+    assert all(isnan(value) for value in distances(empty, empty, SPACING_MM).values())
+
+
+def test_distances_between_different_grids_are_refused():
+    with pytest.raises(ValueError, match="one grid"):
+        distances(np.ones(SHAPE, bool), np.ones((9, 8, 6), bool), SPACING_MM)

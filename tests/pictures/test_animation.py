@@ -1,4 +1,5 @@
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -72,3 +73,38 @@ def test_pixels_are_square_in_millimetres(case, view_on, schema):
 
 def test_the_same_case_gives_the_same_bytes(view_on, schema):
     assert animation(view_on(), schema, 6, 0.1) == animation(view_on(), schema, 6, 0.1)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_every_kind_walks_through_the_same_slices_in_the_same_colours(view_on, schema, kind):
+    shown, wanted = frames_of(animation(view_on(), schema, 4, 0.2, kind)), frames_of(animation(view_on(), schema, 4, 0.2))
+    assert [milliseconds for _, milliseconds in shown] == [200] * 4
+    assert all(np.abs(one - other).mean() < 4 for (one, _), (other, _) in zip(shown, wanted, strict=True))
+    assert animation(view_on(), schema, 4, 0.2, kind) == animation(view_on(), schema, 4, 0.2, kind)
+
+
+def test_a_film_without_ffmpeg_says_what_to_install(view_on, schema, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match="install it"):
+        animation(view_on(), schema, 2, 0.1, "mp4")
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on PATH")
+def test_a_film_is_an_mp4_and_the_same_each_time(view_on, schema):
+    film = animation(view_on(), schema, 4, 0.2, "mp4")
+    assert film[4:8] == b"ftyp"
+    assert film == animation(view_on(), schema, 4, 0.2, "mp4")
+
+
+def test_a_program_that_fails_is_heard(view_on, schema, monkeypatch, tmp_path):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\necho no codec >&2\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(ValueError, match="no codec"):
+        animation(view_on(), schema, 2, 0.1, "mp4")
+
+
+def test_a_stack_with_one_voxel_across_is_walked_through_in_its_own_plane(case, view_on, schema):
+    thin = view_on(prediction=case.classes[25:26], image=case.image[25:26], classes=case.classes[25:26])
+    assert len(frames_of(animation(thin, schema, 24, 0.1))) == 1

@@ -59,3 +59,36 @@ def test_the_same_case_gives_the_same_bytes_whatever_the_users_settings(view_on,
     plain = overlay(view_on(), schema, "Dice", 50)
     with matplotlib.rc_context({"font.size": 30, "figure.facecolor": "red", "image.interpolation": "nearest", "axes.grid": True}):
         assert overlay(view_on(), schema, "Dice", 50) == plain
+
+
+def test_an_svg_has_outlines_of_everything_and_the_same_bytes(view_on, schema):
+    picture = overlay(view_on(), schema, "Dice", 50, "svg")
+    assert picture == overlay(view_on(), schema, "Dice", 50, "svg")
+    assert picture.startswith(b"<?xml")
+    assert b"<image" in picture
+    assert picture.count(label_colours(schema)["edema"].lower().encode()) >= 3 * 4  # planes, modalities
+
+
+def test_the_prediction_is_outlined_too(case, view_on, drawn):
+    both, last = drawn(view_on(), dpi=120)
+    moved, _ = drawn(view_on(prediction=np.roll(case.classes, 5, axis=2)), dpi=120)
+    assert (both[:, :last] != moved[:, :last]).any()
+
+
+def test_the_last_column_enlarges_the_tumour(case, view_on, drawn, near):
+    small = np.zeros_like(case.classes)
+    small[24:28, 30:34, 16:20] = 2
+    picture, last = drawn(view_on(grid=Grid(case.grid.shape, np.diag([4, 4, 4, 1])), classes=small, prediction=np.zeros_like(small)))
+    missed = near(picture[:, last:], rgb(MISSED))
+    whole = 3 * (4 / 36 * 2.15 * 60) ** 2  # three cuts, as large as they would be in the whole head
+    assert missed > 4 * whole
+
+
+def test_a_single_slice_has_a_plane_without_a_name_and_no_sides(case, view_on, schema, monkeypatch):
+    texts = []
+    monkeypatch.setattr("matplotlib.text.Text.set_text", lambda self, text: texts.append(text) or setattr(self, "_text", str(text or "")))
+    flat = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    overlay(flat, schema.model_copy(update={"dimensions": 2}), "Dice", 50)
+    assert "slice" in texts
+    assert not {"R", "L", "A", "P"} & set(texts)
+    assert not any("axial" in str(text) or "right" in str(text) for text in texts)

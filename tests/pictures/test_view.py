@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.domain.case import Case
 from pipeline.domain.grid import Grid
-from pipeline.pictures.view import PLANES, cut, telling_modalities, view_of
+from pipeline.pictures.view import CONVENTION, PLANES, convention, cut, disagreement, planes_of, telling_modalities, view_of
 
 AXIAL, CORONAL, SAGITTAL = PLANES
 
@@ -96,3 +96,28 @@ def test_the_telling_modalities_are_those_in_which_the_regions_stand_out(view_on
 def test_without_a_tumour_the_first_modality_must_do(view_on, case, schema):
     view = view_on(prediction=np.zeros_like(case.classes), classes=np.zeros_like(case.classes))
     assert telling_modalities(view, schema) == (0,)
+
+
+def test_a_voxel_of_the_view_lies_where_it_lies_in_the_file(case, view_on):
+    affine = np.array([[0, -2.0, 0, 90], [1.5, 0, 0, -70], [0, 0, 3.0, 10], [0, 0, 0, 1]])
+    view = view_on(grid=Grid(case.grid.shape, affine))
+    there = np.argwhere(view.reference == 3) @ view.affine[:3, :3].T + view.affine[:3, 3]
+    marked = np.argwhere(case.classes == 3) @ affine[:3, :3].T + affine[:3, 3]
+    np.testing.assert_allclose(np.sort(there, axis=0), np.sort(marked, axis=0))
+
+
+def test_the_ways_to_differ_are_told_apart():
+    reference, prediction = np.array([0, 1, 0, 1, 2], np.uint8), np.array([0, 0, 2, 1, 1], np.uint8)
+    assert disagreement(reference, prediction).tolist() == [0, 1, 2, 0, 3]
+
+
+def test_single_slices_have_no_anatomical_plane_and_volumes_have_three(case, view_on, schema):
+    flat = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    single = schema.model_copy(update={"dimensions": 2})
+    assert planes_of(view_on(), schema) == PLANES
+    (plane,) = planes_of(flat, single)
+    assert (plane.name, plane.axis, plane.left, plane.right) == ("slice", 2, "", "")
+    assert flat.cut_name(plane, 0) == "slice"
+    assert view_on().cut_name(AXIAL, 3) == "axial, slice 4 of 28"
+    assert convention(schema) == CONVENTION
+    assert "right" not in convention(single)

@@ -1,0 +1,300 @@
+"""Score segmentations against references: two folders of NIfTI or MetaImage files, whatever made them.
+
+    python -m pipeline score REFERENCE PREDICTION --cohort brats2018-2021 --out scores
+
+Files are paired by the name of their case: CASE.nii.gz with CASE.nii.gz, and in BraTS's folders CASE_seg.nii.gz or CASE-seg.nii.gz with it;
+other names by patterns, such as --prediction-pattern '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of
+the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. The scores, their definitions
+and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
+bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, multiclass.csv, confusion.csv and summary.json.
+"""
+
+import argparse
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from pipeline import stage
+from pipeline.domain.errors import InputError
+from pipeline.domain.lesion_rules import rules_of
+from pipeline.domain.lesions import lesion_rows
+from pipeline.domain.multiclass import confusion_rows, mean_columns, score_classes
+from pipeline.domain.overlap import confusion
+from pipeline.domain.regions import values_to_classes
+from pipeline.domain.schema import Schema
+from pipeline.domain.scores import score_case, summarise, summarise_columns
+from pipeline.domain.surfaces import DEFINITIONS
+from pipeline.domain.tumour_types import summarise_types, type_rows
+from pipeline.io import pairs
+from pipeline.io.records import write_csv, write_json
+from pipeline.io.volume import Volume
+from pipeline.sources import folder
+from pipeline.sources.brats_patients import patient_of
+from pipeline.sources.known import SOURCES
+
+_REGION_HEADER = ("region", "n", "Dice", "md", "HD95 mm", "md", "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
+_LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md", "F1", "PQ")
+_RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="folder of the reference masks")
+    parser.add_argument("prediction", type=Path, metavar="PREDICTION", help="folder of the masks to score")
+    parser.add_argument(
+        "--cohort", required=True, metavar="NAME", help="whose labels and regions; or a folder with cohort.yaml, or that file"
+    )
+    parser.add_argument("--reference-pattern", metavar="PATTERN", help="names of the references, e.g. '{case}_seg.nii.gz'")
+    parser.add_argument("--prediction-pattern", metavar="PATTERN", help="names of the predictions")
+    parser.add_argument("--subset", action="store_true", help="leave out references without a prediction, and say how many")
+    parser.add_argument("--as-given", action="store_true", help="score even if the two folders look swapped")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write the tables (default: nowhere)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for every core)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Pair, score, print, write.
+
+    Raises
+    ------
+    InputError
+        If the cohort is not known, a case has no partner, two grids differ, a label value is foreign, or the folders look swapped.
+    """
+    schema, patient = cohort_named(arguments.cohort)
+    where = arguments.reference, arguments.prediction
+    references = pairs.masks_of(arguments.reference, arguments.reference_pattern)
+    predictions = pairs.masks_of(arguments.prediction, arguments.prediction_pattern)
+    found = pairs.paired(references, predictions, where, arguments.subset)
+    suspicion = "" if arguments.as_given else pairs.suspected_swap(found, where)
+    if suspicion:
+        raise InputError(f"{suspicion}. Give first the folder of the references, then that of the predictions; --as-given scores them so.")
+    results = stage.over_cases(partial(scored, schema=schema), found, "score", arguments.workers)
+    tables = _tables(found, results, schema, patient)
+    left_out = len(references) - len(found)
+    summary = _summary(tables, schema, left_out)
+    print("\n".join(_printed(summary, tables, schema)))
+    if arguments.out:
+        _write(arguments.out, tables, summary)
+        print(f"\nwritten to {arguments.out}")
+
+
+def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
+    """The schema of a cohort, and which patient a case is of.
+
+    Parameters
+    ----------
+    name : str
+        Of a cohort schema, of a source that has only one, of a year within such as ``brats2018-2021``; or a path of a described folder.
+
+    Raises
+    ------
+    InputError
+        If there is none; names those there are.
+    """
+    schemas = _schemas()
+    if name in schemas:
+        return schemas[name], patient_of
+    if Path(name).exists():
+        description = folder.read(Path(name))[1]
+        return description.schema, partial(_described_patient, description.patient)
+    years = [cohort for cohort in schemas if _holds_year(cohort, name)]
+    own = [schema.cohort for schema in SOURCES[name].schemas] if name in SOURCES else years
+    if len(own) == 1:
+        return schemas[own[0]], patient_of
+    nearest = own or difflib.get_close_matches(name, schemas, 3)
+    hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+    raise InputError(f"--cohort {name}: no such cohort.{hint} There are {', '.join(schemas)}; or name a folder that holds a cohort.yaml.")
+
+
+def _schemas() -> dict[str, Schema]:
+    return {schema.cohort: schema for source in SOURCES.values() for schema in source.schemas}
+
+
+def _holds_year(cohort: str, name: str) -> bool:
+    within = _RANGE.fullmatch(cohort)
+    year = within and name.removeprefix(within["family"])
+    return bool(year and name != year and year.isdecimal() and within["first"] <= year <= within["last"])
+
+
+def _described_patient(expression: str | None, case: str) -> str:
+    match = re.match(expression, case) if expression and expression != "{case}" else None
+    return match[1] if match else case
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one case, as tables hold them: rows without their case, and voxels by reference class and predicted class."""
+
+    rows: list[dict[str, Any]]
+    lesionwise: list[dict[str, Any]]
+    lesions: list[dict[str, Any]]
+    multiclass: dict[str, Any]
+    confusion: np.ndarray
+
+
+def scored(pair: pairs.Pair, schema: Schema) -> Scored:
+    """Read and score one case.
+
+    Raises
+    ------
+    InputError
+        If a file is not readable, the grids differ or a label value is foreign to the schema.
+    """
+    reference_volume, prediction_volume = pairs.read_pair(pair)
+    reference, prediction = _classes(reference_volume, pair.reference, schema), _classes(prediction_volume, pair.prediction, schema)
+    spacing_mm = reference_volume.grid.spacing_mm
+    lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
+    return Scored(
+        rows=score_case(reference, prediction, schema, spacing_mm),
+        lesionwise=lesionwise,
+        lesions=lesions,
+        multiclass=score_classes(reference, prediction, schema),
+        confusion=confusion(reference, prediction, len(schema.labels) + 1),
+    )
+
+
+def _classes(volume: Volume, path: Path, schema: Schema) -> np.ndarray:
+    try:
+        return values_to_classes(volume.voxels, schema)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}. {_remedy(volume.voxels, schema)}") from None
+
+
+def _remedy(voxels: np.ndarray, schema: Schema) -> str:
+    """What may be meant by values that a schema does not know."""
+    if not np.isfinite(voxels).all() or (voxels != np.round(voxels)).any():
+        return "Masks hold whole numbers: of probabilities, take the label of each voxel first."
+    values = set(np.unique(voxels).astype(int).tolist()) - {0}
+    generated = {other.cohort for source in SOURCES.values() if source.generate for other in source.schemas}
+    fitting = sorted(
+        (other for other in _schemas().values() if values <= set(other.labels.values())),
+        key=lambda other: (set(other.labels) != set(schema.labels), len(other.labels), other.cohort in generated),
+    )
+    own = f"Write the file with the values of {schema.cohort}"
+    if not fitting:
+        return f"{own}."
+    named = [f"{other.cohort}{_renumbered(other, schema)}" for other in fitting[:2]]
+    return f"Its values are those of {' or '.join(named)}: name that by --cohort if both folders are of it. {own} otherwise."
+
+
+def _renumbered(other: Schema, schema: Schema) -> str:
+    if set(other.labels) != set(schema.labels):
+        return ""
+    moved = [f"{name} is {value}, here {schema.labels[name]}" for name, value in other.labels.items() if value != schema.labels[name]]
+    return f" ({'; '.join(moved)})" if moved else ""
+
+
+Tables = Mapping[str, list[dict[str, Any]]]
+
+
+def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Schema, patient: Callable[[str], str]) -> Tables:
+    """The rows of every table, by the name of its file."""
+    cases = [{"case": pair.case, "patient": patient(pair.case)} for pair in found]
+    together = list(zip(cases, results, strict=True))
+    rows = [case | row for case, result in together for row in result.rows]
+    return {
+        "cases": rows,
+        "lesionwise": [case | row for case, result in together for row in result.lesionwise],
+        "lesions": [case | row for case, result in together for row in result.lesions],
+        "multiclass": [{"case": case["case"]} | result.multiclass for case, result in together],
+        "confusion": confusion_rows(sum(result.confusion for result in results), schema),
+        "types": type_rows(rows, schema) if schema.types else [],
+    }
+
+
+def _summary(tables: Tables, schema: Schema, left_out: int) -> dict[str, Any]:
+    """What metrics/evaluate.json says of the same rows, and how many references were left out."""
+    return summarise(tables["cases"], schema.empty_rule) | {
+        "cohort": schema.cohort,
+        "cases": len(tables["multiclass"]),
+        "references_left_out": left_out,
+        "multiclass": mean_columns(tables["multiclass"]),
+        "lesionwise": summarise_columns(tables["lesionwise"]),
+        "lesion_rules": rules_of(schema.cohort),
+        "types": summarise_types(tables["cases"], schema) if schema.types else None,
+        "definitions": DEFINITIONS,
+    }
+
+
+def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:
+    mean, left_out = summary["mean_region_dice"], summary["references_left_out"]
+    yield f"{_number(summary['cases'], 'case')} of cohort {schema.cohort}: mean region Dice {_interval(mean, 'value', 3)}"
+    if left_out:
+        yield f"{_number(left_out, 'reference')} without a prediction left out"
+    yield ""
+    yield from _aligned([_REGION_HEADER, *(_region_row(name, summary["region"][name]) for name in schema.regions)])
+    yield ""
+    yield "lesion by lesion"
+    lesionwise = ((name, summary["lesionwise"][name], tables["lesionwise"]) for name in schema.regions)
+    yield from _aligned([_LESION_HEADER, *(_lesion_row(*region) for region in lesionwise)])
+    yield ""
+    yield "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the cohort's rule for empty regions gave;"
+    yield "undef.: how many are undefined and left out. Lesion by lesion, missed and false lesions enter the means. See docs/metrics.md."
+    yield from _warnings(tables["confusion"], schema)
+
+
+def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    dice, distance = summary["dice"], summary["hd95_mm"]
+    return (
+        name,
+        str(dice["cases"]),
+        *(_interval(dice, "mean", 3), _text(dice["median"], 3), _interval(distance, "mean", 1), _text(distance["median"], 1)),
+        *(_text(summary[f"nsd_{tolerance}mm"]["mean"], 3) for tolerance in (1, 2, 3)),
+        *(f"{dice[count]}, {distance[count]}" for count in ("filled", "undefined")),
+    )
+
+
+def _lesion_row(name: str, summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    dice, distance = summary["lesion_dice"], summary["lesion_hd95_mm"]
+    return (
+        name,
+        *(str(sum(row[count] for row in rows if row["name"] == name)) for count in ("lesions", "found", "false_positives")),
+        *(_interval(dice, "mean", 3), _text(dice["median"], 3), _interval(distance, "mean", 1), _text(distance["median"], 1)),
+        *(_text(summary[metric]["mean"], 3) for metric in ("f1", "pq")),
+    )
+
+
+def _warnings(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
+    """A warning where the predictions agree far better with the references under other names of their labels."""
+    names = list(schema.labels)
+    voxels = {(row["reference"], row["prediction"]): row["voxels"] for row in counts}
+    table = np.array([[voxels[one, other] for other in names] for one in names])
+    best = linear_sum_assignment(table, maximize=True)
+    if table[best].sum() > 2 * np.trace(table):
+        called = ", ".join(f"{names[one]} is mostly called {names[other]}" for one, other in zip(*best, strict=True) if one != other)
+        yield ""
+        yield f"Warning: {called}. Were the predictions written with the values of another cohort?"
+
+
+def _interval(summary: Mapping[str, Any], name: str, digits: int) -> str:
+    low, high = (_text(summary[f"{'' if name == 'value' else f'{name}_'}{end}"], digits) for end in ("low", "high"))
+    return f"{_text(summary[name], digits)} [{low}, {high}]"
+
+
+def _text(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if value == value else "-"
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines, columns as wide as they must be, all but the first to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        yield "  ".join([f"{first:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))])
+
+
+def _write(out: Path, tables: Tables, summary: Mapping[str, Any]) -> None:
+    for name, rows in tables.items():
+        if rows:
+            write_csv(out / f"{name}.csv", rows)
+    write_json(out / "summary.json", summary)

@@ -1,0 +1,268 @@
+"""Any two folders of masks are scored as `evaluate` would score them, and wrong pairs are refused with what to do."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from pipeline import __main__ as command_line
+from pipeline.commands import score
+from pipeline.domain.regions import values_to_classes
+from pipeline.domain.scores import score_case
+from pipeline.io import nifti
+from tests.conftest import LPS
+
+SPACING = np.diag([-1.0, -1.0, 2.0, 1.0])
+TABLES = ("cases", "lesionwise", "lesions", "multiclass", "confusion")
+
+
+def reference(number: int = 0) -> np.ndarray:
+    """A tumour of nested boxes with the values 2, 4 and 1."""
+    values = np.zeros((24, 22, 20), np.uint8)
+    values[6:16, 6:16, 6 : 14 - number % 3] = 2
+    values[8:14, 8:14, 7:12] = 4
+    values[10:12, 10:12, 9:11] = 1
+    return values
+
+
+def call(*arguments) -> int | str | None:
+    """Call the command as a user does; its exit status or message."""
+    with pytest.raises(SystemExit) as left:
+        command_line.main(["score", *map(str, arguments)])
+    return left.value.code
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three cases, each predicted a little off."""
+    for number in range(3):
+        values = reference(number)
+        nifti.write(tmp_path / f"labels/A_{number}.nii.gz", values, SPACING)
+        nifti.write(tmp_path / f"ours/A_{number}.nii.gz", np.roll(values, number + 1, axis=0), SPACING)
+    return tmp_path / "labels", tmp_path / "ours"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def number(text: str) -> float:
+    return float(text or "nan")
+
+
+def test_the_rows_are_those_of_the_stage(folders, tmp_path, schema):
+    assert not call(*folders, "--cohort", "brats2018-2021", "--out", tmp_path / "out")
+    rows = table(tmp_path / "out/cases.csv")
+    classes = [values_to_classes(array, schema) for array in (reference(1), np.roll(reference(1), 2, axis=0))]
+    expected = [{"case": "A_1", "patient": "A_1"} | row for row in score_case(*classes, schema, (1.0, 1.0, 2.0))]
+    found = [row for row in rows if row["case"] == "A_1"]
+    assert [list(row) for row in found] == [list(row) for row in expected]
+    for one, other in zip(found, expected, strict=True):
+        for column, value in other.items():
+            assert one[column] == value if isinstance(value, str) else number(one[column]) == pytest.approx(value, abs=0, nan_ok=True)
+
+
+def test_all_tables_are_written_and_the_confusion_counts_every_voxel(folders, tmp_path, schema):
+    assert not call(*folders, "--cohort", "brats2018-2021", "--out", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*(f"{name}.csv" for name in TABLES), "summary.json"])
+    assert sum(int(row["voxels"]) for row in table(tmp_path / "out/confusion.csv")) == 3 * 24 * 22 * 20
+    assert len(table(tmp_path / "out/multiclass.csv")) == 3
+    assert [row["name"] for row in table(tmp_path / "out/lesionwise.csv")] == list(schema.regions) * 3
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["cases"] == 3
+    assert summary["region"]["WT"]["dice"]["mean_low"] <= summary["region"]["WT"]["dice"]["mean"]
+    assert summary["lesionwise"]["ET"]["lesion_dice"]["cases"] == 3
+    assert str(tmp_path) not in json.dumps(summary)
+
+
+def test_two_scorings_write_the_same_bytes_whatever_the_number_of_workers(folders, tmp_path):
+    for name, workers in (("one", 1), ("two", 2)):
+        assert not call(*folders, "--cohort", "brats2018-2021", "--out", tmp_path / name, "--workers", workers)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_nothing_is_written_unless_asked_for(folders, tmp_path, monkeypatch):
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    assert not call(*folders, "--cohort", "brats2018-2021")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_printed_table_has_every_region_with_its_interval(folders, capsys):
+    assert not call(*folders, "--cohort", "brats2018-2021")
+    shown = capsys.readouterr()
+    assert shown.out.startswith("3 cases of cohort brats2018-2021: mean region Dice 0.")
+    for region in ("WT", "TC", "ET"):
+        assert len(re.findall(rf"^{region} .* 0\.\d{{3}} \[0\.\d{{3}}, 0\.\d{{3}}\]", shown.out, re.MULTILINE)) == 2
+    assert max(map(len, shown.out.splitlines())) <= 130
+    assert "3/3" in shown.err
+
+
+def test_a_perfect_prediction_scores_one_and_no_millimetre(folders, tmp_path, capsys):
+    for count in range(3):
+        nifti.write(tmp_path / f"same/A_{count}.nii", reference(count), SPACING)
+    assert not call(folders[0], tmp_path / "same", "--cohort", "brats2018-2021")
+    assert re.search(r"^WT +3 +1\.000 \[1\.000, 1\.000\] +1\.000 +0\.0 \[0\.0, 0\.0\]", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_what_the_rule_for_empty_regions_gave_is_counted(folders, tmp_path, capsys):
+    empty = np.zeros((24, 22, 20), np.uint8)
+    for folder in folders:
+        nifti.write(folder / "B.nii.gz", empty, SPACING)
+    nifti.write(folders[0] / "C.nii.gz", empty, SPACING)
+    nifti.write(folders[1] / "C.nii.gz", reference(), SPACING)
+    assert not call(*folders, "--cohort", "brats2018-2021")
+    assert re.search(r"^ET +5 .* 1, 2 +0, 0$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_cohort_without_a_rule_leaves_them_undefined(tmp_path, capsys):
+    for name in ("one", "two"):
+        nifti.write(tmp_path / f"{name}/A.nii", np.zeros((8, 9, 10), np.uint8), LPS)
+        nifti.write(tmp_path / f"{name}/B.nii", np.pad(np.ones((3, 3, 3), np.uint8), 2), LPS, name)
+    assert not call(tmp_path / "one", tmp_path / "two", "--cohort", "lgg")
+    out = capsys.readouterr().out
+    assert re.search(r" 0, 0 +1, 1$", out, re.MULTILINE)
+    assert "[-, -]" in out
+
+
+def test_metaimage_and_other_names_are_read_by_patterns(folders, tmp_path, capsys):
+    (tmp_path / "theirs").mkdir()
+    for count in range(3):
+        image = SimpleITK.GetImageFromArray(reference(count).transpose(2, 1, 0))
+        image.SetSpacing((1.0, 1.0, 2.0))
+        SimpleITK.WriteImage(image, tmp_path / f"theirs/A_{count}_out.mha")
+    said = call(folders[0], tmp_path / "theirs", "--cohort", "brats2018-2021")
+    assert "--prediction-pattern '{case}_out.mha'" in said
+    assert not call(folders[0], tmp_path / "theirs", "--cohort", "brats2018-2021", "--prediction-pattern", "{case}_out.mha")
+    assert "mean region Dice 1.000" in capsys.readouterr().out
+
+
+def test_several_cases_of_a_patient_are_told_by_the_names_of_brats(tmp_path):
+    for place, shift in (("one", 0), ("two", 1)):
+        for time in ("000", "001"):
+            values = np.roll(np.where(reference() == 4, 3, reference()), shift, axis=0)
+            nifti.write(tmp_path / f"{place}/BraTS-GLI-00005-{time}-seg.nii.gz", values, SPACING, f"{place} {time}")
+    assert not call(tmp_path / "one", tmp_path / "two", "--cohort", "brats2023", "--out", tmp_path / "out")
+    assert {(row["case"], row["patient"]) for row in table(tmp_path / "out/cases.csv")} == {
+        ("BraTS-GLI-00005-000", "BraTS-GLI-00005"),
+        ("BraTS-GLI-00005-001", "BraTS-GLI-00005"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "cohort"),
+    [
+        *(("brats2018-2021", "brats2018-2021"), ("brats2021", "brats2018-2021"), ("brats2018", "brats2018-2021")),
+        *(("brats2023", "brats2023"), ("msd", "msd-braintumour"), ("brats-men", "brats-men"), ("phantom", "phantom")),
+    ],
+)
+def test_a_cohort_is_known_by_its_name_its_source_and_its_year(name, cohort):
+    assert score.cohort_named(name)[0].cohort == cohort
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("brats", "Did you mean brats2018-2021 or brats2023?"),
+        ("brats2022", "Did you mean"),
+        ("phantoms", "Did you mean phantom?"),
+        ("xyz", "There are phantom, brats2018-2021"),
+        ("folder", "or name a folder that holds a cohort.yaml"),
+    ],
+)
+def test_an_unknown_cohort_is_refused_with_the_nearest(name, hint, folders):
+    said = call(*folders, "--cohort", name)
+    assert f"--cohort {name}: no such cohort." in said
+    assert hint in said
+
+
+def test_a_described_folder_gives_its_labels_and_patients(folders, tmp_path):
+    text = "cohort: mine\ndimensions: 3\nmodalities: {t1c: '{case}_t1c.nii'}\nmask: '{case}.nii'\npatient: '(A)_.*'\n"
+    (tmp_path / "cohort.yaml").write_text(
+        text + "labels: {core: 1, edema: 2, rim: 4}\nregions: {all: [core, edema, rim], core: [core], rim: [rim]}\n"
+    )
+    assert not call(*folders, "--cohort", tmp_path / "cohort.yaml", "--out", tmp_path / "out")
+    rows = table(tmp_path / "out/cases.csv")
+    assert {row["name"] for row in rows if row["kind"] == "region"} == {"all", "core", "rim"}
+    assert {row["patient"] for row in rows} == {"A"}
+
+
+def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(folders):
+    nifti.write(folders[1] / "A_1.nii.gz", np.where(reference() == 4, 3, reference()), SPACING)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "ours/A_1.nii.gz: label values 3 (172 voxels) are not among 0 and" in said
+    assert "brats2023 (enhancing is 3, here 4)" in said
+    assert "1 of 3 cases refused" in said
+    said = call(*folders, "--cohort", "brats2023")
+    assert "labels/A_0.nii.gz: label values 4" in said
+    assert "brats2018-2021 (enhancing is 4, here 3)" in said
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        (reference().astype(np.float32) / 4, "of probabilities, take the label of each voxel first"),
+        (np.where(reference() == 4, np.nan, 1.0).astype(np.float32), "Masks hold whole numbers"),
+        (np.where(reference() == 4, 77, 0).astype(np.uint8), "Write the file with the values of brats2018-2021."),
+    ],
+)
+def test_what_is_no_mask_is_refused_with_what_to_do(folders, values, hint):
+    nifti.write(folders[1] / "A_1.nii.gz", values, SPACING)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "ours/A_1.nii.gz: label values" in said
+    assert hint in said
+
+
+def test_every_pair_on_two_grids_is_named(folders):
+    nifti.write(folders[1] / "A_0.nii.gz", reference(), LPS)
+    nifti.write(folders[1] / "A_2.nii.gz", reference()[1:], SPACING)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "ours/A_0.nii.gz: lies on another grid than" in said
+    assert "shape (23, 22, 20) against (24, 22, 20)" in said
+    assert "2 of 3 cases refused" in said
+
+
+def test_a_missing_prediction_is_refused_or_left_out_on_request(folders, capsys):
+    (folders[1] / "A_2.nii.gz").unlink()
+    assert "has no prediction for 1 of 3 references, A_2." in call(*folders, "--cohort", "brats2018-2021")
+    assert not call(*folders, "--cohort", "brats2018-2021", "--subset")
+    assert "1 reference without a prediction left out" in capsys.readouterr().out
+
+
+def test_swapped_folders_are_refused_unless_they_are_meant_so(folders):
+    for path in folders[1].iterdir():
+        volume = nifti.read(path)
+        nifti.write(path, volume.voxels, volume.grid.affine, f"TumorFlow {'ab' * 8}")
+    said = call(*reversed(folders), "--cohort", "brats2018-2021")
+    assert "its header says that TumorFlow predicted it, yet it is given as a reference" in said
+    assert "--as-given" in said
+    assert not call(*reversed(folders), "--cohort", "brats2018-2021", "--as-given")
+    assert not call(*folders, "--cohort", "brats2018-2021")
+
+
+def test_labels_in_another_order_are_warned_of(folders, capsys):
+    assert not call(*folders, "--cohort", "brats2018-2021")
+    assert "Warning" not in capsys.readouterr().out
+    for path in folders[1].iterdir():
+        volume = nifti.read(path)
+        nifti.write(path, np.array([0, 2, 1, 0, 4], np.uint8)[volume.voxels], volume.grid.affine)
+    assert not call(*folders, "--cohort", "brats2018-2021")
+    assert "Warning: necrotic is mostly called edema, edema is mostly called necrotic." in capsys.readouterr().out
+
+
+@pytest.mark.real
+def test_real_masks_against_shifted_ones(real_cases, tmp_path, capsys):
+    names = ("BraTS2021_01476", "BraTS2021_01480")
+    for name in names:
+        volume = nifti.read(real_cases / f"brats2021/{name}/{name}_seg.nii.gz")
+        nifti.write(tmp_path / f"{name}.nii.gz", np.roll(volume.voxels, 2, axis=1).astype(np.uint8), volume.grid.affine)
+    assert not call(real_cases / "brats2021", tmp_path, "--cohort", "brats2021", "--subset", "--workers", 1)
+    out = capsys.readouterr().out
+    assert "2 cases of cohort brats2018-2021" in out
+    assert "4 references without a prediction left out" in out

@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+import pytest
+
+from pipeline.pictures.report_lesions import lesions
+from tests.pictures.made_runs import made_run
+from tests.pictures.reading import Page
+
+
+@pytest.fixture
+def run(schema):
+    return made_run(schema, 4)
+
+
+def test_lesions_are_scored_and_their_detection_told_by_size(run):
+    page = Page(lesions(replace(run, evaluation=run.evaluation | {"lesion_rules": "glioma-2023"}), {"detection": (b"d", b"")}))
+    for text in ("Rules: glioma-2023.", "Panoptic quality", "All sizes", "Below 0.1 ml", "From 10 ml", "false per case"):
+        assert text in page.text
+    assert len(page.all("img", "src")) == 1
+
+
+def test_a_size_without_a_lesion_has_a_dash(run):
+    one = [{"case": "a", "name": region, "kind": "reference", "volume_ml": 5.0, "found": 1} for region in run.schema.regions]
+    text = Page(lesions(replace(run, lesions=one), {})).text
+    assert "1 to 10 ml1.00 (0.21 to 1.00)1 of 1 found, 0.00 false per case" in text
+    assert "From 10 ml–0 of 0 found" in text
+
+
+def test_without_single_lesions_there_is_the_table_of_cases_alone(run):
+    assert "Detection by size" not in lesions(replace(run, lesions=()), {})
+
+
+def test_where_lesions_were_not_scored_there_is_nothing(run):
+    assert lesions(replace(run, lesionwise=()), {}) == ""

@@ -1,0 +1,31 @@
+from dataclasses import replace
+from math import nan
+
+from pipeline.pictures.report_scores import scores
+from pipeline.sources.cheng import SCHEMA as TYPES
+from tests.pictures.made_runs import made_run
+from tests.pictures.reading import Page
+
+FIGURES = {name: (name.encode(), b"") for name in ("scores", "volume_agreement", "dice_by_volume", "confusion")}
+
+
+def test_tables_and_figures_are_there_for_regions_and_labels(schema):
+    page = Page(scores(made_run(schema, 4), FIGURES))
+    assert len(page.all("img", "src")) == 4
+    assert "Label by label" in page.text
+    assert "WT = necrotic + edema + enhancing, TC = necrotic + enhancing, ET = enhancing." in page.text
+    assert "0.1250" in page.text  # the loss
+
+
+def test_regions_of_one_label_each_are_not_told_twice():
+    assert "Label by label" not in Page(scores(made_run(TYPES, 4), FIGURES)).text
+
+
+def test_a_mean_over_all_classes_says_in_how_many_cases_it_is_defined(schema):
+    run = made_run(schema, 4)
+    undefined = [run.multiclass[0] | {"precision_without_background": nan}, *run.multiclass[1:]]
+    assert "Precision0.2500n = 40.2500n = 3" in Page(scores(replace(run, multiclass=undefined), FIGURES)).text
+
+
+def test_figures_that_were_not_drawn_leave_no_gap(schema):
+    assert Page(scores(made_run(schema, 4), {})).all("img", "src") == []
