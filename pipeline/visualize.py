@@ -2,15 +2,16 @@
 
 Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label values on
 the raw grid), metrics/cases.csv and tables/, history.csv, evaluate.json, verify.json and thumbnails.png, data/split.json,
-models/card.json. Writes figures/ (each plot as PNG and SVG, <case>.overlay.png and <case>.gif), report.html, one page
+models/card.json. Writes figures/ (each plot and <case>.overlay as PNG and SVG, <case>.gif and other films), report.html, one page
 with all of them inside that opens from disk, and models/model_card.md. Adds them to the MLflow run of the training and
 evaluation, with what every stage took.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
@@ -39,7 +40,9 @@ from pipeline.pictures.view import view_of
 from pipeline.pictures.viewer import Viewed, viewed, viewer
 
 _TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
-_TABLES = ("lesionwise", "lesions", "confusion", "calibration", "reliability", "types")
+_TABLES = ("multiclass", "lesionwise", "lesions", "confusion", "calibration", "reliability", "types")
+_VIEWED = 8
+"""So many cases at most are packed for the viewer: the worst, the best, the second worst and so on; it says which of them fit."""
 Plain = RootModel[dict[str, Any]]
 
 
@@ -52,9 +55,11 @@ class Params(Strict):
         Pictured cases, spread evenly from the worst to the best mean region Dice; 0 for all.
     names : tuple of str
         Pictured instead, if any is named.
-    gif_frames : int
+    animations : tuple of {"gif", "webp", "mp4"}
+        Files written of each pictured case; MP4 needs ffmpeg. The page holds the WebP, or the GIF where none is asked for.
+    frames : int
         At most so many slices in an animation.
-    gif_seconds_per_frame : float
+    seconds_per_frame : float
         How long each is shown.
     dpi : int
         Pixels per inch of the figures.
@@ -62,8 +67,9 @@ class Params(Strict):
 
     cases: Count
     names: tuple[str, ...]
-    gif_frames: Annotated[int, Field(ge=2)]
-    gif_seconds_per_frame: Positive
+    animations: tuple[Literal["gif", "webp", "mp4"], ...]
+    frames: Annotated[int, Field(ge=2)]
+    seconds_per_frame: Positive
     dpi: Annotated[int, Field(ge=50, le=600)]
 
 
@@ -92,8 +98,11 @@ def visualize(
     )
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     rows = _numbers(cases)
-    work = partial(_pictured, raw=raw, predictions=predictions, catalogue=catalogue, rows=rows, params=params)
-    shown = stage.over_cases(work, chosen_cases(rows, params, cases), "picture")
+    chosen = chosen_cases(rows, params, cases)
+    inside = list(dict.fromkeys(name for pair in zip(chosen, reversed(chosen), strict=True) for name in pair))[:_VIEWED]
+    work = partial(_pictured, raw=raw, predictions=predictions, catalogue=catalogue, rows=rows, params=params, inside=inside)
+    shown = stage.over_cases(work, chosen, "picture")
+    volumes = {name: drawn.volumes for name, drawn in zip(chosen, shown, strict=True)}
     sources = (raw / "catalogue.json", split, models / "unet.keras", models / "card.json", predictions, cases, evaluation)
     run = Run(
         catalogue=catalogue,
@@ -103,15 +112,15 @@ def visualize(
         verify=read_json(verify, Plain).root,
         card=described.model_dump(mode="json"),
         history=_numbers(history),
-        pictured=[pictured for pictured, _ in shown],
+        pictured=[Pictured(drawn.case, drawn.files["overlay.png"], drawn.film) for drawn in shown],
         thumbnails=thumbnails.read_bytes(),
         **{name: _numbers(tables / f"{name}.csv") for name in _TABLES if (tables / f"{name}.csv").exists()},
         provenance=provenance({f"{path.parent.name}/{path.name}": path for path in sources}),
         previous=_previous(cases, evaluation),
-        viewer=viewer([volumes for _, volumes in shown], catalogue.cohort),
+        viewer=viewer([volumes[name] for name in inside], catalogue.cohort),
     )
     with tracking.run(described.tags, *parts) as tracked:
-        _write(run, params.dpi, figures, report, model_card)
+        _write(run, shown, params.dpi, figures, report, model_card)
         tracked.log_metrics({"cost": {row["stage"]: {name: row[name] for name in costs.COLUMNS[1:-1]} for row in costs.read()}})
 
 
@@ -150,9 +159,19 @@ def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> lis
     return [case for case in ranked if case in params.names] or spread(ranked, params.cases)
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """Of one case: its files by the ends of their names, the film for the page, and its volumes if the viewer is to have them."""
+
+    case: str
+    files: dict[str, bytes]
+    film: bytes
+    volumes: Viewed | None
+
+
 def _pictured(
-    name: str, raw: Path, predictions: Path, catalogue: Catalogue, rows: list[dict[str, Any]], params: Params
-) -> tuple[Pictured, Viewed]:
+    name: str, raw: Path, predictions: Path, catalogue: Catalogue, rows: list[dict[str, Any]], params: Params, inside: list[str]
+) -> _Drawn:
     schema, path = catalogue.cohort, predictions / f"{name}.nii.gz"
     case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), schema)
     volume = nifti.read(path)
@@ -164,22 +183,24 @@ def _pictured(
     except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
     view = view_of(case, prediction, schema.modalities)
-    pictured = Pictured(
-        case=name,
-        overlay=overlay(view, schema, dice_line(rows, schema, name), params.dpi),
-        animation=animation(view, schema, params.gif_frames, params.gif_seconds_per_frame),
-    )
-    return pictured, viewed(view, schema)
+    line = dice_line(rows, schema, name)
+    overlays = {f"overlay.{kind}": overlay(view, schema, line, params.dpi, kind) for kind in ("png", "svg")}
+    try:
+        films = {kind: animation(view, schema, params.frames, params.seconds_per_frame, kind) for kind in params.animations}
+    except ValueError as error:
+        raise InputError(f"params.yaml: visualize.animations: {error}") from None
+    film = films.get("webp") or films.get("gif") or animation(view, schema, params.frames, params.seconds_per_frame)
+    return _Drawn(name, overlays | films, film, viewed(view, schema) if name in inside else None)
 
 
-def _write(run: Run, dpi: int, figures: Path, page: Path, card_page: Path) -> None:
+def _write(run: Run, shown: Sequence[_Drawn], dpi: int, figures: Path, page: Path, card_page: Path) -> None:
     plots = figures_of(run, dpi)
     for name, (png, svg) in plots.items():
         write_bytes(figures / f"{name}.png", png)
         write_bytes(figures / f"{name}.svg", svg)
-    for pictured in run.pictured:
-        write_bytes(figures / f"{pictured.case}.overlay.png", pictured.overlay)
-        write_bytes(figures / f"{pictured.case}.gif", pictured.animation)
+    for drawn in shown:
+        for ending, data in drawn.files.items():
+            write_bytes(figures / f"{drawn.case}.{ending}", data)
     write_bytes(card_page, model_card(run.card, run.evaluation, run.rows, run.catalogue, run.split, run.provenance).encode())
     write_bytes(page, report_page(run, plots).encode())
     stage.log.info("%d cases pictured in %s, report in %s", len(run.pictured), figures, page)

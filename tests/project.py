@@ -34,7 +34,7 @@ SMALL = {
     "evaluate.postprocess.min_component_ml": 0.01,
     "evaluate.postprocess.min_innermost_ml": 0.01,
     "visualize.cases": 1,
-    "visualize.gif_frames": 4,
+    "visualize.frames": 4,
     "visualize.dpi": 50,
 }
 

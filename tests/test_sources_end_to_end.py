@@ -47,7 +47,7 @@ SMALLEST = {
     "evaluate.overlap": 0.0,
     "evaluate.postprocess.min_component_ml": 0.0,
     "evaluate.postprocess.min_innermost_ml": 0.0,
-    "visualize.gif_frames": 2,
+    "visualize.frames": 2,
 }
 
 

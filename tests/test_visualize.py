@@ -27,7 +27,7 @@ from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
 from tests.project import ROOT
 
-PARAMS = {"cases": 2, "names": (), "gif_frames": 4, "gif_seconds_per_frame": 0.1, "dpi": 60}
+PARAMS = {"cases": 2, "names": (), "animations": ("gif", "webp"), "frames": 4, "seconds_per_frame": 0.1, "dpi": 60}
 
 
 @pytest.fixture
@@ -83,7 +83,8 @@ def _card(schema, network):
     shape = {"dimensions": 2, "depth": 2, "filters": 4, "max_filters": 8, "normalization": "instance"}
     train = params.read(ROOT / "params.yaml")["train"]
     return Card(
-        cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train=train, trained_on=("x",), validated_on=("y",),
+        cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train=train,
+        trained_on=("x",), validated_on=("y",),
         architecture=Architecture(**shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"),
         best_epoch=1, val_dice=0.5, weights=7, data_hash="d", code_hash="c", network_sha256=sha256(network), backend="tensorflow",
         versions={}, use="Research use only, not for diagnosis.",
@@ -115,7 +116,7 @@ def _history(schema):
 def test_figures_and_report_are_written_and_the_same_run_gives_the_same_bytes(run):
     written = run()
     plots = ("learning_curves", "scores", "volume_agreement", "dice_by_volume", "confusion", "reliability", "uncertainty", "detection")
-    of_cases = [f"BraTS2021_{n}.{kind}" for n in ("00000", "00003") for kind in ("gif", "overlay.png")]
+    of_cases = [f"BraTS2021_{n}.{kind}" for n in ("00000", "00003") for kind in ("gif", "webp", "overlay.png", "overlay.svg")]
     drawn = [f"{name}.{kind}" for name in plots for kind in ("png", "svg")]
     assert sorted(written) == sorted(["report.html", "model_card.md", *of_cases, *drawn])
     for name in written:

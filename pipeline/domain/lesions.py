@@ -31,6 +31,9 @@ Spacing = tuple[float, float, float]
 TOLERANCES_MM = (0.5, 1.0, 2.0, 3.0)
 """Of the normalised surface Dice. The challenge of 2024 reports the first two, `lesion_rows` all but the first."""
 
+ROUNDING = 1 + 1e-6
+"""A volume beyond a least one by less than this share is that one: voxel edges of 1 mm read from a 32-bit affine may be 1.0000001."""
+
 
 @dataclass(frozen=True)
 class Lesion:
@@ -260,7 +263,7 @@ def _predicted(mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spaci
         predicted = numbered(mask, box, rules.connectivity)
     else:
         predicted = pieces
-    return without_small(predicted, max(rules.least_prediction_voxels, rules.least_prediction_mm3 / prod(spacing_mm)))
+    return without_small(predicted, max(rules.least_prediction_voxels, rules.least_prediction_mm3 * ROUNDING / prod(spacing_mm)))
 
 
 def _score(
@@ -272,7 +275,7 @@ def _score(
     voxel_mm3 = prod(spacing_mm)
     missed = Lesion("reference", 0.0, False, 0.0, rules.penalty_mm(shape), dict.fromkeys(TOLERANCES_MM, 0.0))
     lesions = []
-    for number in np.flatnonzero(drawn.voxels * voxel_mm3 > rules.least_volume_mm3):
+    for number in np.flatnonzero(drawn.voxels * voxel_mm3 > rules.least_volume_mm3 * ROUNDING):
         volume_ml = float(drawn.voxels[number] * voxel_mm3 / 1000)
         matched = partners[owners == number]
         if len(matched):

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from pipeline.domain.anatomy import MARGIN_VOXELS, Anatomy, draw_coordinates, push, sample
 from pipeline.domain.contrast import acquire
 from pipeline.domain.fields import normal_field
-from pipeline.domain.lesion import EDEMA, ENHANCING, NECROTIC, Lesion, Tumour, draw_seed, grow
+from pipeline.domain.growth import EDEMA, ENHANCING, NECROTIC, Lesion, Tumour, draw_seed, grow
 
 PARTIAL_VOLUME_SD_VOXELS = 0.6
 EDEMA_AT_END = np.float32(0.75)

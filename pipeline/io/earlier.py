@@ -53,8 +53,9 @@ def committed(*paths: Path) -> Committed | None:
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
-        with Repo.open(str(here), rev="HEAD", config={"remote": {}, "core": {"remote": None}}) as repo:
-            texts = tuple(repo.dvcfs.read_text(path, encoding="utf-8") for path in inside)
-    except (DvcException, OSError):
+        with Repo.open(str(here), rev="HEAD") as repo:
+            kept = {repo.fs.relpath(out.fs_path, repo.root_dir): Path(out.cache_path) for out in repo.index.outs if out.hash_info}
+            texts = tuple(kept[path].read_text(encoding="utf-8") for path in inside)
+    except (DvcException, OSError, KeyError):
         return None
     return Committed(git(here, "log", "-1", "--format=%h of %cs"), texts)

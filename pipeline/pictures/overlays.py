@@ -57,7 +57,7 @@ def overlay(view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["
     widest = max(view.size_mm(plane)[0] for plane in planes)
     heights = [view.size_mm(plane)[1] / widest * _COLUMN_IN for plane in planes]
     width = _LEFT_IN + columns * (_COLUMN_IN + _GAP_IN)
-    height = _TOP_IN + sum(heights) + len(heights) * _GAP_IN + _LINE_IN * (2.4 if width > _WIDE_IN else 4.4)
+    height = _TOP_IN + sum(heights) + len(heights) * _GAP_IN + _LINE_IN * (2.4 if width > _WIDE_IN else 5.4)
     with style():
         figure = blank(width, height, DARK)
         top = _TOP_IN
@@ -168,20 +168,22 @@ def _head(figure: Figure, view: View, subtitle: str) -> None:
 
 
 def _foot(figure: Figure, view: View, schema: Schema) -> None:
-    """Legends of fills, lines and disagreement, and the convention: in two lines, or in four below few columns."""
+    """Legends of fills, lines and disagreement, and the convention: in two lines, or in five below few columns."""
     width, height = figure.get_size_inches()
     fills = [Patch(color=colour, label=name) for name, colour in label_colours(schema).items()]
-    lines = [Line2D([], [], color=colour, lw=1.6, label=name) for name, colour in region_colours(schema).items()]
-    lines += [
-        Line2D([], [], color=LIGHT, lw=1.2, linestyle=line, label=name) for name, line in (("reference", "-"), ("prediction", _DASHES))
-    ]
+    regions = [Line2D([], [], color=colour, lw=1.6, label=name) for name, colour in region_colours(schema).items()]
+    sides = (("reference", "solid"), ("prediction", _DASHES))
+    lines = [Line2D([], [], color=LIGHT, lw=1.2, linestyle=line, label=name) for name, line in sides]
     errors = [
         Patch(color=colour, label=f"{name} {amount}") for (name, colour), amount in zip(DISAGREEMENT.items(), _amounts(view), strict=True)
     ]
     left, right, line = _LEFT_IN / width, 1 - _GAP_IN / width, _LINE_IN / height
-    side, edge = ("right", right) if width > _WIDE_IN else ("left", left)
-    above = 0 if width > _WIDE_IN else 2 * line
-    for y, name, marks in ((above + 1.7 * line, "Prediction, filled:", fills), (above + 0.7 * line, "Outlines:", lines)):
+    wide = width > _WIDE_IN
+    side, edge = ("right", right) if wide else ("left", left)
+    rows = [("Prediction, filled:", fills), ("Outlines:", [*regions, *lines])]
+    rows = rows if wide else [rows[0], ("Outlines:", regions), ("", lines)]
+    for place, (name, marks) in enumerate(reversed(rows)):
+        y = (place + (0.7 if wide else 2.7)) * line
         figure.text(left, y, name, color=LIGHT, fontsize=8.5, va="center")
         _legend(figure, marks, "center left", (left + 1.3 / width, y))
     _legend(figure, errors, f"center {side}", (edge, 1.7 * line))
@@ -192,8 +194,8 @@ def _amounts(view: View) -> list[str]:
     """How much of each kind of disagreement the whole volume has."""
     counts = np.bincount(disagreement(view.reference, view.prediction).ravel(), minlength=len(DISAGREEMENT) + 1)[1:]
     if view.reference.shape[2] == 1:
-        return [f"{count * np.prod(view.spacing_mm[:2]) / 100:.1f} cm²" for count in counts]
-    return [f"{count * np.prod(view.spacing_mm) / 1000:.1f} ml" for count in counts]
+        return [f"{count * np.prod(view.spacing_mm[:2]) / 100:.3g} cm²" for count in counts]
+    return [f"{count * np.prod(view.spacing_mm) / 1000:.3g} ml" for count in counts]
 
 
 def _legend(figure: Figure, marks: list[Artist], place: str, at: tuple[float, float]) -> None:

@@ -10,6 +10,7 @@
   const HEADER_BYTES = 352; // of a NIfTI file whose voxels begin behind its header
   const MAPS = ["reference", "prediction", "disagreement"];
   const HEAD_OPACITY = 0.35; // in 3D, where the tumour shows through
+  const ERROR_STRENGTH = 225; // of 255: few voxels, which must be seen
   let nv = null, shown = null, at = [0, 0, 0];
 
   const unpacked = async id => {
@@ -20,7 +21,10 @@
   const run = code => new Promise((done, failed) => {
     const script = document.createElement("script");
     script.src = URL.createObjectURL(new Blob([code], {type: "text/javascript"}));
-    script.onload = done;
+    script.onload = () => {
+      URL.revokeObjectURL(script.src);
+      done();
+    };
     script.onerror = () => failed(new Error("NiiVue does not start"));
     document.head.append(script);
   });
@@ -29,9 +33,10 @@
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("this browser offers no WebGL 2");
     await run(await unpacked("viewer-niivue"));
     nv = new niivue.Niivue({
-      logLevel: "error", dragAndDropEnabled: false, isRadiologicalConvention: true, sagittalNoseLeft: true, scrollRequiresFocus: true,
-      isOrientationTextVisible: sides, crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidth: 0.4, crosshairWidthUnit: "mm", crosshairGap: 16, fontColor: [0.9, 0.91, 0.92, 1],
-      multiplanarShowRender: 0, dragMode: 0, tileMargin: 4, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
+      logLevel: "error", dragAndDropEnabled: false, dragMode: 0, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
+      scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides,
+      fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidth: 0.4, crosshairWidthUnit: "mm",
+      crosshairGap: 16, multiplanarShowRender: 0, tileMargin: 4,
     });
     await nv.attachToCanvas(canvas, true);
     canvas.tabIndex = -1; // every movement has a control of its own, so the keyboard need not stop here
@@ -40,7 +45,13 @@
       control("turn").value = (turn % 360 + 360) % 360;
       control("tilt").value = tilt;
     };
-    for (const event of ["keydown", "keyup"]) panel.addEventListener(event, key => key.target === canvas && key.stopPropagation(), true);
+    const mine = event => event.target === canvas && event.stopPropagation();
+    for (const kind of ["keydown", "keyup"]) panel.addEventListener(kind, mine, true);
+    // Wheel and fingers scroll the page, and not the slices, until the reader has clicked the picture.
+    for (const kind of ["wheel", "touchstart", "touchmove", "touchend"]) {
+      const leave = event => event.target === canvas && document.activeElement !== canvas && event.stopPropagation();
+      panel.addEventListener(kind, leave, {capture: true, passive: true});
+    }
   };
 
   const options = (select, names) => select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
@@ -49,7 +60,7 @@
   const showCase = async place => {
     const one = cases[place], kept = control("modality").value;
     options(control("modality"), one.modalities.map(name => [name, name]));
-    if (one.modalities.includes(kept)) control("modality").value = kept;
+    control("modality").value = one.modalities.includes(kept) ? kept : one.telling;
     const views = one.planes.map(([name]) => [name, name[0].toUpperCase() + name.slice(1)]);
     if (one.planes.length > 1) views.push(["planes", "Three planes"], ["render", "3D"]);
     const view = control("plane").value;
@@ -100,12 +111,14 @@
       return !inside.includes(before) || !inside.includes(after);
     });
     const wanted = labels.names.map((_, place) => control(`label-${place + 1}`).checked);
+    const tumour = {colours: labels.colours, wanted, strength};
+    const errors = {colours: disagreement.colours, wanted: disagreement.names.map(() => true), strength: ERROR_STRENGTH};
     const layers = MAPS.map((name, place) => ({
-      voxels: maps[place], colours: (place === 2 ? disagreement : labels).colours, ticked: control(name).checked,
-      wanted: place === 2 ? disagreement.names.map(() => true) : wanted, lined: !solid && place < 2 && control(`${name}-as`).value === "outline",
+      voxels: maps[place], ticked: control(name).checked, ...(place === 2 ? errors : tumour),
+      lined: !solid && place < 2 && control(`${name}-as`).value === "outline",
     })).filter(layer => layer.ticked).sort((one, other) => one.lined - other.lined);
     img.fill(0);
-    for (const {voxels, colours, wanted, lined} of layers) {
+    for (const {voxels, colours, wanted, strength, lined} of layers) {
       for (const index of marked) {
         const label = voxels[index];
         if (!label || !wanted[label - 1] || lined && !borders(voxels, index)) continue;
@@ -133,7 +146,10 @@
       nv.setVolume(nv.volumes[0], 0);
     }
     nv.opts.sliceType = flat ? SLICE_TYPES[AXES[flat[1]]] : view === "render" ? RENDER : PLANES;
-    for (const axis of [0, 1, 2]) control(`slice-${axis}`).parentElement.hidden = shown.shape[axis] < 2 || (flat ? flat[1] !== axis : view === "render");
+    for (const axis of [0, 1, 2]) {
+      const through = flat ? flat[1] === axis : view === "planes";
+      control(`slice-${axis}`).parentElement.hidden = !through || shown.shape[axis] < 2;
+    }
     for (const name of ["turn", "tilt"]) control(name).parentElement.hidden = view !== "render";
     for (const name of ["reference-as", "prediction-as"]) control(name).hidden = view === "render";
     control("opacity").parentElement.hidden = view === "render";
@@ -172,7 +188,8 @@
     where.textContent = [...slices, ...words].join(" · ");
     const overlays = MAPS.filter(name => control(name).checked).join(", ") || "nothing";
     const view = control("plane").selectedOptions[0].text;
-    canvas.setAttribute("aria-label", `${shown.name}, ${control("modality").value}, ${view}, with ${overlays} laid over. ${where.textContent}`);
+    const name = [shown.name, control("modality").value, view].join(", ");
+    canvas.setAttribute("aria-label", `${name}, with ${overlays} laid over. ${where.textContent}`);
   };
 
   // One picture per frame of the screen, however fast a slider moves.

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.domain.schema import Schema
 from pipeline.pictures.page import Html, element, join
 from pipeline.pictures.palette import label_colours, rgb
-from pipeline.pictures.view import DISAGREEMENT, View, convention, disagreement, planes_of, telling_modalities
+from pipeline.pictures.view import DISAGREEMENT, PLANES, View, convention, disagreement, planes_of, telling_modalities
 
 ROOM_BYTES = 8_000_000
 """Of the page, for volumes; NiiVue itself takes 1.1 MB more."""
@@ -80,20 +80,16 @@ def viewed(view: View, schema: Schema) -> Viewed:
     maps = {"reference": view.reference, "prediction": view.prediction, "disagreement": disagreement(view.reference, view.prediction)}
     step = 256 // GREYS
     greys = {name: view.grey[..., channel] // step * step for channel, name in enumerate(view.modalities)}
-    planes = planes_of(view, schema)
-    start = [length // 2 for length in view.reference.shape]
-    for plane in planes:
-        start[plane.axis] = view.busiest_slice(plane)
     return Viewed(
         case=view.case,
         modalities={name: _packed(grey, view.affine) for name, grey in greys.items()},
         telling=tuple(view.modalities[channel] for channel in telling_modalities(view, schema)),
         maps={name: _packed(classes, view.affine, "label") for name, classes in maps.items()},
-        planes=tuple((plane.name, plane.axis) for plane in planes),
+        planes=tuple((plane.name, plane.axis) for plane in planes_of(view, schema)),
         shape=view.reference.shape,
         offset=view.offset,
         raw_shape=view.raw_shape,
-        start=tuple(start),
+        start=tuple(view.busiest_slice(plane) for plane in sorted(PLANES, key=lambda plane: plane.axis)),
     )
 
 
@@ -146,8 +142,8 @@ def viewer(cases: Sequence[Viewed], schema: Schema, room: int = ROOM_BYTES) -> H
 
 
 _INTRO = (
-    "Scroll through the volumes, lay reference, prediction and their disagreement over any modality, turn the tumour in 3D. {convention} "
-    "Nothing is fetched: the volumes are in this page, and start when the viewer is opened."
+    "Scroll through the volumes, lay reference, prediction and their disagreement over any modality, turn the tumour in 3D. A click on "
+    "the picture goes there, and from then on the wheel scrolls it. {convention} Nothing is fetched: the volumes lie in this page."
 )
 
 
@@ -265,8 +261,8 @@ def _description(shown: Sequence[tuple[Viewed, tuple[str, ...]]], schema: Schema
     """
     cases = [
         {
-            "name": case.case, "modalities": modalities, "planes": case.planes, "shape": case.shape, "offset": case.offset,
-            "whole": case.raw_shape, "start": case.start,
+            "name": case.case, "modalities": modalities, "telling": case.telling[0], "planes": case.planes,
+            "shape": case.shape, "offset": case.offset, "whole": case.raw_shape, "start": case.start,
         }
         for case, modalities in shown
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from scipy import ndimage
 from pipeline.domain.anatomy import Anatomy
 from pipeline.domain.draws import generator
 from pipeline.domain.errors import InputError
-from pipeline.domain.lesion import draw_tumour
+from pipeline.domain.growth import draw_tumour
 from pipeline.domain.phantom import phantom
 from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema

@@ -188,6 +188,7 @@ def awkward_pairs():
         "moved blobs": (blobs, moved),
         "blobs and specks": (blobs, moved | specks),
         "bridge": (CUBE | FAR, CUBE | FAR | block((3, 3, 3), (19, 1, 1)) | block((21, 3, 3), (1, 14, 1)) | block((21, 16, 3), (1, 1, 8))),
+        "sheets in the last plane": (block((3, 3, 17), (9, 9, 1)), block((5, 3, 17), (9, 9, 1))),
         "shell": (block((4, 4, 4), (9, 9, 9)) & ~block((6, 6, 6), (5, 5, 5)), block((7, 7, 7), (3, 3, 3))),
     }
 
@@ -204,13 +205,20 @@ def awkward_classes():
     one = smooth(0.1)
     specked = np.where(rng.random(SHAPE) < 0.01, rng.integers(1, 5, SHAPE), one).astype(np.uint8)
     blank = np.zeros(SHAPE, np.uint8)
-    foci = blank.copy()
+    foci, beside = blank.copy(), blank.copy()
     foci[3:6, 3:6, 3:6] = foci[16:19, 3:6, 3:6] = 3
-    foci[6:16, 4, 4] = 1
+    beside[3:6, 3:6, 8:11] = beside[16:19, 3:6, 8:11] = 3  # within the dilated extents, outside the box around the foci
+    apart = foci.copy()
+    apart[6, 4, 4] = apart[15, 4, 4] = 1  # pieces that five dilations merge and three do not
+    false = foci[:, ::-1].copy()
+    foci[6:16, 4, 4] = false[6:16, 19:21, 4:6] = 1
     return pairs | {
         "specked": (one, specked),
         "nothing predicted": (one, blank),
         "nothing there": (blank, one),
+        "foci beside their reference": (foci, beside),
+        "two foci on two pieces of one necrosis": (apart, beside),
+        "false foci on one necrosis": (foci, false),
         "two foci on one necrosis": (foci, np.where(foci == 1, 0, foci).astype(np.uint8)),
     }
 
@@ -242,6 +250,12 @@ def test_two_empty_masks_are_perfect_and_a_false_lesion_in_health_is_the_worst()
 @pytest.mark.parametrize(("size", "dice"), [((5, 5, 2), 1), ((17, 3, 1), 0)], ids=["50 mm3", "51 mm3"])
 def test_a_lesion_of_just_fifty_cubic_millimetres_does_not_count(size, dice):
     assert score_lesions(block((2, 2, 2), size), NOTHING, CUBIC_MM, GLIOMA).dice == dice
+
+
+def test_an_edge_of_a_millimetre_may_be_rounded():
+    lesion, rounded = block((2, 2, 2), (5, 5, 2)), (1.0000001, 1.0, 1.0)
+    assert score_lesions(lesion, NOTHING, rounded, GLIOMA).reference_lesions == 0
+    assert score_lesions(CUBE, CUBE | block((15, 15, 8), (5, 5, 2)), rounded, PRESETS["brats2024-menrt"]).false_positives == 0
 
 
 def test_volume_is_of_the_spacing():

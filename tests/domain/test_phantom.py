@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.domain.draws import generator
-from pipeline.domain.lesion import Tumour
+from pipeline.domain.growth import Tumour
 from pipeline.domain.phantom import phantom
 from pipeline.sources.phantom import load_anatomy
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.domain.anatomy import Anatomy
 from pipeline.domain.draws import generator
-from pipeline.domain.lesion import draw_tumour
+from pipeline.domain.growth import draw_tumour
 from pipeline.domain.phantom import phantom
 from pipeline.domain.swaps import relations, suspicions
 from pipeline.io import nifti

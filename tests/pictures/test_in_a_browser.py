@@ -173,6 +173,20 @@ def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
     assert told.endswith(f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}")
 
 
+def test_the_wheel_scrolls_the_page_until_the_picture_is_clicked(looking):
+    def turn():
+        before = words(looking), looking.evaluate("scrollY")
+        box = looking.box(".viewer canvas")
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "deltaX": 0, "deltaY": 100}
+        looking.ask("Input.dispatchMouseEvent", type="mouseWheel", **at)
+        looking.browser.listen(0.3)
+        return words(looking) != before[0]
+
+    assert not turn()
+    looking.click(".viewer canvas")
+    assert turn()
+
+
 def test_every_view_shows_the_tumour(looking):
     for view in ("coronal", "sagittal", "planes", "render"):
         choose(looking, "plane", "ArrowDown")
@@ -189,7 +203,8 @@ def test_3d_turns(looking):
 
 def test_the_canvas_says_what_it_shows(looking):
     label = looking.evaluate("document.querySelector('.viewer canvas').getAttribute('aria-label')")
-    assert label.startswith("Made_00000, t1n, Axial, with reference, prediction laid over. axial slice")
+    modality = looking.evaluate("document.getElementById('viewer-modality').value")
+    assert label.startswith(f"Made_00000, {modality}, Axial, with reference, prediction laid over. axial slice")
 
 
 def test_the_table_sorts_by_click_and_by_keyboard(page):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pipeline.domain.lesion import EDEMA, ENHANCING, NECROTIC, Tumour, draw_seed, draw_tumour, grow
+from pipeline.domain.growth import EDEMA, ENHANCING, NECROTIC, Tumour, draw_seed, draw_tumour, grow
 
 SEED = np.array([66, 48, 48])
 SMALL = Tumour(enhancing=True, cores_cm3=(6.0,), edema_cm3=20.0, rim_mm=3.0)

@@ -1,0 +1,45 @@
+"""All scores of a case as `evaluate` and `score` take them: overlap, distances, volumes of labels and regions, lesions, all classes."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.lesions import AFFINE, SPACING_MM, cpu_seconds, pairs, schema_of_pairs
+from benchmarks.measuring import Figure, apart
+from pipeline.io import nifti
+
+REPEATS = 5
+AT_MOST = {False: 1.0, True: 2.5}
+PARTS = ("overlap and distances", "lesions", "classes")
+
+
+def figures(repeats: int) -> Iterator[Figure]:
+    """Processor seconds on one core, of all scores together and of each part."""
+    for name, (reference, prediction) in pairs().items():
+        with tempfile.TemporaryDirectory() as folder:
+            for part, classes in (("reference", reference), ("prediction", prediction)):
+                nifti.write(Path(folder) / f"{part}.nii.gz", classes, AFFINE)
+            taken, ran = apart(once, folder, repeats, cores=1)
+        whole = [sum(parts) for parts in zip(*taken.values(), strict=True)]
+        shares = ", ".join(f"{part} {min(seconds):.2f}" for part, seconds in taken.items())
+        note = f"{' x '.join(map(str, reference.shape))}, 3 labels, 3 regions; {shares}; {ran.process_gb:.1f} GB"
+        yield Figure(f"all scores, {name}", "cpu s/case", whole, at_most=AT_MOST["specks" in name], note=note)
+
+
+def once(folder: str, repeats: int) -> dict[str, list[float]]:
+    """Processor seconds of each part and run."""
+    from pipeline.domain.lesions import lesion_rows
+    from pipeline.domain.multiclass import score_classes
+    from pipeline.domain.scores import score_case
+
+    paths = (Path(folder) / f"{part}.nii.gz" for part in ("reference", "prediction"))
+    reference, prediction = (np.asarray(nifti.read(path).voxels, np.uint8) for path in paths)
+    schema = schema_of_pairs()
+    actions = (
+        lambda: score_case(reference, prediction, schema, SPACING_MM),
+        lambda: lesion_rows(reference, prediction, schema, SPACING_MM),
+        lambda: score_classes(reference, prediction, schema),
+    )
+    return {part: cpu_seconds(action, repeats) for part, action in zip(PARTS, actions, strict=True)}
