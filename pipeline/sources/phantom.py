@@ -52,7 +52,7 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
     -------
     list of Found
     """
-    code = [code_hash(f"pipeline.{module}") for module in ("domain.phantom", "domain.lesion", "io.nifti", "io.template")]
+    code = [code_hash(f"pipeline.{module}") for module in ("domain.phantom", "domain.growth", "io.nifti", "io.template")]
     made_by = hashlib.sha256(Path(__file__).read_bytes() + " ".join([str(seed), *code]).encode())
     mark = f"phantom {made_by.hexdigest()[:32]}"
     names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
