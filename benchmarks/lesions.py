@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -110,13 +111,13 @@ def cpu_seconds(action: Callable, repeats: int) -> list[float]:
 
 
 def pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Class maps of cases of 240x240x155 voxels and predictions of them; the first on a real mask as well, if there are any.
+    """Class maps of cases of 240x240x155 voxels and predictions of them; of the real ones, if there are any, that of the largest tumour.
 
     A typical prediction is the reference bent at random by some voxels, so that its rim frays and small islands come and go; a speckled
     one has 200 specks besides, of one to four voxels a side, all over; several lesions are two cases in one, one mirrored, with specks.
     """
     rng = np.random.default_rng(2026)
-    one, other = (_classes(cohorts.phantoms(4), place) for place in range(2))
+    one, other = islice(_references(cohorts.phantoms(4)), 2)
     several = np.where(one == 0, other[::-1], one)
     typical = _bent(rng, one)
     found = {
@@ -126,15 +127,15 @@ def pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
     raw = cohorts.real()
     if raw is not None:
-        real = _classes(raw, 0)
+        real = max(_references(raw), key=np.count_nonzero)
         bent = _bent(rng, real)
         found |= {"real": (real, bent), f"real, {SPECKS} specks": (real, _speckled(rng, bent, SPECKS))}
     return found
 
 
-def _classes(raw: Path, place: int) -> np.ndarray:
+def _references(raw: Path) -> Iterator[np.ndarray]:
     catalogue = read_json(raw / "catalogue.json", Catalogue)
-    return cases.read(cases.found_in(raw, catalogue.cases[place]), catalogue.cohort).classes
+    yield from (cases.read(cases.found_in(raw, entry), catalogue.cohort).classes for entry in catalogue.cases)
 
 
 def schema_of_pairs() -> Schema:
