@@ -6,7 +6,7 @@ metrics/cases.csv (one row per case and label or region), metrics/tables/ with m
 case), lesionwise.csv (per case and region), lesions.csv (per lesion), calibration.csv (per case and region),
 reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per case, of
 cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over cases, and how many values
-the empty rule filled), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow
+the empty rule filled), headline.json (few of these means, for `dvc exp show` and `dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow
 run of the training.
 """
 
@@ -50,6 +50,7 @@ def evaluate(
     cases: Path,
     tables: Path,
     metrics: Path,
+    headline: Path,
     inference: Path,
     settings: Annotated[Settings, stage.Key("evaluate")],
 ) -> None:
@@ -78,7 +79,9 @@ def evaluate(
             if rows:
                 write_csv(tables / f"{name}.csv", rows)
         write_json(inference, settings)
-        write_json(metrics, scores.summary())
+        summary = scores.summary()
+        write_json(metrics, summary)
+        write_json(headline, _headline(summary))
 
 
 @dataclass
@@ -169,6 +172,14 @@ class _Scorer:
         rows, bins = calibration_rows(regions, spread, case.classes, brain, self.card.cohort)
         scores.calibration += [whose | row for row in rows]
         scores.bins.append(bins)
+
+
+def _headline(summary: dict[str, Any]) -> dict[str, Any]:
+    """The few means that tables of experiments have room for."""
+    regions, lesionwise = summary["region"], summary["lesionwise"]
+    means = {metric: {name: region[metric]["mean"] for name, region in regions.items()} for metric in ("dice", "hd95_mm", "nsd_1mm")}
+    lesion_dice = {name: region["lesion_dice"]["mean"] for name, region in lesionwise.items()}
+    return {"mean_region_dice": summary["mean_region_dice"]["value"], **means, "lesion_dice": lesion_dice}
 
 
 def _refuse_other_cohort(catalogue: Catalogue, described: card.Card, models: Path) -> None:

@@ -166,6 +166,14 @@ def test_the_summary_is_over_the_cases(done):
     assert {"accuracy_with_background", "mean_iou_without_background", "precision_with_background"} <= set(summary["multiclass"])
 
 
+def test_the_headline_holds_the_means_of_the_summary(done):
+    summary, headline = evaluation(done), json.loads((done / "metrics/headline.json").read_text())
+    assert headline["mean_region_dice"] == summary["mean_region_dice"]["value"]
+    assert headline["dice"] == {name: region["dice"]["mean"] for name, region in summary["region"].items()}
+    assert headline["lesion_dice"] == {name: region["lesion_dice"]["mean"] for name, region in summary["lesionwise"].items()}
+    assert headline["nsd_1mm"]["WT"] == summary["region"]["WT"]["nsd_1mm"]["mean"]
+
+
 def test_all_of_it_is_one_finished_mlflow_run(done):
     import mlflow
 
