@@ -5,9 +5,10 @@ references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw gr
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one row per
 case), lesionwise.csv (per case and region), lesions.csv (per lesion), calibration.csv (per case and region),
 reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per case, of
-cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over cases, and how many values
-the empty rule filled), headline.json (few of these means, for `dvc exp show` and `dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow
-run of the training.
+cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over
+cases, and how many values the empty rule filled), headline.json (few of these means, for `dvc exp show` and
+`dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow run of
+the training.
 """
 
 import time
