@@ -76,7 +76,8 @@ pre{background:var(--paper);border:1px solid var(--line);border-radius:.5rem;pad
 font-size:.88rem;margin:.6rem 0}
 figure{margin:.9rem 0;min-width:0}
 img{display:block;max-width:100%;height:auto;border-radius:.4rem}
-img.plot,img.scan{width:100%}
+img.plot{width:100%}
+img.scan{margin:0 auto}
 img.small{width:auto}
 img.plot{mix-blend-mode:var(--blend)}
 img.film{margin:0 auto}
