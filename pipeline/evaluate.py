@@ -25,8 +25,8 @@ from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
 from pipeline.domain.lesion_rules import rules_of
-from pipeline.domain.lesions import lesion_rows
-from pipeline.domain.multiclass import confusion_rows, mean_columns, score_classes
+from pipeline.domain.lesions import FILLS, lesion_rows
+from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
 from pipeline.domain.preparation import brain_of, restore
 from pipeline.domain.regions import classes_to_outputs, classes_to_values
@@ -117,8 +117,8 @@ class _Scores:
             "cohort": self.schema.cohort,
             "cases": len(self.losses),
             "held_out_loss": float(np.mean(self.losses)),
-            "multiclass": mean_columns(self.multiclass),
-            "lesionwise": summarise_columns(self.lesionwise),
+            "multiclass": summarise_columns([{"name": "all"} | row for row in self.multiclass])["all"],
+            "lesionwise": summarise_columns(self.lesionwise, FILLS),
             "lesion_rules": rules_of(self.schema.cohort),
             "calibration": summarise_columns(self.calibration),
             "types": summarise_types(self.rows, self.schema) if self.schema.types else None,
@@ -163,7 +163,7 @@ class _Scorer:
         scores.rows += [whose | row for row in rows]
         scores.lesionwise += [whose | row for row in lesionwise]
         scores.lesions += [whose | row for row in found]
-        scores.multiclass.append({"case": whose["case"]} | score_classes(reference, prediction, schema))
+        scores.multiclass.append(whose | score_classes(reference, prediction, schema))
         scores.confusion = scores.confusion + confusion(reference, prediction, len(schema.labels) + 1)
         return rows
 

@@ -11,7 +11,7 @@ from pipeline.domain.calibration import calibration_rows, pooled, reliability_ro
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
-from pipeline.domain.lesions import lesion_rows
+from pipeline.domain.lesions import FILLS, lesion_rows
 from pipeline.domain.multiclass import confusion_rows
 from pipeline.domain.preparation import Recipe
 from pipeline.domain.regions import classes_to_regions, values_to_classes
@@ -93,13 +93,14 @@ def _card(schema, network):
 
 def _evaluation(rows, tables, schema, cases):
     names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
-    multiclass = {f"{name}_{ending}_background": 0.5 for name in names for ending in ("with", "without")}
+    halves = {"mean": 0.5, "cases": cases, "filled": 0, "undefined": 0}
+    multiclass = {f"{name}_{ending}_background": halves for name in names for ending in ("with", "without")}
     more = {
         "cohort": schema.cohort,
         "cases": cases,
         "held_out_loss": 0.1,
         "multiclass": multiclass,
-        "lesionwise": summarise_columns(tables["lesionwise"]),
+        "lesionwise": summarise_columns(tables["lesionwise"], FILLS),
         "lesion_rules": "brats2023-gli",
         "calibration": summarise_columns(tables["calibration"]),
         "types": None,

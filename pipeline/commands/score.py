@@ -24,8 +24,8 @@ from scipy.optimize import linear_sum_assignment
 from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.lesion_rules import rules_of
-from pipeline.domain.lesions import lesion_rows
-from pipeline.domain.multiclass import confusion_rows, mean_columns, score_classes
+from pipeline.domain.lesions import FILLS, lesion_rows
+from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.schema import Schema
@@ -149,6 +149,7 @@ def scored(pair: pairs.Pair, schema: Schema) -> Scored:
     """
     reference_volume, prediction_volume = pairs.read_pair(pair)
     reference, prediction = _classes(reference_volume, pair.reference, schema), _classes(prediction_volume, pair.prediction, schema)
+    _refuse_unscorable(reference, pair.reference, schema)
     spacing_mm = reference_volume.grid.spacing_mm
     lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
     return Scored(
@@ -158,6 +159,17 @@ def scored(pair: pairs.Pair, schema: Schema) -> Scored:
         multiclass=score_classes(reference, prediction, schema),
         confusion=confusion(reference, prediction, len(schema.labels) + 1),
     )
+
+
+def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
+    if sum(length > 1 for length in reference.shape) < 2:
+        raise InputError(f"{path}: is a line of {reference.shape} voxels, which has no outline. Give images of slices or volumes.")
+    found = [name for index, name in enumerate(schema.labels, 1) if schema.types and (reference == index).any()]
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: has the labels {', '.join(found)}, but in cohort {schema.cohort} each case has one type. "
+            "Mend the mask, or describe the cohort without `types`."
+        )
 
 
 def _classes(volume: Volume, path: Path, schema: Schema) -> np.ndarray:
@@ -203,7 +215,7 @@ def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Sche
         "cases": rows,
         "lesionwise": [case | row for case, result in together for row in result.lesionwise],
         "lesions": [case | row for case, result in together for row in result.lesions],
-        "multiclass": [{"case": case["case"]} | result.multiclass for case, result in together],
+        "multiclass": [case | result.multiclass for case, result in together],
         "confusion": confusion_rows(sum(result.confusion for result in results), schema),
         "types": type_rows(rows, schema) if schema.types else [],
     }
@@ -215,8 +227,8 @@ def _summary(tables: Tables, schema: Schema, left_out: int) -> dict[str, Any]:
         "cohort": schema.cohort,
         "cases": len(tables["multiclass"]),
         "references_left_out": left_out,
-        "multiclass": mean_columns(tables["multiclass"]),
-        "lesionwise": summarise_columns(tables["lesionwise"]),
+        "multiclass": summarise_columns([{"name": "all"} | row for row in tables["multiclass"]])["all"],
+        "lesionwise": summarise_columns(tables["lesionwise"], FILLS),
         "lesion_rules": rules_of(schema.cohort),
         "types": summarise_types(tables["cases"], schema) if schema.types else None,
         "definitions": DEFINITIONS,

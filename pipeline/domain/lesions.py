@@ -31,6 +31,12 @@ Spacing = tuple[float, float, float]
 TOLERANCES_MM = (0.5, 1.0, 2.0, 3.0)
 """Of the normalised surface Dice. The challenge of 2024 reports the first two, `lesion_rows` all but the first."""
 
+_BY_LESION = ("lesion_dice", "lesion_hd95_mm", *(f"lesion_nsd_{tolerance:g}mm" for tolerance in TOLERANCES_MM[1:]))
+_BY_INSTANCE = ("f1", "sq", "pq")
+FILLS: dict[str, tuple[str, ...]] = {"": (), "no_lesion": _BY_LESION, "both_empty": (*_BY_LESION, *_BY_INSTANCE)}
+"""What of a row of `lesion_rows` a rule gave, by its ``filled``: nothing; the lesion-wise scores, for want of a lesion that counts and
+of a false one; those and the instances', since a cohort of the rule ``brats`` has neither in reference nor in prediction."""
+
 ROUNDING = 1 + 1e-6
 """A volume beyond a least one by less than this share is that one: voxel edges of 1 mm read from a 32-bit affine may be 1.0000001."""
 
@@ -80,16 +86,16 @@ class LesionScores:
     @property
     def dice(self) -> float:
         """Mean over lesions and false ones; 1 without any."""
-        return self._mean([lesion.dice for lesion in self._counted], 1.0)
+        return self._mean([lesion.dice for lesion in self.counted], 1.0)
 
     @property
     def hd95_mm(self) -> float:
         """Mean over lesions and false ones; 0 without any."""
-        return self._mean([lesion.hd95_mm for lesion in self._counted], 0.0)
+        return self._mean([lesion.hd95_mm for lesion in self.counted], 0.0)
 
     def nsd(self, tolerance_mm: float) -> float:
         """Mean over lesions and false ones, at one of `TOLERANCES_MM`; 1 without any."""
-        return self._mean([lesion.nsd[tolerance_mm] for lesion in self._counted], 1.0)
+        return self._mean([lesion.nsd[tolerance_mm] for lesion in self.counted], 1.0)
 
     @property
     def reference_lesions(self) -> int:
@@ -107,7 +113,8 @@ class LesionScores:
         return len(self.lesions) - self.reference_lesions
 
     @property
-    def _counted(self) -> list[Lesion]:
+    def counted(self) -> list[Lesion]:
+        """Those that the means are taken over."""
         return [lesion for lesion in self.lesions if self.count_false_positives or lesion.kind == "reference"]
 
     @staticmethod
@@ -163,7 +170,7 @@ def lesion_rows(
     case_rows : list of dict
         One per region: ``name``; ``lesion_dice``, ``lesion_hd95_mm``, ``lesion_nsd_1mm``, ``lesion_nsd_2mm``, ``lesion_nsd_3mm``, as the
         rules give them; ``lesions`` of the reference that count, ``found`` of them, and ``false_positives``; ``f1``, ``sq``, ``pq`` of
-        the undilated 26-connected pieces (`pipeline.domain.instances`).
+        the undilated 26-connected pieces (`pipeline.domain.instances`); ``filled``, a key of `FILLS`.
     lesion_rows : list of dict
         One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1), ``dice``, ``hd95_mm``.
 
@@ -218,14 +225,19 @@ class _Case:
             drawn, extents = drawn.renumbered(table), extents.renumbered(table)
             predicted = predicted.renumbered(joining(predicted, predicted_partners))
         scores = _score(drawn, extents, predicted, self.spacing_mm, rules, self.shape)
+        nsd = (scores.nsd(tolerance) for tolerance in TOLERANCES_MM[1:])
+        instances = match_pieces(numbered(drawn.labels != 0, drawn.box), pieces)
+        readings = instances.f1, instances.sq, instances.pq
+        filled = "" if scores.counted else "no_lesion"
+        if instances.f1 != instances.f1 and self.schema.empty_rule == "brats":
+            readings, filled = (1.0, 1.0, 1.0), "both_empty"
         row = {
-            "lesion_dice": scores.dice,
-            "lesion_hd95_mm": scores.hd95_mm,
-            **{f"lesion_nsd_{tolerance:g}mm": scores.nsd(tolerance) for tolerance in TOLERANCES_MM[1:]},
+            **dict(zip(_BY_LESION, (scores.dice, scores.hd95_mm, *nsd), strict=True)),
             "lesions": scores.reference_lesions,
             "found": scores.found,
             "false_positives": scores.false_positives,
-            **self._instances(numbered(drawn.labels != 0, drawn.box), pieces),
+            **dict(zip(_BY_INSTANCE, readings, strict=True)),
+            "filled": filled,
         }
         return row, scores.lesions
 
@@ -233,12 +245,6 @@ class _Case:
         rules, members = self.rules.of(label), [list(self.schema.labels).index(label) + 1]
         drawn, _ = merged(*_mask(self.reference, members), rules.dilation_voxels, rules.connectivity)
         return drawn, _predicted(*_mask(self.prediction, members), rules, self.spacing_mm)
-
-    def _instances(self, reference: Pieces, prediction: Pieces) -> dict[str, float]:
-        matched = match_pieces(reference, prediction)
-        readings = {"f1": matched.f1, "sq": matched.sq, "pq": matched.pq}
-        none = matched.f1 != matched.f1
-        return dict.fromkeys(readings, 1.0) if none and self.schema.empty_rule == "brats" else readings
 
 
 def _cropped(array: np.ndarray, margin_voxels: int) -> tuple[np.ndarray, Box]:

@@ -4,7 +4,6 @@ The project's origin reports accuracy, mean IoU, Dice, precision, sensitivity an
 over batches. The same names here are taken from hard labels, per case, on the raw grid.
 """
 
-from collections.abc import Sequence
 from math import nan
 from typing import Any
 
@@ -83,11 +82,6 @@ def confusion_rows(counts: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
         for row, reference in enumerate(names)
         for column, prediction in enumerate(names)
     ]
-
-
-def mean_columns(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean over the cases of every column of `score_classes`, over those that have a number in it; NaN if none has."""
-    return {name: _mean_defined([float(row[name]) for row in rows]) for name in rows[0] if name != "case"}
 
 
 def _class_readings(counts: np.ndarray, index: int, rule: str) -> tuple[dict[str, float], str]:

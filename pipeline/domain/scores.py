@@ -1,7 +1,8 @@
 """The scores of a case, label by label and region by region, and their summary over cases."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import nan, prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -163,14 +164,31 @@ def summarise(rows: Sequence[dict[str, Any]], empty_rule: str) -> dict[str, Any]
     return summary
 
 
-def summarise_columns(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
-    """Summarise a table of numbers with ``case``, ``patient`` and ``name``: name to column to `summarise_values`."""
+def summarise_columns(
+    rows: Sequence[dict[str, Any]], fills: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> dict[str, dict[str, dict[str, float | int]]]:
+    """Summarise a table column by column.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        ``case``, ``patient``, ``name``, perhaps ``filled``, and columns of numbers.
+    fills : mapping of str to collection of str, optional
+        Which columns a rule gave, by what stands under ``filled``.
+
+    Returns
+    -------
+    dict
+        Name, in the order of first appearance, to column to `summarise_values`.
+    """
     summary: dict[str, dict[str, dict[str, float | int]]] = {}
     for name in dict.fromkeys(row["name"] for row in rows):
         own = [row for row in rows if row["name"] == name]
-        columns = [column for column in own[0] if column not in ("case", "patient", "name")]
-        patients = [row["patient"] for row in own]
-        summary[name] = {column: summarise_values([row[column] for row in own], patients) for column in columns}
+        columns = [column for column in own[0] if column not in ("case", "patient", "name", "filled")]
+        patients, ruled = [row["patient"] for row in own], [fills.get(row.get("filled", ""), ()) for row in own]
+        summary[name] = {
+            column: summarise_values([row[column] for row in own], patients, [column in fill for fill in ruled]) for column in columns
+        }
     return summary
 
 

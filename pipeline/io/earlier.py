@@ -42,7 +42,7 @@ def committed(*paths: Path) -> Committed | None:
     -------
     Committed or None
         None outside of a repository, where HEAD has no dvc.lock or other paths, or where DVC's cache lacks one of the files;
-        nothing is fetched from remote storage.
+        nothing is fetched from remote storage, so a clone whose cache is empty knows no earlier result.
     """
     here = Path.cwd()
     inside = [path.resolve().relative_to(here).as_posix() for path in paths if path.resolve().is_relative_to(here)]

@@ -28,7 +28,17 @@ _METRICS = {
     "volume_error_ml": "Prediction minus reference.",
     "relative_volume_error": "(Prediction minus reference) / reference; undefined where the reference is empty.",
     "lesion_dice": f"Mean over lesions of the reference and false positives, which count 0. {_BRATS}.",
-    "lesion_hd95_mm": f"The same mean of HD95; missed lesions and false positives count the worst distance. {_BRATS}.",
+    "lesion_hd95_mm": "The same mean of the robust Hausdorff distance, in which a piece of surface counts by its area (in each "
+    "direction the smallest distance that holds 95 % of it; the larger of the two); missed lesions and false positives count the "
+    f"worst distance. {_BRATS}.",
+    **{
+        f"lesion_nsd_{tolerance}mm": f"The same mean of the normalised surface Dice at {tolerance} mm, of areas by the rules of 2023, "
+        "of surface voxels by those of 2024."
+        for tolerance in (1, 2, 3)
+    },
+    "lesions": "Lesions of the reference that are large enough to count under the rules.",
+    "found": "Those that a predicted lesion touches, a few voxels of dilation allowed.",
+    "false_positives": "Predicted lesions that touch no lesion of the reference.",
     "f1": "Lesions matched by IoU above 0.5: 2 TP / (2 TP + FP + FN). Kirillov et al., CVPR (2019).",
     "sq": "Mean IoU of the matched lesions. Kirillov et al., CVPR (2019).",
     "pq": "F1 times segmentation quality. Kirillov et al., CVPR (2019).",

@@ -6,7 +6,6 @@ from typing import Any
 
 from pipeline.domain.bootstrap import interval
 from pipeline.pictures.page import Html, element, table
-from pipeline.pictures.ranking import mean_region_dice
 from pipeline.pictures.report_run import Previous, Rows, Run
 from pipeline.pictures.report_text import count, number, signed
 
@@ -40,10 +39,14 @@ def same_cases(rows: Rows, others: Rows) -> bool:
 
 
 def paired_differences(rows: Rows, others: Rows) -> dict[str, float]:
-    """Case to its mean region Dice in the first table less that in the second, for cases in which both are defined."""
-    now, then = mean_region_dice(rows), mean_region_dice(others)
-    differences = {case: now[case] - then[case] for case in sorted(now)}
-    return {case: difference for case, difference in differences.items() if not isnan(difference)}
+    """Case to the mean difference of the Dice of its regions, first table less second, over regions defined in both; cases with one."""
+    now, then = ({(row["case"], row["name"]): row["dice"] for row in table if row["kind"] == "region"} for table in (rows, others))
+    differences: dict[str, list[float]] = {}
+    for case, name in sorted(now.keys() & then.keys()):
+        difference = now[case, name] - then[case, name]
+        if not isnan(difference):
+            differences.setdefault(case, []).append(difference)
+    return {case: fmean(values) for case, values in differences.items()}
 
 
 def _paired(rows: Rows, others: Rows) -> str:

@@ -6,7 +6,7 @@ from pipeline.pictures.page import Html, element, join, table
 from pipeline.pictures.report_metrics import SCORES, summary_table
 from pipeline.pictures.report_plots import Figures, plot
 from pipeline.pictures.report_run import Run
-from pipeline.pictures.report_text import number, small
+from pipeline.pictures.report_text import number, small, taken_over
 from pipeline.pictures.volume_plots import agreement
 
 _MULTICLASS = {
@@ -91,8 +91,8 @@ def _multiclass_table(run: Run) -> Html:
 
 
 def _multiclass(run: Run, column: str) -> Html:
-    defined = sum(row[column] == row[column] for row in run.multiclass)
-    return join(number(run.evaluation["multiclass"][column], 4), small(f"n = {defined}") if run.multiclass else "")
+    summary = run.evaluation["multiclass"][column]
+    return join(number(summary["mean"], 4), small(taken_over(summary)))
 
 
 def _confusion(figures: Figures) -> Html:

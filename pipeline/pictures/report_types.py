@@ -1,6 +1,7 @@
 """For cohorts whose labels are types of tumour: how often the type is right."""
 
 from collections.abc import Sequence
+from math import nan
 
 from pipeline.domain.bootstrap import interval
 from pipeline.domain.tumour_types import NONE, accuracy, patient_rows
@@ -34,7 +35,8 @@ def _sentence(rows: Sequence[dict[str, str]], noun: str) -> Html:
     """Such as: The type is right in 90 of 100 cases: accuracy 0.900 (0.840 to 0.950)."""
     found, known = accuracy(rows), [row for row in rows if row["reference"] != NONE]
     right = [float(row["predicted"] == row["reference"]) for row in known]
-    between = written(*interval(right, "mean", clusters=[row["patient"] for row in known]))
+    resampled = interval(right, "mean", clusters=[row["patient"] for row in known]) if len(set(right)) > 1 else (nan, nan)
+    between = written(*resampled)  # where all are right a bootstrap knows no doubt, so nothing is said
     left_out = f" {count(found['unknown'], noun)} without a type in the reference left out." * bool(found["unknown"])
     share = f"accuracy {number(found['accuracy'])}" + f" (95 % interval {between})" * bool(between)
     return element("p", f"The type is right in {found['right']} of {count(found['known'], noun)}: {share}.{left_out}")

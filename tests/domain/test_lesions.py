@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from pipeline.domain.lesion_rules import PRESETS
-from pipeline.domain.lesions import TOLERANCES_MM, lesion_rows, score_lesions
+from pipeline.domain.lesions import FILLS, TOLERANCES_MM, lesion_rows, score_lesions
 from pipeline.domain.schema import Schema
 from pipeline.domain.surfels import robust_hausdorff_mm, surface_dice, surfel_distances
 
@@ -397,7 +397,7 @@ def test_rows_have_the_columns_of_the_tables():
     reference, prediction = awkward_classes()["specked"]
     rows, lesions = lesion_rows(reference, prediction, TREATED, CUBIC_MM)
     scored = ["lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm"]
-    assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "f1", "sq", "pq"]
+    assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "f1", "sq", "pq", "filled"]
     assert list(lesions[0]) == ["name", "kind", "volume_ml", "found", "dice", "hd95_mm"]
 
 
@@ -407,6 +407,18 @@ def test_instances_of_an_empty_region_count_as_the_cohort_says():
     (undefined, *_), _ = lesion_rows(blank, blank, ADULT.model_copy(update={"empty_rule": "nan"}), CUBIC_MM)
     assert (filled["f1"], filled["sq"], filled["pq"], filled["lesion_dice"]) == (1, 1, 1, 1)
     assert all(isnan(undefined[name]) for name in ("f1", "sq", "pq"))
+    assert (filled["filled"], undefined["filled"]) == ("both_empty", "no_lesion")
+    assert {name for name in filled if name in FILLS["both_empty"]} == set(FILLS["no_lesion"]) | {"f1", "sq", "pq"}
+
+
+def test_scores_by_rule_are_told_where_only_a_speck_too_small_to_count_is_there():
+    speck = np.zeros(SHAPE, np.uint8)
+    speck[3, 3, 3] = 2
+    (row, *_), _ = lesion_rows(speck, speck, ADULT, CUBIC_MM)
+    assert (row["lesions"], row["lesion_dice"], row["f1"], row["filled"]) == (0, 1, 1, "no_lesion")
+    large = np.zeros(SHAPE, np.uint8)
+    large[2:8, 2:8, 2:8] = 2
+    assert lesion_rows(large, speck, ADULT, CUBIC_MM)[0][0]["filled"] == ""
 
 
 def test_a_slice_is_scored_in_its_plane():

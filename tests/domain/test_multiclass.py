@@ -1,9 +1,9 @@
-from math import isnan, nan
+from math import isnan
 
 import numpy as np
 import pytest
 
-from pipeline.domain.multiclass import confusion_rows, mean_columns, score_classes
+from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
 from pipeline.domain.schema import Schema
 
@@ -96,10 +96,3 @@ def test_confusion_as_a_table_names_every_pair_of_classes_and_counts_every_voxel
         ("core", "edema"): 1,
         ("edema", "edema"): 2,
     }
-
-
-def test_columns_are_averaged_over_the_cases_that_have_a_number():
-    rows = [{"case": "a", "accuracy": 0.5, "mean_dice": nan}, {"case": "b", "accuracy": 1.0, "mean_dice": nan}]
-    means = mean_columns(rows)
-    assert means["accuracy"] == 0.75
-    assert isnan(means["mean_dice"])

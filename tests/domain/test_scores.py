@@ -281,3 +281,13 @@ def test_summary_lists_names_in_the_order_of_the_schema_and_ignores_further_keys
     assert [list(summary[key]) for key in ("label", "region")] == [["necrotic", "edema", "enhancing"], ["WT", "TC", "ET"]]
     assert list(summary["region"]["WT"]) == [*METRICS, *VOLUMES]
     assert summary == summarise(three_cases("brats"), "brats")
+
+
+def test_a_table_says_how_many_values_a_rule_gave():
+    rows = [
+        {"case": case, "patient": case, "name": "WT", "pq": 1.0, "lesions": 0, "filled": filled}
+        for case, filled in (("a", "empty"), ("b", ""))
+    ]
+    summary = summarise_columns(rows, {"empty": ["pq"]})
+    assert [summary["WT"][column]["filled"] for column in ("pq", "lesions")] == [1, 0]
+    assert "filled" not in summary["WT"]

@@ -74,7 +74,7 @@ def made_evaluation(schema: Schema, rows: list[dict], lesionwise: list[dict] = (
         "lesionwise": _summaries(lesionwise, schema.regions, LESIONWISE) if lesionwise else {},
         "calibration": _summaries(calibration, schema.regions, CALIBRATION) if calibration else {},
         "types": None, "cohort": schema.cohort, "cases": len({row["case"] for row in rows}), "held_out_loss": 0.125,
-        "multiclass": _multiclass(),
+        "multiclass": {name: {"mean": share, "cases": 4, "filled": 0, "undefined": 0} for name, share in _multiclass().items()},
         "definitions": {"dice": "twice the overlap"},
     }  # fmt: skip
 
