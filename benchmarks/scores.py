@@ -1,4 +1,4 @@
-"""All scores of a case as `evaluate` and `score` take them: overlap, distances, volumes of labels and regions, lesions, all classes."""
+"""All scores of a case as `evaluate` takes them: overlap, distances, volumes, lesions, all classes, calibration."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pipeline.io import nifti
 
 REPEATS = 5
 AT_MOST = {False: 1.0, True: 2.5}
-PARTS = ("overlap and distances", "lesions", "classes")
+PARTS = ("overlap and distances", "lesions", "classes", "calibration")
 
 
 def figures(repeats: int) -> Iterator[Figure]:
@@ -30,16 +30,22 @@ def figures(repeats: int) -> Iterator[Figure]:
 
 def once(folder: str, repeats: int) -> dict[str, list[float]]:
     """Processor seconds of each part and run."""
+    from pipeline.domain.calibration import calibration_rows
     from pipeline.domain.lesions import lesion_rows
     from pipeline.domain.multiclass import score_classes
+    from pipeline.domain.regions import classes_to_regions
     from pipeline.domain.scores import score_case
 
     paths = (Path(folder) / f"{part}.nii.gz" for part in ("reference", "prediction"))
     reference, prediction = (np.asarray(nifti.read(path).voxels, np.uint8) for path in paths)
     schema = schema_of_pairs()
+    probabilities = np.asfortranarray(0.05 + 0.9 * classes_to_regions(prediction, schema).astype(np.float32))
+    axes = np.meshgrid(*(np.linspace(-1.45, 1.45, length) for length in reference.shape), indexing="ij", sparse=True)
+    brain = sum(axis**2 for axis in axes) < 1  # 1.5 of 8.9 million voxels
     actions = (
         lambda: score_case(reference, prediction, schema, SPACING_MM),
         lambda: lesion_rows(reference, prediction, schema, SPACING_MM),
         lambda: score_classes(reference, prediction, schema),
+        lambda: calibration_rows(probabilities, None, reference, brain, schema),
     )
     return {part: cpu_seconds(action, repeats) for part, action in zip(PARTS, actions, strict=True)}

@@ -51,7 +51,8 @@ def _rows(run: Run) -> list[list[Cell]]:
         lesions = [lesionwise.get((case, region), {}) for region in run.schema.regions if lesionwise]
         rows.append([
             Cell(name), *([Cell(patients[case])] if named else []), _share(mean),
-            *(_share(row["dice"], row["filled"]) for row in own), *(_share(row.get("lesion_dice", float("nan"))) for row in lesions),
+            *(_share(row["dice"], row["filled"]) for row in own),
+            *(_share(row.get("lesion_dice", float("nan")), row.get("filled", "")) for row in lesions),
             *(Cell(number(row["hd95_mm"], 1) + _mark(row["filled"]), row["hd95_mm"]) for row in own), *_volumes(own[0]),
         ])  # fmt: skip
     return rows
