@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from scipy.stats import gaussian_kde
 
 from pipeline.domain.schema import Schema
 from pipeline.pictures.drawing import FAINT, INK, RULE, blank, drawn, style
@@ -90,6 +89,8 @@ def _violin(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
     if np.ptp(scaled) == 0:
         return
     heights = np.linspace(scaled.min(), scaled.max(), 101)
+    from scipy.stats import gaussian_kde  # takes a second to import
+
     density = gaussian_kde(scaled)(heights)
     half = density / density.max() * _VIOLIN_WIDTH / 2
     axes.fill_betweenx(scale.inverted().transform(heights), place - half, place + half, color=colour, alpha=0.18, linewidth=0)
