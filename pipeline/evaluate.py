@@ -24,16 +24,15 @@ from pipeline.domain.case import Case
 from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
-from pipeline.domain.lesion_rules import rules_of
-from pipeline.domain.lesions import FILLS, lesion_rows
+from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
 from pipeline.domain.preparation import brain_of, restore
 from pipeline.domain.regions import classes_to_outputs, classes_to_values
 from pipeline.domain.schema import Schema
-from pipeline.domain.scores import score_case, summarise, summarise_columns
-from pipeline.domain.surfaces import DEFINITIONS
-from pipeline.domain.tumour_types import summarise_types, type_rows
+from pipeline.domain.scores import score_case, summarise_columns
+from pipeline.domain.summary import summarise_masks
+from pipeline.domain.tumour_types import type_rows
 from pipeline.io import cases, costs, nifti, shards
 from pipeline.io.records import read_json, write_csv, write_json
 from pipeline.nn import archive, backend, card, segmentation
@@ -113,16 +112,9 @@ class _Scores:
 
     def summary(self) -> dict[str, Any]:
         """What stands in metrics/evaluate.json."""
-        return summarise(self.rows, self.schema.empty_rule) | {
-            "cohort": self.schema.cohort,
-            "cases": len(self.losses),
+        return summarise_masks(self.rows, self.multiclass, self.lesionwise, self.schema) | {
             "held_out_loss": float(np.mean(self.losses)),
-            "multiclass": summarise_columns([{"name": "all"} | row for row in self.multiclass])["all"],
-            "lesionwise": summarise_columns(self.lesionwise, FILLS),
-            "lesion_rules": rules_of(self.schema.cohort),
             "calibration": summarise_columns(self.calibration),
-            "types": summarise_types(self.rows, self.schema) if self.schema.types else None,
-            "definitions": DEFINITIONS,
         }
 
 

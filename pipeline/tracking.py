@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import Any
 
 from pipeline import params, stage
 from pipeline.domain.errors import InputError
+from pipeline.io.git import git
 from pipeline.io.records import read_csv, sha256
 
 EXPERIMENT = "tumorflow"
@@ -256,18 +256,10 @@ def _run_name() -> str:
 
 def _circumstances() -> dict[str, str]:
     """Where and from which code a run is started; `git_changed` looks at code and params, not at what stages write."""
-    commit = _git("rev-parse", "HEAD")
-    changed = _git("--no-optional-locks", "status", "--porcelain", "--", "pipeline", "dvc.yaml", "params.yaml")
-    git = {"git_commit": commit, "git_changed": str(bool(changed)).lower(), "mlflow.source.git.commit": commit} if commit else {}
-    return {**_place(), **git, "mlflow.source.name": "dvc exp run" if _dvc_experiment() else "dvc repro"}
-
-
-def _git(*arguments: str) -> str:
-    """What git prints; nothing where there is no repository, commit or git."""
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
+    commit = git(Path.cwd(), "rev-parse", "HEAD")
+    changed = git(Path.cwd(), "--no-optional-locks", "status", "--porcelain", "--", "pipeline", "dvc.yaml", "params.yaml")
+    named = {"git_commit": commit, "git_changed": str(bool(changed)).lower(), "mlflow.source.git.commit": commit} if commit else {}
+    return {**_place(), **named, "mlflow.source.name": "dvc exp run" if _dvc_experiment() else "dvc repro"}
 
 
 def store() -> str:

@@ -23,15 +23,14 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline import stage
 from pipeline.domain.errors import InputError
-from pipeline.domain.lesion_rules import rules_of
-from pipeline.domain.lesions import FILLS, lesion_rows
+from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.schema import Schema
-from pipeline.domain.scores import score_case, summarise, summarise_columns
-from pipeline.domain.surfaces import DEFINITIONS
-from pipeline.domain.tumour_types import summarise_types, type_rows
+from pipeline.domain.scores import score_case
+from pipeline.domain.summary import summarise_masks
+from pipeline.domain.tumour_types import type_rows
 from pipeline.io import pairs
 from pipeline.io.records import write_csv, write_json
 from pipeline.io.volume import Volume
@@ -223,16 +222,8 @@ def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Sche
 
 def _summary(tables: Tables, schema: Schema, left_out: int) -> dict[str, Any]:
     """What metrics/evaluate.json says of the same rows, and how many references were left out."""
-    return summarise(tables["cases"], schema.empty_rule) | {
-        "cohort": schema.cohort,
-        "cases": len(tables["multiclass"]),
-        "references_left_out": left_out,
-        "multiclass": summarise_columns([{"name": "all"} | row for row in tables["multiclass"]])["all"],
-        "lesionwise": summarise_columns(tables["lesionwise"], FILLS),
-        "lesion_rules": rules_of(schema.cohort),
-        "types": summarise_types(tables["cases"], schema) if schema.types else None,
-        "definitions": DEFINITIONS,
-    }
+    told = summarise_masks(tables["cases"], tables["multiclass"], tables["lesionwise"], schema)
+    return told | {"references_left_out": left_out}
 
 
 def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:

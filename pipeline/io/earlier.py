@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.io.provenance import git
+from pipeline.io.git import git
 
 
 @dataclass(frozen=True)

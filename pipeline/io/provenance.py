@@ -22,6 +22,7 @@ from typing import Any
 
 from pipeline import params
 from pipeline.domain.errors import InputError
+from pipeline.io.git import git
 
 PACKAGES = (
     *("dvc", "tensorflow", "tensorflow-cpu", "jax", "keras", "numpy", "scipy", "nibabel", "simpleitk", "connected-components-3d"),
@@ -69,14 +70,6 @@ def provenance(files: Mapping[str, Path], params_path: Path = Path("params.yaml"
         "packages": packages(),
         "machine": machine(),
     }
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """What git prints in a folder; nothing where there is no repository, commit or git."""
-    try:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.rstrip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def dvc_md5(path: Path) -> str:
