@@ -16,12 +16,12 @@ _AS_IT_IS = NativeRecipe(enabled=False, template_transform="rigid", interpolatio
 
 def phantoms(cases: int) -> Path:
     """Generated cases of 240x240x155 voxels and four modalities, as a folder like data/raw."""
-    return _brought(f"phantoms-{cases}", Cohort(source="phantom", location="", cases=cases, seed=_SEED))
+    return _brought(f"phantoms-{cases}", Cohort(source="phantom", location="", cases=cases, unlabelled="refuse", seed=_SEED))
 
 
 def real() -> Path | None:
     """The BraTS cases beside the repository, in the same form; None where there are none."""
-    return _brought("brats2021", Cohort(source="brats", location=str(REAL), cases=0, seed=_SEED)) if REAL.is_dir() else None
+    return _brought("brats2021", Cohort(source="brats", location=str(REAL), cases=0, unlabelled="refuse", seed=_SEED)) if REAL.is_dir() else None
 
 
 def _brought(name: str, cohort: Cohort) -> Path:

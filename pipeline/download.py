@@ -11,8 +11,9 @@ All cases are verified before one is copied; if any is refused, raw stays as it 
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.native import NativeRecipe
 from pipeline.domain.oddities import oddities
+from pipeline.domain.plausibility import Fault
 from pipeline.domain.schema import Schema
 from pipeline.domain.swaps import suspicions
 from pipeline.io import cases, costs, verification
@@ -39,6 +41,7 @@ from pipeline.pictures.sheet import sheet
 from pipeline.sources.known import SOURCES
 from pipeline.sources.source import Source
 
+_NAMED = 5  # cases in one message
 _COPIED_AT_ONCE = 4  # a disk that is told to keep small files for good takes them together as fast as one
 
 CHECKS = [
@@ -106,8 +109,22 @@ def warnings(catalogue: Catalogue, verified: Sequence[verification.Verified]) ->
             for one, other, similarity in catalogue.alike
             if patients[one] != patients[other]
         ),
+        *_together({case.entry.case: case.faults for case in verified}),
         *suspicions(measured, catalogue.cohort.modalities, names),
-        *oddities(catalogue, {case.entry.case: case.stripped for case in verified}),
+        *oddities(catalogue),
+    ]
+
+
+def _together(faults: Mapping[str, Sequence[Fault]]) -> list[str]:
+    """One line for all cases of which the same is to be said, which may be all there are."""
+    having: dict[str, list[str]] = defaultdict(list)
+    for case, own in faults.items():
+        for fault in own:
+            having[fault.what].append(f"{case} ({fault.found})")
+    few = {what: ", ".join(cases[:_NAMED]) for what, cases in having.items()}
+    return [
+        f"{few[what]}{f' and {len(cases) - _NAMED} more of {len(faults)} cases' if len(cases) > _NAMED else ''}: {what}"
+        for what, cases in having.items()
     ]
 
 
@@ -123,7 +140,7 @@ def _found(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[case
     if is_account(cohort.location):
         location = fetch_by_client(cohort.location, fetched)
     elif cohort.location:
-        location = stage.root() / cohort.location
+        location = stage.root() / Path(cohort.location).expanduser()
         if not location.exists():
             raise InputError(f"{location}: does not exist. Set cohort.location to the folder or archive of the cases. {source.access}")
         if location.is_file() and is_archive(location):
@@ -138,7 +155,10 @@ def _found(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[case
             "params.yaml: cohort.location is empty. Set it to the folder of the cases: "
             f"python -m pipeline preset NAME cohort.location=FOLDER. {source.access}"
         )
-    schema, found = source.find(location, cohort.cases)
+    leaving_out = cohort.unlabelled == "leave out"
+    schema, found = source.find(location, 0 if leaving_out else cohort.cases)
+    if leaving_out:
+        found = _labelled(found)[: cohort.cases or None]
     for folder in {case.folder for case in found} | ({location} if location.is_dir() else set()):
         _refuse_nested(folder, raw)
     return schema, found
@@ -167,12 +187,27 @@ def _refuse_nested(location: Path, raw: Path) -> None:
         raise InputError(f"{location}: cohort.location and {raw} lie within each other. Keep the source outside of {raw}.")
 
 
+def _labelled(found: Sequence[cases.Found]) -> list[cases.Found]:
+    """The cases that have a mask, with a note on those that were left out."""
+    labelled = [case for case in found if case.labels is not None]
+    if not labelled:
+        raise InputError(f"{found[0].folder}: no case has a mask, and cohort.unlabelled is `leave out`. Add the masks.")
+    without = [case.case for case in found if case.labels is None]
+    if without:
+        named = ", ".join(without[:_NAMED]) + (f" and {len(without) - _NAMED} more" if len(without) > _NAMED else "")
+        note = f"{len(without)} of {len(found)} cases have no mask and were left out (cohort.unlabelled): {named}"
+        stage.log.warning("%s", note)
+        labelled[0] = replace(labelled[0], notes=(*labelled[0].notes, f"in this cohort {note}"))
+    return labelled
+
+
 def _refuse_unlabelled(found: Sequence[cases.Found]) -> None:
     missing = [str(case.folder) for case in found if case.labels is None]
     if missing:
         raise InputError(
             f"{', '.join(missing[:5])}: no mask in {len(missing)} of {len(found)} cases, and training needs one. "
-            "Add the masks or move these cases away; `python -m pipeline predict` segments cases without a mask."
+            "Add the masks, move these cases away, or leave them out: cohort.unlabelled: leave out. "
+            "`python -m pipeline predict` segments cases without a mask."
         )
 
 

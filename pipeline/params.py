@@ -19,11 +19,26 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Cohort(Strict):
-    """The section `cohort`: which cases, from where, and the seed of every draw."""
+    """The section `cohort`: which cases, from where, and the seed of every draw.
+
+    Attributes
+    ----------
+    source : str
+        Whose naming the files have.
+    location : str
+        Folder or archive, ``~`` expanded; empty where nothing or a public file is to be got.
+    cases : int
+        How many; 0 takes all.
+    unlabelled : {"refuse", "leave out"}
+        What to do with cases that have no mask.
+    seed : int
+        Of every draw.
+    """
 
     source: str
     location: str
     cases: Count
+    unlabelled: Literal["refuse", "leave out"]
     seed: Count
 
 
@@ -197,12 +212,15 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
         raise InputError(explain(error, f"{path}: {key}")) from None
 
 
+_ADVICE = {"extra_forbidden": ": remove it or mend its name", "missing": ": add it"}
+
+
 def explain(error: ValidationError, where: str) -> str:
     """One line per finding of a validation: where, which key, what was wrong, what was received."""
     lines = []
     for finding in error.errors(include_url=False, include_context=False):
         place = ".".join([where, *map(str, finding["loc"])])
         received = "" if finding["type"] == "missing" else f", got {finding['input']!r}"
-        advice = ": remove it or mend its name" if finding["type"] == "extra_forbidden" else ""
+        advice = _ADVICE.get(finding["type"], "")
         lines.append(f"{place}: {finding['msg'][0].lower()}{finding['msg'][1:]}{advice}{received}")
     return "\n".join(lines)

@@ -146,6 +146,7 @@ def train(
             backend=backend.name(),
             versions=backend.versions() | {"python": platform.python_version(), "numpy": np.__version__},
             use="Research use only, not for diagnosis.",
+            stripped=cohort.stripped(parts.train),
         )
         write_json(card, described)
         write_csv(history, records)

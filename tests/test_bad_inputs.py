@@ -62,7 +62,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 def bring(tmp_path: Path, cohort: str, folder: Path, site: Site, **params) -> list[str]:
     """Run the stage; its warnings."""
-    values = {"source": GOOD[cohort].source, "location": GOOD[cohort].location, "cases": 0, "seed": 1} | params
+    values = {"source": GOOD[cohort].source, "location": GOOD[cohort].location, "cases": 0, "seed": 1, "unlabelled": "refuse"} | params
     values["location"] = values["location"] and str(folder / values["location"])
     site.files = {name: stored for name, stored in contents(folder).items() if cohort == "served" and stored is not None}
     download(tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", Cohort(**values), AS_IT_IS)

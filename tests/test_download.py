@@ -17,7 +17,7 @@ def contents(folder) -> dict[str, tuple[bytes, int]]:
 
 
 def run(tmp_path, raw=None, **cohort) -> None:
-    described = Cohort(**{"cases": 0, "seed": 1} | cohort)
+    described = Cohort(**{"cases": 0, "seed": 1, "unlabelled": "refuse"} | cohort)
     download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", described, AS_IT_IS)
 
 

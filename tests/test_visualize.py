@@ -34,7 +34,7 @@ PARAMS = {"cases": 2, "names": (), "animations": ("gif", "webp"), "frames": 4, "
 def run(tmp_path, cohort, schema):
     """A scored run on small cases: its folder, and `visualize` on it with changes to its params."""
     raw, metrics = tmp_path / "raw", tmp_path / "metrics"
-    described = Cohort(source="brats", location=str(cohort), cases=4, seed=1)
+    described = Cohort(source="brats", location=str(cohort), cases=4, unlabelled="refuse", seed=1)
     download(raw, metrics / "verify.json", metrics / "thumbnails.png", described, AS_IT_IS)
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     rows, tables, pooled_bins = [], {"lesionwise": [], "lesions": [], "calibration": []}, []

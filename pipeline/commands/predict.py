@@ -1,42 +1,59 @@
 """Segment one case with a trained network, prepared as in training, on the grid of its own files.
 
     python -m pipeline predict CASE_FOLDER --model models --out FILE.nii.gz
+    python -m pipeline predict --t1n FILE --t1c FILE --t2w FILE --t2f FILE --model models --out FILE.nii.gz
 
 CASE_FOLDER holds one case of a source (`python -m pipeline sources`), with or without its mask: one file per modality
 in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz ...), a DICOM study, or with --source folder what its cohort.yaml says.
+Files of any other name are named one by one; together with a CASE_FOLDER they take the place of what it holds.
 Series as the scanner left them, each on a grid of its own, are brought to one grid first with --native; the labels then
 also go back onto each series, as FILE.t1c.nii.gz and so on. The result has the label values of the cohort the network was
-trained on, or of the case's own source with --labels case. FILE.nii.gz.json beside it tells what made it.
-Research use only, not for diagnosis.
+trained on, or of the case's own source with --labels case. What looks wrong with the case (modalities under each other's names,
+a skull that the network never saw, air that is not 0, a header that contradicts itself) is a warning, on stderr and in
+FILE.nii.gz.json, which also tells what made the file. Research use only, not for diagnosis.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from pipeline import stage
 from pipeline.domain.case import Case
 from pipeline.domain.errors import InputError
 from pipeline.domain.native import Native, NativeRecipe, labels_to_series
+from pipeline.domain.oddities import skull_stripped
+from pipeline.domain.plausibility import faults
 from pipeline.domain.preparation import prepare
 from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
+from pipeline.domain.swaps import relations, suspicions
+from pipeline.domain.thumbnail import favourite
 from pipeline.io import cases, nifti
 from pipeline.io.dicom_header import is_dicom
+from pipeline.io.metaimage import HeaderAndData
 from pipeline.io.native import align_case
 from pipeline.io.records import read_json, write_json
 from pipeline.io.volume import Part, Volume
+from pipeline.io.walking import files_below, is_volume, of_one_file
+from pipeline.nn.card import Card
 from pipeline.sources import brats, dicom, folder
 from pipeline.sources.known import SOURCES
+
+_MODALITIES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("case", type=Path, metavar="CASE_FOLDER", help="one file per modality, or a DICOM study")
+    parser.add_argument("case", type=Path, nargs="?", metavar="CASE_FOLDER", help="one file per modality, or a DICOM study")
     parser.add_argument("--model", type=Path, default=Path("models"), help="folder of the network and its card (default: models)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.nii.gz", help="where to write the labels")
     parser.add_argument("--source", metavar="NAME", help="whose naming the case has (default: dicom if it holds DICOM files, else brats)")
+    for name, title in _MODALITIES.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"the {title} image, whatever its name")
+    parser.add_argument("--image", nargs=2, action="append", default=[], metavar=("NAME", "FILE"), help="any other modality of the network")
     parser.add_argument("--labels", choices=("model", "case"), default="model", help="whose label values to write (default: model)")
     parser.add_argument(
         "--native", action="store_true", help="register the series and extract the brain first; labels go back onto each series"
@@ -44,18 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, prepare, infer, restore, write; print the volume of every region."""
+    """Read, check, prepare, infer, restore, write; print the volume of every region."""
     if not arguments.out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{arguments.out}: must end in .nii or .nii.gz.")
-    own, found = _found(arguments.case, arguments.source)
-    if arguments.out.resolve() in {
-        origin.path.resolve() if isinstance(origin, Part) else origin.resolve() for origin in found.images.values()
-    }:
-        raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     from pipeline.nn import card  # the network's card first: a wrong folder is told before Keras is loaded
 
     described = card.read(arguments.model)
-    case, native, inputs = _read(found, described.cohort, arguments.native)
+    own, found = _found(arguments.case, arguments.source, _named_files(arguments), described.cohort)
+    if arguments.out.resolve() in {_path(origin).resolve() for origin in found.images.values()}:
+        raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
+    case, native, volumes = _read(found, described.cohort, arguments.native)
+    warnings = [*found.notes, *cases.told(found, volumes), *_looked_at(case, volumes, described, arguments.native)]
+    for warning in warnings:
+        stage.log.warning("warning: %s", warning)
     prepared = prepare(case, described.recipe)
     card.refuse_other_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
     values = _label_values(described.cohort, own) if arguments.labels == "case" else described.cohort
@@ -74,29 +92,59 @@ def run(arguments: argparse.Namespace) -> None:
         stem = arguments.out.name.removesuffix(".gz").removesuffix(".nii")
         path = arguments.out.with_name(arguments.out.name.replace(stem, f"{stem}.{name}", 1))
         nifti.write(path, labels_to_series(labels, native, name), place.grid.affine, made_by)
-    volumes = _volumes_ml(classes, described.cohort, case.grid.spacing_mm)
+    volumes_ml = _volumes_ml(classes, described.cohort, case.grid.spacing_mm)
     write_json(
         arguments.out.with_name(f"{arguments.out.name}.json"),
         {
             "case": found.case,
-            "inputs": inputs,
+            "inputs": _inputs(found, volumes),
             "native": native and native.model_dump(mode="json"),
             "network_sha256": described.network_sha256,
             "data_hash": described.data_hash,
             "settings": settings.model_dump(mode="json"),
             "labels": values.labels,
-            "volumes_ml": volumes,
+            "volumes_ml": volumes_ml,
             "versions": backend.versions(),
             "use": described.use,
+            "warnings": warnings,
         },
     )
-    print(f"{arguments.out}: " + ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes.items()))
+    print(f"{arguments.out}: " + ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes_ml.items()))
 
 
-def _found(place: Path, source: str | None) -> tuple[Schema, cases.Found]:
-    """The one case of a folder, and the schema of its own source."""
-    if source is None and place.is_dir():
-        source = "dicom" if any(path.is_file() and is_dicom(path) for path in sorted(place.rglob("*"))) else "brats"
+def _path(origin: Path | Part) -> Path:
+    return origin.path if isinstance(origin, Part) else origin
+
+
+def _named_files(arguments: argparse.Namespace) -> dict[str, Path | Part]:
+    """Files that the user named one by one, by modality."""
+    named = {name: getattr(arguments, name) for name in _MODALITIES} | {name: Path(file) for name, file in arguments.image}
+    files = {name: of_one_file(file) for name, file in named.items() if file}
+    for name, file in files.items():
+        if not file.is_file() or not is_volume(file):
+            found = "a folder" if file.is_dir() else "not there" if not file.exists() else "no volume by its name"
+            raise InputError(f"{file}: is {found}. Name one .nii, .nii.gz, .mha or .mhd file as {name}; of a DICOM study name the folder alone.")
+    return {name: HeaderAndData(file) if file.suffix.lower() == ".mhd" else file for name, file in files.items()}
+
+
+def _found(place: Path | None, source: str | None, files: Mapping[str, Path | Part], cohort: Schema) -> tuple[Schema, cases.Found]:
+    """The one case, of a folder or of files named one by one, and the schema of its own source."""
+    if place is None and not files:
+        raise InputError("no case: name its folder, or its files by --t1n FILE --t1c FILE --t2w FILE --t2f FILE.")
+    if files and (place is None or set(cohort.modalities) <= set(files)):
+        first = _path(next(iter(files.values())))
+        name = place.name if place else first.name.split(".")[0]
+        return cohort, cases.Found(name, name, place or first.parent, dict(files), None)
+    if place.is_file() or not place.exists():
+        found = "is a file" if place.exists() else "is not there"
+        raise InputError(f"{place}: {found}. Name the folder of the case, or single files by --t1n FILE --t1c FILE --t2w FILE --t2f FILE.")
+    schema, found = _in_folder(place, source, tuple(name for name in cohort.modalities if name not in files))
+    return schema, replace(found, images=found.images | files)
+
+
+def _in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> tuple[Schema, cases.Found]:
+    if source is None:
+        source = "dicom" if any(path.is_file() and is_dicom(path) for path in files_below(place)) else "brats"
     if source == "brats":
         style, found = brats.read_folder(place)
         return brats.schema(style), found
@@ -114,21 +162,37 @@ def _found(place: Path, source: str | None) -> tuple[Schema, cases.Found]:
     return schema, listed[0]
 
 
-def _read(found: cases.Found, cohort: Schema, native: bool) -> tuple[Case, Native | None, dict]:
-    """The case with the modalities of the network, the way back to its series, and what was read."""
+def _read(found: cases.Found, cohort: Schema, native: bool) -> tuple[Case, Native | None, dict[str, Volume]]:
+    """The case with the modalities of the network, the way back to its series, and the volumes read."""
     found = replace(found, labels=None)
     if not native:
         case, volumes = cases.read_volumes(found, cohort)
-        return case, None, _inputs(found, volumes)
+        return case, None, volumes
     recipe = NativeRecipe(enabled=True, template_transform="rigid", interpolation="linear", correct_bias=False, extract_brain=True)
-    missing = sorted(set(cohort.modalities) - set(found.images))
-    if missing:
-        raise InputError(
-            f"{found.folder}: {', '.join(missing)} is missing, found {sorted(found.images)}. The network needs it: add the series."
-        )
+    cases.refuse_missing(found, cohort)
     aligned, volumes = align_case(found, recipe)
     image = np.stack([aligned.images[name] for name in cohort.modalities], axis=-1)
-    return Case(found.case, image, None, aligned.native.grid), aligned.native, _inputs(found, volumes)
+    return Case(found.case, image, None, aligned.native.grid), aligned.native, volumes
+
+
+def _looked_at(case: Case, volumes: Mapping[str, Volume], card: Card, native: bool) -> list[str]:
+    """What the case shows without a cohort beside it, and beside what the network was trained on."""
+    modalities, spacing_mm = card.cohort.modalities, case.grid.spacing_mm
+    warnings = suspicions(relations(case.image, spacing_mm)[None], modalities, [case.name])
+    if native:
+        return warnings
+    stripped = skull_stripped(case.image[..., favourite(modalities)], spacing_mm)
+    if stripped is False and card.stripped:
+        return [
+            *warnings,
+            f"{case.name}: the skull is on, or air is not even, but the network was trained on brains without it: the labels cannot be trusted. "
+            "Run it again with --native, which extracts the brain.",
+        ]
+    if stripped and card.stripped is False:
+        warnings.append(f"{case.name}: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted.")
+    brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if card.recipe.foreground == "nonzero" else None
+    own = faults(case, {name: volumes[name].air for name in modalities}, brain_voxels)
+    return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
 
 
 def _inputs(found: cases.Found, volumes: dict[str, Volume]) -> dict[str, dict[str, str]]:

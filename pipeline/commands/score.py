@@ -4,9 +4,11 @@
 
 Files are paired by the name of their case: CASE.nii.gz with CASE.nii.gz, and in BraTS's folders CASE_seg.nii.gz or CASE-seg.nii.gz with it;
 other names by patterns, such as --prediction-pattern '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of
-the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. The scores, their definitions
+the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. Axes in another order or direction
+are put in that of the reference, and masks of regions in channels are read with --channels. The scores, their definitions
 and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
-bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, multiclass.csv, confusion.csv and summary.json.
+bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, multiclass.csv, confusion.csv and summary.json,
+which also holds the warnings.
 """
 
 import argparse
@@ -40,6 +42,7 @@ from pipeline.sources.known import SOURCES
 
 _REGION_HEADER = ("region", "n", "Dice", "md", "HD95 mm", "md", "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
 _LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md", "F1", "PQ")
+_PRINTED = 20  # warnings
 _RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
 
 
@@ -52,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reference-pattern", metavar="PATTERN", help="names of the references, e.g. '{case}_seg.nii.gz'")
     parser.add_argument("--prediction-pattern", metavar="PATTERN", help="names of the predictions")
+    parser.add_argument(
+        "--channels", metavar="REGION,REGION", help="predictions are masks of regions in channels of one file, as TC,WT,ET of MONAI"
+    )
     parser.add_argument("--subset", action="store_true", help="leave out references without a prediction, and say how many")
     parser.add_argument("--as-given", action="store_true", help="score even if the two folders look swapped")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write the tables (default: nowhere)")
@@ -67,6 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         If the cohort is not known, a case has no partner, two grids differ, a label value is foreign, or the folders look swapped.
     """
     schema, patient = cohort_named(arguments.cohort)
+    channels = _channels(arguments.channels, schema)
     where = arguments.reference, arguments.prediction
     references = pairs.masks_of(arguments.reference, arguments.reference_pattern)
     predictions = pairs.masks_of(arguments.prediction, arguments.prediction_pattern)
@@ -74,14 +81,22 @@ def run(arguments: argparse.Namespace) -> None:
     suspicion = "" if arguments.as_given else pairs.suspected_swap(found, where)
     if suspicion:
         raise InputError(f"{suspicion}. Give first the folder of the references, then that of the predictions; --as-given scores them so.")
-    results = stage.over_cases(partial(scored, schema=schema), found, "score", arguments.workers)
+    results = stage.over_cases(partial(scored, schema=schema, channels=channels), found, "score", arguments.workers)
     tables = _tables(found, results, schema, patient)
     left_out = len(references) - len(found)
-    summary = _summary(tables, schema, left_out)
+    summary = _summary(tables, schema, left_out) | {"warnings": [said for result in results for said in result.warnings]}
     print("\n".join(_printed(summary, tables, schema)))
     if arguments.out:
         _write(arguments.out, tables, summary)
         print(f"\nwritten to {arguments.out}")
+
+
+def _channels(names: str | None, schema: Schema) -> tuple[str, ...]:
+    """The regions that the channels of a prediction hold, in their order."""
+    channels = tuple(name.strip() for name in names.split(",")) if names else ()
+    if channels and sorted(channels) != sorted(schema.regions):
+        raise InputError(f"--channels {names}: must name each region of cohort {schema.cohort} once, {', '.join(schema.regions)}.")
+    return channels
 
 
 def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
@@ -129,24 +144,25 @@ def _described_patient(expression: str | None, case: str) -> str:
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one case, as tables hold them: rows without their case, and voxels by reference class and predicted class."""
+    """The scores of one case, as tables hold them: rows without their case, voxels by reference class and predicted class, and warnings."""
 
     rows: list[dict[str, Any]]
     lesionwise: list[dict[str, Any]]
     lesions: list[dict[str, Any]]
     multiclass: dict[str, Any]
     confusion: np.ndarray
+    warnings: tuple[str, ...]
 
 
-def scored(pair: pairs.Pair, schema: Schema) -> Scored:
-    """Read and score one case.
+def scored(pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()) -> Scored:
+    """Read and score one case; `channels` as for `pipeline.io.pairs.read_pair`.
 
     Raises
     ------
     InputError
         If a file is not readable, the grids differ or a label value is foreign to the schema.
     """
-    reference_volume, prediction_volume = pairs.read_pair(pair)
+    reference_volume, prediction_volume = pairs.read_pair(pair, schema, channels)
     reference, prediction = _classes(reference_volume, pair.reference, schema), _classes(prediction_volume, pair.prediction, schema)
     _refuse_unscorable(reference, pair.reference, schema)
     spacing_mm = reference_volume.grid.spacing_mm
@@ -157,7 +173,15 @@ def scored(pair: pairs.Pair, schema: Schema) -> Scored:
         lesions=lesions,
         multiclass=score_classes(reference, prediction, schema),
         confusion=confusion(reference, prediction, len(schema.labels) + 1),
+        warnings=(*reference_volume.warnings, *prediction_volume.warnings, *_mirrored(pair.prediction, reference > 0, prediction > 0)),
     )
+
+
+def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> tuple[str, ...]:
+    found = pairs.looks_mirrored(reference, prediction)
+    if not found:
+        return ()
+    return (f"{path}: its mirror image fits the reference far better, {found}, all labels together. Look at what wrote it; scored as it is.",)
 
 
 def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
@@ -240,7 +264,11 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
     yield ""
     yield "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the cohort's rule for empty regions gave;"
     yield "undef.: how many are undefined and left out. Lesion by lesion, missed and false lesions enter the means. See docs/metrics.md."
-    yield from _warnings(tables["confusion"], schema)
+    yield from _exchanged(tables["confusion"], schema)
+    said = summary["warnings"]
+    yield from (f"Warning: {line}" for line in said[:_PRINTED])
+    if len(said) > _PRINTED:
+        yield f"and {len(said) - _PRINTED} more warnings (--out FOLDER writes all to summary.json)"
 
 
 def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -264,7 +292,7 @@ def _lesion_row(name: str, summary: Mapping[str, Any], rows: Sequence[Mapping[st
     )
 
 
-def _warnings(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
+def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
     """A warning where the predictions agree far better with the references under other names of their labels."""
     names = list(schema.labels)
     voxels = {(row["reference"], row["prediction"]): row["voxels"] for row in counts}

@@ -11,6 +11,12 @@ AGREE_MM = 0.01
 OBLIQUE_DEGREES = 30.0
 """Tilt of an axis up to which its nearest anatomical axis is beyond doubt."""
 
+SPACING = 0.01
+"""Relative difference of two spacings of a header from which they contradict each other."""
+
+PLAUSIBLE_MM = (0.1, 20.0)
+"""Voxel edges of clinical MR and more; beyond them a header counts in metres or micrometres, or was not filled in."""
+
 SHEAR = 0.01
 """Largest cosine between two axes that still counts as rounding: about 0.6 degrees off a right angle."""
 
@@ -37,6 +43,7 @@ def examine(
     sform_code: int,
     qform: np.ndarray,
     qform_code: int,
+    pixdim_mm: Sequence[float] | None = None,
 ) -> Verdict:
     """Judge the two affines of a header; the sform is the one in use if its code is above 0, else the qform.
 
@@ -50,13 +57,16 @@ def examine(
         Voxel indices to RAS+ millimetres, as the header gives them; NaN where it gives none.
     sform_code, qform_code : int
         0 means unknown.
+    pixdim_mm : sequence of 3 float, optional
+        Voxel edges that the header states beside its affines.
 
     Returns
     -------
     Verdict
         Refused are NaN and infinite numbers, an axis of no length, and axes that are not at right angles (`SHEAR`): voxels
         would be parallelepipeds, for which no spacing holds. Left-handed axes are as good as right-handed ones. Oblique
-        axes are taken for the nearest anatomical ones, with a warning from `OBLIQUE_DEGREES` on.
+        axes are taken for the nearest anatomical ones, with a warning from `OBLIQUE_DEGREES` on. Warned of are also spacings that
+        contradict each other (`SPACING`) or that no scanner makes (`PLAUSIBLE_MM`).
     """
     sform, qform = np.asarray(sform, float), np.asarray(qform, float)
     if sform_code <= 0 and qform_code <= 0:
@@ -65,7 +75,16 @@ def examine(
     refusal = _refusal(name, used, affine)
     if refusal:
         return Verdict(refusal)
-    return Verdict("", (*_disagreement(name, shape, sform, sform_code, qform, qform_code), *_tilt(name, affine)))
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    return Verdict(
+        "",
+        (
+            *_disagreement(name, shape, sform, sform_code, qform, qform_code),
+            *_two_spacings(name, used, spacing_mm, pixdim_mm),
+            *_implausible(name, spacing_mm),
+            *_tilt(name, affine),
+        ),
+    )
 
 
 def _refusal(name: str, used: str, affine: np.ndarray) -> str:
@@ -104,6 +123,31 @@ def _disagreement(
     )
 
 
+def _two_spacings(name: str, used: str, spacing_mm: np.ndarray, pixdim_mm: Sequence[float] | None) -> tuple[str, ...]:
+    if pixdim_mm is None or np.allclose(spacing_mm, pixdim_mm, rtol=SPACING, atol=0):
+        return ()
+    return (
+        f"{name}: its {used} gives voxels of {_edges(spacing_mm)} mm, its pixdim {_edges(pixdim_mm)} mm; the {used} is used, and so are its "
+        f"millilitres and millimetres. Some programs use the other. If the {used} is right:\n"
+        f"{_command(name, 'image.set_qform(image.affine, 1)')}\n"
+        "If pixdim is right, take the affine from the DICOM series or another modality of the case.",
+    )
+
+
+def _implausible(name: str, spacing_mm: np.ndarray) -> tuple[str, ...]:
+    least, most = PLAUSIBLE_MM
+    if least <= spacing_mm.min() and spacing_mm.max() <= most:
+        return ()
+    return (
+        f"{name}: its voxels are {_edges(spacing_mm)} mm large, which no scanner of heads makes; millimetres are taken whatever unit the "
+        "header names. Convert the file again from its source, with lengths in millimetres.",
+    )
+
+
+def _edges(spacing_mm: Sequence[float]) -> str:
+    return " x ".join(f"{edge:.4g}" for edge in spacing_mm)
+
+
 def _tilt(name: str, affine: np.ndarray) -> tuple[str, ...]:
     directions = np.abs(affine[:3, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
     degrees = np.rad2deg(np.arccos(np.clip(directions.max(axis=0), 0, 1)))
@@ -122,6 +166,17 @@ def _set_both(name: str) -> str:
 
 
 def _command(name: str, change: str) -> str:
-    return (
-        f"python -c \"import nibabel; image = nibabel.load({name!r}); {change}; nibabel.save(image, 'mended-' + {name.split('/')[-1]!r})\""
-    )
+    return repair_command(name, f"image = nibabel.load({name!r}); {change}")
+
+
+def repair_command(name: str, change: str) -> str:
+    """A line for the shell that writes a repaired copy of a NIfTI file into the current folder.
+
+    Parameters
+    ----------
+    name : str
+        Path of the file.
+    change : str
+        Python that makes ``image``, a nibabel image, with `nibabel` and `numpy` imported.
+    """
+    return f"python -c \"import nibabel, numpy; {change}; nibabel.save(image, 'mended-' + {name.split('/')[-1]!r})\""

@@ -1,8 +1,12 @@
 """The catalogue: what a cohort holds, as verified."""
 
+from collections.abc import Sequence
+
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.domain.strict import Strict
+
+_USUAL = 0.8  # share of the cases that makes something a habit of the cohort
 
 
 class FileEntry(Strict):
@@ -60,6 +64,8 @@ class CaseEntry(Strict):
         What the source tells of the case, such as ``grade`` or the published ``fold``.
     native : str or None
         Path of the way back to the series as acquired (`pipeline.domain.native.Native`), None where they were taken as they are.
+    stripped : bool or None
+        Whether the skull was removed; None of single slices, which do not show it, and in catalogues written before it was recorded.
     """
 
     case: str
@@ -74,6 +80,7 @@ class CaseEntry(Strict):
     label_voxels: dict[str, int]
     attributes: dict[str, str]
     native: str | None
+    stripped: bool | None = None
 
     def region_ml(self, schema: Schema, region: str) -> float:
         """Volume of a region of the reference, in millilitres."""
@@ -100,6 +107,12 @@ class Catalogue(Strict):
     licence: str
     cases: tuple[CaseEntry, ...]
     alike: tuple[tuple[str, str, float], ...]
+
+    def stripped(self, cases: Sequence[str]) -> bool | None:
+        """Whether the skull was removed in some of the cases: as at least four of five have it, None where that is not known."""
+        known = [entry.stripped for entry in self.cases if entry.case in set(cases) and entry.stripped is not None]
+        share = sum(known) / len(known) if known else 0.5
+        return True if share >= _USUAL else False if share <= 1 - _USUAL else None
 
     def entry(self, case: str) -> CaseEntry:
         """The entry of a case; InputError if there is none."""

@@ -60,6 +60,28 @@ def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return orientations.apply_orientation(array, orientations.io_orientation(affine))
 
 
+def onto_axes_of(voxels: np.ndarray, grid: Grid, other: Grid) -> np.ndarray | None:
+    """Voxels in the axis order and directions of another grid that has the same places in space.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        On `grid`.
+    grid, other : Grid
+        Two ways to count the same voxels, or two different grids.
+
+    Returns
+    -------
+    (X, Y, Z) array or None
+        A view with the axes permuted and flipped, on `other`; no voxel is interpolated. None where permuting and flipping does not lead
+        from one grid to the other (`Grid.differs`).
+    """
+    turn = orientations.ornt_transform(orientations.io_orientation(grid.affine), orientations.io_orientation(other.affine))
+    turned = orientations.apply_orientation(voxels, turn)
+    there = Grid(turned.shape, grid.affine @ orientations.inv_ornt_aff(turn, grid.shape))
+    return None if there.differs(other) else turned
+
+
 def canonical_spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
     """Voxel edge lengths in the axis order that `to_canonical` gives."""
     order = orientations.io_orientation(affine)[:, 0].argsort()

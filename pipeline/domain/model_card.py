@@ -91,11 +91,8 @@ def _intended(card: Mapping[str, Any], schema: Schema) -> Iterator[str]:
 
 
 def _not_intended(card: Mapping[str, Any], schema: Schema) -> Iterator[str]:
-    skull = (
-        "images from which the skull was not removed"
-        if card["recipe"]["foreground"] == "nonzero"
-        else "images from which the skull was removed"
-    )
+    stripped = card["recipe"]["foreground"] == "nonzero" if card.get("stripped") is None else card["stripped"]
+    skull = f"images from which the skull was {'not ' * stripped}removed"
     edges = " x ".join(f"{edge:.3g}" for edge in card["spacing_mm"])
     yield "\n".join([
         "- diagnosis, treatment, or any decision about a patient",

@@ -43,15 +43,13 @@ class Quantity(NamedTuple):
     always_usual: float
 
 
-def oddities(catalogue: Catalogue, stripped: Mapping[str, bool] | None = None) -> list[str]:
+def oddities(catalogue: Catalogue) -> list[str]:
     """List what stands out.
 
     Parameters
     ----------
     catalogue : Catalogue
         The verified cohort.
-    stripped : mapping of str to bool, optional
-        Whether the skull was removed, by case, from `skull_stripped`.
 
     Returns
     -------
@@ -70,9 +68,8 @@ def oddities(catalogue: Catalogue, stripped: Mapping[str, bool] | None = None) -
         warnings += _rare(f"dtype of {modality}", kinds)
         negative = {entry.case: entry.images[modality].minimum < 0 for entry in cases if modality in entry.images}
         warnings += _rare(f"sign of {modality}", {case: "some below 0" if below else "none below 0" for case, below in negative.items()})
-    if stripped:
-        warnings += _rare("skull", {case: "removed" if gone else "present" for case, gone in stripped.items()})
-    return warnings
+    known = {entry.case: entry.stripped for entry in cases if entry.stripped is not None}
+    return warnings + _rare("skull", {case: "removed" if gone else "present" for case, gone in known.items()})
 
 
 def _quantities(catalogue: Catalogue) -> list[Quantity]:
@@ -127,7 +124,7 @@ def _rare(what: str, kinds: Mapping[str, str]) -> list[str]:
     ]
 
 
-def skull_stripped(voxels: np.ndarray, spacing_mm: Sequence[float]) -> bool:
+def skull_stripped(voxels: np.ndarray, spacing_mm: Sequence[float]) -> bool | None:
     """Tell whether everything but the brain was set to 0.
 
     Parameters
@@ -139,10 +136,12 @@ def skull_stripped(voxels: np.ndarray, spacing_mm: Sequence[float]) -> bool:
 
     Returns
     -------
-    bool
-        True if most of the rim around the foreground, about 1 cm wide, is exactly 0, where a head has noise, and the
+    bool or None
+        None of a single slice. True if most of the rim around the foreground, about 1 cm wide, is exactly 0, where a head has noise, and the
         foreground is no larger than a brain: scanners and defacing may clear the air around a head as well.
     """
+    if min(voxels.shape) == 1:
+        return None
     factors = [max(1, round(_CELL_MM / spacing)) for spacing in spacing_mm]
     samples = voxels[tuple(slice(None, None, factor) for factor in factors)].astype(np.float32)
     cells_mm = [factor * spacing for factor, spacing in zip(factors, spacing_mm, strict=True)]

@@ -1,19 +1,29 @@
 """Raw cases: read every modality and the reference of one case, and check them against each other."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.domain.affines import repair_command
+from pipeline.domain.air import constant_air
 from pipeline.domain.case import Case
 from pipeline.domain.catalogue import CaseEntry
 from pipeline.domain.errors import InputError
-from pipeline.domain.grid import Grid
+from pipeline.domain.grid import Grid, onto_axes_of
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.schema import Schema
 from pipeline.io import metaimage, nifti
 from pipeline.io.volume import Part, Volume
+
+_ROUNDED = 0.05  # farthest that a scaled label value may lie off a whole number
+_RESAMPLE = "Resample it onto that grid, or mend its header."
+_SERIES_REMEDY = (
+    "Series as acquired, each on a grid of its own, are brought to one grid by `python -m pipeline predict --native`, or for `download` by "
+    f"native.enabled: true in params.yaml. {_RESAMPLE}"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,8 @@ class Found:
         The way back to the series as acquired (`pipeline.domain.native.Native`), where they were brought to one grid.
     terms : str
         Licence and citation, where the source leaves them to the user.
+    passed_over : tuple of str
+        Names of image files beside them that fit no name the source knows.
     """
 
     case: str
@@ -55,6 +67,7 @@ class Found:
     made_from: dict[Path, Part] = field(default_factory=dict)
     native: Path | None = None
     terms: str = ""
+    passed_over: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -119,45 +132,165 @@ def read(found: Found, schema: Schema) -> Case:
 
 def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]:
     """Read a case as `read` does, and give the volumes it was made of as well, by modality and ``labels``."""
-    missing = [name for name in schema.modalities if name not in found.images]
-    if missing:
-        raise InputError(
-            f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found {sorted(found.images)}. "
-            "Add the file, or remove the case."
-        )
-    volumes = {name: read_volume(found.images[name]) for name in schema.modalities}
+    refuse_missing(found, schema)
     first = schema.modalities[0]
-    grid = volumes[first].grid
+    volumes = {}
     for name in schema.modalities:
-        _refuse_bad_voxels(found.images[name], volumes[name].voxels)
-        _refuse_other_grid(found.images[name], volumes[name].grid, found.images[first], grid)
+        volume = read_volume(found.images[name])
+        refuse_bad_voxels(found.images[name], volume.voxels)
+        volumes[name] = on_grid_of(found.images[name], volume, found.images[first], volumes.get(first, volume).grid, _SERIES_REMEDY)
+    grid = volumes[first].grid
     image = np.empty((*grid.shape, len(volumes)), np.float32, order="F")  # channels apart, as the files lie
     for channel, name in enumerate(schema.modalities):
-        image[..., channel] = volumes[name].voxels
+        volume = volumes[name] = replace(volumes[name], air=constant_air(volumes[name].voxels))
+        image[..., channel] = volume.voxels
+        if volume.air:
+            image[..., channel] -= np.float32(volume.air)
     classes = None
     if found.labels is not None:
-        volumes["labels"] = read_volume(found.labels)
-        _refuse_other_grid(found.labels, volumes["labels"].grid, found.images[first], grid)
-        try:
-            classes = values_to_classes(volumes["labels"].voxels, schema)
-        except ValueError as error:
-            raise InputError(f"{found.labels}: {error}. Mend the mask, or choose the cohort it belongs to.") from None
+        volume = read_mask(found.labels)
+        volumes["labels"] = on_grid_of(found.labels, volume, found.images[first], grid, _RESAMPLE)
+        classes = classes_of(found.labels, volumes["labels"], schema, "Mend the mask, or choose the cohort it belongs to.")
     return Case(found.case, image, classes, grid), volumes
 
 
-def _refuse_bad_voxels(path: Path, voxels: np.ndarray) -> None:
-    if not np.isfinite(voxels).all():
-        raise InputError(f"{path}: {np.count_nonzero(~np.isfinite(voxels))} voxels are NaN or infinite. Repair or remove the case.")
+def refuse_missing(found: Found, schema: Schema) -> None:
+    """Refuse a case that lacks a modality of the schema.
+
+    Raises
+    ------
+    InputError
+        Names the image files that were passed over: one of them may be it, under another name.
+    """
+    missing = [name for name in schema.modalities if name not in found.images]
+    if not missing:
+        return
+    others = f" Image files under names that are not known here: {_few(found.passed_over)}." if found.passed_over else ""
+    named = (
+        f"Rename it, let a cohort.yaml name the files (source folder), or tell `predict` by --{missing[0]} FILE. " if found.passed_over else ""
+    )
+    raise InputError(
+        f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found {sorted(found.images)}.{others} "
+        f"{named}Add the file, or remove the case."
+    )
+
+
+def _few(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
+    """Refuse an image with NaN or infinite voxels, with the command that sets them to 0, or one whose voxels are all equal."""
+    bad = ~np.isfinite(voxels) if np.issubdtype(voxels.dtype, np.floating) else np.zeros(1, bool)
+    if bad.any():
+        zeroed = (
+            f"image = nibabel.load({str(path)!r}); voxels = image.get_fdata(dtype='float32'); "
+            "image = nibabel.Nifti1Image(numpy.where(numpy.isfinite(voxels), voxels, 0), image.affine)"
+        )
+        command = "" if isinstance(path, Part) else f", as by\n{repair_command(str(path), zeroed)}\n"
+        raise InputError(
+            f"{path}: {np.count_nonzero(bad)} voxels are NaN or infinite. Repair or remove the case: "
+            f"where they lie outside of the brain, set them to 0{command}"
+        )
     if voxels.min() == voxels.max():
         raise InputError(f"{path}: every voxel is {voxels.min():g}, the volume is empty. Fetch it again, or remove the case.")
 
 
-def _refuse_other_grid(path: Path, grid: Grid, reference: Path, expected: Grid) -> None:
-    difference = grid.differs(expected)
-    if difference:
-        raise InputError(
-            f"{path}: lies on another grid than {reference.name}: {difference}. Resample it onto that grid, or mend its header."
-        )
+def on_grid_of(path: Path | Part, volume: Volume, reference: Path | Part, expected: Grid, remedy: str) -> Volume:
+    """The volume on an expected grid, its axes permuted and flipped, with a warning, if that is all there is between the two.
+
+    Parameters
+    ----------
+    path, reference : Path or Part
+        Where the volume was read from, and whose grid is expected; for messages.
+    volume : Volume
+    expected : Grid
+    remedy : str
+        What to do where the two differ otherwise.
+
+    Raises
+    ------
+    InputError
+        If they do.
+    """
+    difference = volume.grid.differs(expected)
+    if not difference:
+        return volume
+    turned = onto_axes_of(volume.voxels, volume.grid, expected)
+    if turned is None:
+        raise InputError(f"{path}: lies on another grid than {reference.name}: {difference}. {remedy}")
+    note = f"{path}: its axes run {volume.grid.orientation}, those of {reference.name} {expected.orientation}: reordered, no voxel changed"
+    return replace(volume, voxels=turned, grid=expected, warnings=(*volume.warnings, note))
+
+
+def read_mask(origin: Path | Part) -> Volume:
+    """Read a mask; label values that a header scales to nearly whole numbers are rounded, with a warning.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`.
+    """
+    volume = read_volume(origin)
+    if volume.scaling is None or not np.isfinite(volume.voxels).all():
+        return volume
+    whole = np.rint(volume.voxels)
+    apart = float(np.abs(volume.voxels - whole).max())
+    if not 0 < apart <= _ROUNDED:
+        return volume
+    note = f"label values lie up to {apart:.2g} off whole numbers, since scl_slope is {volume.scaling[0]:.6g}: rounded"
+    return replace(volume, voxels=whole, warnings=(*volume.warnings, note))
+
+
+def classes_of(path: Path | Part, mask: Volume, schema: Schema, remedy: str) -> np.ndarray:
+    """Class indices of a mask, (X, Y, Z) uint8.
+
+    Parameters
+    ----------
+    path : Path or Part
+        Where it was read from.
+    mask : Volume
+        From `read_mask`.
+    schema : Schema
+        Declares the label values.
+    remedy : str
+        What to do about a value it does not declare.
+
+    Raises
+    ------
+    InputError
+        If a value is foreign; where the header scales the values, with the command that undoes it.
+    """
+    try:
+        return values_to_classes(mask.voxels, schema)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}. {_scaled_remedy(path, mask, schema)}{remedy}") from None
+
+
+def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
+    if mask.scaling is None or isinstance(path, Part):
+        return ""
+    slope, intercept = mask.scaling
+    stored = {float(value) for value in np.unique(np.rint((mask.voxels - intercept) / slope))}
+    unscaled = "numpy.asanyarray(image.dataobj.get_unscaled())"
+    is_plain = stored <= {0.0, *map(float, schema.labels.values())}
+    values = unscaled if is_plain else "numpy.rint(image.get_fdata())"
+    change = f"image = nibabel.load({str(path)!r}); image = nibabel.Nifti1Image({values}.astype('uint8'), image.affine)"
+    finding = "the stored integers are those of the cohort" if is_plain else "as a program that saves floats as integers does; to round them"
+    return (
+        f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds {intercept:.6g}: {finding}:\n"
+        f"{repair_command(str(path), change)}\n"
+    )
+
+
+def told(found: Found, volumes: dict[str, Volume]) -> tuple[str, ...]:
+    """What reading the files of a case told, once for all of which it holds; without their folders, which may bear the patient's name."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for name, volume in volumes.items():
+        path = found.labels if name == "labels" else found.images[name]
+        for said in volume.warnings:
+            files[said.removeprefix(f"{path}: ").replace(str(path), path.name)].append(path.name)
+    return tuple(f"{', '.join(names)}: {said}" for said, names in files.items())
 
 
 def as_files(found: Found, folder: Path) -> Found:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
+from pipeline.domain.grid import onto_axes_of
 from pipeline.domain.native import Aligned, NativeRecipe, Template, align, labels_from_series, mni_template
 from pipeline.domain.registration import Sampled
 from pipeline.io import nifti
-from pipeline.io.cases import Found, read_volume
+from pipeline.io.cases import Found, read_mask, read_volume, refuse_bad_voxels, told
 from pipeline.io.records import write_json
 from pipeline.io.template import read_template
 from pipeline.io.volume import Volume
@@ -41,6 +42,8 @@ def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, V
         If a series cannot be read or registered.
     """
     volumes = {name: read_volume(origin) for name, origin in found.images.items()}
+    for name, volume in volumes.items():
+        refuse_bad_voxels(found.images[name], volume.voxels)
     series = {name: Sampled(volume.voxels, volume.grid) for name, volume in volumes.items()}
     try:
         return align(series, template(), recipe), volumes
@@ -74,16 +77,18 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
     for name, voxels in aligned.images.items():
         nifti.write(place(name), voxels, aligned.native.grid.affine)
     origins = {name: volume.sha256 for name, volume in volumes.items()}
-    labels = found.labels
+    labels, read = found.labels, volumes
     if labels is not None:
-        mask = read_volume(labels)
-        drawn_on = next((name for name, volume in volumes.items() if not mask.grid.differs(volume.grid)), None)
+        mask = read_mask(labels)
+        drawn = {name: onto_axes_of(mask.voxels, mask.grid, volume.grid) for name, volume in volumes.items()}
+        drawn_on = next((name for name, voxels in drawn.items() if voxels is not None), None)
         if drawn_on is None:
             raise InputError(
                 f"{labels}: the mask lies on the grid of none of the series {sorted(volumes)}. Resample it onto the one it was drawn on."
             )
-        nifti.write(place("seg"), labels_from_series(mask.voxels, aligned.native, drawn_on), aligned.native.grid.affine)
-        labels, origins["seg"] = place("seg"), mask.sha256
+        nifti.write(place("seg"), labels_from_series(drawn[drawn_on], aligned.native, drawn_on), aligned.native.grid.affine)
+        labels, origins["seg"], read = place("seg"), mask.sha256, volumes | {"labels": mask}
     back = folder / found.case / f"{found.case}_native.json"
     write_json(back, aligned.native)
-    return replace(found, images={name: place(name) for name in volumes}, labels=labels, origins=origins, native=back)
+    notes = (*found.notes, *told(found, read))
+    return replace(found, images={name: place(name) for name in volumes}, labels=labels, origins=origins, native=back, notes=notes)

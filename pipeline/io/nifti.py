@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import math
 import sys
+import zlib
 from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -17,6 +19,7 @@ from pipeline.domain.grid import Grid
 from pipeline.io.inflating import Inflating
 from pipeline.io.records import write_bytes
 from pipeline.io.volume import Volume
+from pipeline.io.walking import volumes_in
 
 _HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
 _REMEDY = "Fetch the file again from its source."
@@ -44,11 +47,11 @@ def read(path: Path) -> Volume:
     shape = _shape(image)
     if len(shape) < 3 or any(length != 1 for length in shape[3:]):
         raise InputError(f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into one file per modality.")
-    scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
+    scaling = _scaling(image)
     with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are refused where they are named
-        voxels = image.get_fdata(dtype=np.float32) if scaled else np.asarray(image.dataobj.get_unscaled())
+        voxels = image.get_fdata(dtype=np.float32) if scaling else np.asarray(image.dataobj.get_unscaled())
     affine, warnings = _affine(path, image)
-    return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings)
+    return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings, scaling)
 
 
 def read_channel(path: Path, channel: int, channels: int) -> Volume:
@@ -57,7 +60,7 @@ def read_channel(path: Path, channel: int, channels: int) -> Volume:
     Parameters
     ----------
     path : Path
-        A ``.nii`` or ``.nii.gz`` file of shape (X, Y, Z, `channels`).
+        A ``.nii`` or ``.nii.gz`` file of shape (X, Y, Z, `channels`) or (X, Y, Z, 1, `channels`).
     channel : int
         Which volume, from 0.
     channels : int
@@ -75,18 +78,30 @@ def read_channel(path: Path, channel: int, channels: int) -> Volume:
     """
     image, sha256 = _load(path)
     shape = _shape(image)
-    if len(shape) != 4 or shape[3] != channels:
+    place = (0,) * (len(shape) - 4)  # singleton axes before the last, as ITK writes vectors
+    if len(shape) < 4 or shape[-1] != channels or math.prod(shape[3:]) != channels:
         raise InputError(f"{path}: has shape {shape} where {channels} volumes (X, Y, Z, {channels}) are due. {_REMEDY}")
-    stored = image.dataobj[..., channel]
-    scaled = image.dataobj.slope not in (1, None) or image.dataobj.inter not in (0, None)
+    stored = image.dataobj[(..., *place, channel)]
+    scaling = _scaling(image)
     affine, warnings = _affine(path, image)
     with np.errstate(over="ignore", invalid="ignore"):
-        voxels = np.asarray(stored, np.float32 if scaled else None)
-    return Volume(voxels, Grid(shape[:3], affine), sha256, warnings)
+        voxels = np.asarray(stored, np.float32 if scaling else None)
+    return Volume(voxels, Grid(shape[:3], affine), sha256, warnings, scaling)
+
+
+def _scaling(image: nibabel.Nifti1Image) -> tuple[float, float] | None:
+    scaling = image.dataobj.slope or 1.0, image.dataobj.inter or 0.0
+    return None if scaling == (1, 0) else scaling
 
 
 def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
     """The file as an image of real voxels, and its sha256."""
+    if path.is_dir():
+        found = volumes_in(path)
+        raise InputError(
+            f"{path}: cannot be read: it is a folder that holds {len(found)} volumes, named like a file, as some unpackers make them. "
+            "Check it, and put the file that is meant in its place."
+        )
     try:
         stored = path.read_bytes()
     except OSError as error:
@@ -104,7 +119,8 @@ def _shape(image: nibabel.Nifti1Image) -> tuple[int, ...]:
 
 def _affine(path: Path, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[str, ...]]:
     """The affine in use, and what the user should know of the header's two."""
-    verdict = examine(str(path), _shape(image)[:3], *image.get_sform(coded=True), *image.get_qform(coded=True))
+    pixdim_mm = [float(edge) for edge in image.header["pixdim"][1:4]]
+    verdict = examine(str(path), _shape(image)[:3], *image.get_sform(coded=True), *image.get_qform(coded=True), pixdim_mm)
     affine = np.asarray(image.affine, np.float64)
     if verdict.refusal:
         raise InputError(verdict.refusal)
@@ -162,6 +178,23 @@ def _parse(path: Path, raw: bytes) -> nibabel.Nifti1Image:
         raise InputError(f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}")
     kind = nibabel.Nifti2Image if isinstance(_parse_header(path, raw[:_HEADER_BYTES]), nibabel.Nifti2Header) else nibabel.Nifti1Image
     return kind.from_bytes(raw)
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is NIfTI by its name."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def count_channels(path: Path) -> int:
+    """How many volumes a file holds by its header alone: 1 of what is no NIfTI file, or no readable one.
+
+    Singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3.
+    """
+    try:
+        shape = _shape(nibabel.load(path)) if is_nifti(path) else ()
+    except (OSError, EOFError, ValueError, ImageFileError, zlib.error):
+        return 1
+    return math.prod(shape[3:])
 
 
 def read_description(path: Path) -> str:

@@ -2,18 +2,24 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
+from pipeline.domain.affines import repair_command
 from pipeline.domain.errors import InputError
+from pipeline.domain.regions import classes_to_regions, classes_to_values, regions_to_classes
+from pipeline.domain.schema import Schema
 from pipeline.io import nifti
-from pipeline.io.cases import read_volume
+from pipeline.io.cases import on_grid_of, read_mask
 from pipeline.io.records import sha256
 from pipeline.io.volume import Volume
+from pipeline.io.walking import files_below, of_one_file
 
 _FILE = re.compile(r"^(?P<name>[^.].*?)(?P<ending>\.nii|\.nii\.gz|\.mha|\.mhd)$", re.IGNORECASE)
 _MASK = re.compile(r"[_-](seg|gtv)$", re.IGNORECASE)
@@ -22,6 +28,7 @@ _OURS = re.compile(r"TumorFlow [0-9a-f]{16}")
 _OF_NETWORKS = re.compile(r"(^|[_-])(pred(ict(ions?|ed))?s?|outputs?|infer(ence|red)?|results?)([_-]|$)", re.IGNORECASE)
 _OF_READERS = re.compile(r"(^|[_-])(labels?(Tr|Ts)?|gt|(ground)?_?truth|references?|manual|masks?|raw)([_-]|$)", re.IGNORECASE)
 _NAMED = 5
+_MOST_CHANNELS = 16  # of masks of regions; more is a series of volumes
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder. Name the folder that holds the masks.")
-    files = sorted(path for path in folder.rglob("*") if _is_visible_image(path, folder))
+    files = [path for path in files_below(folder) if _FILE.match(path.name)]
     if not files:
         raise InputError(f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the masks.")
     named = [(_case_of(path), path) for path in files] if pattern is None else _matching(files, folder, pattern)
@@ -67,13 +74,8 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     for case, path in named:
         if case in masks:
             raise InputError(f"{path}: case {case} also stands in {masks[case]}. Keep one of the two, or tell by a pattern which to take.")
-        masks[case] = path
+        masks[case] = of_one_file(path)
     return dict(sorted(masks.items()))
-
-
-def _is_visible_image(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and bool(_FILE.match(path.name)) and path.is_file()
 
 
 def _stem(path: Path) -> str:
@@ -218,7 +220,7 @@ def _marked_by_network(mask: Path, folder: Path) -> str:
 def _description(mask: Path) -> str:
     """The header field ``descrip`` of a NIfTI file, nothing of other and of damaged files."""
     with suppress(OSError, ImageFileError, ValueError, EOFError, KeyError):
-        return nifti.read_description(mask) if mask.name.lower().endswith((".nii", ".nii.gz")) else ""
+        return nifti.read_description(mask) if nifti.is_nifti(mask) else ""
     return ""
 
 
@@ -226,24 +228,95 @@ def _images_beside(mask: Path) -> bool:
     return any(_MODALITY.search(_stem(path)) for path in mask.parent.iterdir() if _FILE.match(path.name))
 
 
-def read_pair(pair: Pair) -> tuple[Volume, Volume]:
+def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple[Volume, Volume]:
     """Read reference and prediction.
+
+    Parameters
+    ----------
+    pair : Pair
+        Their files.
+    schema : Schema
+        Of both.
+    channels : sequence of str
+        Regions that a prediction of several channels holds as masks of 0 and 1, in that order; empty where it holds labels.
 
     Returns
     -------
     reference, prediction : Volume
-        On one grid.
+        Label values on the grid of the reference. A prediction that counts the same voxels along other axes is reordered, with a warning.
 
     Raises
     ------
     InputError
-        If a file is not readable, or their grids differ in shape or by more than a thousandth of a millimetre.
+        If a file is not readable, a prediction has channels that were not named, or the grids differ in shape or by more than a thousandth
+        of a millimetre otherwise than in the order and direction of their axes.
     """
-    reference, prediction = read_volume(pair.reference), read_volume(pair.prediction)
-    difference = prediction.grid.differs(reference.grid)
-    if difference:
+    reference = read_mask(pair.reference)
+    prediction = _read_channels(pair.prediction, schema, channels) if channels else _read_labels(pair.prediction, schema)
+    return reference, on_grid_of(pair.prediction, prediction, pair.reference, reference.grid, _geometry_remedy(pair, prediction, reference))
+
+
+def _read_labels(path: Path, schema: Schema) -> Volume:
+    count = nifti.count_channels(path)
+    if 1 < count <= _MOST_CHANNELS:
+        listed = ",".join([*schema.regions, "..."][:count])
         raise InputError(
-            f"{pair.prediction}: lies on another grid than {pair.reference}: {difference}.\n"
-            "Resample the prediction onto the grid of its reference by nearest neighbour, or mend its header."
+            f"{path}: holds {count} channels where one volume of labels is expected: regions as masks of their own, as MONAI's BraTS networks "
+            f"write them? Name them in their order by --channels, such as --channels {listed}; of probabilities, take those above 0.5 first."
         )
-    return reference, prediction
+    return read_mask(path)
+
+
+def _read_channels(path: Path, schema: Schema, channels: Sequence[str]) -> Volume:
+    """Label values of masks of regions, each a channel."""
+    volumes = [nifti.read_channel(path, number, len(channels)) for number in range(len(channels))]
+    for name, volume in zip(channels, volumes, strict=True):
+        if not np.isin(volume.voxels, (0, 1)).all():
+            low, high = volume.voxels.min(), volume.voxels.max()
+            raise InputError(f"{path}: channel {name} holds {low:g} to {high:g}, not 0 and 1. Of probabilities, take those above 0.5 first.")
+    masks = np.stack([volumes[channels.index(name)].voxels != 0 for name in schema.regions], axis=-1)
+    classes = regions_to_classes(masks, schema)
+    lost = int(np.count_nonzero(classes_to_regions(classes, schema) != masks))
+    said = f"{path}: {lost} voxels of its regions lie outside of the region around them, and were left out"
+    return replace(volumes[0], voxels=classes_to_values(classes, schema), warnings=(*volumes[0].warnings, *([said] if lost else [])))
+
+
+def _geometry_remedy(pair: Pair, prediction: Volume, reference: Volume) -> str:
+    """What to do about two grids: of equal shape, the header was most likely lost or changed on the way."""
+    resampling = "resample the prediction onto the grid of its reference by nearest neighbour, or mend its header."
+    if prediction.grid.shape != reference.grid.shape or not nifti.is_nifti(pair.prediction) or not nifti.is_nifti(pair.reference):
+        return f"\n{resampling.capitalize()}"
+    change = (
+        f"other, image = nibabel.load({str(pair.reference)!r}), nibabel.load({str(pair.prediction)!r}); "
+        "image = nibabel.Nifti1Image(numpy.asanyarray(image.dataobj), other.affine)"
+    )
+    return (
+        "\nIf its voxels are in the order of the reference, and only the header was lost or changed, copy the geometry of the reference:\n"
+        f"{repair_command(str(pair.prediction), change)}\nLook at it over the images. Else {resampling}"
+    )
+
+
+def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
+    """Along which axes a prediction must be flipped to fit far better; nothing where it fits as it is, or in no direction.
+
+    Parameters
+    ----------
+    reference, prediction : (X, Y, Z) bool array
+        One region of both.
+
+    Returns
+    -------
+    str
+        Such as ``along X and Y: Dice 0.91 instead of 0.02``; empty where no flip doubles the Dice, or reaches 0.5.
+    """
+    own, flips = _dice(reference, prediction), [axes for count in (1, 2, 3) for axes in combinations(range(3), count)]
+    dices = {axes: _dice(reference, np.flip(prediction, axes)) for axes in flips if own < 0.5}
+    best = max(dices, key=dices.get, default=())
+    if not best or dices[best] < max(0.5, 2 * own):
+        return ""
+    return f"along {' and '.join('XYZ'[axis] for axis in best)}: Dice {dices[best]:.2f} instead of {own:.2f}"
+
+
+def _dice(one: np.ndarray, other: np.ndarray) -> float:
+    total = np.count_nonzero(one) + np.count_nonzero(other)
+    return 2 * np.count_nonzero(one & other) / total if total else 1.0

@@ -1,6 +1,5 @@
 """What reading every byte and voxel of a case tells of it."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from pipeline.domain.catalogue import CaseEntry, FileEntry
 from pipeline.domain.errors import InputError
 from pipeline.domain.fingerprint import content_sha256, fingerprint
 from pipeline.domain.oddities import skull_stripped
+from pipeline.domain.plausibility import Fault, faults
 from pipeline.domain.schema import Schema
 from pipeline.domain.swaps import relations
 from pipeline.domain.thumbnail import favourite, thumbnail
-from pipeline.io.cases import Found, read_volumes
+from pipeline.io.cases import Found, read_volumes, told
 from pipeline.io.volume import Volume
 
 
@@ -30,19 +30,19 @@ class Verified:
         Of the modality that `pipeline.domain.thumbnail` shows.
     relations : (C, C, 2) float64 array
         How the modalities look beside each other (`pipeline.domain.swaps`).
-    stripped : bool
-        Whether the skull was removed.
     thumbnail : (72, 72, 3) uint8 array
     warnings : tuple of str
         What the user should know of its files.
+    faults : tuple of Fault
+        What the case shows by itself (`pipeline.domain.plausibility`).
     """
 
     entry: CaseEntry
     fingerprint: np.ndarray
     relations: np.ndarray
-    stripped: bool
     thumbnail: np.ndarray
     warnings: tuple[str, ...]
+    faults: tuple[Fault, ...]
 
 
 def verify(found: Found, schema: Schema) -> Verified:
@@ -70,29 +70,21 @@ def verify(found: Found, schema: Schema) -> Verified:
         raise InputError(found.in_published_names(str(error))) from None
     shown = favourite(schema.modalities)
     voxels = case.image[..., shown]
+    brain_voxels = np.count_nonzero(case.image.any(axis=-1))
     return Verified(
-        entry=_entry(found, schema, case, volumes),
+        entry=_entry(found, schema, case, volumes, brain_voxels, skull_stripped(voxels, case.grid.spacing_mm)),
         fingerprint=fingerprint(voxels, case.grid),
         relations=relations(case.image, case.grid.spacing_mm),
-        stripped=skull_stripped(voxels, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
-        warnings=(*found.notes, *_warnings(found, volumes)),
+        warnings=(*found.notes, *told(found, volumes)),
+        faults=tuple(faults(case, {name: volumes[name].air for name in schema.modalities}, brain_voxels)),
     )
 
 
-def _warnings(found: Found, volumes: dict[str, Volume]) -> list[str]:
-    """What reading the files told, once for all of which it holds; without their folders, which may bear the patient's name."""
-    told: dict[str, list[str]] = defaultdict(list)
-    for name, volume in volumes.items():
-        path = found.labels if name == "labels" else found.images[name]
-        for said in volume.warnings:
-            told[said.removeprefix(f"{path}: ").replace(str(path), path.name)].append(path.name)
-    return [f"{', '.join(names)}: {said}" for said, names in told.items()]
-
-
-def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume]) -> CaseEntry:
+def _entry(
+    found: Found, schema: Schema, case: Case, volumes: dict[str, Volume], brain_voxels: int, stripped: bool | None
+) -> CaseEntry:
     classes = {} if case.classes is None else dict(enumerate(schema.labels, 1))
-    brain = np.count_nonzero(case.image.any(axis=-1))
     return CaseEntry(
         case=found.case,
         patient=found.patient,
@@ -102,9 +94,10 @@ def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume])
         affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
         spacing_mm=case.grid.spacing_mm,
         orientation=case.grid.orientation,
-        brain_ml=round(brain * float(np.prod(case.grid.spacing_mm)) / 1000, 3),
+        brain_ml=round(brain_voxels * float(np.prod(case.grid.spacing_mm)) / 1000, 3),
         attributes=dict(sorted(found.attributes.items())),
         native=found.native and f"{found.case}/{found.native.name}",
+        stripped=stripped,
         label_voxels={name: int(np.count_nonzero(case.classes == index)) for index, name in classes.items()},
     )
 

@@ -23,12 +23,18 @@ class Volume:
         Of the bytes of the file, compressed or not; of several files, of their sums one after the other.
     warnings : tuple of str
         What the user should know of the file.
+    scaling : tuple of 2 float or None
+        Slope and intercept by which the header scales the stored numbers (scl_slope, scl_inter of NIfTI), None where it does not.
+    air : float
+        The constant around the brain (`pipeline.domain.air`), which is taken off before anything is told from it; 0 of masks.
     """
 
     voxels: np.ndarray
     grid: Grid
     sha256: str
     warnings: tuple[str, ...] = ()
+    scaling: tuple[float, float] | None = None
+    air: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class Card(Strict):
         Of Python, Keras, its engine and NumPy.
     use : str
         What the network is for.
+    stripped : bool or None
+        Whether the skull was removed in the training cases; None where that is not known, and in cards written before it was recorded.
     """
 
     cohort: Schema
@@ -68,6 +70,7 @@ class Card(Strict):
     backend: str
     versions: dict[str, str]
     use: str
+    stripped: bool | None = None
 
     @property
     def tags(self) -> dict[str, str]:
@@ -83,6 +86,10 @@ def read(folder: Path) -> Card:
     InputError
         If either file is missing, the card is not readable, or the network has other bytes.
     """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file. Name the folder that holds unet.keras and card.json: --model {folder.parent}.")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is not there. Train a network (dvc repro train), or name the folder of unet.keras and card.json.")
     card = read_json(folder / "card.json", Card)
     network = folder / "unet.keras"
     if not network.is_file():

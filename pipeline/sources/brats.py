@@ -36,6 +36,7 @@ from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.io.cases import Found, noted
+from pipeline.io.walking import files_below, is_volume, of_one_file
 from pipeline.sources.brats_patients import Tables, patient_of, timepoint_of
 from pipeline.sources.source import Source
 
@@ -50,10 +51,13 @@ _MODALITIES = {
     "flair": "t2f",
     "t2f": "t2f",
     "gtv": "seg",
+    "tumor_segmentation": "seg",  # UCSF-PDGM
 }
-_FILE = re.compile(r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv)\.nii(\.gz)?$", re.IGNORECASE)
+_FILE = re.compile(
+    r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv|tumor_segmentation)\.nii(\.gz)?$", re.IGNORECASE
+)
 # BraTS 2020 training case 355 was published with its mask under the name it had at its hospital
-_STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$")
+_STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$", re.IGNORECASE)
 _SAFE = re.compile(r"^[A-Za-z0-9._-]+$")
 _FAMILIES = {
     "brats": r"^(?!BraTS-(MEN|MET|PED|SSA)-|BraTS-GLI-\d+-[1-9]\d\d$)",
@@ -152,7 +156,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the BraTS cases.")
-    folders = sorted({path.parent for path in location.rglob("*.nii*") if _FILE.match(path.name)})
+    folders = sorted({path.parent for path in files_below(location) if _FILE.match(path.name)})
     found = sorted((read_folder(folder) for folder in folders), key=lambda entry: entry[1].case)
     if not found:
         raise InputError(
@@ -211,10 +215,11 @@ def read_folder(folder: Path) -> tuple[str, Found]:
     InputError
         If the folder holds no such file, files of several cases, or a modality twice.
     """
-    style, case, images, labels = "_", "", {}, None
+    style, case, images, labels, others = "_", "", {}, None, []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _FILE.match(path.name)
         if not match and not _STRAY_MASK.match(path.name):
+            others += [path.name] if is_volume(path) and not path.name.startswith(".") else []
             continue
         kind = match["kind"].lower() if match else "seg"
         name = _MODALITIES.get(kind, kind)
@@ -225,13 +230,18 @@ def read_folder(folder: Path) -> tuple[str, Found]:
         if match:
             style, case = match["mark"], match["case"]
         if name == "seg":
-            labels = path
+            labels = of_one_file(path)
         else:
-            images[name] = path
+            images[name] = of_one_file(path)
     if not images:
-        raise InputError(f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). Name the folder of one case.")
+        named = f" but {len(others)} others, such as {', '.join(others[:8])}" if others else ""
+        raise InputError(
+            f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz){named}. Name the folder of one case, the files "
+            "one by one (`predict` --t1n FILE --t1c FILE --t2w FILE --t2f FILE), or let a cohort.yaml in it say which they are (source folder)."
+        )
     timepoint = timepoint_of(case)
-    return style, Found(case, patient_of(case), folder, images, labels, {"timepoint": timepoint} if timepoint else {})
+    attributes = {"timepoint": timepoint} if timepoint else {}
+    return style, Found(case, patient_of(case), folder, images, labels, attributes, passed_over=tuple(others))
 
 
 def _described(case: Found, location: Path, tables: Tables) -> Found:

@@ -22,6 +22,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.io.cases import Found
 from pipeline.io.metaimage import HeaderAndData
+from pipeline.io.walking import files_below
 from pipeline.sources.source import Source
 
 _MODALITIES = {"t1": "t1n", "t1c": "t1c", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
@@ -66,7 +67,7 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the cases of BraTS 2012 to 2015.")
     cases: dict[str, dict[str, _File]] = {}
-    for path in sorted(location.rglob("*.mh[ad]")):
+    for path in files_below(location):
         file = _recognised(path)
         if file is None:
             continue

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
+from pipeline.io.walking import files_below
 
 _SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
 _UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
@@ -60,7 +61,7 @@ class Tables:
     def __init__(self, location: Path) -> None:
         self._groups: dict[str, set[str]] = {}
         self._attributes: dict[str, dict[str, str]] = {}
-        for path in sorted(location.rglob("*.csv")):
+        for path in files_below(location):
             if self._FILES.match(path.name):
                 for row in self._rows(path):
                     self._take(row)

@@ -17,6 +17,7 @@ from pipeline.io import matlab, slices
 from pipeline.io.cases import Found
 from pipeline.io.fetch import Remote
 from pipeline.io.records import read_csv
+from pipeline.io.walking import files_below
 from pipeline.sources.source import Source
 
 SCHEMA = Schema(
@@ -32,7 +33,7 @@ _TYPES = {value: name for name, value in SCHEMA.labels.items()}
 # 0.49 mm at 512 x 512; 6 mm thick with a gap of 1 mm: Cheng et al. 2015 (doi:10.1371/journal.pone.0140381, Image Data), and the set's
 # README. Of the few images of 256 x 256 they say nothing: the same field of view is taken.
 _FIELD_MM, _DISTANCE_MM = 512 * 0.49, 7.0
-_MATLAB = re.compile(r"^(?P<number>[0-9]{1,6})\.mat$")
+_MATLAB = re.compile(r"^(?P<number>[0-9]{1,6})\.mat$", re.IGNORECASE)
 _PICTURE = re.compile(r"^(?P<number>[0-9]{1,6})_(?P<kind>mri|mask)\.(jpe?g|png)$", re.IGNORECASE)
 # MR024780B and D, MR053110B and E are one head each, by their slices; so one number is taken for one patient, also for
 # MR049453 and MR049453B, which the published folds keep apart
@@ -75,7 +76,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     """
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the slices.")
-    files = sorted(path for path in location.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = files_below(location)
     published, pictures = _numbered(files, _MATLAB), _numbered(files, _PICTURE)
     if published and pictures:
         one, other = next(iter(published.values()))[0], next(iter(pictures.values()))[0]

@@ -10,6 +10,7 @@ from pipeline.domain.schema import Schema
 from pipeline.io.cases import Found, noted
 from pipeline.io.records import read_csv
 from pipeline.io.slices import MaskSlices, Slices, in_order, read_picture
+from pipeline.io.walking import folders_below
 from pipeline.sources.source import Source
 
 SCHEMA = Schema(
@@ -58,7 +59,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds kaggle_3m.")
     folders: dict[str, Path] = {}
-    found = [path for path in (location, *location.rglob("TCGA_*")) if path.is_dir() and _FOLDER.match(path.name)]
+    found = [path for path in (location, *folders_below(location)) if _FOLDER.match(path.name)]
     for folder in sorted(found, key=lambda path: (len(path.parts), path)):
         known = folders.setdefault(folder.name, folder)
         if _contents(known) != _contents(folder):

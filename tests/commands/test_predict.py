@@ -10,14 +10,14 @@ from tests.sources.test_folder import describe, fill
 
 @pytest.mark.parametrize("change", [{}, {"seg": None}], ids=["with a mask", "without a mask"])
 def test_a_case_in_the_naming_of_brats_needs_no_source(tmp_path, change):
-    schema, found = predict._found(write_case(tmp_path, "BraTS2021_00777", **change), None)
+    schema, found = predict._in_folder(write_case(tmp_path, "BraTS2021_00777", **change), None, ())
     assert schema.cohort == "brats2018-2021"
     assert (found.case, found.labels is None) == ("BraTS2021_00777", "seg" in change)
 
 
 def test_a_described_case_needs_no_mask(tmp_path):
     fill(describe(tmp_path), "007/007_post.nii.gz", "007/007_fla.nii.gz")
-    schema, found = predict._found(tmp_path, "folder")
+    schema, found = predict._in_folder(tmp_path, "folder", ())
     assert schema.cohort == "two-contrasts"
     assert (found.case, set(found.images), found.labels) == ("007", {"t1c", "t2f"}, None)
 
@@ -25,14 +25,14 @@ def test_a_described_case_needs_no_mask(tmp_path):
 def test_of_several_described_cases_the_description_chooses_one(tmp_path):
     fill(tmp_path, *(f"{case}/{case}_{kind}.nii.gz" for case in ("007", "008") for kind in ("post", "fla")))
     with pytest.raises(InputError, match=r"holds 2 cases, among them 007, 008\. Let `case` in its cohort\.yaml match one"):
-        predict._found(describe(tmp_path), "folder")
-    assert predict._found(describe(tmp_path, case="008"), "folder")[1].case == "008"
+        predict._in_folder(describe(tmp_path), "folder", ())
+    assert predict._in_folder(describe(tmp_path, case="008"), "folder", ())[1].case == "008"
 
 
 def test_an_unknown_source_and_a_folder_of_several_cases_are_refused(tmp_path):
     with pytest.raises(InputError, match="--source is 'brats1999', but cases are read by brats, "):
-        predict._found(tmp_path, "brats1999")
+        predict._in_folder(tmp_path, "brats1999", ())
     for number in (1, 2):
         write_case(tmp_path, f"BraTS-MEN-0000{number}-000")
     with pytest.raises(InputError, match=r"holds 2 cases, among them BraTS-MEN-00001-000, .*Name the folder of one"):
-        predict._found(tmp_path, "brats-men")
+        predict._in_folder(tmp_path, "brats-men", ())

@@ -47,9 +47,32 @@ def test_a_wrong_checksum_and_a_broken_middle_are_damage(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_follows_a_stream_is_refused(tmp_path, kind):
-    for more in (b"x", KINDS[kind]):
+    for more in (b"x", b"\0x", KINDS["zlib"]):
         with pytest.raises(InputError, match=f"more data follow its {kind} stream. Unpack it"):
             whole(tmp_path, KINDS[kind] + more)
+    with pytest.raises(InputError, match="more data follow its zlib stream"):
+        whole(tmp_path, KINDS["zlib"] + b"\0\0")
+
+
+def members(size: int) -> bytes:
+    """One gzip member for so many bytes each, and an empty one at the end, as bgzip writes them."""
+    return b"".join(gzip.compress(RAW[start : start + size], mtime=0) for start in range(0, len(RAW) + size, size))
+
+
+@pytest.mark.parametrize("stored", [KINDS["gzip"] + b"\0" * 700, members(7), members(1700), members(4999) + b"\0"])
+def test_a_gzip_file_may_have_several_members_and_zeros_behind_them(tmp_path, stored):
+    assert whole(tmp_path, stored) == RAW
+    with pytest.raises(InputError, match="cut short after"):
+        whole(tmp_path, stored.rstrip(b"\0")[:-27])
+
+
+def test_members_beyond_what_is_announced_are_more(tmp_path):
+    assert whole(tmp_path, KINDS["gzip"] * 2) == RAW + RAW[:1]
+
+
+def test_many_empty_members_are_no_trap(tmp_path):
+    stream = Inflating(tmp_path, gzip.compress(b"", mtime=0) * 200_000 + KINDS["gzip"])
+    assert stream.take(len(RAW)) == RAW
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.domain.errors import InputError
 from pipeline.io import nifti, pairs
+from pipeline.sources import brats
 from tests.conftest import LPS
 
 OURS = f"TumorFlow {'0123456789abcdef'}"
@@ -244,7 +245,7 @@ def test_a_header_that_cannot_be_read_raises_no_suspicion_here(tmp_path, put):
 
 def test_masks_are_read_on_one_grid(tmp_path, put):
     put("one/a.nii.gz", "two/a.nii")
-    reference, prediction = pairs.read_pair(*pair(tmp_path))
+    reference, prediction = pairs.read_pair(*pair(tmp_path), brats.schema("_"))
     assert reference.grid.differs(prediction.grid) == ""
     assert reference.voxels.shape == (8, 9, 10)
 
@@ -253,7 +254,7 @@ def test_another_affine_is_refused_with_both(tmp_path, put):
     put("one/a.nii.gz")
     put("two/a.nii", affine=np.diag([1.0, 1.0, 2.0, 1.0]))
     with pytest.raises(InputError) as error:
-        pairs.read_pair(*pair(tmp_path))
+        pairs.read_pair(*pair(tmp_path), brats.schema("_"))
     said = str(error.value)
     for part in ("two/a.nii: lies on another grid than", "one/a.nii.gz", "[[-1.", "[0. 0. 2. 0.]", "nearest neighbour"):
         assert part in said
@@ -263,11 +264,11 @@ def test_another_shape_is_refused_with_both(tmp_path, put):
     put("one/a.nii.gz")
     nifti.write(tmp_path / "two/a.nii.gz", mask()[1:], LPS)
     with pytest.raises(InputError, match=r"shape \(7, 9, 10\) against \(8, 9, 10\)"):
-        pairs.read_pair(*pair(tmp_path))
+        pairs.read_pair(*pair(tmp_path), brats.schema("_"))
 
 
 def test_a_damaged_mask_is_refused_by_name(tmp_path, put):
     put("one/a.nii.gz", "two/a.nii.gz")
     (tmp_path / "two/a.nii.gz").write_bytes(b"\x1f\x8bno")
     with pytest.raises(InputError, match=r"two/a\.nii\.gz"):
-        pairs.read_pair(*pair(tmp_path))
+        pairs.read_pair(*pair(tmp_path), brats.schema("_"))

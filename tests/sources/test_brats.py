@@ -163,7 +163,7 @@ def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_
         write_2023(tmp_path / "source", f"BraTS-PED-0000{number}-000", values % 4)
         for path in (tmp_path / f"source/BraTS-PED-0000{number}-000").glob("*-t*.nii.gz"):
             nifti.write(path, images[{"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}[path.name.split("-")[-1][:3]]], LPS)
-    cohort = Cohort(source="brats-ped", location=str(tmp_path / "source"), cases=0, seed=1)
+    cohort = Cohort(source="brats-ped", location=str(tmp_path / "source"), cases=0, unlabelled="refuse", seed=1)
     download(tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", cohort, AS_IT_IS)
     told = [warning for warning in json.loads((tmp_path / "verify.json").read_text())["warnings"] if "brats-ped2023" in warning]
     assert len(told) == 1

@@ -1,5 +1,7 @@
 """The Cheng set is found in its published form and as pictures, with types, patients and folds, and both forms show the same."""
 
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from pipeline.domain.errors import InputError
 from pipeline.domain.regions import classes_to_regions, classes_to_values, regions_to_classes, values_to_classes
 from pipeline.io import cases, nifti, verification
+from pipeline.io.records import read_csv
 from pipeline.io.slices import read_picture
 from pipeline.sources import cheng
 from tests.io.test_matlab import IMAGE, MASK, write_folds, write_mat
@@ -188,10 +191,16 @@ def test_every_public_file_is_https_with_size_and_sum():
 @pytest.mark.real
 def test_real_pictures_are_all_found_and_the_one_patient_in_two_folds_is_noted(real_cases):
     schema, found = cheng.find(real_cases / "cheng")
-    assert len(found) == 1221
-    noted = [case for case in found if case.notes]
-    assert len(noted) == 47
-    assert {case.notes for case in noted} == {("patient MR049453 has several of fold: 1, 2",)}
+    rows = read_csv(real_cases / "cheng/folds.csv")
+    folds = defaultdict(set)
+    for row in rows:
+        folds[re.sub(r"(?<=^MR[0-9]{6})[A-Z]$", "", row["pid"])].add(row["fold"])
+    assert len(found) == len(rows)
+    told = {case.patient: case.notes for case in found if case.notes}
+    assert told == {
+        patient: (f"patient {patient} has several of fold: {', '.join(sorted(several))}",) for patient, several in folds.items() if len(several) > 1
+    }
+    assert "MR049453" in told
     for case in found[::150]:
         entry = verification.verify(case, schema).entry
         assert entry.orientation == "LPS"
