@@ -3,6 +3,7 @@ from math import sqrt
 import pytest
 
 from pipeline.domain.lesion_rules import COHORT_RULES, PRESETS, LesionRules, rules_of
+from pipeline.domain.schema import RULES
 
 PUBLISHED_2023 = {"gli": (3, 50), "ssa": (3, 50), "ped": (3, 50), "men": (1, 50), "met": (1, 2)}
 PUBLISHED_2024 = {
@@ -48,6 +49,10 @@ def test_cohorts_take_the_rules_of_their_challenge_and_others_those_for_gliomas(
     assert {rules_of(name) for name in others} == {"brats2023-gli"}
     assert (rules_of("brats-gli2024"), rules_of("brats-menrt")) == ("brats2024-gli", "brats2024-menrt")
     assert set(COHORT_RULES.values()) < set(PRESETS)
+
+
+def test_a_schema_can_name_every_rule_there_is():
+    assert tuple(PRESETS) == RULES
 
 
 def test_what_is_no_rule_is_refused():
