@@ -3,9 +3,9 @@
 Reads models/unet.keras and card.json, split.json (its test part), shards/<case>.* and the raw
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one row per
-case), lesionwise.csv (per case and region), lesions.csv (per lesion), calibration.csv (per case and region),
-reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per case, of
-cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over
+case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and calibration.csv (per case
+and region), reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per
+case, of cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over
 cases, and how many values the empty rule filled), headline.json (few of these means, for `dvc exp show` and
 `dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow run of
 the training.
@@ -24,6 +24,7 @@ from pipeline.domain.case import Case
 from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
+from pipeline.domain.instances import instance_rows
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
@@ -93,6 +94,7 @@ class _Scores:
     multiclass: list[dict] = field(default_factory=list)
     lesionwise: list[dict] = field(default_factory=list)
     lesions: list[dict] = field(default_factory=list)
+    instances: list[dict] = field(default_factory=list)
     calibration: list[dict] = field(default_factory=list)
     bins: list[dict[str, Bins]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -104,6 +106,7 @@ class _Scores:
             "multiclass": self.multiclass,
             "lesionwise": self.lesionwise,
             "lesions": self.lesions,
+            "instances": self.instances,
             "calibration": self.calibration,
             "reliability": reliability_rows(pooled(self.bins)),
             "confusion": confusion_rows(self.confusion, self.schema),
@@ -112,7 +115,7 @@ class _Scores:
 
     def summary(self) -> dict[str, Any]:
         """What stands in metrics/evaluate.json."""
-        return summarise_masks(self.rows, self.multiclass, self.lesionwise, self.schema) | {
+        return summarise_masks(self.rows, self.multiclass, self.lesionwise, self.instances, self.schema) | {
             "held_out_loss": float(np.mean(self.losses)),
             "calibration": summarise_columns(self.calibration),
         }
@@ -155,6 +158,7 @@ class _Scorer:
         scores.rows += [whose | row for row in rows]
         scores.lesionwise += [whose | row for row in lesionwise]
         scores.lesions += [whose | row for row in found]
+        scores.instances += [whose | row for row in instance_rows(reference, prediction, schema)]
         scores.multiclass.append(whose | score_classes(reference, prediction, schema))
         scores.confusion = scores.confusion + confusion(reference, prediction, len(schema.labels) + 1)
         return rows

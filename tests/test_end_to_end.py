@@ -152,7 +152,7 @@ def test_scoring_the_saved_predictions_from_outside_gives_the_same_tables(done, 
             ]
         )
     assert not ended.value.code
-    for name in ("lesionwise", "lesions", "multiclass", "confusion"):
+    for name in ("lesionwise", "lesions", "instances", "multiclass", "confusion"):
         (found,) = tmp_path.rglob(f"{name}.csv")
         assert found.read_bytes() == (done / f"metrics/tables/{name}.csv").read_bytes(), name
     assert (tmp_path / "cases.csv").read_bytes() == (done / "metrics/cases.csv").read_bytes()

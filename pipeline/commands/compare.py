@@ -27,8 +27,12 @@ from pipeline.domain.standing import standing
 from pipeline.io.records import read_csv, write_bytes, write_json
 
 WORKSPACE = "workspace"
-TABLES = {"cases": "cases.csv", "lesionwise": "tables/lesionwise.csv"}
-METRICS = {"cases": ("dice", "hd95_mm", "nsd_1mm"), "lesionwise": ("lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm")}
+TABLES = {"cases": "cases.csv", "lesionwise": "tables/lesionwise.csv", "instances": "tables/instances.csv"}
+METRICS = {
+    "cases": ("dice", "hd95_mm", "nsd_1mm"),
+    "lesionwise": ("lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm"),
+    "instances": ("f1", "pq"),
+}
 TEXTS = {"case", "patient", "kind", "name", "filled"}
 LEVEL = 0.05
 FEW = 10
@@ -116,7 +120,7 @@ def read_run(name: str, letter: str, table: str) -> Run:
         As the command line takes it.
     letter : str
         What to call it.
-    table : {"cases", "lesionwise"}
+    table : {"cases", "lesionwise", "instances"}
         Which of its tables.
 
     Returns

@@ -6,7 +6,8 @@ Files are paired by the name of their case: CASE.nii.gz with CASE.nii.gz, and in
 other names by patterns, such as --prediction-pattern '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of
 the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. The scores, their definitions
 and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
-bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, multiclass.csv, confusion.csv and summary.json.
+bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv, multiclass.csv, confusion.csv and
+summary.json.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline import stage
 from pipeline.domain.errors import InputError
+from pipeline.domain.instances import instance_rows
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
@@ -39,7 +41,8 @@ from pipeline.sources.brats_patients import patient_of
 from pipeline.sources.known import SOURCES
 
 _REGION_HEADER = ("region", "n", "Dice", "md", "HD95 mm", "md", "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
-_LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md", "F1", "PQ")
+_LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md")
+_INSTANCE_HEADER = ("region", "F1", "PQ")
 _RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
 
 
@@ -134,6 +137,7 @@ class Scored:
     rows: list[dict[str, Any]]
     lesionwise: list[dict[str, Any]]
     lesions: list[dict[str, Any]]
+    instances: list[dict[str, Any]]
     multiclass: dict[str, Any]
     confusion: np.ndarray
 
@@ -155,6 +159,7 @@ def scored(pair: pairs.Pair, schema: Schema) -> Scored:
         rows=score_case(reference, prediction, schema, spacing_mm),
         lesionwise=lesionwise,
         lesions=lesions,
+        instances=instance_rows(reference, prediction, schema),
         multiclass=score_classes(reference, prediction, schema),
         confusion=confusion(reference, prediction, len(schema.labels) + 1),
     )
@@ -214,6 +219,7 @@ def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Sche
         "cases": rows,
         "lesionwise": [case | row for case, result in together for row in result.lesionwise],
         "lesions": [case | row for case, result in together for row in result.lesions],
+        "instances": [case | row for case, result in together for row in result.instances],
         "multiclass": [case | result.multiclass for case, result in together],
         "confusion": confusion_rows(sum(result.confusion for result in results), schema),
         "types": type_rows(rows, schema) if schema.types else [],
@@ -222,8 +228,8 @@ def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Sche
 
 def _summary(tables: Tables, schema: Schema, left_out: int) -> dict[str, Any]:
     """What metrics/evaluate.json says of the same rows, and how many references were left out."""
-    told = summarise_masks(tables["cases"], tables["multiclass"], tables["lesionwise"], schema)
-    return told | {"references_left_out": left_out}
+    masks = summarise_masks(*(tables[name] for name in ("cases", "multiclass", "lesionwise", "instances")), schema)
+    return masks | {"references_left_out": left_out}
 
 
 def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:
@@ -237,6 +243,9 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
     yield "lesion by lesion"
     lesionwise = ((name, summary["lesionwise"][name], tables["lesionwise"]) for name in schema.regions)
     yield from _aligned([_LESION_HEADER, *(_lesion_row(*region) for region in lesionwise)])
+    yield ""
+    yield "connected components, matched by IoU above 0.5"
+    yield from _aligned([_INSTANCE_HEADER, *(_instance_row(name, summary["instances"][name]) for name in schema.regions)])
     yield ""
     yield "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the cohort's rule for empty regions gave;"
     yield "undef.: how many are undefined and left out. Lesion by lesion, missed and false lesions enter the means. See docs/metrics.md."
@@ -260,8 +269,11 @@ def _lesion_row(name: str, summary: Mapping[str, Any], rows: Sequence[Mapping[st
         name,
         *(str(sum(row[count] for row in rows if row["name"] == name)) for count in ("lesions", "found", "false_positives")),
         *(_interval(dice, "mean", 3), _text(dice["median"], 3), _interval(distance, "mean", 1), _text(distance["median"], 1)),
-        *(_text(summary[metric]["mean"], 3) for metric in ("f1", "pq")),
     )
+
+
+def _instance_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name, *(_text(summary[metric]["mean"], 3) for metric in ("f1", "pq")))
 
 
 def _warnings(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:

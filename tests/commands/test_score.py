@@ -17,7 +17,7 @@ from pipeline.io import nifti
 from tests.conftest import LPS
 
 SPACING = np.diag([-1.0, -1.0, 2.0, 1.0])
-TABLES = ("cases", "lesionwise", "lesions", "multiclass", "confusion")
+TABLES = ("cases", "lesionwise", "lesions", "instances", "multiclass", "confusion")
 
 
 def reference(number: int = 0) -> np.ndarray:

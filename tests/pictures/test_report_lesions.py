@@ -31,4 +31,9 @@ def test_without_single_lesions_there_is_the_table_of_cases_alone(run):
 
 
 def test_where_lesions_were_not_scored_there_is_nothing(run):
-    assert lesions(replace(run, lesionwise=()), {}) == ""
+    assert lesions(replace(run, lesionwise=(), evaluation=run.evaluation | {"instances": {}}), {}) == ""
+
+
+def test_instances_are_told_with_and_without_lesion_wise_scores(run):
+    for shown in (run, replace(run, lesionwise=(), lesions=())):
+        assert "Panoptic quality" in Page(lesions(shown, {})).text
