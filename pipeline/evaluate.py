@@ -25,6 +25,7 @@ from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
 from pipeline.domain.instances import instance_rows
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
@@ -64,7 +65,9 @@ def evaluate(
     backend.prepare(described.seed, described.train["precision"])
     network = archive.load_model(models / "unet.keras")
     scorer = _Scorer(raw, shards, predictions, described, settings, network)
-    scores = _Scores(described.cohort)
+    scores = _Scores(catalogue.cohort)
+    if catalogue.cohort.lesion_rules is None:
+        stage.log.warning("%s", why_unscored(catalogue.cohort.cohort))
     with tracking.run(
         described.tags,
         tracking.model_part(models / "unet.keras", models / "card.json", history),
@@ -77,8 +80,7 @@ def evaluate(
             run.log_case(number, {"seconds": seconds})
         write_csv(cases, scores.rows)
         for name, rows in scores.tables().items():
-            if rows:
-                write_csv(tables / f"{name}.csv", rows)
+            _write_or_remove(tables / f"{name}.csv", rows)
         write_json(inference, settings)
         summary = scores.summary()
         write_json(metrics, summary)
@@ -87,7 +89,7 @@ def evaluate(
 
 @dataclass
 class _Scores:
-    """What the cases scored so far add up to."""
+    """What the cases scored so far add up to; the catalogue's schema says by which rules."""
 
     schema: Schema
     rows: list[dict] = field(default_factory=list)
@@ -152,7 +154,7 @@ class _Scorer:
 
     def _compare(self, case: Case, prediction: np.ndarray, whose: dict[str, str], scores: _Scores) -> list[dict]:
         """Add what is scored of the decided classes."""
-        schema, reference, spacing_mm = self.card.cohort, case.classes, case.grid.spacing_mm
+        schema, reference, spacing_mm = scores.schema, case.classes, case.grid.spacing_mm
         rows = score_case(reference, prediction, schema, spacing_mm)
         lesionwise, found = lesion_rows(reference, prediction, schema, spacing_mm)
         scores.rows += [whose | row for row in rows]
@@ -171,6 +173,14 @@ class _Scorer:
         scores.bins.append(bins)
 
 
+def _write_or_remove(path: Path, rows: list[dict]) -> None:
+    """A table without rows leaves no file, not even that of an earlier run by other rules."""
+    if rows:
+        write_csv(path, rows)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _headline(summary: dict[str, Any]) -> dict[str, Any]:
     """The few means that tables of experiments have room for."""
     regions, lesionwise = summary["region"], summary["lesionwise"]
@@ -180,7 +190,8 @@ def _headline(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_other_cohort(catalogue: Catalogue, described: card.Card, models: Path) -> None:
-    if catalogue.cohort != described.cohort:
+    """What a voxel means must be the same; the rules for lesions are no matter of the network."""
+    if catalogue.cohort.model_copy(update={"lesion_rules": described.cohort.lesion_rules}) != described.cohort:
         raise InputError(
             f"{models / 'card.json'}: was trained on cohort {described.cohort.cohort} with {described.cohort.labels}, "
             f"but the catalogue is of {catalogue.cohort.cohort} with {catalogue.cohort.labels}. Train on this cohort: dvc repro."

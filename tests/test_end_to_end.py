@@ -320,6 +320,27 @@ def test_evaluate_refuses_a_card_of_another_cohort(copy):
     assert card["cohort"]["labels"]["enhancing"] == 4
 
 
+def test_a_catalogue_that_names_no_rules_is_scored_without_lesions_and_the_report_says_why(copy, caplog):
+    """Also one that was written before schemas named them, beside the card of a network that was trained with them."""
+    catalogue = json.loads((copy / "data/raw/catalogue.json").read_text())
+    del catalogue["cohort"]["lesion_rules"]
+    (copy / "data/raw/catalogue.json").write_text(json.dumps(catalogue))
+    assert (copy / "metrics/tables/lesionwise.csv").is_file(), "the one of before must not stay"
+    project.run(copy, "evaluate")
+    said = "No lesion-wise score: the schema of cohort brats2018-2021 names no rules"
+    assert said in caplog.text
+    assert {path.stem for path in (copy / "metrics/tables").iterdir()} == {
+        *("multiclass", "instances", "calibration", "reliability", "confusion")
+    }
+    summary = evaluation(copy)
+    assert (summary["lesionwise"], summary["lesion_rules"]) == ({}, None)
+    assert json.loads((copy / "metrics/headline.json").read_text())["lesion_dice"] == {}
+    shutil.rmtree(copy / "metrics/figures")
+    project.run(copy, "visualize")
+    assert not list((copy / "metrics/figures").glob("detection*"))
+    assert all(said in (copy / path).read_text() for path in ("metrics/report.html", "models/model_card.md"))
+
+
 def test_evaluate_refuses_to_test_on_what_was_trained_on(copy):
     split = json.loads((copy / "data/split.json").read_text())
     changed_json(copy / "data/split.json", test=split["train"][:2], train=split["train"][2:], folds=[])

@@ -13,6 +13,7 @@ summary.json.
 import argparse
 import difflib
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.instances import instance_rows
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
@@ -43,6 +45,7 @@ from pipeline.sources.known import SOURCES
 _REGION_HEADER = ("region", "n", "Dice", "md", "HD95 mm", "md", "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
 _LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md")
 _INSTANCE_HEADER = ("region", "F1", "PQ")
+_WIDTH = 118
 _RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
 
 
@@ -240,16 +243,23 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
     yield ""
     yield from _aligned([_REGION_HEADER, *(_region_row(name, summary["region"][name]) for name in schema.regions)])
     yield ""
-    yield "lesion by lesion"
-    lesionwise = ((name, summary["lesionwise"][name], tables["lesionwise"]) for name in schema.regions)
-    yield from _aligned([_LESION_HEADER, *(_lesion_row(*region) for region in lesionwise)])
+    yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
     yield ""
     yield "connected components, matched by IoU above 0.5"
     yield from _aligned([_INSTANCE_HEADER, *(_instance_row(name, summary["instances"][name]) for name in schema.regions)])
     yield ""
     yield "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the cohort's rule for empty regions gave;"
-    yield "undef.: how many are undefined and left out. Lesion by lesion, missed and false lesions enter the means. See docs/metrics.md."
+    by_lesion = "Lesion by lesion, missed and false lesions enter the means. " if schema.lesion_rules else ""
+    yield f"undef.: how many are undefined and left out. {by_lesion}See docs/metrics.md."
     yield from _warnings(tables["confusion"], schema)
+
+
+def _lesion_by_lesion(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
+    if schema.lesion_rules is None:
+        yield from textwrap.wrap(why_unscored(schema.cohort), _WIDTH, break_on_hyphens=False)
+        return
+    yield f"lesion by lesion, rules {schema.lesion_rules}"
+    yield from _aligned([_LESION_HEADER, *(_lesion_row(name, summary["lesionwise"][name], rows) for name in schema.regions)])
 
 
 def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -310,6 +320,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _write(out: Path, tables: Tables, summary: Mapping[str, Any]) -> None:
     for name, rows in tables.items():
+        path = out / f"{name}.csv"
         if rows:
-            write_csv(out / f"{name}.csv", rows)
+            write_csv(path, rows)
+        else:
+            path.unlink(missing_ok=True)  # of an earlier scoring by other rules
     write_json(out / "summary.json", summary)

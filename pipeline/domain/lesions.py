@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.domain.bounding_box import Box
 from pipeline.domain.lesion_pieces import Pieces, cropped, joining, mask_of, merged, numbered, shared_voxels, without_small
-from pipeline.domain.lesion_rules import PRESETS, LesionRules, rules_of
+from pipeline.domain.lesion_rules import PRESETS, LesionRules
 from pipeline.domain.schema import Schema
 from pipeline.domain.surfaces import surface_distances_mm
 from pipeline.domain.surfels import ROUNDING_MM, robust_hausdorff_mm, surface_dice, surfel_distances
@@ -156,11 +156,11 @@ def lesion_rows(
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid; one slice is (X, Y, 1).
     schema : Schema
-        Names the regions, the cohort whose rules are taken.
+        Names the regions and the rules.
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
     rules : LesionRules, optional
-        Other rules than the cohort's (`rules_of`).
+        Other rules than those that the schema names.
 
     Returns
     -------
@@ -170,13 +170,18 @@ def lesion_rows(
     lesion_rows : list of dict
         One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1), ``dice``, ``hd95_mm``.
 
+    Both are empty where the schema names no rules and none are given.
+
     Raises
     ------
     ValueError
         If the shapes differ.
     """
     _require_equal_shapes(reference, prediction)
-    rules = PRESETS[rules_of(schema.cohort)] if rules is None else rules
+    if rules is None:
+        if schema.lesion_rules is None:
+            return [], []
+        rules = PRESETS[schema.lesion_rules]
     crops = (cropped(classes, rules.reach_voxels + 1) for classes in (reference, prediction))
     case = _Case(*crops, schema, spacing_mm, rules, reference.shape)
     case_rows, rows = [], []

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.domain.bootstrap import interval
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.folds import Split
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.schema import Schema
 
 LEAST_CASES = 3
@@ -155,6 +156,8 @@ def _scores(evaluation: Mapping[str, Any], schema: Schema) -> Iterator[str]:
         lines = [[name, *_lesion_cells(summary)] for name, summary in evaluation["lesionwise"].items()]
         yield "Lesion by lesion, missed and false ones counting 0:"
         yield _table(["region", "Dice", "HD95 (mm)"], lines)
+    elif schema.lesion_rules is None:
+        yield why_unscored(schema.cohort)
     if evaluation.get("instances"):
         lines = [[name, *_instance_cells(summary)] for name, summary in evaluation["instances"].items()]
         yield "Connected components, matched by IoU above 0.5:"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.domain import instances, lesions
-from pipeline.domain.lesion_rules import rules_of
 from pipeline.domain.schema import Schema
 from pipeline.domain.scores import summarise, summarise_columns
 from pipeline.domain.surfaces import DEFINITIONS
@@ -27,15 +26,15 @@ def summarise_masks(cases: Rows, multiclass: Rows, lesionwise: Rows, matched: Ro
     Returns
     -------
     dict
-        That of `summarise`, and ``cohort``, ``cases``, ``multiclass``, ``lesionwise``, ``lesion_rules``, ``instances``, ``types``
-        (None unless labels are types) and ``definitions``.
+        That of `summarise`, and ``cohort``, ``cases``, ``multiclass``, ``lesionwise`` (empty without rules), ``lesion_rules``
+        (their name, or None), ``instances``, ``types`` (None unless labels are types) and ``definitions``.
     """
     return summarise(cases, schema.empty_rule) | {
         "cohort": schema.cohort,
         "cases": len(multiclass),
         "multiclass": summarise_columns([{"name": "all"} | row for row in multiclass])["all"],
         "lesionwise": summarise_columns(lesionwise, lesions.FILLS),
-        "lesion_rules": rules_of(schema.cohort),
+        "lesion_rules": schema.lesion_rules,
         "instances": summarise_columns(matched, instances.FILLS),
         "types": summarise_types(cases, schema) if schema.types else None,
         "definitions": DEFINITIONS,

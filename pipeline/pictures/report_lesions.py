@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.pictures.detection_plot import ALL
 from pipeline.pictures.page import Html, element, join, table
 from pipeline.pictures.report_metrics import INSTANCES, LESIONWISE, summary_table
@@ -23,11 +24,13 @@ _CAPTION = "Mean over cases with 95 % intervals."
 
 
 def lesions(run: Run, figures: Figures) -> Html:
-    """Tables of lesion-wise scores, detection by size and instances; nothing where none were scored."""
-    return join(*(_lesionwise(run, figures) if run.lesionwise else ()), *_instances(run))
+    """Tables of lesion-wise scores, or why there are none, of detection by size, and of instances; nothing where none were scored."""
+    return join(*_lesionwise(run, figures), *_instances(run))
 
 
 def _lesionwise(run: Run, figures: Figures) -> Sequence[Html]:
+    if not run.lesionwise:
+        return [element("p", why_unscored(run.schema.cohort))] if run.schema.lesion_rules is None else ()
     rules, summaries = run.evaluation.get("lesion_rules"), _by_region(run, "lesionwise")
     return (
         element("p", _NOTE, f" Rules: {rules}." if rules else ""),

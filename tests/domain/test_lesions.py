@@ -23,9 +23,11 @@ ADULT = Schema(
     labels={"necrotic": 1, "edema": 2, "enhancing": 3},
     regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
     empty_rule="brats",
+    lesion_rules="brats2023-gli",
 )
 TREATED = ADULT.model_copy(
     update={"cohort": "brats-gli2024", "labels": {**ADULT.labels, "cavity": 4}, "regions": {**ADULT.regions, "RC": ("cavity",)}}
+    | {"lesion_rules": "brats2024-gli"}
 )
 
 
@@ -399,6 +401,20 @@ def test_rows_have_the_columns_of_the_tables():
     scored = ["lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm"]
     assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "filled"]
     assert list(lesions[0]) == ["name", "kind", "volume_ml", "found", "dice", "hd95_mm"]
+
+
+def test_a_schema_that_names_no_rules_gives_no_row_whatever_its_name():
+    reference, prediction = awkward_classes()["specked"]
+    for cohort in ("knee", "brats-gli2024", "phantom"):
+        assert lesion_rows(reference, prediction, TREATED.model_copy(update={"cohort": cohort, "lesion_rules": None}), CUBIC_MM) == ([], [])
+
+
+def test_rules_are_taken_from_the_schema_not_from_the_name_of_the_cohort():
+    reference, prediction = awkward_classes()["specked"]
+    named = TREATED.model_copy(update={"cohort": "knee", "lesion_rules": "brats2023-met"})
+    rows = lesion_rows(reference, prediction, named, CUBIC_MM)
+    assert rows == lesion_rows(reference, prediction, TREATED, CUBIC_MM, PRESETS["brats2023-met"])
+    assert rows != lesion_rows(reference, prediction, TREATED, CUBIC_MM)
 
 
 @pytest.mark.parametrize("rule", ["brats", "nan"])

@@ -210,6 +210,14 @@ def test_calibration_is_told_where_it_was_measured(write, schema):
     assert part(write(evaluation=scores), "Calibration").startswith("Not measured.")
 
 
+def test_a_cohort_without_rules_is_told_why_its_lesions_have_no_score(write, schema):
+    foreign = schema.model_copy(update={"cohort": "knee", "lesion_rules": None})
+    text = write(catalogue=catalogue(foreign), evaluation=evaluation(schema) | {"lesionwise": {}, "lesion_rules": None})
+    assert "No lesion-wise score: the schema of cohort knee names no rules" in part(text, "Scores")
+    assert "panoptic quality" in part(text, "Scores")
+    assert "names no rules" not in write()
+
+
 def test_labels_that_are_the_regions_are_scored_once(write, schema):
     alone = schema.model_copy(update={"labels": {"tumour": 1}, "regions": {"WT": ("tumour",)}})
     scores = evaluation(schema) | {"label": {"tumour": {}}}
