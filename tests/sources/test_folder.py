@@ -374,4 +374,5 @@ def test_the_example_of_the_documentation_is_a_description(tmp_path):
     (tmp_path / "cohort.yaml").write_text(example, encoding="utf-8")
     _, described = folder.read(tmp_path)
     assert described.schema.labels == {"tumour": 1}
+    assert described.schema.lesion_rules == "brats2023-gli"
     assert described.patterns == {"t2f": "{case}/{case}_fla.nii.gz", "mask": "{case}/{case}_seg.nii.gz"}
