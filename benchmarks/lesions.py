@@ -83,19 +83,23 @@ def _beside(name: str, peer: str, folder: Path, taken: dict[str, list[float]], r
 
 def once(folder: str, repeats: int) -> tuple[dict[str, list[float]], list[dict]]:
     """Processor seconds of each run, and the rows of the regions; what is undefined is None."""
-    from pipeline.domain.instances import match_instances
+    from pipeline.domain.instances import instance_rows
     from pipeline.domain.lesions import lesion_rows
 
     reference, prediction = (
         np.asarray(nifti.read(Path(folder) / f"{part}.nii.gz").voxels, np.uint8) for part in ("reference", "prediction")
     )
     schema = schema_of_pairs()
-    masks = [[np.isin(classes, schema.classes_of(region)) for classes in (reference, prediction)] for region in schema.regions]
+
+    def both() -> list[dict]:
+        lesions, _ = lesion_rows(reference, prediction, schema, SPACING_MM)
+        return [row | matched for row, matched in zip(lesions, instance_rows(reference, prediction, schema), strict=True)]
+
     taken = {
-        "lesions": cpu_seconds(lambda: lesion_rows(reference, prediction, schema, SPACING_MM), repeats),
-        "instances": cpu_seconds(lambda: [match_instances(*pair) for pair in masks], repeats),
+        "lesions": cpu_seconds(both, repeats),
+        "instances": cpu_seconds(lambda: instance_rows(reference, prediction, schema), repeats),
     }
-    rows, _ = lesion_rows(reference, prediction, schema, SPACING_MM)
+    rows = both()
     return taken, [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
 

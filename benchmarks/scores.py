@@ -31,6 +31,7 @@ def figures(repeats: int) -> Iterator[Figure]:
 def once(folder: str, repeats: int) -> dict[str, list[float]]:
     """Processor seconds of each part and run."""
     from pipeline.domain.calibration import calibration_rows
+    from pipeline.domain.instances import instance_rows
     from pipeline.domain.lesions import lesion_rows
     from pipeline.domain.multiclass import score_classes
     from pipeline.domain.regions import classes_to_regions
@@ -44,7 +45,7 @@ def once(folder: str, repeats: int) -> dict[str, list[float]]:
     brain = sum(axis**2 for axis in axes) < 1  # 1.5 of 8.9 million voxels
     actions = (
         lambda: score_case(reference, prediction, schema, SPACING_MM),
-        lambda: lesion_rows(reference, prediction, schema, SPACING_MM),
+        lambda: (lesion_rows(reference, prediction, schema, SPACING_MM), instance_rows(reference, prediction, schema)),
         lambda: score_classes(reference, prediction, schema),
         lambda: calibration_rows(probabilities, None, reference, brain, schema),
     )

@@ -3,9 +3,9 @@
 Reads models/unet.keras and card.json, split.json (its test part), shards/<case>.* and the raw
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one row per
-case), lesionwise.csv (per case and region), lesions.csv (per lesion), calibration.csv (per case and region),
-reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per case, of
-cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over
+case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and calibration.csv (per case
+and region), reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per
+case, of cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over
 cases, and how many values the empty rule filled), headline.json (few of these means, for `dvc exp show` and
 `dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow run of
 the training.
@@ -24,6 +24,8 @@ from pipeline.domain.case import Case
 from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.domain.folds import Split
+from pipeline.domain.instances import instance_rows
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
@@ -63,7 +65,9 @@ def evaluate(
     backend.prepare(described.seed, described.train["precision"])
     network = archive.load_model(models / "unet.keras")
     scorer = _Scorer(raw, shards, predictions, described, settings, network)
-    scores = _Scores(described.cohort)
+    scores = _Scores(catalogue.cohort)
+    if catalogue.cohort.lesion_rules is None:
+        stage.log.warning("%s", why_unscored(catalogue.cohort.cohort))
     with tracking.run(
         described.tags,
         tracking.model_part(models / "unet.keras", models / "card.json", history),
@@ -76,8 +80,7 @@ def evaluate(
             run.log_case(number, {"seconds": seconds})
         write_csv(cases, scores.rows)
         for name, rows in scores.tables().items():
-            if rows:
-                write_csv(tables / f"{name}.csv", rows)
+            _write_or_remove(tables / f"{name}.csv", rows)
         write_json(inference, settings)
         summary = scores.summary()
         write_json(metrics, summary)
@@ -86,13 +89,14 @@ def evaluate(
 
 @dataclass
 class _Scores:
-    """What the cases scored so far add up to."""
+    """What the cases scored so far add up to; the catalogue's schema says by which rules."""
 
     schema: Schema
     rows: list[dict] = field(default_factory=list)
     multiclass: list[dict] = field(default_factory=list)
     lesionwise: list[dict] = field(default_factory=list)
     lesions: list[dict] = field(default_factory=list)
+    instances: list[dict] = field(default_factory=list)
     calibration: list[dict] = field(default_factory=list)
     bins: list[dict[str, Bins]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -104,6 +108,7 @@ class _Scores:
             "multiclass": self.multiclass,
             "lesionwise": self.lesionwise,
             "lesions": self.lesions,
+            "instances": self.instances,
             "calibration": self.calibration,
             "reliability": reliability_rows(pooled(self.bins)),
             "confusion": confusion_rows(self.confusion, self.schema),
@@ -112,7 +117,7 @@ class _Scores:
 
     def summary(self) -> dict[str, Any]:
         """What stands in metrics/evaluate.json."""
-        return summarise_masks(self.rows, self.multiclass, self.lesionwise, self.schema) | {
+        return summarise_masks(self.rows, self.multiclass, self.lesionwise, self.instances, self.schema) | {
             "held_out_loss": float(np.mean(self.losses)),
             "calibration": summarise_columns(self.calibration),
         }
@@ -149,12 +154,13 @@ class _Scorer:
 
     def _compare(self, case: Case, prediction: np.ndarray, whose: dict[str, str], scores: _Scores) -> list[dict]:
         """Add what is scored of the decided classes."""
-        schema, reference, spacing_mm = self.card.cohort, case.classes, case.grid.spacing_mm
+        schema, reference, spacing_mm = scores.schema, case.classes, case.grid.spacing_mm
         rows = score_case(reference, prediction, schema, spacing_mm)
         lesionwise, found = lesion_rows(reference, prediction, schema, spacing_mm)
         scores.rows += [whose | row for row in rows]
         scores.lesionwise += [whose | row for row in lesionwise]
         scores.lesions += [whose | row for row in found]
+        scores.instances += [whose | row for row in instance_rows(reference, prediction, schema)]
         scores.multiclass.append(whose | score_classes(reference, prediction, schema))
         scores.confusion = scores.confusion + confusion(reference, prediction, len(schema.labels) + 1)
         return rows
@@ -167,6 +173,14 @@ class _Scorer:
         scores.bins.append(bins)
 
 
+def _write_or_remove(path: Path, rows: list[dict]) -> None:
+    """A table without rows leaves no file, not even that of an earlier run by other rules."""
+    if rows:
+        write_csv(path, rows)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _headline(summary: dict[str, Any]) -> dict[str, Any]:
     """The few means that tables of experiments have room for."""
     regions, lesionwise = summary["region"], summary["lesionwise"]
@@ -176,7 +190,8 @@ def _headline(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_other_cohort(catalogue: Catalogue, described: card.Card, models: Path) -> None:
-    if catalogue.cohort != described.cohort:
+    """What a voxel means must be the same; the rules for lesions are no matter of the network."""
+    if catalogue.cohort.model_copy(update={"lesion_rules": described.cohort.lesion_rules}) != described.cohort:
         raise InputError(
             f"{models / 'card.json'}: was trained on cohort {described.cohort.cohort} with {described.cohort.labels}, "
             f"but the catalogue is of {catalogue.cohort.cohort} with {catalogue.cohort.labels}. Train on this cohort: dvc repro."

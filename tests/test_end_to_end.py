@@ -152,7 +152,7 @@ def test_scoring_the_saved_predictions_from_outside_gives_the_same_tables(done, 
             ]
         )
     assert not ended.value.code
-    for name in ("lesionwise", "lesions", "multiclass", "confusion"):
+    for name in ("lesionwise", "lesions", "instances", "multiclass", "confusion"):
         (found,) = tmp_path.rglob(f"{name}.csv")
         assert found.read_bytes() == (done / f"metrics/tables/{name}.csv").read_bytes(), name
     assert (tmp_path / "cases.csv").read_bytes() == (done / "metrics/cases.csv").read_bytes()
@@ -318,6 +318,27 @@ def test_evaluate_refuses_a_card_of_another_cohort(copy):
     with pytest.raises(InputError, match=r"card\.json: was trained on cohort brats2023 .*but the catalogue is of brats2018-2021"):
         project.run(copy, "evaluate")
     assert card["cohort"]["labels"]["enhancing"] == 4
+
+
+def test_a_catalogue_that_names_no_rules_is_scored_without_lesions_and_the_report_says_why(copy, caplog):
+    """Also one that was written before schemas named them, beside the card of a network that was trained with them."""
+    catalogue = json.loads((copy / "data/raw/catalogue.json").read_text())
+    del catalogue["cohort"]["lesion_rules"]
+    (copy / "data/raw/catalogue.json").write_text(json.dumps(catalogue))
+    assert (copy / "metrics/tables/lesionwise.csv").is_file(), "the one of before must not stay"
+    project.run(copy, "evaluate")
+    said = "No lesion-wise score: the schema of cohort brats2018-2021 names no rules"
+    assert said in caplog.text
+    assert {path.stem for path in (copy / "metrics/tables").iterdir()} == {
+        *("multiclass", "instances", "calibration", "reliability", "confusion")
+    }
+    summary = evaluation(copy)
+    assert (summary["lesionwise"], summary["lesion_rules"]) == ({}, None)
+    assert json.loads((copy / "metrics/headline.json").read_text())["lesion_dice"] == {}
+    shutil.rmtree(copy / "metrics/figures")
+    project.run(copy, "visualize")
+    assert not list((copy / "metrics/figures").glob("detection*"))
+    assert all(said in (copy / path).read_text() for path in ("metrics/report.html", "models/model_card.md"))
 
 
 def test_evaluate_refuses_to_test_on_what_was_trained_on(copy):

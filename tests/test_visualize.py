@@ -102,6 +102,7 @@ def _evaluation(rows, tables, schema, cases):
         "multiclass": multiclass,
         "lesionwise": summarise_columns(tables["lesionwise"], FILLS),
         "lesion_rules": "brats2023-gli",
+        "instances": {},
         "calibration": summarise_columns(tables["calibration"]),
         "types": None,
         "definitions": {"dice": "of hard masks"},

@@ -27,8 +27,16 @@ from pipeline.domain.standing import standing
 from pipeline.io.records import read_csv, write_bytes, write_json
 
 WORKSPACE = "workspace"
-TABLES = {"cases": "cases.csv", "lesionwise": "tables/lesionwise.csv"}
-METRICS = {"cases": ("dice", "hd95_mm", "nsd_1mm"), "lesionwise": ("lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm")}
+TABLES = {"cases": "cases.csv", "lesionwise": "tables/lesionwise.csv", "instances": "tables/instances.csv"}
+METRICS = {
+    "cases": ("dice", "hd95_mm", "nsd_1mm"),
+    "lesionwise": ("lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm"),
+    "instances": ("f1", "pq"),
+}
+_ABSENT = {
+    "lesionwise": " A run whose cohort names no lesion_rules has no such table: compare it by --table cases or instances, or name rules as "
+    "docs/metrics.md says and evaluate again."
+}
 TEXTS = {"case", "patient", "kind", "name", "filled"}
 LEVEL = 0.05
 FEW = 10
@@ -116,7 +124,7 @@ def read_run(name: str, letter: str, table: str) -> Run:
         As the command line takes it.
     letter : str
         What to call it.
-    table : {"cases", "lesionwise"}
+    table : {"cases", "lesionwise", "instances"}
         Which of its tables.
 
     Returns
@@ -130,7 +138,7 @@ def read_run(name: str, letter: str, table: str) -> Run:
     """
     path = Path("metrics") if name == WORKSPACE else Path(name)
     if path.is_dir():
-        path = _table_in(path, TABLES[table])
+        path = _table_in(path, table)
     if path.is_file():
         return Run(letter, name, "workspace" if name == WORKSPACE else "file", _numbers(read_csv(path), name))
     if path.suffix == ".csv" or name == WORKSPACE:
@@ -143,15 +151,17 @@ def read_run(name: str, letter: str, table: str) -> Run:
     except InputError as fault:
         raise InputError(
             f"{name}: no such run. It is no file or folder here. DVC: {reason}. MLflow: {fault}\n"
-            "`dvc exp show` lists experiments, `mlflow ui` runs."
+            f"`dvc exp show` lists experiments, `mlflow ui` runs.{_ABSENT.get(table, '')}"
         ) from None
     return Run(letter, name, "MLflow", _numbers(read_csv(path), name))
 
 
-def _table_in(folder: Path, file: str) -> Path:
+def _table_in(folder: Path, table: str) -> Path:
+    file = TABLES[table]
     found = next((path for path in (folder / "metrics" / file, folder / file, folder / Path(file).name) if path.is_file()), None)
     if found is None:
-        raise InputError(f"{folder}: holds neither metrics/{file} nor {file}. Name the folder of a run that was evaluated.")
+        remedy = f"Name the folder of a run that was evaluated.{_ABSENT.get(table, '')}"
+        raise InputError(f"{folder}: holds neither metrics/{file} nor {file}. {remedy}")
     return found
 
 

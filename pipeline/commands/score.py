@@ -4,16 +4,16 @@
 
 Files are paired by the name of their case: CASE.nii.gz with CASE.nii.gz, and in BraTS's folders CASE_seg.nii.gz or CASE-seg.nii.gz with it;
 other names by patterns, such as --prediction-pattern '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of
-the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. Axes in another order or direction
-are put in that of the reference, and masks of regions in channels are read with --channels. The scores, their definitions
-and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
-bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, multiclass.csv, confusion.csv and summary.json,
-which also holds the warnings.
+the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. Axes in another order or
+direction are put in that of the reference; masks of regions in channels are read with --channels. The scores, their definitions and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
+bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv, multiclass.csv, confusion.csv and
+summary.json, which also holds the warnings.
 """
 
 import argparse
 import difflib
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,8 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline import stage
 from pipeline.domain.errors import InputError
+from pipeline.domain.instances import instance_rows
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
@@ -41,7 +43,9 @@ from pipeline.sources.brats_patients import patient_of
 from pipeline.sources.known import SOURCES
 
 _REGION_HEADER = ("region", "n", "Dice", "md", "HD95 mm", "md", "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
-_LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md", "F1", "PQ")
+_LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md")
+_INSTANCE_HEADER = ("region", "F1", "PQ")
+_WIDTH = 118
 _PRINTED = 20  # warnings
 _RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
 
@@ -149,6 +153,7 @@ class Scored:
     rows: list[dict[str, Any]]
     lesionwise: list[dict[str, Any]]
     lesions: list[dict[str, Any]]
+    instances: list[dict[str, Any]]
     multiclass: dict[str, Any]
     confusion: np.ndarray
     warnings: tuple[str, ...]
@@ -171,6 +176,7 @@ def scored(pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()) -> Sc
         rows=score_case(reference, prediction, schema, spacing_mm),
         lesionwise=lesionwise,
         lesions=lesions,
+        instances=instance_rows(reference, prediction, schema),
         multiclass=score_classes(reference, prediction, schema),
         confusion=confusion(reference, prediction, len(schema.labels) + 1),
         warnings=(*reference_volume.warnings, *prediction_volume.warnings, *_mirrored(pair.prediction, reference > 0, prediction > 0)),
@@ -238,6 +244,7 @@ def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Sche
         "cases": rows,
         "lesionwise": [case | row for case, result in together for row in result.lesionwise],
         "lesions": [case | row for case, result in together for row in result.lesions],
+        "instances": [case | row for case, result in together for row in result.instances],
         "multiclass": [case | result.multiclass for case, result in together],
         "confusion": confusion_rows(sum(result.confusion for result in results), schema),
         "types": type_rows(rows, schema) if schema.types else [],
@@ -246,8 +253,8 @@ def _tables(found: Sequence[pairs.Pair], results: Sequence[Scored], schema: Sche
 
 def _summary(tables: Tables, schema: Schema, left_out: int) -> dict[str, Any]:
     """What metrics/evaluate.json says of the same rows, and how many references were left out."""
-    told = summarise_masks(tables["cases"], tables["multiclass"], tables["lesionwise"], schema)
-    return told | {"references_left_out": left_out}
+    masks = summarise_masks(*(tables[name] for name in ("cases", "multiclass", "lesionwise", "instances")), schema)
+    return masks | {"references_left_out": left_out}
 
 
 def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:
@@ -258,17 +265,27 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
     yield ""
     yield from _aligned([_REGION_HEADER, *(_region_row(name, summary["region"][name]) for name in schema.regions)])
     yield ""
-    yield "lesion by lesion"
-    lesionwise = ((name, summary["lesionwise"][name], tables["lesionwise"]) for name in schema.regions)
-    yield from _aligned([_LESION_HEADER, *(_lesion_row(*region) for region in lesionwise)])
+    yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
+    yield ""
+    yield "connected components, matched by IoU above 0.5"
+    yield from _aligned([_INSTANCE_HEADER, *(_instance_row(name, summary["instances"][name]) for name in schema.regions)])
     yield ""
     yield "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the cohort's rule for empty regions gave;"
-    yield "undef.: how many are undefined and left out. Lesion by lesion, missed and false lesions enter the means. See docs/metrics.md."
+    by_lesion = "Lesion by lesion, missed and false lesions enter the means. " if schema.lesion_rules else ""
+    yield f"undef.: how many are undefined and left out. {by_lesion}See docs/metrics.md."
     yield from _exchanged(tables["confusion"], schema)
     said = summary["warnings"]
     yield from (f"Warning: {line}" for line in said[:_PRINTED])
     if len(said) > _PRINTED:
         yield f"and {len(said) - _PRINTED} more warnings (--out FOLDER writes all to summary.json)"
+
+
+def _lesion_by_lesion(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
+    if schema.lesion_rules is None:
+        yield from textwrap.wrap(why_unscored(schema.cohort), _WIDTH, break_on_hyphens=False)
+        return
+    yield f"lesion by lesion, rules {schema.lesion_rules}"
+    yield from _aligned([_LESION_HEADER, *(_lesion_row(name, summary["lesionwise"][name], rows) for name in schema.regions)])
 
 
 def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -288,8 +305,11 @@ def _lesion_row(name: str, summary: Mapping[str, Any], rows: Sequence[Mapping[st
         name,
         *(str(sum(row[count] for row in rows if row["name"] == name)) for count in ("lesions", "found", "false_positives")),
         *(_interval(dice, "mean", 3), _text(dice["median"], 3), _interval(distance, "mean", 1), _text(distance["median"], 1)),
-        *(_text(summary[metric]["mean"], 3) for metric in ("f1", "pq")),
     )
+
+
+def _instance_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name, *(_text(summary[metric]["mean"], 3) for metric in ("f1", "pq")))
 
 
 def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
@@ -326,6 +346,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _write(out: Path, tables: Tables, summary: Mapping[str, Any]) -> None:
     for name, rows in tables.items():
+        path = out / f"{name}.csv"
         if rows:
-            write_csv(out / f"{name}.csv", rows)
+            write_csv(path, rows)
+        else:
+            path.unlink(missing_ok=True)  # of an earlier scoring by other rules
     write_json(out / "summary.json", summary)

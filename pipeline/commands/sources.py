@@ -164,6 +164,7 @@ def _of_schema(schema: Schema) -> Iterator[tuple[str, str]]:
     for region, members in schema.regions.items():
         yield "regions", region if members == (region,) else f"{region} = {' + '.join(members)}"
     yield "scores", EMPTY_RULES[schema.empty_rule]
+    yield "lesions", f"scored by the rules {schema.lesion_rules}" if schema.lesion_rules else "not scored one by one: no rules fit"
 
 
 def _fetched(remote: Remote) -> str:

@@ -1,15 +1,21 @@
-"""Connected pieces of two masks, matched one to one: how many are found, and how well."""
+"""Connected pieces of two masks, matched one to one: how many are found, and how well. No rule of a challenge enters."""
 
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 import numpy as np
 
 from pipeline.domain.bounding_box import bounding_box
-from pipeline.domain.lesion_pieces import Pieces, numbered, shared_voxels
+from pipeline.domain.lesion_pieces import Pieces, cropped, mask_of, numbered, shared_voxels
+from pipeline.domain.schema import Schema
 
 LEAST_IOU = 0.5
 """A pair whose IoU exceeds this is a match. Above one half no instance can have two."""
+READINGS = ("f1", "sq", "pq")
+FILLS: dict[str, tuple[str, ...]] = {"": (), "both_empty": READINGS}
+"""What of a row of `instance_rows` a rule gave, by its ``filled``: nothing; all readings, since a cohort of the rule ``brats`` has no
+instance in reference or prediction."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,38 @@ class Instances:
         return self.true_positives + (self.false_positives + self.false_negatives) / 2
 
 
+def instance_rows(reference: np.ndarray, prediction: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
+    """Match the instances of every region of a case.
+
+    Parameters
+    ----------
+    reference, prediction : (X, Y, Z) uint8 array
+        Class indices 0..K on the same grid; one slice is (X, Y, 1).
+    schema : Schema
+        Names the regions, and whether a region without any instance counts 1 (``brats``) or is NaN.
+
+    Returns
+    -------
+    list of dict
+        One per region: ``name``; ``f1``, ``sq``, ``pq`` of the 26-connected pieces; ``filled``, a key of `FILLS`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    _require_equal_shapes(reference, prediction)
+    crops = [cropped(classes, 0) for classes in (reference, prediction)]
+    rows = []
+    for region in schema.regions:
+        found = match_pieces(*(numbered(*mask_of(crop, schema.classes_of(region))) for crop in crops))
+        readings, filled = (found.f1, found.sq, found.pq), ""
+        if found.f1 != found.f1 and schema.empty_rule == "brats":
+            readings, filled = (1.0, 1.0, 1.0), "both_empty"
+        rows.append({"name": region, **dict(zip(READINGS, readings, strict=True)), "filled": filled})
+    return rows
+
+
 def match_instances(reference: np.ndarray, prediction: np.ndarray) -> Instances:
     """Match the 26-connected pieces of two masks.
 
@@ -84,8 +122,7 @@ def match_instances(reference: np.ndarray, prediction: np.ndarray) -> Instances:
     ValueError
         If the shapes differ.
     """
-    if reference.shape != prediction.shape:
-        raise ValueError(f"reference and prediction must lie on one grid, got shapes {reference.shape} and {prediction.shape}")
+    _require_equal_shapes(reference, prediction)
     boxes = bounding_box(reference), bounding_box(prediction)
     return match_pieces(*(numbered(mask[box], box) for mask, box in zip((reference, prediction), boxes, strict=True)))
 
@@ -106,6 +143,11 @@ def match_pieces(reference: Pieces, prediction: Pieces) -> Instances:
     ious = shared / (reference.voxels[ones] + prediction.voxels[others] - shared)
     matched = ious[ious > LEAST_IOU]
     return Instances(tuple(matched.tolist()), *(len(pieces.numbers) - len(matched) for pieces in (prediction, reference)))
+
+
+def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
+    if reference.shape != prediction.shape:
+        raise ValueError(f"reference and prediction must lie on one grid, got shapes {reference.shape} and {prediction.shape}")
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -1,6 +1,6 @@
 """Numbered pieces of masks: merged where they lie close, dropped where small, joined where they touch the same piece of another mask."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,6 +80,21 @@ class Pieces:
         labels, numbers = np.zeros(self.labels.shape, np.uint32, order="F"), table[self.numbers_at]
         labels.ravel(order="K")[self.places] = numbers
         return Pieces(labels, self.box, self.places[numbers != 0])
+
+
+def cropped(array: np.ndarray, margin_voxels: int) -> tuple[np.ndarray, Box]:
+    """What of a mask or class map is not background, with a margin, and where it lies."""
+    box = bounding_box(array, margin_voxels)
+    return np.asfortranarray(array[box]), box
+
+
+def mask_of(crop: tuple[np.ndarray, Box], members: Sequence[int]) -> tuple[np.ndarray, Box]:
+    """Where a cropped class map has one of some classes, and where the crop lies."""
+    classes, box = crop
+    mask = classes == members[0]
+    for member in members[1:]:
+        mask |= classes == member
+    return mask, box
 
 
 def _from(inner: Box, outer: Box) -> Box:

@@ -117,19 +117,10 @@ Radiotherapy of meningiomas: 1 dilation, 50 mm3 on either side, false lesions fr
 Surface Dice at 0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator; that is left out here.
 """
 
-COHORT_RULES = {
-    "brats-men": "brats2023-men",
-    "brats-met": "brats2023-met",
-    "brats-ssa": "brats2023-ssa",
-    "brats-ped2023": "brats2023-ped",
-    "brats-gli2024": "brats2024-gli",
-    "brats-met2025": "brats2024-met",
-    "brats-ped": "brats2024-ped",
-    "brats-menrt": "brats2024-menrt",
-}
-"""Cohorts with rules of their own. All others, of whatever grid, take those for gliomas of 2023."""
 
-
-def rules_of(cohort: str) -> str:
-    """The name in `PRESETS` of the rules that a cohort takes."""
-    return COHORT_RULES.get(cohort, "brats2023-gli")
+def why_unscored(cohort: str) -> str:
+    """Why a cohort whose schema names no rules has no lesion-wise score, and what to do about it."""
+    return (
+        f"No lesion-wise score: the schema of cohort {cohort} names no rules, and those for other tumours would score them wrongly. "
+        f"A cohort described by a cohort.yaml names them there: lesion_rules, one of {', '.join(PRESETS)}."
+    )

@@ -18,10 +18,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.domain.bounding_box import Box, bounding_box
-from pipeline.domain.instances import match_pieces
-from pipeline.domain.lesion_pieces import CONNECTIVITY, Pieces, joining, merged, numbered, shared_voxels, without_small
-from pipeline.domain.lesion_rules import PRESETS, LesionRules, rules_of
+from pipeline.domain.bounding_box import Box
+from pipeline.domain.lesion_pieces import Pieces, cropped, joining, mask_of, merged, numbered, shared_voxels, without_small
+from pipeline.domain.lesion_rules import PRESETS, LesionRules
 from pipeline.domain.schema import Schema
 from pipeline.domain.surfaces import surface_distances_mm
 from pipeline.domain.surfels import ROUNDING_MM, robust_hausdorff_mm, surface_dice, surfel_distances
@@ -32,10 +31,8 @@ TOLERANCES_MM = (0.5, 1.0, 2.0, 3.0)
 """Of the normalised surface Dice. The challenge of 2024 reports the first two, `lesion_rows` all but the first."""
 
 _BY_LESION = ("lesion_dice", "lesion_hd95_mm", *(f"lesion_nsd_{tolerance:g}mm" for tolerance in TOLERANCES_MM[1:]))
-_BY_INSTANCE = ("f1", "sq", "pq")
-FILLS: dict[str, tuple[str, ...]] = {"": (), "no_lesion": _BY_LESION, "both_empty": (*_BY_LESION, *_BY_INSTANCE)}
-"""What of a row of `lesion_rows` a rule gave, by its ``filled``: nothing; the lesion-wise scores, for want of a lesion that counts and
-of a false one; those and the instances', since a cohort of the rule ``brats`` has neither in reference nor in prediction."""
+FILLS: dict[str, tuple[str, ...]] = {"": (), "no_lesion": _BY_LESION}
+"""What of a row of `lesion_rows` a rule gave, by its ``filled``: nothing; its scores, where no lesion counts and none is false."""
 
 ROUNDING = 1 + 1e-6
 """A volume beyond a least one by less than this share is that one: voxel edges of 1 mm read from a 32-bit affine may be 1.0000001."""
@@ -144,7 +141,7 @@ def score_lesions(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spa
         If the shapes differ.
     """
     _require_equal_shapes(reference, prediction)
-    (drawn, place), (found, found_place) = (_cropped(mask, rules.dilation_voxels + 1) for mask in (reference, prediction))
+    (drawn, place), (found, found_place) = (cropped(mask, rules.dilation_voxels + 1) for mask in (reference, prediction))
     drawn, extents = merged(drawn, place, rules.dilation_voxels, rules.connectivity)
     return _score(drawn, extents, _predicted(found, found_place, rules, spacing_mm), spacing_mm, rules, reference.shape)
 
@@ -152,27 +149,28 @@ def score_lesions(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spa
 def lesion_rows(
     reference: np.ndarray, prediction: np.ndarray, schema: Schema, spacing_mm: Spacing, rules: LesionRules | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Score every region of a case lesion by lesion, and match its instances.
+    """Score every region of a case lesion by lesion.
 
     Parameters
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid; one slice is (X, Y, 1).
     schema : Schema
-        Names the regions, the cohort whose rules are taken, and whether a region without any instance counts 1 (``brats``) or is NaN.
+        Names the regions and the rules.
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
     rules : LesionRules, optional
-        Other rules than the cohort's (`rules_of`).
+        Other rules than those that the schema names.
 
     Returns
     -------
     case_rows : list of dict
         One per region: ``name``; ``lesion_dice``, ``lesion_hd95_mm``, ``lesion_nsd_1mm``, ``lesion_nsd_2mm``, ``lesion_nsd_3mm``, as the
-        rules give them; ``lesions`` of the reference that count, ``found`` of them, and ``false_positives``; ``f1``, ``sq``, ``pq`` of
-        the undilated 26-connected pieces (`pipeline.domain.instances`); ``filled``, a key of `FILLS`.
+        rules give them; ``lesions`` of the reference that count, ``found`` of them, and ``false_positives``; ``filled``, a key of `FILLS`.
     lesion_rows : list of dict
         One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1), ``dice``, ``hd95_mm``.
+
+    Both are empty where the schema names no rules and none are given.
 
     Raises
     ------
@@ -180,8 +178,11 @@ def lesion_rows(
         If the shapes differ.
     """
     _require_equal_shapes(reference, prediction)
-    rules = PRESETS[rules_of(schema.cohort)] if rules is None else rules
-    crops = (_cropped(classes, rules.reach_voxels + 1) for classes in (reference, prediction))
+    if rules is None:
+        if schema.lesion_rules is None:
+            return [], []
+        rules = PRESETS[schema.lesion_rules]
+    crops = (cropped(classes, rules.reach_voxels + 1) for classes in (reference, prediction))
     case = _Case(*crops, schema, spacing_mm, rules, reference.shape)
     case_rows, rows = [], []
     for region in schema.regions:
@@ -215,10 +216,8 @@ class _Case:
 
     def score(self, region: str) -> tuple[dict[str, Any], tuple[Lesion, ...]]:
         rules, members = self.rules.of(region), self.schema.classes_of(region)
-        (reference, place), (prediction, predicted_place) = (_mask(crop, members) for crop in (self.reference, self.prediction))
-        drawn, extents = merged(reference, place, rules.dilation_voxels, rules.connectivity)
-        pieces = numbered(prediction, predicted_place)
-        predicted = _predicted(prediction, predicted_place, rules, self.spacing_mm, pieces)
+        drawn, extents = merged(*mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity)
+        predicted = _predicted(*mask_of(self.prediction, members), rules, self.spacing_mm)
         for label in (label for label in rules.joined_by if label in self.schema.labels):
             partners, predicted_partners = self._partners(label)
             table = joining(drawn, partners)
@@ -226,49 +225,27 @@ class _Case:
             predicted = predicted.renumbered(joining(predicted, predicted_partners))
         scores = _score(drawn, extents, predicted, self.spacing_mm, rules, self.shape)
         nsd = (scores.nsd(tolerance) for tolerance in TOLERANCES_MM[1:])
-        instances = match_pieces(numbered(drawn.labels != 0, drawn.box), pieces)
-        readings = instances.f1, instances.sq, instances.pq
-        filled = "" if scores.counted else "no_lesion"
-        if instances.f1 != instances.f1 and self.schema.empty_rule == "brats":
-            readings, filled = (1.0, 1.0, 1.0), "both_empty"
         row = {
             **dict(zip(_BY_LESION, (scores.dice, scores.hd95_mm, *nsd), strict=True)),
             "lesions": scores.reference_lesions,
             "found": scores.found,
             "false_positives": scores.false_positives,
-            **dict(zip(_BY_INSTANCE, readings, strict=True)),
-            "filled": filled,
+            "filled": "" if scores.counted else "no_lesion",
         }
         return row, scores.lesions
 
     def _partners(self, label: str) -> tuple[Pieces, Pieces]:
         rules, members = self.rules.of(label), [list(self.schema.labels).index(label) + 1]
-        drawn, _ = merged(*_mask(self.reference, members), rules.dilation_voxels, rules.connectivity)
-        return drawn, _predicted(*_mask(self.prediction, members), rules, self.spacing_mm)
+        drawn, _ = merged(*mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity)
+        return drawn, _predicted(*mask_of(self.prediction, members), rules, self.spacing_mm)
 
 
-def _cropped(array: np.ndarray, margin_voxels: int) -> tuple[np.ndarray, Box]:
-    """What of a mask or class map is not background, with a margin, and where it lies."""
-    box = bounding_box(array, margin_voxels)
-    return np.asfortranarray(array[box]), box
-
-
-def _mask(crop: tuple[np.ndarray, Box], members: list[int]) -> tuple[np.ndarray, Box]:
-    classes, box = crop
-    mask = classes == members[0]
-    for member in members[1:]:
-        mask |= classes == member
-    return mask, box
-
-
-def _predicted(mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spacing, pieces: Pieces | None = None) -> Pieces:
-    """The lesions of a prediction; `pieces` are those of its mask of connectivity 26, if known."""
+def _predicted(mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spacing) -> Pieces:
+    """The lesions of a prediction."""
     if rules.merge_prediction:
         predicted, _ = merged(mask, box, rules.dilation_voxels, rules.connectivity)
-    elif pieces is None or rules.connectivity != CONNECTIVITY:
-        predicted = numbered(mask, box, rules.connectivity)
     else:
-        predicted = pieces
+        predicted = numbered(mask, box, rules.connectivity)
     return without_small(predicted, max(rules.least_prediction_voxels, rules.least_prediction_mm3 * ROUNDING / prod(spacing_mm)))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.domain.bootstrap import interval
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.folds import Split
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.schema import Schema
 
 LEAST_CASES = 3
@@ -151,7 +152,13 @@ def _scores(evaluation: Mapping[str, Any], schema: Schema) -> Iterator[str]:
     if evaluation.get("lesionwise"):
         lines = [[name, *_lesion_cells(summary)] for name, summary in evaluation["lesionwise"].items()]
         yield "Lesion by lesion, missed and false ones counting 0:"
-        yield _table(["region", "Dice", "HD95 (mm)", "F1", "panoptic quality"], lines)
+        yield _table(["region", "Dice", "HD95 (mm)"], lines)
+    elif schema.lesion_rules is None:
+        yield why_unscored(schema.cohort)
+    if evaluation.get("instances"):
+        lines = [[name, *_instance_cells(summary)] for name, summary in evaluation["instances"].items()]
+        yield "Connected components, matched by IoU above 0.5:"
+        yield _table(["region", "F1", "panoptic quality"], lines)
 
 
 def _score_cells(summary: Mapping[str, Any]) -> list[str]:
@@ -164,7 +171,11 @@ def _score_cells(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _lesion_cells(summary: Mapping[str, Any]) -> list[str]:
-    return [_with_interval(summary[name], digits) for name, digits in (("lesion_dice", 3), ("lesion_hd95_mm", 1), ("f1", 3), ("pq", 3))]
+    return [_with_interval(summary[name], digits) for name, digits in (("lesion_dice", 3), ("lesion_hd95_mm", 1))]
+
+
+def _instance_cells(summary: Mapping[str, Any]) -> list[str]:
+    return [_with_interval(summary[name], 3) for name in ("f1", "pq")]
 
 
 def _subgroups(rows: Sequence[Row], catalogue: Catalogue) -> Iterator[str]:

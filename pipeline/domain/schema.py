@@ -1,10 +1,25 @@
 """What a cohort's voxels mean: its modalities, its label values, its regions."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import model_validator
 
 from pipeline.domain.strict import Strict
+
+RulesName = Literal[
+    "brats2023-gli",
+    "brats2023-ssa",
+    "brats2023-ped",
+    "brats2023-men",
+    "brats2023-met",
+    "brats2024-gli",
+    "brats2024-ssa",
+    "brats2024-ped",
+    "brats2024-met",
+    "brats2024-menrt",
+]
+"""Names of the rules in `pipeline.domain.lesion_rules`, which is not imported: a change of a rule must score again, not train again."""
+RULES: tuple[str, ...] = get_args(RulesName)
 
 
 class Schema(Strict):
@@ -27,13 +42,15 @@ class Schema(Strict):
         What a score of an empty region counts for, see `pipeline.domain.scores`.
     types : bool
         Whether each case has one label, the type of its tumour, see `pipeline.domain.tumour_types`.
+    lesion_rules : str or None
+        The rules, one of `RULES`, by which lesions are scored; None where none fit, and then there is no lesion-wise score.
 
     Raises
     ------
     pydantic.ValidationError
         If label values repeat, a region names an unknown label, two regions overlap without one lying
-        within the other, a label cannot be told from the regions it belongs to, or the labels are types
-        and yet a region unites several, or one is called "none".
+        within the other, a label cannot be told from the regions it belongs to, the labels are types
+        and yet a region unites several, or one is called "none", or there are no rules of the name given.
     """
 
     cohort: str
@@ -43,6 +60,7 @@ class Schema(Strict):
     regions: dict[str, tuple[str, ...]]
     empty_rule: Literal["brats", "nan"]
     types: bool = False  # records written before it was there lack it
+    lesion_rules: RulesName | None = None  # likewise
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.domain.lesion_rules import rules_of
-from pipeline.domain.lesions import FILLS
+from pipeline.domain import instances, lesions
 from pipeline.domain.schema import Schema
 from pipeline.domain.scores import summarise, summarise_columns
 from pipeline.domain.surfaces import DEFINITIONS
@@ -13,28 +12,30 @@ from pipeline.domain.tumour_types import summarise_types
 Rows = Sequence[dict[str, Any]]
 
 
-def summarise_masks(cases: Rows, multiclass: Rows, lesionwise: Rows, schema: Schema) -> dict[str, Any]:
+def summarise_masks(cases: Rows, multiclass: Rows, lesionwise: Rows, matched: Rows, schema: Schema) -> dict[str, Any]:
     """Summarise everything that is scored of references and predictions.
 
     Parameters
     ----------
-    cases, multiclass, lesionwise : sequence of dict
-        The tables of these names: rows of `score_case`, `score_classes` and `lesion_rows`, with ``case`` and ``patient``.
+    cases, multiclass, lesionwise, matched : sequence of dict
+        The tables cases, multiclass, lesionwise and instances: rows of `score_case`, `score_classes`, `lesion_rows` and `instance_rows`,
+        with ``case`` and ``patient``.
     schema : Schema
         Of the cohort.
 
     Returns
     -------
     dict
-        That of `summarise`, and ``cohort``, ``cases``, ``multiclass``, ``lesionwise``, ``lesion_rules``, ``types`` (None unless labels
-        are types) and ``definitions``.
+        That of `summarise`, and ``cohort``, ``cases``, ``multiclass``, ``lesionwise`` (empty without rules), ``lesion_rules``
+        (their name, or None), ``instances``, ``types`` (None unless labels are types) and ``definitions``.
     """
     return summarise(cases, schema.empty_rule) | {
         "cohort": schema.cohort,
         "cases": len(multiclass),
         "multiclass": summarise_columns([{"name": "all"} | row for row in multiclass])["all"],
-        "lesionwise": summarise_columns(lesionwise, FILLS),
-        "lesion_rules": rules_of(schema.cohort),
+        "lesionwise": summarise_columns(lesionwise, lesions.FILLS),
+        "lesion_rules": schema.lesion_rules,
+        "instances": summarise_columns(matched, instances.FILLS),
         "types": summarise_types(cases, schema) if schema.types else None,
         "definitions": DEFINITIONS,
     }

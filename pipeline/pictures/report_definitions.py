@@ -1,14 +1,14 @@
 """How every number of the report is computed, and where its definition comes from."""
 
 from pipeline.pictures.page import Html, join
-from pipeline.pictures.report_metrics import CALIBRATION, LESIONWISE, SCORES
+from pipeline.pictures.report_metrics import CALIBRATION, INSTANCES, LESIONWISE, SCORES
 from pipeline.pictures.report_run import Run
 from pipeline.pictures.report_text import facts
 
 _TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
 _BRATS = "BraTS 2023 and 2024 challenges; Moawad et al., arXiv:2306.00838"
 
-_GROUPS = ((SCORES, ""), (LESIONWISE, "By lesions: "), (CALIBRATION, ""))
+_GROUPS = ((SCORES, ""), (LESIONWISE, "By lesions: "), (INSTANCES, "By instances: "), (CALIBRATION, ""))
 
 _SURFACE_DICE = (
     "Normalised surface Dice: the share of both surfaces that lies within {} mm of the other. "
@@ -39,8 +39,8 @@ _METRICS = {
     "lesions": "Lesions of the reference that are large enough to count under the rules.",
     "found": "Those that a predicted lesion touches, a few voxels of dilation allowed.",
     "false_positives": "Predicted lesions that touch no lesion of the reference.",
-    "f1": "Lesions matched by IoU above 0.5: 2 TP / (2 TP + FP + FN). Kirillov et al., CVPR (2019).",
-    "sq": "Mean IoU of the matched lesions. Kirillov et al., CVPR (2019).",
+    "f1": "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN). Kirillov et al., CVPR (2019).",
+    "sq": "Mean IoU of the matched components. Kirillov et al., CVPR (2019).",
     "pq": "F1 times segmentation quality. Kirillov et al., CVPR (2019).",
     "ece": "Mean over bins of |share of voxels in the region - mean probability|, weighted by voxels of the brain. "
     "Guo et al., ICML (2017).",
@@ -66,7 +66,7 @@ def definitions(run: Run) -> Html:
     """Definitions of what the report shows: those the evaluation wrote down, else those above."""
     given = dict(run.evaluation["definitions"])
     titles = {name: f"{prefix}{each.title}" for group, prefix in _GROUPS for name, each in group.items()}
-    parts = (run.evaluation.get(part, {}) for part in ("region", "lesionwise", "calibration"))
+    parts = (run.evaluation.get(part, {}) for part in ("region", "lesionwise", "instances", "calibration"))
     shown = {name for part in parts for summaries in part.values() for name in summaries}
     texts = {name: text for name, text in _METRICS.items() if name in shown} | given
     rows = [(titles.get(name, name.replace("_", " ").capitalize()), text) for name, text in texts.items()]

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.domain.lesion_rules import why_unscored
 from pipeline.pictures.detection_plot import ALL
 from pipeline.pictures.page import Html, element, join, table
-from pipeline.pictures.report_metrics import LESIONWISE, summary_table
+from pipeline.pictures.report_metrics import INSTANCES, LESIONWISE, summary_table
 from pipeline.pictures.report_plots import Figures, plot
 from pipeline.pictures.report_run import Run
 from pipeline.pictures.report_text import interval, number, small
@@ -18,20 +19,36 @@ _DETECTION_NOTE = (
     "Lesions of all held-out cases together, counted one by one. The intervals (Wilson) take lesions of one patient as independent, "
     "which they are not: they are rather too narrow."
 )
+_INSTANCES_NOTE = "Connected components of the masks as they are, which need no rules: a pair whose IoU exceeds 0.5 is a match."
+_CAPTION = "Mean over cases with 95 % intervals."
 
 
 def lesions(run: Run, figures: Figures) -> Html:
-    """Table of lesion-wise scores and detection by size; nothing where lesions were not scored."""
+    """Tables of lesion-wise scores, or why there are none, of detection by size, and of instances; nothing where none were scored."""
+    return join(*_lesionwise(run, figures), *_instances(run))
+
+
+def _lesionwise(run: Run, figures: Figures) -> Sequence[Html]:
     if not run.lesionwise:
-        return Html("")
-    measured = run.evaluation.get("lesionwise", {})
-    summaries = {region: measured[region] for region in run.schema.regions if region in measured}
-    rules = run.evaluation.get("lesion_rules")
-    return join(
+        return [element("p", why_unscored(run.schema.cohort))] if run.schema.lesion_rules is None else ()
+    rules, summaries = run.evaluation.get("lesion_rules"), _by_region(run, "lesionwise")
+    return (
         element("p", _NOTE, f" Rules: {rules}." if rules else ""),
-        summary_table(summaries, LESIONWISE, "Mean over cases with 95 % intervals.") if summaries else "",
+        *([summary_table(summaries, LESIONWISE, _CAPTION)] if summaries else []),
         *(_detection(run, figures) if run.detection else ()),
     )
+
+
+def _instances(run: Run) -> Sequence[Html]:
+    summaries = _by_region(run, "instances")
+    if not summaries:
+        return ()
+    return element("h3", "Instances"), element("p", _INSTANCES_NOTE), summary_table(summaries, INSTANCES, _CAPTION)
+
+
+def _by_region(run: Run, part: str) -> dict[str, Any]:
+    measured = run.evaluation.get(part, {})
+    return {region: measured[region] for region in run.schema.regions if region in measured}
 
 
 def _detection(run: Run, figures: Figures) -> Sequence[Html]:

@@ -44,6 +44,9 @@ LESIONWISE = {
     "lesions": Metric("Lesions in the reference", "Lesions in a case", 2),
     "found": Metric("Lesions found", "Lesions in a case", 2),
     "false_positives": Metric("False positives", "Lesions in a case", 2),
+}
+
+INSTANCES = {
     "f1": Metric("F1 (recognition quality)", "Instances, matched by IoU above 0.5"),
     "sq": Metric("Segmentation quality", "Instances, matched by IoU above 0.5"),
     "pq": Metric("Panoptic quality", "Instances, matched by IoU above 0.5"),

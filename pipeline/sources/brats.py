@@ -34,7 +34,7 @@ from pathlib import Path
 
 from pipeline import stage
 from pipeline.domain.errors import InputError
-from pipeline.domain.schema import Schema
+from pipeline.domain.schema import RulesName, Schema
 from pipeline.io.cases import Found, noted
 from pipeline.io.walking import files_below, is_volume, of_one_file
 from pipeline.sources.brats_patients import Tables, patient_of, timepoint_of
@@ -73,29 +73,40 @@ _FAMILIES = {
 _ADULT = {"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)}
 
 
-def _schema(cohort: str, labels: dict[str, int], regions: dict[str, tuple[str, ...]], modalities: str = "t1n t1c t2w t2f") -> Schema:
-    return Schema(cohort=cohort, dimensions=3, modalities=tuple(modalities.split()), labels=labels, regions=regions, empty_rule="brats")
+def _schema(
+    cohort: str, rules: RulesName, labels: dict[str, int], regions: dict[str, tuple[str, ...]], modalities: str = "t1n t1c t2w t2f"
+) -> Schema:
+    return Schema(
+        cohort=cohort,
+        dimensions=3,
+        modalities=tuple(modalities.split()),
+        labels=labels,
+        regions=regions,
+        empty_rule="brats",
+        lesion_rules=rules,
+    )
 
 
-def _adult(cohort: str, enhancing: int = 3) -> Schema:
-    return _schema(cohort, {"necrotic": 1, "edema": 2, "enhancing": enhancing}, _ADULT)
+def _adult(cohort: str, rules: RulesName, enhancing: int = 3) -> Schema:
+    return _schema(cohort, rules, {"necrotic": 1, "edema": 2, "enhancing": enhancing}, _ADULT)
 
 
-def _treated(cohort: str) -> Schema:
+def _treated(cohort: str, rules: RulesName) -> Schema:
     """Labels after surgery: the cavity is a region apart from the tumour."""
-    return _schema(cohort, {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4}, _ADULT | {"RC": ("cavity",)})
+    return _schema(cohort, rules, {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4}, _ADULT | {"RC": ("cavity",)})
 
 
 _SCHEMAS = {
-    "_": _adult("brats2018-2021", enhancing=4),
-    "-": _adult("brats2023"),
-    "brats-gli2024": _treated("brats-gli2024"),
-    "brats-men": _adult("brats-men"),
-    "brats-met": _adult("brats-met"),
-    "brats-met2025": _treated("brats-met2025"),
-    "brats-ssa": _adult("brats-ssa"),
+    "_": _adult("brats2018-2021", "brats2023-gli", enhancing=4),
+    "-": _adult("brats2023", "brats2023-gli"),
+    "brats-gli2024": _treated("brats-gli2024", "brats2024-gli"),
+    "brats-men": _adult("brats-men", "brats2023-men"),
+    "brats-met": _adult("brats-met", "brats2023-met"),
+    "brats-met2025": _treated("brats-met2025", "brats2024-met"),
+    "brats-ssa": _adult("brats-ssa", "brats2023-ssa"),
     "brats-ped": _schema(
         "brats-ped",
+        "brats2024-ped",
         {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4},
         {
             "WT": ("enhancing", "nonenhancing", "cystic", "edema"),
@@ -106,10 +117,11 @@ _SCHEMAS = {
     ),
     "brats-ped2023": _schema(
         "brats-ped2023",
+        "brats2023-ped",
         {"nonenhancing": 1, "edema": 2, "enhancing": 3},
         {"WT": ("nonenhancing", "edema", "enhancing"), "TC": ("nonenhancing", "enhancing"), "ET": ("enhancing",)},
     ),
-    "brats-menrt": _schema("brats-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"),
+    "brats-menrt": _schema("brats-menrt", "brats2024-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"),
 }
 _AMBIGUOUS = {
     "brats-ped": "PED of 2024 and later was assumed (1 enhancing, 4 edema), which names do not tell. "

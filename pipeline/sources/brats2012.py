@@ -34,7 +34,15 @@ _VISIT = re.compile(r"^(.*brats_(tcia_pat\d+|2013_pat\d+))_\d+$", re.IGNORECASE)
 
 
 def _schema(cohort: str, labels: dict[str, int], regions: dict[str, tuple[str, ...]]) -> Schema:
-    return Schema(cohort=cohort, dimensions=3, modalities=("t1n", "t1c", "t2w", "t2f"), labels=labels, regions=regions, empty_rule="brats")
+    return Schema(
+        cohort=cohort,
+        dimensions=3,
+        modalities=("t1n", "t1c", "t2w", "t2f"),
+        labels=labels,
+        regions=regions,
+        empty_rule="brats",
+        lesion_rules="brats2023-gli",
+    )
 
 
 _SCHEMAS = {

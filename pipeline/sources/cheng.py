@@ -28,6 +28,7 @@ SCHEMA = Schema(
     regions={"meningioma": ("meningioma",), "glioma": ("glioma",), "pituitary": ("pituitary",)},
     empty_rule="nan",
     types=True,
+    lesion_rules=None,  # slices of three kinds of tumour: no challenge scores them
 )
 _TYPES = {value: name for name, value in SCHEMA.labels.items()}
 # 0.49 mm at 512 x 512; 6 mm thick with a gap of 1 mm: Cheng et al. 2015 (doi:10.1371/journal.pone.0140381, Image Data), and the set's

@@ -29,6 +29,7 @@ def schema(modalities: tuple[str, ...]) -> Schema:
         labels={"tumour": 1},
         regions={"WT": ("tumour",)},
         empty_rule="nan",
+        lesion_rules=None,  # the files do not tell the kind of tumour
     )
 
 

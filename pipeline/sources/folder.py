@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from pipeline.domain.errors import InputError
-from pipeline.domain.schema import Schema
+from pipeline.domain.schema import RulesName, Schema
 from pipeline.domain.strict import Strict
 from pipeline.io.cases import Found
 from pipeline.io.metaimage import HeaderAndData
@@ -89,6 +89,8 @@ class Description(Strict):
         What a score of an empty region counts for, see `pipeline.domain.scores`.
     types : bool
         Whether each case has one label, the type of its tumour; every region is one label then.
+    lesion_rules : str or None
+        Rules by which lesions are scored, see `pipeline.domain.lesion_rules`; None scores none.
     root : str
         The folder, relative to the file.
     case : str
@@ -110,6 +112,7 @@ class Description(Strict):
     regions: dict[Word, tuple[Word, ...]]
     empty_rule: Literal["brats", "nan"] = "nan"
     types: bool = False
+    lesion_rules: RulesName | None = None
     root: str = "."
     case: Annotated[str, AfterValidator(_naming_cases)] = r"[^/]+?"
     patient: Annotated[str | None, AfterValidator(_naming_patients)] = None
@@ -133,6 +136,7 @@ class Description(Strict):
             regions=self.regions,
             empty_rule=self.empty_rule,
             types=self.types,
+            lesion_rules=self.lesion_rules,
         )
 
 

@@ -20,6 +20,7 @@ SCHEMA = Schema(
     labels={"tumour": 1},
     regions={"WT": ("tumour",)},
     empty_rule="nan",
+    lesion_rules="brats2023-gli",
 )
 _FLAIR = SCHEMA.modalities.index("t2f")
 _FOLDER = re.compile(r"^(?P<patient>TCGA_[A-Z0-9]{2}_[A-Z0-9]{4})_[0-9]{8}$")

@@ -35,6 +35,7 @@ def _schema(values: dict[str, int]) -> Schema:
         labels=values,
         regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
         empty_rule="brats",
+        lesion_rules="brats2023-gli",
     )
 
 

@@ -29,6 +29,7 @@ SCHEMA = Schema(
     labels={"necrotic": 1, "edema": 2, "enhancing": 4},
     regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
     empty_rule="brats",
+    lesion_rules="brats2023-gli",
 )
 _NAMES = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
 LATERAL_VENTRICLE = (73, 89, 82)

@@ -205,6 +205,15 @@ def test_the_lesion_wise_table_of_a_run_can_be_compared(folder, capsys):
     assert "not known whether both were scored against the same references" in shown
 
 
+def test_the_instances_of_a_run_can_be_compared(folder, capsys):
+    for name, gain in (("old", 0.0), ("new", 0.1)):
+        regions = [row for row in rows_of(1, gain) if row["kind"] == "region"]
+        rows = [{key: row[key] for key in ("case", "patient", "name")} | {"f1": row["dice"], "pq": row["dice"]} for row in regions]
+        write_csv(Path(name) / "metrics/tables/instances.csv", rows)
+    call("old", "new", "--table", "instances")
+    assert re.search(r"^WT +f1 +12 ", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_more_runs_are_ranked(folder, capsys):
     write_csv(Path("bad.csv"), rows_of(1, gain=-0.3))
     call("old", "new", "bad.csv", "--metrics", "dice", "--json", "numbers.json")
@@ -243,6 +252,10 @@ def test_the_workspace_is_a_run(folder, capsys):
         (["old", "new", "--metrics", "dise"], "dise is not in old, new. All runs have dice, hd95_mm."),
         (["old", "new", "--metrics", "reference_ml"], "reference_ml is no score"),
         (["old", "new", "--table", "lesionwise"], "holds neither metrics/tables/lesionwise.csv"),
+        (
+            ["old", "new", "--table", "lesionwise"],
+            "whose cohort names no lesion_rules has no such table: compare it by --table cases",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments, says, folder):

@@ -17,7 +17,7 @@ from pipeline.io import nifti
 from tests.conftest import LPS
 
 SPACING = np.diag([-1.0, -1.0, 2.0, 1.0])
-TABLES = ("cases", "lesionwise", "lesions", "multiclass", "confusion")
+TABLES = ("cases", "lesionwise", "lesions", "instances", "multiclass", "confusion")
 
 
 def reference(number: int = 0) -> np.ndarray:
@@ -182,15 +182,46 @@ def test_an_unknown_cohort_is_refused_with_the_nearest(name, hint, folders):
     assert hint in said
 
 
-def test_a_described_folder_gives_its_labels_and_patients(folders, tmp_path):
-    text = "cohort: mine\ndimensions: 3\nmodalities: {t1c: '{case}_t1c.nii'}\nmask: '{case}.nii'\npatient: '(A)_.*'\n"
-    (tmp_path / "cohort.yaml").write_text(
-        text + "labels: {core: 1, edema: 2, rim: 4}\nregions: {all: [core, edema, rim], core: [core], rim: [rim]}\n"
-    )
-    assert not call(*folders, "--cohort", tmp_path / "cohort.yaml", "--out", tmp_path / "out")
+@pytest.fixture
+def described(tmp_path):
+    """A function that writes a cohort.yaml for the folders, with lines of its own, and returns its path."""
+
+    def write(lines=""):
+        text = "cohort: mine\ndimensions: 3\nmodalities: {t1c: '{case}_t1c.nii'}\nmask: '{case}.nii'\npatient: '(A)_.*'\n"
+        text += "labels: {core: 1, edema: 2, rim: 4}\nregions: {all: [core, edema, rim], core: [core], rim: [rim]}\n"
+        (tmp_path / "cohort.yaml").write_text(text + lines)
+        return tmp_path / "cohort.yaml"
+
+    return write
+
+
+def test_a_described_folder_gives_its_labels_and_patients(folders, tmp_path, described):
+    assert not call(*folders, "--cohort", described(), "--out", tmp_path / "out")
     rows = table(tmp_path / "out/cases.csv")
     assert {row["name"] for row in rows if row["kind"] == "region"} == {"all", "core", "rim"}
     assert {row["patient"] for row in rows} == {"A"}
+
+
+def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the_output_says_why(folders, tmp_path, described, capsys):
+    assert not call(*folders, "--cohort", described("lesion_rules: brats2023-men\n"), "--out", tmp_path / "out")
+    capsys.readouterr()
+    assert not call(*folders, "--cohort", described(), "--out", tmp_path / "out")
+    shown = capsys.readouterr().out
+    assert "No lesion-wise score: the schema of cohort mine names no rules" in shown
+    assert "brats2024-menrt" in shown
+    assert "lesion by lesion" not in shown.lower()
+    assert max(map(len, shown.splitlines())) <= 130
+    assert {"lesionwise.csv", "lesions.csv"}.isdisjoint(path.name for path in (tmp_path / "out").iterdir())
+    assert [row["name"] for row in table(tmp_path / "out/instances.csv")] == ["all", "core", "rim"] * 3
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert (summary["lesionwise"], summary["lesion_rules"]) == ({}, None)
+
+
+def test_a_described_folder_is_scored_by_the_rules_it_names(folders, tmp_path, described, capsys):
+    assert not call(*folders, "--cohort", described("lesion_rules: brats2023-men\n"), "--out", tmp_path / "out")
+    assert "lesion by lesion, rules brats2023-men\n" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out/summary.json").read_text())["lesion_rules"] == "brats2023-men"
+    assert len(table(tmp_path / "out/lesionwise.csv")) == 9
 
 
 def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(folders):

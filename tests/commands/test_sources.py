@@ -96,6 +96,13 @@ def test_every_source_declares_what_a_user_must_know(name, capsys):
     assert max(map(len, shown.splitlines())) <= 140
 
 
+def test_the_rules_for_lesions_are_listed_or_that_there_are_none(capsys):
+    assert not call("brats-met2025")
+    assert "lesions     scored by the rules brats2024-met" in capsys.readouterr().out
+    assert not call("cheng")
+    assert "lesions     not scored one by one" in capsys.readouterr().out
+
+
 def test_machines_get_the_same_as_json(capsys):
     assert not call("--json")
     listed = json.loads(capsys.readouterr().out)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pipeline.domain.instances import match_instances, match_pieces
+from pipeline.domain.instances import FILLS, instance_rows, match_instances, match_pieces
 from pipeline.domain.lesion_pieces import numbered
 
 SHAPE = (14, 12, 9)
@@ -126,3 +126,25 @@ def test_numbers_may_be_missing_and_in_any_order():
 def test_masks_on_two_grids_are_refused():
     with pytest.raises(ValueError, match="one grid"):
         match_instances(np.ones((2, 2, 2), bool), np.ones((2, 2, 3), bool))
+
+
+def test_rows_of_a_case_are_those_of_its_masks(schema):
+    reference, prediction = (np.random.default_rng(seed).integers(0, 4, SHAPE).astype(np.uint8) for seed in (1, 2))
+    reference[3:9], prediction[4:8] = 0, 0
+    rows = instance_rows(reference, prediction, schema)
+    for row, region in zip(rows, schema.regions, strict=True):
+        found = match_instances(*(np.isin(classes, schema.classes_of(region)) for classes in (reference, prediction)))
+        assert (row["name"], row["f1"], row["pq"], row["filled"]) == (region, found.f1, found.pq, "")
+
+
+def test_instances_of_an_empty_region_count_as_the_cohort_says(schema):
+    blank = np.zeros(SHAPE, np.uint8)
+    filled, undefined = (instance_rows(blank, blank, schema.model_copy(update={"empty_rule": rule}))[0] for rule in ("brats", "nan"))
+    assert filled == {"name": "WT", "f1": 1, "sq": 1, "pq": 1, "filled": "both_empty"}
+    assert all(isnan(undefined[name]) for name in FILLS["both_empty"])
+    assert undefined["filled"] == ""
+
+
+def test_class_maps_on_two_grids_are_refused(schema):
+    with pytest.raises(ValueError, match="one grid"):
+        instance_rows(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.uint8), schema)

@@ -2,7 +2,8 @@ from math import sqrt
 
 import pytest
 
-from pipeline.domain.lesion_rules import COHORT_RULES, PRESETS, LesionRules, rules_of
+from pipeline.domain.lesion_rules import PRESETS, LesionRules, why_unscored
+from pipeline.domain.schema import RULES
 
 PUBLISHED_2023 = {"gli": (3, 50), "ssa": (3, 50), "ped": (3, 50), "men": (1, 50), "met": (1, 2)}
 PUBLISHED_2024 = {
@@ -43,11 +44,14 @@ def test_a_penalty_may_be_the_diagonal_in_voxels():
     assert PRESETS["brats2023-gli"].penalty_mm((3, 4, 12)) == 374
 
 
-def test_cohorts_take_the_rules_of_their_challenge_and_others_those_for_gliomas():
-    others = ("brats2023", "brats2018-2021", "phantom", "cheng")
-    assert {rules_of(name) for name in others} == {"brats2023-gli"}
-    assert (rules_of("brats-gli2024"), rules_of("brats-menrt")) == ("brats2024-gli", "brats2024-menrt")
-    assert set(COHORT_RULES.values()) < set(PRESETS)
+def test_why_there_is_no_score_is_told_with_the_rules_that_could_be_named():
+    said = why_unscored("knee")
+    assert "schema of cohort knee names no rules" in said
+    assert said.endswith(f"lesion_rules, one of {', '.join(PRESETS)}.")
+
+
+def test_a_schema_can_name_every_rule_there_is():
+    assert tuple(PRESETS) == RULES
 
 
 def test_what_is_no_rule_is_refused():

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 from itertools import permutations
-from math import isnan, prod, sqrt
+from math import prod, sqrt
 
 import numpy as np
 import pytest
@@ -23,9 +23,11 @@ ADULT = Schema(
     labels={"necrotic": 1, "edema": 2, "enhancing": 3},
     regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
     empty_rule="brats",
+    lesion_rules="brats2023-gli",
 )
 TREATED = ADULT.model_copy(
     update={"cohort": "brats-gli2024", "labels": {**ADULT.labels, "cavity": 4}, "regions": {**ADULT.regions, "RC": ("cavity",)}}
+    | {"lesion_rules": "brats2024-gli"}
 )
 
 
@@ -397,25 +399,37 @@ def test_rows_have_the_columns_of_the_tables():
     reference, prediction = awkward_classes()["specked"]
     rows, lesions = lesion_rows(reference, prediction, TREATED, CUBIC_MM)
     scored = ["lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm"]
-    assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "f1", "sq", "pq", "filled"]
+    assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "filled"]
     assert list(lesions[0]) == ["name", "kind", "volume_ml", "found", "dice", "hd95_mm"]
 
 
-def test_instances_of_an_empty_region_count_as_the_cohort_says():
+def test_a_schema_that_names_no_rules_gives_no_row_whatever_its_name():
+    reference, prediction = awkward_classes()["specked"]
+    for cohort in ("knee", "brats-gli2024", "phantom"):
+        assert lesion_rows(reference, prediction, TREATED.model_copy(update={"cohort": cohort, "lesion_rules": None}), CUBIC_MM) == ([], [])
+
+
+def test_rules_are_taken_from_the_schema_not_from_the_name_of_the_cohort():
+    reference, prediction = awkward_classes()["specked"]
+    named = TREATED.model_copy(update={"cohort": "knee", "lesion_rules": "brats2023-met"})
+    rows = lesion_rows(reference, prediction, named, CUBIC_MM)
+    assert rows == lesion_rows(reference, prediction, TREATED, CUBIC_MM, PRESETS["brats2023-met"])
+    assert rows != lesion_rows(reference, prediction, TREATED, CUBIC_MM)
+
+
+@pytest.mark.parametrize("rule", ["brats", "nan"])
+def test_an_empty_region_is_perfect_by_rule_whatever_the_cohort_says_of_masks(rule):
     blank = np.zeros(SHAPE, np.uint8)
-    (filled, *_), _ = lesion_rows(blank, blank, ADULT, CUBIC_MM)
-    (undefined, *_), _ = lesion_rows(blank, blank, ADULT.model_copy(update={"empty_rule": "nan"}), CUBIC_MM)
-    assert (filled["f1"], filled["sq"], filled["pq"], filled["lesion_dice"]) == (1, 1, 1, 1)
-    assert all(isnan(undefined[name]) for name in ("f1", "sq", "pq"))
-    assert (filled["filled"], undefined["filled"]) == ("both_empty", "no_lesion")
-    assert {name for name in filled if name in FILLS["both_empty"]} == set(FILLS["no_lesion"]) | {"f1", "sq", "pq"}
+    (filled, *_), _ = lesion_rows(blank, blank, ADULT.model_copy(update={"empty_rule": rule}), CUBIC_MM)
+    assert (filled["lesion_dice"], filled["lesion_hd95_mm"], filled["filled"]) == (1, 0, "no_lesion")
+    assert set(FILLS["no_lesion"]) < set(filled)
 
 
 def test_scores_by_rule_are_told_where_only_a_speck_too_small_to_count_is_there():
     speck = np.zeros(SHAPE, np.uint8)
     speck[3, 3, 3] = 2
     (row, *_), _ = lesion_rows(speck, speck, ADULT, CUBIC_MM)
-    assert (row["lesions"], row["lesion_dice"], row["f1"], row["filled"]) == (0, 1, 1, "no_lesion")
+    assert (row["lesions"], row["lesion_dice"], row["filled"]) == (0, 1, "no_lesion")
     large = np.zeros(SHAPE, np.uint8)
     large[2:8, 2:8, 2:8] = 2
     assert lesion_rows(large, speck, ADULT, CUBIC_MM)[0][0]["filled"] == ""

@@ -47,13 +47,15 @@ def summary(mean: float | None, **changes) -> dict:
 
 def evaluation(schema) -> dict:
     metrics = {name: summary(0.5) for name in ("dice", "hd95_mm", "nsd_2mm")}
-    lesions = {name: summary(0.25) for name in ("lesion_dice", "lesion_hd95_mm", "f1", "pq")}
+    lesions = {name: summary(0.25) for name in ("lesion_dice", "lesion_hd95_mm")}
+    instances = {name: summary(0.75) for name in ("f1", "sq", "pq")}
     return {
         "mean_region_dice": {"value": 0.5, "low": 0.25, "high": 0.75},
         "cases": 12,
         "region": {name: dict(metrics) for name in schema.regions},
         "label": {name: dict(metrics) for name in schema.labels},
         "lesionwise": {name: dict(lesions) for name in schema.regions},
+        "instances": {name: dict(instances) for name in schema.regions},
         "calibration": {name: {key: summary(0.0125) for key in ("ece", "brier", "aurc")} for name in schema.regions},
     }
 
@@ -134,7 +136,8 @@ def test_the_scores_stand_with_interval_median_and_counts(write):
     (row,) = [row for row in table_rows(part(write(), "Scores")) if row[0] == "ET" and len(row) == 9]
     assert row == ["ET", "0.500 [0.100, 0.900]", "0.500", "0.5 [0.1, 0.9]", "0.5", "0.500", "12", "1, 1", "2, 2"]
     assert "Mean region Dice **0.500** [0.250, 0.750] over 12 cases" in write()
-    assert ["WT", "0.250 [0.100, 0.900]", "0.2 [0.1, 0.9]", "0.250 [0.100, 0.900]", "0.250 [0.100, 0.900]"] in table_rows(write())
+    assert ["WT", "0.250 [0.100, 0.900]", "0.2 [0.1, 0.9]"] in table_rows(write())
+    assert ["WT", "0.750 [0.100, 0.900]", "0.750 [0.100, 0.900]"] in table_rows(write())
 
 
 def test_an_undefined_score_is_a_dash(write, schema):
@@ -205,6 +208,14 @@ def test_calibration_is_told_where_it_was_measured(write, schema):
     assert ["WT", *["0.0125 [0.1000, 0.9000]"] * 3] in table_rows(part(write(), "Calibration"))
     scores = evaluation(schema) | {"calibration": {}, "lesionwise": {}}
     assert part(write(evaluation=scores), "Calibration").startswith("Not measured.")
+
+
+def test_a_cohort_without_rules_is_told_why_its_lesions_have_no_score(write, schema):
+    foreign = schema.model_copy(update={"cohort": "knee", "lesion_rules": None})
+    text = write(catalogue=catalogue(foreign), evaluation=evaluation(schema) | {"lesionwise": {}, "lesion_rules": None})
+    assert "No lesion-wise score: the schema of cohort knee names no rules" in part(text, "Scores")
+    assert "panoptic quality" in part(text, "Scores")
+    assert "names no rules" not in write()
 
 
 def test_labels_that_are_the_regions_are_scored_once(write, schema):

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.domain.schema import Schema
+from pipeline.domain.schema import RULES, Schema
 
 GOOD = {
     "cohort": "brats",
@@ -51,6 +51,18 @@ def test_a_schema_written_before_types_were_known_has_none():
     text = Schema(**GOOD).model_dump_json(exclude={"types"})
     assert Schema.model_validate_json(text) == Schema(**GOOD)
     assert not Schema(**GOOD).types
+
+
+def test_a_schema_written_before_lesion_rules_were_named_has_none():
+    text = Schema(**GOOD | {"lesion_rules": "brats2023-gli"}).model_dump_json(exclude={"lesion_rules"})
+    assert Schema.model_validate_json(text).lesion_rules is None
+
+
+def test_rules_that_do_not_exist_are_refused_with_those_that_do():
+    with pytest.raises(ValidationError) as refusal:
+        Schema(**GOOD | {"lesion_rules": "brats2023-glioma"})
+    assert all(repr(name) in str(refusal.value) for name in RULES)
+    assert [Schema(**GOOD | {"lesion_rules": name}).lesion_rules for name in RULES] == list(RULES)
 
 
 def test_labels_that_are_types_have_a_region_each():

@@ -8,7 +8,7 @@ from pipeline.domain.catalogue import CaseEntry, Catalogue
 from pipeline.domain.folds import Split
 from pipeline.domain.schema import Schema
 from pipeline.domain.thumbnail import SIDE
-from pipeline.pictures.report_metrics import CALIBRATION, LESIONWISE, SCORES
+from pipeline.pictures.report_metrics import CALIBRATION, INSTANCES, LESIONWISE, SCORES
 from pipeline.pictures.report_run import Previous, Run
 from pipeline.pictures.sheet import sheet
 
@@ -29,7 +29,7 @@ def made_run(schema: Schema, cases: int, seed: int = 0, **changes) -> Run:
         "catalogue": Catalogue(cohort=schema, licence="free & open", cases=tuple(catalogued(name, schema) for name in names), alike=()),
         "split": Split(**others, test=tuple(names), folds=(), patients=patients),
         "rows": rows,
-        "evaluation": made_evaluation(schema, rows, lesionwise, calibration),
+        "evaluation": made_evaluation(schema, rows, lesionwise, [_instances(row) for row in lesionwise], calibration),
         "verify": _verify(schema, names),
         "card": _card(),
         "history": _history(schema, rng),
@@ -61,7 +61,9 @@ def worse(rows: list[dict]) -> list[dict]:
     return [row | {"dice": row["dice"] * 0.97} for row in rows]
 
 
-def made_evaluation(schema: Schema, rows: list[dict], lesionwise: list[dict] = (), calibration: list[dict] = ()) -> dict:
+def made_evaluation(
+    schema: Schema, rows: list[dict], lesionwise: list[dict] = (), instances: list[dict] = (), calibration: list[dict] = ()
+) -> dict:
     """Summaries as metrics/evaluate.json holds them, with intervals of mean ± 1.96 standard errors."""
     kinds = {"label": schema.labels, "region": schema.regions}
     parts = {kind: _summaries([row for row in rows if row["kind"] == kind], names, SCORES) for kind, names in kinds.items()}
@@ -72,6 +74,7 @@ def made_evaluation(schema: Schema, rows: list[dict], lesionwise: list[dict] = (
     return parts | {
         "mean_region_dice": mean | {key: sum(summary[key] for summary in dice) for key in ("cases", "filled", "undefined")},
         "lesionwise": _summaries(lesionwise, schema.regions, LESIONWISE) if lesionwise else {},
+        "instances": _summaries(instances, schema.regions, INSTANCES) if instances else {},
         "calibration": _summaries(calibration, schema.regions, CALIBRATION) if calibration else {},
         "types": None, "cohort": schema.cohort, "cases": len({row["case"] for row in rows}), "held_out_loss": 0.125,
         "multiclass": {name: {"mean": share, "cases": 4, "filled": 0, "undefined": 0} for name, share in _multiclass().items()},
@@ -132,11 +135,16 @@ def _lesionwise(case: str, region: str, rng: np.random.Generator) -> dict:
     found, false = int(rng.integers(0, lesions + 1)), int(rng.poisson(0.4))
     dice = 0.85 * found / (lesions + false)
     shares = dict.fromkeys(("lesion_dice", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm"), dice)
-    f1 = 2 * found / (2 * found + false + lesions - found)
     return {
         "case": case, "patient": case, "name": region, **shares, "lesion_hd95_mm": 374 * (1 - dice), "lesions": lesions, "found": found,
-        "false_positives": false, "f1": f1, "sq": 0.8 if found else nan, "pq": 0.8 * f1,
+        "false_positives": false,
     }  # fmt: skip
+
+
+def _instances(row: dict) -> dict:
+    """Of a row of lesions, as if each that was found were matched."""
+    f1 = 2 * row["found"] / (row["found"] + row["false_positives"] + row["lesions"])
+    return {key: row[key] for key in ("case", "patient", "name")} | {"f1": f1, "sq": 0.8 if row["found"] else nan, "pq": 0.8 * f1}
 
 
 def _lesions(case: str, region: str, rng: np.random.Generator) -> list[dict]:

@@ -54,7 +54,8 @@ def test_names_of_elements_are_given_once(page):
 
 
 def test_parts_without_data_are_left_out(run):
-    bare = replace(run, lesionwise=(), lesions=(), calibration=(), pictured=(), previous=None)
+    evaluation = run.evaluation | {"instances": {}}
+    bare = replace(run, evaluation=evaluation, lesionwise=(), lesions=(), calibration=(), pictured=(), previous=None)
     assert not {"lesions", "calibration", "pictures"} & set(Page(report_page(bare, {})).all("section", "id"))
 
 

@@ -31,4 +31,20 @@ def test_without_single_lesions_there_is_the_table_of_cases_alone(run):
 
 
 def test_where_lesions_were_not_scored_there_is_nothing(run):
-    assert lesions(replace(run, lesionwise=()), {}) == ""
+    assert lesions(replace(run, lesionwise=(), evaluation=run.evaluation | {"instances": {}}), {}) == ""
+
+
+def test_instances_are_told_with_and_without_lesion_wise_scores(run):
+    for shown in (run, replace(run, lesionwise=(), lesions=())):
+        assert "Panoptic quality" in Page(lesions(shown, {})).text
+
+
+def test_a_cohort_without_rules_is_told_why_its_lesions_have_no_score(run):
+    foreign = run.catalogue.cohort.model_copy(update={"cohort": "knee", "lesion_rules": None})
+    none = {"lesionwise": {}, "lesion_rules": None}
+    bare = replace(run, catalogue=run.catalogue.model_copy(update={"cohort": foreign}), evaluation=run.evaluation | none)
+    text = Page(lesions(replace(bare, lesionwise=(), lesions=()), {})).text
+    assert "No lesion-wise score: the schema of cohort knee names no rules" in text
+    assert "lesion_rules, one of brats2023-gli, " in text
+    assert "Panoptic quality" in text
+    assert "Mean over lesions" not in text

@@ -171,6 +171,7 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
         ({"labels": {"tumour": [1, 4]}}, "cohort.yaml.labels.tumour: input should be a valid integer, got [1, 4]"),
         ({"labels": {"edema": 2, "enhancing": 2, "necrotic": 1}}, "label values must be distinct and in 1..255"),
         ({"regions": {"WT": ["oedema"]}}, "region WT must unite some of the labels"),
+        ({"lesion_rules": "glioma"}, "cohort.yaml.lesion_rules: input should be 'brats2023-gli', 'brats2023-ssa', "),
         ({"modalities": {}}, "cohort.yaml.modalities: dictionary should have at least 1 item"),
         ({"modalities": {"flair": "{case}.nii"}}, "flair is called t2f here"),
         ({"modalities": {"t2f": "007_fla.nii.gz"}}, "must hold {case}"),
@@ -306,6 +307,11 @@ def test_a_patient_that_is_told_in_two_ways_is_refused(cohort):
     assert "finds no patient in the name of case x-9" in refused(describe(cohort, patient="([0-9]+)"))
 
 
+def test_lesions_are_scored_by_the_rules_that_the_description_names_or_by_none(cohort):
+    assert folder.find(cohort)[0].lesion_rules is None
+    assert folder.find(describe(cohort, lesion_rules="brats2023-met"))[0].lesion_rules == "brats2023-met"
+
+
 def test_nothing_is_written(cohort):
     before = sorted(cohort.rglob("*"))
     folder.find(cohort)
@@ -368,4 +374,5 @@ def test_the_example_of_the_documentation_is_a_description(tmp_path):
     (tmp_path / "cohort.yaml").write_text(example, encoding="utf-8")
     _, described = folder.read(tmp_path)
     assert described.schema.labels == {"tumour": 1}
+    assert described.schema.lesion_rules == "brats2023-gli"
     assert described.patterns == {"t2f": "{case}/{case}_fla.nii.gz", "mask": "{case}/{case}_seg.nii.gz"}
