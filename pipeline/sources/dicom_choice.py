@@ -25,6 +25,8 @@ _LOOK = (
 )
 _CONTRAST = {"t1n": ("t1c", "after"), "t1c": ("t1n", "before")}
 _MAX_FINDINGS = 40
+_LONGEST_KEY = 1000
+_SURELY_SHORT = 40
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ def _block(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[s
 def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None]) -> list[tuple[str, str]]:
     """One line for a series whose volumes are all passed over, or else for each of them; a comment where the table has it already."""
     passed_over = sorting.passed_over
-    alone = {stack.series for stack, _ in passed_over} - {stack.series for stack in sorting.proposed.values()} - {""}
+    alone = {stack.series for stack, _ in passed_over if stack.series and _is_short(stack.series)}
+    alone -= {stack.series for stack in sorting.proposed.values()}
     alone -= {stack.series for stacks in sorting.groups.values() for stack in stacks}
     lines: dict[str, str] = {}
     more: dict[str, int] = {}
@@ -238,10 +241,17 @@ def _is_scattered(sorting: Sorting, needed: Sequence[str]) -> bool:
 
 def _key(stack: Stack, study: Study) -> str:
     """What `modalities.yaml` calls a stack: its UID, with the kind where the series holds several, or the text of a series without UID."""
-    if not stack.series:
-        return f"^{re.escape(exact_key(stack.acquisition.description, stack.kind))}$"
     alone = sum(other.series == stack.series for other in study.stacks) == 1
-    return stack.series if alone else exact_key(stack.series, stack.kind)
+    key = stack.series if alone else exact_key(stack.series, stack.kind)
+    if stack.series and _is_short(key):
+        return key
+    text = exact_key(stack.acquisition.description, stack.kind)
+    return f"^{re.escape(text)}$" if _is_short(re.escape(text)) else f"^{re.escape(text[:_SURELY_SHORT])}"
+
+
+def _is_short(key: str) -> bool:
+    """Whether YAML takes it for a key (YAML 1.2.2, 7.4.2: at most 1024 characters); a damaged header may hold any text."""
+    return len(_quoted(key)) <= _LONGEST_KEY
 
 
 def _line(key: str, modality: str | None) -> str:

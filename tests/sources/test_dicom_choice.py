@@ -258,6 +258,14 @@ def test_headers_of_odd_text_cannot_break_the_block(tmp_path):
     assert list(chosen(dicom.read_study(study))) == ["t2w"]
 
 
+def test_a_damaged_uid_that_is_too_long_for_a_key_is_replaced_by_the_text(tmp_path):
+    study = tmp_path / "1"
+    add(study, 4, "AX T2", "100000", SeriesInstanceUID="\x01" * 2000)
+    add(study, 9, "COR T2", "101000", axes=CORONAL)
+    assert paste(asked(dicom.read_study, study), study) == {"^AX\\ T2\\ \\(\\)$": "t2w", "1.2.826.7.9": None}
+    assert chosen(dicom.read_study(study)) == {"t2w": "04"}
+
+
 def test_series_without_a_uid_are_named_by_their_text(tmp_path):
     study = tmp_path / "1"
     for echo in (90.0, 110.0):
