@@ -87,3 +87,22 @@ def canonical_spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
     order = orientations.io_orientation(affine)[:, 0].argsort()
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return tuple(float(lengths[axis]) for axis in order)
+
+
+def slice_plane(affine: np.ndarray) -> tuple[str, float]:
+    """The plane of the body that the slices of a volume are nearest to, and the tilt from it.
+
+    Parameters
+    ----------
+    affine : (4, 4) array
+        Voxel indices to RAS+ millimetres; the slices follow each other along the third axis.
+
+    Returns
+    -------
+    plane : {"sagittal", "coronal", "axial"}
+    tilt_deg : float
+        0 to 54.7 degrees between the normals of both.
+    """
+    normal = np.abs(np.cross(affine[:3, 0], affine[:3, 1]))
+    nearest = int(normal.argmax())
+    return ("sagittal", "coronal", "axial")[nearest], float(np.degrees(np.arccos(min(1.0, normal[nearest] / np.linalg.norm(normal)))))

@@ -86,6 +86,7 @@ _CONTRAST = re.compile(
     r"t1 ?w? ?(c|ce|ca|gd|gad|post|km|pc)\b"
 )
 _NOT_OF_CONTRAST = re.compile(r"\bpost(erior)? ?(fossa|op\w*|surg\w*|rad\w*|rt|treat\w*)\b")
+_EXACT = re.compile(r"\d+(\.\d+){2,} \(.*\)", re.DOTALL)
 _NO_AGENT = {"", "no", "none", "n", "without", "off", "0", "n/a", "na", "no contrast", "null"}
 
 
@@ -205,18 +206,32 @@ def overridden(acquisition: Acquisition, kind: str, series: str, table: Mapping[
     series : str
         Its SeriesInstanceUID, compared as a whole.
     table : dict of str to (str or None)
-        Regular expression or SeriesInstanceUID -> modality, None to leave the series out; the first that fits counts.
+        "SeriesInstanceUID (kind)", SeriesInstanceUID or regular expression -> modality, None to leave the series out.
+        An exact key counts before every expression, the narrower one first; of the expressions, the first that fits.
 
     Returns
     -------
     Recognised or None
         None where no row of the table fits.
     """
+    for key in (exact_key(series, kind), series):
+        if series and key in table:
+            return Recognised(table[key], f"modalities.yaml, {key!r}")
     for pattern, modality in table.items():
         searched = (acquisition.description, f"{acquisition.description} ({kind})")
-        if pattern == series or any(re.search(pattern, text, re.IGNORECASE) for text in searched):
+        if not is_exact(pattern) and any(re.search(pattern, text, re.IGNORECASE) for text in searched):
             return Recognised(modality, f"modalities.yaml, {pattern!r}")
     return None
+
+
+def exact_key(series: str, kind: str) -> str:
+    """The key of one volume of a series that holds several."""
+    return f"{series} ({kind})"
+
+
+def is_exact(key: str) -> bool:
+    """Whether a key of the table names one volume by UID and kind, and so is no regular expression."""
+    return bool(_EXACT.fullmatch(key))
 
 
 def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[int]]:

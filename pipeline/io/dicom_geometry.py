@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from pipeline.domain.errors import InputError
+from pipeline.domain.grid import Grid
 from pipeline.io.dicom_frames import Frame
 from pipeline.io.dicom_header import REMEDY
 
@@ -19,6 +20,7 @@ TILT_MM = 0.2
 UNEVEN = 0.05
 """A gap may differ from the usual one by this share of it."""
 _SAME_COSINE = 1e-4
+_FARTHEST_MM = 1e6
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -58,12 +60,49 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
     _refuse_tilt(sorted_frames, positions[order], normal)
     _refuse_uneven(sorted_frames, gaps)
     step_mm = np.linalg.norm(positions[order[-1]] - positions[order[0]]) / len(gaps) if len(gaps) else _thickness(first)
+    return order, _affine(first, normal, step_mm, positions[order[0]])
+
+
+def outlined(first: Frame, positions_mm: Sequence[tuple[float, ...] | None], columns: int, rows: int) -> Grid | None:
+    """The grid of a series as far as its headers outline it; nothing is rejected here.
+
+    Parameters
+    ----------
+    first : Frame
+        Any of its slices.
+    positions_mm : sequence of (tuple of 3 floats or None)
+        ImagePositionPatient of every slice, in any order; positions that repeat count once.
+    columns, rows : int
+        Of each slice.
+
+    Returns
+    -------
+    Grid or None
+        That `in_order` finds if it accepts the slices; None where position, orientation, spacing or thickness is unusable.
+    """
+    try:
+        _refuse_without_place([first])
+        normal = _normal(first, *np.array(first.orientation).reshape(2, 3))
+        positions = np.array([position for position in positions_mm if position is not None and np.isfinite(position).all()])
+        with np.errstate(over="ignore", invalid="ignore"):
+            depths = positions @ normal
+            steps = len(np.unique(np.round(depths / SAME_POSITION_MM))) - 1
+            near, far = positions[depths.argmin()], positions[depths.argmax()]
+            step_mm = float(np.linalg.norm(far - near)) / steps if steps else _thickness(first)
+            affine = _affine(first, normal, step_mm, near)
+    except InputError:
+        return None
+    return Grid((columns, rows, steps + 1), affine) if np.abs(affine).max() < _FARTHEST_MM else None
+
+
+def _affine(first: Frame, normal: np.ndarray, step_mm: float, corner_mm: np.ndarray) -> np.ndarray:
+    row, column = np.array(first.orientation).reshape(2, 3)
     affine = np.eye(4)
     affine[:3, 0] = row * first.spacing_mm[1]
     affine[:3, 1] = column * first.spacing_mm[0]
     affine[:3, 2] = normal * step_mm
-    affine[:3, 3] = positions[order[0]]
-    return order, _LPS_TO_RAS @ affine
+    affine[:3, 3] = corner_mm
+    return _LPS_TO_RAS @ affine
 
 
 def _refuse_without_place(frames: Sequence[Frame]) -> None:

@@ -2,12 +2,15 @@
 
 import hashlib
 import io
+import re
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -17,7 +20,14 @@ from pipeline.io.dicom_frames import Frame, frames_of, text
 
 REMEDY = "Export the series again from the archive."
 _MARK = slice(128, 132)  # of "DICM", after the preamble: PS3.10, 7.1
+_HEAD_BYTES = 1024
+_FIRST_GROUPS = (0x0002, 0x0008)
+_FIRST_VRS = (b"UL", b"UI", b"CS", b"DA", b"TM", b"LO", b"SH")
+_LAST_FIRST_ELEMENT = 0x0060  # of Modality, which an image does not lack
+_LONGEST_FIRST_VALUE = 256  # bytes
+_IDENTITY = ("Modality", "StudyInstanceUID")
 _LENGTH_ELEMENT = 12  # bytes of FileMetaInformationGroupLength, which counts what follows it
+_LENGTH_TAG = b"\x02\0\0\0UL\x04\0"
 _INFLATED_BYTES = 2**29
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # what matters is checked by us
@@ -35,6 +45,10 @@ class Header:
         Pseudonyms, see `pseudonym`; empty where the file names neither.
     series : str
         SeriesInstanceUID.
+    number : str
+        SeriesNumber.
+    acquired : tuple of 2 str
+        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition, see `_acquired`; empty where not given.
     modality : str
         ``MR`` or what it is instead.
     rows, columns : int
@@ -47,6 +61,8 @@ class Header:
     patient: str
     study: str
     series: str
+    number: str
+    acquired: tuple[str, str]
     modality: str
     rows: int
     columns: int
@@ -54,7 +70,9 @@ class Header:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file carries the mark of DICOM (PS3.10, 7.1).
+    """Whether a file carries the mark of DICOM (PS3.10, 7.1), or begins with a data element and parses without it.
+
+    Few files but DICOM's begin with bytes that may be an element, so few are parsed.
 
     Raises
     ------
@@ -62,7 +80,8 @@ def is_dicom(path: Path) -> bool:
         If it cannot be read.
     """
     with refusing(path), path.open("rb") as file:
-        return file.read(_MARK.stop)[_MARK] == b"DICM"
+        head = file.read(_HEAD_BYTES)
+    return _is_marked(head) or (_begins_with_element(head) and _names_an_image(path, head))
 
 
 def read_header(path: Path) -> Header:
@@ -75,14 +94,53 @@ def read_header(path: Path) -> Header:
     """
     with refusing(path):
         with path.open("rb") as file:
-            _refuse_bomb(path, file.read(1024))
-        return header_of(pydicom.dcmread(path, stop_before_pixels=True), path)
+            head = file.read(_HEAD_BYTES)
+        _refuse_bomb(path, head)
+        return header_of(pydicom.dcmread(path, stop_before_pixels=True, force=_begins_with_element(head)), path)
 
 
 def parse(path: Path, stored: bytes) -> Dataset:
-    """Parse the bytes of a file, to be called within `refusing`."""
-    _refuse_bomb(path, stored[:1024])
-    return pydicom.dcmread(io.BytesIO(stored))
+    """Parse the bytes of a file, to be called within `refusing`; where it names no transfer syntax, that is added as it was read."""
+    head = stored[:_HEAD_BYTES]
+    _refuse_bomb(path, head)
+    dataset = pydicom.dcmread(io.BytesIO(stored), force=_begins_with_element(head))
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _syntax_read(dataset, path)
+    return dataset
+
+
+def _syntax_read(dataset: Dataset, path: Path) -> pydicom.uid.UID:
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+        raise InputError(f"{path}: its pixels are compressed, and it does not say how (TransferSyntaxUID is missing). {REMEDY}")
+    implicit, little = dataset.original_encoding
+    if not little:
+        return pydicom.uid.ExplicitVRBigEndian
+    return pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+
+
+def _is_marked(head: bytes) -> bool:
+    return head[_MARK] == b"DICM"
+
+
+def _begins_with_element(head: bytes) -> bool:
+    """Whether a file without mark begins as a data set does: with an element of group 0002 or 0008, little endian (PS3.5, 7.1)."""
+    if _is_marked(head) or len(head) < _LENGTH_ELEMENT:
+        return False
+    group, element, implicit_length = struct.unpack_from("<HHI", head)
+    if group not in _FIRST_GROUPS or element > _LAST_FIRST_ELEMENT:
+        return False
+    explicit = head[4:6] in _FIRST_VRS and int.from_bytes(head[6:8], "little") <= _LONGEST_FIRST_VALUE
+    return explicit or implicit_length <= _LONGEST_FIRST_VALUE
+
+
+def _names_an_image(path: Path, head: bytes) -> bool:
+    try:
+        with refusing(path):
+            _refuse_bomb(path, head)
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_IDENTITY))
+            return all(text(dataset.get(keyword)) for keyword in _IDENTITY)
+    except InputError:
+        return False
 
 
 @contextmanager
@@ -104,7 +162,10 @@ def _refuse_bomb(path: Path, head: bytes) -> None:
     """Count what a deflated data set inflates to before pydicom inflates it in one go."""
     if pydicom.uid.DeflatedExplicitVRLittleEndian.encode() not in head:
         return
-    start = _MARK.stop + _LENGTH_ELEMENT + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength
+    start = (_MARK.stop if _is_marked(head) else 0) + _LENGTH_ELEMENT
+    if head[start - _LENGTH_ELEMENT : start - 4] != _LENGTH_TAG:
+        raise InputError(f"{path}: does not say how long its file meta information is (0002,0000). {REMEDY}")
+    start += int.from_bytes(head[start - 4 : start], "little")
     inflated, inflater = 0, zlib.decompressobj(-zlib.MAX_WBITS)
     with path.open("rb") as file:
         file.seek(start)
@@ -122,11 +183,30 @@ def header_of(dataset: Dataset, path: Path) -> Header:
         patient=pseudonym("patient", text(dataset.get("PatientID")) or study),
         study=pseudonym("study", study),
         series=text(dataset.get("SeriesInstanceUID")),
+        number=text(dataset.get("SeriesNumber")),
+        acquired=_acquired(dataset),
         modality=text(dataset.get("Modality")),
         rows=int(dataset.get("Rows") or 0),
         columns=int(dataset.get("Columns") or 0),
         frames=tuple(frames_of(dataset, path)),
     )
+
+
+def _acquired(dataset: Dataset) -> tuple[str, str]:
+    """When the scanner measured. The time of the series comes second, since software that writes a series anew sets it anew."""
+    moment = _digits(dataset.get("AcquisitionDateTime"))
+    if moment:
+        return moment[:8], moment[8:14]
+    for event in ("Acquisition", "Series", "Content"):
+        time = _digits(dataset.get(f"{event}Time"))
+        if time:
+            return _digits(dataset.get(f"{event}Date"))[:8], time[:6]
+    return "", ""
+
+
+def _digits(value: Any) -> str:
+    """Of a date or time before its fraction; old files write them with colons or points."""
+    return re.sub(r"[^0-9]", "", re.sub(r"(?<=[0-9]{6})[.].*", "", text(value)))
 
 
 def pseudonym(purpose: str, identity: str) -> str:

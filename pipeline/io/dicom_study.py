@@ -2,15 +2,22 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
+from pipeline.domain.grid import Grid, slice_plane
 from pipeline.domain.sequences import Acquisition
 from pipeline.io.dicom import DicomSeries
+from pipeline.io.dicom_frames import Frame
+from pipeline.io.dicom_geometry import outlined
 from pipeline.io.dicom_header import Header, is_dicom, read_header
 
+OBLIQUE_DEG = 5.0
+"""Slices tilted by more than this from the nearest plane of the body are called oblique."""
 _ENDINGS = (".dcm", ".ima", ".dicom")
+_ISOTROPIC_MM = 2.0
+_ISOTROPIC_RATIO = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,24 @@ class Stack:
         Of its first file.
     files : tuple of Path
         Sorted by name.
+    number : str
+        SeriesNumber.
+    acquired : tuple of 2 str
+        Date and time as digits, of the first slice acquired; empty where not given.
+    shape : tuple of 3 int
+        Columns, rows and slices.
+    grid : Grid or None
+        As its headers outline it; None where they do not place it.
     """
 
     series: str
     kind: str
     acquisition: Acquisition
     files: tuple[Path, ...]
+    number: str
+    acquired: tuple[str, str]
+    shape: tuple[int, int, int]
+    grid: Grid | None
 
     @property
     def part(self) -> DicomSeries:
@@ -43,6 +62,66 @@ class Stack:
     def name(self) -> str:
         """For messages: the description and the kind."""
         return f"{self.acquisition.description!r} ({self.kind})" if self.kind else repr(self.acquisition.description)
+
+    @property
+    def plane(self) -> str:
+        """``axial``, ``coronal`` or ``sagittal``, whichever is nearest; empty where the headers do not place it."""
+        return slice_plane(self.grid.affine)[0] if self.grid else ""
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether the edges of its voxels are short and nearly equal, as of a 3D acquisition."""
+        edges = self.grid.spacing_mm if self.grid else (float("inf"),)
+        return max(edges) <= min(_ISOTROPIC_MM, _ISOTROPIC_RATIO * min(edges))
+
+    @property
+    def time(self) -> str:
+        """When it was acquired, ``HH:MM:SS``; empty where not given."""
+        digits = self.acquired[1]
+        return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
+
+    @property
+    def facts(self) -> str:
+        """What tells it from others: number, time, plane, spacing, matrix, description, kind, number of files."""
+        files = f"{len(self.files)} file{'s' if len(self.files) > 1 else ''}"
+        shape = " x ".join(map(str, self.shape))
+        return ", ".join([f"series {self.number or '?'}", self.time or "no time", *self._place(), shape, self.name, files])
+
+    def _place(self) -> tuple[str, str]:
+        if not self.grid:
+            return "plane unknown", "spacing unknown"
+        tilt_deg = slice_plane(self.grid.affine)[1]
+        plane = f"{self.plane}{' 3D' if self.isotropic else ''}{f' oblique by {tilt_deg:.0f} degrees' if tilt_deg > OBLIQUE_DEG else ''}"
+        return plane, f"{' x '.join(f'{round(edge, 2):g}' for edge in self.grid.spacing_mm)} mm"
+
+
+@dataclass
+class _Gathered:
+    """Slices of a stack as their files are met."""
+
+    first: Header
+    frame: Frame
+    files: list[Path] = field(default_factory=list)
+    positions_mm: list[tuple[float, ...] | None] = field(default_factory=list)
+    acquired: tuple[str, str] = ("", "")
+
+    def add(self, header: Header, frames: list[Frame]) -> None:
+        self.files.append(header.path)
+        self.positions_mm.extend(frame.position_mm for frame in frames)
+        self.acquired = min(filter(any, (self.acquired, header.acquired)), default=("", ""))
+
+    def stack(self) -> Stack:
+        grid = outlined(self.frame, self.positions_mm, self.first.columns, self.first.rows)
+        return Stack(
+            series=self.first.series,
+            kind=self.frame.kind,
+            acquisition=self.frame.acquisition,
+            files=tuple(self.files),
+            number=self.first.number,
+            acquired=self.acquired,
+            shape=grid.shape if grid else (self.first.columns, self.first.rows, len(self.positions_mm)),
+            grid=grid,
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +165,7 @@ def studies(location: Path) -> list[Study]:
     """
     patients: dict[str, tuple[str, Path]] = {}
     files: dict[str, list[Path]] = {}
-    stacks: dict[str, dict[tuple[str, str], tuple[Acquisition, list[Path]]]] = {}
+    stacks: dict[str, dict[tuple[str, str], _Gathered]] = {}
     for headers in _by_folder(location):
         _refuse_mixed(headers)
         first = headers[0]
@@ -96,15 +175,10 @@ def studies(location: Path) -> list[Study]:
         files.setdefault(first.study, []).extend(header.path for header in headers)
         gathered = stacks.setdefault(first.study, {})
         for header in headers:
-            for kind, acquisition in _kinds(header).items():
-                gathered.setdefault((header.series, kind), (acquisition, []))[1].append(header.path)
+            for kind, frames in _kinds(header).items():
+                gathered.setdefault((header.series, kind), _Gathered(header, frames[0])).add(header, frames)
     return [
-        Study(
-            study,
-            patients[study][0],
-            _common(files[study]),
-            tuple(Stack(series, kind, acquisition, tuple(paths)) for (series, kind), (acquisition, paths) in stacks[study].items()),
-        )
+        Study(study, patients[study][0], _common(files[study]), tuple(gathered.stack() for gathered in stacks[study].values()))
         for study in sorted(patients)
     ]
 
@@ -122,7 +196,10 @@ def _by_folder(location: Path) -> Iterator[list[Header]]:
 def _is_wanted(path: Path) -> bool:
     marked = is_dicom(path)
     if not marked and path.suffix.lower() in _ENDINGS:
-        raise InputError(f"{path}: is no DICOM file: the mark DICM is missing at byte 128. Export it again, or remove it.")
+        raise InputError(
+            f"{path}: is no DICOM file: the mark DICM is missing at byte 128, and the file does not begin with a data set that names its "
+            "modality and examination. Export it again, or remove it."
+        )
     return marked
 
 
@@ -137,10 +214,12 @@ def _refuse_mixed(headers: list[Header]) -> None:
             raise InputError(f"{header.path}: is of another examination (StudyInstanceUID) than {first.path}. Keep one per folder.")
 
 
-def _kinds(header: Header) -> dict[str, Acquisition]:
-    """Volumes that an MR file has a share in."""
-    frames = header.frames if header.modality == "MR" else ()
-    return {frame.kind: frame.acquisition for frame in reversed(frames)}
+def _kinds(header: Header) -> dict[str, list[Frame]]:
+    """Frames of the volumes that an MR file has a share in."""
+    kinds: dict[str, list[Frame]] = {}
+    for frame in header.frames if header.modality == "MR" else ():
+        kinds.setdefault(frame.kind, []).append(frame)
+    return kinds
 
 
 def _common(files: list[Path] | tuple[Path, ...]) -> Path:

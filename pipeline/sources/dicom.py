@@ -5,18 +5,19 @@ pipeline/io/dicom_header.py), the same patient alike in every study. Folder name
 """
 
 import re
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
-from pipeline.domain.sequences import MODALITIES, Recognised, choose, overridden, recognise
+from pipeline.domain.sequences import MODALITIES, choose, is_exact, overridden, recognise
 from pipeline.io.cases import Found
 from pipeline.io.dicom_study import Stack, Study, studies
 from pipeline.params import read_yaml
+from pipeline.sources.dicom_choice import TABLE, Sorting, question
 from pipeline.sources.source import Source
 
-TABLE = "modalities.yaml"
 _MASKS = ("seg.nii.gz", "seg.nii")
 
 
@@ -60,14 +61,11 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     table = read_table(location)
     every = _studies(location)
     taken = every[: limit or None]
-    assigned, refused = [], []
-    for study in taken:
-        try:
-            assigned.append(_assign(study, table))
-        except InputError as error:
-            refused.append(str(error))
-    if refused:
-        raise InputError("\n".join([*refused[:5], *([f"… and {len(refused) - 5} more examinations"] if len(refused) > 5 else [])]))
+    sortings = [_sort(study, table) for study in taken]
+    undecided = [sorting for sorting in sortings if not sorting.decided(())]
+    if undecided:
+        raise InputError(question(location, undecided, table, (), "set native.enabled: true in params.yaml"))
+    assigned = [sorting.images for sorting in sortings]
     common = tuple(name for name in MODALITIES if all(name in images for images in assigned))
     if not common:
         listed = "\n".join(f"{study.folder}: {', '.join(images)}" for study, images in zip(taken[:8], assigned, strict=False))
@@ -77,34 +75,46 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     ]
 
 
-def read_study(folder: Path) -> Found:
+def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
     """Read which series of one examination are which modality.
 
     Parameters
     ----------
     folder : Path
         Holds the DICOM files of one examination, at any depth, and `modalities.yaml` if the user corrects it.
+    needed : sequence of str
+        Modalities that the examination must have, in any order; empty takes what is recognised.
 
     Returns
     -------
     Found
-        With all modalities recognised.
+        With all modalities that one series alone is recognised as.
 
     Raises
     ------
     InputError
-        As `find`; and if the folder holds several examinations.
+        As `find`; if the folder holds several examinations; and if modalities are needed, where one of them is missing
+        or may be several series, and only then: what is not needed need not be decided.
     """
+    strangers = [name for name in needed if name not in MODALITIES]
+    if strangers:
+        raise InputError(
+            f"{folder}: {', '.join(strangers)} is needed, but DICOM series are recognised as {', '.join(MODALITIES)} alone. "
+            "Convert the series to NIfTI, and describe them in a cohort.yaml."
+        )
     found = _studies(folder)
     if len(found) > 1:
         listed = ", ".join(str(study.folder) for study in found[:5])
         raise InputError(f"{folder}: holds {len(found)} examinations ({listed}). Name the folder of one.")
-    images = _assign(found[0], read_table(folder))
-    return _found(found[0], images, tuple(images), _mask(found[0], folder, found))
+    table = read_table(folder)
+    sorting = _sort(found[0], table)
+    if not sorting.decided(needed):
+        raise InputError(question(folder, [sorting], table, needed, "give `python -m pipeline predict` the option --native"))
+    return _found(found[0], sorting.images, tuple(sorting.images), _mask(found[0], folder, found))
 
 
 def read_table(location: Path) -> dict[str, str | None]:
-    """The user's `modalities.yaml`: pattern of a series description, or SeriesInstanceUID, to modality or null.
+    """The user's `modalities.yaml`: pattern of a series description, SeriesInstanceUID, or both UID and kind, to modality or null.
 
     Parameters
     ----------
@@ -131,7 +141,7 @@ def read_table(location: Path) -> dict[str, str | None]:
         if modality is not None and modality not in MODALITIES:
             raise InputError(f"{path}: {pattern!r}: must be one of {', '.join(MODALITIES)} or null, got {modality!r}.")
         try:
-            re.compile(pattern)
+            is_exact(pattern) or re.compile(pattern)
         except (re.error, TypeError) as error:
             raise InputError(f"{path}: {pattern!r}: is no regular expression ({error}). Put it in quotes.") from None
     return table
@@ -146,48 +156,12 @@ def _studies(location: Path) -> list[Study]:
     return found
 
 
-def _assign(study: Study, table: dict[str, str | None]) -> dict[str, Stack]:
-    """Modality -> series."""
+def _sort(study: Study, table: dict[str, str | None]) -> Sorting:
     told = [overridden(stack.acquisition, stack.kind, stack.series, table) for stack in study.stacks]
-    recognised = [
-        (by_user or recognise(stack.acquisition), by_user is not None, stack.acquisition.derived)
-        for by_user, stack in zip(told, study.stacks, strict=True)
-    ]
-    chosen = choose(recognised)
-    for modality, candidates in chosen.items():
-        if len(candidates) > 1:
-            raise InputError(_ambiguity(study, modality, [study.stacks[index] for index in candidates]))
-    if not chosen:
-        raise InputError(_nothing(study, [found for found, _, _ in recognised]))
-    return {modality: study.stacks[candidates[0]] for modality, candidates in chosen.items()}
-
-
-def _ambiguity(study: Study, modality: str, candidates: list[Stack]) -> str:
-    listed = [f"  {stack.name}, {len(stack.files)} files in {stack.part.path}, {stack.series}" for stack in candidates]
-    last = candidates[-1]
-    description = last.acquisition.description
-    alike = sum(stack.acquisition.description == description for stack in candidates) > 1
-    pattern = (re.escape(last.kind) if alike and last.kind else last.series) if alike else f"^{re.escape(description)}$"
-    return "\n".join(
-        [
-            f"{study.folder}: {len(candidates)} series may be {modality}:",
-            *listed,
-            f"Choose one: in {TABLE} in the folder that holds the examinations (cohort.location), leave out the others, as by the line",
-            f"'{pattern.replace(chr(92) + ' ', ' ')}': null",
-        ]
-    )
-
-
-def _nothing(study: Study, recognised: list[Recognised]) -> str:
-    listed = [f"  {stack.name}: {found.reason}" for stack, found in zip(study.stacks, recognised, strict=True)]
-    return "\n".join(
-        [
-            f"{study.folder}: no series is recognised as one of {', '.join(MODALITIES)}:",
-            *listed[:40],
-            f"Say what they are in {TABLE} in the folder that holds the examinations, as by the line",
-            "'^AX T1 POST$': t1c",
-        ]
-    )
+    recognised = [by_user or recognise(stack.acquisition) for by_user, stack in zip(told, study.stacks, strict=True)]
+    derived = [stack.acquisition.derived for stack in study.stacks]
+    by_user = [found is not None for found in told]
+    return Sorting(study, tuple(recognised), choose(list(zip(recognised, by_user, derived, strict=True))))
 
 
 def _found(study: Study, images: dict[str, Stack], wanted: tuple[str, ...], mask: Path | None) -> Found:

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from pipeline.domain.grid import Grid, canonical_spacing_mm, to_canonical
+from pipeline.domain.grid import Grid, canonical_spacing_mm, slice_plane, to_canonical
 from tests.conftest import from_canonical
 
 SHAPE = (3, 4, 5)
@@ -102,3 +102,22 @@ def test_flipped_axes_over_the_same_extent_differ():
     flipped = np.diag([-1.0, 1, 1, 1])
     flipped[0, 3] = SHAPE[0] - 1
     assert "up to 2 mm apart" in Grid(SHAPE, np.eye(4)).differs(Grid(SHAPE, flipped))
+
+
+@pytest.mark.parametrize(
+    ("codes", "plane"), [("LPS", "axial"), ("RAI", "axial"), ("LSA", "coronal"), ("RIP", "coronal"), ("PIR", "sagittal")]
+)
+def test_slices_lie_in_the_plane_that_their_axes_span(codes, plane):
+    assert slice_plane(affine_of(codes)) == (plane, pytest.approx(0, abs=1e-5))
+    assert slice_plane(affine_of(codes, turn_degrees=14))[0] == plane
+
+
+def test_the_tilt_of_slices_is_the_angle_between_normals():
+    affine = affine_of("RAS")
+    cosine, sine = np.cos(np.radians(14)), np.sin(np.radians(14))
+    turned = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+    affine[:3, :3] = turned @ affine[:3, :3]
+    assert slice_plane(affine) == ("axial", pytest.approx(14))
+    spun = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    affine[:3, :3] = spun @ affine_of("RAS")[:3, :3]
+    assert slice_plane(affine) == ("axial", pytest.approx(0, abs=1e-5))

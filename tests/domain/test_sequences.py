@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.domain.sequences import Acquisition, Recognised, choose, overridden, recognise
+from pipeline.domain.sequences import Acquisition, Recognised, choose, exact_key, is_exact, overridden, recognise
 
 DESCRIPTIONS = {
     "t1n": """
@@ -86,6 +86,17 @@ def test_the_first_row_of_the_users_table_that_fits_counts():
     assert overridden(Acquisition("whatever"), "", "1.2.3", table).modality == "t2w"
     assert overridden(Acquisition("whatever"), "", "1.2.34", table) is None
     assert overridden(Acquisition("PD T2"), "echo 90.0 ms", "9", {"echo 90": "t2w"}).modality == "t2w"
+
+
+def test_exact_keys_count_before_patterns_and_the_narrower_before_the_wider():
+    table = {"T1": None, "1.2.3": "t1n", "1.2.3 (echo 9.0 ms)": "t1c", "1.2.9 (stack (2)": "t2w"}
+    assert overridden(Acquisition("AX T1"), "echo 9.0 ms", "1.2.3", table).modality == "t1c"
+    assert overridden(Acquisition("AX T1"), "echo 20.0 ms", "1.2.3", table).modality == "t1n"
+    assert overridden(Acquisition("AX T1"), "stack (2", "1.2.9", table).modality == "t2w"
+    assert overridden(Acquisition("AX T1"), "stack (2", "1.2.8", table).modality is None
+    assert overridden(Acquisition("AX T2"), "", "1.2.8", table) is None
+    assert is_exact(exact_key("1.2.9", "stack (2"))
+    assert not any(is_exact(key) for key in ("1.2.9", "AX T1 (echo 9.0 ms)", "1.5 (T)", "^1.2.9 (a)"))
 
 
 def series(modality, by_user=False, derived=False):

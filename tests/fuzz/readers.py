@@ -22,7 +22,7 @@ from pipeline.io.matlab import MatlabImage, MatlabMask, describe, read_folds
 from pipeline.io.slices import MaskSlices, Slices, size
 from tests.conftest import LPS
 from tests.io.test_archives import tar, zipped
-from tests.io.test_dicom import slice_of, write
+from tests.io.test_dicom import bare, slice_of, write
 from tests.io.test_matlab import write_folds, write_mat
 from tests.io.test_slices import write_picture
 
@@ -114,7 +114,9 @@ def _dicom_seeds(folder: Path) -> list[bytes]:
             datasets[-1].compress(syntax)
         else:
             datasets[-1].file_meta.TransferSyntaxUID = syntax
-    return [write(folder / f"{number}.dcm", dataset).read_bytes() for number, dataset in enumerate(datasets)]
+    marked = [write(folder / f"{number}.dcm", dataset).read_bytes() for number, dataset in enumerate(datasets)]
+    syntaxes = [(uid.ExplicitVRLittleEndian, False), (uid.ImplicitVRLittleEndian, False), (uid.DeflatedExplicitVRLittleEndian, True)]
+    return marked + [bare(folder / "bare.dcm", slice_of(0, plane=plane), syntax, meta).read_bytes() for syntax, meta in syntaxes]
 
 
 def _read_matlab(path: Path) -> None:

