@@ -21,7 +21,11 @@ def phantoms(cases: int) -> Path:
 
 def real() -> Path | None:
     """The BraTS cases beside the repository, in the same form; None where there are none."""
-    return _brought("brats2021", Cohort(source="brats", location=str(REAL), cases=0, unlabelled="refuse", seed=_SEED)) if REAL.is_dir() else None
+    return (
+        _brought("brats2021", Cohort(source="brats", location=str(REAL), cases=0, unlabelled="refuse", seed=_SEED))
+        if REAL.is_dir()
+        else None
+    )
 
 
 def _brought(name: str, cohort: Cohort) -> Path:

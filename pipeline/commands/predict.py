@@ -24,21 +24,16 @@ from pipeline import stage
 from pipeline.domain.case import Case
 from pipeline.domain.errors import InputError
 from pipeline.domain.native import Native, NativeRecipe, labels_to_series
-from pipeline.domain.oddities import skull_stripped
-from pipeline.domain.plausibility import faults
 from pipeline.domain.preparation import prepare
 from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
-from pipeline.domain.swaps import relations, suspicions
-from pipeline.domain.thumbnail import favourite
-from pipeline.io import cases, nifti
+from pipeline.io import cases, nifti, verification
 from pipeline.io.dicom_header import is_dicom
 from pipeline.io.metaimage import HeaderAndData
 from pipeline.io.native import align_case
 from pipeline.io.records import read_json, write_json
 from pipeline.io.volume import Part, Volume
 from pipeline.io.walking import files_below, is_volume, of_one_file
-from pipeline.nn.card import Card
 from pipeline.sources import brats, dicom, folder
 from pipeline.sources.known import SOURCES
 
@@ -71,7 +66,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out.resolve() in {_path(origin).resolve() for origin in found.images.values()}:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     case, native, volumes = _read(found, described.cohort, arguments.native)
-    warnings = [*found.notes, *cases.told(found, volumes), *_looked_at(case, volumes, described, arguments.native)]
+    nonzero = described.recipe.foreground == "nonzero" and not arguments.native
+    stripped = None if arguments.native else described.stripped
+    warnings = verification.alone(found, case, volumes, described.cohort.modalities, stripped, nonzero)
     for warning in warnings:
         stage.log.warning("warning: %s", warning)
     prepared = prepare(case, described.recipe)
@@ -123,7 +120,9 @@ def _named_files(arguments: argparse.Namespace) -> dict[str, Path | Part]:
     for name, file in files.items():
         if not file.is_file() or not is_volume(file):
             found = "a folder" if file.is_dir() else "not there" if not file.exists() else "no volume by its name"
-            raise InputError(f"{file}: is {found}. Name one .nii, .nii.gz, .mha or .mhd file as {name}; of a DICOM study name the folder alone.")
+            raise InputError(
+                f"{file}: is {found}. Name one .nii, .nii.gz, .mha or .mhd file as {name}; of a DICOM study name the folder alone."
+            )
     return {name: HeaderAndData(file) if file.suffix.lower() == ".mhd" else file for name, file in files.items()}
 
 
@@ -143,13 +142,14 @@ def _found(place: Path | None, source: str | None, files: Mapping[str, Path | Pa
 
 
 def _in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> tuple[Schema, cases.Found]:
+    """The one case of a folder, and the schema of its own source; `needed` are the modalities that the folder must give."""
     if source is None:
-        source = "dicom" if any(path.is_file() and is_dicom(path) for path in files_below(place)) else "brats"
+        source = "dicom" if any(not path.is_dir() and is_dicom(path) for path in files_below(place)) else "brats"
     if source == "brats":
         style, found = brats.read_folder(place)
         return brats.schema(style), found
     if source == "dicom":
-        found = dicom.read_study(place)
+        found = dicom.read_study(place, needed)
         return dicom.schema(tuple(found.images)), found
     if source not in SOURCES or SOURCES[source].find is None:
         raise InputError(
@@ -173,26 +173,6 @@ def _read(found: cases.Found, cohort: Schema, native: bool) -> tuple[Case, Nativ
     aligned, volumes = align_case(found, recipe)
     image = np.stack([aligned.images[name] for name in cohort.modalities], axis=-1)
     return Case(found.case, image, None, aligned.native.grid), aligned.native, volumes
-
-
-def _looked_at(case: Case, volumes: Mapping[str, Volume], card: Card, native: bool) -> list[str]:
-    """What the case shows without a cohort beside it, and beside what the network was trained on."""
-    modalities, spacing_mm = card.cohort.modalities, case.grid.spacing_mm
-    warnings = suspicions(relations(case.image, spacing_mm)[None], modalities, [case.name])
-    if native:
-        return warnings
-    stripped = skull_stripped(case.image[..., favourite(modalities)], spacing_mm)
-    if stripped is False and card.stripped:
-        return [
-            *warnings,
-            f"{case.name}: the skull is on, or air is not even, but the network was trained on brains without it: the labels cannot be trusted. "
-            "Run it again with --native, which extracts the brain.",
-        ]
-    if stripped and card.stripped is False:
-        warnings.append(f"{case.name}: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted.")
-    brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if card.recipe.foreground == "nonzero" else None
-    own = faults(case, {name: volumes[name].air for name in modalities}, brain_voxels)
-    return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
 
 
 def _inputs(found: cases.Found, volumes: dict[str, Volume]) -> dict[str, dict[str, str]]:

@@ -5,7 +5,8 @@
 Files are paired by the name of their case: CASE.nii.gz with CASE.nii.gz, and in BraTS's folders CASE_seg.nii.gz or CASE-seg.nii.gz with it;
 other names by patterns, such as --prediction-pattern '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of
 the cohort (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked. Axes in another order or
-direction are put in that of the reference; masks of regions in channels are read with --channels. The scores, their definitions and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
+direction are put in that of the reference; masks of regions in channels are read with --channels. The scores, their definitions
+and what an empty region counts for are those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
 bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv, multiclass.csv, confusion.csv and
 summary.json, which also holds the warnings.
 """
@@ -187,7 +188,9 @@ def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> tupl
     found = pairs.looks_mirrored(reference, prediction)
     if not found:
         return ()
-    return (f"{path}: its mirror image fits the reference far better, {found}, all labels together. Look at what wrote it; scored as it is.",)
+    return (
+        f"{path}: its mirror image fits the reference far better, {found}, all labels together. Scored as it is: look at what wrote it.",
+    )
 
 
 def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> None:

@@ -127,8 +127,8 @@ def _two_spacings(name: str, used: str, spacing_mm: np.ndarray, pixdim_mm: Seque
     if pixdim_mm is None or np.allclose(spacing_mm, pixdim_mm, rtol=SPACING, atol=0):
         return ()
     return (
-        f"{name}: its {used} gives voxels of {_edges(spacing_mm)} mm, its pixdim {_edges(pixdim_mm)} mm; the {used} is used, and so are its "
-        f"millilitres and millimetres. Some programs use the other. If the {used} is right:\n"
+        f"{name}: its {used} gives voxels of {_edges(spacing_mm)} mm, its pixdim {_edges(pixdim_mm)} mm; the {used} is used, also for "
+        f"millilitres and distances. Some programs use the other. If the {used} is right:\n"
         f"{_command(name, 'image.set_qform(image.affine, 1)')}\n"
         "If pixdim is right, take the affine from the DICOM series or another modality of the case.",
     )

@@ -137,8 +137,8 @@ def skull_stripped(voxels: np.ndarray, spacing_mm: Sequence[float]) -> bool | No
     Returns
     -------
     bool or None
-        None of a single slice. True if most of the rim around the foreground, about 1 cm wide, is exactly 0, where a head has noise, and the
-        foreground is no larger than a brain: scanners and defacing may clear the air around a head as well.
+        None of a single slice. True if most of the rim around the foreground, about 1 cm wide, is exactly 0, where a head has noise, and
+        the foreground is no larger than a brain: scanners and defacing may clear the air around a head as well.
     """
     if min(voxels.shape) == 1:
         return None

@@ -42,7 +42,7 @@ def faults(case: Case, airs: Mapping[str, float], brain_voxels: int | None) -> l
     airs : mapping of str to float
         Modalities in the order of its channels, and the air that was taken off of each.
     brain_voxels : int or None
-        How many differ from 0 in any modality, which `preprocess.foreground: nonzero` takes for the brain; None where this rule is not used.
+        How many differ from 0 in any modality, which `preprocess.foreground: nonzero` takes for the brain; None if that rule is not used.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def _other_air(airs: Mapping[str, float]) -> list[Fault]:
         return []
     return [
         Fault(
-            "air is a constant other than 0, as of images normalised with their background; it was taken off, so that the brain is told from it",
+            "air is a constant other than 0, as of images normalised with their background; it was taken off, to tell the brain from it",
             ", ".join(f"{name} {air:.4g}" for name, air in others.items()),
         )
     ]
@@ -85,9 +85,9 @@ def _no_air(case: Case, brain_voxels: int) -> list[Fault]:
         return []
     return [
         Fault(
-            f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of the grid): the skull is on, or air is not "
-            "even. For training set preprocess.foreground: head, or extract the brain (native.enabled: true); for `predict` add --native; or set "
-            "air to 0 in the files",
+            f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of the grid): the skull is on, or air is "
+            "not even. For training set preprocess.foreground: head, or extract the brain (native.enabled: true); for `predict` add "
+            "--native; or set air to 0 in the files",
             f"{litres:.2f} litres, {share:.0%} of the grid",
         )
     ]

@@ -1,7 +1,7 @@
 """Raw cases: read every modality and the reference of one case, and check them against each other."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -165,13 +165,13 @@ def refuse_missing(found: Found, schema: Schema) -> None:
     missing = [name for name in schema.modalities if name not in found.images]
     if not missing:
         return
-    others = f" Image files under names that are not known here: {_few(found.passed_over)}." if found.passed_over else ""
-    named = (
-        f"Rename it, let a cohort.yaml name the files (source folder), or tell `predict` by --{missing[0]} FILE. " if found.passed_over else ""
+    others = (
+        f" Image files under names that are not known here: {_few(found.passed_over)}. Rename it, let a cohort.yaml name the files "
+        f"(source folder), or name it to `predict` by --{missing[0]} FILE."
     )
     raise InputError(
-        f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found {sorted(found.images)}.{others} "
-        f"{named}Add the file, or remove the case."
+        f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found {sorted(found.images)}."
+        f"{others if found.passed_over else ''} Add the file, or remove the case."
     )
 
 
@@ -276,14 +276,14 @@ def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
     is_plain = stored <= {0.0, *map(float, schema.labels.values())}
     values = unscaled if is_plain else "numpy.rint(image.get_fdata())"
     change = f"image = nibabel.load({str(path)!r}); image = nibabel.Nifti1Image({values}.astype('uint8'), image.affine)"
-    finding = "the stored integers are those of the cohort" if is_plain else "as a program that saves floats as integers does; to round them"
+    finding = "the stored integers are those of the cohort" if is_plain else "as of floats saved as integers; to round them"
     return (
         f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds {intercept:.6g}: {finding}:\n"
         f"{repair_command(str(path), change)}\n"
     )
 
 
-def told(found: Found, volumes: dict[str, Volume]) -> tuple[str, ...]:
+def told(found: Found, volumes: Mapping[str, Volume]) -> tuple[str, ...]:
     """What reading the files of a case told, once for all of which it holds; without their folders, which may bear the patient's name."""
     files: dict[str, list[str]] = defaultdict(list)
     for name, volume in volumes.items():

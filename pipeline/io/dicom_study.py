@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
@@ -12,6 +13,7 @@ from pipeline.io.dicom import DicomSeries
 from pipeline.io.dicom_frames import Frame
 from pipeline.io.dicom_geometry import outlined
 from pipeline.io.dicom_header import Header, is_dicom, read_header
+from pipeline.io.walking import files_below
 
 OBLIQUE_DEG = 5.0
 """Slices tilted by more than this from the nearest plane of the body are called oblique."""
@@ -185,9 +187,8 @@ def studies(location: Path) -> list[Study]:
 
 def _by_folder(location: Path) -> Iterator[list[Header]]:
     """Headers of each folder that holds DICOM files directly."""
-    for folder, inner, names in os.walk(location):
-        inner.sort()
-        paths = [Path(folder) / name for name in sorted(names) if name.upper() != "DICOMDIR" and not name.startswith(".")]
+    files = [path for path in files_below(location) if path.name.upper() != "DICOMDIR" and not path.is_dir()]
+    for _, paths in groupby(sorted(files, key=lambda path: (path.parent, path)), key=lambda path: path.parent):
         headers = [read_header(path) for path in paths if _is_wanted(path)]
         if headers:
             yield headers

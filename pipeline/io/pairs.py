@@ -261,8 +261,8 @@ def _read_labels(path: Path, schema: Schema) -> Volume:
     if 1 < count <= _MOST_CHANNELS:
         listed = ",".join([*schema.regions, "..."][:count])
         raise InputError(
-            f"{path}: holds {count} channels where one volume of labels is expected: regions as masks of their own, as MONAI's BraTS networks "
-            f"write them? Name them in their order by --channels, such as --channels {listed}; of probabilities, take those above 0.5 first."
+            f"{path}: holds {count} channels where one volume of labels is expected: masks of regions, as MONAI's BraTS networks write "
+            f"them? Name them in their order by --channels, such as --channels {listed}; of probabilities, take those above 0.5 first."
         )
     return read_mask(path)
 
@@ -273,7 +273,7 @@ def _read_channels(path: Path, schema: Schema, channels: Sequence[str]) -> Volum
     for name, volume in zip(channels, volumes, strict=True):
         if not np.isin(volume.voxels, (0, 1)).all():
             low, high = volume.voxels.min(), volume.voxels.max()
-            raise InputError(f"{path}: channel {name} holds {low:g} to {high:g}, not 0 and 1. Of probabilities, take those above 0.5 first.")
+            raise InputError(f"{path}: channel {name} holds {low:g} to {high:g}, not 0 and 1. Of probabilities, take those above 0.5.")
     masks = np.stack([volumes[channels.index(name)].voxels != 0 for name in schema.regions], axis=-1)
     classes = regions_to_classes(masks, schema)
     lost = int(np.count_nonzero(classes_to_regions(classes, schema) != masks))

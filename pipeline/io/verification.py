@@ -1,5 +1,6 @@
 """What reading every byte and voxel of a case tells of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pipeline.domain.fingerprint import content_sha256, fingerprint
 from pipeline.domain.oddities import skull_stripped
 from pipeline.domain.plausibility import Fault, faults
 from pipeline.domain.schema import Schema
-from pipeline.domain.swaps import relations
+from pipeline.domain.swaps import relations, suspicions
 from pipeline.domain.thumbnail import favourite, thumbnail
 from pipeline.io.cases import Found, read_volumes, told
 from pipeline.io.volume import Volume
@@ -81,9 +82,55 @@ def verify(found: Found, schema: Schema) -> Verified:
     )
 
 
-def _entry(
-    found: Found, schema: Schema, case: Case, volumes: dict[str, Volume], brain_voxels: int, stripped: bool | None
-) -> CaseEntry:
+def alone(
+    found: Found,
+    case: Case,
+    volumes: Mapping[str, Volume],
+    modalities: Sequence[str],
+    trained_stripped: bool | None,
+    nonzero: bool,
+) -> list[str]:
+    """What a case shows without a cohort beside it, and beside what a network was trained on.
+
+    Parameters
+    ----------
+    found : Found
+        Its files.
+    case, volumes : Case, mapping of str to Volume
+        What `pipeline.io.cases.read_volumes` gave, or the same brought to one grid.
+    modalities : sequence of str
+        Names of the channels.
+    trained_stripped : bool or None
+        Whether the skull was removed in the training cases; None where that is not known, or was done to the case just now.
+    nonzero : bool
+        Whether voxels that differ from 0 count as brain.
+
+    Returns
+    -------
+    list of str
+        What would make the labels wrong without a word: contradictory headers, modalities under each other's names, a skull that the
+        network never saw or never missed, air that is not 0, masks in place of images.
+    """
+    warnings = [
+        *found.notes,
+        *told(found, volumes),
+        *suspicions(relations(case.image, case.grid.spacing_mm)[None], modalities, [case.name]),
+    ]
+    stripped = skull_stripped(case.image[..., favourite(modalities)], case.grid.spacing_mm)
+    if trained_stripped and stripped is False:
+        nonzero = False  # the skull is why more than a brain differs from 0
+        warnings.append(
+            f"{case.name}: the skull is on, or air is not even, but the network was trained on brains alone: the labels cannot be trusted. "
+            "Run it again with --native, which extracts the brain."
+        )
+    if trained_stripped is False and stripped:
+        warnings.append(f"{case.name}: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted.")
+    brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if nonzero else None
+    own = faults(case, {name: volumes[name].air for name in modalities}, brain_voxels)
+    return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
+
+
+def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume], brain_voxels: int, stripped: bool | None) -> CaseEntry:
     classes = {} if case.classes is None else dict(enumerate(schema.labels, 1))
     return CaseEntry(
         case=found.case,

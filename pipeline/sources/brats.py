@@ -248,8 +248,8 @@ def read_folder(folder: Path) -> tuple[str, Found]:
     if not images:
         named = f" but {len(others)} others, such as {', '.join(others[:8])}" if others else ""
         raise InputError(
-            f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz){named}. Name the folder of one case, the files "
-            "one by one (`predict` --t1n FILE --t1c FILE --t2w FILE --t2f FILE), or let a cohort.yaml in it say which they are (source folder)."
+            f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz){named}. Name the folder of one case, its "
+            "files one by one (`predict` --t1n FILE --t1c FILE --t2w FILE --t2f FILE), or let a cohort.yaml name them (source folder)."
         )
     timepoint = timepoint_of(case)
     attributes = {"timepoint": timepoint} if timepoint else {}

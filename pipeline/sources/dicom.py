@@ -6,7 +6,6 @@ pipeline/io/dicom_header.py), the same patient alike in every study. Folder name
 
 import re
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 from pipeline.domain.errors import InputError
@@ -14,6 +13,7 @@ from pipeline.domain.schema import Schema
 from pipeline.domain.sequences import MODALITIES, choose, is_exact, overridden, recognise
 from pipeline.io.cases import Found
 from pipeline.io.dicom_study import Stack, Study, studies
+from pipeline.io.walking import of_one_file
 from pipeline.params import read_yaml
 from pipeline.sources.dicom_choice import TABLE, Sorting, question
 from pipeline.sources.source import Source
@@ -182,7 +182,8 @@ def _mask(study: Study, location: Path, every: list[Study]) -> Path | None:
     others = [other.folder for other in every if other is not study]
     inside = [folder for folder in (study.folder, *study.folder.parents) if folder == location or location in folder.parents]
     own = [folder for folder in inside if not any(folder == other or folder in other.parents for other in others)]
-    return next((path for path in chain.from_iterable([folder / name for name in _MASKS] for folder in own) if path.is_file()), None)
+    named = (path for inner in own for name in _MASKS for path in sorted(inner.iterdir()) if path.name.lower() == name)
+    return next((of_one_file(path) for path in named), None)
 
 
 SOURCE = Source(

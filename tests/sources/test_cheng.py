@@ -198,7 +198,9 @@ def test_real_pictures_are_all_found_and_the_one_patient_in_two_folds_is_noted(r
     assert len(found) == len(rows)
     told = {case.patient: case.notes for case in found if case.notes}
     assert told == {
-        patient: (f"patient {patient} has several of fold: {', '.join(sorted(several))}",) for patient, several in folds.items() if len(several) > 1
+        patient: (f"patient {patient} has several of fold: {', '.join(sorted(several))}",)
+        for patient, several in folds.items()
+        if len(several) > 1
     }
     assert "MR049453" in told
     for case in found[::150]:
