@@ -15,6 +15,8 @@ from pipeline.domain.schema import Schema
 from pipeline.io import metaimage, nifti
 from pipeline.io.volume import Part, Volume
 
+ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")  # of files that `read_volume`, or a `Part`, reads
+
 
 @dataclass(frozen=True)
 class Found:

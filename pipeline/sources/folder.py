@@ -14,15 +14,24 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.domain.strict import Strict
-from pipeline.io.cases import Found
+from pipeline.io.cases import ENDINGS, Found
 from pipeline.io.metaimage import HeaderAndData
 from pipeline.params import explain, read_yaml
+from pipeline.sources.nnunet import nnunet_hint
 from pipeline.sources.source import Source
 
 NAME = "cohort.yaml"
 _REMEDY = "Mend the description as docs/data.md shows."
-_ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
-_ELSEWHERE = {"t1": "t1n", "t1ce": "t1c", "t1gd": "t1c", "t2": "t2w", "flair": "t2f", "fla": "t2f", "seg": "mask, beside modalities"}
+_ELSEWHERE = {
+    "t1": "t1n",
+    "t1ce": "t1c",
+    "t1gd": "t1c",
+    "t2": "t2w",
+    "flair": "t2f",
+    "fla": "t2f",
+    "seg": "mask, beside modalities",
+    "mask": "mask, beside modalities",
+}
 _CASE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MASK = "mask"
 
@@ -192,7 +201,8 @@ def read(location: Path) -> tuple[Path, Description]:
     path = location / NAME if location.is_dir() else location
     if not path.is_file():
         raise InputError(
-            f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
+            (location.is_dir() and nnunet_hint(location))
+            or f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
             "let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
         )
     values = read_yaml(path, _REMEDY)
@@ -252,9 +262,9 @@ def _take(name: str, pattern: str, description: Description, root: Path, files: 
     taken: dict[str, re.Match] = {}
     for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
         file, case = root / match[0], _case(match)
-        if not match[0].lower().endswith(_ENDINGS):
+        if not match[0].lower().endswith(ENDINGS):
             raise InputError(
-                f"{file}: {name} must be one of {', '.join(_ENDINGS)}. Narrow the pattern {pattern!r}, or convert the file; "
+                f"{file}: {name} must be one of {', '.join(ENDINGS)}. Narrow the pattern {pattern!r}, or convert the file; "
                 "slices, 4D files and DICOM series have sources of their own."
             )
         if not _CASE_NAME.fullmatch(case):

@@ -20,6 +20,7 @@ from pipeline.io.cases import Found
 from pipeline.io.fetch import Remote
 from pipeline.io.volume import Part, Volume
 from pipeline.params import explain
+from pipeline.sources.nnunet import nnunet_hint
 from pipeline.sources.source import Source
 
 _MODALITIES = {"t1w": "t1n", "t1gd": "t1c", "t2w": "t2w", "flair": "t2f"}
@@ -87,10 +88,13 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If ``dataset.json`` is missing, is none, or names other modalities or labels, or if a case it
+        If ``dataset.json`` is missing, is none, names other modalities or labels, or is of nnU-Net v2, or if a case it
         lists lacks a file.
     """
     folder = next((folder for folder in (location, location / "Task01_BrainTumour") if (folder / "dataset.json").is_file()), None)
+    hint = nnunet_hint(folder or location)
+    if hint:
+        raise InputError(hint)
     if folder is None:
         raise InputError(
             f"{location}: holds no dataset.json, nor does its Task01_BrainTumour folder. "

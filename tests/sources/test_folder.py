@@ -223,6 +223,7 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
         ({"regions": {"WT": ["oedema"]}}, "region WT must unite some of the labels"),
         ({"modalities": {}}, "cohort.yaml.modalities: dictionary should have at least 1 item"),
         ({"modalities": {"flair": "{case}.nii"}}, "flair is called t2f here"),
+        ({"modalities": {"mask": "{case}.nii"}}, "mask is called mask, beside modalities here"),
         ({"modalities": {"t2f": "007_fla.nii.gz"}}, "must hold {case}"),
         ({"modalities": {"t2f": "../{case}.nii"}}, "a pattern is a path within the folder"),
         ({"modalities": {"t2f": "/data/{case}.nii"}}, "a pattern is a path within the folder"),
