@@ -77,9 +77,12 @@ def download(
     catalogue = Catalogue(cohort=schema, licence=licence, cases=tuple(entries), alike=_alike(verified))
     _remove_strangers(raw, catalogue)
     write_json(raw / "catalogue.json", catalogue)
-    write_json(verify, summary(catalogue, warnings(catalogue, verified)))
+    told = warnings(catalogue, verified)
+    write_json(verify, summary(catalogue, told))
     write_bytes(thumbnails, sheet([case.thumbnail for case in verified]))
     stage.log.info("%d verified cases of %d patients in %s", len(entries), len({entry.patient for entry in entries}), raw)
+    if told:
+        stage.log.warning("%d things to look at, in %s", len(told), verify)
 
 
 def _alike(verified: Sequence[verification.Verified]) -> tuple[tuple[str, str, float], ...]:

@@ -262,14 +262,32 @@ def _circumstances() -> dict[str, str]:
     return {**_place(), **named, "mlflow.source.name": "dvc exp run" if _dvc_experiment() else "dvc repro"}
 
 
+def address(file: Path) -> str:
+    """The address of a SQLite file, with ``?``, ``%`` and the like in its path quoted as SQLAlchemy reads them.
+
+    The driver is named because MLflow would make the folder of a plain ``sqlite:///`` address before it is unquoted.
+    """
+    from sqlalchemy import URL
+
+    return URL.create("sqlite+pysqlite", database=str(file)).render_as_string()
+
+
 def store() -> str:
-    """The address of the store: MLFLOW_TRACKING_URI, or a SQLite file at `stage.root`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{stage.root() / 'mlflow.db'}"
+    """The address of the store: MLFLOW_TRACKING_URI, or that of mlflow.db at `stage.root`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or address(stage.root() / "mlflow.db")
 
 
 def shown_store() -> str:
-    """The address as it may be printed: without a password."""
-    return re.sub(r"//[^/@]*@", "//***@", store())
+    """The store as it may be printed: its file, or its address without a password."""
+    return str(_file() or re.sub(r"//[^/@]*@", "//***@", store()))
+
+
+def _file() -> Path | None:
+    """The file of a SQLite store; None of another."""
+    from sqlalchemy import make_url
+
+    named = re.match(r"sqlite(\+\w+)?:///.", store())
+    return Path(make_url(store()).database) if named else None
 
 
 def runs_kept() -> int | None:
@@ -280,7 +298,8 @@ def runs_kept() -> int | None:
     InputError
         If it cannot be opened.
     """
-    if store().startswith("sqlite:///") and not Path(store().removeprefix("sqlite:///")).exists():
+    file = _file()
+    if file and not file.exists():
         return None
     client, experiment_id = _open_store()
     return len(client.search_runs([experiment_id], max_results=50_000))
@@ -332,7 +351,8 @@ def _open_store() -> tuple[Any, str]:
         except Exception as fault:  # of SQLAlchemy, Alembic, requests or MLflow, as the store may be
             raise InputError(
                 f"MLflow store {shown_store()}: cannot be opened: {fault}\n"
-                "Mend or move it away, or name another by the environment variable MLFLOW_TRACKING_URI."
+                "Mend or move it away, move the clone if its path has quotes or colons, "
+                "or name another by the environment variable MLFLOW_TRACKING_URI."
             ) from fault
 
 
@@ -344,3 +364,7 @@ def _experiment(client: Any) -> str:
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
+
+
+if __name__ == "__main__":
+    print(store())

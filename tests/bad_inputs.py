@@ -644,6 +644,7 @@ METAIMAGE = [
 TASK = "Task01_BrainTumour"
 IMAGE4D, DATASET = f"{TASK}/imagesTr/BRATS_002.nii.gz", f"{TASK}/dataset.json"
 ORDER = {"0": "background", "1": "enhancing tumour", "2": "edema", "3": "non-enhancing tumor"}
+NNUNET = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "tumour": 1}, "file_ending": ".nii.gz"}
 DECATHLON = [
     Row("three channels", "msd", IMAGE4D, voxels(lambda a: a[..., :3]), r"shape \(24, 22, 20, 3\) where 4 volumes.*Fetch"),
     Row("one channel", "msd", IMAGE4D, voxels(lambda a: a[..., 0]), "where 4 volumes"),
@@ -653,6 +654,8 @@ DECATHLON = [
     Row("two labels of one name", "msd", DATASET, described(labels=ORDER | {"3": "edema"}), "labels are .* where .* are due"),
     Row("labels as in BraTS in the files", "msd", f"{TASK}/labelsTr/BRATS_002.nii.gz", mapped({3: 4}), "4.*Mend the mask"),
     Row("channels of other names", "msd", DATASET, described(modality={"0": "CT"}), "modality are .* where .* are due.*Unpack"),
+    Row("a folder of nnU-Net v2", "msd", DATASET, described(**NNUNET), r"nnU-Net v2.*Write the lines below.*mask: labelsTr/{case}\.nii"),
+    Row("slices of nnU-Net v2", "msd", DATASET, described(**NNUNET | {"file_ending": ".png"}), "nnU-Net v2.*end with '.png'.*Convert"),
     Row("no dataset.json", "msd", DATASET, removed, "holds no dataset.json.*Unpack", named="."),
     Row("dataset.json cut", "msd", DATASET, cut(0.5), "invalid JSON.*Unpack the archive again"),
     Row("a list that leads out", "msd", DATASET, described(training=[{"image": "../../etc/passwd", "label": "x"}]), "lists image.*Unpack"),
@@ -819,7 +822,7 @@ FOLDER = [
         described(mask="{case}/{case}_fla.nii.gz"),
         "is t2f of case .* and mask of case",
     ),
-    Row("a case without its mask", "folder", "p2-v1/p2-v1_seg.nii.gz", removed, "case p2-v1 has no mask.*Add the files"),
+    Row("a case without its mask", "folder", "p2-v1/p2-v1_seg.nii.gz", removed, "no mask in 1 of 3 cases.*leave out", named="p2-v1"),
     Row("a case without a row", "folder", "table.csv", text("p2-v1,B\n", ""), "no row for 1 of 3 cases.*Add the rows"),
     Row("a row twice", "folder", "table.csv", text("p2-v1,B\n", "p2-v1,B\np2-v1,C\n"), "stands twice.*Keep one"),
     Row(

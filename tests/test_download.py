@@ -7,9 +7,11 @@ import pytest
 from pipeline.domain.catalogue import Catalogue
 from pipeline.domain.errors import InputError
 from pipeline.download import download
+from pipeline.io import nifti
 from pipeline.io.records import read_json
 from pipeline.params import Cohort
-from tests.conftest import AS_IT_IS, write_case
+from tests.conftest import AS_IT_IS, LPS, case_arrays, write_case
+from tests.sources import test_folder
 
 
 def contents(folder) -> dict[str, tuple[bytes, int]]:
@@ -35,6 +37,21 @@ def test_a_cohort_is_copied_and_catalogued_and_the_source_left_alone(cohort, tmp
     assert len(catalogue.cases) == 8
     source, copy = (folder / catalogue.cases[0].labels.path for folder in (cohort, tmp_path / "raw"))
     assert not os.path.samefile(source, copy)
+
+
+def test_files_of_one_case_that_share_a_name_are_all_copied_with_their_own_bytes(tmp_path):
+    cohort, (images, values) = tmp_path / "cohort", case_arrays()
+    files = {"t1n": images["t1"], "t2f": images["flair"], "seg": values}
+    for kind, voxels in files.items():
+        nifti.write(cohort / f"p1/{kind}/image.nii.gz", voxels, LPS)
+    modalities = {kind: f"{{case}}/{kind}/image.nii.gz" for kind in ("t1n", "t2f")}
+    test_folder.describe(cohort, modalities=modalities, mask="{case}/seg/image.nii.gz")
+    run(tmp_path, source="folder", location=str(cohort))
+    (entry,) = read_json(tmp_path / "raw/catalogue.json", Catalogue).cases
+    assert entry.labels.path == "p1/seg_image.nii.gz"
+    assert {kind: file.path for kind, file in entry.images.items()} == {kind: f"p1/{kind}_image.nii.gz" for kind in ("t1n", "t2f")}
+    for kind in files:
+        assert (tmp_path / f"raw/p1/{kind}_image.nii.gz").read_bytes() == (cohort / f"p1/{kind}/image.nii.gz").read_bytes()
 
 
 def test_bringing_it_again_changes_nothing(cohort, tmp_path):

@@ -310,6 +310,58 @@ def test_a_broken_store_is_named_with_what_to_do_and_without_its_password(clone,
     assert tracking.shown_store() == "postgresql://***@nowhere/runs"
 
 
+AWKWARD = ["a?b", "a%20b", "a b", "a#b", "a%b", "ä", "a@b", "a&b=c;d"]
+
+
+@pytest.fixture
+def awkward(clone, request):
+    """The clone, moved to a folder whose name means something in an address."""
+    place = clone.parent / "beside" / request.param
+    place.parent.mkdir()
+    clone.rename(place)
+    os.chdir(place)
+    return place
+
+
+@pytest.mark.parametrize("awkward", AWKWARD, indirect=True)
+def test_a_clone_in_a_folder_of_any_name_keeps_store_and_artifacts_in_it(awkward):
+    run_id = train()
+    assert tracking.runs_kept() == 1
+    assert points(run_id, "loss") == [(1, 0.9), (2, 0.5)]
+    assert artifacts(run_id) == COMPLETE[2:5]
+    assert (awkward / "mlartifacts" / run_id / "artifacts/model/unet.keras").read_text() == "content of unet.keras"
+    assert tracking.shown_store() == str(awkward / "mlflow.db")
+    assert list(awkward.parent.iterdir()) == [awkward]
+
+
+@pytest.mark.parametrize("awkward", ["a?b%20c"], indirect=True)
+def test_a_fresh_store_is_made_in_a_folder_of_any_name(awkward):
+    Path("mlflow.db").unlink()
+    assert tracking.runs_kept() is None
+    train()
+    assert tracking.runs_kept() == 1
+    assert list(awkward.parent.iterdir()) == [awkward]
+
+
+@pytest.mark.parametrize("awkward", ["a'b\"c"], indirect=True)
+def test_a_folder_in_which_mlflow_cannot_make_a_store_is_refused_with_a_way_out(awkward):
+    Path("mlflow.db").unlink()
+    with pytest.raises(InputError, match=r"cannot be opened(.|\n)*move the clone if its path has quotes") as refusal:
+        train()
+    assert str(awkward / "mlflow.db") in str(refusal.value)
+
+
+@pytest.mark.parametrize("awkward", ["a?b%20c"], indirect=True)
+def test_make_ui_opens_the_store_that_the_stages_write_to(awkward, monkeypatch):
+    recipe = (ROOT / "Makefile").read_text().split("--backend-store-uri ")[1].splitlines()[0].replace("$$", "$")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for address in (tracking.store(), "http://127.0.0.1:9"):
+        said = subprocess.run(["sh", "-c", f"printf %s {recipe}"], check=True, capture_output=True, text=True).stdout
+        assert said == tracking.store() == address
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+
 def test_no_store_is_no_run(clone):
     Path("mlflow.db").unlink()
     assert tracking.runs_kept() is None

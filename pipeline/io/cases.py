@@ -17,6 +17,7 @@ from pipeline.domain.regions import values_to_classes
 from pipeline.domain.schema import Schema
 from pipeline.io import metaimage, nifti
 from pipeline.io.volume import Part, Volume
+from pipeline.io.walking import is_volume
 
 _ROUNDED = 0.05  # farthest that a scaled label value may lie off a whole number
 _RESAMPLE = "Resample it onto that grid, or mend its header."
@@ -98,6 +99,16 @@ def noted(found: Sequence[Found], note: str) -> list[Found]:
     """
     first, *others = found
     return [replace(first, notes=(*first.notes, f"here and in all other cases {note}")), *others]
+
+
+def noting_passed_over(found: Sequence[Found], files: Sequence[Path]) -> list[Found]:
+    """Cases of which the first notes the volumes among some files, which fit no name that the source knows."""
+    others = [path.name for path in files if is_volume(path)]
+    if not others:
+        return list(found)
+    first, *rest = found
+    note = f"in the whole folder {len(others)} image files fit no name that is known, and were passed over: {_few(others, 5)}"
+    return [replace(first, notes=(*first.notes, note)), *rest]
 
 
 def read_volume(origin: Path | Part) -> Volume:

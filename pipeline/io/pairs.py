@@ -19,7 +19,7 @@ from pipeline.io import nifti
 from pipeline.io.cases import on_grid_of, read_mask
 from pipeline.io.records import sha256
 from pipeline.io.volume import Volume
-from pipeline.io.walking import files_below, of_one_file
+from pipeline.io.walking import as_expression, files_below, of_one_file
 
 _FILE = re.compile(r"^(?P<name>[^.].*?)(?P<ending>\.nii|\.nii\.gz|\.mha|\.mhd)$", re.IGNORECASE)
 _MASK = re.compile(r"[_-](seg|gtv)$", re.IGNORECASE)
@@ -100,7 +100,7 @@ def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[s
 
 
 def _literal(text: str) -> str:
-    return "[^/]*".join(map(re.escape, text.split("*")))
+    return "[^/]*".join(map(as_expression, text.split("*")))
 
 
 def paired(references: Mapping[str, Path], predictions: Mapping[str, Path], where: tuple[Path, Path], subset: bool = False) -> list[Pair]:

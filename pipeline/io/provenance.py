@@ -26,7 +26,21 @@ from pipeline.io.git import git
 
 PACKAGES = (
     *("dvc", "tensorflow", "tensorflow-cpu", "jax", "keras", "numpy", "scipy", "nibabel", "simpleitk", "connected-components-3d"),
-    *("nilearn", "h5py", "pydicom", "pandas", "matplotlib", "pillow", "mlflow", "pydantic", "pyyaml", "ruamel.yaml", "joblib", "tqdm"),
+    *(
+        "nilearn",
+        "h5py",
+        "pydicom",
+        "pandas",
+        "matplotlib",
+        "pillow",
+        "mlflow",
+        "sqlalchemy",
+        "pydantic",
+        "pyyaml",
+        "ruamel.yaml",
+        "joblib",
+        "tqdm",
+    ),
     *("requests", "psutil"),
 )
 CODE = ("pipeline", "dvc.yaml", "params.yaml")

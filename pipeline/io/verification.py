@@ -52,7 +52,8 @@ def verify(found: Found, schema: Schema) -> Verified:
     Parameters
     ----------
     found : Found
-        Its files; a path in the entry is ``case/name``, as `download` lays them out.
+        Its files; a path in the entry is ``case/name``, as `download` lays them out. Where files of the case share a name,
+        each has its modality or ``seg`` in front: ``case/t1n_image.nii.gz``.
     schema : Schema
         What they must hold.
 
@@ -152,7 +153,7 @@ def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume],
 def _describe(found: Found, name: str, path: Path, volume: Volume) -> FileEntry:
     voxels = volume.voxels
     return FileEntry(
-        path=f"{found.case}/{path.name}",
+        path=f"{found.case}/{_stored_name(found, name, path)}",
         sha256=volume.sha256,
         content_sha256=content_sha256(voxels, volume.grid),
         dtype=voxels.dtype.name,
@@ -160,3 +161,9 @@ def _describe(found: Found, name: str, path: Path, volume: Volume) -> FileEntry:
         maximum=float(voxels.max()),
         origin_sha256=found.origins.get(name),
     )
+
+
+def _stored_name(found: Found, name: str, path: Path) -> str:
+    """Name of a file in the folder of its case; letters of either case are one to some file systems."""
+    names = [file.name.casefold() for file in (*found.images.values(), found.labels) if file]
+    return path.name if len(set(names)) == len(names) else f"{name}_{path.name}"

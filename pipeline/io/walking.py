@@ -1,9 +1,11 @@
 """Files below a folder, through symbolic links as well: people lay out a cohort by links instead of copying it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-_VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd")
+ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
+"""Of volumes: NIfTI and MetaImage, in small letters or capitals."""
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -51,7 +53,13 @@ def _below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[P
 
 def is_volume(path: Path) -> bool:
     """Whether a name ends as those of NIfTI and MetaImage files do, in small letters or capitals."""
-    return path.name.lower().endswith(_VOLUMES)
+    return path.name.lower().endswith(ENDINGS)
+
+
+def as_expression(literal: str) -> str:
+    """What matches a piece of a file name as it is written, but its ending in small letters or capitals."""
+    ending = next((ending for ending in reversed(ENDINGS) if literal.endswith(ending)), "")
+    return re.escape(literal.removesuffix(ending)) + (f"(?i:{re.escape(ending)})" if ending else "")
 
 
 def of_one_file(path: Path) -> Path:

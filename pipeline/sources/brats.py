@@ -35,9 +35,10 @@ from pathlib import Path
 from pipeline import stage
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import RulesName, Schema
-from pipeline.io.cases import Found, noted
+from pipeline.io.cases import Found, noted, noting_passed_over
 from pipeline.io.walking import files_below, is_volume, of_one_file
 from pipeline.sources.brats_patients import Tables, patient_of, timepoint_of
+from pipeline.sources.nnunet import nnunet_hint
 from pipeline.sources.source import Source
 
 LICENCE = "BraTS data: terms and citations of the challenge year (doi:10.1109/TMI.2014.2377694), not for redistribution."
@@ -168,12 +169,13 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the BraTS cases.")
-    folders = sorted({path.parent for path in files_below(location) if _FILE.match(path.name)})
+    files = files_below(location)
+    folders = sorted({path.parent for path in files if _FILE.match(path.name)})
     found = sorted((read_folder(folder) for folder in folders), key=lambda entry: entry[1].case)
     if not found:
         raise InputError(
             f"{location}: holds no case in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). "
-            "Set cohort.location to the folder that holds the case folders."
+            f"Set cohort.location to the folder that holds the case folders. {nnunet_hint(location)}".strip()
         )
     for (_, one), (_, other) in pairwise(found):
         if one.case == other.case:
@@ -188,7 +190,8 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             f"as in {examples[1]} and {examples[0]}. Keep the years in separate folders."
         )
     tables = Tables(location)
-    described = [_described(case, location, tables) for _, case in found]
+    others = [path for path in files if not _FILE.match(path.name) and not _STRAY_MASK.match(path.name)]
+    described = noting_passed_over([_described(case, location, tables) for _, case in found], others)
     if name in _AMBIGUOUS:
         described = noted(described, _AMBIGUOUS[name])
         stage.log.warning("%s: %s.", location, _AMBIGUOUS[name])

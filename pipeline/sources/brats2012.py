@@ -20,9 +20,9 @@ from pathlib import Path
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
-from pipeline.io.cases import Found
+from pipeline.io.cases import Found, noting_passed_over
 from pipeline.io.metaimage import HeaderAndData
-from pipeline.io.walking import files_below
+from pipeline.io.walking import files_below, of_one_file
 from pipeline.sources.source import Source
 
 _MODALITIES = {"t1": "t1n", "t1c": "t1c", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
@@ -75,9 +75,11 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the cases of BraTS 2012 to 2015.")
     cases: dict[str, dict[str, _File]] = {}
+    others = []
     for path in files_below(location):
         file = _recognised(path)
         if file is None:
+            others.append(path)
             continue
         if file.kind in cases.setdefault(file.case, {}):
             other = cases[file.case][file.kind].path
@@ -88,7 +90,8 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             f"{location}: holds no case in the naming of BraTS 2012 to 2015 (BRATS_HG0001_FLAIR.mha, VSD.Brain.XX.O.MR_Flair.1.mha). "
             "Set cohort.location to the folder that holds the case folders."
         )
-    return _SCHEMAS[name], [_found(name, case, files) for case, files in sorted(cases.items())[: limit or None]]
+    found = [_found(name, case, files) for case, files in sorted(cases.items())[: limit or None]]
+    return _SCHEMAS[name], noting_passed_over(found, others)
 
 
 def _recognised(path: Path) -> _File | None:
@@ -122,7 +125,8 @@ def _found(name: str, case: str, files: dict[str, _File]) -> Found:
     if not re.fullmatch(r"[A-Za-z0-9._-]+", case):
         raise InputError(f"{first.path}: the name of case {case!r} is more than letters, digits, '.', '_' and '-'. Rename its folder.")
     visit = _VISIT.match(case)
-    origins = {kind: HeaderAndData(file.path) if file.path.suffix.lower() == ".mhd" else file.path for kind, file in files.items()}
+    paths = {kind: of_one_file(file.path) for kind, file in files.items()}
+    origins = {kind: HeaderAndData(path) if path.suffix.lower() == ".mhd" else path for kind, path in paths.items()}
     labels = origins.pop("seg", None)
     return Found(case, visit[1] if visit else case, first.path.parent, origins, labels, first.attributes)
 

@@ -7,22 +7,32 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import RulesName, Schema
 from pipeline.domain.strict import Strict
-from pipeline.io.cases import Found
+from pipeline.io.cases import Found, noting_passed_over
 from pipeline.io.metaimage import HeaderAndData
+from pipeline.io.walking import ENDINGS, as_expression, files_below, of_one_file
 from pipeline.params import explain, read_yaml
+from pipeline.sources.nnunet import nnunet_hint
 from pipeline.sources.source import Source
 
 NAME = "cohort.yaml"
 _REMEDY = "Mend the description as docs/data.md shows."
-_ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
-_ELSEWHERE = {"t1": "t1n", "t1ce": "t1c", "t1gd": "t1c", "t2": "t2w", "flair": "t2f", "fla": "t2f", "seg": "mask, beside modalities"}
+_ELSEWHERE = {
+    "t1": "t1n",
+    "t1ce": "t1c",
+    "t1gd": "t1c",
+    "t2": "t2w",
+    "flair": "t2f",
+    "fla": "t2f",
+    "seg": "mask, beside modalities",
+    "mask": "mask, beside modalities",
+}
 _CASE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MASK = "mask"
 
@@ -36,10 +46,13 @@ def _modality(name: str) -> str:
 def _within_the_folder(pattern: str) -> str:
     if pattern.startswith("/") or "\\" in pattern or ".." in pattern.split("/"):
         raise ValueError("a pattern is a path within the folder, its parts joined by /")
-    if "{case}" not in pattern:
-        raise ValueError("a pattern must hold {case}, the name of the case")
-    if set(re.findall(r"{[^}]*}?|}", pattern)) - {"{case}", "{patient}"}:
-        raise ValueError("a pattern knows {case}, {patient} and * only")
+    names = set(re.findall(r"{[^}]*}?|}", pattern))
+    if names - {"{case}", "{patient}", "{session}"}:
+        raise ValueError("a pattern knows {case}, {patient}, {session} and * only")
+    if "{case}" not in names and not {"{patient}", "{session}"} <= names:
+        raise ValueError("a pattern must hold {case}, the name of the case, or both {patient} and {session}")
+    if {"{case}", "{session}"} <= names:
+        raise ValueError("a pattern holds {case} or {session}, not both: with {session} the case is named PATIENT_SESSION")
     return pattern
 
 
@@ -77,8 +90,9 @@ class Description(Strict):
     dimensions : {2, 3}
         2 for single slices, 3 for volumes.
     modalities : dict of str to str
-        Pattern of each modality's files, relative to the folder: ``{case}`` and ``{patient}`` stand for the same
-        text wherever they are, as short as it can be, ``*`` for any text; none of them for a ``/``.
+        Pattern of each modality's files, relative to the folder: ``{case}``, ``{patient}`` and ``{session}`` stand for
+        the same text wherever they are, as short as it can be, ``*`` for any text; none of them for a ``/``. Patterns
+        without ``{case}`` hold both ``{patient}`` and ``{session}``, whose values, joined by ``_``, name the case.
     mask : str
         Pattern of the masks.
     labels : dict of str to int
@@ -94,10 +108,10 @@ class Description(Strict):
     root : str
         The folder, relative to the file.
     case : str
-        Regular expression that the names of the cases match, where ``{case}`` alone would take too much.
+        Regular expression that the names of the cases match, where ``{case}`` alone would take too much. Not with ``{session}``.
     patient : str or None
         Regular expression whose one group, at the start of a case's name, is the patient; ``{case}`` where every case
-        is a patient of its own. None takes ``{patient}`` of the patterns, the table's column, or the case.
+        is a patient of its own. None takes ``{patient}`` of the patterns, the table's column, or the case. Not with ``{session}``.
     table : str or None
         CSV file, relative to the description, with the columns `case`, perhaps `patient`, and any attribute.
     licence, citation : str
@@ -119,6 +133,16 @@ class Description(Strict):
     table: str | None = None
     licence: str = "not stated"
     citation: str = ""
+
+    @model_validator(mode="after")
+    def _names_cases_in_one_way(self) -> Self:
+        by_session = {name for name, pattern in self.patterns.items() if "{session}" in pattern}
+        if by_session and by_session != set(self.patterns):
+            others = [name for name in self.patterns if name not in by_session]
+            raise ValueError(f"all patterns must hold {{case}}, or all {{patient}} and {{session}}; {', '.join(others)} hold {{case}}")
+        if by_session and (named := sorted({"case", "patient"} & self.model_fields_set)):
+            raise ValueError(f"patterns with {{session}} tell case and patient: remove {' and '.join(named)}")
+        return self
 
     @property
     def patterns(self) -> dict[str, str]:
@@ -142,15 +166,22 @@ class Description(Strict):
 
 def _expression(pattern: str, case: str) -> re.Pattern:
     """What paths must match: the first mention of a name takes it, the others repeat it."""
-    expression, free = "", {"{case}": f"(?P<case>{case})", "{patient}": "(?P<patient>[^/]+?)"}
-    for part in re.split(r"({case}|{patient}|\*)", pattern):
+    named = {"{case}": f"(?P<case>{case})", "{patient}": "(?P<patient>[^/]+?)", "{session}": "(?P<session>[^/]+?)"}
+    expression, free = "", dict(named)
+    for part in re.split(r"({case}|{patient}|{session}|\*)", pattern):
         if part == "*":
             expression += "[^/]*"
-        elif part in ("{case}", "{patient}"):
+        elif part in named:
             expression += free.pop(part, f"(?P={part[1:-1]})")
         else:
-            expression += re.escape(part)
+            expression += as_expression(part)
     return re.compile(expression)
+
+
+def _case(match: re.Match) -> str:
+    """Name of the case that a file belongs to."""
+    said = match.groupdict()
+    return said["case"] if "case" in said else f"{said['patient']}_{said['session']}"
 
 
 def read(location: Path) -> tuple[Path, Description]:
@@ -175,7 +206,8 @@ def read(location: Path) -> tuple[Path, Description]:
     path = location / NAME if location.is_dir() else location
     if not path.is_file():
         raise InputError(
-            f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
+            (location.is_dir() and nnunet_hint(location))
+            or f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
             "let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
         )
     values = read_yaml(path, _REMEDY)
@@ -197,7 +229,7 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
     masked : bool
-        Whether every case must have its mask, as for training; else it is taken where it is.
+        Whether masks are expected, as for training: the pattern of masks must match something, and files that fit no pattern are noted.
 
     Returns
     -------
@@ -209,39 +241,45 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     Raises
     ------
     InputError
-        As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case lacks a modality,
-        its mask (if `masked`) or its row in the table, or its patient is not clear.
+        As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case lacks a modality
+        or its row in the table, or its patient is not clear.
     """
     path, description = read(location)
-    root = path.parent / description.root
+    root = path.parent / Path(description.root).expanduser()
     if not root.is_dir():
         raise InputError(f"{path}: its root, {root}, is not a folder. State it relative to the file.")
-    files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*") if _is_visible_file(file, root))
+    files = [file.relative_to(root).as_posix() for file in files_below(root)]
     due = description.patterns if masked else description.modalities
     taken = {name: _take(name, pattern, description, root, files, name in due) for name, pattern in description.patterns.items()}
     _refuse_one_for_two(taken, path)
     cases = sorted(set().union(*taken.values()))[: limit or None]
-    _refuse_incomplete(cases, due, taken, path, description)
-    rows = _rows(path.parent / description.table, cases) if description.table else {}
-    return description.schema, [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
-
-
-def _is_visible_file(file: Path, root: Path) -> bool:
-    return file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
+    _refuse_incomplete(cases, description.modalities, taken, path, description)
+    rows = _rows(path.parent / Path(description.table).expanduser(), cases) if description.table else {}
+    found = [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
+    fitting = {match[0] for matches in taken.values() for match in matches.values()}
+    return description.schema, noting_passed_over(found, [root / file for file in files if file not in fitting]) if masked else found
 
 
 def _take(name: str, pattern: str, description: Description, root: Path, files: Sequence[str], due: bool) -> dict[str, re.Match]:
     """The file that a pattern takes for every case; none at all is refused where files are due."""
     taken: dict[str, re.Match] = {}
     for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
-        file, case = root / match[0], match["case"]
-        if not match[0].lower().endswith(_ENDINGS):
+        file, case = root / match[0], _case(match)
+        if not match[0].lower().endswith(ENDINGS):
             raise InputError(
-                f"{file}: {name} must be one of {', '.join(_ENDINGS)}. Narrow the pattern {pattern!r}, or convert the file; "
+                f"{file}: {name} must be one of {', '.join(ENDINGS)}. Narrow the pattern {pattern!r}, or convert the file; "
                 "slices, 4D files and DICOM series have sources of their own."
             )
         if not _CASE_NAME.fullmatch(case):
-            raise InputError(f"{file}: {case!r} cannot name a case. Use letters, digits, dots, _ and - in names that {{case}} stands for.")
+            raise InputError(
+                f"{file}: {case!r} cannot name a case. Use letters, digits, dots, _ and - in names that {{case}}, "
+                "or {patient} and {session}, stand for."
+            )
+        if case in taken and taken[case].groupdict().get("session") != match.groupdict().get("session"):
+            raise InputError(
+                f"{file}: another patient and session than those of {root / taken[case][0]}, and both are case {case}. "
+                "Rename a folder or file, so that PATIENT_SESSION names one case."
+            )
         if case in taken:
             raise InputError(f"{file}: {name} of case {case} also stands in {root / taken[case][0]}. Keep one, or narrow {pattern!r}.")
         taken[case] = match
@@ -273,11 +311,20 @@ def _refuse_incomplete(
 ) -> None:
     missing = [(case, name) for case in cases for name in due if case not in taken[name]]
     if missing:
+        matches = [next(files[case] for files in taken.values() if case in files) for case, _ in missing[:8]]
         listed = "\n".join(
-            f"{path}: case {case} has no {name}, {description.patterns[name].replace('{case}', case)!r}" for case, name in missing[:8]
+            f"{path}: case {case} has no {name}, {_filled(description.patterns[name], match)!r}"
+            for (case, name), match in zip(missing, matches, strict=False)
         )
         count = len({case for case, _ in missing})
         raise InputError(f"{listed}\n{count} of {len(cases)} cases are incomplete. Add the files, remove the cases, or mend the patterns.")
+
+
+def _filled(pattern: str, match: re.Match) -> str:
+    """A pattern with the names that another file of the case has."""
+    for name, said in match.groupdict().items():
+        pattern = pattern.replace(f"{{{name}}}", said)
+    return pattern
 
 
 def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -306,6 +353,7 @@ def _found(
 ) -> Found:
     matches = {name: cases[case] for name, cases in taken.items() if case in cases}
     files = {name: _origin(root / match[0]) for name, match in matches.items()}
+    session = next(iter(matches.values())).groupdict().get("session")
     labels = files.pop(_MASK, None)
     return Found(
         case=case,
@@ -313,12 +361,14 @@ def _found(
         folder=(root / next(iter(matches.values()))[0]).parent,
         images=files,
         labels=labels,
-        attributes={column: field for column, field in row.items() if column not in ("case", "patient")},
+        attributes=({"timepoint": session} if session else {})
+        | {column: field for column, field in row.items() if column not in ("case", "patient")},
         terms=f"{description.licence} {description.citation}".strip(),
     )
 
 
-def _origin(file: Path) -> Path | HeaderAndData:
+def _origin(path: Path) -> Path | HeaderAndData:
+    file = of_one_file(path)
     return HeaderAndData(file) if file.suffix.lower() == ".mhd" else file
 
 

@@ -19,12 +19,14 @@ from pipeline.io import nifti
 from pipeline.io.cases import Found
 from pipeline.io.fetch import Remote
 from pipeline.io.volume import Part, Volume
+from pipeline.io.walking import of_one_file
 from pipeline.params import explain
+from pipeline.sources.nnunet import nnunet_hint
 from pipeline.sources.source import Source
 
 _MODALITIES = {"t1w": "t1n", "t1gd": "t1c", "t2w": "t2w", "flair": "t2f"}
 _LABELS = {"non-enhancing tumor": "necrotic", "edema": "edema", "enhancing tumor": "enhancing"}
-_CASE = re.compile(r"^(?P<case>[A-Za-z0-9][A-Za-z0-9._-]*)\.nii(\.gz)?$")
+_CASE = re.compile(r"^(?P<case>[A-Za-z0-9][A-Za-z0-9._-]*)\.nii(\.gz)?$", re.IGNORECASE)
 
 
 def _schema(values: dict[str, int]) -> Schema:
@@ -88,10 +90,13 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If ``dataset.json`` is missing, is none, or names other modalities or labels, or if a case it
+        If ``dataset.json`` is missing, is none, names other modalities or labels, or is of nnU-Net v2, or if a case it
         lists lacks a file.
     """
     folder = next((folder for folder in (location, location / "Task01_BrainTumour") if (folder / "dataset.json").is_file()), None)
+    hint = nnunet_hint(folder or location)
+    if hint:
+        raise InputError(hint)
     if folder is None:
         raise InputError(
             f"{location}: holds no dataset.json, nor does its Task01_BrainTumour folder. "
@@ -138,10 +143,10 @@ def _found(folder: Path, pair: _Pair, channels: dict[str, int]) -> Found:
             f"{folder / 'dataset.json'}: lists image {pair.image[:80]!r} with label {pair.label[:80]!r}. Unpack the archive again."
         )
     for path in (image, label):
-        if not path.is_file():
+        if not of_one_file(path).is_file():
             raise InputError(f"{path}: is listed in dataset.json, but is not there. Unpack the archive again, or take it off the list.")
-    images = {name: Channel(image, channel, len(channels)) for name, channel in channels.items()}
-    return Found(match["case"], match["case"], folder, images, label)
+    images = {name: Channel(of_one_file(image), channel, len(channels)) for name, channel in channels.items()}
+    return Found(match["case"], match["case"], folder, images, of_one_file(label))
 
 
 SOURCE = Source(

@@ -141,6 +141,56 @@ def test_a_patient_is_told_by_an_expression_a_pattern_or_the_table(flat, changes
     assert [case.patient for case in found] == ["sub-01", "sub-01", "sub-02"]
 
 
+SESSIONS = {
+    "modalities": {"t1n": "{patient}/{session}/T1.nii.gz", "t1c": "{patient}/{session}/CT1.nii.gz"},
+    "mask": "masks/{patient}_{session}.nii.gz",
+}
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    """Two patients with a session of one name, and one with a second."""
+    for patient, session in (("Patient-001", "week-000"), ("Patient-001", "week-044"), ("Patient-002", "week-044")):
+        fill(tmp_path, *(f"{patient}/{session}/{name}.nii.gz" for name in ("T1", "CT1")), f"masks/{patient}_{session}.nii.gz")
+    return describe(tmp_path, **SESSIONS)
+
+
+def test_sessions_whose_names_repeat_in_every_patient_are_cases_named_by_both(sessions):
+    _, found = folder.find(sessions)
+    assert [case.case for case in found] == ["Patient-001_week-000", "Patient-001_week-044", "Patient-002_week-044"]
+    assert [case.patient for case in found] == ["Patient-001", "Patient-001", "Patient-002"]
+    assert [case.attributes for case in found] == [{"timepoint": "week-000"}, {"timepoint": "week-044"}, {"timepoint": "week-044"}]
+    assert found[1].images["t1c"] == sessions / "Patient-001/week-044/CT1.nii.gz"
+    assert found[2].labels == sessions / "masks/Patient-002_week-044.nii.gz"
+
+
+def test_a_table_tells_of_sessions_by_the_name_of_the_case(sessions):
+    rows = ["Patient-001_week-000,0", "Patient-001_week-044,44", "Patient-002_week-044,44"]
+    (sessions / "cases.csv").write_text("\n".join(["case,weeks", *rows]))
+    _, found = folder.find(describe(sessions, **SESSIONS, table="cases.csv"))
+    assert found[1].attributes == {"timepoint": "week-044", "weeks": "44"}
+
+
+def test_a_session_without_a_file_is_named_with_the_path_it_should_have(sessions):
+    (sessions / "Patient-001/week-044/CT1.nii.gz").unlink()
+    assert "case Patient-001_week-044 has no t1c, 'Patient-001/week-044/CT1.nii.gz'" in refused(sessions)
+
+
+def test_two_sessions_that_give_one_name_are_refused(sessions):
+    fill(sessions, *(f"{place}/{name}.nii.gz" for place in ("a_b/c", "a/b_c") for name in ("T1", "CT1")), "masks/a_b_c.nii.gz")
+    message = refused(sessions)
+    assert "a_b/c/T1.nii.gz" in message
+    assert "a/b_c/T1.nii.gz, and both are case a_b_c. Rename" in message
+    for name in ("a_b/c/T1", "a/b_c/CT1"):
+        (sessions / f"{name}.nii.gz").unlink()
+    assert "case a_b_c belongs to patients a, a_b" in refused(sessions)
+
+
+@pytest.mark.parametrize("key", [{"case": "[a-z]+"}, {"patient": "{case}"}, {"patient": "(Patient-[0-9]+)_"}])
+def test_sessions_leave_nothing_to_say_of_case_and_patient(sessions, key):
+    assert f"patterns with {{session}} tell case and patient: remove {next(iter(key))}" in refused(describe(sessions, **SESSIONS, **key))
+
+
 def test_every_case_carries_the_terms_of_the_description(cohort):
     _, found = folder.find(describe(cohort, licence="CC BY 4.0.", citation="Me, 2026."))
     assert {case.terms for case in found} == {"CC BY 4.0. Me, 2026."}
@@ -174,11 +224,16 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
         ({"lesion_rules": "glioma"}, "cohort.yaml.lesion_rules: input should be 'brats2023-gli', 'brats2023-ssa', "),
         ({"modalities": {}}, "cohort.yaml.modalities: dictionary should have at least 1 item"),
         ({"modalities": {"flair": "{case}.nii"}}, "flair is called t2f here"),
+        ({"modalities": {"mask": "{case}.nii"}}, "mask is called mask, beside modalities here"),
         ({"modalities": {"t2f": "007_fla.nii.gz"}}, "must hold {case}"),
         ({"modalities": {"t2f": "../{case}.nii"}}, "a pattern is a path within the folder"),
         ({"modalities": {"t2f": "/data/{case}.nii"}}, "a pattern is a path within the folder"),
-        ({"mask": "{case}/{subject}.nii"}, "a pattern knows {case}, {patient} and * only"),
-        ({"mask": "{case}/{case_seg.nii"}, "a pattern knows {case}, {patient} and * only"),
+        ({"mask": "{case}/{subject}.nii"}, "a pattern knows {case}, {patient}, {session} and * only"),
+        ({"mask": "{case}/{case_seg.nii"}, "a pattern knows {case}, {patient}, {session} and * only"),
+        ({"mask": "{session}/seg.nii"}, "must hold {case}, the name of the case, or both {patient} and {session}"),
+        ({"mask": "{patient}/seg.nii"}, "must hold {case}, the name of the case, or both {patient} and {session}"),
+        ({"mask": "{patient}/{session}/{case}.nii"}, "holds {case} or {session}, not both"),
+        ({"mask": "{patient}/{session}/seg.nii"}, "or all {patient} and {session}; t1c, t2f hold {case}"),
         ({"case": "[0-9"}, "cohort.yaml.case: value error, not a regular expression"),
         ({"case": r"(a)\2"}, "cohort.yaml.case: value error, not a regular expression"),
         ({"case": "(?P<patient>a)"}, "cohort.yaml.case: value error, not a regular expression"),
@@ -235,12 +290,16 @@ def test_an_empty_folder_is_told_as_such(tmp_path, tmp_path_factory):
     assert "There are no files in it" in refused(tmp_path)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("fla", "t2f"), ("seg", "mask")])
-def test_a_case_without_a_modality_or_mask_is_named(cohort, kind, name):
-    (cohort / f"008/008_{kind}.nii.gz").unlink()
+def test_a_case_without_a_modality_is_named(cohort):
+    (cohort / "008/008_fla.nii.gz").unlink()
     message = refused(cohort)
-    assert f"case 008 has no {name}, '008/008_{kind}.nii.gz'" in message
+    assert "case 008 has no t2f, '008/008_fla.nii.gz'" in message
     assert "1 of 3 cases are incomplete" in message
+
+
+def test_a_case_without_a_mask_is_found_and_left_to_download(cohort):
+    (cohort / "008/008_seg.nii.gz").unlink()
+    assert {case.case: case.labels is None for case in folder.find(cohort)[1]} == {"007": False, "008": True, "009": False}
 
 
 def test_a_case_to_predict_needs_no_mask_and_keeps_the_one_it_has(cohort):
@@ -348,6 +407,17 @@ def test_the_whole_tumour_cohorts_are_described_in_a_few_lines(real_cases, tmp_p
             ("sub-1_ses-2", "sub-1"),
         ),
         (
+            [f"Patient-001/week-044/{name}.nii.gz" for name in ("T1", "CT1", "T2", "FLAIR", "seg")],
+            {
+                "modalities": {
+                    name: f"{{patient}}/{{session}}/{file}.nii.gz"
+                    for name, file in {"t1n": "T1", "t1c": "CT1", "t2w": "T2", "t2f": "FLAIR"}.items()
+                },
+                "mask": "{patient}/{session}/seg.nii.gz",
+            },
+            ("Patient-001_week-044", "Patient-001"),
+        ),
+        (
             ["imagesTr/b_0000.nii.gz", "imagesTr/b_0001.nii.gz", "labelsTr/b.nii.gz"],
             {
                 "modalities": {"t1n": "imagesTr/{case}_0000.nii.gz", "t1c": "imagesTr/{case}_0001.nii.gz"},
@@ -361,7 +431,7 @@ def test_the_whole_tumour_cohorts_are_described_in_a_few_lines(real_cases, tmp_p
             ("012", "012"),
         ),
     ],
-    ids=["sessions", "nnU-Net", "flat"],
+    ids=["BIDS", "sessions", "nnU-Net", "flat"],
 )
 def test_layouts_of_the_documentation_are_understood(tmp_path, paths, described, expected):
     fill(tmp_path, *paths)
