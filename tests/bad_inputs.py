@@ -16,6 +16,7 @@ import h5py
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate
 
@@ -271,6 +272,78 @@ def uncompressed(path: Path) -> None:
     path.unlink()
 
 
+def with_two_files(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    for name in "ab":
+        (path / f"{name}.nii").write_bytes(b"")
+
+
+def scaled(air: float) -> Change:
+    """Intensities from `air` on, as float32; the order of the voxels stays."""
+    return voxels(lambda array: (array / np.float32(array.max()) + np.float32(air)).astype(np.float32))
+
+
+def noisy(array: np.ndarray) -> np.ndarray:
+    return array + np.random.default_rng(0).integers(1, 9, array.shape).astype(array.dtype)
+
+
+def nan_as_air(path: Path) -> None:
+    voxels(lambda array: np.where(array == 0, np.float32(np.nan), array).astype(np.float32))(path)
+
+
+def as_the_mask(path: Path) -> None:
+    shutil.copy(path.with_name(path.name.replace("t1ce", "seg")), path)
+
+
+def reordered(path: Path) -> None:
+    """The same voxels along other axes: what runs to the back first, then to the top, then to the left."""
+    image = nibabel.load(path)
+    turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt("PSL")))
+    nifti.write(path, np.asarray(turned.dataobj), turned.affine)
+
+
+def pixdim_apart(qform_code: int, sform_code: int) -> Change:
+    """A pixdim of 3 mm along Z where the sform says 1 mm."""
+
+    def change(path: Path) -> None:
+        header(80, "3f", 1, 1, 3)(path)
+        header(252, "2h", qform_code, sform_code)(path)
+
+    return change
+
+
+def as_identity(path: Path) -> None:
+    nifti.write(path, np.asarray(nibabel.load(path).dataobj), np.eye(4))
+
+
+def as_floats(top: float) -> Change:
+    """A mask written as uint8 from floats up to `top`, as by nibabel: 255 steps, and a slope in the header."""
+
+    def change(path: Path) -> None:
+        image = nibabel.load(path)
+        values = np.asarray(image.dataobj).astype(float)
+        raw = bytearray(nibabel.Nifti1Image(np.rint(values * 255 / top).astype(np.uint8), image.affine).to_bytes())
+        struct.pack_into("<2f", raw, 112, top / 255, 0)
+        path.write_bytes(gzip.compress(bytes(raw), 1, mtime=0))
+
+    return change
+
+
+def mha_voxels(function: Callable[[np.ndarray], np.ndarray]) -> Change:
+    def change(path: Path) -> None:
+        image = sitk.ReadImage(str(path))
+        changed = sitk.GetImageFromArray(function(sitk.GetArrayFromImage(image)))
+        changed.CopyInformation(image)
+        sitk.WriteImage(changed, str(path))
+
+    return change
+
+
+def mha_reordered(path: Path) -> None:
+    sitk.WriteImage(sitk.PermuteAxes(sitk.ReadImage(str(path)), [2, 0, 1]), str(path))
+
+
 def removed(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -459,7 +532,8 @@ CUT_AND_DAMAGED = [
     Row("another gzip member with more", "brats", T1C, bytewise(lambda b: b + gzip.compress(b"more")), "holds more where"),
     Row("compressed twice", "brats", T1C, bytewise(gzip.compress), "is not a NIfTI"),
     Row("zlib in place of gzip", "brats", T1C, bytewise(lambda b: zlib.compress(gzip.decompress(b))), "is not a NIfTI"),
-    Row("a folder in place of a file", "brats", T1C, as_folder, "cannot be read.*Check"),
+    Row("a folder in place of a file", "brats", T1C, as_folder, "cannot be read.*folder that holds 0 volumes.*Check"),
+    Row("two files in a folder made of a file", "brats", T1C, with_two_files, "folder that holds 2 volumes.*Check"),
     Row("a link to nothing", "brats", T1C, as_link_to_nothing, "cannot be read.*Check"),
 ]
 LYING_HEADERS = [
@@ -497,6 +571,19 @@ LYING_HEADERS = [
 ]
 VOXELS = [
     Row("a voxel that is NaN", "brats", T1C, set_to(np.nan, np.float32), "1 voxels are NaN or infinite.*Repair"),
+    Row("NaN around the brain", "brats", T1C, nan_as_air, "voxels are NaN.*set them to 0, as by\npython -c .*isfinite.*_t1ce"),
+    Row(
+        "air of -1 in all modalities",
+        "brats",
+        f"{CASE}/*[!g].nii.gz",
+        scaled(-1),
+        rf"{CASE} \(t1n -1, .*t2f -1\): air is a constant",
+        True,
+        CASE,
+    ),
+    Row("air raised in one modality", "brats", T1C, scaled(0.01), rf"{CASE} \(t1c 0.01\): air is a constant other than 0", True, CASE),
+    Row("noise in the air", "brats", T1C, voxels(noisy), rf"{CASE} \(.*100% of the grid\): more than a brain differs from air", True, CASE),
+    Row("a mask in place of an image", "brats", T1C, as_the_mask, rf"{CASE} \(t1c: 4 values\): .*may be a mask", True, CASE),
     Row("a voxel that is infinite", "brats", T1C, set_to(-np.inf, np.float64), "1 voxels are NaN or infinite.*Repair"),
     Row("all voxels zero", "brats", T1C, voxels(np.zeros_like), "every voxel is 0, the volume is empty.*Fetch"),
     Row("all voxels equal", "brats", T1C, voxels(lambda array: np.full_like(array, 7)), "every voxel is 7"),
@@ -512,6 +599,34 @@ GRIDS = [
     Row("a mask on a smaller grid", "brats", SEG, voxels(lambda a: a[:-1]), r"shape \(23, 22, 20\) against \(24, 22, 20\).*Resample"),
     Row("a mask on a coarser grid", "brats", SEG, voxels(lambda a: a[::2, ::2, ::2], np.diag([2.0, 2, 2, 1])), "shape .*Resample"),
     Row("a mask on transposed axes", "brats", SEG, voxels(lambda a: a.transpose(1, 0, 2)), "another grid"),
+    Row("a mask along other axes", "brats", SEG, reordered, "axes run PSL, those of .* LPS: reordered, no voxel changed", True),
+    Row("an image along other axes", "brats", T1C, reordered, "axes run PSL, those of .* LPS: reordered, no voxel changed", True),
+    Row(
+        "sform and pixdim apart, no qform",
+        "brats",
+        ALL,
+        pixdim_apart(0, 1),
+        r"sform gives voxels of 1 x 1 x 1 mm, its pixdim 1 x 1 x 3",
+        True,
+    ),
+    Row(
+        "sform unused and apart",
+        "brats",
+        ALL,
+        pixdim_apart(1, 0),
+        r"qform gives voxels of 1 x 1 x 3 mm, its sform \(code 0\) 1 x 1 x 1",
+        True,
+    ),
+    Row("lengths in metres", "brats", ALL, moved(np.diag([1e-3, 1e-3, 1e-3, 1])), "0.001 x 0.001 x 0.001 mm large, which no scanner", True),
+    Row(
+        "all cases without their affine",
+        "brats",
+        "*/*.nii.gz",
+        as_identity,
+        r"00000 \(identity\), .*: the affine is the identity",
+        True,
+        CASE,
+    ),
     Row("an axis without length", "brats", ALL, header(280, "4f", 0, 0, 0, 0), "cannot be inverted|no length.*(Mend|set)"),
     Row("an affine of NaN", "brats", ALL, header(280, "f", float("nan")), "NaN|cannot be inverted"),
     Row("sheared axes", "brats", ALL, header(280, "4f", -1, 0.3, 0, 0), "is sheared.*Resample"),
@@ -532,12 +647,28 @@ LABELS = [
     Row(
         "an image in place of the mask", "brats", SEG, lambda path: shutil.copy(path.with_name(f"{CASE}_t1.nii.gz"), path), "Mend the mask"
     ),
+    Row(
+        "labels scaled by the header",
+        "brats",
+        SEG,
+        as_floats(4),
+        "up to 0.0078 off whole numbers, since scl_slope is 0.0156.*: rounded",
+        True,
+    ),
+    Row("labels scaled beyond rounding", "brats", SEG, as_floats(40), "scl_slope 0.156863 .*to round them:\npython -c .*rint.*_seg"),
+    Row(
+        "whole labels scaled in the header", "brats", SEG, header(112, "2f", 1.7, 0), "scl_slope 1.7 .*stored integers are those.*unscaled"
+    ),
     Row("a mask without a voxel", "brats", SEG, voxels(np.zeros_like), f"{CASE}: the reference marks no voxel", True, CASE),
     Row("labels of one case exchanged", "five", SEG, mapped({1: 2, 2: 1}), f"{CASE}: label necrotic is .* usually", True, CASE),
     Row("no mask", "brats", SEG, removed, "no mask .*Add the masks", named=CASE),
 ]
 COHORTS = [
     Row("a modality missing", "brats", T1C, removed, "modality t1c of case .* is missing.*Add the file", named=CASE),
+    Row(
+        "a modality under another name", "brats", T1C, renamed("t1ce", "T1GD"), "t1c of case .* is missing.*_T1GD.nii.gz.*--t1c", named=CASE
+    ),
+    Row("an image under a name that is not known", "brats", T1C, copied("_t1ce", "_adc"), "1 image files fit no name.*_adc", True, "_adc"),
     Row(
         "a modality twice",
         "brats",
@@ -637,6 +768,10 @@ METAIMAGE = [
     Row("a spacing of NaN", "mha", T1C_MHA, field_of(b"ElementSpacing", b"1 nan 1"), "cannot be inverted.*Mend"),
     Row("sheared axes", "mha", f"{HG}_*.mha", field_of(b"TransformMatrix", b"1 0 0 0.3 1 0 0 0 1"), "is sheared.*Resample"),
     Row("the byte order lied about", "mha", f"{HG}_truth.mha", field_of(b"BinaryDataByteOrderMSB", b"True"), "Mend the mask"),
+    Row(
+        "air of -1", "mha", T1C_MHA, mha_voxels(lambda a: a - np.int16(1)), "t1c -1.*: air is a constant other than 0", True, "BRATS_HG0001"
+    ),
+    Row("a mask along other axes", "mha", f"{HG}_truth.mha", mha_reordered, "axes run .*: reordered, no voxel changed", True),
     Row("a mask shifted by a voxel", "mha", f"{HG}_truth.mha", field_of(b"Offset", b"0 0 1"), "up to 1 mm apart"),
     Row("a header without its voxels", "mhd", f"{HG}_T1C.*raw", removed, "is not there.*Check"),
     Row("voxels cut in a file of their own", "mhd", f"{HG}_T1C.*raw", cut(0.7), f"announces.*{FETCH}"),
@@ -823,6 +958,9 @@ FOLDER = [
         "is t2f of case .* and mask of case",
     ),
     Row("a case without its mask", "folder", "p2-v1/p2-v1_seg.nii.gz", removed, "no mask in 1 of 3 cases.*leave out", named="p2-v1"),
+    Row("air of -1", "folder", "p2-v1/*[!g].nii.gz", scaled(-1), r"p2-v1 \(t1c -1, t2f -1\): air is a constant", True, "p2-v1"),
+    Row("a mask along other axes", "folder", "p2-v1/p2-v1_seg.nii.gz", reordered, "axes run .*: reordered, no voxel changed", True),
+    Row("labels scaled by the header", "folder", "p2-v1/p2-v1_seg.nii.gz", as_floats(4), "off whole numbers.*: rounded", True),
     Row("a case without a row", "folder", "table.csv", text("p2-v1,B\n", ""), "no row for 1 of 3 cases.*Add the rows"),
     Row("a row twice", "folder", "table.csv", text("p2-v1,B\n", "p2-v1,B\np2-v1,C\n"), "stands twice.*Keep one"),
     Row(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -297,6 +298,101 @@ def test_predict_refuses_a_case_that_does_not_fit_the_card(done, tmp_path):
     with pytest.raises(InputError, match=r"BraTS2021_00777: modality t2w, t2f .* is missing"):
         predict(folder, "--model", done / "models", "--out", tmp_path / "out.nii.gz")
     assert not (tmp_path / "out.nii.gz").exists()
+
+
+def shifted(array: np.ndarray) -> np.ndarray:
+    return array - np.int16(7)
+
+
+def in_noise(array: np.ndarray) -> np.ndarray:
+    return array + np.random.default_rng(0).integers(1, 20, array.shape).astype(array.dtype)
+
+
+@pytest.mark.parametrize(
+    ("change", "which", "warning"),
+    [
+        (
+            shifted,
+            ("t1", "t1ce", "t2", "flair"),
+            r"warning: BraTS2021_00777 \(t1n -7, t1c -7, t2w -7, t2f -7\): air is a constant other than 0",
+        ),
+        (shifted, ("t2",), r"warning: BraTS2021_00777 \(t2w -7\): air is a constant other than 0"),
+    ],
+    ids=["all modalities", "one modality"],
+)
+def test_predict_finds_the_brain_in_air_that_is_not_0_and_warns(done, tmp_path, capsys, change, which, warning):
+    images, _ = case_arrays(int(held_out(done)[-5:]))
+    folder = write_case(
+        tmp_path, "BraTS2021_00777", seg=None, **{name: change(array) if name in which else array for name, array in images.items()}
+    )
+    predict(folder, "--model", done / "models", "--out", tmp_path / "out.nii.gz")
+    assert nifti.read(tmp_path / "out.nii.gz").voxels.tobytes() == scored(done).voxels.tobytes()
+    assert re.search(warning, capsys.readouterr().err)
+    told = json.loads((tmp_path / "out.nii.gz.json").read_text())["warnings"]
+    assert [line for line in told if re.search(warning.removeprefix("warning: "), line)]
+
+
+def test_predict_warns_of_a_skull_where_the_network_was_trained_on_brains_alone(done, tmp_path, capsys):
+    assert json.loads((done / "models/card.json").read_text())["stripped"] is True
+    images, _ = case_arrays(int(held_out(done)[-5:]))
+    folder = write_case(tmp_path, "BraTS2021_00777", seg=None, **{name: in_noise(array) for name, array in images.items()})
+    predict(folder, "--model", done / "models", "--out", tmp_path / "out.nii.gz")
+    assert re.search("warning: BraTS2021_00777: the skull is on.* trained on brains alone.*--native", capsys.readouterr().err)
+
+
+def test_predict_warns_of_nothing_in_a_case_that_is_in_order(done, tmp_path, capsys):
+    predict(done.parent / "source" / held_out(done), "--model", done / "models", "--out", tmp_path / "out.nii.gz")
+    assert "warning" not in capsys.readouterr().err
+    assert json.loads((tmp_path / "out.nii.gz.json").read_text())["warnings"] == []
+
+
+def test_predict_takes_files_of_any_name_one_by_one(done, tmp_path):
+    source = done.parent / "source" / held_out(done)
+    names = {"t1": "T1.nii.gz", "t1ce": "CT1.NII.GZ", "t2": "T2.nii.gz", "flair": "FLAIR.nii.gz"}
+    files = {kind: shutil.copy(source / f"{source.name}_{kind}.nii.gz", tmp_path / name) for kind, name in names.items()}
+    options = dict(zip(("--t1n", "--t1c", "--t2w", "--t2f"), files.values(), strict=True))
+    predict(*(word for option in options.items() for word in option), "--model", done / "models", "--out", tmp_path / "out.nii.gz")
+    assert nifti.read(tmp_path / "out.nii.gz").voxels.tobytes() == scored(done).voxels.tobytes()
+
+
+def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tmp_path):
+    folder = shutil.copytree(done.parent / "source" / held_out(done), tmp_path / held_out(done))
+    unknown = (folder / f"{folder.name}_t1ce.nii.gz").rename(folder / f"{folder.name}_T1GD.nii.gz")
+    arguments = folder, "--model", done / "models", "--out", tmp_path / "out.nii.gz"
+    with pytest.raises(InputError, match=rf"t1c of case .* is missing.* not known here: {unknown.name}\..*by --t1c FILE"):
+        predict(*arguments)
+    predict(*arguments, "--t1c", unknown)
+    assert nifti.read(tmp_path / "out.nii.gz").voxels.tobytes() == scored(done).voxels.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "no case: name its folder, or its files by --t1n FILE"),
+        (("CASE/CASE_t1.nii.gz",), r"_t1\.nii\.gz: is a file\. Name the folder of the case, or single files by --t1n FILE"),
+        (("nowhere",), r"nowhere: is not there\. Name the folder"),
+        (("CASE", "--t1c", "CASE"), r"is a folder\. Name one \.nii, .* file as t1c; of a DICOM study name the folder alone"),
+        (("CASE", "--t1c", "nowhere.nii"), r"nowhere\.nii: is not there\. Name one \.nii"),
+        (
+            ("CASE", "--model", "models/unet.keras"),
+            r"unet\.keras: is a file\. Name the folder that holds unet\.keras and card\.json: --model models",
+        ),
+        (("CASE", "--model", "nowhere"), r"nowhere: is not there\. Train a network .*, or name the folder"),
+    ],
+)
+def test_predict_says_which_folder_or_file_is_wanted(done, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(done)
+    case = f"../source/{held_out(done)}"
+    words = [word.replace("CASE/CASE", f"{case}/{held_out(done)}").replace("CASE", case) for word in arguments]
+    with pytest.raises(InputError, match=said):
+        predict(*words, "--out", tmp_path / "out.nii.gz")
+
+
+def test_predict_names_native_where_the_modalities_lie_on_several_grids(done, tmp_path):
+    images, _ = case_arrays(int(held_out(done)[-5:]))
+    folder = write_case(tmp_path, "BraTS2021_00777", seg=None, t2=images["t2"][:, :, ::2])
+    with pytest.raises(InputError, match=r"_t2\.nii\.gz: lies on another grid .*predict --native.*native\.enabled: true"):
+        predict(folder, "--model", done / "models", "--out", tmp_path / "out.nii.gz")
 
 
 def test_predict_refuses_a_network_that_is_not_the_cards(copy, tmp_path):

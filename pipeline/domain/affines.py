@@ -1,6 +1,7 @@
 """Whether the affines of a NIfTI header can be trusted, and what they say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def examine(
     sform_code: int,
     qform: np.ndarray,
     qform_code: int,
-    pixdim_mm: Sequence[float] | None = None,
+    others_mm: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> Verdict:
     """Judge the two affines of a header; the sform is the one in use if its code is above 0, else the qform.
 
@@ -57,8 +58,8 @@ def examine(
         Voxel indices to RAS+ millimetres, as the header gives them; NaN where it gives none.
     sform_code, qform_code : int
         0 means unknown.
-    pixdim_mm : sequence of 3 float, optional
-        Voxel edges that the header states beside its affines.
+    others_mm : mapping of str to sequence of 3 float
+        Voxel edges that other fields of the header state, such as ``pixdim``, or a ``sform`` whose code is 0.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def examine(
         "",
         (
             *_disagreement(name, shape, sform, sform_code, qform, qform_code),
-            *_two_spacings(name, used, spacing_mm, pixdim_mm),
+            *_two_spacings(name, used, spacing_mm, others_mm),
             *_implausible(name, spacing_mm),
             *_tilt(name, affine),
         ),
@@ -123,15 +124,15 @@ def _disagreement(
     )
 
 
-def _two_spacings(name: str, used: str, spacing_mm: np.ndarray, pixdim_mm: Sequence[float] | None) -> tuple[str, ...]:
-    if pixdim_mm is None or np.allclose(spacing_mm, pixdim_mm, rtol=SPACING, atol=0):
-        return ()
-    return (
-        f"{name}: its {used} gives voxels of {_edges(spacing_mm)} mm, its pixdim {_edges(pixdim_mm)} mm; the {used} is used, also for "
-        f"millilitres and distances. Some programs use the other. If the {used} is right:\n"
-        f"{_command(name, 'image.set_qform(image.affine, 1)')}\n"
-        "If pixdim is right, take the affine from the DICOM series or another modality of the case.",
-    )
+def _two_spacings(name: str, used: str, spacing_mm: np.ndarray, others_mm: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    for other, edges_mm in others_mm.items():
+        if not np.allclose(spacing_mm, edges_mm, rtol=SPACING, atol=0):
+            yield (
+                f"{name}: its {used} gives voxels of {_edges(spacing_mm)} mm, its {other} {_edges(edges_mm)} mm; the {used} is "
+                f"used, also for millilitres and distances. Some programs use the other. If the {used} is right:\n"
+                f"{_command(name, 'image.set_sform(image.affine, 1); image.set_qform(image.affine, 1)')}\n"
+                f"If the {other} is right, take the affine from the DICOM series or another modality of the case."
+            )
 
 
 def _implausible(name: str, spacing_mm: np.ndarray) -> tuple[str, ...]:

@@ -119,8 +119,12 @@ def _shape(image: nibabel.Nifti1Image) -> tuple[int, ...]:
 
 def _affine(path: Path, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[str, ...]]:
     """The affine in use, and what the user should know of the header's two."""
-    pixdim_mm = [float(edge) for edge in image.header["pixdim"][1:4]]
-    verdict = examine(str(path), _shape(image)[:3], *image.get_sform(coded=True), *image.get_qform(coded=True), pixdim_mm)
+    sform, sform_code = image.get_sform(coded=True)
+    others_mm = {"pixdim": [float(edge) for edge in image.header["pixdim"][1:4]]}
+    unused_mm = np.linalg.norm(image.header.get_sform()[:3, :3], axis=0)
+    if sform_code == 0 and unused_mm.all():
+        others_mm["sform (code 0)"] = unused_mm.tolist()
+    verdict = examine(str(path), _shape(image)[:3], sform, sform_code, *image.get_qform(coded=True), others_mm)
     affine = np.asarray(image.affine, np.float64)
     if verdict.refusal:
         raise InputError(verdict.refusal)
