@@ -31,12 +31,12 @@ from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.lesions import lesion_rows
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
-from pipeline.domain.regions import values_to_classes
 from pipeline.domain.schema import Schema
 from pipeline.domain.scores import score_case
 from pipeline.domain.summary import summarise_masks
 from pipeline.domain.tumour_types import type_rows
 from pipeline.io import pairs
+from pipeline.io.cases import classes_of
 from pipeline.io.records import write_csv, write_json
 from pipeline.io.volume import Volume
 from pipeline.sources import folder
@@ -180,17 +180,23 @@ def scored(pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()) -> Sc
         instances=instance_rows(reference, prediction, schema),
         multiclass=score_classes(reference, prediction, schema),
         confusion=confusion(reference, prediction, len(schema.labels) + 1),
-        warnings=(*reference_volume.warnings, *prediction_volume.warnings, *_mirrored(pair.prediction, reference > 0, prediction > 0)),
+        warnings=(
+            *_told(pair.reference, reference_volume),
+            *_told(pair.prediction, prediction_volume),
+            *_mirrored(pair.prediction, reference > 0, prediction > 0),
+        ),
     )
 
 
-def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> tuple[str, ...]:
+def _told(path: Path, volume: Volume) -> list[str]:
+    """What reading a file told, without its folders."""
+    return [f"{path.name}: {said.removeprefix(f'{path}: ').replace(str(path), path.name)}" for said in volume.warnings]
+
+
+def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list[str]:
     found = pairs.looks_mirrored(reference, prediction)
-    if not found:
-        return ()
-    return (
-        f"{path}: its mirror image fits the reference far better, {found}, all labels together. Scored as it is: look at what wrote it.",
-    )
+    fits = f"{path.name}: its mirror image fits the reference far better, {found}, all labels together"
+    return [f"{fits}. It was scored as it is: look at what wrote it."] if found else []
 
 
 def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
@@ -205,10 +211,7 @@ def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> Non
 
 
 def _classes(volume: Volume, path: Path, schema: Schema) -> np.ndarray:
-    try:
-        return values_to_classes(volume.voxels, schema)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}. {_remedy(volume.voxels, schema)}") from None
+    return classes_of(path, volume, schema, lambda: _remedy(volume.voxels, schema))
 
 
 def _remedy(voxels: np.ndarray, schema: Schema) -> str:

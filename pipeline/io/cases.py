@@ -1,7 +1,7 @@
 """Raw cases: read every modality and the reference of one case, and check them against each other."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]
     if found.labels is not None:
         volume = read_mask(found.labels)
         volumes["labels"] = on_grid_of(found.labels, volume, found.images[first], grid, _RESAMPLE)
-        classes = classes_of(found.labels, volumes["labels"], schema, "Mend the mask, or choose the cohort it belongs to.")
+        classes = classes_of(found.labels, volumes["labels"], schema, lambda: "Mend the mask, or choose the cohort it belongs to.")
     return Case(found.case, image, classes, grid), volumes
 
 
@@ -253,7 +253,7 @@ def read_mask(origin: Path | Part) -> Volume:
     return replace(volume, voxels=whole, warnings=(*volume.warnings, note))
 
 
-def classes_of(path: Path | Part, mask: Volume, schema: Schema, remedy: str) -> np.ndarray:
+def classes_of(path: Path | Part, mask: Volume, schema: Schema, remedy: Callable[[], str]) -> np.ndarray:
     """Class indices of a mask, (X, Y, Z) uint8.
 
     Parameters
@@ -264,8 +264,8 @@ def classes_of(path: Path | Part, mask: Volume, schema: Schema, remedy: str) -> 
         From `read_mask`.
     schema : Schema
         Declares the label values.
-    remedy : str
-        What to do about a value it does not declare.
+    remedy : callable
+        Says what to do about a value it does not declare.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def classes_of(path: Path | Part, mask: Volume, schema: Schema, remedy: str) -> 
     try:
         return values_to_classes(mask.voxels, schema)
     except ValueError as error:
-        raise InputError(f"{path}: {error}. {_scaled_remedy(path, mask, schema)}{remedy}") from None
+        raise InputError(f"{path}: {error}. {_scaled_remedy(path, mask, schema)}{remedy()}") from None
 
 
 def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:

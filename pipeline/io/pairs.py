@@ -22,7 +22,7 @@ from pipeline.io.volume import Volume
 from pipeline.io.walking import as_expression, files_below, of_one_file
 
 _FILE = re.compile(r"^(?P<name>[^.].*?)(?P<ending>\.nii|\.nii\.gz|\.mha|\.mhd)$", re.IGNORECASE)
-_MASK = re.compile(r"[_-](seg|gtv)$", re.IGNORECASE)
+_MASK = re.compile(r"[_-](seg|gtv|tumor_segmentation)$", re.IGNORECASE)
 _MODALITY = re.compile(r"[_-](t1|t1ce|t1c|t1n|t2|t2w|t2f|flair|fla)$", re.IGNORECASE)
 _OURS = re.compile(r"TumorFlow [0-9a-f]{16}")
 _OF_NETWORKS = re.compile(r"(^|[_-])(pred(ict(ions?|ed))?s?|outputs?|infer(ence|red)?|results?)([_-]|$)", re.IGNORECASE)
@@ -50,7 +50,8 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     pattern : str, optional
         Which files, and what of their names is the case: ``{case}`` stands for the same text wherever it is, ``*`` for any; neither for
         a ``/``. Without a ``/`` it is a name in any folder, with one a path within this one. When None, the case is the name without
-        its ending and without a last ``_seg``, ``-seg``, ``_gtv`` or ``-gtv``; where some files have these, the others are no masks.
+        its ending and without a last ``_seg``, ``-seg``, ``_gtv``, ``-gtv`` or ``_tumor_segmentation``; where some files have these, the
+        others are no masks.
 
     Returns
     -------

@@ -14,6 +14,7 @@ from pipeline.commands import score
 from pipeline.domain.regions import values_to_classes
 from pipeline.domain.scores import score_case
 from pipeline.io import nifti
+from tests.bad_inputs import as_floats, header, pixdim_apart
 from tests.conftest import LPS
 
 SPACING = np.diag([-1.0, -1.0, 2.0, 1.0])
@@ -297,3 +298,138 @@ def test_real_masks_against_shifted_ones(real_cases, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "2 cases of cohort brats2018-2021" in out
     assert "4 references without a prediction left out" in out
+
+
+@pytest.fixture
+def dices(tmp_path, capsys):
+    """A function that scores two folders: mean Dice by region, and the warnings, which are printed and written."""
+
+    def scored(*arguments) -> tuple[dict[str, float], str]:
+        assert not call(*arguments, "--cohort", "brats2018-2021", "--out", tmp_path / "out")
+        summary, shown = json.loads((tmp_path / "out/summary.json").read_text()), capsys.readouterr().out
+        assert all(f"Warning: {said}" in shown for said in summary["warnings"])
+        assert str(tmp_path) not in json.dumps(summary)
+        return {name: region["dice"]["mean"] for name, region in summary["region"].items()}, "\n".join(summary["warnings"])
+
+    return scored
+
+
+def test_linked_case_folders_and_capital_endings_are_scored_like_any_other(folders, tmp_path, dices):
+    expected = dices(*folders)
+    for folder in folders:
+        (tmp_path / f"linked-{folder.name}").mkdir()
+        for number, path in enumerate(sorted(folder.iterdir())):
+            store = tmp_path / f"store-{folder.name}-{number}"
+            store.mkdir()
+            (store / path.name.replace(".nii.gz", ".NII.GZ")).write_bytes(path.read_bytes())
+            (tmp_path / f"linked-{folder.name}" / path.name.split(".")[0]).symlink_to(store)
+    linked = [tmp_path / f"linked-{folder.name}" for folder in folders]
+    assert dices(*linked) == expected
+    assert dices(*linked, "--prediction-pattern", "{case}.nii.gz") == expected
+
+
+def test_a_mask_along_other_axes_is_reordered_without_loss_and_with_a_warning(folders, dices):
+    expected, silence = dices(*folders)
+    assert silence == ""
+    path = folders[1] / "A_1.nii.gz"
+    values = np.roll(reference(1), 2, axis=0)
+    turn = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])  # voxel (k, i, j) is voxel (i, j, k) of before
+    nifti.write(path, values.transpose(2, 0, 1), SPACING @ turn)
+    found, warning = dices(*folders)
+    assert found == expected
+    assert warning == "A_1.nii.gz: its axes run SLP, those of A_1.nii.gz LPS: reordered, no voxel changed"
+
+
+def channels_of(values: np.ndarray, ending=(3,)) -> np.ndarray:
+    """Masks of TC, WT and ET, as MONAI orders them."""
+    masks = np.stack([np.isin(values, labels) for labels in ((1, 4), (1, 2, 4), (4,))], axis=-1)
+    return masks.astype(np.uint8).reshape(*values.shape, *ending)
+
+
+@pytest.mark.parametrize("ending", [(3,), (1, 3)])
+def test_masks_of_regions_in_channels_are_read_where_they_are_named(folders, dices, ending):
+    expected = dices(*folders)
+    for number in range(3):
+        nifti.write(folders[1] / f"A_{number}.nii.gz", channels_of(np.roll(reference(number), number + 1, axis=0), ending), SPACING)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "A_0.nii.gz: holds 3 channels" in said
+    assert "masks of regions" in said
+    assert "by --channels, such as --channels WT,TC,ET" in said
+    assert dices(*folders, "--channels", "TC,WT,ET") == expected
+    assert "must name each region of cohort brats2018-2021 once, WT, TC, ET" in call(
+        *folders, "--cohort", "brats2018-2021", "--channels", "TC,WT"
+    )
+
+
+def test_channels_that_are_not_nested_or_not_binary_are_told(folders, dices):
+    for number in range(3):
+        nifti.write(folders[1] / f"A_{number}.nii.gz", channels_of(reference(number)), SPACING)
+    outside = channels_of(reference(0))
+    outside[0, 0, 0, 2] = 1
+    nifti.write(folders[1] / "A_0.nii.gz", outside, SPACING)
+    found, warning = dices(*folders, "--channels", "TC,WT,ET")
+    assert found == {"WT": 1, "TC": 1, "ET": 1}
+    assert warning == "A_0.nii.gz: 1 voxels of its regions lie outside of the region around them, and were left out"
+    nifti.write(folders[1] / "A_0.nii.gz", channels_of(reference(0)) * np.float32(0.7), SPACING)
+    said = call(*folders, "--cohort", "brats2018-2021", "--channels", "TC,WT,ET")
+    assert "channel TC holds 0 to 0.7, not 0 and 1. Of probabilities, take those above 0.5" in said
+
+
+def test_a_prediction_that_lost_its_header_is_told_to_copy_it_first_and_the_command_works(folders, tmp_path, dices, monkeypatch):
+    expected = dices(*folders)
+    path = folders[1] / "A_1.nii.gz"
+    nifti.write(path, np.roll(reference(1), 2, axis=0), np.eye(4))
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert said.index("copy the geometry of the reference") < said.index("nearest neighbour")
+    (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
+    monkeypatch.chdir(tmp_path)
+    exec(line.removeprefix('python -c "').removesuffix('"'))
+    (tmp_path / "mended-A_1.nii.gz").rename(path)
+    assert dices(*folders) == expected
+
+
+@pytest.mark.parametrize(("axes", "along"), [((0,), "X"), ((0, 1), "X and Y"), ((2,), "Z")])
+def test_a_mirrored_prediction_is_scored_with_a_warning(tmp_path, dices, axes, along):
+    values = np.zeros((24, 22, 20), np.uint8)
+    values[2:9, 3:9, 2:7] = 2
+    values[4:6, 4:6, 3:5] = 4
+    nifti.write(tmp_path / "labels/A.nii.gz", values, SPACING)
+    nifti.write(tmp_path / "ours/A.nii.gz", np.flip(np.roll(values, 1, axis=2), axes), SPACING)
+    found, warning = dices(tmp_path / "labels", tmp_path / "ours")
+    assert found["WT"] < 0.1
+    assert re.fullmatch(
+        rf"A\.nii\.gz: its mirror image fits the reference far better, along {along}: Dice 0\.\d\d instead of 0\.00.*", warning
+    )
+
+
+def test_a_prediction_that_is_merely_bad_is_not_called_mirrored(tmp_path, dices):
+    values = np.zeros((24, 22, 20), np.uint8)
+    values[2:9, 3:9, 2:7] = 2
+    nifti.write(tmp_path / "labels/A.nii.gz", values, SPACING)
+    nifti.write(tmp_path / "ours/A.nii.gz", np.roll(values, 7, axis=2), SPACING)
+    assert dices(tmp_path / "labels", tmp_path / "ours")[1] == ""
+
+
+def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(folders, dices, tmp_path, monkeypatch):
+    expected = dices(*folders)[0]
+    path = folders[1] / "A_1.nii.gz"
+    as_floats(4)(path)
+    found, warning = dices(*folders)
+    assert found == expected
+    assert re.fullmatch(r"A_1\.nii\.gz: label values lie up to 0\.0078 off whole numbers, since scl_slope is 0\.0156863: rounded", warning)
+    header(112, "2f", 1.7, 0)(path)
+    nifti.write(path, np.roll(reference(1), 2, axis=0), SPACING)
+    header(112, "2f", 1.7, 0)(path)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "multiplies the stored integers by scl_slope 1.7" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
+    monkeypatch.chdir(tmp_path)
+    exec(line.removeprefix('python -c "').removesuffix('"'))
+    (tmp_path / "mended-A_1.nii.gz").rename(path)
+    assert dices(*folders)[0] == expected
+
+
+def test_what_the_headers_of_a_pair_contradict_is_a_warning(folders, dices):
+    pixdim_apart(0, 1)(folders[0] / "A_2.nii.gz")
+    warning = dices(*folders)[1]
+    assert warning.startswith("A_2.nii.gz: its sform gives voxels of 1 x 1 x 2 mm, its pixdim 1 x 1 x 3 mm; the sform is used")
