@@ -58,10 +58,27 @@ class Sorting:
         stacks = self.study.stacks
         return {name: _by_preference([stacks[i] for i in those], name) for name, those in self.candidates.items() if len(those) > 1}
 
-    @property
-    def proposed(self) -> dict[str, Stack]:
+    def proposed(self, needed: Sequence[str]) -> dict[str, Stack]:
         """Modality -> the series that the printed block leads to."""
-        return self.images | {name: stacks[0] for name, stacks in self.groups.items()}
+        return self.images | {name: stacks[0] for name, stacks in self.groups.items()} | self.assumed(needed)
+
+    def assumed(self, needed: Sequence[str]) -> dict[str, Stack]:
+        """The T1 with or without contrast that is needed and not recognised -> the one series that repeats the other later, or earlier."""
+        found = {}
+        for modality, (other, _) in _CONTRAST.items():
+            if modality in self.groups and other in needed and other not in self.candidates:
+                chosen, in_time = self.groups[modality][0], self.in_time(modality)
+                following = in_time[in_time.index(chosen) + 1 :]
+                repeats = [
+                    stack for stack in following if _description(stack) == _description(chosen) and _moment(stack) != _moment(chosen)
+                ]
+                if len(repeats) == 1:
+                    found[other] = repeats[0]
+        return found
+
+    def in_time(self, modality: str) -> list[Stack]:
+        """The series that may be a modality, in the order in which they are expected: T1 before contrast first, else the last first."""
+        return sorted(self.groups[modality], key=_moment, reverse=modality != "t1n")
 
     @property
     def passed_over(self) -> list[tuple[Stack, str]]:
@@ -74,8 +91,8 @@ class Sorting:
         ]
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """The modalities, of those needed or else of all, that no series is recognised as."""
-        return [name for name in needed or MODALITIES if name not in self.candidates]
+        """The modalities, of those needed or else of all, that no series is recognised or assumed as."""
+        return [name for name in needed or MODALITIES if name not in self.candidates and name not in self.assumed(needed)]
 
     def decided(self, needed: Sequence[str]) -> bool:
         """Whether nothing is left to choose: each modality needed is one series, or else each that was recognised, at least one."""
@@ -151,7 +168,8 @@ def _finding(sorting: Sorting, needed: Sequence[str]) -> str:
     else:
         missing = sorting.missing(needed)
         several = [f"{len(stacks)} series may be {name}" for name, stacks in sorting.groups.items()]
-        found = ", ".join([*several, *([f"no series is recognised as {' or '.join(missing)}"] if missing else [])])
+        assumed = [f"no header names {name}, one series is proposed" for name in sorting.assumed(needed)]
+        found = ", ".join([*several, *assumed, *([f"no series is recognised as {' or '.join(missing)}"] if missing else [])])
     return f"{sorting.study.folder} (study-{sorting.study.study}): {found}."
 
 
@@ -170,21 +188,22 @@ def _block(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[s
     lines.extend(("", f"{name} is recognised: {stack.facts}") for name, stack in sorting.images.items())
     for name, stacks in sorting.groups.items():
         lines.append(("", f"{len(stacks)} series may be {name}:"))
-        lines.extend((_line(_key(stack, study), name if stack is stacks[0] else None), stack.facts) for stack in stacks)
-        lines.extend(("", note) for note in _about_contrast(sorting, name))
+        words = {stack: word for word, stack in sorting.assumed(needed).items()} | {stacks[0]: name}
+        lines.extend((_line(_key(stack, study), words.get(stack)), stack.facts) for stack in stacks)
+        lines.extend(("", note) for note in _about_contrast(sorting, name, needed))
     missing = " or ".join(sorting.missing(needed))
     if missing:
         lines.append(("", f"no series is recognised as {missing}; if one of these is, write {missing} in place of its null:"))
-        lines.extend(_lines_passed_over(sorting, table))
+        lines.extend(_lines_passed_over(sorting, table, needed))
     width = max(len(line) for line, _ in lines)
     return [f"{line:{width}}  # {_plain(comment)}" if line else f"# {_plain(comment)}" for line, comment in lines]
 
 
-def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None]) -> list[tuple[str, str]]:
+def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[str]) -> list[tuple[str, str]]:
     """One line for a series whose volumes are all passed over, or else for each of them; a comment where the table has it already."""
     passed_over = sorting.passed_over
     alone = {stack.series for stack, _ in passed_over if stack.series and _is_short(stack.series)}
-    alone -= {stack.series for stack in sorting.proposed.values()}
+    alone -= {stack.series for stack in sorting.proposed(needed).values()}
     alone -= {stack.series for stacks in sorting.groups.values() for stack in stacks}
     lines: dict[str, str] = {}
     more: dict[str, int] = {}
@@ -198,12 +217,18 @@ def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None]) -> lis
     ]
 
 
-def _about_contrast(sorting: Sorting, modality: str) -> list[str]:
+def _about_contrast(sorting: Sorting, modality: str, needed: Sequence[str]) -> list[str]:
     """Two T1 series of which no header mentions contrast are often one before and one after it: only the user knows."""
     other, side = _CONTRAST.get(modality, ("", ""))
     if not other or other in sorting.candidates:
         return []
-    in_time = sorted(sorting.groups[modality], key=_moment, reverse=side == "before")
+    in_time = sorting.in_time(modality)
+    assumed = sorting.assumed(needed).get(other)
+    if assumed:
+        return [
+            f"{_CHECK}: the network needs {other}, and no header names one. {other} is proposed at series {assumed.number or '?'} "
+            f"({assumed.time or 'no time'}), which repeats the one above. If it was not acquired {side} the injection, write null there"
+        ]
     repeats = [stack for place, stack in enumerate(in_time) if _description(stack) in map(_description, in_time[:place])]
     meant = repeats or [stack for stack in in_time if _moment(stack) != _moment(in_time[0])] or in_time
     listed = " or ".join(f"series {stack.number or '?'} ({stack.time or 'no time'})" for stack in meant)
@@ -222,7 +247,7 @@ def _about_words(sortings: Sequence[Sorting], needed: Sequence[str]) -> list[str
         last = ["Where nothing is recognised, write at least one word, or move the examination out of the folder."]
     else:
         last = [f"If no series is {' or '.join(missing)}, leave the nulls: the examination is used without it."] if missing else []
-    contrast = any(_about_contrast(sorting, name) for sorting in sortings for name in sorting.groups)
+    contrast = any(_about_contrast(sorting, name, needed) for sorting in sortings for name in sorting.groups)
     return [*(_RULE if any(sorting.groups for sorting in sortings) else ()), *(_LOOK if contrast else ()), *last]
 
 
@@ -235,7 +260,7 @@ def _about_grids(sortings: Sequence[Sorting], needed: Sequence[str], native: str
 
 
 def _is_scattered(sorting: Sorting, needed: Sequence[str]) -> bool:
-    grids = [stack.grid for name, stack in sorting.proposed.items() if stack.grid and (not needed or name in needed)]
+    grids = [stack.grid for name, stack in sorting.proposed(needed).items() if stack.grid and (not needed or name in needed)]
     return any(grid.differs(grids[0]) for grid in grids)
 
 

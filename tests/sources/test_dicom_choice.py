@@ -206,11 +206,13 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
     study = tmp_path / "1"
     add(study, 2, "AX T1", "100500")
     add(study, 3, "AX T1", "103000")
+    add(study, 4, "AX T1", "104000")
     add(study, 5, "AX FLAIR")
     add(study, 8, "Whole Brain")
     assert chosen(dicom.read_study(study, ("t2f",))) == {"t2f": "05"}
     message = asked(dicom.read_study, study, ("t2f", "t1c"))
-    assert "2 series may be t1n, no series is recognised as t1c." in message
+    assert "3 series may be t1n, no series is recognised as t1c." in message
+    assert "If series 3 (10:30:00) or series 4 (10:40:00) was acquired after the injection, write t1c in its line" in message
     assert "The network needs t1c: write it at a series" in message
     assert "'Whole Brain', 3 files: neither its description nor its header tells the weighting" in message
     paste(message, study)
@@ -219,6 +221,19 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
     assert f"Change the words in {study / TABLE}" in again
     (study / TABLE).write_text((study / TABLE).read_text().replace('.8": null', '.8": t1c'))
     assert chosen(dicom.read_study(study, ("t2f", "t1c"))) == {"t1n": "02", "t1c": "08", "t2f": "05"}
+
+
+def test_the_later_of_two_t1_series_of_one_description_is_proposed_as_the_contrast_that_is_needed_and_the_user_told_to_check(tmp_path):
+    study = tmp_path / "1"
+    add(study, 2, "SAG T1", "100000", axes=SAGITTAL)
+    add(study, 4, "AX T1", "103000")
+    add(study, 3, "AX T1", "100500")
+    add(study, 5, "AX FLAIR")
+    message = asked(dicom.read_study, study, ("t1n", "t1c", "t2f"))
+    assert "3 series may be t1n, no header names t1c, one series is proposed." in message
+    assert "CHECK CONTRAST: the network needs t1c, and no header names one. t1c is proposed at series 4 (10:30:00), which repeats" in message
+    paste(message, study)
+    assert chosen(dicom.read_study(study, ("t1n", "t1c", "t2f"))) == {"t1n": "03", "t1c": "04", "t2f": "05"}
 
 
 def test_a_modality_that_no_series_can_be_is_refused(tmp_path):
