@@ -47,8 +47,9 @@ _COPIED_AT_ONCE = 4  # a disk that is told to keep small files for good takes th
 CHECKS = [
     "every file is what its name says, complete to the last byte, and in no archive or link that leads elsewhere",
     "voxels are finite and not all equal; label values are those of the cohort's schema",
-    "all modalities of the schema are there, one file each, and lie with the mask on one grid",
-    "affines have axes of some length at right angles; qform and sform agree, or a finding says so",
+    "all modalities of the schema are there, one file each, and lie with the mask on one grid; axes in another order are reordered",
+    "affines have axes of some length at right angles; qform, sform and pixdim agree, or a finding says so",
+    "air is 0, or a constant that is taken off, or a finding says so; no more than a brain differs from it",
     "no two images hold the same voxels, whatever their format, axes or margins",
     "cases that look like one examination (resaved, cropped, rescaled, mirrored) stay in one part",
     "modalities look like what they are called; volumes, spacings, intensities and orientations are usual for the cohort",

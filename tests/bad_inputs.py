@@ -597,6 +597,9 @@ GRIDS = [
     Row("an axis flipped in the header of the mask", "brats", SEG, moved(np.diag([-1.0, 1, 1, 1])), "another grid than .*mm apart"),
     Row("another spacing in the header of a modality", "brats", T1C, moved(np.diag([1.0, 1, 1.2, 1])), "another grid"),
     Row("a mask on a smaller grid", "brats", SEG, voxels(lambda a: a[:-1]), r"shape \(23, 22, 20\) against \(24, 22, 20\).*Resample"),
+    Row(
+        "a modality on a coarser grid", "brats", T1C, voxels(lambda a: a[..., ::2]), "another grid.*predict --native.*native.enabled: true"
+    ),
     Row("a mask on a coarser grid", "brats", SEG, voxels(lambda a: a[::2, ::2, ::2], np.diag([2.0, 2, 2, 1])), "shape .*Resample"),
     Row("a mask on transposed axes", "brats", SEG, voxels(lambda a: a.transpose(1, 0, 2)), "another grid"),
     Row("a mask along other axes", "brats", SEG, reordered, "axes run PSL, those of .* LPS: reordered, no voxel changed", True),
@@ -772,6 +775,7 @@ METAIMAGE = [
         "air of -1", "mha", T1C_MHA, mha_voxels(lambda a: a - np.int16(1)), "t1c -1.*: air is a constant other than 0", True, "BRATS_HG0001"
     ),
     Row("a mask along other axes", "mha", f"{HG}_truth.mha", mha_reordered, "axes run .*: reordered, no voxel changed", True),
+    Row("an image under a name that is not known", "mha", T1C_MHA, copied("_T1C", "_ADC"), "1 image files fit no name", True, "_ADC"),
     Row("a mask shifted by a voxel", "mha", f"{HG}_truth.mha", field_of(b"Offset", b"0 0 1"), "up to 1 mm apart"),
     Row("a header without its voxels", "mhd", f"{HG}_T1C.*raw", removed, "is not there.*Check"),
     Row("voxels cut in a file of their own", "mhd", f"{HG}_T1C.*raw", cut(0.7), f"announces.*{FETCH}"),
@@ -783,6 +787,9 @@ NNUNET = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "tumour": 1}
 DECATHLON = [
     Row("three channels", "msd", IMAGE4D, voxels(lambda a: a[..., :3]), r"shape \(24, 22, 20, 3\) where 4 volumes.*Fetch"),
     Row("one channel", "msd", IMAGE4D, voxels(lambda a: a[..., 0]), "where 4 volumes"),
+    Row(
+        "air of -7", "msd", IMAGE4D, voxels(lambda a: a - 7), r"BRATS_002 \(t1n -6, .*\): air is a constant other than 0", True, "BRATS_002"
+    ),
     Row("a channel of NaN", "msd", IMAGE4D, set_to(np.nan), "voxels are NaN or infinite"),
     Row("sform and qform apart", "msd", IMAGE4D, header(252, "2h4f", 1, 2, 0, 0, 1, 5), "sform .* and qform .* 5 mm apart", True),
     Row("labels of other names", "msd", DATASET, described(labels=ORDER | {"3": "necrosis"}), "labels are .* where .* are due.*Unpack"),
@@ -829,6 +836,15 @@ CHENG = [
     ),
     Row("a checksum wrong in a picture", "pictures", PICTURE, flipped(0.5), "is damaged.*Fetch"),
     Row("a slice without patient", "pictures", "folds.csv", text("709,MR2,2,5\n", ""), "has no row in folds.csv.*Add", named="709_mri.png"),
+    Row(
+        "a slice of the table without its picture",
+        "pictures",
+        "glioma/709_*",
+        removed,
+        "1 of 3 slices of folds.csv have no picture",
+        True,
+        "708",
+    ),
     Row("a tumour type contradicted", "pictures", "folds.csv", text("MR2,2,5", "MR2,3,5"), "folds.csv says pituitary.*Mend"),
     Row("a patient in two folds", "pictures", "folds.csv", text("MR2,2,5", "MR1,2,5"), "patient MR1 has several of", True, "cheng_0709"),
 ]
@@ -877,6 +893,7 @@ LGG = [
 ]
 SLICE = "study/t1c/*_001.dcm"
 DICOM = [
+    Row("a mask along other axes", "dicom", "study/seg.nii.gz", reordered, "axes run .*: reordered, no voxel changed", True),
     Row("a slice missing", "dicom", SLICE, removed, "a slice is missing|uneven", named=".dcm"),
     Row("a slice twice", "dicom", SLICE, copied("_001.dcm", "_009.dcm"), "lies at the same position as.*Remove", named=".dcm"),
     Row("slices far from the axes of the body", "dicom", ".", None, "axis . runs .* degrees off the nearest", True, "study"),
@@ -961,6 +978,24 @@ FOLDER = [
     Row("air of -1", "folder", "p2-v1/*[!g].nii.gz", scaled(-1), r"p2-v1 \(t1c -1, t2f -1\): air is a constant", True, "p2-v1"),
     Row("a mask along other axes", "folder", "p2-v1/p2-v1_seg.nii.gz", reordered, "axes run .*: reordered, no voxel changed", True),
     Row("labels scaled by the header", "folder", "p2-v1/p2-v1_seg.nii.gz", as_floats(4), "off whole numbers.*: rounded", True),
+    Row(
+        "a case of the table without files",
+        "folder",
+        "p2-v1/*",
+        removed,
+        "1 of 3 cases of the table have no files, such as p2-v1",
+        True,
+        "p2",
+    ),
+    Row(
+        "an image that fits no pattern",
+        "folder",
+        "p2-v1/p2-v1_post.nii.gz",
+        copied("_post", "_adc"),
+        "1 image files fit no name",
+        True,
+        "_adc",
+    ),
     Row("a case without a row", "folder", "table.csv", text("p2-v1,B\n", ""), "no row for 1 of 3 cases.*Add the rows"),
     Row("a row twice", "folder", "table.csv", text("p2-v1,B\n", "p2-v1,B\np2-v1,C\n"), "stands twice.*Keep one"),
     Row(

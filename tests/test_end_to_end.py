@@ -402,6 +402,14 @@ def test_predict_refuses_a_network_that_is_not_the_cards(copy, tmp_path):
         predict(copy.parent / "source/BraTS2021_00001", "--model", copy / "models", "--out", tmp_path / "out.nii.gz")
 
 
+def test_a_card_written_before_skull_and_rules_were_recorded_still_predicts(copy, tmp_path):
+    card = json.loads((copy / "models/card.json").read_text())
+    del card["stripped"], card["cohort"]["lesion_rules"]
+    (copy / "models/card.json").write_text(json.dumps(card))
+    predict(copy.parent / "source" / held_out(copy), "--model", copy / "models", "--out", tmp_path / "out.nii.gz")
+    assert nifti.read(tmp_path / "out.nii.gz").voxels.tobytes() == scored(copy).voxels.tobytes()
+
+
 def test_predict_refuses_a_card_of_another_format(copy, tmp_path):
     changed_json(copy / "models/card.json", patch="16x16")
     with pytest.raises(InputError, match=r"card\.json\.patch"):

@@ -106,7 +106,8 @@ def run(arguments: argparse.Namespace) -> None:
             "warnings": warnings,
         },
     )
-    print(f"{arguments.out}: " + ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes_ml.items()))
+    looked = f"; {len(warnings)} warnings above and in {arguments.out.name}.json" if warnings else ""
+    print(f"{arguments.out}: " + ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes_ml.items()) + looked)
 
 
 def _path(origin: Path | Part) -> Path:

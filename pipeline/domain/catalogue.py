@@ -111,8 +111,7 @@ class Catalogue(Strict):
     def stripped(self, cases: Sequence[str]) -> bool | None:
         """Whether the skull was removed in some of the cases: as at least four of five have it, None where that is not known."""
         known = [entry.stripped for entry in self.cases if entry.case in set(cases) and entry.stripped is not None]
-        share = sum(known) / len(known) if known else 0.5
-        return True if share >= _USUAL else False if share <= 1 - _USUAL else None
+        return next((kind for kind in (True, False) if known and known.count(kind) >= _USUAL * len(known)), None)
 
     def entry(self, case: str) -> CaseEntry:
         """The entry of a case; InputError if there is none."""

@@ -124,7 +124,12 @@ def _pictured(groups: dict[int, list[Path]], files: list[Path], location: Path, 
             f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) that tells their patients, so that slices of one patient "
             "could be trained on and tested on. Add the table, or take the published .mat files."
         )
-    return [_picture_case(number, paths, rows) for number, paths in list(groups.items())[: limit or None]]
+    absent = sorted(set(rows) - set(groups))
+    found = [_picture_case(number, paths, rows) for number, paths in list(groups.items())[: limit or None]]
+    if absent:
+        note = f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture, such as {absent[0]}"
+        found[0] = replace(found[0], notes=(*found[0].notes, note))
+    return found
 
 
 def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Found:
@@ -189,7 +194,10 @@ def _noting_mixed_patients(found: list[Found]) -> list[Found]:
         for key, several in values.items()
         if len(several) > 1
     }
-    return [replace(case, notes=tuple(mixed[key] for name in case.attributes if (key := (case.patient, name)) in mixed)) for case in found]
+    return [
+        replace(case, notes=(*case.notes, *(mixed[key] for name in case.attributes if (key := (case.patient, name)) in mixed)))
+        for case in found
+    ]
 
 
 def _remote(name: str, identity: int, size: int, md5: str) -> Remote:

@@ -5,6 +5,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -256,6 +257,10 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     _refuse_incomplete(cases, description.modalities, taken, path, description)
     rows = _rows(path.parent / Path(description.table).expanduser(), cases) if description.table else {}
     found = [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
+    absent = [case for case in rows if not any(case in files for files in taken.values())]
+    if absent and masked:
+        note = f"in the whole folder {len(absent)} of {len(rows)} cases of the table have no files, such as {absent[0]}"
+        found[0] = replace(found[0], notes=(*found[0].notes, note))
     fitting = {match[0] for matches in taken.values() for match in matches.values()}
     return description.schema, noting_passed_over(found, [root / file for file in files if file not in fitting]) if masked else found
 

@@ -5,6 +5,7 @@ import pytest
 from pipeline.commands import predict
 from pipeline.domain.errors import InputError
 from tests.conftest import write_case
+from tests.sources.test_dicom import write_study
 from tests.sources.test_folder import describe, fill
 
 
@@ -27,6 +28,17 @@ def test_of_several_described_cases_the_description_chooses_one(tmp_path):
     with pytest.raises(InputError, match=r"holds 2 cases, among them 007, 008\. Let `case` in its cohort\.yaml match one"):
         predict._in_folder(describe(tmp_path), "folder", ())
     assert predict._in_folder(describe(tmp_path, case="008"), "folder", ())[1].case == "008"
+
+
+def test_a_case_and_its_series_are_found_through_links(tmp_path):
+    away = write_case(tmp_path / "away", "BraTS2021_00777")
+    (tmp_path / "linked").symlink_to(away)
+    assert predict._in_folder(tmp_path / "linked", None, ())[1].case == "BraTS2021_00777"
+    study = write_study(tmp_path / "store/study")
+    (tmp_path / "study").mkdir()
+    for series in study.iterdir():
+        (tmp_path / "study" / series.name).symlink_to(series)
+    assert set(predict._in_folder(tmp_path / "study", None, ("t1n", "t2f"))[1].images) >= {"t1n", "t2f"}
 
 
 def test_an_unknown_source_and_a_folder_of_several_cases_are_refused(tmp_path):

@@ -22,7 +22,8 @@ def test_four_series_on_four_grids_become_a_case_and_its_mask_goes_back(real_cas
     mask = np.zeros(drawn_on.grid.shape, np.uint8)
     middle = tuple(length // 2 for length in mask.shape)
     mask[tuple(slice(place - reach, place + reach) for place, reach in zip(middle, (25, 25, 3), strict=True))] = 2
-    nifti.write(tmp_path / "seg.nii.gz", mask, drawn_on.grid.affine)
+    turn = np.eye(4)[:, [2, 0, 1, 3]]  # the mask is stored along other axes than the series it was drawn on
+    nifti.write(tmp_path / "seg.nii.gz", mask.transpose(2, 0, 1), drawn_on.grid.affine @ turn)
     found = write_aligned(Found("FG", "FG", folder, images, tmp_path / "seg.nii.gz"), tmp_path / "made", RECIPE)
     entry = verification.verify(found, brats.schema("_")).entry
     assert entry.shape == BRATS_GRID.shape
@@ -35,6 +36,14 @@ def test_four_series_on_four_grids_become_a_case_and_its_mask_goes_back(real_cas
     back = labels_to_series(nifti.read(found.labels).voxels, read_json(found.native, Native), "t2f")
     assert back.shape == mask.shape
     assert 2 * np.count_nonzero((back > 0) & (mask > 0)) / (np.count_nonzero(back) + np.count_nonzero(mask)) > 0.98
+
+
+def test_a_series_with_nan_is_refused_before_it_is_registered(tmp_path):
+    voxels = np.random.default_rng(1).normal(300, 50, (20, 20, 20)).astype(np.float32)
+    voxels[0] = np.nan
+    nifti.write(tmp_path / "X_t1.nii.gz", voxels, np.eye(4))
+    with pytest.raises(InputError, match=r"X_t1\.nii\.gz: 400 voxels are NaN or infinite.*set them to 0, as by"):
+        write_aligned(Found("X", "X", tmp_path, {"t1n": tmp_path / "X_t1.nii.gz"}, None), tmp_path / "made", RECIPE)
 
 
 def test_a_series_that_cannot_be_registered_is_refused_with_its_case(tmp_path):

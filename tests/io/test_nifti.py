@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import itertools
 
 import nibabel
 import numpy as np
@@ -105,6 +106,17 @@ def test_a_damaged_file_is_refused_by_name(path, damage, said):
     path.write_bytes(damaged(damage, path.read_bytes()))
     with pytest.raises(InputError, match=rf"a\.nii\.gz: (?s:.*)({said})"):
         nifti.read(path)
+
+
+@pytest.mark.parametrize("pieces", [[600], [100, 700, 2000], []])
+def test_several_gzip_members_and_zeros_behind_them_are_the_same_file(path, pieces):
+    expected, raw = nifti.read(path), gzip.decompress(path.read_bytes())
+    edges = [0, *pieces, len(raw)]
+    members = b"".join(gzip.compress(raw[start:stop]) for start, stop in itertools.pairwise(edges))
+    path.write_bytes(members + bytes(512))
+    found = nifti.read(path)
+    assert np.array_equal(found.voxels, expected.voxels)
+    assert np.array_equal(found.grid.affine, expected.grid.affine)
 
 
 def test_a_header_that_announces_terabytes_does_not_take_them(path):

@@ -171,6 +171,23 @@ def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_
     assert [record.levelname for record in caplog.records if "brats-ped2023" in record.message] == ["WARNING"]
 
 
+def test_the_names_of_ucsf_pdgm_are_read_beside_its_many_other_files(tmp_path):
+    folder = tmp_path / "UCSF-PDGM-0004_nifti"
+    images, values = case_arrays()
+    names = {"t1": "T1", "t1ce": "T1c", "t2": "T2", "flair": "FLAIR"}
+    for kind, voxels in images.items():
+        nifti.write(folder / f"UCSF-PDGM-0004_{names[kind]}.nii.gz", voxels, LPS)
+        nifti.write(folder / f"UCSF-PDGM-0004_{names[kind]}_bias.nii.gz", voxels, LPS)
+    nifti.write(folder / "UCSF-PDGM-0004_tumor_segmentation.nii.gz", values, LPS)
+    nifti.write(folder / "UCSF-PDGM-0004_brain_segmentation.nii.gz", values, LPS)
+    schema, (found,) = brats.find(tmp_path)
+    assert (found.case, found.patient, schema.labels["enhancing"]) == ("UCSF-PDGM-0004", "UCSF-PDGM-0004", 4)
+    assert found.labels.name == "UCSF-PDGM-0004_tumor_segmentation.nii.gz"
+    assert sorted(path.name for path in found.images.values()) == sorted(f"UCSF-PDGM-0004_{name}.nii.gz" for name in names.values())
+    assert len(found.passed_over) == 5
+    assert "5 image files fit no name that is known" in found.notes[0]
+
+
 def test_kinds_are_not_mixed(tmp_path):
     write_2023(tmp_path, "BraTS-MEN-00004-000")
     write_2023(tmp_path, "BraTS-SSA-00004-000")

@@ -223,7 +223,7 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
     assert chosen(dicom.read_study(study, ("t2f", "t1c"))) == {"t1n": "02", "t1c": "08", "t2f": "05"}
 
 
-def test_the_later_of_two_t1_series_of_one_description_is_proposed_as_the_contrast_that_is_needed_and_the_user_told_to_check(tmp_path):
+def test_the_later_t1_series_of_one_description_is_proposed_as_the_contrast_that_is_needed_with_a_request_to_check(tmp_path):
     study = tmp_path / "1"
     add(study, 2, "SAG T1", "100000", axes=SAGITTAL)
     add(study, 4, "AX T1", "103000")
@@ -231,7 +231,9 @@ def test_the_later_of_two_t1_series_of_one_description_is_proposed_as_the_contra
     add(study, 5, "AX FLAIR")
     message = asked(dicom.read_study, study, ("t1n", "t1c", "t2f"))
     assert "3 series may be t1n, no header names t1c, one series is proposed." in message
-    assert "CHECK CONTRAST: the network needs t1c, and no header names one. t1c is proposed at series 4 (10:30:00), which repeats" in message
+    assert (
+        "CHECK CONTRAST: the network needs t1c, and no header names one. t1c is proposed at series 4 (10:30:00), which repeats" in message
+    )
     paste(message, study)
     assert chosen(dicom.read_study(study, ("t1n", "t1c", "t2f"))) == {"t1n": "03", "t1c": "04", "t2f": "05"}
 

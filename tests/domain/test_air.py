@@ -1,0 +1,31 @@
+"""The constant around a brain is air, whatever its value; noise has no such constant."""
+
+import numpy as np
+import pytest
+
+from pipeline.domain.air import constant_air
+
+
+def brain(air: float, shape=(12, 14, 10), dtype=np.float32) -> np.ndarray:
+    voxels = np.full(shape, air, dtype)
+    inside = tuple(slice(1, -1) if length > 1 else slice(None) for length in shape)
+    voxels[inside] = np.random.default_rng(0).normal(100, 10, voxels[inside].shape).astype(dtype)
+    return voxels
+
+
+@pytest.mark.parametrize("air", [0.0, 0.01, -1.0, -0.3937931])
+@pytest.mark.parametrize("shape", [(12, 14, 10), (30, 40, 1)])
+def test_the_value_of_the_rim_is_air_in_volumes_and_slices(air, shape):
+    assert constant_air(brain(air, shape)) == np.float32(air)
+
+
+def test_a_brain_that_touches_the_rim_here_and_there_does_not_hide_the_air():
+    voxels = brain(-5, dtype=np.int16)
+    voxels[4:8, 4:10, 0] = 90
+    assert constant_air(voxels) == -5
+
+
+def test_noise_and_images_without_a_rim_have_none():
+    assert constant_air(np.random.default_rng(0).normal(5, 2, (12, 14, 10))) == 0
+    assert constant_air(np.random.default_rng(0).integers(1, 9, (12, 14, 10))) == 0
+    assert constant_air(np.ones((1, 1, 1))) == 0
