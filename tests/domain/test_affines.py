@@ -101,3 +101,17 @@ def test_a_strong_tilt_is_told_a_slight_one_is_not():
     assert judged(affine_of("RAS", turn_degrees=OBLIQUE_DEGREES / 2)) == ("", ())
     (warning,) = judged(affine_of("RAS", turn_degrees=50)).warnings
     assert "degrees off the nearest anatomical axis" in warning
+
+
+def test_spacings_that_contradict_each_other_are_told_with_both_and_which_is_used():
+    (warning,) = examine("t1.nii.gz", SHAPE, affine_of("LPS", (1, 1, 1)), 1, NOWHERE, 0, {"pixdim": (1, 1, 3)}).warnings
+    assert "its sform gives voxels of 1 x 1 x 1 mm, its pixdim 1 x 1 x 3 mm; the sform is used" in warning
+    (warning,) = examine("t1.nii.gz", SHAPE, NOWHERE, 0, affine_of("LPS", (1, 1, 1)), 1, {"sform (code 0)": (1, 2, 1)}).warnings
+    assert "its qform gives voxels of 1 x 1 x 1 mm, its sform (code 0) 1 x 2 x 1 mm; the qform is used" in warning
+    assert examine("t1.nii.gz", SHAPE, affine_of("LPS", (1, 1, 1)), 1, NOWHERE, 0, {"pixdim": (1.001, 1, 0.999)}) == ("", ())
+
+
+@pytest.mark.parametrize(("edge", "said"), [(0.001, True), (0.09, True), (0.3, False), (8, False), (21, True), (1000, True)])
+def test_voxels_that_no_scanner_makes_are_told(edge, said):
+    warnings = examine("t1.nii.gz", SHAPE, affine_of("LPS", (edge, edge, edge)), 1, NOWHERE, 0).warnings
+    assert any("mm large, which no scanner of heads makes" in warning for warning in warnings) == said

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from pipeline.domain.grid import Grid, canonical_spacing_mm, slice_plane, to_canonical
+from pipeline.domain.grid import Grid, canonical_spacing_mm, onto_axes_of, slice_plane, to_canonical
 from tests.conftest import from_canonical
 
 SHAPE = (3, 4, 5)
@@ -121,3 +121,24 @@ def test_the_tilt_of_slices_is_the_angle_between_normals():
     spun = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
     affine[:3, :3] = spun @ affine_of("RAS")[:3, :3]
     assert slice_plane(affine) == ("axial", pytest.approx(0, abs=1e-5))
+
+
+@pytest.mark.parametrize("codes", CODES)
+def test_voxels_along_other_axes_are_put_in_order_without_loss(codes):
+    voxels = np.arange(np.prod(SHAPE)).reshape(SHAPE)
+    expected = Grid(SHAPE, affine_of("LPS", turn_degrees=7))
+    image = nibabel.Nifti1Image(voxels.astype(np.int16), expected.affine)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.io_orientation(expected.affine), nibabel.orientations.axcodes2ornt(codes)
+    )
+    turned = image.as_reoriented(turn)
+    assert np.array_equal(onto_axes_of(np.asarray(turned.dataobj), Grid(turned.shape, turned.affine), expected), voxels)
+
+
+def test_a_grid_of_other_places_is_not_reached_by_reordering():
+    voxels, grid = np.zeros(SHAPE), Grid(SHAPE, affine_of("LPS"))
+    moved, larger = affine_of("RAS"), affine_of("RAS", (1.0, 2.0, 3.1))
+    moved[0, 3] += 0.5
+    assert onto_axes_of(voxels, Grid(SHAPE, moved), grid) is None
+    assert onto_axes_of(voxels, Grid(SHAPE, larger), grid) is None
+    assert onto_axes_of(voxels, Grid(SHAPE, grid.affine), Grid((3, 4, 6), grid.affine)) is None
