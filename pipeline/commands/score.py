@@ -29,6 +29,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.instances import instance_rows
 from pipeline.domain.lesion_rules import why_unscored
 from pipeline.domain.lesions import lesion_rows
+from pipeline.domain.mirrored import looks_mirrored
 from pipeline.domain.multiclass import confusion_rows, score_classes
 from pipeline.domain.overlap import confusion
 from pipeline.domain.schema import Schema
@@ -194,7 +195,7 @@ def _told(path: Path, volume: Volume) -> list[str]:
 
 
 def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list[str]:
-    found = pairs.looks_mirrored(reference, prediction)
+    found = looks_mirrored(reference, prediction)
     fits = f"{path.name}: its mirror image fits the reference far better, {found}, all labels together"
     return [f"{fits}. It was scored as it is: look at what wrote it."] if found else []
 

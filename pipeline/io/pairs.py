@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -295,29 +294,3 @@ def _geometry_remedy(pair: Pair, prediction: Volume, reference: Volume) -> str:
         "\nIf its voxels are in the order of the reference, and only the header was lost or changed, copy the geometry of the reference:\n"
         f"{repair_command(str(pair.prediction), change)}\nLook at it over the images. Else {resampling}"
     )
-
-
-def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
-    """Along which axes a prediction must be flipped to fit far better; nothing where it fits as it is, or in no direction.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        One region of both.
-
-    Returns
-    -------
-    str
-        Such as ``along X and Y: Dice 0.91 instead of 0.02``; empty where no flip doubles the Dice, or reaches 0.5.
-    """
-    own, flips = _dice(reference, prediction), [axes for count in (1, 2, 3) for axes in combinations(range(3), count)]
-    dices = {axes: _dice(reference, np.flip(prediction, axes)) for axes in flips if own < 0.5}
-    best = max(dices, key=dices.get, default=())
-    if not best or dices[best] < max(0.5, 2 * own):
-        return ""
-    return f"along {' and '.join('XYZ'[axis] for axis in best)}: Dice {dices[best]:.2f} instead of {own:.2f}"
-
-
-def _dice(one: np.ndarray, other: np.ndarray) -> float:
-    total = np.count_nonzero(one) + np.count_nonzero(other)
-    return 2 * np.count_nonzero(one & other) / total if total else 1.0
