@@ -19,7 +19,7 @@ def constant_air(voxels: np.ndarray) -> float:
         The value that more than half of the outer faces have; 0 where there is none, as in images with noise in the air, and
         where every voxel has it.
     """
-    ends = (0, -1)
-    faces = [np.take(voxels, end, axis).ravel() for axis, length in enumerate(voxels.shape) if length > 1 for end in ends]
+    along = [np.moveaxis(voxels, axis, 0) for axis, length in enumerate(voxels.shape) if length > 1]
+    faces = [volume[end].ravel() for volume in along for end in (0, -1)]
     values, counts = np.unique(np.concatenate(faces), return_counts=True) if faces else (np.zeros(1), np.zeros(1))
     return float(values[counts.argmax()]) if counts.max() > _SHARE * counts.sum() else 0.0
