@@ -37,19 +37,20 @@ class Inflating:
         InputError
             If the stream is damaged.
         """
-        taken, size = bytearray(), max(size, 1)
-        while len(taken) < size and not self._is_over():
+        pieces, left = [], max(size, 1)
+        while left and not self._is_over():
             fed = self._stored[self._place : self._place + self._feed]
             try:
-                raw = self._stream.decompress(fed, size - len(taken))
+                raw = self._stream.decompress(fed, left)
             except zlib.error as error:
                 raise InputError(f"{self._path}: its {self._kind} is damaged ({error}). Fetch the file again from its source.") from None
             self._place += len(fed) - len(self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail)
             self._feed = min(2 * self._feed, _MOST_BYTES)
-            taken += raw
+            pieces.append(raw)
+            left -= len(raw)
             if not raw and not fed:
                 break
-        return bytes(taken)
+        return b"".join(pieces)
 
     def _is_over(self) -> bool:
         """Whether the last member has ended; where another follows, it is begun."""
