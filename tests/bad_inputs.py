@@ -776,6 +776,9 @@ METAIMAGE = [
     ),
     Row("a mask along other axes", "mha", f"{HG}_truth.mha", mha_reordered, "axes run .*: reordered, no voxel changed", True),
     Row("an image under a name that is not known", "mha", T1C_MHA, copied("_T1C", "_ADC"), "1 image files fit no name", True, "_ADC"),
+    Row(
+        "a modality under another name", "mha", T1C_MHA, renamed("_T1C", "_T1GD"), "t1c of case .* is missing.*_T1GD", named="BRATS_HG0001"
+    ),
     Row("a mask shifted by a voxel", "mha", f"{HG}_truth.mha", field_of(b"Offset", b"0 0 1"), "up to 1 mm apart"),
     Row("a header without its voxels", "mhd", f"{HG}_T1C.*raw", removed, "is not there.*Check"),
     Row("voxels cut in a file of their own", "mhd", f"{HG}_T1C.*raw", cut(0.7), f"announces.*{FETCH}"),

@@ -153,10 +153,8 @@ def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]
     grid = volumes[first].grid
     image = np.empty((*grid.shape, len(volumes)), np.float32, order="F")  # channels apart, as the files lie
     for channel, name in enumerate(schema.modalities):
-        volume = volumes[name] = replace(volumes[name], air=constant_air(volumes[name].voxels))
-        image[..., channel] = volume.voxels
-        if volume.air:
-            image[..., channel] -= np.float32(volume.air)
+        volumes[name] = replace(volumes[name], air=constant_air(volumes[name].voxels))
+        image[..., channel] = without_air(volumes[name])
     classes = None
     if found.labels is not None:
         volume = read_mask(found.labels)
@@ -205,6 +203,11 @@ def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
         )
     if voxels.min() == voxels.max():
         raise InputError(f"{path}: every voxel is {voxels.min():g}, the volume is empty. Fetch it again, or remove the case.")
+
+
+def without_air(volume: Volume) -> np.ndarray:
+    """Voxels of a modality less its air, (X, Y, Z): in the file's dtype where air is 0, else float32."""
+    return volume.voxels.astype(np.float32) - np.float32(volume.air) if volume.air else volume.voxels
 
 
 def on_grid_of(path: Path | Part, volume: Volume, reference: Path | Part, expected: Grid, remedy: str) -> Volume:

@@ -4,12 +4,13 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.domain.air import constant_air
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import onto_axes_of
 from pipeline.domain.native import Aligned, NativeRecipe, Template, align, labels_from_series, mni_template
 from pipeline.domain.registration import Sampled
 from pipeline.io import nifti
-from pipeline.io.cases import Found, read_mask, read_volume, refuse_bad_voxels, told
+from pipeline.io.cases import Found, read_mask, read_volume, refuse_bad_voxels, told, without_air
 from pipeline.io.records import write_json
 from pipeline.io.template import read_template
 from pipeline.io.volume import Volume
@@ -41,10 +42,12 @@ def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, V
     InputError
         If a series cannot be read or registered.
     """
-    volumes = {name: read_volume(origin) for name, origin in found.images.items()}
-    for name, volume in volumes.items():
-        refuse_bad_voxels(found.images[name], volume.voxels)
-    series = {name: Sampled(volume.voxels, volume.grid) for name, volume in volumes.items()}
+    volumes, series = {}, {}
+    for name, origin in found.images.items():
+        volume = read_volume(origin)
+        refuse_bad_voxels(origin, volume.voxels)
+        volumes[name] = replace(volume, air=constant_air(volume.voxels))
+        series[name] = Sampled(without_air(volumes[name]), volume.grid)  # beyond a series' own grid there is 0
     try:
         return align(series, template(), recipe), volumes
     except InputError as error:

@@ -14,6 +14,7 @@ adds the non-enhancing tumour to ET and necrosis, which stand side by side withi
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.io.cases import Found, noting_passed_over
 from pipeline.io.metaimage import HeaderAndData
-from pipeline.io.walking import files_below, of_one_file
+from pipeline.io.walking import files_below, is_volume, of_one_file
 from pipeline.sources.source import Source
 
 _MODALITIES = {"t1": "t1n", "t1c": "t1c", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
@@ -90,7 +91,7 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             f"{location}: holds no case in the naming of BraTS 2012 to 2015 (BRATS_HG0001_FLAIR.mha, VSD.Brain.XX.O.MR_Flair.1.mha). "
             "Set cohort.location to the folder that holds the case folders."
         )
-    found = [_found(name, case, files) for case, files in sorted(cases.items())[: limit or None]]
+    found = [_found(name, case, files, others) for case, files in sorted(cases.items())[: limit or None]]
     return _SCHEMAS[name], noting_passed_over(found, others)
 
 
@@ -115,7 +116,7 @@ def _attributes(grade: str, synthetic: bool) -> dict[str, str]:
     return known | {"origin": "synthetic" if synthetic else "patient"}
 
 
-def _found(name: str, case: str, files: dict[str, _File]) -> Found:
+def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]) -> Found:
     first = next(iter(files.values()))
     if first.year != name:
         raise InputError(
@@ -128,7 +129,9 @@ def _found(name: str, case: str, files: dict[str, _File]) -> Found:
     paths = {kind: of_one_file(file.path) for kind, file in files.items()}
     origins = {kind: HeaderAndData(path) if path.suffix.lower() == ".mhd" else path for kind, path in paths.items()}
     labels = origins.pop("seg", None)
-    return Found(case, visit[1] if visit else case, first.path.parent, origins, labels, first.attributes)
+    folder = first.path.parent
+    passed_over = tuple(path.name for path in others if path.parent == folder and is_volume(path))
+    return Found(case, visit[1] if visit else case, folder, origins, labels, first.attributes, passed_over=passed_over)
 
 
 _ACCESS = (
