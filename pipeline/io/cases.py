@@ -23,7 +23,7 @@ _ROUNDED = 0.05  # farthest that a scaled label value may lie off a whole number
 _RESAMPLE = "Resample it onto that grid, or mend its header."
 _SERIES_REMEDY = (
     "Series as acquired, each on a grid of its own, are brought to one grid by `python -m pipeline predict --native`, or for `download` by "
-    f"native.enabled: true in params.yaml. {_RESAMPLE}"
+    "native.enabled: true in params.yaml. Resample any other file onto that grid, or mend its header."
 )
 
 

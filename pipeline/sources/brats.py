@@ -249,7 +249,7 @@ def read_folder(folder: Path) -> tuple[str, Found]:
         else:
             images[name] = of_one_file(path)
     if not images:
-        named = f" but {len(others)} others, such as {', '.join(others[:8])}" if others else ""
+        named = f", but {', '.join(others[:8])}{' and more' if len(others) > 8 else ''}" if others else ""
         raise InputError(
             f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz){named}. Name the folder of one case, its "
             "files one by one (`predict` --t1n FILE --t1c FILE --t2w FILE --t2f FILE), or let a cohort.yaml name them (source folder)."
