@@ -4,6 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.domain.errors import InputError
+
+MOST_LINKS = 8
+"""Links to folders on one path."""
+
 ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
 """Of volumes: NIfTI and MetaImage, in small letters or capitals."""
 
@@ -27,17 +32,21 @@ def files_below(folder: Path) -> list[Path]:
     ------
     OSError
         If a folder cannot be listed.
+    InputError
+        If a path leads through more than `MOST_LINKS` links to folders: links that lead to each other have endlessly many paths.
     """
-    return sorted(path for path, is_folder in _below(folder, ()) if not is_folder)
+    return sorted(path for path, is_folder in _below(folder, (), 0) if not is_folder)
 
 
 def folders_below(folder: Path) -> list[Path]:
     """List the visible folders below a folder as `files_below` does the files, sorted."""
-    return sorted(path for path, is_folder in _below(folder, ()) if is_folder)
+    return sorted(path for path, is_folder in _below(folder, (), 0) if is_folder)
 
 
-def _below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path, bool]]:
-    """Everything below a folder, and whether it is a folder to look into."""
+def _below(folder: Path, above: tuple[tuple[int, int], ...], links: int) -> Iterator[tuple[Path, bool]]:
+    """Everything below a folder that lies in those `above`, behind so many links, and whether it is a folder to look into."""
+    if links > MOST_LINKS:
+        raise InputError(f"{folder}: lies behind more than {MOST_LINKS} links to folders. Remove links that lead to each other.")
     state = folder.stat()
     own = (state.st_dev, state.st_ino)
     if own in above:
@@ -48,7 +57,7 @@ def _below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[P
         is_folder = entry.is_dir() and not _stands_for_a_file(entry)
         yield entry, is_folder
         if is_folder:
-            yield from _below(entry, (*above, own))
+            yield from _below(entry, (*above, own), links + entry.is_symlink())
 
 
 def is_volume(path: Path) -> bool:

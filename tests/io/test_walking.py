@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from pipeline.domain.errors import InputError
 from pipeline.io.walking import as_expression, files_below, folders_below, of_one_file
 
 
@@ -32,6 +33,17 @@ def test_a_loop_of_links_ends(tmp_path):
     (tmp_path / "a/c/cross").symlink_to(tmp_path / "a/b")
     (tmp_path / "a/b/cross").symlink_to(tmp_path / "a/c")
     assert files_below(tmp_path / "a") == [tmp_path / "a/b/x.nii", tmp_path / "a/c/cross/x.nii"]
+
+
+def test_folders_that_all_link_to_each_other_are_refused_before_they_explode(tmp_path):
+    names = [f"{number:02d}" for number in range(30)]
+    for name in names:
+        touched(tmp_path / name / "x.nii")
+    for name in names:
+        for other in names:
+            (tmp_path / name / f"to-{other}").symlink_to(tmp_path / other)
+    with pytest.raises(InputError, match="lies behind more than 8 links to folders. Remove links that lead to each other"):
+        files_below(tmp_path)
 
 
 def test_a_folder_linked_twice_is_two_since_its_name_may_name_a_case(tmp_path):
