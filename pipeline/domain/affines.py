@@ -1,5 +1,7 @@
 """Whether the affines of a NIfTI header can be trusted, and what they say."""
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -162,12 +164,12 @@ def _tilt(name: str, affine: np.ndarray) -> tuple[str, ...]:
 
 def _set_both(name: str) -> str:
     return "Once you know the right affine (from the DICOM series or another modality of the case), set it:\n" + _command(
-        name, "affine = nibabel.load('OTHER').affine; image.set_sform(affine, 1); image.set_qform(affine, 1)"
+        name, 'affine = nibabel.load("OTHER").affine; image.set_sform(affine, 1); image.set_qform(affine, 1)'
     )
 
 
 def _command(name: str, change: str) -> str:
-    return repair_command(name, f"image = nibabel.load({name!r}); {change}")
+    return repair_command(name, f"image = nibabel.load({literal(name)}); {change}")
 
 
 def repair_command(name: str, change: str) -> str:
@@ -178,6 +180,12 @@ def repair_command(name: str, change: str) -> str:
     name : str
         Path of the file.
     change : str
-        Python that makes ``image``, a nibabel image, with `nibabel` and `numpy` imported.
+        Python that makes ``image``, a nibabel image, with `nibabel` and `numpy` imported; names in it by `literal`.
     """
-    return f"python -c \"import nibabel, numpy; {change}; nibabel.save(image, 'mended-' + {name.split('/')[-1]!r})\""
+    saved = literal(f"mended-{name.split('/')[-1]}")
+    return f"python -c {shlex.quote(f'import nibabel, numpy; {change}; nibabel.save(image, {saved})')}"
+
+
+def literal(text: str) -> str:
+    """A text as Python source in double quotes, which a shell's single quotes keep as it is."""
+    return json.dumps(text, ensure_ascii=False)

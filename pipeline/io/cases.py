@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.domain.affines import repair_command
+from pipeline.domain.affines import literal, repair_command
 from pipeline.domain.air import constant_air
 from pipeline.domain.case import Case
 from pipeline.domain.catalogue import CaseEntry
@@ -193,10 +193,10 @@ def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
     bad = ~np.isfinite(voxels) if np.issubdtype(voxels.dtype, np.floating) else np.zeros(1, bool)
     if bad.any():
         zeroed = (
-            f"image = nibabel.load({str(path)!r}); voxels = image.get_fdata(dtype='float32'); "
+            f"image = nibabel.load({literal(str(path))}); voxels = image.get_fdata(dtype=numpy.float32); "
             "image = nibabel.Nifti1Image(numpy.where(numpy.isfinite(voxels), voxels, 0), image.affine)"
         )
-        command = "" if isinstance(path, Part) else f", as by\n{repair_command(str(path), zeroed)}\n"
+        command = "" if isinstance(path, Part) or not nifti.is_nifti(path) else f", as by\n{repair_command(str(path), zeroed)}\n"
         raise InputError(
             f"{path}: {np.count_nonzero(bad)} voxels are NaN or infinite. Repair or remove the case: "
             f"where they lie outside of the brain, set them to 0{command}"
@@ -289,7 +289,7 @@ def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
     unscaled = "numpy.asanyarray(image.dataobj.get_unscaled())"
     is_plain = stored <= {0.0, *map(float, schema.labels.values())}
     values = unscaled if is_plain else "numpy.rint(image.get_fdata())"
-    change = f"image = nibabel.load({str(path)!r}); image = nibabel.Nifti1Image({values}.astype('uint8'), image.affine)"
+    change = f"image = nibabel.load({literal(str(path))}); image = nibabel.Nifti1Image({values}.astype(numpy.uint8), image.affine)"
     finding = "the stored integers are those of the cohort" if is_plain else "as of floats saved as integers; to round them"
     return (
         f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds {intercept:.6g}: {finding}:\n"

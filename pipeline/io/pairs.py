@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-from pipeline.domain.affines import repair_command
+from pipeline.domain.affines import literal, repair_command
 from pipeline.domain.errors import InputError
 from pipeline.domain.regions import classes_to_regions, classes_to_values, regions_to_classes
 from pipeline.domain.schema import Schema
@@ -287,7 +287,7 @@ def _geometry_remedy(pair: Pair, prediction: Volume, reference: Volume) -> str:
     if prediction.grid.shape != reference.grid.shape or not nifti.is_nifti(pair.prediction) or not nifti.is_nifti(pair.reference):
         return f"\n{resampling.capitalize()}"
     change = (
-        f"other, image = nibabel.load({str(pair.reference)!r}), nibabel.load({str(pair.prediction)!r}); "
+        f"other, image = nibabel.load({literal(str(pair.reference))}), nibabel.load({literal(str(pair.prediction))}); "
         "image = nibabel.Nifti1Image(numpy.asanyarray(image.dataobj), other.affine)"
     )
     return (

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -383,7 +384,7 @@ def test_a_prediction_that_lost_its_header_is_told_to_copy_it_first_and_the_comm
     assert said.index("copy the geometry of the reference") < said.index("nearest neighbour")
     (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
     monkeypatch.chdir(tmp_path)
-    exec(line.removeprefix('python -c "').removesuffix('"'))
+    exec(shlex.split(line)[2])
     (tmp_path / "mended-A_1.nii.gz").rename(path)
     assert dices(*folders) == expected
 
@@ -424,7 +425,7 @@ def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(folders, 
     assert "multiplies the stored integers by scl_slope 1.7" in said
     (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
     monkeypatch.chdir(tmp_path)
-    exec(line.removeprefix('python -c "').removesuffix('"'))
+    exec(shlex.split(line)[2])
     (tmp_path / "mended-A_1.nii.gz").rename(path)
     assert dices(*folders)[0] == expected
 

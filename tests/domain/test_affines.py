@@ -1,6 +1,7 @@
 """Affines that can be trusted, mended, or not used."""
 
 import itertools
+import shlex
 
 import nibabel
 import numpy as np
@@ -70,11 +71,13 @@ def test_the_command_of_a_disagreement_mends_the_file(tmp_path, monkeypatch):
     image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), np.eye(4))
     image.set_sform(affine_of("LPS"), 1)
     image.set_qform(np.eye(4), 1)
-    nibabel.save(image, tmp_path / "t1.nii.gz")
-    name = str(tmp_path / "t1.nii.gz")
+    folder = tmp_path / """it's "here" $HOME"""
+    folder.mkdir()
+    nibabel.save(image, folder / "t1.nii.gz")
+    name = str(folder / "t1.nii.gz")
     (warning,) = examine(name, SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True)).warnings
     monkeypatch.chdir(tmp_path)
-    exec(warning.splitlines()[-1].removeprefix('python -c "').removesuffix('"'))
+    exec(shlex.split(warning.splitlines()[-1])[2])
     mended = nibabel.load(tmp_path / "mended-t1.nii.gz")
     np.testing.assert_allclose(mended.get_qform(), affine_of("LPS"), atol=1e-4)
 
