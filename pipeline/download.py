@@ -36,6 +36,7 @@ from pipeline.io.clients import fetch_by_client, is_account
 from pipeline.io.fetch import fetch
 from pipeline.io.native import write_aligned
 from pipeline.io.records import replacing, sha256, write_bytes, write_json
+from pipeline.io.walking import expanded
 from pipeline.params import Cohort
 from pipeline.pictures.sheet import sheet
 from pipeline.sources.known import SOURCES
@@ -144,7 +145,7 @@ def _found(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[case
     if is_account(cohort.location):
         location = fetch_by_client(cohort.location, fetched)
     elif cohort.location:
-        location = stage.root() / Path(cohort.location).expanduser()
+        location = stage.root() / expanded(cohort.location)
         if not location.exists():
             raise InputError(f"{location}: does not exist. Set cohort.location to the folder or archive of the cases. {source.access}")
         if location.is_file() and is_archive(location):

@@ -626,7 +626,7 @@ GRIDS = [
         "brats",
         "*/*.nii.gz",
         as_identity,
-        r"00000 \(identity\), .*: the affine is the identity",
+        r"00000 \(t1n, .*: identity\), .*: the affine is the identity",
         True,
         CASE,
     ),

@@ -372,6 +372,8 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
         (("CASE/CASE_t1.nii.gz",), r"_t1\.nii\.gz: is a file\. Name the folder of the case, or single files by --t1n FILE"),
         (("nowhere",), r"nowhere: is not there\. Name the folder"),
         (("CASE", "--t1c", "CASE"), r"is a folder\. Name one \.nii, .* file as t1c; of a DICOM study name the folder alone"),
+        (("CASE", "--image", "adc", "CASE/CASE_t1.nii.gz"), "adc: is no modality of the network, which takes t1n, t1c, t2w, t2f"),
+        (("CASE", "--t1n", "CASE/CASE_t1.nii.gz", "--image", "t1n", "CASE/CASE_t2.nii.gz"), "one modality is named twice"),
         (("CASE", "--t1c", "nowhere.nii"), r"nowhere\.nii: is not there\. Name one \.nii"),
         (
             ("CASE", "--model", "models/unet.keras"),

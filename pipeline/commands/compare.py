@@ -35,7 +35,8 @@ METRICS = {
 }
 _ABSENT = {
     "lesionwise": " A run whose cohort names no lesion_rules has no such table: compare it by --table cases or instances, or name rules as "
-    "docs/metrics.md says and evaluate again."
+    "docs/metrics.md says and evaluate again.",
+    "instances": " A run of an earlier version has F1, SQ and PQ in its lesionwise.csv: evaluate it again (dvc repro evaluate).",
 }
 TEXTS = {"case", "patient", "kind", "name", "filled"}
 LEVEL = 0.05

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     case, native, volumes = _read(found, described.cohort, arguments.native)
     nonzero = described.recipe.foreground == "nonzero" and not arguments.native
-    stripped = None if arguments.native else described.stripped
+    stripped = None if arguments.native and described.stripped else described.stripped
     warnings = verification.alone(found, case, volumes, described.cohort.modalities, stripped, nonzero)
     for warning in warnings:
         stage.log.warning("warning: %s", warning)
@@ -116,8 +116,11 @@ def _path(origin: Path | Part) -> Path:
 
 def _named_files(arguments: argparse.Namespace) -> dict[str, Path | Part]:
     """Files that the user named one by one, by modality."""
-    named = {name: getattr(arguments, name) for name in _MODALITIES} | {name: Path(file) for name, file in arguments.image}
-    files = {name: of_one_file(file) for name, file in named.items() if file}
+    told = [(name, getattr(arguments, name)) for name in _MODALITIES] + [(name, Path(file)) for name, file in arguments.image]
+    named = {name: file for name, file in told if file}
+    if len(named) < sum(file is not None for _, file in told):
+        raise InputError("one modality is named twice. Name one file for each.")
+    files = {name: of_one_file(file) for name, file in named.items()}
     for name, file in files.items():
         if not file.is_file() or not is_volume(file):
             found = "a folder" if file.is_dir() else "not there" if not file.exists() else "no volume by its name"
@@ -131,9 +134,12 @@ def _found(place: Path | None, source: str | None, files: Mapping[str, Path | Pa
     """The one case, of a folder or of files named one by one, and the schema of its own source."""
     if place is None and not files:
         raise InputError("no case: name its folder, or its files by --t1n FILE --t1c FILE --t2w FILE --t2f FILE.")
+    foreign = [name for name in files if name not in cohort.modalities]
+    if foreign:
+        raise InputError(f"{', '.join(foreign)}: is no modality of the network, which takes {', '.join(cohort.modalities)}. Name those.")
     if files and (place is None or set(cohort.modalities) <= set(files)):
         first = _path(next(iter(files.values())))
-        name = place.name if place else first.name.split(".")[0]
+        name = first.name.split(".")[0]
         return cohort, cases.Found(name, name, place or first.parent, dict(files), None)
     if place.is_file() or not place.exists():
         found = "is a file" if place.exists() else "is not there"
@@ -145,7 +151,8 @@ def _found(place: Path | None, source: str | None, files: Mapping[str, Path | Pa
 def _in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> tuple[Schema, cases.Found]:
     """The one case of a folder, and the schema of its own source; `needed` are the modalities that the folder must give."""
     if source is None:
-        source = "dicom" if any(not path.is_dir() and is_dicom(path) for path in files_below(place)) else "brats"
+        has_dicom = not brats.holds_images(place) and any(path.is_file() and is_dicom(path) for path in files_below(place))
+        source = "dicom" if has_dicom else "brats"
     if source == "brats":
         style, found = brats.read_folder(place)
         return brats.schema(style), found

@@ -37,7 +37,7 @@ from pipeline.domain.scores import score_case
 from pipeline.domain.summary import summarise_masks
 from pipeline.domain.tumour_types import type_rows
 from pipeline.io import pairs
-from pipeline.io.cases import classes_of
+from pipeline.io.cases import classes_of, without_folder
 from pipeline.io.records import write_csv, write_json
 from pipeline.io.volume import Volume
 from pipeline.sources import folder
@@ -191,7 +191,7 @@ def scored(pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()) -> Sc
 
 def _told(path: Path, volume: Volume) -> list[str]:
     """What reading a file told, without its folders."""
-    return [f"{path.name}: {said.removeprefix(f'{path}: ').replace(str(path), path.name)}" for said in volume.warnings]
+    return [f"{path.name}: {without_folder(said, path)}" for said in volume.warnings]
 
 
 def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list[str]:

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-_SHARE = 0.5  # of the rim that one value must fill; noise spreads over many
+from pipeline.domain.bounding_box import bounding_box
+
+_SHARE = 0.5  # of the rim that one value must fill
+_NOISE = 0.02  # of the rim on either side of that value: around a constant there is only brain, on one side of it
 
 
 def constant_air(voxels: np.ndarray) -> float:
@@ -16,10 +19,32 @@ def constant_air(voxels: np.ndarray) -> float:
     Returns
     -------
     float
-        The value that more than half of the outer faces have; 0 where there is none, as in images with noise in the air, and
-        where every voxel has it.
+        The value that more than half of the outer faces have; 0 where there is none, as in images with noise in the air, which has
+        values on both sides of the most frequent one, and where every voxel has it.
     """
     along = [np.moveaxis(voxels, axis, 0) for axis, length in enumerate(voxels.shape) if length > 1]
     faces = [volume[end].ravel() for volume in along for end in (0, -1)]
     values, counts = np.unique(np.concatenate(faces), return_counts=True) if faces else (np.zeros(1), np.zeros(1))
-    return float(values[counts.argmax()]) if counts.max() > _SHARE * counts.sum() else 0.0
+    most = counts.argmax()
+    noise = min(counts[:most].sum(), counts[most + 1 :].sum())
+    return float(values[most]) if counts[most] > _SHARE * counts.sum() and noise <= _NOISE * counts.sum() else 0.0
+
+
+def air_within(voxels: np.ndarray, air: float) -> float | None:
+    """Find a second constant around the brain, within a margin that was added later: images are normalised, then padded with 0.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        One modality.
+    air : float
+        From `constant_air`.
+
+    Returns
+    -------
+    float or None
+        The constant on the faces of the smallest box of what differs from `air`; None where there is no other.
+    """
+    inner = voxels[bounding_box(voxels != air)]
+    found = constant_air(inner) if inner.size else air
+    return found if found not in (air, 0.0) else None

@@ -1,11 +1,12 @@
 """What a case shows by itself, without others to compare it with: faults that would make a prediction wrong without a word."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pipeline.domain.case import Case
+from pipeline.domain.air import air_within
+from pipeline.domain.grid import Grid
 from pipeline.domain.oddities import LARGEST_BRAIN_LITRES
 
 FILLED = 0.95
@@ -32,55 +33,67 @@ class Fault(NamedTuple):
     found: str
 
 
-def faults(case: Case, airs: Mapping[str, float], brain_voxels: int | None) -> list[Fault]:
+class Read(Protocol):
+    """A modality as it was read, before anything was resampled (`pipeline.io.volume.Volume`)."""
+
+    voxels: np.ndarray
+    grid: Grid
+    air: float
+
+
+def faults(volumes: Mapping[str, Read], grid: Grid, brain_voxels: int | None) -> list[Fault]:
     """List what a case shows by itself.
 
     Parameters
     ----------
-    case : Case
-        As read, air about 0.
-    airs : mapping of str to float
-        Modalities in the order of its channels, and the air that was taken off of each.
+    volumes : mapping of str to Read
+        Its modalities by name.
+    grid : Grid
+        Of the case.
     brain_voxels : int or None
-        How many differ from 0 in any modality, which `preprocess.foreground: nonzero` takes for the brain; None if that rule is not used.
+        How many differ from air in any modality, which `preprocess.foreground: nonzero` takes for the brain; None if that rule is not used.
 
     Returns
     -------
     list of Fault
         Of its grid, its air, and its intensities.
     """
-    filled = [] if brain_voxels is None else _no_air(case, brain_voxels)
-    return [*_lost_affine(case), *_other_air(airs), *filled, *_drawings(case, tuple(airs))]
+    filled = [] if brain_voxels is None else _no_air(grid, brain_voxels)
+    return [*_lost_affine(volumes), *_other_air(volumes), *filled, *_drawings(volumes)]
 
 
-def _lost_affine(case: Case) -> list[Fault]:
-    if not np.array_equal(case.grid.affine, np.eye(4)):
+def _lost_affine(volumes: Mapping[str, Read]) -> list[Fault]:
+    lost = [name for name, volume in volumes.items() if np.array_equal(volume.grid.affine, np.eye(4))]
+    if not lost:
         return []
     return [
         Fault(
             "the affine is the identity, as of files saved without their header: voxels of 1 mm, left and right are taken from it. "
             "If that is not so, copy the affine of the original files",
-            "identity",
+            f"{', '.join(lost)}: identity",
         )
     ]
 
 
-def _other_air(airs: Mapping[str, float]) -> list[Fault]:
-    others = {name: air for name, air in airs.items() if air}
-    if not others:
-        return []
-    return [
-        Fault(
-            "air is a constant other than 0, as of images normalised with their background; it was taken off, to tell the brain from it",
-            ", ".join(f"{name} {air:.4g}" for name, air in others.items()),
-        )
-    ]
+def _other_air(volumes: Mapping[str, Read]) -> list[Fault]:
+    others = {name: volume.air for name, volume in volumes.items() if volume.air}
+    within = {name: air_within(volume.voxels, volume.air) for name, volume in volumes.items()}
+    padded = {name: value for name, value in within.items() if value is not None}
+    constant = Fault(
+        "air is a constant other than 0, as of images normalised with their background; it was taken off, to tell the brain from it",
+        ", ".join(f"{name} {air:.4g}" for name, air in others.items()),
+    )
+    double = Fault(
+        "air has two values, as of images that were normalised and then padded: both would count as brain. Set both to 0 in the files",
+        ", ".join(f"{name} {volumes[name].air:.4g} and {value:.4g}" for name, value in padded.items()),
+    )
+    return [*([constant] if others else []), *([double] if padded else [])]
 
 
-def _no_air(case: Case, brain_voxels: int) -> list[Fault]:
-    share = brain_voxels / float(np.prod(case.grid.shape))
-    litres = brain_voxels * float(np.prod(case.grid.spacing_mm)) / 1e6
-    is_slice = min(case.grid.shape) == 1
+def _no_air(grid: Grid, brain_voxels: int) -> list[Fault]:
+    share = brain_voxels / float(np.prod(grid.shape))
+    litres = brain_voxels * float(np.prod(grid.spacing_mm)) / 1e6
+    is_slice = min(grid.shape) == 1
     if is_slice or (share <= FILLED and litres <= LARGEST_BRAIN_LITRES):
         return []
     return [
@@ -93,9 +106,11 @@ def _no_air(case: Case, brain_voxels: int) -> list[Fault]:
     ]
 
 
-def _drawings(case: Case, modalities: Sequence[str]) -> list[Fault]:
-    sparse = case.image[tuple(slice(None, None, max(1, length // _SAMPLES)) for length in case.grid.shape)]
-    counts = {name: len(np.unique(sparse[..., channel])) for channel, name in enumerate(modalities)}
+def _drawings(volumes: Mapping[str, Read]) -> list[Fault]:
+    counts = {}
+    for name, volume in volumes.items():
+        steps = [max(1, length // _SAMPLES) for length in volume.voxels.shape]
+        counts[name] = len(np.unique(volume.voxels[tuple(slice(None, None, step) for step in steps)]))
     few = {name: count for name, count in counts.items() if count < FEWEST_VALUES}
     if not few:
         return []

@@ -1,5 +1,6 @@
 """Raw cases: read every modality and the reference of one case, and check them against each other."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from pipeline.io.volume import Part, Volume
 from pipeline.io.walking import is_volume
 
 _ROUNDED = 0.05  # farthest that a scaled label value may lie off a whole number
+_NEARLY = 0.2  # the same, to be rounded by the user
 _RESAMPLE = "Resample it onto that grid, or mend its header."
 _SERIES_REMEDY = (
     "Series as acquired, each on a grid of its own, are brought to one grid by `python -m pipeline predict --native`, or for `download` by "
@@ -77,6 +79,8 @@ class Found:
 
     def in_published_names(self, message: str) -> str:
         """A message with the published files in place of those made from them."""
+        if any(str(made) in message for made in self.made_from):
+            message = re.sub(r", as by\npython -c .*", "", message)  # a command for a file that is gone
         for made, part in self.made_from.items():
             message = message.replace(str(made), str(part)).replace(made.name, part.name)
         return message
@@ -176,12 +180,17 @@ def refuse_missing(found: Found, schema: Schema) -> None:
         return
     others = (
         f" Image files under names that are not known here: {_few(found.passed_over)}. Rename it, let a cohort.yaml name the files "
-        f"(source folder), or name it to `predict` by --{missing[0]} FILE."
+        f"(source folder), or name it to `predict` by {option_of(missing[0])} FILE."
     )
     raise InputError(
         f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found {sorted(found.images)}."
         f"{others if found.passed_over else ''} Add the file, or remove the case."
     )
+
+
+def option_of(modality: str) -> str:
+    """The option by which `predict` takes a file of a modality."""
+    return f"--{modality}" if modality in ("t1n", "t1c", "t2w", "t2f") else f"--image {modality}"
 
 
 def _few(names: Sequence[str], most: int = 12) -> str:
@@ -196,7 +205,7 @@ def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
             f"image = nibabel.load({literal(str(path))}); voxels = image.get_fdata(dtype=numpy.float32); "
             "image = nibabel.Nifti1Image(numpy.where(numpy.isfinite(voxels), voxels, 0), image.affine)"
         )
-        command = "" if isinstance(path, Part) or not nifti.is_nifti(path) else f", as by\n{repair_command(str(path), zeroed)}\n"
+        command = "" if isinstance(path, Part) or not nifti.is_nifti(path) else f", as by\n{repair_command(str(path), zeroed)}"
         raise InputError(
             f"{path}: {np.count_nonzero(bad)} voxels are NaN or infinite. Repair or remove the case: "
             f"where they lie outside of the brain, set them to 0{command}"
@@ -285,9 +294,13 @@ def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
     if mask.scaling is None or isinstance(path, Part):
         return ""
     slope, intercept = mask.scaling
+    values_of_schema = {0.0, *map(float, schema.labels.values())}
     stored = {float(value) for value in np.unique(np.rint((mask.voxels - intercept) / slope))}
     unscaled = "numpy.asanyarray(image.dataobj.get_unscaled())"
-    is_plain = stored <= {0.0, *map(float, schema.labels.values())}
+    is_plain = stored <= values_of_schema
+    whole = np.rint(mask.voxels)
+    if not is_plain and (np.abs(mask.voxels - whole).max() > _NEARLY or not set(np.unique(whole).tolist()) <= values_of_schema):
+        return f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds {intercept:.6g}. "
     values = unscaled if is_plain else "numpy.rint(image.get_fdata())"
     change = f"image = nibabel.load({literal(str(path))}); image = nibabel.Nifti1Image({values}.astype(numpy.uint8), image.affine)"
     finding = "the stored integers are those of the cohort" if is_plain else "as of floats saved as integers; to round them"
@@ -297,13 +310,22 @@ def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
     )
 
 
+def without_folder(said: str, path: Path | Part) -> str:
+    """What was said of a file, its folder left out, which may bear the patient's name; commands in it are for that folder."""
+    said = said.removeprefix(f"{path}: ")
+    for written in (str(path), literal(str(path))[1:-1]):
+        for quoted in (written, written.replace("'", "'\"'\"'")):
+            said = said.replace(quoted, path.name)
+    return said.replace("\npython -c", "\nin its folder: python -c")
+
+
 def told(found: Found, volumes: Mapping[str, Volume]) -> tuple[str, ...]:
     """What reading the files of a case told, once for all of which it holds; without their folders, which may bear the patient's name."""
     files: dict[str, list[str]] = defaultdict(list)
     for name, volume in volumes.items():
         path = found.labels if name == "labels" else found.images[name]
         for said in volume.warnings:
-            files[said.removeprefix(f"{path}: ").replace(str(path), path.name)].append(path.name)
+            files[without_folder(said, path)].append(path.name)
     return tuple(f"{', '.join(names)}: {said}" for said, names in files.items())
 
 
@@ -333,7 +355,7 @@ def as_files(found: Found, folder: Path) -> Found:
         files[name] = folder / found.case / f"{found.case}_{name}.nii.gz"
         nifti.write(files[name], volume.voxels, volume.grid.affine)
         origins[name] = volume.sha256
-        notes += [said.replace(str(part), part.name) for said in volume.warnings]
+        notes += [without_folder(said, part) for said in volume.warnings]
     made_from = {files[name]: part for name, part in found.parts.items()}
     labels = files.pop("seg", found.labels)
     return replace(found, images=found.images | files, labels=labels, notes=tuple(notes), origins=origins, made_from=made_from)

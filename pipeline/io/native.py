@@ -8,6 +8,7 @@ from pipeline.domain.air import constant_air
 from pipeline.domain.errors import InputError
 from pipeline.domain.grid import onto_axes_of
 from pipeline.domain.native import Aligned, NativeRecipe, Template, align, labels_from_series, mni_template
+from pipeline.domain.plausibility import faults
 from pipeline.domain.registration import Sampled
 from pipeline.io import nifti
 from pipeline.io.cases import Found, read_mask, read_volume, refuse_bad_voxels, told, without_air
@@ -93,5 +94,6 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
         labels, origins["seg"], read = place("seg"), mask.sha256, volumes | {"labels": mask}
     back = folder / found.case / f"{found.case}_native.json"
     write_json(back, aligned.native)
-    notes = (*found.notes, *told(found, read))
+    own = faults(volumes, aligned.native.grid, None)  # of the series as they were; resampled they would not show it
+    notes = (*found.notes, *told(found, read), *(f"{fault.what} ({fault.found})" for fault in own))
     return replace(found, images={name: place(name) for name in volumes}, labels=labels, origins=origins, native=back, notes=notes)

@@ -189,16 +189,12 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
-def count_channels(path: Path) -> int:
-    """How many volumes a file holds by its header alone: 1 of what is no NIfTI file, or no readable one.
-
-    Singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3.
-    """
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Lengths of all axes by the header alone; empty for what is no NIfTI file, or no readable one."""
     try:
-        shape = _shape(nibabel.load(path)) if is_nifti(path) else ()
-    except (OSError, EOFError, ValueError, ImageFileError, zlib.error):
-        return 1
-    return math.prod(shape[3:])
+        return _shape(nibabel.load(path)) if is_nifti(path) else ()
+    except (OSError, EOFError, ValueError, ImageFileError, HeaderDataError, WrapStructError, zlib.error):
+        return ()
 
 
 def read_description(path: Path) -> str:
@@ -214,12 +210,14 @@ def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str =
     path : Path
         Ends in ``.nii`` or ``.nii.gz``.
     voxels : (X, Y, Z) array
-        Written in its dtype, unscaled.
+        Written in its dtype, unscaled; integers of 64 bits as int32, or as float64 if they are too large.
     affine : (4, 4) array
         Voxel indices to RAS+ millimetres; both sform and qform get it.
     description : str
         At most 79 characters, for the header field ``descrip``.
     """
+    if voxels.dtype in (np.int64, np.uint64):  # which NIfTI readers seldom know
+        voxels = voxels.astype(np.int32 if np.abs(voxels).max(initial=0) < 2**31 else np.float64)
     image = nibabel.Nifti1Image(voxels, affine)
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)

@@ -1,7 +1,9 @@
 """Masks of two folders, paired by case: references on one side, predictions on the other, whoever made them."""
 
 import json
+import math
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from pipeline.domain.affines import literal, repair_command
 from pipeline.domain.errors import InputError
@@ -72,6 +75,8 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
         named = [(case, path) for case, path in named if _MASK.search(_stem(path))]
     masks: dict[str, Path] = {}
     for case, path in named:
+        if case in masks and masks[case].samefile(of_one_file(path)):
+            continue  # met again through a link
         if case in masks:
             raise InputError(f"{path}: case {case} also stands in {masks[case]}. Keep one of the two, or tell by a pattern which to take.")
         masks[case] = of_one_file(path)
@@ -219,7 +224,7 @@ def _marked_by_network(mask: Path, folder: Path) -> str:
 
 def _description(mask: Path) -> str:
     """The header field ``descrip`` of a NIfTI file, nothing of other and of damaged files."""
-    with suppress(OSError, ImageFileError, ValueError, EOFError, KeyError):
+    with suppress(OSError, ImageFileError, HeaderDataError, ValueError, EOFError, KeyError, zlib.error):
         return nifti.read_description(mask) if nifti.is_nifti(mask) else ""
     return ""
 
@@ -257,7 +262,13 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
 
 
 def _read_labels(path: Path, schema: Schema) -> Volume:
-    count = nifti.count_channels(path)
+    shape = nifti.shape_of(path)
+    count = math.prod(shape[3:])  # singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3
+    if len(shape) == 4 and 1 < shape[0] <= _MOST_CHANNELS < count:
+        raise InputError(
+            f"{path}: has shape {shape}: its first axis seems to hold {shape[0]} channels. Move it to the end where the file is written "
+            "(numpy.moveaxis(array, 0, -1)), and name the channels by --channels."
+        )
     if 1 < count <= _MOST_CHANNELS:
         listed = ",".join([*schema.regions, "..."][:count])
         raise InputError(
@@ -288,7 +299,7 @@ def _geometry_remedy(pair: Pair, prediction: Volume, reference: Volume) -> str:
         return f"\n{resampling.capitalize()}"
     change = (
         f"other, image = nibabel.load({literal(str(pair.reference))}), nibabel.load({literal(str(pair.prediction))}); "
-        "image = nibabel.Nifti1Image(numpy.asanyarray(image.dataobj), other.affine)"
+        "image = nibabel.Nifti1Image(numpy.asanyarray(image.dataobj), other.affine, dtype=image.get_data_dtype())"
     )
     return (
         "\nIf its voxels are in the order of the reference, and only the header was lost or changed, copy the geometry of the reference:\n"

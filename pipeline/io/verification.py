@@ -79,7 +79,7 @@ def verify(found: Found, schema: Schema) -> Verified:
         relations=relations(case.image, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
         warnings=(*found.notes, *told(found, volumes)),
-        faults=tuple(faults(case, {name: volumes[name].air for name in schema.modalities}, brain_voxels)),
+        faults=tuple(faults({name: volumes[name] for name in schema.modalities}, case.grid, brain_voxels)),
     )
 
 
@@ -127,7 +127,7 @@ def alone(
     if trained_stripped is False and stripped:
         warnings.append(f"{case.name}: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted.")
     brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if nonzero else None
-    own = faults(case, {name: volumes[name].air for name in modalities}, brain_voxels)
+    own = faults({name: volumes[name] for name in modalities}, case.grid, brain_voxels)
     return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
 
 

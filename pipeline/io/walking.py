@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.domain.errors import InputError
 
-MOST_LINKS = 8
+MOST_LINKS = 4
 """Links to folders on one path."""
 
 ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
@@ -60,6 +60,14 @@ def _below(folder: Path, above: tuple[tuple[int, int], ...], links: int) -> Iter
             yield from _below(entry, (*above, own), links + entry.is_symlink())
 
 
+def expanded(path: str) -> Path:
+    """A path with ``~`` at its start as the home folder; InputError if there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}. Write the path out, or ~/ for your own.") from None
+
+
 def is_volume(path: Path) -> bool:
     """Whether a name ends as those of NIfTI and MetaImage files do, in small letters or capitals."""
     return path.name.lower().endswith(ENDINGS)
@@ -94,4 +102,4 @@ def volumes_in(folder: Path) -> list[Path]:
 
 
 def _stands_for_a_file(folder: Path) -> bool:
-    return is_volume(folder) and len(volumes_in(folder)) <= 1
+    return is_volume(folder) and len(volumes_in(folder)) == 1

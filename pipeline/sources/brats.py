@@ -177,6 +177,7 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             f"{location}: holds no case in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). "
             f"Set cohort.location to the folder that holds the case folders. {nnunet_hint(location)}".strip()
         )
+    found = [entry for place, entry in enumerate(found) if not place or not _is_same_folder(entry[1], found[place - 1][1])]
     for (_, one), (_, other) in pairwise(found):
         if one.case == other.case:
             raise InputError(f"{other.folder}: case {one.case} also stands in {one.folder}. Keep one of the two.")
@@ -198,6 +199,11 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
     return _SCHEMAS[styles.pop() if name == "brats" else name], described
 
 
+def _is_same_folder(one: Found, other: Found) -> bool:
+    """Whether a case is met again through a link."""
+    return one.case == other.case and one.folder.samefile(other.folder)
+
+
 def _refuse_others(name: str, found: Iterable[Found]) -> None:
     for case in found:
         if not _SAFE.match(case.case):
@@ -208,6 +214,12 @@ def _refuse_others(name: str, found: Iterable[Found]) -> None:
                 f"{case.folder}: case {case.case} is not of source {name}. "
                 f"Set cohort.source: {' or '.join(others)} (see python -m pipeline sources), and keep kinds in separate folders."
             )
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether images in BraTS naming lie directly in a folder."""
+    matches = filter(None, (_FILE.match(path.name) for path in folder.iterdir()))
+    return any(_MODALITIES.get(match["kind"].lower()) != "seg" and match["kind"].lower() != "seg" for match in matches)
 
 
 def read_folder(folder: Path) -> tuple[str, Found]:

@@ -14,6 +14,7 @@ adds the non-enhancing tumour to ET and necrosis, which stand side by side withi
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -76,14 +77,16 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
     if not location.is_dir():
         raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the cases of BraTS 2012 to 2015.")
     cases: dict[str, dict[str, _File]] = {}
-    others = []
+    others: dict[Path, list[Path]] = defaultdict(list)
     for path in files_below(location):
         file = _recognised(path)
         if file is None:
-            others.append(path)
+            others[path.parent].append(path)
             continue
         if file.kind in cases.setdefault(file.case, {}):
             other = cases[file.case][file.kind].path
+            if path.samefile(other):
+                continue  # met again through a link
             raise InputError(f"{path}: {file.kind} of case {file.case} also stands in {other}. Keep one of the two.")
         cases[file.case][file.kind] = file
     if not cases:
@@ -91,8 +94,10 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             f"{location}: holds no case in the naming of BraTS 2012 to 2015 (BRATS_HG0001_FLAIR.mha, VSD.Brain.XX.O.MR_Flair.1.mha). "
             "Set cohort.location to the folder that holds the case folders."
         )
-    found = [_found(name, case, files, others) for case, files in sorted(cases.items())[: limit or None]]
-    return _SCHEMAS[name], noting_passed_over(found, others)
+    found = [
+        _found(name, case, files, others[next(iter(files.values())).path.parent]) for case, files in sorted(cases.items())[: limit or None]
+    ]
+    return _SCHEMAS[name], noting_passed_over(found, [path for paths in others.values() for path in paths])
 
 
 def _recognised(path: Path) -> _File | None:
@@ -130,7 +135,7 @@ def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]
     origins = {kind: HeaderAndData(path) if path.suffix.lower() == ".mhd" else path for kind, path in paths.items()}
     labels = origins.pop("seg", None)
     folder = first.path.parent
-    passed_over = tuple(path.name for path in others if path.parent == folder and is_volume(path))
+    passed_over = tuple(path.name for path in others if is_volume(path))
     return Found(case, visit[1] if visit else case, folder, origins, labels, first.attributes, passed_over=passed_over)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.domain.errors import InputError
 from pipeline.io.walking import files_below
 
+_FOLLOWED_UP = re.compile(r"^(?P<patient>UCSF-PDGM-\d+)_(?P<timepoint>FU\d+d)$")
 _SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
 _UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
 _TOLD = {
@@ -24,13 +25,13 @@ _TOLD = {
 
 def patient_of(identifier: str) -> str:
     """What an identifier keeps over timepoints and, from 2017 to 2019, over years: ``Brats17_CBICA_AAB_1`` is ``CBICA_AAB``."""
-    match = _SINCE_2023.match(identifier) or _UNTIL_2019.match(identifier)
+    match = _SINCE_2023.match(identifier) or _UNTIL_2019.match(identifier) or _FOLLOWED_UP.match(identifier)
     return match["patient"] if match else identifier
 
 
 def timepoint_of(identifier: str) -> str | None:
-    """The timepoint that names have since 2023: that of ``BraTS-GLI-00005-100`` is ``100``."""
-    match = _SINCE_2023.match(identifier)
+    """The timepoint that a name holds: that of ``BraTS-GLI-00005-100`` is ``100``, of ``UCSF-PDGM-0429_FU003d`` it is ``FU003d``."""
+    match = _SINCE_2023.match(identifier) or _FOLLOWED_UP.match(identifier)
     return match and match["timepoint"]
 
 

@@ -17,7 +17,7 @@ from pipeline.domain.schema import RulesName, Schema
 from pipeline.domain.strict import Strict
 from pipeline.io.cases import Found, noting_passed_over
 from pipeline.io.metaimage import HeaderAndData
-from pipeline.io.walking import ENDINGS, as_expression, files_below, of_one_file
+from pipeline.io.walking import ENDINGS, as_expression, expanded, files_below, of_one_file
 from pipeline.params import explain, read_yaml
 from pipeline.sources.nnunet import nnunet_hint
 from pipeline.sources.source import Source
@@ -246,7 +246,7 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
         or its row in the table, or its patient is not clear.
     """
     path, description = read(location)
-    root = path.parent / Path(description.root).expanduser()
+    root = path.parent / expanded(description.root)
     if not root.is_dir():
         raise InputError(f"{path}: its root, {root}, is not a folder. State it relative to the file.")
     files = [file.relative_to(root).as_posix() for file in files_below(root)]
@@ -255,7 +255,7 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     _refuse_one_for_two(taken, path)
     cases = sorted(set().union(*taken.values()))[: limit or None]
     _refuse_incomplete(cases, description.modalities, taken, path, description)
-    rows = _rows(path.parent / Path(description.table).expanduser(), cases) if description.table else {}
+    rows = _rows(path.parent / expanded(description.table), cases) if description.table else {}
     found = [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
     absent = [case for case in rows if not any(case in files for files in taken.values())]
     if absent and masked:

@@ -41,6 +41,22 @@ def test_a_case_and_its_series_are_found_through_links(tmp_path):
     assert set(predict._in_folder(tmp_path / "study", None, ("t1n", "t2f"))[1].images) >= {"t1n", "t2f"}
 
 
+def test_images_in_a_case_folder_go_before_dicom_files_that_a_link_leads_to(tmp_path):
+    write_study(tmp_path / "store/study")
+    case = write_case(tmp_path, "BraTS2021_00777")
+    (case / "dicom").symlink_to(tmp_path / "store")
+    (case / "README").symlink_to(tmp_path / "nothing")
+    assert predict._in_folder(case, None, ())[1].case == "BraTS2021_00777"
+
+
+def test_a_study_that_is_met_twice_through_a_link_is_read_once(tmp_path):
+    study = write_study(tmp_path / "study")
+    before = predict._in_folder(tmp_path, None, ())[1]
+    (tmp_path / "latest").symlink_to(study)
+    again = predict._in_folder(tmp_path, None, ())[1]
+    assert {name: len(part.files) for name, part in again.images.items()} == {name: len(part.files) for name, part in before.images.items()}
+
+
 def test_an_unknown_source_and_a_folder_of_several_cases_are_refused(tmp_path):
     with pytest.raises(InputError, match="--source is 'brats1999', but cases are read by brats, "):
         predict._in_folder(tmp_path, "brats1999", ())

@@ -434,3 +434,36 @@ def test_what_the_headers_of_a_pair_contradict_is_a_warning(folders, dices):
     pixdim_apart(0, 1)(folders[0] / "A_2.nii.gz")
     warning = dices(*folders)[1]
     assert warning.startswith("A_2.nii.gz: its sform gives voxels of 1 x 1 x 2 mm, its pixdim 1 x 1 x 3 mm; the sform is used")
+
+
+def test_channels_in_front_are_told_to_move(folders):
+    nifti.write(folders[1] / "A_0.nii.gz", np.moveaxis(channels_of(reference()), -1, 0), SPACING)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "A_0.nii.gz: has shape (3, 24, 22, 20): its first axis seems to hold 3 channels. Move it to the end" in said
+
+
+def test_a_damaged_header_of_a_prediction_or_reference_is_an_error_with_its_name(folders):
+    header(70, "h", 1)(folders[1] / "A_0.nii.gz")
+    assert "ours/A_0.nii.gz: " in call(*folders, "--cohort", "brats2018-2021")
+    stored = bytearray((folders[0] / "A_0.nii.gz").read_bytes())
+    stored[len(stored) // 2] ^= 0xFF
+    (folders[0] / "A_0.nii.gz").write_bytes(bytes(stored))
+    assert "labels/A_0.nii.gz: " in call(*folders, "--cohort", "brats2018-2021")
+
+
+def test_probabilities_that_a_header_scales_are_not_advised_to_be_rounded(folders):
+    path = folders[1] / "A_1.nii.gz"
+    nifti.write(path, (reference() > 0).astype(np.int16) * np.int16(40000 // 2), SPACING)
+    header(112, "2f", 1.5e-5, 0)(path)
+    said = call(*folders, "--cohort", "brats2018-2021")
+    assert "scl_slope 1.5e-05" in said
+    assert "rint" not in said
+    assert "of probabilities, take the label of each voxel first" in said
+
+
+def test_a_mask_that_is_met_twice_through_a_link_counts_once(folders, dices):
+    expected = dices(*folders)
+    (folders[1] / "latest").symlink_to(folders[1])
+    (folders[1] / "again.d").mkdir()
+    (folders[1] / "again.d/A_1.nii.gz").symlink_to(folders[1] / "A_1.nii.gz")
+    assert dices(*folders) == expected

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.domain.air import constant_air
+from pipeline.domain.air import air_within, constant_air
 
 
 def brain(air: float, shape=(12, 14, 10), dtype=np.float32) -> np.ndarray:
@@ -29,3 +29,19 @@ def test_noise_and_images_without_a_rim_have_none():
     assert constant_air(np.random.default_rng(0).normal(5, 2, (12, 14, 10))) == 0
     assert constant_air(np.random.default_rng(0).integers(1, 9, (12, 14, 10))) == 0
     assert constant_air(np.ones((1, 1, 1))) == 0
+
+
+def test_quantised_noise_that_has_values_on_both_sides_of_the_most_frequent_is_no_constant():
+    noise = np.random.default_rng(0).choice([0, 1, 2], (30, 30, 30), p=[0.18, 0.66, 0.16]).astype(np.uint8)
+    noise[8:-8, 8:-8, 8:-8] = 90
+    assert constant_air(noise) == 0
+
+
+@pytest.mark.parametrize("air", [0.0, -1.0])
+def test_air_within_a_padding_is_found(air):
+    voxels = brain(-0.4)
+    padded = np.pad(voxels, 4, constant_values=air)
+    assert constant_air(padded) == air
+    assert air_within(padded, air) == np.float32(-0.4)
+    assert air_within(voxels, constant_air(voxels)) is None
+    assert air_within(np.zeros((4, 4, 4)), 0.0) is None

@@ -13,6 +13,7 @@ from pipeline.download import download
 from pipeline.io import nifti, verification
 from pipeline.params import Cohort
 from pipeline.sources import brats
+from pipeline.sources.brats_patients import patient_of, timepoint_of
 from tests.conftest import AS_IT_IS, LPS, case_arrays, write_case
 
 NAMED = {source.name: source for source in brats.SOURCES}
@@ -186,6 +187,19 @@ def test_the_names_of_ucsf_pdgm_are_read_beside_its_many_other_files(tmp_path):
     assert sorted(path.name for path in found.images.values()) == sorted(f"UCSF-PDGM-0004_{name}.nii.gz" for name in names.values())
     assert len(found.passed_over) == 5
     assert "5 image files fit no name that is known" in found.notes[0]
+
+
+def test_a_follow_up_of_ucsf_pdgm_is_of_the_same_patient():
+    assert patient_of("UCSF-PDGM-0429_FU003d") == patient_of("UCSF-PDGM-0429") == "UCSF-PDGM-0429"
+    assert timepoint_of("UCSF-PDGM-0429_FU003d") == "FU003d"
+    assert timepoint_of("UCSF-PDGM-0429") is None
+
+
+def test_a_case_that_is_met_twice_through_a_link_is_one(tmp_path):
+    case = write_case(tmp_path / "HGG", "BraTS2021_00001")
+    (tmp_path / "selected").mkdir()
+    (tmp_path / "selected/link").symlink_to(case)
+    assert [found.case for found in brats.find(tmp_path)[1]] == ["BraTS2021_00001"]
 
 
 def test_kinds_are_not_mixed(tmp_path):
