@@ -188,7 +188,7 @@ def studies(location: Path) -> list[Study]:
 def _by_folder(location: Path) -> Iterator[list[Header]]:
     """Headers of each folder that holds DICOM files directly."""
     found = [path for path in files_below(location) if path.name.upper() != "DICOMDIR" and not path.is_dir()]
-    files = {path.resolve(): path for path in reversed(found)}.values()  # each once, though links may lead to it in several ways
+    files = {os.path.realpath(path): path for path in reversed(found)}.values()  # each once, though links may lead to it in several ways
     for _, paths in groupby(sorted(files, key=lambda path: (path.parent, path)), key=lambda path: path.parent):
         headers = [read_header(path) for path in paths if _is_wanted(path)]
         if headers:
