@@ -13,7 +13,6 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -199,10 +198,10 @@ def _labelled(found: Sequence[cases.Found]) -> list[cases.Found]:
         raise InputError(f"{found[0].folder}: no case has a mask, and cohort.unlabelled is `leave out`. Add the masks.")
     without = [case.case for case in found if case.labels is None]
     if without:
-        named = ", ".join(without[:_NAMED]) + (f" and {len(without) - _NAMED} more" if len(without) > _NAMED else "")
+        named = cases.few(without, _NAMED)
         note = f"{len(without)} of {len(found)} cases have no mask and were left out (cohort.unlabelled): {named}"
         stage.log.warning("%s", note)
-        labelled[0] = replace(labelled[0], notes=(*labelled[0].notes, f"in this cohort {note}"))
+        return cases.with_note(labelled, f"in this cohort {note}")
     return labelled
 
 

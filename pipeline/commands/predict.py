@@ -27,9 +27,8 @@ from pipeline.domain.native import Native, NativeRecipe, labels_to_series
 from pipeline.domain.preparation import prepare
 from pipeline.domain.regions import classes_to_values
 from pipeline.domain.schema import Schema
-from pipeline.io import cases, nifti, verification
+from pipeline.io import cases, metaimage, nifti, verification
 from pipeline.io.dicom_header import is_dicom
-from pipeline.io.metaimage import HeaderAndData
 from pipeline.io.native import align_case
 from pipeline.io.records import read_json, write_json
 from pipeline.io.volume import Part, Volume
@@ -127,7 +126,7 @@ def _named_files(arguments: argparse.Namespace) -> dict[str, Path | Part]:
             raise InputError(
                 f"{file}: is {found}. Name one .nii, .nii.gz, .mha or .mhd file as {name}; of a DICOM study name the folder alone."
             )
-    return {name: HeaderAndData(file) if file.suffix.lower() == ".mhd" else file for name, file in files.items()}
+    return {name: metaimage.whole(file) for name, file in files.items()}
 
 
 def _found(place: Path | None, source: str | None, files: Mapping[str, Path | Part], cohort: Schema) -> tuple[Schema, cases.Found]:

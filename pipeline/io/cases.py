@@ -101,8 +101,13 @@ def noted(found: Sequence[Found], note: str) -> list[Found]:
     list of Found
         The same cases.
     """
+    return with_note(found, f"here and in all other cases {note}")
+
+
+def with_note(found: Sequence[Found], note: str) -> list[Found]:
+    """Cases, at least one, of which the first says something of the whole cohort."""
     first, *others = found
-    return [replace(first, notes=(*first.notes, f"here and in all other cases {note}")), *others]
+    return [replace(first, notes=(*first.notes, note)), *others]
 
 
 def noting_passed_over(found: Sequence[Found], files: Sequence[Path]) -> list[Found]:
@@ -110,9 +115,9 @@ def noting_passed_over(found: Sequence[Found], files: Sequence[Path]) -> list[Fo
     others = [path.name for path in files if is_volume(path)]
     if not others:
         return list(found)
-    first, *rest = found
-    note = f"in the whole folder {len(others)} image files fit no name that is known, and were passed over: {_few(others, 5)}"
-    return [replace(first, notes=(*first.notes, note)), *rest]
+    return with_note(
+        found, f"in the whole folder {len(others)} image files fit no name that is known, and were passed over: {few(others, 5)}"
+    )
 
 
 def read_volume(origin: Path | Part) -> Volume:
@@ -179,7 +184,7 @@ def refuse_missing(found: Found, schema: Schema) -> None:
     if not missing:
         return
     others = (
-        f" Image files under names that are not known here: {_few(found.passed_over)}. Rename it, let a cohort.yaml name the files "
+        f" Image files under names that are not known here: {few(found.passed_over)}. Rename it, let a cohort.yaml name the files "
         f"(source folder), or name it to `predict` by {option_of(missing[0])} FILE."
     )
     raise InputError(
@@ -193,7 +198,8 @@ def option_of(modality: str) -> str:
     return f"--{modality}" if modality in ("t1n", "t1c", "t2w", "t2f") else f"--image {modality}"
 
 
-def _few(names: Sequence[str], most: int = 12) -> str:
+def few(names: Sequence[str], most: int = 12) -> str:
+    """The first of some names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

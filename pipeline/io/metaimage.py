@@ -58,6 +58,11 @@ class HeaderAndData(Part):
         return read(self.path)
 
 
+def whole(path: Path) -> Path | HeaderAndData:
+    """A file, with the one that holds its data where that is another."""
+    return HeaderAndData(path) if path.suffix.lower() == ".mhd" else path
+
+
 def read(path: Path) -> Volume:
     """Read a volume, every byte of it.
 

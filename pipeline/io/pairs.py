@@ -18,7 +18,7 @@ from pipeline.domain.errors import InputError
 from pipeline.domain.regions import classes_to_regions, classes_to_values, regions_to_classes
 from pipeline.domain.schema import Schema
 from pipeline.io import nifti
-from pipeline.io.cases import on_grid_of, read_mask
+from pipeline.io.cases import few, on_grid_of, read_mask
 from pipeline.io.records import sha256
 from pipeline.io.volume import Volume
 from pipeline.io.walking import as_expression, files_below, of_one_file
@@ -100,7 +100,7 @@ def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[s
     found = [(match["case"], path) for match, path in matches if match]
     if not found:
         names = [path.relative_to(folder).as_posix() for path in files]
-        raise InputError(f"{folder}: no file fits the pattern {pattern!r}; there are {_few(names)}. Mend the pattern.")
+        raise InputError(f"{folder}: no file fits the pattern {pattern!r}; there are {few(names, _NAMED)}. Mend the pattern.")
     return found
 
 
@@ -162,9 +162,9 @@ def _without_partner(
 ) -> str:
     lines = []
     if lonely[1]:
-        lines.append(f"{where[1]}: has no prediction for {len(lonely[1])} of {len(references)} references, {_few(lonely[1])}.")
+        lines.append(f"{where[1]}: has no prediction for {len(lonely[1])} of {len(references)} references, {few(lonely[1], _NAMED)}.")
     if lonely[0]:
-        lines.append(f"{where[0]}: has no reference for {len(lonely[0])} of {len(predictions)} predictions, {_few(lonely[0])}.")
+        lines.append(f"{where[0]}: has no reference for {len(lonely[0])} of {len(predictions)} predictions, {few(lonely[0], _NAMED)}.")
     suggested = _suggested("prediction", lonely[1], [predictions[case] for case in lonely[0]])
     suggested = suggested or _suggested("reference", lonely[0], [references[case] for case in lonely[1]])
     if suggested:
@@ -181,10 +181,6 @@ def _suggested(side: str, cases: Iterable[str], files: Iterable[Path]) -> str:
             if case in path.name:
                 return f"try --{side}-pattern '{path.name.replace(case, '{case}', 1)}'"
     return ""
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:

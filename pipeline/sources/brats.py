@@ -218,8 +218,12 @@ def _refuse_others(name: str, found: Iterable[Found]) -> None:
 
 def holds_images(folder: Path) -> bool:
     """Whether images in BraTS naming lie directly in a folder."""
-    matches = filter(None, (_FILE.match(path.name) for path in folder.iterdir()))
-    return any(_MODALITIES.get(match["kind"].lower()) != "seg" and match["kind"].lower() != "seg" for match in matches)
+    return any(_kind(match) != "seg" for match in map(_FILE.match, (path.name for path in folder.iterdir())) if match)
+
+
+def _kind(match: re.Match) -> str:
+    kind = match["kind"].lower()
+    return _MODALITIES.get(kind, kind)
 
 
 def read_folder(folder: Path) -> tuple[str, Found]:
@@ -248,8 +252,7 @@ def read_folder(folder: Path) -> tuple[str, Found]:
         if not match and not _STRAY_MASK.match(path.name):
             others += [path.name] if is_volume(path) and not path.name.startswith(".") else []
             continue
-        kind = match["kind"].lower() if match else "seg"
-        name = _MODALITIES.get(kind, kind)
+        name = _kind(match) if match else "seg"
         if name in images or (name == "seg" and labels):
             raise InputError(f"{path}: {name} also stands in {images.get(name, labels)}. Keep one of the two.")
         if match and case and match["case"] != case:

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
+from pipeline.io import metaimage
 from pipeline.io.cases import Found, noting_passed_over
-from pipeline.io.metaimage import HeaderAndData
 from pipeline.io.walking import files_below, is_volume, of_one_file
 from pipeline.sources.source import Source
 
@@ -131,8 +131,7 @@ def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]
     if not re.fullmatch(r"[A-Za-z0-9._-]+", case):
         raise InputError(f"{first.path}: the name of case {case!r} is more than letters, digits, '.', '_' and '-'. Rename its folder.")
     visit = _VISIT.match(case)
-    paths = {kind: of_one_file(file.path) for kind, file in files.items()}
-    origins = {kind: HeaderAndData(path) if path.suffix.lower() == ".mhd" else path for kind, path in paths.items()}
+    origins = {kind: metaimage.whole(of_one_file(file.path)) for kind, file in files.items()}
     labels = origins.pop("seg", None)
     folder = first.path.parent
     passed_over = tuple(path.name for path in others if is_volume(path))

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import Schema
 from pipeline.io import matlab, slices
-from pipeline.io.cases import Found
+from pipeline.io.cases import Found, with_note
 from pipeline.io.fetch import Remote
 from pipeline.io.records import read_csv
 from pipeline.io.walking import files_below
@@ -128,7 +128,7 @@ def _pictured(groups: dict[int, list[Path]], files: list[Path], location: Path, 
     found = [_picture_case(number, paths, rows) for number, paths in list(groups.items())[: limit or None]]
     if absent:
         note = f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture, such as {absent[0]}"
-        found[0] = replace(found[0], notes=(*found[0].notes, note))
+        return with_note(found, note)
     return found
 
 

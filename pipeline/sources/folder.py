@@ -5,7 +5,6 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,8 +14,8 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pipeline.domain.errors import InputError
 from pipeline.domain.schema import RulesName, Schema
 from pipeline.domain.strict import Strict
-from pipeline.io.cases import Found, noting_passed_over
-from pipeline.io.metaimage import HeaderAndData
+from pipeline.io import metaimage
+from pipeline.io.cases import Found, noting_passed_over, with_note
 from pipeline.io.walking import ENDINGS, as_expression, expanded, files_below, of_one_file
 from pipeline.params import explain, read_yaml
 from pipeline.sources.nnunet import nnunet_hint
@@ -260,7 +259,7 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     absent = [case for case in rows if not any(case in files for files in taken.values())]
     if absent and masked:
         note = f"in the whole folder {len(absent)} of {len(rows)} cases of the table have no files, such as {absent[0]}"
-        found[0] = replace(found[0], notes=(*found[0].notes, note))
+        found = with_note(found, note)
     fitting = {match[0] for matches in taken.values() for match in matches.values()}
     return description.schema, noting_passed_over(found, [root / file for file in files if file not in fitting]) if masked else found
 
@@ -357,7 +356,7 @@ def _found(
     case: str, root: Path, taken: dict[str, dict[str, re.Match]], row: dict[str, str], path: Path, description: Description
 ) -> Found:
     matches = {name: cases[case] for name, cases in taken.items() if case in cases}
-    files = {name: _origin(root / match[0]) for name, match in matches.items()}
+    files = {name: metaimage.whole(of_one_file(root / match[0])) for name, match in matches.items()}
     session = next(iter(matches.values())).groupdict().get("session")
     labels = files.pop(_MASK, None)
     return Found(
@@ -370,11 +369,6 @@ def _found(
         | {column: field for column, field in row.items() if column not in ("case", "patient")},
         terms=f"{description.licence} {description.citation}".strip(),
     )
-
-
-def _origin(path: Path) -> Path | HeaderAndData:
-    file = of_one_file(path)
-    return HeaderAndData(file) if file.suffix.lower() == ".mhd" else file
 
 
 def _patient(case: str, matches: Sequence[re.Match], row: dict[str, str], path: Path, description: Description) -> str:
