@@ -5,6 +5,7 @@ import hashlib
 import math
 import sys
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel
@@ -76,17 +77,25 @@ def read_channel(path: Path, channel: int, channels: int) -> Volume:
     InputError
         As `read`, and if the file holds another number of volumes.
     """
+    return _channels(path, [channel], channels)[0]
+
+
+def read_channels(path: Path, channels: int) -> list[Volume]:
+    """Read all volumes of such a file as `read_channel` does each; the file is opened once."""
+    return _channels(path, range(channels), channels)
+
+
+def _channels(path: Path, wanted: Iterable[int], channels: int) -> list[Volume]:
     image, sha256 = _load(path)
     shape = _shape(image)
     place = (0,) * (len(shape) - 4)  # singleton axes before the last, as ITK writes vectors
     if len(shape) < 4 or shape[-1] != channels or math.prod(shape[3:]) != channels:
         raise InputError(f"{path}: has shape {shape} where {channels} volumes (X, Y, Z, {channels}) are due. {_REMEDY}")
-    stored = image.dataobj[(..., *place, channel)]
     scaling = _scaling(image)
     affine, warnings = _affine(path, image)
     with np.errstate(over="ignore", invalid="ignore"):
-        voxels = np.asarray(stored, np.float32 if scaling else None)
-    return Volume(voxels, Grid(shape[:3], affine), sha256, warnings, scaling)
+        voxels = [np.asarray(image.dataobj[(..., *place, channel)], np.float32 if scaling else None) for channel in wanted]
+    return [Volume(one, Grid(shape[:3], affine), sha256, warnings, scaling) for one in voxels]
 
 
 def _scaling(image: nibabel.Nifti1Image) -> tuple[float, float] | None:

@@ -276,7 +276,7 @@ def _read_labels(path: Path, schema: Schema) -> Volume:
 
 def _read_channels(path: Path, schema: Schema, channels: Sequence[str]) -> Volume:
     """Label values of masks of regions, each a channel."""
-    volumes = [nifti.read_channel(path, number, len(channels)) for number in range(len(channels))]
+    volumes = nifti.read_channels(path, len(channels))
     for name, volume in zip(channels, volumes, strict=True):
         if not np.isin(volume.voxels, (0, 1)).all():
             low, high = volume.voxels.min(), volume.voxels.max()
