@@ -52,7 +52,7 @@ fuzz: env .venv-fuzz/ready
 	touch $@
 
 ui: env
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$(python -m pipeline.tracking)"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$(python -m pipeline.runtime.tracking)"
 
 bench: env
 	python -m benchmarks

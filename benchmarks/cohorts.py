@@ -4,13 +4,14 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import ROOT
-from pipeline.domain.native import NativeRecipe
+from pipeline.core.params import Cohort
 from pipeline.download import download
-from pipeline.params import Cohort
-from pipeline.stage import code_hash
+from pipeline.registration.native import NativeRecipe
+from pipeline.runtime.code import code_hash
 
 REAL = ROOT.parent / "shared/data/brats2021"
 _SEED = 2026
+_CODE = ("core", "formats", "cohorts", "phantom", "registration", "verification", "download.py")
 _AS_IT_IS = NativeRecipe(enabled=False, template_transform="rigid", interpolation="linear", correct_bias=False, extract_brain=True)
 
 
@@ -30,7 +31,7 @@ def real() -> Path | None:
 
 def _brought(name: str, cohort: Cohort) -> Path:
     """A folder below the system's folder for temporary files, made again whenever the code that makes it changes."""
-    folder = Path(tempfile.gettempdir()) / "tumorflow-benchmarks" / f"{name}-{code_hash('pipeline.download')[:12]}"
+    folder = Path(tempfile.gettempdir()) / "tumorflow-benchmarks" / f"{name}-{code_hash(*_CODE)[:12]}"
     if not (folder / "thumbnails.png").is_file():  # the last thing that the stage writes
         download(folder / "raw", folder / "verify.json", folder / "thumbnails.png", cohort, _AS_IT_IS)
     return folder / "raw"

@@ -8,7 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from benchmarks.measuring import ROOT, Figure, apart
-from pipeline.io.dicom import DicomSeries
+from pipeline.formats.dicom.series import DicomSeries
 
 REPEATS = 5
 SERIES = ROOT.parent / "shared/data/dicom/datalad-healthy-t1/dicoms"

@@ -38,14 +38,14 @@ def _median(runs: list[dict[str, float]], part: str) -> float:
 
 def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
     """Mean seconds per case of every part: a list of runs without mirroring, and one with."""
-    from pipeline import params
-    from pipeline.domain.catalogue import Catalogue
-    from pipeline.domain.preparation import Recipe
-    from pipeline.io.records import read_json
-    from pipeline.nn import backend, unet
-    from pipeline.nn.architecture import Architecture
-    from pipeline.nn.card import Card
-    from pipeline.nn.segmentation import Settings
+    from pipeline.core import params
+    from pipeline.core.catalogue import Catalogue
+    from pipeline.core.records import read_json
+    from pipeline.network import backend, unet
+    from pipeline.network.architecture import Architecture
+    from pipeline.network.metadata import Card
+    from pipeline.network.predictor import Settings
+    from pipeline.preparation.preprocessing import Recipe
 
     path = ROOT / "params.yaml"
     values = params.read(path)
@@ -69,10 +69,10 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
 
 def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     """Seconds of each part for one case, as `predict` goes through it."""
-    from pipeline.domain.preparation import prepare
-    from pipeline.domain.regions import classes_to_values
-    from pipeline.io import cases, nifti
-    from pipeline.nn import segmentation
+    from pipeline.core.regions import classes_to_values
+    from pipeline.formats import cases, nifti
+    from pipeline.network import predictor
+    from pipeline.preparation.preprocessing import prepare
 
     taken: dict[str, float] = {}
     files = cases.found_in(Path(raw), entry)
@@ -83,9 +83,9 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     with _timed(taken, "prepare"):
         prepared = prepare(case, card.recipe)
     with _timed(taken, "network"):
-        probabilities = segmentation.probabilities_of(network, card, settings, prepared.image)
+        probabilities = predictor.probabilities_of(network, card, settings, prepared.image)
     with _timed(taken, "restore"):
-        segmentation.classes_of(probabilities, prepared.geometry, card, settings)
+        predictor.classes_of(probabilities, prepared.geometry, card, settings)
     with tempfile.TemporaryDirectory() as folder, _timed(taken, "write"):
         # the reference in place of an untrained network's noise, which gzip would be slow to pack
         nifti.write(Path(folder) / "out.nii.gz", classes_to_values(reference, card.cohort), case.grid.affine)

@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from benchmarks import cohorts
 from benchmarks.measuring import Figure
-from pipeline.domain.fingerprint import SAME, content_sha256, fingerprint, pairs
-from pipeline.domain.grid import Grid
-from pipeline.io import metaimage, nifti
+from pipeline.core.grid import Grid
+from pipeline.formats import metaimage, nifti
+from pipeline.verification.fingerprints import SAME, content_sha256, fingerprint, pairs
 
 REPEATS = 3
 CASES = 4

@@ -15,11 +15,11 @@ from scipy import ndimage
 from benchmarks import cohorts
 from benchmarks.measuring import ROOT, Figure, apart, watched
 from benchmarks.nnunet import ENVIRONMENT
-from pipeline.domain.bounding_box import bounding_box
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.schema import Schema
-from pipeline.io import cases, nifti
-from pipeline.io.records import read_json
+from pipeline.core.boxes import bounding_box
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.records import read_json
+from pipeline.core.schema import Schema
+from pipeline.formats import cases, nifti
 
 REPEATS = 3
 SPECKS = 200
@@ -83,8 +83,8 @@ def _beside(name: str, peer: str, folder: Path, taken: dict[str, list[float]], r
 
 def once(folder: str, repeats: int) -> tuple[dict[str, list[float]], list[dict]]:
     """Processor seconds of each run, and the rows of the regions; what is undefined is None."""
-    from pipeline.domain.instances import instance_rows
-    from pipeline.domain.lesions import lesion_rows
+    from pipeline.metrics.instances import instance_rows
+    from pipeline.metrics.lesionwise import lesion_rows
 
     reference, prediction = (
         np.asarray(nifti.read(Path(folder) / f"{part}.nii.gz").voxels, np.uint8) for part in ("reference", "prediction")

@@ -9,14 +9,14 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from benchmarks.measuring import ROOT, Figure, apart
-from pipeline.domain.bias import correct_bias
-from pipeline.domain.errors import InputError
-from pipeline.domain.extraction import extract_brain
-from pipeline.domain.grid import Grid
-from pipeline.domain.native import BRATS_GRID, NativeRecipe, align, labels_from_series, labels_to_series, mni_template
-from pipeline.domain.registration import Sampled, centre_of_mass_mm, register, resample
-from pipeline.io import nifti
-from pipeline.io.template import read_template
+from pipeline.core.errors import InputError
+from pipeline.core.grid import Grid
+from pipeline.formats import nifti
+from pipeline.formats.template import read_template
+from pipeline.registration.bias_field import correct_bias
+from pipeline.registration.brain_extraction import extract_brain
+from pipeline.registration.mutual_information import Sampled, centre_of_mass_mm, register, resample
+from pipeline.registration.native import BRATS_GRID, NativeRecipe, align, labels_from_series, labels_to_series, mni_template
 
 REPEATS = 1
 REAL = ROOT.parent / "shared/data"

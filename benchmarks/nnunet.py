@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measuring import ROOT, Watched, watched
-from pipeline.domain.catalogue import Catalogue
-from pipeline.io import cases, nifti
-from pipeline.io.records import read_json
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.records import read_json
+from pipeline.formats import cases, nifti
 
 ENVIRONMENT = Path(os.environ.get("TUMORFLOW_PEERS", ROOT / ".venv-peers"))
 DATASET = "Dataset501_Phantoms"

@@ -30,17 +30,18 @@ def _trained() -> dict[str, float]:
     import tempfile
     from pathlib import Path
 
-    from pipeline import params
-    from pipeline.domain.preparation import Recipe, prepare, restore
-    from pipeline.domain.regions import outputs_to_classes
-    from pipeline.domain.scores import score_case
-    from pipeline.io import cases, shards
-    from pipeline.nn import backend, fitting, optimizer, unet
-    from pipeline.nn.architecture import Architecture
-    from pipeline.nn.batches import Sampler
-    from pipeline.nn.inference import predict_probabilities
-    from pipeline.nn.losses import DiceCrossEntropy
-    from pipeline.sources import brats
+    from pipeline.cohorts import brats
+    from pipeline.core import params
+    from pipeline.core.regions import outputs_to_classes
+    from pipeline.formats import cases
+    from pipeline.metrics.scores import score_case
+    from pipeline.network import backend, optimizer, training, unet
+    from pipeline.network.architecture import Architecture
+    from pipeline.network.batches import Sampler
+    from pipeline.network.inference import predict_probabilities
+    from pipeline.network.losses import DiceCrossEntropy
+    from pipeline.preparation import shards
+    from pipeline.preparation.preprocessing import Recipe, prepare, restore
     from pipeline.train import Params
 
     path = ROOT / "params.yaml"
@@ -57,11 +58,11 @@ def _trained() -> dict[str, float]:
         for case, ready in prepared.items():
             shards.write_prepared(Path(folder), case, ready)
         sampler = Sampler([shards.read(Path(folder), case) for case in CASES], schema, architecture.output, PATCH, BATCH, 0.7, 0)
-        fitting.fit(
+        training.fit(
             network,
             DiceCrossEntropy(architecture.output, 1.0, 1.0),
             optimizer.build("adamw", 0.0, 0.0, train.clip_norm, train.ema_momentum),
-            fitting.Course(EPOCHS, STEPS, 0, 2, 8, lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1))),
+            training.Course(EPOCHS, STEPS, 0, 2, 8, lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1))),
             partial(sampler.training, on_the_fly=train.on_the_fly),
             sampler.validation(4),
             schema,

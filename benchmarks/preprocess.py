@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks import cohorts, nnunet
 from benchmarks.measuring import ROOT, Figure, Watched, apart, stopwatch
-from pipeline import params
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.preparation import Recipe
-from pipeline.io.records import read_json
+from pipeline.core import params
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.records import read_json
+from pipeline.preparation.preprocessing import Recipe
 from pipeline.preprocess import preprocess
 
 REPEATS = 3

@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmarks import cohorts
 from benchmarks.measuring import Figure, apart
-from pipeline.params import read
+from pipeline.core.params import read
+from pipeline.runtime import parallel
 from tests.browser import CHROMIUM, Browser
 
 REPEATS = 3
@@ -42,16 +43,15 @@ def drawn(raw: str, page: str) -> int:
     """Draw and write the report; its bytes."""
     from functools import partial
 
-    from pipeline import stage
-    from pipeline.domain.catalogue import Catalogue
-    from pipeline.io.records import read_json
-    from pipeline.pictures.figures import figures_of
-    from pipeline.pictures.report import report_page
-    from pipeline.pictures.viewer import viewer
-    from tests.pictures.made_runs import made_run
+    from pipeline.core.catalogue import Catalogue
+    from pipeline.core.records import read_json
+    from pipeline.report.page.report import report_page
+    from pipeline.report.page.viewer import viewer
+    from pipeline.report.plots.figures import figures_of
+    from tests.report.made_runs import made_run
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    shown = stage.over_cases(partial(pictured, raw=raw), range(PICTURED), "picture")
+    shown = parallel.over_cases(partial(pictured, raw=raw), range(PICTURED), "picture")
     pictures, volumes = zip(*shown, strict=True)
     run = made_run(catalogue.cohort, CASES, pictured=pictures, viewer=viewer(volumes, catalogue.cohort))
     Path(page).write_text(report_page(run, figures_of(run, _params()["dpi"])), encoding="utf-8")
@@ -60,14 +60,14 @@ def drawn(raw: str, page: str) -> int:
 
 def pictured(number: int, raw: str) -> tuple:
     """Pictures and volumes of a case, under the name of a made one, whose prediction is its reference two voxels aside."""
-    from pipeline.domain.catalogue import Catalogue
-    from pipeline.io import cases
-    from pipeline.io.records import read_json
-    from pipeline.pictures.animation import animation
-    from pipeline.pictures.overlays import overlay
-    from pipeline.pictures.report_run import Pictured
-    from pipeline.pictures.view import view_of
-    from pipeline.pictures.viewer import viewed
+    from pipeline.core.catalogue import Catalogue
+    from pipeline.core.records import read_json
+    from pipeline.formats import cases
+    from pipeline.report.page.run import Pictured
+    from pipeline.report.page.viewer import viewed
+    from pipeline.report.plots.animation import animation
+    from pipeline.report.plots.overlays import overlay
+    from pipeline.report.plots.planes import view_of
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     case = cases.read(cases.found_in(Path(raw), catalogue.cases[number]), catalogue.cohort)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import ROOT, Figure, Watched, watched
-from pipeline import tracking
+from pipeline.runtime import tracking
 
 REPEATS = 1
 CORES = 2

@@ -17,9 +17,9 @@ import numpy as np
 import psutil
 
 from benchmarks.measuring import ROOT, Figure, Watched, apart, watched
-from pipeline import stage
 from pipeline.commands.preset import changed
 from pipeline.download import download
+from pipeline.runtime import stage
 
 REPEATS = 1
 CORES = 2

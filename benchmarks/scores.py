@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.lesions import AFFINE, SPACING_MM, cpu_seconds, pairs, schema_of_pairs
 from benchmarks.measuring import Figure, apart
-from pipeline.io import nifti
+from pipeline.formats import nifti
 
 REPEATS = 5
 AT_MOST = {False: 1.0, True: 2.5}
@@ -30,12 +30,12 @@ def figures(repeats: int) -> Iterator[Figure]:
 
 def once(folder: str, repeats: int) -> dict[str, list[float]]:
     """Processor seconds of each part and run."""
-    from pipeline.domain.calibration import calibration_rows
-    from pipeline.domain.instances import instance_rows
-    from pipeline.domain.lesions import lesion_rows
-    from pipeline.domain.multiclass import score_classes
-    from pipeline.domain.regions import classes_to_regions
-    from pipeline.domain.scores import score_case
+    from pipeline.core.regions import classes_to_regions
+    from pipeline.metrics.calibration import calibration_rows
+    from pipeline.metrics.instances import instance_rows
+    from pipeline.metrics.lesionwise import lesion_rows
+    from pipeline.metrics.multiclass import score_classes
+    from pipeline.metrics.scores import score_case
 
     paths = (Path(folder) / f"{part}.nii.gz" for part in ("reference", "prediction"))
     reference, prediction = (np.asarray(nifti.read(path).voxels, np.uint8) for path in paths)

@@ -7,14 +7,13 @@ import yaml
 
 from benchmarks.measuring import ROOT, Figure, watched
 from pipeline.__main__ import COMMANDS
-from pipeline.stage import code_files
 
 REPEATS = 5
 WITH_KERAS = {"train", "evaluate", "predict"}
 
 
 def figures(repeats: int) -> Iterator[Figure]:
-    """Seconds of each stage and command; how many load or could load Keras that should not."""
+    """Seconds of each stage and command; how many load Keras that should not."""
     stages = {name: [f"pipeline.{name}"] for name in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
     commands = {name: ["pipeline", name] for name in COMMANDS}
     loading = {name for name, module in (stages | commands).items() if _loads_keras(module)}
@@ -23,10 +22,8 @@ def figures(repeats: int) -> Iterator[Figure]:
         target = 3.0 if name in stages and name not in WITH_KERAS else None
         note = f"{min(run.cpu_seconds for run in runs):.2f} cpu s; {'loads' if name in loading else 'does not load'} keras"
         yield Figure(f"start-up {name}", "s", [run.seconds for run in runs], at_most=target, note=note)
-    importing = {name for name in stages if _imports_keras(f"pipeline.{name}")}
-    importing |= {name for name in commands if _imports_keras(f"pipeline.commands.{name}")}
-    strangers = (loading | importing) - WITH_KERAS
-    note = f"imported by {', '.join(sorted(importing))}"
+    strangers = loading - WITH_KERAS
+    note = f"loaded by {', '.join(sorted(loading))}"
     yield Figure("start-up, keras where it is not needed", "modules", [len(strangers)], at_most=0, note=note)
 
 
@@ -34,8 +31,3 @@ def _loads_keras(module: list[str]) -> bool:
     """Whether printing the help imports Keras."""
     ran = watched([sys.executable, "-X", "importtime", "-m", *module, "--help"], cores=2)
     return any(line.startswith("import time:") and line.split("|")[-1].strip() == "keras" for _, line in ran.lines)
-
-
-def _imports_keras(module: str) -> bool:
-    """Whether any import statement, also one inside a function, leads from a module to Keras."""
-    return any(path.as_posix() == "pipeline/nn/backend.py" for path in code_files(module))

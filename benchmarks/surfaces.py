@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from pipeline.domain import surfaces, surfels
-from pipeline.domain.bounding_box import bounding_box
-from pipeline.domain.fields import normal_field
+from pipeline.core.boxes import bounding_box
+from pipeline.metrics import surface_distance as surfaces
+from pipeline.metrics import surface_elements
+from pipeline.phantom.random_fields import normal_field
 
 REPEATS = 3
 SPECKS = 200
@@ -86,7 +87,7 @@ def figures(repeats: int) -> Iterator:
 def _pairs() -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """Whole tumours and predictions made from them by moving their border, without and with specks."""
     from benchmarks import cohorts
-    from pipeline.io import nifti
+    from pipeline.formats import nifti
 
     paths = {"generated": sorted(cohorts.phantoms(1).glob("*/*_seg.nii.gz"))[0]}
     if cohorts.REAL.is_dir():
@@ -176,9 +177,9 @@ def _pooled_hd95(*masks: Masks) -> list[float]:
 
 def _pooled_hd95_of_thick_contours(reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float]) -> list[float]:
     """A voxel is of the contour if one of its 26 neighbours is outside; as `_pooled_hd95` otherwise."""
-    one, other, steps_mm = surfels.crops(reference, prediction, spacing_mm)
+    one, other, steps_mm = surface_elements.crops(reference, prediction, spacing_mm)
     contours = [mask & ~ndimage.binary_erosion(mask, np.ones((3, 3, 3))) for mask in (one, other)]
-    return [float(np.percentile(np.concatenate(surfels.nearest_mm(*contours, steps_mm)), 95))]
+    return [float(np.percentile(np.concatenate(surface_elements.nearest_mm(*contours, steps_mm)), 95))]
 
 
 def _hd_and_assd(*masks: Masks) -> list[float]:
@@ -187,12 +188,12 @@ def _hd_and_assd(*masks: Masks) -> list[float]:
 
 
 def _surface_dice(*masks: Masks) -> list[float]:
-    bound = surfels.surfel_distances(*masks, max(surfaces.TOLERANCES_MM) + surfels.ROUNDING_MM)
-    return [surfels.surface_dice(bound, tolerance) for tolerance in surfaces.TOLERANCES_MM]
+    bound = surface_elements.surfel_distances(*masks, max(surfaces.TOLERANCES_MM) + surface_elements.ROUNDING_MM)
+    return [surface_elements.surface_dice(bound, tolerance) for tolerance in surfaces.TOLERANCES_MM]
 
 
 def _robust_hausdorff(*masks: Masks) -> list[float]:
-    return [surfels.robust_hausdorff_mm(surfels.surfel_distances(*masks))]
+    return [surface_elements.robust_hausdorff_mm(surface_elements.surfel_distances(*masks))]
 
 
 def _all(*masks: Masks) -> list[float]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks import cohorts
 from benchmarks.measuring import Figure
-from pipeline.domain.swaps import relations, suspicions
-from pipeline.io import nifti
-from pipeline.sources.brats import read_folder
+from pipeline.cohorts.brats import read_folder
+from pipeline.formats import nifti
+from pipeline.verification.modality_swaps import relations, suspicions
 
 REPEATS = 1
 CASES = 4

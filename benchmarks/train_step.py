@@ -59,8 +59,8 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
     sys.path.insert(0, str(Path(__file__).parent.parent))
     import numpy as np
 
-    from pipeline.nn import backend, fitting, losses, optimizer, unet
-    from pipeline.nn.architecture import Architecture
+    from pipeline.network import backend, losses, optimizer, training, unet
+    from pipeline.network.architecture import Architecture
 
     settings = ROWS[row]
     backend.prepare(0, precision)
@@ -70,7 +70,7 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
     )  # fmt: skip
     model = unet.build(architecture, MODALITIES, REGIONS)
     rule = optimizer.build("adam", weight_decay=0.0, momentum=0.0, clip_norm=12.0, ema_momentum=0.99)
-    fitting.compile_for_training(model, losses.DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    training.compile_for_training(model, losses.DiceCrossEntropy("regions", 1.0, 1.0), rule)
     numbers = np.random.default_rng(0)
     image = numbers.normal(size=(settings["batch"], *settings["patch"], MODALITIES)).astype(np.float32)
     target = (numbers.random((settings["batch"], *settings["patch"], REGIONS)) < 0.1).astype(np.uint8)

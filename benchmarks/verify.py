@@ -10,10 +10,11 @@ import SimpleITK as sitk
 
 from benchmarks import cohorts
 from benchmarks.measuring import ROOT, Figure, apart, stopwatch
-from pipeline import stage
-from pipeline.domain.catalogue import Catalogue
-from pipeline.io import cases, verification
-from pipeline.io.records import read_json
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.records import read_json
+from pipeline.formats import cases
+from pipeline.runtime import parallel
+from pipeline.verification import checks
 
 REPEATS = 3
 CASES = 8
@@ -53,7 +54,7 @@ def on_one_core(raw: str) -> dict[str, float]:
     taken = {"ours": [], "wall": [], "reading": [], "simpleitk": []}
     for case in [found[0], *found]:
         wall, started = time.perf_counter(), time.process_time()
-        verification.verify(case, catalogue.cohort)
+        checks.verify(case, catalogue.cohort)
         taken["wall"].append(time.perf_counter() - wall)
         verified = time.process_time()
         cases.read(case, catalogue.cohort)
@@ -72,5 +73,5 @@ def on_two_cores(raw: str) -> dict[str, float]:
     found = [cases.found_in(Path(raw), entry) for entry in catalogue.cases]
     for _ in range(2):
         with stopwatch() as taken:
-            stage.over_cases(partial(verification.verify, schema=catalogue.cohort), found, "verify")
+            parallel.over_cases(partial(checks.verify, schema=catalogue.cohort), found, "verify")
     return taken

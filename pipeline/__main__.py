@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 
-from pipeline import stage
+from .runtime.errors import reported_errors
 
 COMMANDS = {
     "predict": "segment a case with a trained model",
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog=f"python -m pipeline {name}", description=inspect.getdoc(command), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_arguments(parser)
-    with stage.reported_errors():
+    with reported_errors():
         sys.exit(command.run(parser.parse_intermixed_args(arguments[1:])))
 
 

@@ -10,15 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pipeline import stage
-from pipeline.domain.augmentation import Draw, Ranges, apply, draw
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.draws import generator
-from pipeline.domain.folds import Split
-from pipeline.domain.strict import Strict
-from pipeline.io import costs, shards
-from pipeline.io.records import read_json, write_csv
-from pipeline.params import Count
+from .augmentation.copies import Draw, Ranges, apply, draw
+from .core.catalogue import Catalogue
+from .core.folds import Split
+from .core.params import Count
+from .core.records import read_json, write_csv
+from .core.rng import generator
+from .core.strict import Strict
+from .preparation import shards
+from .runtime import costs, stage
+from .runtime.parallel import over_cases
 
 
 class Params(Strict):
@@ -51,7 +52,7 @@ def augment(
     draws = {(case, copy): _draw(shards, case, copy, params.ranges, seed) for case in parts.train for copy in range(1, params.copies + 1)}
     rows = [{"name": f"{case}~{copy}", "case": case, "copy": copy} | drawn.row(modalities) for (case, copy), drawn in draws.items()]
     write_csv(augmented / "table.csv", rows)
-    stage.over_cases(partial(_apply, folder=shards, augmented=augmented), draws.items(), "augment")
+    over_cases(partial(_apply, folder=shards, augmented=augmented), draws.items(), "augment")
 
 
 def _draw(folder: Path, case: str, copy: int, ranges: Ranges, seed: int) -> Draw:

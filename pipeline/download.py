@@ -9,6 +9,7 @@ tracks read-only, and a shared inode would carry that to the source.
 All cases are verified before one is copied; if any is refused, raw stays as it was.
 """
 
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,26 +21,29 @@ from typing import Annotated
 import numpy as np
 from tqdm.contrib.concurrent import thread_map
 
-from pipeline import stage
-from pipeline.domain import fingerprint
-from pipeline.domain.catalogue import CaseEntry, Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.native import NativeRecipe
-from pipeline.domain.oddities import oddities
-from pipeline.domain.plausibility import Fault
-from pipeline.domain.schema import Schema
-from pipeline.domain.swaps import suspicions
-from pipeline.io import cases, costs, verification
-from pipeline.io.archives import is_archive, unpack
-from pipeline.io.clients import fetch_by_client, is_account
-from pipeline.io.fetch import fetch
-from pipeline.io.native import write_aligned
-from pipeline.io.records import replacing, sha256, write_bytes, write_json
-from pipeline.io.walking import expanded
-from pipeline.params import Cohort
-from pipeline.pictures.sheet import sheet
-from pipeline.sources.known import SOURCES
-from pipeline.sources.source import Source
+from .cohorts.fetching.archives import is_archive, unpack
+from .cohorts.fetching.clients import fetch_by_client, is_account
+from .cohorts.fetching.fetch import fetch
+from .cohorts.registry import SOURCES
+from .cohorts.source import Source
+from .core.catalogue import CaseEntry, Catalogue
+from .core.errors import InputError
+from .core.params import Cohort
+from .core.records import replacing, sha256, write_bytes, write_json
+from .core.schema import Schema
+from .formats import cases
+from .formats.walking import expanded
+from .registration.aligned_files import write_aligned
+from .registration.native import NativeRecipe
+from .runtime import costs, stage, workspace
+from .runtime.parallel import over_cases
+from .verification import checks, fingerprints
+from .verification.modality_swaps import suspicions
+from .verification.outliers import oddities
+from .verification.plausibility import Fault
+from .verification.thumbnail_sheet import sheet
+
+log = logging.getLogger(__name__)
 
 _NAMED = 5  # cases in one message
 _COPIED_AT_ONCE = 4  # a disk that is told to keep small files for good takes them together as fast as one
@@ -70,7 +74,7 @@ def download(
     schema, found = _found(source, cohort, raw)
     _refuse_unlabelled(found)
     with _files(found, raw, native) as files:
-        verified = stage.over_cases(partial(verification.verify, schema=schema), files, "verify")
+        verified = over_cases(partial(checks.verify, schema=schema), files, "verify")
         entries = [case.entry for case in verified]
         refuse_duplicates(entries, files)
         thread_map(partial(_copy, raw), files, entries, max_workers=_COPIED_AT_ONCE, desc="copy", unit="case", mininterval=1)
@@ -81,22 +85,22 @@ def download(
     told = warnings(catalogue, verified)
     write_json(verify, summary(catalogue, told))
     write_bytes(thumbnails, sheet([case.thumbnail for case in verified]))
-    stage.log.info("%d verified cases of %d patients in %s", len(entries), len({entry.patient for entry in entries}), raw)
+    log.info("%d verified cases of %d patients in %s", len(entries), len({entry.patient for entry in entries}), raw)
     if told:
-        stage.log.warning("%d things to look at, in %s", len(told), verify)
+        log.warning("%d things to look at, in %s", len(told), verify)
 
 
-def _alike(verified: Sequence[verification.Verified]) -> tuple[tuple[str, str, float], ...]:
+def _alike(verified: Sequence[checks.Verified]) -> tuple[tuple[str, str, float], ...]:
     """Pairs of cases that look like one examination, by name, each kind of fingerprint by itself."""
     found = []
     for shape in sorted({case.fingerprint.shape for case in verified}):
         same = [case for case in verified if case.fingerprint.shape == shape]
-        pairs = fingerprint.pairs(np.stack([case.fingerprint for case in same]), fingerprint.SAME)
+        pairs = fingerprints.pairs(np.stack([case.fingerprint for case in same]), fingerprints.SAME)
         found += [(same[one].entry.case, same[other].entry.case, round(similarity, 4)) for one, other, similarity in pairs]
     return tuple(sorted(found))
 
 
-def warnings(catalogue: Catalogue, verified: Sequence[verification.Verified]) -> list[str]:
+def warnings(catalogue: Catalogue, verified: Sequence[checks.Verified]) -> list[str]:
     """What the user should look at: nothing of it is refused."""
     names = [case.entry.case for case in verified]
     patients = {entry.case: entry.patient for entry in catalogue.cases}
@@ -140,11 +144,11 @@ def _found(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[case
                 f"params.yaml: cohort.cases is 0, and the cases of {source.name} are generated by number. Set it to 1 or more."
             )
         return source.schemas[0], source.generate(raw, cohort.cases, cohort.seed)
-    fetched = stage.root() / "data/fetched"
+    fetched = workspace.root() / "data/fetched"
     if is_account(cohort.location):
         location = fetch_by_client(cohort.location, fetched)
     elif cohort.location:
-        location = stage.root() / expanded(cohort.location)
+        location = workspace.root() / expanded(cohort.location)
         if not location.exists():
             raise InputError(f"{location}: does not exist. Set cohort.location to the folder or archive of the cases. {source.access}")
         if location.is_file() and is_archive(location):
@@ -175,10 +179,10 @@ def _files(found: Sequence[cases.Found], raw: Path, native: NativeRecipe) -> Ite
     shutil.rmtree(folder, ignore_errors=True)
     try:
         if native.enabled:
-            yield stage.over_cases(partial(write_aligned, folder=folder, recipe=native), found, "align")
+            yield over_cases(partial(write_aligned, folder=folder, recipe=native), found, "align")
         else:
             parted = [case for case in found if case.parts]
-            written = stage.over_cases(partial(cases.as_files, folder=folder), parted, "convert") if parted else []
+            written = over_cases(partial(cases.as_files, folder=folder), parted, "convert") if parted else []
             by_name = {case.case: case for case in (*found, *written)}
             yield [by_name[case.case] for case in found]
     finally:
@@ -200,7 +204,7 @@ def _labelled(found: Sequence[cases.Found]) -> list[cases.Found]:
     if without:
         named = cases.few(without, _NAMED)
         note = f"{len(without)} of {len(found)} cases have no mask and were left out (cohort.unlabelled): {named}"
-        stage.log.warning("%s", note)
+        log.warning("%s", note)
         return cases.with_note(labelled, f"in this cohort {note}")
     return labelled
 

@@ -11,6 +11,7 @@ cases, and how many values the empty rule filled), headline.json (few of these m
 the training.
 """
 
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,28 +19,31 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from pipeline import stage, tracking
-from pipeline.domain.calibration import Bins, calibration_rows, pooled, reliability_rows
-from pipeline.domain.case import Case
-from pipeline.domain.catalogue import CaseEntry, Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split
-from pipeline.domain.instances import instance_rows
-from pipeline.domain.lesion_rules import why_unscored
-from pipeline.domain.lesions import lesion_rows
-from pipeline.domain.multiclass import confusion_rows, score_classes
-from pipeline.domain.overlap import confusion
-from pipeline.domain.preparation import brain_of, restore
-from pipeline.domain.regions import classes_to_outputs, classes_to_values
-from pipeline.domain.schema import Schema
-from pipeline.domain.scores import score_case, summarise_columns
-from pipeline.domain.summary import summarise_masks
-from pipeline.domain.tumour_types import type_rows
-from pipeline.io import cases, costs, nifti, shards
-from pipeline.io.records import read_json, write_csv, write_json
-from pipeline.nn import archive, backend, card, segmentation
-from pipeline.nn.losses import DiceCrossEntropy, logits_of
-from pipeline.nn.segmentation import Settings
+from .core.case import Case
+from .core.catalogue import CaseEntry, Catalogue
+from .core.confusion import confusion
+from .core.errors import InputError
+from .core.folds import Split
+from .core.records import read_json, write_csv, write_json
+from .core.regions import classes_to_outputs, classes_to_values
+from .core.schema import Schema
+from .formats import cases, nifti
+from .metrics.calibration import Bins, calibration_rows, pooled, reliability_rows
+from .metrics.instances import instance_rows
+from .metrics.lesion_rules import why_unscored
+from .metrics.lesionwise import lesion_rows
+from .metrics.multiclass import confusion_rows, score_classes
+from .metrics.scores import score_case, summarise_columns
+from .metrics.summary import summarise_masks
+from .metrics.tumour_types import type_rows
+from .network import backend, metadata, predictor, saving
+from .network.losses import DiceCrossEntropy, logits_of
+from .network.predictor import Settings
+from .preparation import shards
+from .preparation.preprocessing import brain_of, restore
+from .runtime import costs, stage, tracking
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -57,26 +61,26 @@ def evaluate(
     settings: Annotated[Settings, stage.Key("evaluate")],
 ) -> None:
     """Segment and score the test cases."""
-    described = card.read(models)
+    described = metadata.read(models)
     catalogue, parts = read_json(raw / "catalogue.json", Catalogue), read_json(split, Split)
     parts.check(str(split))
     _refuse_other_cohort(catalogue, described, models)
     _refuse_seen_cases(described, parts, models)
     backend.prepare(described.seed, described.train["precision"])
-    network = archive.load_model(models / "unet.keras")
+    network = saving.load_model(metadata.network_file(models))
     scorer = _Scorer(raw, shards, predictions, described, settings, network)
     scores = _Scores(catalogue.cohort)
     if catalogue.cohort.lesion_rules is None:
-        stage.log.warning("%s", why_unscored(catalogue.cohort.cohort))
+        log.warning("%s", why_unscored(catalogue.cohort.cohort))
     with tracking.run(
         described.tags,
-        tracking.model_part(models / "unet.keras", models / "card.json", history),
+        tracking.model_part(metadata.network_file(models), models / "card.json", history),
         tracking.evaluation_part(metrics, cases, tables),
     ) as run:
         for number, case in enumerate(parts.test, 1):
             started = time.perf_counter()
             seconds, dice = scorer.score(catalogue.entry(case), parts.patients[case], scores)
-            stage.log.info("%s  Dice %s  (network %.1f s, whole case %.1f s)", case, dice, seconds, time.perf_counter() - started)
+            log.info("%s  Dice %s  (network %.1f s, whole case %.1f s)", case, dice, seconds, time.perf_counter() - started)
             run.log_case(number, {"seconds": seconds})
         write_csv(cases, scores.rows)
         for name, rows in scores.tables().items():
@@ -126,7 +130,7 @@ class _Scores:
 class _Scorer:
     """One held-out case after another through the network, to the raw grid, and against its reference."""
 
-    def __init__(self, raw: Path, shards: Path, predictions: Path, described: card.Card, settings: Settings, network: Any) -> None:
+    def __init__(self, raw: Path, shards: Path, predictions: Path, described: metadata.Card, settings: Settings, network: Any) -> None:
         self.raw, self.shards, self.predictions = raw, shards, predictions
         self.card, self.settings, self.network = described, settings, network
         train = described.train
@@ -137,18 +141,18 @@ class _Scorer:
         schema, output = self.card.cohort, self.card.architecture.output
         shard, geometry = shards.read(self.shards, entry.case), shards.read_geometry(self.shards, entry.case)
         started = time.perf_counter()
-        prepared, spread = segmentation.probabilities_and_disagreement(self.network, self.card, self.settings, shard.image, entry.case)
+        prepared, spread = predictor.probabilities_and_disagreement(self.network, self.card, self.settings, shard.image, entry.case)
         seconds = time.perf_counter() - started
         target = classes_to_outputs(np.asarray(shard.classes), schema, output)
         scores.losses.append(float(self.loss(target[None], logits_of(prepared, output)[None])))
         probabilities = restore(prepared, geometry)
-        prediction = segmentation.raw_classes(probabilities, geometry, self.card, self.settings)
+        prediction = predictor.raw_classes(probabilities, geometry, self.card, self.settings)
         case = cases.read(cases.found_in(self.raw, entry), schema)
         path = self.predictions / f"{entry.case}.nii.gz"
         nifti.write(path, classes_to_values(prediction, schema), case.grid.affine, f"TumorFlow {self.card.network_sha256[:16]}")
         whose = {"case": entry.case, "patient": patient}
         rows = self._compare(case, prediction, whose, scores)
-        regions = segmentation.region_probabilities(probabilities, self.card)
+        regions = predictor.region_probabilities(probabilities, self.card)
         self._judge(case, regions, None if spread is None else restore(spread, geometry), whose, scores)
         return seconds, " ".join(f"{row['name']} {row['dice']:.3f}" for row in rows if row["kind"] == "region")
 
@@ -189,7 +193,7 @@ def _headline(summary: dict[str, Any]) -> dict[str, Any]:
     return {"mean_region_dice": summary["mean_region_dice"]["value"], **means, "lesion_dice": lesion_dice}
 
 
-def _refuse_other_cohort(catalogue: Catalogue, described: card.Card, models: Path) -> None:
+def _refuse_other_cohort(catalogue: Catalogue, described: metadata.Card, models: Path) -> None:
     """What a voxel means must be the same; the rules for lesions are no matter of the network."""
     if catalogue.cohort.model_copy(update={"lesion_rules": described.cohort.lesion_rules}) != described.cohort:
         raise InputError(
@@ -198,7 +202,7 @@ def _refuse_other_cohort(catalogue: Catalogue, described: card.Card, models: Pat
         )
 
 
-def _refuse_seen_cases(described: card.Card, parts: Split, models: Path) -> None:
+def _refuse_seen_cases(described: metadata.Card, parts: Split, models: Path) -> None:
     """Scores on patients the network has seen are worthless."""
     test = {parts.patients[case] for case in parts.test}
     seen = sorted(case for case in (*described.trained_on, *described.validated_on) if parts.patients.get(case, case) in test)

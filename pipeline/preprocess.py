@@ -9,19 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pipeline import stage
-from pipeline.domain.catalogue import CaseEntry, Catalogue
-from pipeline.domain.preparation import Recipe, prepare
-from pipeline.domain.schema import Schema
-from pipeline.io import cases, costs, shards
-from pipeline.io.records import read_json
+from .core.catalogue import CaseEntry, Catalogue
+from .core.records import read_json
+from .core.schema import Schema
+from .formats import cases
+from .preparation import shards
+from .preparation.preprocessing import Recipe, prepare
+from .runtime import costs, stage
+from .runtime.parallel import over_cases
 
 
 def preprocess(raw: Path, shards: Path, recipe: Annotated[Recipe, stage.Key("preprocess")]) -> None:
     """Prepare every case of the catalogue in `raw` into `shards`."""
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     work = partial(_prepare, raw=raw, folder=shards, schema=catalogue.cohort, recipe=recipe)
-    stage.over_cases(work, catalogue.cases, "prepare")
+    over_cases(work, catalogue.cases, "prepare")
 
 
 def _prepare(entry: CaseEntry, raw: Path, folder: Path, schema: Schema, recipe: Recipe) -> None:

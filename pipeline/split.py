@@ -4,21 +4,23 @@ Reads the catalogue (identities, label counts), not the shards: a new recipe nev
 Writes data/split.json (`Split`: case ids of each part, folds, the patient of every case).
 """
 
+import logging
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline import stage
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.draws import generator
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split, deal
-from pipeline.domain.strict import Strict
-from pipeline.io import costs
-from pipeline.io.records import read_json, write_json
-from pipeline.params import Share
+from .core.catalogue import Catalogue
+from .core.errors import InputError
+from .core.folds import Split, deal
+from .core.params import Share
+from .core.records import read_json, write_json
+from .core.rng import generator
+from .core.strict import Strict
+from .runtime import costs, stage
+
+log = logging.getLogger(__name__)
 
 
 class Params(Strict):
@@ -62,7 +64,7 @@ def split(
     parts.check(str(split))
     refuse_leaks(cohort, parts)
     write_json(split, parts)
-    stage.log.info("train %d, val %d, test %d cases", len(parts.train), len(parts.val), len(parts.test))
+    log.info("train %d, val %d, test %d cases", len(parts.train), len(parts.val), len(parts.test))
 
 
 def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:

@@ -1,13 +1,14 @@
 """Stage 5: train the U-Net.
 
 Reads raw/catalogue.json (the cohort schema), split.json, shards/<case>.*.npy of train and val, and the
-augmented copies of train. Writes models/unet.keras (weights of the best epoch; deterministic bytes),
+augmented copies of train. Writes models/network.keras (weights of the best epoch; deterministic bytes),
 models/card.json (`Card`), metrics/history.csv (one row per epoch), metrics/train.json. Keeps
 models/checkpoint.npz after every epoch until the end, so that a killed training goes on where it stood;
 a checkpoint of other params, data or code is not taken. Logs every epoch to MLflow.
 """
 
 import hashlib
+import logging
 import math
 import platform
 from functools import partial
@@ -17,22 +18,29 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from pipeline import stage, tracking
-from pipeline.domain.augmentation_patch import OnTheFly
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split
-from pipeline.domain.preparation import Recipe
-from pipeline.domain.schedule import Schedule, best_epoch, learning_rate
-from pipeline.domain.strict import Strict
-from pipeline.io import costs, shards
-from pipeline.io.records import read_csv, read_json, sha256, write_csv, write_json
-from pipeline.nn import archive, backend, checkpoint, fitting, optimizer, unet
-from pipeline.nn.architecture import Architecture
-from pipeline.nn.batches import Sampler
-from pipeline.nn.card import Card
-from pipeline.nn.losses import DiceCrossEntropy
-from pipeline.params import Count, Positive, Share
+from .augmentation.on_the_fly import OnTheFly
+from .core.catalogue import Catalogue
+from .core.errors import InputError
+from .core.folds import Split
+from .core.params import Count, Positive, Share
+from .core.records import read_csv, read_json, sha256, write_csv, write_json
+from .core.strict import Strict
+from .network import backend, checkpoint, optimizer, saving, training, unet
+from .network.architecture import Architecture
+from .network.batches import Sampler
+from .network.losses import DiceCrossEntropy
+from .network.metadata import Card
+from .network.schedule import Schedule, best_epoch, learning_rate
+from .preparation import shards
+from .preparation.preprocessing import Recipe
+from .runtime import costs, stage, tracking
+from .runtime.code import code_hash
+from .runtime.parallel import usable_cores
+
+log = logging.getLogger(__name__)
+
+CODE = ("core", "formats", "preparation", "augmentation", "network", "preprocess.py", "augment.py", "train.py")
+"""Code that the weights depend on: that of this stage and of those that make shards and copies."""
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -94,14 +102,14 @@ def train(
     if architecture.dimensions > cohort.cohort.dimensions:
         raise InputError(f"params.yaml: unet.dimensions is 3, but cohort {cohort.cohort.cohort} holds single slices. Set it to 2.")
     parts.check(str(split))
-    training = _shards(shards, parts.train) + _copies(augmented, parts.train)
+    trained_on = _shards(shards, parts.train) + _copies(augmented, parts.train)
     validating = _shards(shards, parts.val)
     data_hash = hashlib.sha256(catalogue.read_bytes() + split.read_bytes()).hexdigest()
     fingerprint = _fingerprint(data_hash, augmented, recipe, architecture, params, seed)
     state_path = model.with_name("checkpoint.npz")
     resumed = checkpoint.load(state_path, fingerprint)
     if resumed:
-        stage.log.info("going on after epoch %d of an interrupted training", len(resumed.history))
+        log.info("going on after epoch %d of an interrupted training", len(resumed.history))
 
     backend.prepare(seed, params.precision)
     schema = cohort.cohort
@@ -109,15 +117,14 @@ def train(
     sampler = partial(sampler, foreground_share=params.foreground_share)
     outputs = len(schema.regions) if architecture.output == "regions" else len(schema.labels) + 1
     network = unet.build(architecture, len(schema.modalities), outputs)
-    code_hash = stage.code_hash("pipeline.train")
-    tags = {"data_hash": data_hash, "code_hash": code_hash, "keras_backend": backend.name()}
+    tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
     with tracking.run(tags, tracking.model_part(model, card, history), past=resumed.history if resumed else ()) as run:
-        records = fitting.fit(
+        records = training.fit(
             network,
             DiceCrossEntropy(architecture.output, params.dice_weight, params.cross_entropy_weight),
             optimizer.build(params.optimizer, params.weight_decay, params.momentum, params.clip_norm, params.ema_momentum),
             _course(params),
-            partial(sampler(training).training, on_the_fly=params.on_the_fly),
+            partial(sampler(trained_on).training, on_the_fly=params.on_the_fly),
             sampler(validating).validation(params.val_batches),
             schema,
             state_path,
@@ -125,9 +132,10 @@ def train(
             resumed=resumed,
             on_epoch=lambda record, timing: run.log_epoch(record | timing),
         )
-        archive.save_model(network, model)
-        best = best_epoch([fitting.score(record) for record in records])
+        saving.save_model(network, model)
+        best = best_epoch([training.score(record) for record in records])
         described = Card(
+            format_version=2,
             cohort=schema,
             recipe=recipe,
             architecture=architecture,
@@ -141,7 +149,6 @@ def train(
             val_dice=None if math.isnan(records[best]["val_dice"]) else records[best]["val_dice"],
             weights=int(sum(np.prod(weight.shape) for weight in network.trainable_weights)),
             data_hash=data_hash,
-            code_hash=code_hash,
             network_sha256=sha256(model),
             backend=backend.name(),
             versions=backend.versions() | {"python": platform.python_version(), "numpy": np.__version__},
@@ -196,11 +203,11 @@ def _fingerprint(data_hash: str, augmented: Path, recipe: Recipe, architecture: 
     """Hash of everything that the weights depend on."""
     parts = [data_hash, sha256(augmented / "table.csv"), str(seed), str(backend.versions())]
     parts += [record.model_dump_json() for record in (recipe, architecture, params)]
-    parts += [stage.code_hash(f"pipeline.{name}") for name in ("preprocess", "augment", "train")]
+    parts += [code_hash(*CODE)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _course(params: Params) -> fitting.Course:
+def _course(params: Params) -> training.Course:
     rate = partial(
         learning_rate,
         params.schedule,
@@ -210,11 +217,11 @@ def _course(params: Params) -> fitting.Course:
         plateau_factor=params.plateau_factor,
         plateau_patience=params.plateau_patience,
     )
-    return fitting.Course(
+    return training.Course(
         epochs=params.epochs,
         steps=params.steps_per_epoch,
         patience=params.early_stopping_epochs,
-        threads=min(stage.usable_cores(), 8),
+        threads=min(usable_cores(), 8),
         ahead=16,
         learning_rate=lambda step, losses: rate(step=step, losses=losses),
     )

@@ -7,6 +7,7 @@ with all of them inside that opens from disk, and models/model_card.md. Adds the
 evaluation, with what every stage took.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,29 +16,32 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
-from pipeline import stage, tracking
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split
-from pipeline.domain.model_card import model_card
-from pipeline.domain.regions import values_to_classes
-from pipeline.domain.strict import Strict
-from pipeline.io import cases as raw_cases
-from pipeline.io import costs, nifti
-from pipeline.io.earlier import committed
-from pipeline.io.provenance import provenance
-from pipeline.io.records import read_csv, read_json, write_bytes
-from pipeline.nn import card
-from pipeline.params import Count, Positive
-from pipeline.pictures.animation import animation
-from pipeline.pictures.figures import figures_of
-from pipeline.pictures.overlays import overlay
-from pipeline.pictures.ranking import mean_region_dice, spread
-from pipeline.pictures.report import report_page
-from pipeline.pictures.report_pictures import dice_line
-from pipeline.pictures.report_run import Pictured, Previous, Run
-from pipeline.pictures.view import view_of
-from pipeline.pictures.viewer import Viewed, viewed, viewer
+from .core.catalogue import Catalogue
+from .core.errors import InputError
+from .core.folds import Split
+from .core.params import Count, Positive
+from .core.records import read_csv, read_json, write_bytes
+from .core.regions import values_to_classes
+from .core.strict import Strict
+from .formats import cases as raw_cases
+from .formats import nifti
+from .network import metadata
+from .report.model_card import model_card
+from .report.page.pictures import dice_line
+from .report.page.report import report_page
+from .report.page.run import Pictured, Previous, Run
+from .report.page.viewer import Viewed, viewed, viewer
+from .report.plots.animation import animation
+from .report.plots.figures import figures_of
+from .report.plots.overlays import overlay
+from .report.plots.planes import view_of
+from .report.worst_to_best import mean_region_dice, spread
+from .runtime import costs, stage, tracking
+from .runtime.committed import committed
+from .runtime.parallel import over_cases
+from .runtime.provenance import provenance
+
+log = logging.getLogger(__name__)
 
 _TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
 _TABLES = ("multiclass", "lesionwise", "lesions", "confusion", "calibration", "reliability", "types")
@@ -90,9 +94,9 @@ def visualize(
     params: Annotated[Params, stage.Key("visualize")],
 ) -> None:
     """Draw the figures and write the report and the model card of a run."""
-    described = card.read(models)
+    described = metadata.read(models)
     parts = (
-        tracking.model_part(models / "unet.keras", models / "card.json", history),
+        tracking.model_part(metadata.network_file(models), models / "card.json", history),
         tracking.evaluation_part(evaluation, cases, tables),
         tracking.report_part(report, figures, model_card),
     )
@@ -101,9 +105,9 @@ def visualize(
     chosen = chosen_cases(rows, params, cases)
     inside = list(dict.fromkeys(name for pair in zip(chosen, reversed(chosen), strict=True) for name in pair))[:_VIEWED]
     work = partial(_pictured, raw=raw, predictions=predictions, catalogue=catalogue, rows=rows, params=params, inside=inside)
-    shown = stage.over_cases(work, chosen, "picture")
+    shown = over_cases(work, chosen, "picture")
     volumes = {name: drawn.volumes for name, drawn in zip(chosen, shown, strict=True)}
-    sources = (raw / "catalogue.json", split, models / "unet.keras", models / "card.json", predictions, cases, evaluation)
+    sources = (raw / "catalogue.json", split, metadata.network_file(models), models / "card.json", predictions, cases, evaluation)
     run = Run(
         catalogue=catalogue,
         split=read_json(split, Split),
@@ -203,7 +207,7 @@ def _write(run: Run, shown: Sequence[_Drawn], dpi: int, figures: Path, page: Pat
             write_bytes(figures / f"{drawn.case}.{ending}", data)
     write_bytes(card_page, model_card(run.card, run.evaluation, run.rows, run.catalogue, run.split, run.provenance).encode())
     write_bytes(page, report_page(run, plots).encode())
-    stage.log.info("%d cases pictured in %s, report in %s", len(run.pictured), figures, page)
+    log.info("%d cases pictured in %s, report in %s", len(run.pictured), figures, page)
 
 
 if __name__ == "__main__":

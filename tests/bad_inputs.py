@@ -20,16 +20,16 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate
 
-from pipeline.io import nifti
-from pipeline.sources import dicom
+from pipeline.cohorts import dicom
+from pipeline.formats import nifti
+from tests.cohorts import test_brats2012, test_cheng, test_dicom, test_folder, test_lgg, test_msd
+from tests.cohorts.fetching.test_archives import entry, tar, zip_entry, zipped
 from tests.conftest import LPS, case_arrays, write_case
-from tests.io.test_archives import entry, tar, zip_entry, zipped
-from tests.io.test_dicom import ROW as ROW_DIRECTION
-from tests.io.test_dicom import VOXELS as PLANES
-from tests.io.test_dicom import write_series
-from tests.io.test_matlab import write_folds
-from tests.io.test_slices import write_picture
-from tests.sources import test_brats2012, test_cheng, test_dicom, test_folder, test_lgg, test_msd
+from tests.formats.dicom.test_series import ROW as ROW_DIRECTION
+from tests.formats.dicom.test_series import VOXELS as PLANES
+from tests.formats.dicom.test_series import write_series
+from tests.formats.test_images import write_picture
+from tests.formats.test_matlab import write_folds
 
 Change = Callable[[Path], None]
 

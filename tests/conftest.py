@@ -8,10 +8,10 @@ import pytest
 from nibabel import orientations
 from scipy import ndimage
 
-from pipeline.domain.native import NativeRecipe
-from pipeline.domain.schema import Schema
-from pipeline.io import nifti
-from pipeline.sources import brats
+from pipeline.cohorts import brats
+from pipeline.core.schema import Schema
+from pipeline.formats import nifti
+from pipeline.registration.native import NativeRecipe
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 AS_IT_IS = NativeRecipe(enabled=False, template_transform="rigid", interpolation="linear", correct_bias=False, extract_brain=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from pipeline import params, stage
+from pipeline.core import params
+from pipeline.runtime import stage
 from tests.conftest import case_arrays, write_case
 
 ROOT = Path(__file__).parent.parent

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import params
 from pipeline.augment import Params, augment
-from pipeline.domain.augmentation import Draw, apply
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split
-from pipeline.domain.preparation import Recipe
-from pipeline.io import shards
-from pipeline.io.records import read_csv, read_json, write_json
+from pipeline.augmentation.copies import Draw, apply
+from pipeline.core import params
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.errors import InputError
+from pipeline.core.folds import Split
+from pipeline.core.records import read_csv, read_json, write_json
+from pipeline.preparation import shards
+from pipeline.preparation.preprocessing import Recipe
 from pipeline.preprocess import preprocess
 from tests.test_preprocess import catalogued, contents
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import stage
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
+from pipeline.cohorts.fetching.archives import MARKER
+from pipeline.cohorts.fetching.fetch import Remote
+from pipeline.cohorts.registry import SOURCES
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.errors import InputError
+from pipeline.core.params import Cohort, Compute
+from pipeline.core.records import read_json
 from pipeline.download import download
-from pipeline.io.archives import MARKER
-from pipeline.io.fetch import Remote
-from pipeline.io.records import read_json
-from pipeline.params import Cohort, Compute
-from pipeline.sources.known import SOURCES
+from pipeline.runtime import parallel
 from tests.bad_inputs import GOOD, TABLE, ZIP, Row
+from tests.cohorts.fetching.serving import Site, serving
 from tests.conftest import AS_IT_IS
-from tests.io.serving import Site, serving
 
 REMEDY = re.compile(
     r"\b(Add|Check|Choose|Convert|Describe|Export|[Ff]etch|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
@@ -52,7 +52,7 @@ def surroundings(good, site, tmp_path, monkeypatch):
     remote = Remote(site.url(ZIP), ZIP, len(stored), f"sha256:{hashlib.sha256(stored).hexdigest()}")
     monkeypatch.setitem(SOURCES, "served", replace(SOURCES["brats"], name="served", remotes=(remote,)))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with stage.computing(Compute(backend="loky", address="", workers=1)):
+    with parallel.computing(Compute(backend="loky", address="", workers=1)):
         yield
 
 

@@ -4,14 +4,14 @@ import os
 
 import pytest
 
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.errors import InputError
+from pipeline.core.params import Cohort
+from pipeline.core.records import read_json
 from pipeline.download import download
-from pipeline.io import nifti
-from pipeline.io.records import read_json
-from pipeline.params import Cohort
+from pipeline.formats import nifti
+from tests.cohorts import test_folder
 from tests.conftest import AS_IT_IS, LPS, case_arrays, write_case
-from tests.sources import test_folder
 
 
 def contents(folder) -> dict[str, tuple[bytes, int]]:

@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 
 from pipeline import __main__ as commands
-from pipeline.domain.errors import InputError
-from pipeline.domain.preparation import restore
-from pipeline.domain.regions import values_to_classes
-from pipeline.domain.scores import score_case
-from pipeline.io import nifti, records, shards
-from pipeline.sources import brats
+from pipeline.cohorts import brats
+from pipeline.core import records
+from pipeline.core.errors import InputError
+from pipeline.core.regions import values_to_classes
+from pipeline.formats import nifti
+from pipeline.metrics.scores import score_case
+from pipeline.preparation import shards
+from pipeline.preparation.preprocessing import restore
 from tests import project
 from tests.conftest import LPS, case_arrays, write_case
-from tests.io.test_dicom import slice_of, write
+from tests.formats.dicom.test_series import slice_of, write
 
 # the other half of what a network can be: volumes instead of slices, softmax instead of sigmoids
 VOLUMES = {
@@ -82,7 +84,7 @@ def changed_json(path: Path, **changes) -> None:
 def test_jax_runs_without_tensorflow():
     if os.environ.get("KERAS_BACKEND") != "jax":
         pytest.skip("this is not the environment of the JAX backend")
-    from pipeline.nn import backend
+    from pipeline.network import backend
 
     assert backend.name() == "jax"
     with pytest.raises(ImportError):
@@ -188,7 +190,7 @@ def test_all_of_it_is_one_finished_mlflow_run(done):
     assert run.data.metrics["region/WT/dice"] == pytest.approx(evaluation(done)["region"]["WT"]["dice"]["mean"])
     kept = {item.path for folder in ("model", "evaluation", "report") for item in client.list_artifacts(run.info.run_id, folder)}
     assert {
-        "model/unet.keras",
+        "model/network.keras",
         "model/card.json",
         "evaluation/evaluate.json",
         "report/report.html",
@@ -267,26 +269,26 @@ def test_predict_takes_a_dicom_study_and_gives_the_same_voxels(done, tmp_path):
 
 
 def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirror_images(volumes, schema):
-    from pipeline.nn import archive, backend, card, segmentation
+    from pipeline.network import backend, metadata, predictor, saving
 
-    described = card.read(volumes / "models")
-    settings = records.read_json(volumes / "models/inference.json", segmentation.Settings)
+    described = metadata.read(volumes / "models")
+    settings = records.read_json(volumes / "models/inference.json", predictor.Settings)
     image = shards.read(volumes / "data/shards", held_out(volumes)).image
     backend.prepare(described.seed, described.train["precision"])
-    network = archive.load_model(volumes / "models/unet.keras")
-    probabilities = segmentation.probabilities_of(network, described, settings, image)
+    network = saving.load_model(volumes / "models/network.keras")
+    probabilities = predictor.probabilities_of(network, described, settings, image)
     assert probabilities.shape == (*image.shape[:3], 4)
     assert np.allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
     classes = restore(probabilities, shards.read_geometry(volumes / "data/shards", held_out(volumes))).argmax(axis=-1)
     assert np.array_equal(values_to_classes(scored(volumes).voxels, schema), classes)
-    unmirrored = segmentation.probabilities_of(network, described, settings.model_copy(update={"mirror": False}), image)
+    unmirrored = predictor.probabilities_of(network, described, settings.model_copy(update={"mirror": False}), image)
     assert not np.allclose(probabilities, unmirrored, atol=1e-5)
 
 
 def test_a_coarser_level_was_trained_and_is_not_kept(volumes):
-    from pipeline.nn import archive
+    from pipeline.network import saving
 
-    network = archive.load_model(volumes / "models/unet.keras")
+    network = saving.load_model(volumes / "models/network.keras")
     kept = sum(np.prod(weight.shape) for weight in network.trainable_weights)
     assert len(network.outputs) == 1
     # the coarser logits come from 8 channels, for background and three labels, with a bias each
@@ -376,7 +378,7 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
         (("CASE", "--t1n", "CASE/CASE_t1.nii.gz", "--image", "t1n", "CASE/CASE_t2.nii.gz"), "one modality is named twice"),
         (("CASE", "--t1c", "nowhere.nii"), r"nowhere\.nii: is not there\. Name one \.nii"),
         (
-            ("CASE", "--model", "models/unet.keras"),
+            ("CASE", "--model", "models/network.keras"),
             r"unet\.keras: is a file\. Name the folder that holds unet\.keras and card\.json: --model models",
         ),
         (("CASE", "--model", "nowhere"), r"nowhere: is not there\. Train a network .*, or name the folder"),
@@ -398,7 +400,7 @@ def test_predict_names_native_where_the_modalities_lie_on_several_grids(done, tm
 
 
 def test_predict_refuses_a_network_that_is_not_the_cards(copy, tmp_path):
-    network = copy / "models/unet.keras"
+    network = copy / "models/network.keras"
     network.write_bytes(network.read_bytes() + b"\0")
     with pytest.raises(InputError, match=r"unet\.keras: has sha256 .* belong together"):
         predict(copy.parent / "source/BraTS2021_00001", "--model", copy / "models", "--out", tmp_path / "out.nii.gz")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import stage
-from pipeline.domain.catalogue import Catalogue
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.params import Cohort, Compute
+from pipeline.core.records import read_json
 from pipeline.download import download
-from pipeline.io.records import read_json
-from pipeline.params import Cohort, Compute
+from pipeline.runtime import parallel
 from tests.bad_inputs import GOOD
 from tests.conftest import AS_IT_IS, write_case
 
@@ -20,7 +20,7 @@ ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".mat", ".png", ".jpg", ".tif", ".
 
 @pytest.fixture(autouse=True)
 def in_this_process():
-    with stage.computing(Compute(backend="loky", address="", workers=1)):
+    with parallel.computing(Compute(backend="loky", address="", workers=1)):
         yield
 
 

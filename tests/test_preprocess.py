@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import stage
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.preparation import Recipe, prepare
-from pipeline.io import cases, shards, verification
-from pipeline.io.records import write_json
+from pipeline.cohorts import brats
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.errors import InputError
+from pipeline.core.records import write_json
+from pipeline.formats import cases
+from pipeline.preparation import shards
+from pipeline.preparation.preprocessing import Recipe, prepare
 from pipeline.preprocess import preprocess
-from pipeline.sources import brats
+from pipeline.runtime import parallel
+from pipeline.verification import checks
 
 RECIPE = Recipe(spacing_mm=(2.0, 1.5, 1.0), foreground="nonzero", margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
 
@@ -22,7 +24,7 @@ RECIPE = Recipe(spacing_mm=(2.0, 1.5, 1.0), foreground="nonzero", margin_voxels=
 def catalogued(cohort: Path) -> Catalogue:
     """Verify a cohort where it lies, as `download` does where it copies it."""
     schema, found = brats.find(cohort)
-    catalogue = Catalogue(cohort=schema, licence="", cases=tuple(verification.verify(case, schema).entry for case in found), alike=())
+    catalogue = Catalogue(cohort=schema, licence="", cases=tuple(checks.verify(case, schema).entry for case in found), alike=())
     write_json(cohort / "catalogue.json", catalogue)
     return catalogue
 
@@ -63,7 +65,7 @@ def test_one_worker_and_several_make_the_same_bytes_in_any_order_of_cases(cohort
     backwards = catalogue.model_copy(update={"cases": tuple(reversed(catalogue.cases))})
     write_json(cohort / "catalogue.json", backwards)
     with on_one_core():
-        assert stage.usable_cores() == 1
+        assert parallel.usable_cores() == 1
         preprocess(cohort, tmp_path / "one", RECIPE)
     assert contents(tmp_path / "one") == contents(tmp_path / "several")
 

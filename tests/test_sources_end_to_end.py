@@ -12,23 +12,24 @@ import nibabel
 import numpy as np
 import pytest
 
-from pipeline import stage
-from pipeline.domain.catalogue import CaseEntry, Catalogue
-from pipeline.domain.folds import Split
-from pipeline.domain.regions import classes_to_regions, classes_to_values, regions_to_classes, values_to_classes
-from pipeline.io import cases, nifti, records
-from pipeline.io.volume import Volume
-from pipeline.params import Compute
-from pipeline.sources import dicom
-from pipeline.sources.known import SOURCES
+from pipeline.cohorts import dicom
+from pipeline.cohorts.registry import SOURCES
+from pipeline.core import records
+from pipeline.core.catalogue import CaseEntry, Catalogue
+from pipeline.core.folds import Split
+from pipeline.core.params import Compute
+from pipeline.core.regions import classes_to_regions, classes_to_values, regions_to_classes, values_to_classes
+from pipeline.formats import cases, nifti
+from pipeline.formats.volume import Volume
+from pipeline.runtime import parallel
 from tests import project
 from tests.bad_inputs import write_brats, write_brats2023
+from tests.cohorts import test_brats2012, test_dicom, test_folder, test_lgg, test_msd
 from tests.conftest import LPS, case_arrays
-from tests.io.test_dicom import slice_of
-from tests.io.test_dicom import write as write_dicom_file
-from tests.io.test_matlab import write_folds, write_mat
-from tests.io.test_slices import write_picture
-from tests.sources import test_brats2012, test_dicom, test_folder, test_lgg, test_msd
+from tests.formats.dicom.test_series import slice_of
+from tests.formats.dicom.test_series import write as write_dicom_file
+from tests.formats.test_images import write_picture
+from tests.formats.test_matlab import write_folds, write_mat
 
 PATIENTS = range(1, 7)
 IDENTITIES = ("Roe_Jane", "Roe^Jane", "MRN471", "19610203")
@@ -215,7 +216,7 @@ def done(kind, tmp_path_factory) -> Path:
     kind.write(folder / "source")
     where = {"cohort.source": kind.source, "cohort.location": str(folder / "source")}
     project.write_params(folder / "project", project.SMALL | SMALLEST | where | dict(kind.changes))
-    with stage.computing(Compute(backend="loky", address="", workers=1)):
+    with parallel.computing(Compute(backend="loky", address="", workers=1)):
         for name in project.STAGES:
             project.run(folder / "project", name)
     return folder / "project"

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import params
-from pipeline.domain.catalogue import CaseEntry, Catalogue, FileEntry
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split
-from pipeline.io.records import read_json, write_json
-from pipeline.sources import brats
+from pipeline.cohorts import brats
+from pipeline.core import params
+from pipeline.core.catalogue import CaseEntry, Catalogue, FileEntry
+from pipeline.core.errors import InputError
+from pipeline.core.folds import Split
+from pipeline.core.records import read_json, write_json
 from pipeline.split import Params, dealt, people, refuse_leaks, split
 
 DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None, test_folds=())

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import params, stage, train
-from pipeline.nn import checkpoint
+from pipeline import train
+from pipeline.core import params
+from pipeline.network import checkpoint
+from pipeline.runtime import code as running
+from pipeline.runtime import stage
 from tests import project
 
 ONE_STEP = {"train.epochs": 1, "train.steps_per_epoch": 1, "train.val_batches": 1, "visualize.cases": 1}
@@ -101,18 +104,20 @@ def test_other_params_have_another_fingerprint(inputs, key, value):
 @pytest.mark.parametrize(
     ("path", "counts"),
     [
-        ("domain/preparation.py", True),
-        ("io/cases.py", True),
-        ("domain/augmentation.py", True),
-        ("nn/fitting.py", True),
+        ("preparation/preprocessing.py", True),
+        ("formats/cases.py", True),
+        ("augmentation/copies.py", True),
+        ("network/training.py", True),
         ("train.py", True),
-        ("pictures/palette.py", False),
+        ("report/plots/palette.py", False),
+        ("metrics/overlap.py", False),
+        ("runtime/tracking.py", False),
     ],
 )
 def test_other_code_has_another_fingerprint_if_the_weights_come_from_it(inputs, tmp_path, monkeypatch, path, counts):
     before = fingerprint(inputs)
     code = shutil.copytree(project.ROOT / "pipeline", tmp_path / "pipeline")
-    monkeypatch.setattr(stage, "__file__", str(code / "stage.py"))
+    monkeypatch.setattr(running, "_PACKAGE", code)
     assert fingerprint(inputs) == before
     with (code / path).open("a") as module:
         module.write("# another version\n")
@@ -170,7 +175,7 @@ def test_only_the_checkpoint_of_the_same_training_is_resumed(interrupted, tmp_pa
     folder = shutil.copytree(interrupted.parent, tmp_path / "copy") / "project"
     monkeypatch.chdir(folder)
     change(folder)
-    with caplog.at_level("INFO", logger="tumorflow"):
+    with caplog.at_level("INFO", logger="pipeline"):
         project.run(folder, "train")
     assert ("going on after epoch 1" in caplog.text) == resumed
     assert not (folder / "models/checkpoint.npz").exists()

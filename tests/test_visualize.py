@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import params
-from pipeline.domain.calibration import calibration_rows, pooled, reliability_rows
-from pipeline.domain.catalogue import Catalogue
-from pipeline.domain.errors import InputError
-from pipeline.domain.folds import Split
-from pipeline.domain.lesions import FILLS, lesion_rows
-from pipeline.domain.multiclass import confusion_rows
-from pipeline.domain.preparation import Recipe
-from pipeline.domain.regions import classes_to_regions, values_to_classes
-from pipeline.domain.scores import score_case, summarise, summarise_columns
+from pipeline.core import params
+from pipeline.core.catalogue import Catalogue
+from pipeline.core.errors import InputError
+from pipeline.core.folds import Split
+from pipeline.core.params import Cohort
+from pipeline.core.records import read_json, sha256, write_bytes, write_csv, write_json
+from pipeline.core.regions import classes_to_regions, values_to_classes
 from pipeline.download import download
-from pipeline.io import cases as raw_cases
-from pipeline.io import nifti
-from pipeline.io.records import read_json, sha256, write_bytes, write_csv, write_json
-from pipeline.nn.architecture import Architecture
-from pipeline.nn.card import Card
-from pipeline.params import Cohort
+from pipeline.formats import cases as raw_cases
+from pipeline.formats import nifti
+from pipeline.metrics.calibration import calibration_rows, pooled, reliability_rows
+from pipeline.metrics.lesionwise import FILLS, lesion_rows
+from pipeline.metrics.multiclass import confusion_rows
+from pipeline.metrics.scores import score_case, summarise, summarise_columns
+from pipeline.network.architecture import Architecture
+from pipeline.network.metadata import Card
+from pipeline.preparation.preprocessing import Recipe
 from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
 from tests.project import ROOT
@@ -61,8 +61,8 @@ def run(tmp_path, cohort, schema):
     write_json(
         tmp_path / "split.json", Split(train=("x",), val=("y",), test=tuple(names), folds=(), patients={n: n for n in ["x", "y", *names]})
     )
-    write_bytes(tmp_path / "models/unet.keras", b"weights")
-    write_json(tmp_path / "models/card.json", _card(schema, tmp_path / "models/unet.keras"))
+    write_bytes(tmp_path / "models/network.keras", b"weights")
+    write_json(tmp_path / "models/card.json", _card(schema, tmp_path / "models/network.keras"))
 
     def go(folder="out", **changes):
         visualize(
@@ -86,7 +86,7 @@ def _card(schema, network):
         cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train=train,
         trained_on=("x",), validated_on=("y",),
         architecture=Architecture(**shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"),
-        best_epoch=1, val_dice=0.5, weights=7, data_hash="d", code_hash="c", network_sha256=sha256(network), backend="tensorflow",
+        best_epoch=1, val_dice=0.5, weights=7, data_hash="d", stripped=None, format_version=2, network_sha256=sha256(network), backend="tensorflow",
         versions={}, use="Research use only, not for diagnosis.",
     )  # fmt: skip
 

@@ -19,12 +19,12 @@ from math import isinf, nan
 from pathlib import Path
 from typing import Any
 
-from pipeline import stage, tracking
-from pipeline.domain.bootstrap import CONFIDENCE, RESAMPLES, SEED
-from pipeline.domain.errors import InputError
-from pipeline.domain.paired import PERMUTATIONS, compare_pairs, direction, paired_rows, value_of
-from pipeline.domain.standing import standing
-from pipeline.io.records import read_csv, write_bytes, write_json
+from ..core.errors import InputError
+from ..core.records import read_csv, write_bytes, write_json
+from ..runtime import tracking, workspace
+from ..statistics.bootstrap import CONFIDENCE, RESAMPLES, SEED
+from ..statistics.paired import PERMUTATIONS, compare_pairs, direction, paired_rows, value_of
+from ..statistics.ranking import standing
 
 WORKSPACE = "workspace"
 TABLES = {"cases": "cases.csv", "lesionwise": "tables/lesionwise.csv", "instances": "tables/instances.csv"}
@@ -173,7 +173,7 @@ def _of_revision(name: str, table: str) -> tuple[str | None, str]:
     from dvc.scm import RevError
 
     try:
-        return dvc.api.read(f"metrics/{TABLES[table]}", repo=str(stage.root()), rev=name, encoding="utf-8-sig"), ""
+        return dvc.api.read(f"metrics/{TABLES[table]}", repo=str(workspace.root()), rev=name, encoding="utf-8-sig"), ""
     except RevError:
         return None, "no experiment or revision of this name"
     except (DvcException, OSError):  # Git LFS, caches and remote storage fail in ways of their own
@@ -328,7 +328,7 @@ def table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Iterato
     Parameters
     ----------
     rows : sequence of mapping
-        As `pipeline.domain.paired.compare_pairs` gives them.
+        As `pipeline.statistics.paired.compare_pairs` gives them.
     first, second : str
         Letters of the runs.
 
@@ -493,7 +493,7 @@ def record(
 
 
 def _draw(path: Path, runs: Sequence[Run], comparisons: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-    from pipeline.pictures.comparison import Pair, comparison_plot
+    from ..report.plots.comparison import Pair, comparison_plot
 
     first, *others = runs
     pairs = [

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import yaml
 
-from pipeline import stage, tracking
-from pipeline.domain.errors import InputError
+from ..core.errors import InputError
+from ..runtime import tracking
+from ..runtime.parallel import usable_cores
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -29,9 +30,9 @@ DISK_GIB = 10
 INSTEAD = {"tensorflow": ("tensorflow-cpu", "jax")}
 
 # Keras takes its time and may crash with its engine, so another process loads it.
-LOOK_AT_BACKEND = """
+LOOK_AT_BACKEND = f"""
 import json
-from pipeline.nn import backend
+from {__package__.partition(".")[0]}.network import backend
 print(json.dumps([backend.name(), backend.versions(), backend.keras.distribution.list_devices()]))
 """
 
@@ -87,7 +88,7 @@ def machine() -> Iterator[Finding]:
     """Python, cores, memory, disk."""
     fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield _judged(fits, "python", platform.python_version(), "Use Python 3.11 to 3.13.", "fail")
-    cores = stage.usable_cores()
+    cores = usable_cores()
     yield _judged(cores > 1, "cores", str(cores), "It works, slowly: two or more are better.")
     memory = usable_memory() / GIB
     advice = f"The phantoms need {MEMORY_GIB} GiB. If a stage is killed, lower train.batch_size or train.patch in params.yaml."
@@ -189,7 +190,7 @@ def params_values(path: Path) -> Iterator[Finding]:
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         yield Finding("fail", "dvc.yaml", f"cannot be read: {error}", "Work at the root of the clone; git tracks dvc.yaml: restore it.")
         return
-    with ThreadPoolExecutor(stage.usable_cores()) as side_by_side:
+    with ThreadPoolExecutor(usable_cores()) as side_by_side:
         yield from side_by_side.map(lambda name: _checked(name, path), stages)
 
 

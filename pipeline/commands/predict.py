@@ -14,27 +14,30 @@ FILE.nii.gz.json, which also tells what made the file. Research use only, not fo
 """
 
 import argparse
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import stage
-from pipeline.domain.case import Case
-from pipeline.domain.errors import InputError
-from pipeline.domain.native import Native, NativeRecipe, labels_to_series
-from pipeline.domain.preparation import prepare
-from pipeline.domain.regions import classes_to_values
-from pipeline.domain.schema import Schema
-from pipeline.io import cases, metaimage, nifti, verification
-from pipeline.io.dicom_header import is_dicom
-from pipeline.io.native import align_case
-from pipeline.io.records import read_json, write_json
-from pipeline.io.volume import Part, Volume
-from pipeline.io.walking import files_below, is_volume, of_one_file
-from pipeline.sources import brats, dicom, folder
-from pipeline.sources.known import SOURCES
+from ..cohorts import brats, dicom, folder
+from ..cohorts.registry import SOURCES
+from ..core.case import Case
+from ..core.errors import InputError
+from ..core.records import read_json, write_json
+from ..core.regions import classes_to_values
+from ..core.schema import Schema
+from ..formats import cases, metaimage, nifti
+from ..formats.dicom.header import is_dicom
+from ..formats.volume import Part, Volume
+from ..formats.walking import files_below, is_volume, of_one_file
+from ..preparation.preprocessing import prepare
+from ..registration.aligned_files import align_case
+from ..registration.native import Native, NativeRecipe, labels_to_series
+from ..verification import checks
+
+log = logging.getLogger(__name__)
 
 _MODALITIES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 
@@ -58,29 +61,29 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, check, prepare, infer, restore, write; print the volume of every region."""
     if not arguments.out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{arguments.out}: must end in .nii or .nii.gz.")
-    from pipeline.nn import card  # the network's card first: a wrong folder is told before Keras is loaded
+    from ..network import metadata  # the network's card first: a wrong folder is told before Keras is loaded
 
-    described = card.read(arguments.model)
+    described = metadata.read(arguments.model)
     own, found = _found(arguments.case, arguments.source, _named_files(arguments), described.cohort)
     if arguments.out.resolve() in {_path(origin).resolve() for origin in found.images.values()}:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     case, native, volumes = _read(found, described.cohort, arguments.native)
     nonzero = described.recipe.foreground == "nonzero" and not arguments.native
     stripped = None if arguments.native and described.stripped else described.stripped
-    warnings = verification.alone(found, case, volumes, described.cohort.modalities, stripped, nonzero)
+    warnings = checks.alone(found, case, volumes, described.cohort.modalities, stripped, nonzero)
     for warning in warnings:
-        stage.log.warning("warning: %s", warning)
+        log.warning("warning: %s", warning)
     prepared = prepare(case, described.recipe)
-    card.refuse_other_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
+    metadata.refuse_other_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
     values = _label_values(described.cohort, own) if arguments.labels == "case" else described.cohort
 
-    from pipeline.nn import archive, backend, segmentation
+    from ..network import backend, predictor, saving
 
-    settings = read_json(arguments.model / "inference.json", segmentation.Settings)
+    settings = read_json(arguments.model / "inference.json", predictor.Settings)
     backend.prepare(described.seed, described.train["precision"])
-    network = archive.load_model(arguments.model / "unet.keras")
-    probabilities = segmentation.probabilities_of(network, described, settings, prepared.image, found.case)
-    classes = segmentation.classes_of(probabilities, prepared.geometry, described, settings)
+    network = saving.load_model(metadata.network_file(arguments.model))
+    probabilities = predictor.probabilities_of(network, described, settings, prepared.image, found.case)
+    classes = predictor.classes_of(probabilities, prepared.geometry, described, settings)
     made_by = f"TumorFlow {described.network_sha256[:16]}"
     labels = classes_to_values(classes, values)
     nifti.write(arguments.out, labels, case.grid.affine, made_by)

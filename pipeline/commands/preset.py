@@ -16,8 +16,8 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from pipeline.domain.errors import InputError
-from pipeline.io.records import write_bytes
+from ..core.errors import InputError
+from ..core.records import write_bytes
 
 PRESETS = Path(__file__).parents[2] / "presets"
 

@@ -24,25 +24,24 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pipeline import stage
-from pipeline.domain.errors import InputError
-from pipeline.domain.instances import instance_rows
-from pipeline.domain.lesion_rules import why_unscored
-from pipeline.domain.lesions import lesion_rows
-from pipeline.domain.mirrored import looks_mirrored
-from pipeline.domain.multiclass import confusion_rows, score_classes
-from pipeline.domain.overlap import confusion
-from pipeline.domain.schema import Schema
-from pipeline.domain.scores import score_case
-from pipeline.domain.summary import summarise_masks
-from pipeline.domain.tumour_types import type_rows
-from pipeline.io import pairs
-from pipeline.io.cases import classes_of, without_folder
-from pipeline.io.records import write_csv, write_json
-from pipeline.io.volume import Volume
-from pipeline.sources import folder
-from pipeline.sources.brats_patients import patient_of
-from pipeline.sources.known import SOURCES
+from ..cohorts import folder, pairs
+from ..cohorts.brats_patients import patient_of
+from ..cohorts.registry import SOURCES
+from ..core.confusion import confusion
+from ..core.errors import InputError
+from ..core.records import write_csv, write_json
+from ..core.schema import Schema
+from ..formats.cases import classes_of, without_folder
+from ..formats.volume import Volume
+from ..metrics.instances import instance_rows
+from ..metrics.lesion_rules import why_unscored
+from ..metrics.lesionwise import lesion_rows
+from ..metrics.mirrored import looks_mirrored
+from ..metrics.multiclass import confusion_rows, score_classes
+from ..metrics.scores import score_case
+from ..metrics.summary import summarise_masks
+from ..metrics.tumour_types import type_rows
+from ..runtime.parallel import over_cases
 
 _REGION_HEADER = ("region", "n", "Dice", "md", "HD95 mm", "md", "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
 _LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md")
@@ -87,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
     suspicion = "" if arguments.as_given else pairs.suspected_swap(found, where)
     if suspicion:
         raise InputError(f"{suspicion}. Give first the folder of the references, then that of the predictions; --as-given scores them so.")
-    results = stage.over_cases(partial(scored, schema=schema, channels=channels), found, "score", arguments.workers)
+    results = over_cases(partial(scored, schema=schema, channels=channels), found, "score", arguments.workers)
     tables = _tables(found, results, schema, patient)
     left_out = len(references) - len(found)
     summary = _summary(tables, schema, left_out) | {"warnings": [said for result in results for said in result.warnings]}
@@ -162,7 +161,7 @@ class Scored:
 
 
 def scored(pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()) -> Scored:
-    """Read and score one case; `channels` as for `pipeline.io.pairs.read_pair`.
+    """Read and score one case; `channels` as for `pipeline.cohorts.pairs.read_pair`.
 
     Raises
     ------

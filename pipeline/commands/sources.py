@@ -9,11 +9,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
-from pipeline.domain.errors import InputError
-from pipeline.domain.schema import Schema
-from pipeline.io.fetch import Remote
-from pipeline.sources.known import SOURCES
-from pipeline.sources.source import Source
+from ..cohorts.fetching.fetch import Remote
+from ..cohorts.registry import SOURCES
+from ..cohorts.source import Source
+from ..core.errors import InputError
+from ..core.schema import Schema
 
 NARROWEST, WIDEST = 80, 140
 DESCRIBED = "yours"

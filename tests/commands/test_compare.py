@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import tracking
 from pipeline.commands import compare
-from pipeline.domain.errors import InputError
-from pipeline.domain.scores import score_case
-from pipeline.io.records import write_csv
+from pipeline.core.errors import InputError
+from pipeline.core.records import write_csv
+from pipeline.metrics.scores import score_case
+from pipeline.runtime import tracking
 
 
 def call(*arguments):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import stage
 from pipeline.commands import doctor
+from pipeline.runtime import parallel
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +59,7 @@ def test_a_package_is_judged_by_what_is_installed(installed, mark, says):
 
 def test_cores_memory_and_disk_are_those_of_this_machine():
     findings = found(doctor.machine())
-    assert findings["cores"].found == str(stage.usable_cores())
+    assert findings["cores"].found == str(parallel.usable_cores())
     assert 0 < doctor.usable_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert findings["python"].found == sys.version.split()[0]
 

@@ -3,10 +3,10 @@
 import pytest
 
 from pipeline.commands import predict
-from pipeline.domain.errors import InputError
+from pipeline.core.errors import InputError
+from tests.cohorts.test_dicom import write_study
+from tests.cohorts.test_folder import describe, fill
 from tests.conftest import write_case
-from tests.sources.test_dicom import write_study
-from tests.sources.test_folder import describe, fill
 
 
 @pytest.mark.parametrize("change", [{}, {"seg": None}], ids=["with a mask", "without a mask"])

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import __main__ as command_line
-from pipeline import params, stage
 from pipeline.commands import preset
+from pipeline.core import params
+from pipeline.runtime import stage
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("download", "preprocess", "split", "augment", "train", "evaluate", "visualize")

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from pipeline import __main__ as command_line
+from pipeline.cohorts.fetching.fetch import Remote
+from pipeline.cohorts.registry import SOURCES
+from pipeline.cohorts.source import Source
 from pipeline.commands import sources
-from pipeline.io.fetch import Remote
-from pipeline.sources.known import SOURCES
-from pipeline.sources.source import Source
 
 
 def call(*arguments):

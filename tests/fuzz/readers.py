@@ -13,18 +13,18 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom import uid
 
-from pipeline.domain.errors import InputError
-from pipeline.io import metaimage, nifti
-from pipeline.io.archives import unpack
-from pipeline.io.dicom import DicomSeries
-from pipeline.io.dicom_header import is_dicom, read_header
-from pipeline.io.matlab import MatlabImage, MatlabMask, describe, read_folds
-from pipeline.io.slices import MaskSlices, Slices, size
+from pipeline.cohorts.fetching.archives import unpack
+from pipeline.core.errors import InputError
+from pipeline.formats import metaimage, nifti
+from pipeline.formats.dicom.header import is_dicom, read_header
+from pipeline.formats.dicom.series import DicomSeries
+from pipeline.formats.images import MaskSlices, Slices, size
+from pipeline.formats.matlab import MatlabImage, MatlabMask, describe, read_folds
+from tests.cohorts.fetching.test_archives import tar, zipped
 from tests.conftest import LPS
-from tests.io.test_archives import tar, zipped
-from tests.io.test_dicom import bare, slice_of, write
-from tests.io.test_matlab import write_folds, write_mat
-from tests.io.test_slices import write_picture
+from tests.formats.dicom.test_series import bare, slice_of, write
+from tests.formats.test_images import write_picture
+from tests.formats.test_matlab import write_folds, write_mat
 
 VOXELS = np.arange(4 * 3 * 2, dtype=np.int16).reshape(4, 3, 2)
 PLANE = np.arange(12 * 10, dtype=np.uint8).reshape(12, 10)

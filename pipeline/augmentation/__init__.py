@@ -1,0 +1,1 @@
+"""Random changes of a case or a patch: drawn first, then applied."""

@@ -1,0 +1,149 @@
+"""Moves of the anatomy: rotation, scaling and elastic displacement in one resampling."""
+
+import numpy as np
+
+from ..core import separable
+
+
+def rotation(degrees: tuple[float, float, float]) -> np.ndarray:
+    """Rotation about x, then y, then z, each by the right-hand rule.
+
+    Parameters
+    ----------
+    degrees : tuple of float
+        Angles about x, y and z.
+
+    Returns
+    -------
+    (3, 3) float64 array
+    """
+    matrix = np.eye(3)
+    for axis, angle in enumerate(np.radians(degrees)):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        turn = np.eye(3)
+        turn[first, first] = turn[second, second] = np.cos(angle)
+        turn[second, first], turn[first, second] = np.sin(angle), -np.sin(angle)
+        matrix = turn @ matrix
+    return matrix
+
+
+def displacement(
+    rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: tuple[float, ...], largest_mm: float, knots_mm: float
+) -> np.ndarray:
+    """A smooth random displacement of every voxel.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the knots.
+    shape : tuple of int
+        (X, Y, Z).
+    spacing_mm : tuple of float
+        Voxel edge lengths.
+    largest_mm : float
+        Largest displacement along any axis. A third of `knots_mm` or less does not fold space.
+    knots_mm : float
+        Distance between the knots of the cubic B-spline.
+
+    Returns
+    -------
+    (3, X, Y, Z) float32 array
+        In voxels along x, y, z; 0 along an axis of one voxel.
+    """
+    field = np.zeros((3, *shape), np.float32)
+    for axis, (size, edge) in enumerate(zip(shape, spacing_mm, strict=True)):
+        if size > 1:
+            field[axis] = separable.smooth_field(rng, shape, spacing_mm, knots_mm) * np.float32(largest_mm / edge)
+    return field
+
+
+def warp(
+    image: np.ndarray,
+    brain: np.ndarray,
+    classes: np.ndarray,
+    matrix: np.ndarray,
+    field: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Resample: each voxel takes what lies where the matrix, and then the field, point.
+
+    The image is interpolated linearly between brain voxels alone, so that the zeros outside do not
+    dim its border; brain and classes come from the nearest voxel, which keeps volumes unbiased
+    where structures are a voxel thin (a vote of the eight neighbours eats them).
+    One plane at a time, since what stays in the processor's cache is several times as fast.
+
+    Parameters
+    ----------
+    image : (X, Y, Z, C) float32 array
+        Exactly 0 outside the brain.
+    brain : (X, Y, Z) bool array
+        Voxels inside the brain.
+    classes : (X, Y, Z) uint8 array
+        Class indices.
+    matrix : (3, 3) float64 array
+        From a voxel's offset from the middle of the grid to the offset it takes its value from, in voxels.
+    field : (3, X, Y, Z) float32 array or None
+        Added to that place, in voxels.
+
+    Returns
+    -------
+    image : (X, Y, Z, C) float32 array
+        0 outside the brain and where the place lies outside the grid.
+    brain : (X, Y, Z) bool array
+    classes : (X, Y, Z) uint8 array
+    """
+    shape, modalities = brain.shape, image.shape[-1]
+    middle = (np.array(shape) - 1) / 2
+    offsets = [np.arange(size) - centre for size, centre in zip(shape, middle, strict=True)]
+    in_plane = matrix[:, 1, None, None] * offsets[1][:, None] + matrix[:, 2, None, None] * offsets[2]  # (3, Y, Z)
+    in_plane = (in_plane + middle[:, None, None]).astype(np.float32)
+    source, flat_brain, flat_classes = _padded(image, brain), brain.reshape(-1), classes.reshape(-1)
+    moved_image = np.zeros((shape[0], shape[1] * shape[2], modalities), np.float32)
+    moved_brain = np.zeros((shape[0], shape[1] * shape[2]), bool)
+    moved_classes = np.zeros((shape[0], shape[1] * shape[2]), np.uint8)
+    for x, offset in enumerate(offsets[0]):
+        place = in_plane + (matrix[:, 0] * offset).astype(np.float32)[:, None, None]
+        if field is not None:
+            place += field[:, x]
+        place = place.reshape(3, -1)
+        kept, nearest = _nearest(place, shape)
+        moved_classes[x, kept] = flat_classes.take(nearest)
+        inside = kept[flat_brain.take(nearest)]
+        moved_brain[x, inside] = True
+        moved_image[x, inside] = _linear(source, place[:, inside], shape)
+    return moved_image.reshape(image.shape), moved_brain.reshape(shape), moved_classes.reshape(shape)
+
+
+def _padded(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """(X+1, Y+1, Z+1, C+1): the brain as last channel, and a rim of zeros so that every voxel has an upper neighbour."""
+    source = np.zeros((*(size + 1 for size in brain.shape), image.shape[-1] + 1), np.float32)
+    source[:-1, :-1, :-1, :-1] = image
+    source[:-1, :-1, :-1, -1] = brain
+    return source
+
+
+def _nearest(place: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into the plane of the places (3, M) within the grid, and the flat index of the voxel nearest to each."""
+    voxel = np.rint(place).astype(np.int32)
+    within = np.ones(place.shape[1], bool)
+    for index, size in zip(voxel, shape, strict=True):
+        within &= (index >= 0) & (index < size)
+    kept = np.flatnonzero(within)
+    x, y, z = voxel[:, kept]
+    return kept, (x * shape[1] + y) * shape[2] + z
+
+
+def _linear(source: np.ndarray, place: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Mean (M, C) of the up to eight brain voxels around each place (3, M), by their linear weights."""
+    place = np.clip(place, 0, np.array(shape, np.float32)[:, None] - 1)
+    corner = place.astype(np.int32)
+    upper = place - corner
+    weights = (1 - upper, upper)
+    strides = source.shape[1] * source.shape[2], source.shape[2], 1
+    first = corner[0] * strides[0] + corner[1] * strides[1] + corner[2]
+    rows = source.reshape(-1, source.shape[-1])
+    total = np.zeros((place.shape[1], source.shape[-1]), np.float32)
+    for a, b, c in np.ndindex(2, 2, 2):
+        neighbour = rows.take(first + (a * strides[0] + b * strides[1] + c), axis=0)
+        neighbour *= (weights[a][0] * weights[b][1] * weights[c][2])[:, None]
+        total += neighbour
+    return total[:, :-1] / total[:, -1:]

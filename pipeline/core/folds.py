@@ -1,0 +1,114 @@
+"""Who is trained on and who is tested on: patients dealt into parts so that none is in two."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .errors import InputError
+from .strict import Strict
+
+
+class Split(Strict):
+    """The parts of a cohort.
+
+    Attributes
+    ----------
+    train, val, test : tuple of str
+        Cases of each part, sorted.
+    folds : tuple of tuple of str
+        The cases outside of test, dealt into k parts for cross-validation, each sorted.
+    patients : dict of str to str
+        Patient of every case.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    folds: tuple[tuple[str, ...], ...]
+    patients: dict[str, str]
+
+    def check(self, where: str) -> None:
+        """Refuse a split that leaks.
+
+        Raises
+        ------
+        InputError
+            If a patient has cases in two of train, val and test, in two folds, or in a fold and test, or a case has no patient.
+        """
+        self._check_parts(where, {"train": self.train, "val": self.val, "test": self.test})
+        self._check_parts(where, {"test": self.test} | {f"fold {number}": fold for number, fold in enumerate(self.folds)})
+
+    def _check_parts(self, where: str, parts: Mapping[str, Sequence[str]]) -> None:
+        seen: dict[str, tuple[str, str]] = {}
+        for part, cases in parts.items():
+            for case in cases:
+                if case not in self.patients:
+                    raise InputError(f"{where}: case {case} of {part} has no patient. Run `dvc repro split`.")
+                other_part, other_case = seen.setdefault(self.patients[case], (part, case))
+                if other_part != part or cases.count(case) > 1:
+                    raise InputError(
+                        f"{where}: patient {self.patients[case]} stands in {other_part} (case {other_case}) and in {part} (case {case}). "
+                        "Scores on such a split are worthless; run `dvc repro split`."
+                    )
+
+
+def deal(strata: Mapping[str, tuple], parts: Sequence[float], rng: np.random.Generator) -> list[list[str]]:
+    """Deal patients into parts of given shares, each with its share of every stratum.
+
+    Parameters
+    ----------
+    strata : mapping of str to tuple
+        Patient to a sortable description (such as presence of ET, then tumour volume): patients who are
+        neighbours in its order are alike.
+    parts : sequence of float
+        Shares, summing to 1. Part sizes are the shares of the patients, rounded by largest remainder;
+        a part with a share above 0 gets at least one patient if there are enough.
+    rng : numpy.random.Generator
+        Decides who of each group of neighbours goes where; of all patients each has the same chances.
+
+    Returns
+    -------
+    list of list of str
+        Patients of each part, sorted.
+    """
+    left = sorted(strata, key=lambda patient: (strata[patient], patient))
+    dealt = []
+    for size in _sizes(len(left), parts):
+        drawn = _drawn(left, size, rng)
+        dealt.append(sorted(drawn))
+        left = [patient for patient in left if patient not in drawn]
+    return dealt
+
+
+def _drawn(ordered: Sequence[str], size: int, rng: np.random.Generator) -> set[str]:
+    """Draw so many patients, each with the same probability, spread evenly over their order.
+
+    The ordered pivotal method (Deville and Tillé, Biometrika 85, 1998): neighbours duel for their
+    chances until one of them is in or out, so the number drawn from the first m is m * size / n,
+    rounded up or down. Chances are counted in n-ths, in whole numbers.
+    """
+    drawn: set[str] = set()
+    standing, chance, sure = "", 0, len(ordered)
+    for patient in ordered:
+        total = chance + size
+        if total < sure:  # one takes the chances of both, the other is out
+            patient_stays = rng.random() * total >= chance
+            standing, chance = (patient if patient_stays else standing), total
+        else:  # one is in, the other keeps what is left
+            standing_is_in = rng.random() * (2 * sure - total) < sure - size
+            drawn.add(standing if standing_is_in else patient)
+            standing, chance = (patient if standing_is_in else standing), total - sure
+    return drawn
+
+
+def _sizes(count: int, shares: Sequence[float]) -> list[int]:
+    exact = [count * share for share in shares]
+    sizes = [int(value) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda part: (sizes[part] - exact[part], part))
+    for part in by_remainder[: count - sum(sizes)]:
+        sizes[part] += 1
+    for part, share in enumerate(shares):
+        if share > 0 and sizes[part] == 0 and max(sizes) > 1:
+            sizes[sizes.index(max(sizes))] -= 1
+            sizes[part] = 1
+    return sizes

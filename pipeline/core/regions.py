@@ -1,0 +1,148 @@
+"""Label values in files, class indices in shards, region masks in the network: the ways between them."""
+
+import numpy as np
+
+from .schema import Schema
+
+
+def values_to_classes(values: np.ndarray, schema: Schema) -> np.ndarray:
+    """Map a cohort's label values to class indices.
+
+    Parameters
+    ----------
+    values : (X, Y, Z) array of any real dtype
+        Label values as the file holds them; float files are accepted when every value is whole.
+    schema : Schema
+        Declares the values.
+
+    Returns
+    -------
+    (X, Y, Z) uint8 array
+        0 for background, 1..K in the order of ``schema.labels``.
+
+    Raises
+    ------
+    ValueError
+        If a voxel holds a value that the schema does not declare.
+    """
+    table = np.full(256, 255, np.uint8)
+    table[0] = 0
+    for index, value in enumerate(schema.labels.values(), 1):
+        table[value] = index
+    with np.errstate(invalid="ignore"):  # NaN has no integer, and differs from any
+        integers = values.astype(np.uint8)
+    classes = table[integers]
+    foreign = (integers != values) | (classes == 255)
+    if foreign.any():
+        found, counts = np.unique(values[foreign], return_counts=True)
+        listed = ", ".join(f"{value:g} ({count} voxels)" for value, count in zip(found[:8], counts[:8], strict=True))
+        raise ValueError(f"label values {listed} are not among 0 and {schema.labels} of cohort {schema.cohort}")
+    return classes
+
+
+def classes_to_values(classes: np.ndarray, schema: Schema) -> np.ndarray:
+    """Map class indices (uint8, any shape) back to the cohort's label values (uint8, same shape)."""
+    return np.array([0, *schema.labels.values()], np.uint8)[classes]
+
+
+def classes_to_regions(classes: np.ndarray, schema: Schema) -> np.ndarray:
+    """Region masks of class indices.
+
+    Parameters
+    ----------
+    classes : (...) uint8 array
+        Class indices 0..K.
+    schema : Schema
+        Declares the regions.
+
+    Returns
+    -------
+    (..., R) bool array
+        One mask per region, in the schema's order.
+    """
+    table = np.zeros((len(schema.labels) + 1, len(schema.regions)), bool)
+    for column, region in enumerate(schema.regions):
+        table[schema.classes_of(region), column] = True
+    return table[classes]
+
+
+def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
+    """Class indices of region masks: the way back.
+
+    A voxel belongs to a region only if it also belongs to every region around it, and of regions
+    that stand apart to the last, so the masks need not agree; where they do, `classes_to_regions`
+    gives them back.
+
+    Parameters
+    ----------
+    masks : (..., R) bool array
+        One mask per region, in the schema's order.
+    schema : Schema
+        Declares the regions.
+
+    Returns
+    -------
+    (...) uint8 array
+        Class indices 0..K.
+    """
+    names, around = list(schema.labels), schema.around
+    classes, inside = np.zeros(masks.shape[:-1], np.uint8), {None: True}
+    for column, (region, own) in enumerate(schema.own_labels.items()):
+        inside[region] = inside[around[region]] & masks[..., column]
+        classes[inside[region]] = names.index(next(iter(own))) + 1
+    return classes
+
+
+def classes_to_outputs(classes: np.ndarray, schema: Schema, output: str) -> np.ndarray:
+    """Target channels of a network.
+
+    Parameters
+    ----------
+    classes : (...) uint8 array
+        Class indices 0..K.
+    schema : Schema
+        Declares labels and regions.
+    output : {"regions", "labels"}
+        One channel per region, or one for background and one per label.
+
+    Returns
+    -------
+    (..., O) uint8 array
+        Zeros and ones.
+    """
+    if output == "regions":
+        return classes_to_regions(classes, schema).view(np.uint8)
+    return np.eye(len(schema.labels) + 1, dtype=np.uint8)[classes]
+
+
+def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -> np.ndarray:
+    """Class indices of a network's probabilities.
+
+    Parameters
+    ----------
+    probabilities : (..., O) float array
+        Of the channels that `classes_to_outputs` makes.
+    schema : Schema
+        Declares labels and regions.
+    output : {"regions", "labels"}
+        Regions are taken where the probability exceeds 0.5, and of regions that stand side by side the
+        most probable; of labels the most probable. Of equals, the first.
+
+    Returns
+    -------
+    (...) uint8 array
+        Class indices 0..K.
+    """
+    if output == "regions":
+        masks = probabilities > 0.5
+        for beside in _side_by_side(schema):
+            masks[..., beside] &= np.eye(len(beside), dtype=bool)[probabilities[..., beside].argmax(axis=-1)]
+        return regions_to_classes(masks, schema)
+    return probabilities.argmax(axis=-1).astype(np.uint8)
+
+
+def _side_by_side(schema: Schema) -> list[list[int]]:
+    """Columns of regions that lie within the same region, or within none, where there are several."""
+    outer = list(schema.around.values())
+    groups = [[column for column, region in enumerate(outer) if region == name] for name in dict.fromkeys(outer)]
+    return [group for group in groups if len(group) > 1]

@@ -1,0 +1,114 @@
+"""What a cohort's voxels mean: its modalities, its label values, its regions."""
+
+from typing import Literal, Self, get_args
+
+from pydantic import model_validator
+
+from .strict import Strict
+
+RulesName = Literal[
+    "brats2023-gli",
+    "brats2023-ssa",
+    "brats2023-ped",
+    "brats2023-men",
+    "brats2023-met",
+    "brats2024-gli",
+    "brats2024-ssa",
+    "brats2024-ped",
+    "brats2024-met",
+    "brats2024-menrt",
+]
+"""Names of the rules in `pipeline.metrics.lesion_rules`, which is not imported: a change of a rule must score again, not train again."""
+RULES: tuple[str, ...] = get_args(RulesName)
+
+
+class Schema(Strict):
+    """The cohort schema: declared by a source, carried by the catalogue and the model card.
+
+    Attributes
+    ----------
+    cohort : str
+        Name of the convention, e.g. ``brats2021``.
+    dimensions : {2, 3}
+        2 for single slices, 3 for volumes.
+    modalities : tuple of str
+        Order of the channels.
+    labels : dict of str to int
+        Name of each label and its value in the cohort's files; 0 is background and not listed.
+    regions : dict of str to tuple of str
+        Name of each region and the labels it unites. A region lies within one before it or apart from all
+        before it, so that an outer region comes before the inner; the first is what a case as a whole is known by.
+    empty_rule : {"brats", "nan"}
+        What a score of an empty region counts for, see `pipeline.metrics.scores`.
+    types : bool
+        Whether each case has one label, the type of its tumour, see `pipeline.metrics.tumour_types`.
+    lesion_rules : str or None
+        The rules, one of `RULES`, by which lesions are scored; None where none fit, and then there is no lesion-wise score.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If label values repeat, a region names an unknown label, two regions overlap without one lying
+        within the other, a label cannot be told from the regions it belongs to, the labels are types
+        and yet a region unites several, or one is called "none", or there are no rules of the name given.
+    """
+
+    cohort: str
+    dimensions: Literal[2, 3]
+    modalities: tuple[str, ...]
+    labels: dict[str, int]
+    regions: dict[str, tuple[str, ...]]
+    empty_rule: Literal["brats", "nan"]
+    types: bool = False  # records written before it was there lack it
+    lesion_rules: RulesName | None = None  # likewise
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        values = list(self.labels.values())
+        if len(set(values)) != len(values) or not all(0 < value < 256 for value in values):
+            raise ValueError(f"label values must be distinct and in 1..255, got {self.labels}")
+        if len(set(self.modalities)) != len(self.modalities) or not self.modalities:
+            raise ValueError(f"modalities must be distinct and at least one, got {self.modalities}")
+        if not self.regions:
+            raise ValueError("regions must be at least one, got none")
+        for name, members in self.regions.items():
+            if not members or not set(members) <= set(self.labels):
+                raise ValueError(f"region {name} must unite some of the labels {sorted(self.labels)}, got {members}")
+            for other in self._before(name):
+                if not set(members).isdisjoint(self.regions[other]) and not set(members) < set(self.regions[other]):
+                    raise ValueError(f"region {name} must lie within {other}, listed before it, or apart from it, got {members}")
+        if any(len(own) != 1 for own in self.own_labels.values()) or set(self.labels) != set().union(*self.own_labels.values()):
+            raise ValueError(f"each region must add one label to those within it, and each label belong to one, got {self.regions}")
+        if self.types and (any(len(members) > 1 for members in self.regions.values()) or "none" in self.labels):
+            raise ValueError(f"labels that are types need a region of their own each, and none may be called none, got {self.regions}")
+        return self
+
+    @property
+    def around(self) -> dict[str, str | None]:
+        """The next larger region around each region, None where there is none."""
+        return {
+            name: next((other for other in reversed(self._before(name)) if set(members) <= set(self.regions[other])), None)
+            for name, members in self.regions.items()
+        }
+
+    @property
+    def own_labels(self) -> dict[str, set[str]]:
+        """Labels of each region that no smaller region holds."""
+        around = self.around
+        within = {name: [set(self.regions[inner]) for inner, outer in around.items() if outer == name] for name in self.regions}
+        return {name: set(members).difference(*within[name]) for name, members in self.regions.items()}
+
+    @property
+    def innermost(self) -> list[str]:
+        """Regions that hold no smaller one, in the order of `regions`."""
+        outer = set(self.around.values())
+        return [name for name in self.regions if name not in outer]
+
+    def _before(self, region: str) -> list[str]:
+        names = list(self.regions)
+        return names[: names.index(region)]
+
+    def classes_of(self, region: str) -> list[int]:
+        """Class indices (1..K, in the order of `labels`) that make up a region."""
+        names = list(self.labels)
+        return [names.index(label) + 1 for label in self.regions[region]]

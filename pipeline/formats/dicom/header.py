@@ -1,0 +1,230 @@
+"""What one DICOM file says of itself, as plain values; who the patient is does not come out of here."""
+
+import hashlib
+import io
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from ...core.errors import InputError
+from .frames import Frame, frames_of, text
+
+REMEDY = "Export the series again from the archive."
+_MARK = slice(128, 132)  # of "DICM", after the preamble: PS3.10, 7.1
+_HEAD_BYTES = 1024
+_FIRST_GROUPS = (0x0002, 0x0008)
+_FIRST_VRS = (b"UL", b"UI", b"CS", b"DA", b"TM", b"LO", b"SH")
+_LAST_FIRST_ELEMENT = 0x0060  # of Modality, which an image does not lack
+_LONGEST_FIRST_VALUE = 256  # bytes
+_IDENTITY = ("Modality", "StudyInstanceUID")
+_LENGTH_ELEMENT = 12  # bytes of FileMetaInformationGroupLength, which counts what follows it
+_LENGTH_TAG = b"\x02\0\0\0UL\x04\0"
+_INFLATED_BYTES = 2**29
+
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # what matters is checked by us
+
+
+@dataclass(frozen=True)
+class Header:
+    """A file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    patient, study : str
+        Pseudonyms, see `pseudonym`; empty where the file names neither.
+    series : str
+        SeriesInstanceUID.
+    number : str
+        SeriesNumber.
+    acquired : tuple of 2 str
+        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition, see `_acquired`; empty where not given.
+    modality : str
+        ``MR`` or what it is instead.
+    rows, columns : int
+        Of each frame.
+    frames : tuple of Frame
+        In the order of the file.
+    """
+
+    path: Path
+    patient: str
+    study: str
+    series: str
+    number: str
+    acquired: tuple[str, str]
+    modality: str
+    rows: int
+    columns: int
+    frames: tuple[Frame, ...]
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file carries the mark of DICOM (PS3.10, 7.1), or begins with a data element and parses without it.
+
+    Few files but DICOM's begin with bytes that may be an element, so few are parsed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    with refusing(path), path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return _is_marked(head) or (_begins_with_element(head) and _names_an_image(path, head))
+
+
+def read_header(path: Path) -> Header:
+    """Read everything of a file but its pixels.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no DICOM.
+    """
+    with refusing(path):
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        _refuse_bomb(path, head)
+        return header_of(pydicom.dcmread(path, stop_before_pixels=True, force=_begins_with_element(head)), path)
+
+
+def parse(path: Path, stored: bytes) -> Dataset:
+    """Parse the bytes of a file, to be called within `refusing`; where it names no transfer syntax, that is added as it was read."""
+    head = stored[:_HEAD_BYTES]
+    _refuse_bomb(path, head)
+    dataset = pydicom.dcmread(io.BytesIO(stored), force=_begins_with_element(head))
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _syntax_read(dataset, path)
+    return dataset
+
+
+def _syntax_read(dataset: Dataset, path: Path) -> pydicom.uid.UID:
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+        raise InputError(f"{path}: its pixels are compressed, and it does not say how (TransferSyntaxUID is missing). {REMEDY}")
+    implicit, little = dataset.original_encoding
+    if not little:
+        return pydicom.uid.ExplicitVRBigEndian
+    return pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+
+
+def _is_marked(head: bytes) -> bool:
+    return head[_MARK] == b"DICM"
+
+
+def _begins_with_element(head: bytes) -> bool:
+    """Whether a file without mark begins as a data set does: with an element of group 0002 or 0008, little endian (PS3.5, 7.1)."""
+    if _is_marked(head) or len(head) < _LENGTH_ELEMENT:
+        return False
+    group, element, implicit_length = struct.unpack_from("<HHI", head)
+    if group not in _FIRST_GROUPS or element > _LAST_FIRST_ELEMENT:
+        return False
+    explicit = head[4:6] in _FIRST_VRS and int.from_bytes(head[6:8], "little") <= _LONGEST_FIRST_VALUE
+    return explicit or implicit_length <= _LONGEST_FIRST_VALUE
+
+
+def _names_an_image(path: Path, head: bytes) -> bool:
+    try:
+        with refusing(path):
+            _refuse_bomb(path, head)
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_IDENTITY))
+            return all(text(dataset.get(keyword)) for keyword in _IDENTITY)
+    except InputError:
+        return False
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn whatever a parser raises on damaged bytes into an error that names the file, and quotes nothing of it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or type(error).__name__}). Check that it exists and is whole.") from None
+    except Exception as error:  # pydicom lets through what struct, zlib, codecs and its converters raise
+        raise InputError(f"{path}: is no DICOM file, or damaged ({type(error).__name__} while it was parsed). {REMEDY}") from None
+
+
+def _refuse_bomb(path: Path, head: bytes) -> None:
+    """Count what a deflated data set inflates to before pydicom inflates it in one go."""
+    if pydicom.uid.DeflatedExplicitVRLittleEndian.encode() not in head:
+        return
+    start = (_MARK.stop if _is_marked(head) else 0) + _LENGTH_ELEMENT
+    if head[start - _LENGTH_ELEMENT : start - 4] != _LENGTH_TAG:
+        raise InputError(f"{path}: does not say how long its file meta information is (0002,0000). {REMEDY}")
+    start += int.from_bytes(head[start - 4 : start], "little")
+    inflated, inflater = 0, zlib.decompressobj(-zlib.MAX_WBITS)
+    with path.open("rb") as file:
+        file.seek(start)
+        while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(2**16)):
+            inflated += len(inflater.decompress(chunk, 2**18))
+            if inflated > _INFLATED_BYTES:
+                raise InputError(f"{path}: inflates to more than {_INFLATED_BYTES >> 20} MiB. {REMEDY}")
+
+
+def header_of(dataset: Dataset, path: Path) -> Header:
+    """Take the values that matter from a data set, to be called within `refusing`."""
+    study = text(dataset.get("StudyInstanceUID"))
+    return Header(
+        path=path,
+        patient=pseudonym("patient", text(dataset.get("PatientID")) or study),
+        study=pseudonym("study", study),
+        series=text(dataset.get("SeriesInstanceUID")),
+        number=text(dataset.get("SeriesNumber")),
+        acquired=_acquired(dataset),
+        modality=text(dataset.get("Modality")),
+        rows=int(dataset.get("Rows") or 0),
+        columns=int(dataset.get("Columns") or 0),
+        frames=tuple(frames_of(dataset, path)),
+    )
+
+
+def _acquired(dataset: Dataset) -> tuple[str, str]:
+    """When the scanner measured. The time of the series comes second, since software that writes a series anew sets it anew."""
+    moment = _digits(dataset.get("AcquisitionDateTime"))
+    if moment:
+        return moment[:8], moment[8:14]
+    for event in ("Acquisition", "Series", "Content"):
+        time = _digits(dataset.get(f"{event}Time"))
+        if time:
+            return _digits(dataset.get(f"{event}Date"))[:8], time[:6]
+    return "", ""
+
+
+def _digits(value: Any) -> str:
+    """Of a date or time before its fraction; old files write them with colons or points."""
+    return re.sub(r"[^0-9]", "", re.sub(r"(?<=[0-9]{6})[.].*", "", text(value)))
+
+
+def pseudonym(purpose: str, identity: str) -> str:
+    """A name that stands for an identity, the same wherever the identity is the same.
+
+    The first 16 digits of the SHA-256 of purpose and identity. This keeps identities out of outputs and patients
+    apart; it does not hide who a patient is from somebody who has a list of identities, and can hash them all.
+
+    Parameters
+    ----------
+    purpose : str
+        Such as ``patient``, so that equal texts of another meaning get another name.
+    identity : str
+        PatientID or StudyInstanceUID.
+
+    Returns
+    -------
+    str
+        Hexadecimal; empty where the identity is.
+    """
+    return hashlib.sha256(f"tumorflow {purpose} {identity}".encode()).hexdigest()[:16] if identity else ""

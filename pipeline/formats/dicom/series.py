@@ -1,0 +1,104 @@
+"""DICOM series: every file of one volume read, checked against each other, and put in order."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import InputError
+from ...core.grid import Grid
+from ..volume import Part, Volume
+from .frames import Frame
+from .geometry import in_order
+from .header import Header, header_of, parse, refusing
+from .pixels import stored_values
+
+
+@dataclass(frozen=True)
+class DicomSeries(Part):
+    """A volume of a DICOM series.
+
+    Attributes
+    ----------
+    path : Path
+        The folder that holds it, for messages.
+    files : tuple of Path
+        In any order: one per slice, or one with all (enhanced MR).
+    kind : str or None
+        Which frames, by `Frame.kind`, where the series holds several volumes; None takes all.
+    """
+
+    files: tuple[Path, ...]
+    kind: str | None = None
+
+    def read(self) -> Volume:
+        """Read the slices in the order of their positions.
+
+        Returns
+        -------
+        Volume
+            Axes (column, row, slice), the slices ascending along the cross product of row and column direction. Stored
+            integers as they are where nothing rescales them, or else float32.
+
+        Raises
+        ------
+        InputError
+            If a file is missing, damaged, no MR image or without pixels; if files are of several series or
+            patients, or differ in size, orientation or spacing; if the gantry is tilted, or a slice is missing or stands twice.
+        """
+        if not self.files:
+            raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")
+        read = [_read(path) for path in self.files]
+        _refuse_mixed([header for header, _, _ in read])
+        slices = [
+            (frame, plane)
+            for header, planes, _ in read
+            for frame, plane in zip(header.frames, planes, strict=True)
+            if self.kind in (None, frame.kind)
+        ]
+        if not slices:
+            raise InputError(f"{self.path}: holds no frame of the kind {self.kind!r}. Choose another.")
+        order, affine = in_order([frame for frame, _ in slices])
+        voxels = _rescaled([slices[index] for index in order]).transpose(2, 1, 0)
+        sums = "".join(sorted(total for _, _, total in read))
+        return Volume(voxels, Grid(voxels.shape, affine), hashlib.sha256(sums.encode()).hexdigest())
+
+
+def _read(path: Path) -> tuple[Header, np.ndarray, str]:
+    """Header, stored values (frames, rows, columns) and sha256 of a file."""
+    with refusing(path):
+        stored = path.read_bytes()
+        dataset = parse(path, stored)
+        header = header_of(dataset, path)
+        if header.modality != "MR":
+            raise InputError(f"{path}: is no MR image (Modality {header.modality or 'missing'}). Leave it out of the series.")
+        values = stored_values(dataset, path)
+        if len(values) != len(header.frames):
+            raise InputError(f"{path}: says where {len(header.frames)} of its {len(values)} frames lie. Export it as enhanced MR.")
+    return header, values, hashlib.sha256(stored).hexdigest()
+
+
+def _refuse_mixed(headers: Sequence[Header]) -> None:
+    first = headers[0]
+    for header in headers[1:]:
+        if header.patient != first.patient:
+            raise InputError(f"{header.path}: is of another patient than {first.path}. Keep one patient per folder.")
+        if header.series != first.series:
+            raise InputError(f"{header.path}: is of another series (SeriesInstanceUID) than {first.path}. Keep one series per volume.")
+        if (header.rows, header.columns) != (first.rows, first.columns):
+            raise InputError(
+                f"{header.path}: has {header.rows}x{header.columns} pixels, but {first.path} {first.rows}x{first.columns}. "
+                "The folder mixes several series: keep those of one size."
+            )
+
+
+def _rescaled(slices: Sequence[tuple[Frame, np.ndarray]]) -> np.ndarray:
+    """Stack (slices, rows, columns), each slice by its own slope and intercept (PS3.3, C.11.1)."""
+    if all(frame.slope == 1 and frame.intercept == 0 for frame, _ in slices):
+        return np.stack([plane for _, plane in slices])
+    for frame, _ in slices:
+        if not (np.isfinite([frame.slope, frame.intercept]).all() and frame.slope):
+            raise InputError(f"{frame.name}: rescales by slope {frame.slope} and intercept {frame.intercept}. Export the series again.")
+    return np.stack([(plane * frame.slope + frame.intercept).astype(np.float32) for frame, plane in slices])

@@ -1,0 +1,228 @@
+"""DICOM files below a folder, gathered by examination, series and volume."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from ...core.errors import InputError
+from ...core.grid import Grid, slice_plane
+from ..walking import files_below
+from .frames import Frame
+from .geometry import outlined
+from .header import Header, is_dicom, read_header
+from .sequences import Acquisition
+from .series import DicomSeries
+
+OBLIQUE_DEG = 5.0
+"""Slices tilted by more than this from the nearest plane of the body are called oblique."""
+_ENDINGS = (".dcm", ".ima", ".dicom")
+_ISOTROPIC_MM = 2.0
+_ISOTROPIC_RATIO = 2.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A volume of a series, not yet read.
+
+    Attributes
+    ----------
+    series : str
+        SeriesInstanceUID.
+    kind : str
+        What tells its frames from others of the series, see `Frame.kind`.
+    acquisition : Acquisition
+        Of its first file.
+    files : tuple of Path
+        Sorted by name.
+    number : str
+        SeriesNumber.
+    acquired : tuple of 2 str
+        Date and time as digits, of the first slice acquired; empty where not given.
+    shape : tuple of 3 int
+        Columns, rows and slices.
+    grid : Grid or None
+        As its headers outline it; None where they do not place it.
+    """
+
+    series: str
+    kind: str
+    acquisition: Acquisition
+    files: tuple[Path, ...]
+    number: str
+    acquired: tuple[str, str]
+    shape: tuple[int, int, int]
+    grid: Grid | None
+
+    @property
+    def part(self) -> DicomSeries:
+        """What reads it."""
+        return DicomSeries(_common(self.files), self.files, self.kind)
+
+    @property
+    def name(self) -> str:
+        """For messages: the description and the kind."""
+        return f"{self.acquisition.description!r} ({self.kind})" if self.kind else repr(self.acquisition.description)
+
+    @property
+    def plane(self) -> str:
+        """``axial``, ``coronal`` or ``sagittal``, whichever is nearest; empty where the headers do not place it."""
+        return slice_plane(self.grid.affine)[0] if self.grid else ""
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether the edges of its voxels are short and nearly equal, as of a 3D acquisition."""
+        edges = self.grid.spacing_mm if self.grid else (float("inf"),)
+        return max(edges) <= min(_ISOTROPIC_MM, _ISOTROPIC_RATIO * min(edges))
+
+    @property
+    def time(self) -> str:
+        """When it was acquired, ``HH:MM:SS``; empty where not given."""
+        digits = self.acquired[1]
+        return ":".join(digits[place : place + 2] for place in range(0, len(digits), 2))
+
+    @property
+    def facts(self) -> str:
+        """What tells it from others: number, time, plane, spacing, matrix, description, kind, number of files."""
+        files = f"{len(self.files)} file{'s' if len(self.files) > 1 else ''}"
+        shape = " x ".join(map(str, self.shape))
+        return ", ".join([f"series {self.number or '?'}", self.time or "no time", *self._place(), shape, self.name, files])
+
+    def _place(self) -> tuple[str, str]:
+        if not self.grid:
+            return "plane unknown", "spacing unknown"
+        tilt_deg = slice_plane(self.grid.affine)[1]
+        plane = f"{self.plane}{' 3D' if self.isotropic else ''}{f' oblique by {tilt_deg:.0f} degrees' if tilt_deg > OBLIQUE_DEG else ''}"
+        return plane, f"{' x '.join(f'{round(edge, 2):g}' for edge in self.grid.spacing_mm)} mm"
+
+
+@dataclass
+class _Gathered:
+    """Slices of a stack as their files are met."""
+
+    first: Header
+    frame: Frame
+    files: list[Path] = field(default_factory=list)
+    positions_mm: list[tuple[float, ...] | None] = field(default_factory=list)
+    acquired: tuple[str, str] = ("", "")
+
+    def add(self, header: Header, frames: list[Frame]) -> None:
+        self.files.append(header.path)
+        self.positions_mm.extend(frame.position_mm for frame in frames)
+        self.acquired = min(filter(any, (self.acquired, header.acquired)), default=("", ""))
+
+    def stack(self) -> Stack:
+        grid = outlined(self.frame, self.positions_mm, self.first.columns, self.first.rows)
+        return Stack(
+            series=self.first.series,
+            kind=self.frame.kind,
+            acquisition=self.frame.acquisition,
+            files=tuple(self.files),
+            number=self.first.number,
+            acquired=self.acquired,
+            shape=grid.shape if grid else (self.first.columns, self.first.rows, len(self.positions_mm)),
+            grid=grid,
+        )
+
+
+@dataclass(frozen=True)
+class Study:
+    """An examination of a patient.
+
+    Attributes
+    ----------
+    study, patient : str
+        Pseudonyms.
+    folder : Path
+        That holds all its files.
+    stacks : tuple of Stack
+        Of MR images, sorted by their first file and kind.
+    """
+
+    study: str
+    patient: str
+    folder: Path
+    stacks: tuple[Stack, ...]
+
+
+def studies(location: Path) -> list[Study]:
+    """Read the headers of all DICOM files below a folder.
+
+    Parameters
+    ----------
+    location : Path
+        Each folder in it, at any depth, holds files of one examination, or none.
+
+    Returns
+    -------
+    list of Study
+        Sorted by pseudonym, those without an MR image included.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged or named ``.dcm`` without being one, names no study, or a folder or an
+        examination holds files of several patients.
+    """
+    patients: dict[str, tuple[str, Path]] = {}
+    files: dict[str, list[Path]] = {}
+    stacks: dict[str, dict[tuple[str, str], _Gathered]] = {}
+    for headers in _by_folder(location):
+        _refuse_mixed(headers)
+        first = headers[0]
+        patient, path = patients.setdefault(first.study, (first.patient, first.path))
+        if patient != first.patient:
+            raise InputError(f"{first.path}: is of another patient than {path}, though of the same examination. Remove what is wrong.")
+        files.setdefault(first.study, []).extend(header.path for header in headers)
+        gathered = stacks.setdefault(first.study, {})
+        for header in headers:
+            for kind, frames in _kinds(header).items():
+                gathered.setdefault((header.series, kind), _Gathered(header, frames[0])).add(header, frames)
+    return [
+        Study(study, patients[study][0], _common(files[study]), tuple(gathered.stack() for gathered in stacks[study].values()))
+        for study in sorted(patients)
+    ]
+
+
+def _by_folder(location: Path) -> Iterator[list[Header]]:
+    """Headers of each folder that holds DICOM files directly."""
+    found = [path for path in files_below(location) if path.name.upper() != "DICOMDIR" and not path.is_dir()]
+    files = {os.path.realpath(path): path for path in reversed(found)}.values()  # each once, though links may lead to it in several ways
+    for _, paths in groupby(sorted(files, key=lambda path: (path.parent, path)), key=lambda path: path.parent):
+        headers = [read_header(path) for path in paths if _is_wanted(path)]
+        if headers:
+            yield headers
+
+
+def _is_wanted(path: Path) -> bool:
+    marked = is_dicom(path)
+    if not marked and path.suffix.lower() in _ENDINGS:
+        raise InputError(
+            f"{path}: is no DICOM file: the mark DICM is missing at byte 128, and the file does not begin with a data set that names its "
+            "modality and examination. Export it again, or remove it."
+        )
+    return marked
+
+
+def _refuse_mixed(headers: list[Header]) -> None:
+    first = headers[0]
+    for header in headers:
+        if not header.study:
+            raise InputError(f"{header.path}: names no examination (StudyInstanceUID). Export it again, or remove it.")
+        if header.patient != first.patient:
+            raise InputError(f"{header.path}: is of another patient than {first.path}. Keep one patient per folder, and remove strangers.")
+        if header.study != first.study:
+            raise InputError(f"{header.path}: is of another examination (StudyInstanceUID) than {first.path}. Keep one per folder.")
+
+
+def _kinds(header: Header) -> dict[str, list[Frame]]:
+    """Frames of the volumes that an MR file has a share in."""
+    kinds: dict[str, list[Frame]] = {}
+    for frame in header.frames if header.modality == "MR" else ():
+        kinds.setdefault(frame.kind, []).append(frame)
+    return kinds
+
+
+def _common(files: list[Path] | tuple[Path, ...]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in files]))

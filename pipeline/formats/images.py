@@ -1,0 +1,289 @@
+"""Slices kept as pictures: one JPEG, PNG or TIFF file, or a numbered stack of them, as a volume."""
+
+import hashlib
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.errors import InputError
+from ..core.grid import Grid
+from ..core.records import read_small
+from .volume import Part, Volume
+
+_REMEDY = "Fetch the file again from its source."
+_LARGEST_FILE = 64 << 20  # bytes
+_LONGEST_SIDE = 4096  # pixels
+_MOST_VOXELS = 1 << 28  # of a stack
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A picture format: ITK's reader, the bytes a file begins with, and those that a whole file ends with."""
+
+    reader: str
+    starts: tuple[bytes, ...]
+    end: bytes
+
+
+# libjpeg fills up what is missing of a cut file, and says so on the console alone; libpng and libtiff refuse it
+_JPEG = _Format("JPEGImageIO", (b"\xff\xd8\xff",), b"\xff\xd9")
+_PNG = _Format("PNGImageIO", (b"\x89PNG\r\n\x1a\n",), b"IEND\xaeB`\x82")
+_TIFF = _Format("TIFFImageIO", (b"II*\0", b"MM\0*"), b"")
+_FORMATS = {".jpg": _JPEG, ".jpeg": _JPEG, ".png": _PNG, ".tif": _TIFF, ".tiff": _TIFF}
+SUFFIXES = tuple(_FORMATS)
+"""Of the pictures that can be read, in small letters."""
+
+
+def slice_grid(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Grid:
+    """The grid of slices that a viewer shows upright, as radiologists display an axial slice.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (columns, rows, slices).
+    spacing_mm : tuple of float
+        Distances of columns, rows and slices.
+
+    Returns
+    -------
+    Grid
+        Columns run to the patient's left, rows to the back, slices to the top: LPS, the first voxel at the origin.
+    """
+    return Grid(shape, np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0]))
+
+
+@dataclass(frozen=True)
+class Slices(Part):
+    """A gray picture, one channel of a colour picture, or a stack of either.
+
+    Attributes
+    ----------
+    path : Path
+        The picture, or the folder of the stack, for messages.
+    files : tuple of Path
+        The pictures, lowest slice first, as `in_order` gives them.
+    spacing_mm : tuple of float
+        Distances of columns, rows and slices, as the source declares them.
+    channel : int or None
+        0 red, 1 green, 2 blue; None of pictures that are gray, or whose three channels are equal.
+    """
+
+    files: tuple[Path, ...]
+    spacing_mm: tuple[float, float, float]
+    channel: int | None = None
+
+    def read(self) -> Volume:
+        """Read the pictures as (columns, rows, slices), in their dtype.
+
+        Raises
+        ------
+        InputError
+            If a picture cannot be read (see `read_picture`), is in colour and no channel is named, or
+            differs in size or dtype from the first.
+        """
+        planes, sums = [], []
+        for file in self.files:
+            pixels, checksum = read_picture(file)
+            plane = _channel(file, pixels, self.channel)
+            if planes and (plane.shape != planes[0].shape or plane.dtype != planes[0].dtype):
+                raise InputError(
+                    f"{file}: has {_described(plane)}, but {self.files[0].name} of the same stack {_described(planes[0])}. "
+                    "Keep one series in a folder, all slices of one size."
+                )
+            if plane.size * len(self.files) > _MOST_VOXELS:
+                raise InputError(f"{self.path}: {len(self.files)} slices of {_described(plane)} are too many. Keep one series in a folder.")
+            planes.append(plane)
+            sums.append(checksum)
+        voxels = np.stack([plane.T for plane in planes], axis=-1)
+        total = sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
+        return Volume(voxels, slice_grid(voxels.shape, self.spacing_mm), total)
+
+
+@dataclass(frozen=True)
+class MaskSlices(Slices):
+    """A mask drawn in black and white, as one picture or a stack.
+
+    Attributes
+    ----------
+    value : int
+        What white stands for in the volume; black is 0.
+    """
+
+    value: int = 1
+
+    def read(self) -> Volume:
+        """Read the pictures as (columns, rows, slices), uint8, 0 and `value`.
+
+        Raises
+        ------
+        InputError
+            As `Slices.read`, and if the pictures are not black and white but for the noise of JPEG.
+        """
+        volume = super().read()
+        white = volume.voxels > 127
+        if volume.voxels.dtype != np.uint8 or (volume.voxels.any() and not white.any()):
+            raise InputError(
+                f"{self.path}: holds {volume.voxels.dtype} values up to {volume.voxels.max()} where a mask of 0 and 255 in uint8 is due. "
+                "Multiply the mask by 255, or fetch it again."
+            )
+        # JPEG of a sharp edge leaves none to two such pixels in the 1,221 masks of the Cheng set that were looked at
+        between = np.count_nonzero((volume.voxels > 63) & (volume.voxels < 192))
+        if between > max(16, np.count_nonzero(white) // 20):
+            raise InputError(
+                f"{self.path}: {between} pixels lie between black and white, {np.count_nonzero(white)} are white: this is no mask, or one "
+                "that was resized with interpolation. Use the published mask."
+            )
+        return Volume(np.where(white, np.uint8(self.value), np.uint8(0)), volume.grid, volume.sha256)
+
+
+def in_order(numbered: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
+    """Sort the slices of a stack by number.
+
+    Parameters
+    ----------
+    numbered : iterable of (int, Path)
+        Number of each slice, in any order.
+
+    Returns
+    -------
+    tuple of Path
+        Lowest number first.
+
+    Raises
+    ------
+    InputError
+        If a number stands twice, or one between the first and the last is missing.
+    """
+    slices = sorted(numbered)
+    for (number, path), (following, other) in pairwise(slices):
+        if following == number:
+            raise InputError(f"{other}: slice {number} also stands in {path}. Keep one of the two.")
+        if following > number + 1:
+            missing = str(number + 1) if following == number + 2 else f"{number + 1} to {following - 1}"
+            raise InputError(f"{other}: slice {missing} before it is missing, the stack has a gap. Fetch the whole stack again.")
+    return tuple(path for _, path in slices)
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Columns and rows that the header of a picture announces; InputError as `read_picture`."""
+    return _announced(path, _stored(path)[0]).GetSize()
+
+
+def read_picture(path: Path) -> tuple[np.ndarray, str]:
+    """Read a picture whole.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in one of `SUFFIXES`.
+
+    Returns
+    -------
+    (rows, columns) or (rows, columns, channels) array
+        In the dtype of the file.
+    str
+        The sha256 of its bytes.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, too large, cut short or damaged, holds another format than its name says,
+        or several pages.
+
+    Notes
+    -----
+    JPEG carries no checksum: a byte changed within its stream gives other pixels, which only a checksum of
+    the download can tell.
+    """
+    style, stored = _stored(path)
+    reader = _announced(path, style)
+    try:
+        pixels = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise InputError(f"{path}: cannot be decoded ({_reason(error)}). {_REMEDY}") from None
+    return pixels, hashlib.sha256(stored).hexdigest()
+
+
+def _stored(path: Path) -> tuple[_Format, bytes]:
+    """The bytes of a file and the format of its name, if the bytes agree with it from the first to the last."""
+    style = _FORMATS.get(path.suffix.lower())
+    if style is None:
+        raise InputError(f"{path}: is not named as a picture. Pictures end in {', '.join(SUFFIXES)}.")
+    stored = read_small(path, _LARGEST_FILE)
+    if not stored.startswith(style.starts):
+        raise InputError(f"{path}: begins with {stored[:8]!r}, which no {path.suffix} file does. Fetch it again, or name it by its format.")
+    if not stored.endswith(style.end):
+        raise InputError(f"{path}: is cut short after {len(stored)} bytes, the end of the picture is missing. {_REMEDY}")
+    if style is _PNG:
+        _refuse_damaged_chunks(path, stored)
+    elif style is _TIFF:
+        _refuse_pages(path, stored)
+    return style, stored
+
+
+def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
+    """Check length and CRC of each chunk (PNG specification, 5.3); libpng would first take the memory that a damaged length asks for."""
+    place = 8
+    while place < len(stored):
+        end = place + 8 + int.from_bytes(stored[place : place + 4])
+        checksum = stored[end : end + 4]
+        if len(checksum) < 4 or zlib.crc32(stored[place + 4 : end]) != int.from_bytes(checksum):
+            raise InputError(f"{path}: is damaged, the chunk at byte {place} has another length or checksum than it announces. {_REMEDY}")
+        place = end + 4
+
+
+def _refuse_pages(path: Path, stored: bytes) -> None:
+    """Follow the chain of directories (TIFF 6.0, section 2), one a page; in one that is damaged, libtiff may go on for ever."""
+    order = "little" if stored.startswith(b"II") else "big"
+    place, places = int.from_bytes(stored[4:8], order), []
+    while place:
+        end = place + 2 + 12 * int.from_bytes(stored[place : place + 2], order)
+        if place in places or end + 4 > len(stored):
+            raise InputError(f"{path}: is not a whole picture, its directory {len(places) + 1} is damaged. {_REMEDY}")
+        places.append(place)
+        place = int.from_bytes(stored[end : end + 4], order)
+    if len(places) > 1:
+        raise InputError(f"{path}: holds {len(places)} pages where one slice is due. Save each page as a file of its own.")
+
+
+def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:
+    """A reader that has seen the header, and found a picture of bounded size in it."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(style.reader)
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"{path}: is not a whole picture ({_reason(error)}). {_REMEDY}") from None
+    if reader.GetDimension() != 2:
+        raise InputError(f"{path}: holds {reader.GetSize()[2:]} pages where one slice is due. Save each page as a file of its own.")
+    if not all(1 <= length <= _LONGEST_SIDE for length in reader.GetSize()) or not 1 <= reader.GetNumberOfComponents() <= 4:
+        raise InputError(
+            f"{path}: announces {reader.GetSize()} pixels of {reader.GetNumberOfComponents()} channels, more than any slice has. {_REMEDY}"
+        )
+    return reader
+
+
+def _reason(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1][-120:]
+
+
+def _channel(path: Path, pixels: np.ndarray, channel: int | None) -> np.ndarray:
+    if channel is None:
+        if pixels.ndim == 2:
+            return pixels
+        if pixels.shape[-1] < 3 or (pixels[..., 1:3] != pixels[..., :1]).any():
+            raise InputError(f"{path}: is in colour where gray is due. Save it in gray, as its source publishes it.")
+        return pixels[..., 0]
+    if pixels.ndim == 2 or pixels.shape[-1] <= channel:
+        raise InputError(f"{path}: is gray where {channel + 1} or more channels are due. Fetch the picture as its source publishes it.")
+    return pixels[..., channel]
+
+
+def _described(plane: np.ndarray) -> str:
+    return f"{plane.shape[1]} x {plane.shape[0]} pixels of {plane.dtype}"

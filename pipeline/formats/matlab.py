@@ -1,0 +1,200 @@
+"""MATLAB v7.3 files as the Cheng set publishes them: HDF5, opened in memory, read within bounds.
+
+A slice is a struct `cjdata` of label (1 meningioma, 2 glioma, 3 pituitary), PID, image, tumorBorder and
+tumorMask. MATLAB stores columns first, so that HDF5 gives each matrix transposed: the picture's columns
+come as the first axis and its rows as the second, which is the order of a volume's X and Y.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from h5py import h5d, h5f, h5l, h5p, h5z
+
+from ..core.errors import InputError
+from ..core.records import read_small
+from .images import slice_grid
+from .volume import Part, Volume
+
+_REMEDY = "Fetch the file again from its source."
+_LARGEST_FILE = 16 << 20  # bytes; a published slice has less than 1 MiB
+_LARGEST_FIELD = 512 * 512  # values
+_SIDES = (256, 512)
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCK = 512  # bytes that MATLAB puts before it
+_FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError, zlib.error)  # of damaged files
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file of the Cheng set says of its slice.
+
+    Attributes
+    ----------
+    label : int
+        1 meningioma, 2 glioma, 3 pituitary.
+    patient : str
+        The field PID.
+    side : int
+        Rows and columns of the image, 512 or 256.
+    """
+
+    label: int
+    patient: str
+    side: int
+
+
+def describe(path: Path) -> Description:
+    """Read what a file of the Cheng set says of its slice, not the slice.
+
+    Raises
+    ------
+    InputError
+        If the file is not HDF5, is damaged, lacks a field, or a field is not what it should be.
+    """
+    with _opened(path) as (file, _):
+        label = _label(path, file)
+        codes = _values(path, file, "cjdata/PID").ravel()
+        patient = "".join(map(chr, codes)) if codes.dtype.kind == "u" and len(codes) <= 64 else ""
+        if not (patient.isascii() and patient.isprintable() and patient.strip()):
+            raise InputError(f"{path}: PID is {patient[:20]!r} where the patient's identity is due. {_REMEDY}")
+        return Description(label, patient.strip(), _square(path, "image", _dataset(path, file, "cjdata/image").shape))
+
+
+@dataclass(frozen=True)
+class _Slice(Part):
+    """A field of a slice; `spacing_mm` are the distances of columns, rows and slices."""
+
+    spacing_mm: tuple[float, float, float]
+
+
+class MatlabImage(_Slice):
+    """The image of a slice."""
+
+    def read(self) -> Volume:
+        """Read (columns, rows, 1) voxels, in the dtype of the file: int16 as published."""
+        with _opened(self.path) as (file, checksum):
+            image = _values(self.path, file, "cjdata/image")
+        _square(self.path, "image", image.shape)
+        return Volume(image[..., None], slice_grid((*image.shape, 1), self.spacing_mm), checksum)
+
+
+class MatlabMask(_Slice):
+    """The mask of a slice, 0 and the label of its tumour."""
+
+    def read(self) -> Volume:
+        """Read (columns, rows, 1) voxels, uint8."""
+        with _opened(self.path) as (file, checksum):
+            mask, label = _values(self.path, file, "cjdata/tumorMask"), _label(self.path, file)
+        _square(self.path, "tumorMask", mask.shape)
+        if not np.isin(mask, (0, 1)).all():
+            raise InputError(f"{self.path}: tumorMask holds {np.unique(mask)[:8]} where 0 and 1 are due. {_REMEDY}")
+        voxels = mask.astype(np.uint8) * np.uint8(label)
+        return Volume(voxels[..., None], slice_grid((*mask.shape, 1), self.spacing_mm), checksum)
+
+
+def read_folds(path: Path) -> tuple[int, ...]:
+    """Read `cvind.mat`, the published folds.
+
+    Parameters
+    ----------
+    path : Path
+        Holds the vector `cvind`.
+
+    Returns
+    -------
+    tuple of int
+        Fold of slice 1, 2, 3 ...; as published 3064 numbers from 1 to 5.
+
+    Raises
+    ------
+    InputError
+        If the file is not HDF5, is damaged, or holds no such vector.
+    """
+    with _opened(path) as (file, _):
+        folds = _values(path, file, "cvind").ravel()
+    if not np.isin(folds, range(1, 256)).all():
+        raise InputError(f"{path}: cvind holds {np.unique(folds)[:8]} where numbers of folds are due. {_REMEDY}")
+    return tuple(int(fold) for fold in folds)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[h5py.File, str]]:
+    """The file, in memory, and the sha256 of its bytes; whatever h5py raises of damage becomes an InputError."""
+    stored = read_small(path, _LARGEST_FILE)
+    if not any(stored.startswith(_SIGNATURE, start) for start in (0, _USER_BLOCK)):
+        raise InputError(f"{path}: begins with {stored[:20]!r} and is no MATLAB v7.3 file (HDF5). Fetch it again, or save it with '-v7.3'.")
+    try:
+        access = h5p.create(h5p.FILE_ACCESS)
+        access.set_fapl_core(backing_store=False)
+        access.set_file_image(stored)
+        with h5py.File(h5f.open(path.name.encode(), h5f.ACC_RDONLY, access)) as file:
+            yield file, hashlib.sha256(stored).hexdigest()
+    except InputError:
+        raise
+    except _FAULTS as error:
+        raise InputError(f"{path}: is damaged ({str(error)[:120]}). {_REMEDY}") from None
+
+
+def _label(path: Path, file: h5py.File) -> int:
+    values = _values(path, file, "cjdata/label").ravel()
+    if len(values) != 1 or values[0] not in (1, 2, 3):
+        raise InputError(f"{path}: label is {values[:8]} where 1 meningioma, 2 glioma or 3 pituitary is due. {_REMEDY}")
+    return int(values[0])
+
+
+def _square(path: Path, name: str, shape: tuple[int, ...]) -> int:
+    if shape not in [(side, side) for side in _SIDES]:
+        raise InputError(f"{path}: {name} has shape {shape} where 512 x 512 or 256 x 256 is due. {_REMEDY}")
+    return shape[0]
+
+
+def _values(path: Path, file: h5py.File, name: str) -> np.ndarray:
+    """The values of a field, once its storage is known to hold as many as it announces."""
+    dataset = _dataset(path, file, name)
+    if dataset.chunks is not None:
+        _refuse_other_chunks(path, dataset, name)
+    return dataset[()]
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    """A field by its path; only what lies in this very file is followed."""
+    group = file
+    for part in name.split("/"):
+        links = group.id.links if isinstance(group, h5py.Group) else None
+        if links is None or not links.exists(part.encode()) or links.get_info(part.encode()).type != h5l.TYPE_HARD:
+            raise InputError(f"{path}: has no field {name.replace('/', '.')} of its own. {_REMEDY}")
+        group = group[part]
+    if not isinstance(group, h5py.Dataset) or group.dtype.kind not in "iuf" or group.shape is None or len(group.shape) != 2:
+        raise InputError(f"{path}: {name.replace('/', '.')} is not a matrix of numbers. {_REMEDY}")
+    layout = group.id.get_create_plist().get_layout()
+    if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or group.external or not 0 < group.size <= _LARGEST_FIELD:
+        raise InputError(f"{path}: {name.replace('/', '.')} has shape {group.shape} and is stored in a way MATLAB does not. {_REMEDY}")
+    return group
+
+
+def _refuse_other_chunks(path: Path, dataset: h5py.Dataset, name: str) -> None:
+    """Refuse filters other than deflate, and chunks that are missing or unpack to another size than announced."""
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    size = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
+    expected = int(np.prod([-(-length // edge) for length, edge in zip(dataset.shape, dataset.chunks, strict=True)], dtype=object))
+    if filters not in ([], [h5z.FILTER_DEFLATE]) or size > 2 * _LARGEST_FIELD * 8 or dataset.id.get_num_chunks() != expected:
+        raise InputError(
+            f"{path}: {name.replace('/', '.')} holds {dataset.id.get_num_chunks()} of {expected} chunks of {size} bytes under filters "
+            f"{filters}, which is not what MATLAB writes. {_REMEDY}"
+        )
+    for number in range(expected):
+        chunk = dataset.id.get_chunk_info(number)
+        whole = 0 < chunk.size <= _LARGEST_FILE and chunk.filter_mask == 0
+        if whole and filters:
+            stream = zlib.decompressobj()
+            _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
+            whole = len(stream.decompress(packed, size)) == size and not stream.decompress(stream.unconsumed_tail, 1) and stream.eof
+        if not whole or (not filters and chunk.size != size):
+            raise InputError(f"{path}: chunk {number} of {name.replace('/', '.')} is damaged or cut short. {_REMEDY}")

@@ -1,0 +1,105 @@
+"""Files below a folder, through symbolic links as well: people lay out a cohort by links instead of copying it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..core.errors import InputError
+
+MOST_LINKS = 4
+"""Links to folders on one path."""
+
+ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
+"""Of volumes: NIfTI and MetaImage, in small letters or capitals."""
+
+
+def files_below(folder: Path) -> list[Path]:
+    """List the visible files below a folder; unlike `Path.rglob` and `os.walk`, links to folders are followed.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look; it may itself be a link.
+
+    Returns
+    -------
+    list of Path
+        Sorted. Names that begin with a dot are left out. A link to nothing is listed, so that whoever reads it names it. A link to a
+        folder that it lies in holds nothing new and is not followed; a folder that is reached in several ways is listed in each,
+        since its path may name a case. A folder that an unpacker made of a file is listed as that file, see `of_one_file`.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be listed.
+    InputError
+        If a path leads through more than `MOST_LINKS` links to folders: links that lead to each other have endlessly many paths.
+    """
+    return sorted(path for path, is_folder in _below(folder, (), 0) if not is_folder)
+
+
+def folders_below(folder: Path) -> list[Path]:
+    """List the visible folders below a folder as `files_below` does the files, sorted."""
+    return sorted(path for path, is_folder in _below(folder, (), 0) if is_folder)
+
+
+def _below(folder: Path, above: tuple[tuple[int, int], ...], links: int) -> Iterator[tuple[Path, bool]]:
+    """Everything below a folder that lies in those `above`, behind so many links, and whether it is a folder to look into."""
+    if links > MOST_LINKS:
+        raise InputError(f"{folder}: lies behind more than {MOST_LINKS} links to folders. Remove links that lead to each other.")
+    state = folder.stat()
+    own = (state.st_dev, state.st_ino)
+    if own in above:
+        return
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        is_folder = entry.is_dir() and not _stands_for_a_file(entry)
+        yield entry, is_folder
+        if is_folder:
+            yield from _below(entry, (*above, own), links + entry.is_symlink())
+
+
+def expanded(path: str) -> Path:
+    """A path with ``~`` at its start as the home folder; InputError if there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}. Write the path out, or ~/ for your own.") from None
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a name ends as those of NIfTI and MetaImage files do, in small letters or capitals."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def as_expression(literal: str) -> str:
+    """What matches a piece of a file name as it is written, but its ending in small letters or capitals."""
+    ending = next((ending for ending in reversed(ENDINGS) if literal.endswith(ending)), "")
+    return re.escape(literal.removesuffix(ending)) + (f"(?i:{re.escape(ending)})" if ending else "")
+
+
+def of_one_file(path: Path) -> Path:
+    """The file in a folder that has the name of a file, as some unpackers make them: ``C_t1.nii/0057_brain_t1.nii``.
+
+    Parameters
+    ----------
+    path : Path
+        Named like a volume.
+
+    Returns
+    -------
+    Path
+        The one volume that such a folder holds; else `path` itself, so that whoever reads it names it.
+    """
+    inner = volumes_in(path) if path.is_dir() else []
+    return inner[0] if len(inner) == 1 else path
+
+
+def volumes_in(folder: Path) -> list[Path]:
+    """Visible volumes that lie directly in a folder, by their names, sorted."""
+    return sorted(path for path in folder.iterdir() if is_volume(path) and not path.name.startswith("."))
+
+
+def _stands_for_a_file(folder: Path) -> bool:
+    return is_volume(folder) and len(volumes_in(folder)) == 1

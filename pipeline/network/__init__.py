@@ -1,0 +1,1 @@
+"""Architectures, losses, training, inference, saving. The only room that imports Keras."""

@@ -1,0 +1,74 @@
+"""All that training needs to go on where it stood, in one file that is either whole or absent."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.records import replacing
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State of a training after an epoch.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of everything that the result depends on; another one means another training.
+    history : list of dict
+        One record per epoch that is over.
+    variables : list of array
+        The network's, with the states of its random number generators.
+    optimizer : list of array
+        The optimizer's: step count, moments, running average of the weights.
+    best : list of array
+        The network's weights in its best epoch.
+    """
+
+    fingerprint: str
+    history: list[dict]
+    variables: list[np.ndarray]
+    optimizer: list[np.ndarray]
+    best: list[np.ndarray]
+
+
+GROUPS = ("variables", "optimizer", "best")
+
+
+def save(path: Path, state: Checkpoint) -> None:
+    """Write a checkpoint: beside the old one first, then in its place."""
+    about = {"fingerprint": state.fingerprint, "history": state.history}
+    about["counts"] = [len(getattr(state, group)) for group in GROUPS]
+    arrays = {f"{group}_{index}": array for group in GROUPS for index, array in enumerate(getattr(state, group))}
+    with replacing(path) as sibling, sibling.open("wb") as file:
+        np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+
+
+def load(path: Path, fingerprint: str) -> Checkpoint | None:
+    """Read the checkpoint of a training.
+
+    Parameters
+    ----------
+    path : Path
+    fingerprint : str
+        Of the training that wants to go on.
+
+    Returns
+    -------
+    Checkpoint or None
+        None when there is none, when it belongs to another training, or when it is damaged: in
+        each case training starts from the beginning.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
+            about = json.loads(str(members["about"]))
+            if about["fingerprint"] != fingerprint:
+                return None
+            counts = zip(GROUPS, about.pop("counts"), strict=True)
+            arrays = {group: [members[f"{group}_{index}"] for index in range(count)] for group, count in counts}
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return None
+    return Checkpoint(**about, **arrays)

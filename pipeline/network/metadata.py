@@ -1,0 +1,137 @@
+"""The model card: all that is needed to use a network, and where it comes from. Read without Keras."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from ..core.errors import InputError
+from ..core.records import read_json, sha256
+from ..core.schema import Schema
+from ..core.strict import Strict
+from ..preparation.preprocessing import Recipe
+from .architecture import Architecture
+
+
+class Card(Strict):
+    """What models/card.json holds.
+
+    Attributes
+    ----------
+    format_version : int
+        Of this record; older ones are upgraded when they are read.
+    cohort : Schema
+        What went in and what comes out.
+    recipe : Recipe
+        How a case is prepared.
+    architecture : Architecture
+        Of the network.
+    patch : tuple of int
+        (X, Y) or (X, Y, Z) in prepared voxels.
+    spacing_mm : tuple of 3 floats
+        Of the prepared training cases, the median per axis.
+    seed : int
+        Of the cohort.
+    train : dict
+        The section `train` of params.yaml.
+    trained_on, validated_on : tuple of str
+        Cases.
+    best_epoch : int
+        Whose weights these are, from 1.
+    val_dice : float or None
+        Of that epoch, mean over regions, on the validation patches.
+    weights : int
+        Number of trainable weights.
+    data_hash : str
+        sha256 of the catalogue and split.
+    network_sha256 : str
+        Of models/network.keras.
+    backend : str
+        The engine that trained it, "tensorflow" or "jax".
+    versions : dict of str to str
+        Of Python, Keras, its engine and NumPy.
+    use : str
+        What the network is for.
+    stripped : bool or None
+        Whether the skull was removed in the training cases; None where that is not known.
+    """
+
+    format_version: Literal[2]
+    cohort: Schema
+    recipe: Recipe
+    architecture: Architecture
+    patch: tuple[int, ...]
+    spacing_mm: tuple[float, float, float]
+    seed: int
+    train: dict[str, Any]
+    trained_on: tuple[str, ...]
+    validated_on: tuple[str, ...]
+    best_epoch: int
+    val_dice: float | None
+    weights: int
+    data_hash: str
+    network_sha256: str
+    backend: str
+    versions: dict[str, str]
+    use: str
+    stripped: bool | None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What names the training among the runs."""
+        return {"data_hash": self.data_hash, "keras_backend": self.backend}
+
+
+def read(folder: Path) -> Card:
+    """Read the card of a folder of models and check that the network beside it is the one it describes.
+
+    Raises
+    ------
+    InputError
+        If either file is missing, the card is not readable, or the network has other bytes.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file. Name the folder that holds network.keras and card.json: --model {folder.parent}.")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is not there. Train a network (dvc repro train), or name the folder of network.keras and card.json.")
+    card = read_json(folder / "card.json", Card, _upgraded)
+    network = network_file(folder)
+    if not network.is_file():
+        raise InputError(f"{network}: is missing. Train it (dvc repro train) or name the folder that holds network.keras and card.json.")
+    found = sha256(network)
+    if found != card.network_sha256:
+        raise InputError(
+            f"{network}: has sha256 {found}, but {folder / 'card.json'} describes {card.network_sha256}. "
+            "Network and card belong together: take both from one training."
+        )
+    return card
+
+
+def network_file(folder: Path) -> Path:
+    """The network in a folder of models: network.keras, or unet.keras as it was once called."""
+    return next((path for path in (folder / "network.keras", folder / "unet.keras") if path.is_file()), folder / "network.keras")
+
+
+def _upgraded(values: Any) -> Any:
+    """A card of an earlier format as one of the present format."""
+    if isinstance(values, dict) and "format_version" not in values:  # format 1
+        dropped = {name: value for name, value in values.items() if name != "code_hash"}
+        return {"format_version": 2, "stripped": None} | dropped
+    return values
+
+
+def refuse_other_spacing(card: Card, spacing_mm: tuple[float, float, float], case: str) -> None:
+    """Refuse a case whose prepared voxels are of another size than those trained on.
+
+    Raises
+    ------
+    InputError
+        If an edge differs by more than a quarter.
+    """
+    if any(abs(own / trained - 1) > 0.25 for own, trained in zip(spacing_mm, card.spacing_mm, strict=True)):
+        raise InputError(
+            f"{case}: prepared voxels of {_text(spacing_mm)} mm, but the network was trained on {_text(card.spacing_mm)} mm. "
+            "Resample the case to that size, or train with preprocess.spacing_mm set."
+        )
+
+
+def _text(spacing_mm: tuple[float, float, float]) -> str:
+    return " x ".join(f"{edge:.3g}" for edge in spacing_mm)

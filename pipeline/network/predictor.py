@@ -1,0 +1,129 @@
+"""From a prepared image to class indices on the raw grid: what `evaluate` scores is what `predict` gives."""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ..core.grid import Grid
+from ..core.regions import classes_to_regions, outputs_to_classes
+from ..core.schema import Schema
+from ..core.strict import Strict
+from ..preparation.postprocess import Postprocess, postprocess
+from ..preparation.preprocessing import Geometry, restore
+from .backend import keras
+from .inference import predict_probabilities, predict_with_disagreement
+from .metadata import Card
+
+
+class Settings(Strict):
+    """How a network is asked: the section `evaluate`, kept as models/inference.json.
+
+    Attributes
+    ----------
+    overlap : float
+        Least share that neighbouring windows have in common, in [0, 1).
+    mirror : bool
+        Whether to average over all mirror images of each window.
+    batch_size : int
+        Windows predicted at once.
+    postprocess : Postprocess
+        Done to the class indices on the raw grid.
+    """
+
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+    mirror: bool
+    batch_size: Annotated[int, Field(ge=1)]
+    postprocess: Postprocess
+
+
+def probabilities_of(model: keras.Model, card: Card, settings: Settings, image: np.ndarray, describe: str | None = None) -> np.ndarray:
+    """Probabilities (X, Y, Z, O) float32 on the prepared grid of a prepared image (X, Y, Z, C)."""
+    asked = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
+    return predict_probabilities(model, image, *asked, describe)
+
+
+def probabilities_and_disagreement(
+    model: keras.Model, card: Card, settings: Settings, image: np.ndarray, describe: str | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Probabilities on the prepared grid, and per region how far the mirror images of the image are segmented apart.
+
+    Parameters
+    ----------
+    model, card, settings, image, describe
+        As in `probabilities_of`.
+
+    Returns
+    -------
+    probabilities : (X, Y, Z, O) float32 array
+        Those of `probabilities_of`, bit by bit.
+    disagreement : (X, Y, Z, R) float32 array or None
+        Standard deviation of the probability of each region over the mirror images, in [0, 0.5]; None without mirroring.
+    """
+    asked = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
+    return predict_with_disagreement(model, image, *asked, _outputs_in_regions(card.cohort, card.architecture.output), describe)
+
+
+def classes_of(probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings) -> np.ndarray:
+    """Class indices on the raw grid.
+
+    Parameters
+    ----------
+    probabilities : (X, Y, Z, O) float32 array
+        On the prepared grid.
+    geometry : Geometry
+        The way back.
+    card : Card
+        Tells what the channels mean.
+    settings : Settings
+        Tells the post-processing.
+
+    Returns
+    -------
+    (X, Y, Z) uint8 array
+        On the raw axes; the probabilities are interpolated, then decided, then post-processed.
+    """
+    return raw_classes(restore(probabilities, geometry), geometry, card, settings)
+
+
+def raw_classes(probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings) -> np.ndarray:
+    """Class indices (X, Y, Z) uint8 of probabilities (X, Y, Z, O) that `restore` has brought to the raw grid already."""
+    classes = outputs_to_classes(probabilities, card.cohort, card.architecture.output)
+    spacing_mm = Grid(geometry.raw_shape, np.array(geometry.raw_affine)).spacing_mm
+    return postprocess(classes, card.cohort, spacing_mm, settings.postprocess)
+
+
+def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
+    """Probability of every region.
+
+    Parameters
+    ----------
+    probabilities : (X, Y, Z, O) float32 array
+        Of the network's outputs, on any grid.
+    card : Card
+        Tells what the channels mean.
+
+    Returns
+    -------
+    (X, Y, Z, R) float32 array
+        In the schema's order, in [0, 1]; the array itself where the outputs are the regions, else the sum over the
+        labels of each region.
+    """
+    if card.architecture.output == "regions":
+        return probabilities
+    summed = np.zeros((*probabilities.shape[:3], len(card.cohort.regions)), np.float32, order="F")  # as `restore` leaves them
+    for column, region in enumerate(card.cohort.regions):
+        for index in card.cohort.classes_of(region):
+            summed[..., column] += probabilities[..., index]
+    return np.minimum(summed, 1, out=summed)  # rounding may lead past 1
+
+
+def _activation(card: Card) -> str:
+    return "sigmoid" if card.architecture.output == "regions" else "softmax"
+
+
+def _outputs_in_regions(schema: Schema, output: str) -> np.ndarray:
+    """Which outputs add up to the probability of each region, (O, R) bool."""
+    if output == "regions":
+        return np.eye(len(schema.regions), dtype=bool)
+    return classes_to_regions(np.arange(len(schema.labels) + 1), schema)

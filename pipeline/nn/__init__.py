@@ -1,1 +1,0 @@
-"""The network: built, trained, saved and asked. The only room that imports Keras."""

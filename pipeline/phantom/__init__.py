@@ -1,0 +1,1 @@
+"""The generated cohort: anatomy, tumour growth, contrast. Arrays in, arrays out."""

@@ -1,0 +1,110 @@
+"""Phantoms: a person's brain with a tumour in it, in the four modalities of BraTS, with the truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from .anatomy import MARGIN_VOXELS, Anatomy, draw_coordinates, push, sample
+from .contrast import acquire
+from .growth import EDEMA, ENHANCING, NECROTIC, Lesion, Tumour, draw_seed, grow
+from .random_fields import normal_field
+
+PARTIAL_VOLUME_SD_VOXELS = 0.6
+EDEMA_AT_END = np.float32(0.75)
+SUPRATENTORIAL_MM = 60
+"""Height above the template's lowest voxel: adult gliomas begin in the white matter of the hemispheres."""
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A made case, RAS+, 1 mm.
+
+    Attributes
+    ----------
+    images : dict of str to (X, Y, Z) int16 array
+        By modality t1n, t1c, t2w, t2f; 0 exactly outside the brain, positive inside.
+    classes : (X, Y, Z) uint8 array
+        0 none, 1 necrotic or non-enhancing core, 2 edema, 3 enhancing.
+    """
+
+    images: dict[str, np.ndarray]
+    classes: np.ndarray
+
+
+def phantom(rng: np.random.Generator, template: Anatomy, tumour: Tumour, shape: tuple[int, int, int] = (240, 240, 155)) -> Phantom:
+    """Make one case.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of everything the case does not share with others.
+    template : Anatomy
+        Healthy anatomy to deform.
+    tumour : Tumour
+        What to grow in it.
+    shape : (int, int, int)
+        Grid of the result, 1 mm.
+
+    Returns
+    -------
+    Phantom
+        Equal generator, template and tumour give equal bytes.
+    """
+    inner = tuple(min(length, side + 2 * MARGIN_VOXELS) for length, side in zip(shape, template.gray.shape, strict=True))
+    coordinates = draw_coordinates(rng, template, inner)
+    white = map_coordinates(template.white, coordinates, order=1, prefilter=False)
+    home = (white > 0.8) & (coordinates[2] > SUPRATENTORIAL_MM)
+    seed = draw_seed(rng, home)
+    push(coordinates, seed, tumour.radius_mm, rng.uniform(0.1, 0.35))
+    anatomy = sample(template, coordinates)
+    lesion = grow(rng, anatomy, tumour, seed, home & (anatomy.white > 0.5))
+    brain = anatomy.brain
+    tissues = _invaded(_healthy(rng, anatomy), lesion, tumour.enhancing, brain)
+    images = acquire(rng, tissues, brain)
+    return Phantom({modality: _embed(image, shape) for modality, image in images.items()}, _embed(lesion.classes, shape))
+
+
+def _healthy(rng: np.random.Generator, anatomy: Anatomy) -> dict[str, np.ndarray]:
+    """What each brain voxel is made of before the tumour, with what misleads a threshold: see `SIGNAL`."""
+    brain = anatomy.brain
+    gray, white, csf, ventricles = (tissue[brain] for tissue in (anatomy.gray, anatomy.white, anatomy.csf, anatomy.ventricles))
+    # The template is a mean of people; squaring gives back an edge as sharp as one person's.
+    total = gray**2 + white**2 + csf**2
+    tissues = {"gray": gray**2 / total, "white": white**2 / total, "csf": csf**2 / total}
+
+    spots, streams, first, second = (normal_field(rng, brain.shape, scale)[brain] for scale in (7.0, 18.0, 13.0, 13.0))
+    caps = np.clip(3 * gaussian_filter(anatomy.ventricles, 3.0)[brain], 0, 1) * np.float32(rng.uniform(0.2, 0.9))
+    islands = np.clip(2.5 * (spots - np.float32(rng.uniform(1.8, 2.8))), 0, 1)
+    _convert(tissues, "leukoaraiosis", tissues["white"] * np.maximum(caps, islands))
+    _convert(tissues, "inflow", tissues["csf"] * np.clip(2 * streams - 1.6, 0, 1) * (ventricles < 0.25))
+    # Two fields vanish together along lines: the vessels. The choroid plexus lies in the ventricles.
+    vessels = np.clip(2 - 10 * (first**2 + second**2), 0, 1) * np.clip(2.5 * csf, 0, 1)
+    plexus = np.clip(2 * spots - 1.2, 0, 1) * (ventricles > 0.5)
+    _convert(tissues, "vessel", np.maximum(vessels, plexus))
+    return tissues
+
+
+def _convert(tissues: dict[str, np.ndarray], tissue: str, share: np.ndarray) -> None:
+    """Turn a share of every voxel into a further tissue."""
+    for other in tissues:
+        tissues[other] = tissues[other] * (1 - share)
+    tissues[tissue] = share
+
+
+def _invaded(tissues: dict[str, np.ndarray], lesion: Lesion, enhancing: bool, brain: np.ndarray) -> dict[str, np.ndarray]:
+    """The tissues with the tumour in their place, mixed at its edges; edema thins out towards its end."""
+    tumour = {}
+    for label, tissue in ((NECROTIC, "necrosis" if enhancing else "solid"), (EDEMA, "edema"), (ENHANCING, "enhancing")):
+        tumour[tissue] = gaussian_filter((lesion.classes == label).astype(np.float32), PARTIAL_VOLUME_SD_VOXELS)[brain]
+    tumour["edema"] *= EDEMA_AT_END + (1 - EDEMA_AT_END) * lesion.nearness[brain]
+    left = 1 - sum(tumour.values())
+    return {tissue: share * left for tissue, share in tissues.items()} | tumour
+
+
+def _embed(inner: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The array in the middle of a larger one of zeros."""
+    whole = np.zeros(shape, inner.dtype)
+    starts = [(length - side) // 2 for length, side in zip(shape, inner.shape, strict=True)]
+    whole[tuple(slice(start, start + side) for start, side in zip(starts, inner.shape, strict=True))] = inner
+    return whole

@@ -1,0 +1,30 @@
+"""Smooth random fields of known variance, for phantoms."""
+
+import numpy as np
+
+from ..core.separable import along_axes, bspline
+
+VARIANCE_PER_AXIS = 0.479
+"""Mean over positions of the sum of squared cubic B-spline weights."""
+
+
+def normal_field(rng: np.random.Generator, shape: tuple[int, int, int], scale_voxels: float) -> np.ndarray:
+    """Draw a smooth random field with mean 0 and standard deviation 1 over draws.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the knots' values.
+    shape : (int, int, int)
+        Voxels along X, Y, Z.
+    scale_voxels : float
+        Distance of the knots of the cubic B-spline: about the size of a bump.
+
+    Returns
+    -------
+    (X, Y, Z) float32 array
+        The field, close to normal at every voxel.
+    """
+    operators = tuple(bspline(length, scale_voxels) for length in shape)
+    knots = rng.standard_normal([operator.shape[1] for operator in operators], dtype=np.float32)
+    return along_axes(knots * np.float32(VARIANCE_PER_AXIS**-1.5), operators)

@@ -1,0 +1,1 @@
+"""Native series brought to a common grid, and the inverse."""

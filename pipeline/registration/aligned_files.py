@@ -1,0 +1,99 @@
+"""Cases as the scanner left them, brought to one grid and written there, with the way back beside them."""
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.grid import onto_axes_of
+from ..core.records import write_json
+from ..formats import nifti
+from ..formats.background import constant_air
+from ..formats.cases import Found, read_mask, read_volume, refuse_bad_voxels, told, without_air
+from ..formats.template import read_template
+from ..formats.volume import Volume
+from ..verification.plausibility import faults
+from .mutual_information import Sampled
+from .native import Aligned, NativeRecipe, Template, align, labels_from_series, mni_template
+
+
+@functools.cache  # once in every process
+def template() -> Template:
+    """The MNI152 brain in the pose of BraTS."""
+    return mni_template(read_template("t1"))
+
+
+def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, Volume]]:
+    """Read the series of a case and bring them to one grid.
+
+    Parameters
+    ----------
+    found : Found
+        Its modalities, each on a grid of its own.
+    recipe : NativeRecipe
+
+    Returns
+    -------
+    Aligned
+    dict of str to Volume
+        The series as they were, by modality.
+
+    Raises
+    ------
+    InputError
+        If a series cannot be read or registered.
+    """
+    volumes, series = {}, {}
+    for name, origin in found.images.items():
+        volume = read_volume(origin)
+        refuse_bad_voxels(origin, volume.voxels)
+        volumes[name] = replace(volume, air=constant_air(volume.voxels))
+        series[name] = Sampled(without_air(volumes[name]), volume.grid)  # beyond a series' own grid there is 0
+    try:
+        return align(series, template(), recipe), volumes
+    except InputError as error:
+        raise InputError(f"{found.folder}: {error}") from None
+
+
+def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
+    """Write a case on one grid.
+
+    Parameters
+    ----------
+    found : Found
+        As the source found it.
+    folder : Path
+        Gets ``case/case_modality.nii.gz`` (float32), the mask likewise, and ``case/case_native.json`` (`Native`), the way back.
+    recipe : NativeRecipe
+
+    Returns
+    -------
+    Found
+        The same case there.
+
+    Raises
+    ------
+    InputError
+        As `align_case`, and if the mask lies on the grid of no series.
+    """
+    aligned, volumes = align_case(found, recipe)
+    place = lambda name: folder / found.case / f"{found.case}_{name}.nii.gz"  # noqa: E731
+    for name, voxels in aligned.images.items():
+        nifti.write(place(name), voxels, aligned.native.grid.affine)
+    origins = {name: volume.sha256 for name, volume in volumes.items()}
+    labels, read = found.labels, volumes
+    if labels is not None:
+        mask = read_mask(labels)
+        drawn = {name: onto_axes_of(mask.voxels, mask.grid, volume.grid) for name, volume in volumes.items()}
+        drawn_on = next((name for name, voxels in drawn.items() if voxels is not None), None)
+        if drawn_on is None:
+            raise InputError(
+                f"{labels}: the mask lies on the grid of none of the series {sorted(volumes)}. Resample it onto the one it was drawn on."
+            )
+        nifti.write(place("seg"), labels_from_series(drawn[drawn_on], aligned.native, drawn_on), aligned.native.grid.affine)
+        labels, origins["seg"], read = place("seg"), mask.sha256, volumes | {"labels": mask}
+    back = folder / found.case / f"{found.case}_native.json"
+    write_json(back, aligned.native)
+    own = faults(volumes, aligned.native.grid, None)  # of the series as they were; resampled they would not show it
+    notes = (*found.notes, *told(found, read), *(f"{fault.what} ({fault.found})" for fault in own))
+    return replace(found, images={name: place(name) for name in volumes}, labels=labels, origins=origins, native=back, notes=notes)

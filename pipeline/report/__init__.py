@@ -1,0 +1,1 @@
+"""Plots, the report page and the model card of a run."""

@@ -1,0 +1,175 @@
+"""Two runs on the same cases: how each case moved, and whether the mean difference is more than chance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ...statistics.bootstrap import CONFIDENCE
+from ...statistics.paired import direction, value_of
+from .drawing import FAINT, INK, blank, drawn, style
+
+BETTER, WORSE = "#0072B2", "#D55E00"
+_GOLDEN = 0.6180339887498949
+_LONGEST = 40
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A run and another on the same cases.
+
+    Attributes
+    ----------
+    first, second : str
+        What to call them; short.
+    targets : mapping
+        As `pipeline.statistics.paired.paired_rows` gives it.
+    rows : sequence of mapping
+        As `pipeline.statistics.paired.compare_pairs` gives them for these runs.
+    """
+
+    first: str
+    second: str
+    targets: Mapping[tuple[str, str], Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def comparison_plot(pairs: Sequence[Pair], dpi: int) -> tuple[bytes, bytes]:
+    """Draw what two runs gave each case, and the differences around their mean and its interval.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        All with the same metrics. For one, values and differences are drawn side by side; for several, the differences.
+    dpi : int
+        Pixels per inch of a picture 11 inches wide or, for more than three pairs, wider.
+
+    Returns
+    -------
+    tuple of bytes
+        A PNG and an SVG file.
+    """
+    metrics = list(dict.fromkeys(row["metric"] for row in pairs[0].rows))
+    names = len({row["name"] for pair in pairs for row in pair.rows})
+    height = len(metrics) * (1.15 + 0.62 * names) + 0.9
+    with style():
+        figure = blank(11 if len(pairs) < 4 else 3.7 * len(pairs), height)
+        columns = 2 if len(pairs) == 1 else len(pairs)
+        grid = figure.subplots(len(metrics), columns, squeeze=False)
+        for metric, axes in zip(metrics, grid, strict=True):
+            if len(pairs) == 1:
+                _draw_values(axes[0], pairs[0], metric)
+                _draw_differences(axes[1], pairs[0], metric)
+            else:
+                for pair, own in zip(pairs, axes, strict=True):
+                    _draw_differences(own, pair, metric)
+        figure.tight_layout(h_pad=2, w_pad=2.5, rect=(0, 0.4 / height, 1, 1 - 0.4 / height))
+        called = dict.fromkeys(name for pair in pairs for name in (pair.first, pair.second))
+        figure.text(0.02, 1 - 0.14 / height, "      ".join(map(_short, called)), va="top", size=10.5)
+        figure.legend(handles=_marks(), loc="lower center", ncols=4)
+        return drawn(figure, dpi)
+
+
+def _marks() -> list[Line2D]:
+    dots = {"marker": "o", "linestyle": "", "markersize": 5, "markeredgewidth": 0}
+    return [
+        Line2D([], [], color=BETTER, label="a case that got better", **dots),
+        Line2D([], [], color=WORSE, label="worse", **dots),
+        Line2D([], [], color=FAINT, label="unchanged", **dots),
+        Line2D([], [], color=INK, marker="D", markersize=5, linewidth=1.8, label=f"mean, and {CONFIDENCE:.0%} interval of its difference"),
+    ]
+
+
+def _values(pair: Pair, target: tuple[str, str], metric: str) -> np.ndarray:
+    """(N, 2) values of the cases in which both are defined."""
+    values = np.array([[value_of(row, metric) for row in rows] for rows in pair.targets.get(target, ())]).reshape(-1, 2)
+    return values[~np.isnan(values).any(axis=1)]
+
+
+def _targets(pair: Pair) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((row["kind"], row["name"]) for row in pair.rows))
+
+
+def _colours(differences: np.ndarray, metric: str) -> list[str]:
+    return [FAINT if not gain else BETTER if gain > 0 else WORSE for gain in np.round(differences, 12) * direction(metric)]
+
+
+def _faintness(cases: int) -> float:
+    """Opacity of a mark, so that many still let the mean be seen."""
+    return float(np.clip(12 / max(cases, 1), 0.15, 0.75))
+
+
+def _draw_values(axes: Axes, pair: Pair, metric: str) -> None:
+    """A line per case from its value in the first run to that in the second, targets below each other."""
+    targets = _targets(pair)
+    for place, target in enumerate(targets):
+        values = _values(pair, target, metric)
+        for (before, after), colour in zip(values, _colours(values[:, 1] - values[:, 0], metric), strict=True):
+            axes.plot(
+                [before, after], [place - 0.28, place + 0.28], color=colour, linewidth=1, alpha=_faintness(len(values)),
+                marker="o", markersize=3, markeredgewidth=0, clip_on=False,
+            )  # fmt: skip
+        if len(values):
+            axes.plot(values.mean(axis=0), [place - 0.28, place + 0.28], color=INK, linewidth=2, marker="D", markersize=4, zorder=3)
+    places = [place + shift for place in range(len(targets)) for shift in (-0.28, 0.28)]
+    letters = [name.partition(":")[0] for name in (pair.first, pair.second)] * len(targets)
+    axes.set_yticks(places, letters)
+    for place, (_, name) in enumerate(targets):
+        axes.text(-0.07, place, name, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
+    _finish(axes, len(targets), metric, signed=False)
+    low, high = axes.dataLim.intervalx
+    axes.set_xlim(
+        (-0.1, max(1.4 * high, 3)) if metric.endswith("_mm") else (low - 0.04 * (high - low + 0.1), high + 0.04 * (high - low + 0.1))
+    )
+    axes.set_title(f"{metric} of each case")
+
+
+def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
+    """A dot per case, and below the dots of a target its mean difference with the interval."""
+    targets = _targets(pair)
+    results = {(row["kind"], row["name"]): row for row in pair.rows if row["metric"] == metric}
+    for place, target in enumerate(targets):
+        values = _values(pair, target, metric)
+        differences = np.sort(values[:, 1] - values[:, 0])
+        heights = place - 0.12 + (np.arange(len(differences)) * _GOLDEN % 1 - 0.5) * 0.4 * (len(differences) > 1)
+        axes.scatter(
+            differences,
+            heights,
+            s=16,
+            c=_colours(differences, metric),
+            alpha=max(_faintness(len(differences)), 0.35),
+            linewidths=0,
+            clip_on=False,
+        )
+        row = results[target]
+        axes.plot([row["low"], row["high"]], [place + 0.3] * 2, color=INK, linewidth=1.6, marker="|", markersize=8, markeredgewidth=1.6)
+        axes.plot([row["difference"]], [place + 0.3], color=INK, marker="D", markersize=3.5)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    names = [f"{name}\nn = {results[kind, name]['cases']}" for kind, name in targets]
+    axes.set_yticks(range(len(targets)), names)
+    _finish(axes, len(targets), metric, signed=True)
+    one, other = (name.partition(":")[0] for name in (pair.first, pair.second))
+    axes.set_title(f"{metric}: {other} - {one}")
+    sides = (one, other) if direction(metric) > 0 else (other, one)
+    axes.set_xlabel(f"\u25c2 {sides[0]} better          {sides[1]} better \u25b8", color=FAINT)  # on either side of the 0 in the middle
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[:8]} ... {name[-(_LONGEST - 13) :]}"
+
+
+def _finish(axes: Axes, targets: int, metric: str, signed: bool) -> None:
+    axes.set_ylim(targets - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    if metric.endswith("_mm"):
+        axes.set_xscale("symlog", linthresh=1, linscale=0.5)
+        ticks = (-100, -10, -1, 0, 1, 10, 100) if signed else (0, 1, 3, 10, 30, 100, 300)
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        axes.set_xticks([], minor=True)
+    if signed:
+        reach = max(np.abs(axes.dataLim.intervalx).max(), 1e-3) * (1.4 if metric.endswith("_mm") else 1.06)
+        axes.set_xlim(-reach, reach)

@@ -1,0 +1,266 @@
+"""A case as it is looked at: upright, cropped to the brain, in greys, cut into planes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import nibabel.orientations as orientations
+import numpy as np
+
+from ...core.boxes import bounding_box
+from ...core.case import Case
+from ...core.grid import canonical_spacing_mm, to_canonical
+from ...core.schema import Schema
+from .palette import MISSED, MISTAKEN, SURPLUS
+
+WINDOW_PERCENTILES = (0.5, 99.7)
+_MARGIN_VOXELS = 2
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A way to cut a volume.
+
+    Attributes
+    ----------
+    name : str
+        What radiologists call it.
+    axis : int
+        The canonical axis across it.
+    left, right, top, bottom : str
+        Sides of the patient at the edges of the picture, in radiological convention: the patient is
+        seen from the feet and from the front, with the right side on the left; a sagittal cut faces left.
+    """
+
+    name: str
+    axis: int
+    left: str
+    right: str
+    top: str
+    bottom: str
+
+
+PLANES = (
+    Plane("axial", 2, "R", "L", "A", "P"),
+    Plane("coronal", 1, "R", "L", "S", "I"),
+    Plane("sagittal", 0, "A", "P", "S", "I"),
+)
+CONVENTION = "Radiological convention: the patient's right is on the left."
+_NO_CONVENTION = "Single slices: how they lie in the patient is not known, so no side is named."
+DISAGREEMENT = {"missed": MISSED, "false alarm": SURPLUS, "other label": MISTAKEN}
+"""Ways in which a prediction can differ, and the colour of each; 1 to 3 in `disagreement`."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the pictures of one case are drawn from, on canonical axes (RAS+).
+
+    Attributes
+    ----------
+    case : str
+        Its name.
+    modalities : tuple of str
+        Names of the channels.
+    grey : (X, Y, Z, C) uint8 array
+        Each modality between `WINDOW_PERCENTILES` of its brain.
+    brain : (X, Y, Z) bool array
+        Where any modality differs from 0.
+    reference, prediction : (X, Y, Z) uint8 array
+        Class indices.
+    spacing_mm : tuple of 3 float
+        Voxel edge lengths.
+    offset, raw_shape : tuple of 3 int
+        First voxel of the crop and shape before it, to number the slices.
+    affine : (4, 4) float64 array
+        Voxel indices of the crop to RAS+ millimetres.
+    """
+
+    case: str
+    modalities: tuple[str, ...]
+    grey: np.ndarray
+    brain: np.ndarray
+    reference: np.ndarray
+    prediction: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    offset: tuple[int, int, int]
+    raw_shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    @property
+    def tumour(self) -> np.ndarray:
+        """(X, Y, Z) bool: the reference's tumour, or the prediction's where the reference has none."""
+        return self.reference > 0 if self.reference.any() else self.prediction > 0
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The planes in which a picture has two dimensions: one for a single slice, else three."""
+        return tuple(plane for plane in PLANES if min(np.delete(self.reference.shape, plane.axis)) > 1)
+
+    def size_mm(self, plane: Plane) -> tuple[float, float]:
+        """Width and height of a cut."""
+        width, height = (axis for axis in range(3) if axis != plane.axis)
+        lengths = np.multiply(self.reference.shape, self.spacing_mm)
+        return float(lengths[width]), float(lengths[height])
+
+    def busiest_slice(self, plane: Plane) -> int:
+        """Index of the cut with the largest tumour area, the middle one of equals; without a tumour the middle of all."""
+        area = self.tumour.sum(axis=tuple(axis for axis in range(3) if axis != plane.axis))
+        largest = np.flatnonzero(area == area.max())
+        return int(largest[len(largest) // 2])
+
+    def slice_name(self, plane: Plane, index: int) -> str:
+        """Number of a cut in the whole volume, from 1 at the patient's left, back or bottom."""
+        return f"slice {index + self.offset[plane.axis] + 1} of {self.raw_shape[plane.axis]}"
+
+    def cut_name(self, plane: Plane, index: int) -> str:
+        """Name of the plane and number of the cut; the name alone where it is the only one."""
+        return plane.name if self.raw_shape[plane.axis] == 1 else f"{plane.name}, {self.slice_name(plane, index)}"
+
+
+def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> View:
+    """Turn, crop and window a case.
+
+    Parameters
+    ----------
+    case : Case
+        With a reference.
+    prediction : (X, Y, Z) uint8 array
+        Class indices on the raw grid.
+    modalities : tuple of str
+        Names of the channels.
+
+    Returns
+    -------
+    View
+    """
+    image = to_canonical(case.image, case.grid.affine)
+    affine = case.grid.affine @ orientations.inv_ornt_aff(orientations.io_orientation(case.grid.affine), case.grid.shape)
+    reference, prediction = (to_canonical(classes, case.grid.affine) for classes in (case.classes, prediction))
+    shown = image.any(axis=-1)
+    spacing_mm = canonical_spacing_mm(case.grid.affine)
+    box = bounding_box(shown | (reference > 0) | (prediction > 0), _MARGIN_VOXELS)
+    brain = shown[box]
+    grey = np.empty(image[box].shape, np.uint8)
+    for channel in range(image.shape[-1]):
+        grey[..., channel] = _windowed(image[(*box, channel)], brain)
+    return View(
+        case=case.name,
+        modalities=modalities,
+        grey=grey,
+        brain=brain,
+        reference=reference[box],
+        prediction=prediction[box],
+        spacing_mm=spacing_mm,
+        offset=tuple(span.start for span in box),
+        raw_shape=image.shape[:3],
+        affine=affine @ _shift([span.start for span in box]),
+    )
+
+
+def _shift(voxels: Sequence[int]) -> np.ndarray:
+    """(4, 4): moves indices by so many voxels."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = voxels
+    return matrix
+
+
+def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
+    """The planes to draw a case in; of a single slice the plane has no name but ``slice``, and no sides.
+
+    Parameters
+    ----------
+    view : View
+        The case.
+    schema : Schema
+        Says whether its cases are volumes or single slices.
+
+    Returns
+    -------
+    tuple of Plane
+    """
+    if schema.dimensions == 3:
+        return view.planes
+    return tuple(replace(plane, name="slice", left="", right="", top="", bottom="") for plane in view.planes[:1])
+
+
+def convention(schema: Schema) -> str:
+    """What a reader must know of the sides of the pictures, in a sentence."""
+    return CONVENTION if schema.dimensions == 3 else _NO_CONVENTION
+
+
+def _windowed(voxels: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Greys 0..255 of one modality; what lies outside the brain stays black."""
+    low, high = np.percentile(voxels[brain][::8], WINDOW_PERCENTILES)
+    scaled = (voxels - low) * (255 / max(high - low, 1e-8))
+    return (np.clip(scaled, 0, 255) * brain).astype(np.uint8)
+
+
+def cut(volume: np.ndarray, plane: Plane, index: int) -> np.ndarray:
+    """One cut of a volume as rows of pixels, the top row first.
+
+    Parameters
+    ----------
+    volume : (X, Y, Z) array
+        On canonical axes.
+    plane : Plane
+        Which way.
+    index : int
+        Which slice.
+
+    Returns
+    -------
+    (height, width) array
+        A view; its left, right, top and bottom are those of the plane.
+    """
+    return volume[(slice(None),) * plane.axis + (index,)].T[::-1, ::-1]
+
+
+def disagreement(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Tell where and how two label maps differ.
+
+    Parameters
+    ----------
+    reference, prediction : uint8 arrays of one shape
+        Class indices.
+
+    Returns
+    -------
+    uint8 array
+        0 where they agree, else the place in `DISAGREEMENT`, from 1.
+    """
+    kinds = np.zeros(reference.shape, np.uint8)
+    kinds[(reference > 0) & (prediction == 0)] = 1
+    kinds[(reference == 0) & (prediction > 0)] = 2
+    kinds[(reference > 0) & (prediction > 0) & (reference != prediction)] = 3
+    return kinds
+
+
+def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
+    """Choose the channels in which the outermost and the innermost region stand out most from what is around them.
+
+    Parameters
+    ----------
+    view : View
+        The case.
+    schema : Schema
+        Names the regions.
+
+    Returns
+    -------
+    tuple of int
+        One or two channels; the first channel where neither region has a voxel. Standing out is the difference of
+        the mean greys of the region and its surroundings, the brain for the outermost region and the outermost region
+        for the innermost, divided by the standard deviation of the greys of the brain.
+    """
+    classes = view.reference if view.reference.any() else view.prediction
+    surroundings, chosen = view.brain, []
+    for region in dict.fromkeys((next(iter(schema.regions)), next(reversed(schema.regions)))):
+        inside = np.isin(classes, schema.classes_of(region))
+        rest = surroundings & ~inside
+        if inside.any() and rest.any():
+            chosen.append(int(np.argmax([_contrast(grey, view.brain, inside, rest) for grey in np.moveaxis(view.grey, -1, 0)])))
+        surroundings = inside
+    return tuple(dict.fromkeys(chosen)) or (0,)
+
+
+def _contrast(grey: np.ndarray, brain: np.ndarray, inside: np.ndarray, rest: np.ndarray) -> float:
+    return abs(float(grey[inside].mean()) - float(grey[rest].mean())) / max(float(grey[brain].std()), 1e-8)

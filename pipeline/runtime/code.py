@@ -1,0 +1,27 @@
+"""What identifies code: a hash of rooms of the package."""
+
+import hashlib
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def code_hash(*places: str) -> str:
+    """Hash of the Python files of some rooms, for checkpoints and tags; never part of an out.
+
+    Parameters
+    ----------
+    *places : str
+        Rooms such as ``core`` or files such as ``train.py``, relative to the package.
+
+    Returns
+    -------
+    str
+        sha256, hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for place in sorted(places):
+        path = _PACKAGE / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()

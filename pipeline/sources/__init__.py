@@ -1,1 +1,0 @@
-"""One file per origin of cases."""

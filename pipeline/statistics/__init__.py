@@ -1,0 +1,1 @@
+"""Intervals, paired tests, rankings over cases."""

@@ -1,0 +1,169 @@
+"""What reading every byte and voxel of a case tells of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Case
+from ..core.catalogue import CaseEntry, FileEntry
+from ..core.errors import InputError
+from ..core.schema import Schema
+from ..formats.cases import Found, read_volumes, told
+from ..formats.volume import Volume
+from .fingerprints import content_sha256, fingerprint
+from .modality_swaps import relations, suspicions
+from .outliers import skull_stripped
+from .plausibility import Fault, faults
+from .thumbnail import favourite, thumbnail
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """What reading a case tells of it.
+
+    Attributes
+    ----------
+    entry : CaseEntry
+        For the catalogue.
+    fingerprint : (P, A, A, B) int8 array
+        Of the modality that `pipeline.verification.thumbnail` shows.
+    relations : (C, C, 2) float64 array
+        How the modalities look beside each other (`pipeline.verification.modality_swaps`).
+    thumbnail : (72, 72, 3) uint8 array
+    warnings : tuple of str
+        What the user should know of its files.
+    faults : tuple of Fault
+        What the case shows by itself (`pipeline.verification.plausibility`).
+    """
+
+    entry: CaseEntry
+    fingerprint: np.ndarray
+    relations: np.ndarray
+    thumbnail: np.ndarray
+    warnings: tuple[str, ...]
+    faults: tuple[Fault, ...]
+
+
+def verify(found: Found, schema: Schema) -> Verified:
+    """Read a case and describe it.
+
+    Parameters
+    ----------
+    found : Found
+        Its files; a path in the entry is ``case/name``, as `download` lays them out. Where files of the case share a name,
+        each has its modality or ``seg`` in front: ``case/t1n_image.nii.gz``.
+    schema : Schema
+        What they must hold.
+
+    Returns
+    -------
+    Verified
+
+    Raises
+    ------
+    InputError
+        As `pipeline.formats.cases.read`.
+    """
+    try:
+        case, volumes = read_volumes(found, schema)
+    except InputError as error:
+        raise InputError(found.in_published_names(str(error))) from None
+    shown = favourite(schema.modalities)
+    voxels = case.image[..., shown]
+    brain_voxels = np.count_nonzero(case.image.any(axis=-1))
+    return Verified(
+        entry=_entry(found, schema, case, volumes, brain_voxels, skull_stripped(voxels, case.grid.spacing_mm)),
+        fingerprint=fingerprint(voxels, case.grid),
+        relations=relations(case.image, case.grid.spacing_mm),
+        thumbnail=thumbnail(case, shown),
+        warnings=(*found.notes, *told(found, volumes)),
+        faults=tuple(faults({name: volumes[name] for name in schema.modalities}, case.grid, brain_voxels)),
+    )
+
+
+def alone(
+    found: Found,
+    case: Case,
+    volumes: Mapping[str, Volume],
+    modalities: Sequence[str],
+    trained_stripped: bool | None,
+    nonzero: bool,
+) -> list[str]:
+    """What a case shows without a cohort beside it, and beside what a network was trained on.
+
+    Parameters
+    ----------
+    found : Found
+        Its files.
+    case, volumes : Case, mapping of str to Volume
+        What `pipeline.formats.cases.read_volumes` gave, or the same brought to one grid.
+    modalities : sequence of str
+        Names of the channels.
+    trained_stripped : bool or None
+        Whether the skull was removed in the training cases; None where that is not known, or was done to the case just now.
+    nonzero : bool
+        Whether voxels that differ from 0 count as brain.
+
+    Returns
+    -------
+    list of str
+        What would make the labels wrong without a word: contradictory headers, modalities under each other's names, a skull that the
+        network never saw or never missed, air that is not 0, masks in place of images.
+    """
+    warnings = [
+        *found.notes,
+        *told(found, volumes),
+        *suspicions(relations(case.image, case.grid.spacing_mm)[None], modalities, [case.name]),
+    ]
+    stripped = skull_stripped(case.image[..., favourite(modalities)], case.grid.spacing_mm)
+    if trained_stripped and stripped is False:
+        nonzero = False  # the skull is why more than a brain differs from 0
+        warnings.append(
+            f"{case.name}: the skull is on, or air is not even, but the network was trained on brains alone: the labels cannot be trusted. "
+            "Run it again with --native, which extracts the brain."
+        )
+    if trained_stripped is False and stripped:
+        warnings.append(f"{case.name}: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted.")
+    brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if nonzero else None
+    own = faults({name: volumes[name] for name in modalities}, case.grid, brain_voxels)
+    return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
+
+
+def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume], brain_voxels: int, stripped: bool | None) -> CaseEntry:
+    classes = {} if case.classes is None else dict(enumerate(schema.labels, 1))
+    return CaseEntry(
+        case=found.case,
+        patient=found.patient,
+        images={name: _describe(found, name, found.images[name], volumes[name]) for name in schema.modalities},
+        labels=None if found.labels is None else _describe(found, "seg", found.labels, volumes["labels"]),
+        shape=case.grid.shape,
+        affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
+        spacing_mm=case.grid.spacing_mm,
+        orientation=case.grid.orientation,
+        brain_ml=round(brain_voxels * float(np.prod(case.grid.spacing_mm)) / 1000, 3),
+        attributes=dict(sorted(found.attributes.items())),
+        native=found.native and f"{found.case}/{found.native.name}",
+        stripped=stripped,
+        label_voxels={name: int(np.count_nonzero(case.classes == index)) for index, name in classes.items()},
+    )
+
+
+def _describe(found: Found, name: str, path: Path, volume: Volume) -> FileEntry:
+    voxels = volume.voxels
+    return FileEntry(
+        path=f"{found.case}/{_stored_name(found, name, path)}",
+        sha256=volume.sha256,
+        content_sha256=content_sha256(voxels, volume.grid),
+        dtype=voxels.dtype.name,
+        minimum=float(voxels.min()),
+        maximum=float(voxels.max()),
+        origin_sha256=found.origins.get(name),
+    )
+
+
+def _stored_name(found: Found, name: str, path: Path) -> str:
+    """Name of a file in the folder of its case; letters of either case are one to some file systems."""
+    names = [file.name.casefold() for file in (*found.images.values(), found.labels) if file]
+    return path.name if len(set(names)) == len(names) else f"{name}_{path.name}"

@@ -1,0 +1,44 @@
+"""Small pictures of all cases on one sheet, and the way back to each."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from .thumbnail import SIDE
+
+COLUMNS = 16
+
+
+def sheet(thumbnails: Sequence[np.ndarray]) -> bytes:
+    """Put small pictures side by side.
+
+    Parameters
+    ----------
+    thumbnails : sequence of (SIDE, SIDE, 3) uint8 array
+        At least one, as `pipeline.verification.thumbnail.thumbnail` gives them.
+
+    Returns
+    -------
+    bytes
+        A PNG file, sixteen in a row, black where there are no more.
+    """
+    rows = -(-len(thumbnails) // COLUMNS)
+    paper = np.zeros((rows, SIDE, COLUMNS, SIDE, 3), np.uint8)
+    for number, picture in enumerate(thumbnails):
+        paper[number // COLUMNS, :, number % COLUMNS] = picture
+    return _png(paper.reshape(rows * SIDE, COLUMNS * SIDE, 3))
+
+
+def cut(data: bytes, numbers: Sequence[int]) -> list[bytes]:
+    """Single pictures of a sheet, by their numbers from 0, each a PNG file."""
+    paper = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    places = [(number // COLUMNS * SIDE, number % COLUMNS * SIDE) for number in numbers]
+    return [_png(paper[row : row + SIDE, column : column + SIDE]) for row, column in places]
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

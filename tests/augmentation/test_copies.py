@@ -1,0 +1,223 @@
+import csv
+import io
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipeline.augmentation.copies import BiasField, Blur, Draw, Elastic, LowResolution, Ranges, Rotation, Scaling, apply, draw
+from pipeline.augmentation.mirror import Mirror
+from pipeline.augmentation.ranges import Brightness, Contrast, Gamma, Noise
+
+MODALITIES = ("t1n", "t1c", "t2w")
+SHAPE = (26, 30, 22)
+SPACING_MM = (1.0, 1.0, 1.5)
+
+
+def _ranges(probability):
+    return Ranges(
+        mirror=Mirror(x=probability, y=probability, z=probability),
+        rotation=Rotation(probability=probability, degrees=(-20.0, 20.0)),
+        scaling=Scaling(probability=probability, factors=(0.8, 1.2)),
+        elastic=Elastic(probability=probability, largest_mm=(1.0, 3.0), knots_mm=10.0),
+        gamma=Gamma(probability=probability, exponent=(0.7, 1.5)),
+        bias_field=BiasField(probability=probability, largest_log=(0.1, 0.4), knots_mm=20.0),
+        contrast=Contrast(probability=probability, factors=(0.75, 1.33)),
+        brightness=Brightness(probability=probability, shift_sd=(-0.3, 0.3)),
+        blur=Blur(probability=probability, sigma_mm=(0.5, 1.0)),
+        low_resolution=LowResolution(probability=probability, factors=(1.2, 2.0)),
+        noise=Noise(probability=probability, sd=(0.01, 0.2)),
+    )
+
+
+def _draw(seed, probability=1.0, shape=(*SHAPE, 3)):
+    return draw(np.random.default_rng(seed), _ranges(probability), shape)
+
+
+@pytest.fixture
+def shard():
+    place = (np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2) / np.array(SHAPE)[:, None, None, None]
+    brain = (place**2).sum(axis=0) < 0.2
+    image = np.random.default_rng(0).standard_normal((*SHAPE, 3)) * brain[..., None]
+    classes = (place**2).sum(axis=0) < 0.02
+    return image.astype(np.float16), classes.astype(np.uint8) * 2
+
+
+def _same(one, other):
+    return one[0].tobytes() == other[0].tobytes() and one[1].tobytes() == other[1].tobytes()
+
+
+def test_a_draw_gives_the_same_bytes_in_any_order(shard):
+    draws = [_draw(seed) for seed in range(3)]
+    forwards = [apply(one, *shard, SPACING_MM) for one in draws]
+    backwards = [apply(one, *shard, SPACING_MM) for one in reversed(draws)][::-1]
+    assert all(map(_same, forwards, backwards))
+    assert not _same(forwards[0], forwards[1])
+
+
+def test_a_draw_survives_a_line_of_a_csv_table(shard):
+    original = _draw(5)
+    text = io.StringIO()
+    row = original.row(MODALITIES)
+    table = csv.DictWriter(text, row)
+    table.writeheader()
+    table.writerow(row)
+    text.seek(0)
+    read = Draw.from_row(next(csv.DictReader(text)), MODALITIES)
+    assert read == original
+    assert _same(apply(read, *shard, SPACING_MM), apply(original, *shard, SPACING_MM))
+
+
+def test_the_columns_of_the_table_name_the_axis_or_the_modality():
+    row = _draw(0).row(MODALITIES)
+    assert {"seed", "mirror_x", "rotation_degrees_z", "scale", "elastic_mm", "gamma_t1c", "noise_sd_t2w"} <= set(row)
+    assert all(type(cell) in (int, float) for cell in row.values())
+
+
+def test_the_same_generator_gives_the_same_draw_and_another_gives_another():
+    assert _draw(1) == _draw(1)
+    assert _draw(1) != _draw(2)
+
+
+def test_another_probability_of_one_transform_leaves_the_other_draws_as_they_were():
+    with_all, ranges = _draw(4), _ranges(1.0)
+    silent = ranges.model_copy(update={"gamma": Gamma(probability=0.0, exponent=(0.7, 1.5))})
+    assert draw(np.random.default_rng(4), silent, (*SHAPE, 3)) == replace(with_all, gamma=(1.0, 1.0, 1.0))
+
+
+def test_probability_zero_is_the_identity(shard):
+    assert _same(apply(_draw(0, probability=0.0), *shard, SPACING_MM), shard)
+
+
+def test_the_result_does_not_depend_on_the_memory_layout_of_the_shard(shard):
+    fortran = tuple(np.asfortranarray(array) for array in shard)
+    recoloured = replace(_draw(3), rotation_degrees=(0.0, 0.0, 0.0), scale=1.0, elastic_mm=0.0)
+    for drawn in (_draw(3), recoloured):
+        assert _same(apply(drawn, *fortran, SPACING_MM), apply(drawn, *shard, SPACING_MM))
+
+
+def test_the_shard_itself_is_left_untouched(shard):
+    image, classes = shard[0].copy(), shard[1].copy()
+    apply(_draw(0), *shard, SPACING_MM)
+    assert _same(shard, (image, classes))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_shapes_and_types_are_kept(shard, dtype):
+    image, classes = apply(_draw(0), shard[0].astype(dtype), shard[1], SPACING_MM)
+    assert (image.shape, image.dtype) == ((*SHAPE, 3), dtype)
+    assert (classes.shape, classes.dtype) == (SHAPE, np.uint8)
+
+
+def test_the_set_of_classes_never_grows_and_nothing_appears_outside_the_brain(shard):
+    image, classes = shard
+    for seed in range(8):
+        drawn = _draw(seed)
+        moved_image, moved_classes = apply(drawn, image, classes, SPACING_MM)
+        assert set(np.unique(moved_classes)) <= {0, 2}
+        assert np.isfinite(moved_image).all()
+        still = replace(
+            _draw(0, probability=0.0),
+            **{name: getattr(drawn, name) for name in ("seed", "mirror", "rotation_degrees", "scale", "elastic_mm", "elastic_knots_mm")},
+        )
+        only_moved, _ = apply(still, image, classes, SPACING_MM)
+        np.testing.assert_array_equal(moved_image.any(axis=-1), only_moved.any(axis=-1))
+
+
+RECOLOURINGS = {
+    "gamma": 1.5, "bias_log": 0.4, "contrast": 0.7, "brightness": 0.3, "blur_mm": 1.0, "low_resolution": 2.0, "noise_sd": 0.2
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECOLOURINGS)
+def test_a_change_of_intensity_touches_the_brain_of_its_modality_only(shard, name):
+    image, classes = shard
+    neutral = _draw(0, probability=0.0)
+    changed = replace(neutral, **{name: (getattr(neutral, name)[0], RECOLOURINGS[name], getattr(neutral, name)[2])})
+    changed = replace(changed, bias_knots_mm=20.0)
+    result, same_classes = apply(changed, image, classes, SPACING_MM)
+    brain = image.any(axis=-1)
+    np.testing.assert_array_equal(result[..., [0, 2]], image[..., [0, 2]])
+    np.testing.assert_array_equal(same_classes, classes)
+    assert not result[~brain].any()
+    assert (result[brain, 1] != image[brain, 1]).mean() > 0.9
+
+
+def test_every_intensity_of_a_draw_is_covered_above():
+    per_modality = {field.name for field in fields(Draw) if field.type == tuple[float, ...]}
+    assert per_modality == set(RECOLOURINGS)
+
+
+def _point(shape, at):
+    image, classes = np.ones((*shape, 3), np.float32), np.zeros(shape, np.uint8)
+    image[at], classes[at] = 5, 1
+    return image, classes
+
+
+def _moved_point(shape, at, spacing_mm, **moves):
+    image, classes = _point(shape, at)
+    image, classes = apply(replace(_draw(0, probability=0.0), **moves), image, classes, spacing_mm)
+    places = np.argwhere(classes == 1)
+    assert [tuple(place) for place in np.argwhere(image[..., 0] > 4.9)] == [tuple(place) for place in places]
+    return [tuple(int(index) for index in place) for place in places]
+
+
+def test_a_quarter_turn_about_z_carries_right_to_front():
+    at = _moved_point((11, 11, 11), (8, 5, 5), (1.0, 1.0, 1.0), rotation_degrees=(0.0, 0.0, 90.0))
+    assert at == [(5, 8, 5)]
+
+
+def test_a_quarter_turn_on_an_anisotropic_grid_keeps_millimetres():
+    at = _moved_point((11, 11, 11), (5, 9, 5), (1.0, 1.0, 2.0), rotation_degrees=(90.0, 0.0, 0.0))
+    assert at == [(5, 5, 7)]  # 4 mm to the front become 4 mm to the top, two voxels
+
+
+def test_a_scale_of_a_half_halves_the_distance_from_the_middle():
+    assert _moved_point((13, 13, 13), (10, 6, 2), (1.0, 1.0, 3.0), scale=0.5) == [(8, 6, 4)]
+
+
+def test_mirroring_along_x_swaps_left_and_right_of_image_and_classes():
+    assert _moved_point((10, 11, 12), (2, 3, 4), (1.0, 1.0, 1.0), mirror=(1, 0, 0)) == [(7, 3, 4)]
+
+
+def test_mirroring_twice_is_the_identity(shard):
+    mirrored = replace(_draw(0, probability=0.0), mirror=(1, 0, 1))
+    assert not _same(apply(mirrored, *shard, SPACING_MM), shard)
+    assert _same(apply(mirrored, *apply(mirrored, *shard, SPACING_MM), SPACING_MM), shard)
+
+
+def test_an_elastic_draw_moves_no_further_than_it_says():
+    image = np.ones((40, 40, 40, 3), np.float32)
+    image[..., 0] = np.arange(1, 41)[:, None, None]
+    elastic = replace(_draw(0, probability=0.0), elastic_mm=4.0, elastic_knots_mm=15.0)
+    moved, _ = apply(elastic, image, np.zeros((40, 40, 40), np.uint8), (2.0, 2.0, 2.0))
+    shift = np.abs(moved - image)[5:-5, 5:-5, 5:-5, 0]
+    assert 1.0 < shift.max() <= 2.0 + 1e-4  # in voxels of 2 mm
+
+
+def test_a_single_slice_is_turned_in_its_plane_only():
+    drawn = _draw(0, shape=(30, 30, 1, 3))
+    assert drawn.rotation_degrees[:2] == (0, 0)
+    assert drawn.rotation_degrees[2] != 0
+    image, classes = np.ones((30, 30, 1, 3), np.float32), np.zeros((30, 30, 1), np.uint8)
+    classes[10:20, 10:20] = 1
+    moved_image, moved_classes = apply(drawn, image, classes, (1.0, 1.0, 5.0))
+    assert moved_image.shape == image.shape
+    assert moved_classes.any()
+
+
+def test_a_shard_without_brain_stays_empty():
+    image, classes = apply(_draw(0), np.zeros((*SHAPE, 3), np.float16), np.zeros(SHAPE, np.uint8), SPACING_MM)
+    assert not image.any()
+    assert not classes.any()
+
+
+def test_an_elastic_range_that_would_fold_space_is_refused():
+    with pytest.raises(ValidationError, match="largest_mm must not exceed a third of knots_mm"):
+        Elastic(probability=0.5, largest_mm=(2.0, 12.0), knots_mm=32.0)
+
+
+def test_a_resolution_above_the_shards_is_refused():
+    with pytest.raises(ValidationError, match="factors"):
+        LowResolution(probability=0.5, factors=(0.5, 2.0))

@@ -1,0 +1,518 @@
+"""An archive is unpacked whole and harmlessly, or refused by name with nothing left."""
+
+import bz2
+import functools
+import gzip
+import io
+import lzma
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cohorts.fetching.archives import MARKER, is_archive, unpack
+from pipeline.cohorts.fetching.locks import alone
+from pipeline.core.errors import InputError
+
+FILES = {"a.txt": b"one", "sub/b.bin": np.random.default_rng(0).bytes(3000), "sub/deep/empty": b"", "Zähne 1.txt": b"x" * 512}
+COMPRESSED = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress}
+FORMATS = ["zip", *COMPRESSED]
+
+
+def tar(members: Iterable[tarfile.TarInfo | tuple[str, bytes]], form: int = tarfile.PAX_FORMAT) -> bytes:
+    """A tar archive; a pair is a file, a TarInfo stands for itself, with zeros as its bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for member in members:
+            info, data = (tarfile.TarInfo(member[0]), member[1]) if isinstance(member, tuple) else (member, bytes(member.size))
+            info.size = len(data) if isinstance(member, tuple) else info.size
+            archive.addfile(info, io.BytesIO(data) if info.isreg() else None)
+    return buffer.getvalue()
+
+
+def zipped(members: Iterable[zipfile.ZipInfo | tuple[str | zipfile.ZipInfo, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of duplicate names, which are meant
+        for name, data in members:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def packed(form: str, files: Iterable[tuple[str, bytes]] = FILES.items()) -> bytes:
+    return zipped(files) if form == "zip" else COMPRESSED[form](tar(files))
+
+
+def entry(name: str, kind: bytes, target: str = "", size: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, target, size
+    return info
+
+
+def zip_entry(name: str, mode: int = 0, system: int = 3) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("x")
+    info.filename = info.orig_filename = name
+    info.external_attr, info.create_system = mode << 16, system
+    return info
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Files below a folder, without the marker."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert files.pop(MARKER)
+    return files
+
+
+def opened(tmp_path: Path, data: bytes, **limits) -> dict[str, bytes]:
+    (tmp_path / "archive").write_bytes(data)
+    unpack(tmp_path / "archive", tmp_path / "out/folder", **limits)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"folder", ".folder.lock"}
+    return content(tmp_path / "out/folder")
+
+
+def refused(tmp_path: Path, data: bytes, said: str, **limits) -> None:
+    with pytest.raises(InputError, match=f"(?s){said}") as fault:
+        opened(tmp_path, data, **limits)
+    assert str(fault.value).startswith(f"{tmp_path / 'archive'}: ")
+    assert str(fault.value).rstrip().endswith(".")
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".folder.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"archive", "out"}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_gives_the_files_back(tmp_path, form):
+    assert opened(tmp_path, packed(form)) == FILES
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", ["a/" * 40 + "b", "c" * 90])
+def test_every_tar_dialect_and_long_names_are_read(tmp_path, form, name):
+    assert opened(tmp_path, tar([(name, b"1" * 700), ("last", b"2")], form)) == {name: b"1" * 700, "last": b"2"}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_stored_and_deflated_zips_are_read(tmp_path, method):
+    assert opened(tmp_path, zipped(FILES.items(), method)) == FILES
+
+
+def test_archives_are_told_from_tables_and_volumes_by_name():
+    assert all(
+        is_archive(Path(name))
+        for name in ("a.zip", "a.v2.ZIP", "Task01.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz", "a.rar", "a.7z")
+    )
+    assert not any(is_archive(Path(name)) for name in ("a.nii.gz", "a.xlsx", "cvind.mat", "zip", "a.gz", "a.zip.txt"))
+
+
+def test_files_of_several_chunks_are_whole(tmp_path):
+    files = {"big": np.random.default_rng(1).bytes(1_500_001), "after": b"!"}
+    assert opened(tmp_path, packed("tar.gz", files.items())) == files
+    assert opened(tmp_path, packed("zip", files.items())) == files
+
+
+def test_streams_one_after_the_other_are_one(tmp_path):
+    whole = packed("tar")
+    assert opened(tmp_path, gzip.compress(whole[:1000]) + gzip.compress(whole[1000:])) == FILES
+
+
+def test_empty_folders_come_too(tmp_path):
+    opened(tmp_path, tar([entry("empty/inner", tarfile.DIRTYPE), ("a", b"1")]))
+    assert (tmp_path / "out/folder/empty/inner").is_dir()
+    opened(tmp_path, zipped([("hollow/", b""), ("a", b"1")]))
+    assert (tmp_path / "out/folder/hollow").is_dir()
+
+
+def test_separators_of_windows_are_separators(tmp_path):
+    assert opened(tmp_path, zipped([(zip_entry("HGG\\", system=0), b""), (zip_entry("HGG\\a.txt", system=0), b"1")])) == {"HGG/a.txt": b"1"}
+
+
+def test_what_macos_adds_is_left_out(tmp_path):
+    junk = [("__MACOSX/._a.txt", b"j"), ("._a.txt", b"j"), ("sub/._b", b"j" * 5000), ("sub/.DS_Store", b"j")]
+    for form in ("zip", "tar.gz"):
+        assert opened(tmp_path, packed(form, [*junk, *FILES.items()])) == FILES
+
+
+def test_permissions_are_those_of_new_files(tmp_path):
+    wild, shut = tarfile.TarInfo("wild"), tarfile.TarInfo("shut/in")
+    wild.mode, shut.mode = 0o6777, 0o000
+    before = os.umask(0o022)
+    try:
+        opened(tmp_path, tar([wild, shut]))
+        assert {stat.S_IMODE((tmp_path / "out/folder" / name).stat().st_mode) for name in ("wild", "shut/in")} == {0o644}
+        opened(tmp_path, zipped([(zip_entry("wild", stat.S_IFREG | 0o6777), b"1")]))
+        assert stat.S_IMODE((tmp_path / "out/folder/wild").stat().st_mode) == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_a_folder_unpacked_already_is_left_alone(tmp_path):
+    opened(tmp_path, packed("zip"))
+    before = (tmp_path / "out/folder/a.txt").stat()
+    opened(tmp_path, packed("zip"))
+    after = (tmp_path / "out/folder/a.txt").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda path: path.unlink(), lambda path: path.write_bytes(b""), lambda path: path.with_name("c").touch()]
+)
+def test_a_folder_that_is_no_longer_whole_is_unpacked_anew(tmp_path, change):
+    opened(tmp_path, packed("zip"))
+    change(tmp_path / "out/folder/sub/b.bin")
+    assert opened(tmp_path, packed("zip")) == FILES
+
+
+def test_another_archive_takes_the_place_of_the_first(tmp_path):
+    opened(tmp_path, packed("zip"))
+    assert opened(tmp_path, packed("tar.gz", [("new", b"2")])) == {"new": b"2"}
+
+
+def test_a_bad_archive_leaves_what_the_first_gave(tmp_path):
+    opened(tmp_path, packed("zip"))
+    with pytest.raises(InputError, match="leads out"):
+        opened(tmp_path, tar([("a", b"1"), ("../b", b"2")]))
+    assert content(tmp_path / "out/folder") == FILES
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"folder", ".folder.lock"}
+
+
+def test_a_folder_of_the_user_is_refused_and_an_empty_one_taken(tmp_path):
+    folder = tmp_path / "out/folder"
+    folder.mkdir(parents=True)
+    assert opened(tmp_path, packed("zip")) == FILES
+    (folder / MARKER).unlink()
+    with pytest.raises(InputError, match=r"out/folder: is there and was not unpacked.*Move it away"):
+        opened(tmp_path, packed("zip"))
+    assert (folder / "a.txt").read_bytes() == b"one"
+
+
+def test_rests_of_a_killed_process_are_cleared_away(tmp_path):
+    (tmp_path / "out/.folder.unpacking/sub").mkdir(parents=True)
+    (tmp_path / "out/.folder.unpacking/strange").write_bytes(b"half")
+    (tmp_path / "out/.folder.old").mkdir()
+    assert opened(tmp_path, packed("zip")) == FILES
+
+
+def test_a_second_process_waits_and_finds_the_folder(tmp_path):
+    results = []
+    (tmp_path / "out").mkdir()
+    with alone(tmp_path / "out/.folder.lock"):
+        second = threading.Thread(target=lambda: results.append(opened(tmp_path, packed("zip"))))
+        second.start()
+        second.join(0.1)
+        assert not (tmp_path / "out/folder").exists()
+    second.join()
+    assert results == [FILES]
+
+
+def test_a_missing_archive_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.zip: is not a file"):
+        unpack(tmp_path / "absent.zip", tmp_path / "out")
+    with pytest.raises(InputError, match="is not a file"):
+        unpack(tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is no archive"),
+        (b"<!DOCTYPE html><html>Please log in", r"is no archive: it begins with b'<!DOCTYPE html><html'"),
+        (np.random.default_rng(0).bytes(20_000), "is no archive"),
+        (b"Rar!\x1a\x07\0" + bytes(600), "is a RAR archive.*by hand"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(600), "is a 7-Zip archive.*by hand"),
+        (b"(\xb5/\xfd" + bytes(600), "is compressed by Zstandard.*by hand"),
+        (gzip.compress(b"a single file, no tar" * 100), "damaged"),
+        (gzip.compress(b""), "damaged"),
+        (bytes(10_240), "holds no file"),
+        (zipped([]), "holds no file"),
+        (tar([]), "holds no file"),
+        (tar([("._a", b"1")]), "holds no file"),
+    ],
+)
+def test_what_is_no_archive_or_an_empty_one_is_refused(tmp_path, data, said):
+    refused(tmp_path, data, said)
+
+
+BAD_NAMES = [
+    ("../evil", "leads out"),
+    ("a/../../evil", "leads out"),
+    ("a/..", "leads out"),
+    ("..\\evil", "leads out"),
+    ("a\\..\\..\\evil", "leads out"),
+    ("/etc/evil", "absolute"),
+    ("//server/evil", "absolute"),
+    ("\\evil", "absolute"),
+    ("\\\\?\\C:\\evil", "absolute"),
+    ("C:evil", "absolute"),
+    ("c:/evil", "absolute"),
+    ("a\nb", "control characters"),
+    ("\x1b[2J", "control characters"),
+    ("d" * 256, "too long"),
+    ("ü" * 128, "too long"),
+    ("a/" * 501 + "b", "too long"),
+    ("__MACOSX/../../evil", "leads out"),
+    (MARKER, "marked"),
+    ("./" + MARKER, "marked"),
+]
+
+
+@pytest.mark.parametrize(("name", "said"), BAD_NAMES)
+@pytest.mark.parametrize("form", ["zip", "tar.gz"])
+def test_a_name_that_leads_elsewhere_or_that_no_disk_takes_is_refused(tmp_path, form, name, said):
+    evil = (zip_entry(name), b"2") if form == "zip" else (name, b"2")
+    refused(tmp_path, packed(form, [("good", b"1"), evil]), said)
+    assert not list(tmp_path.parent.rglob("*evil*"))
+
+
+def test_a_name_with_a_nul_is_refused(tmp_path):
+    refused(tmp_path, zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"), "control characters")
+    refused(tmp_path, tar([("ü" * 60 + "X", b"1")]).replace(b"X\n", b"\0\n"), "control characters")
+
+
+def test_a_name_that_is_not_unicode_is_refused(tmp_path):
+    refused(tmp_path, tar([("caf\udce9", b"1")], tarfile.GNU_FORMAT), "not Unicode")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *(("a", "a"), ("a", "./a"), ("a", "A"), ("sub/a", "SUB/b"), ("straße", "STRASSE"), ("caf\u00e9", "cafe\u0301"), ("a", "a/b")),
+        *(("a/b", "a"), ("x/a", "x//a"), ("x/a", "x\\a")),
+    ],
+)
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_names_that_collide_are_refused(tmp_path, form, first, second):
+    refused(tmp_path, packed(form, [(first, b"1"), (second, b"2")]), "collides with")
+
+
+def test_a_folder_may_be_named_again(tmp_path):
+    folders = [entry("sub", tarfile.DIRTYPE), entry("sub/", tarfile.DIRTYPE)]
+    assert opened(tmp_path, tar([*folders, ("sub/a", b"1"), folders[0]])) == {"sub/a": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        (entry("link", tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
+        (entry("link", tarfile.SYMTYPE, "good"), "is a link"),
+        (entry("link", tarfile.SYMTYPE, ".."), "is a link"),
+        (entry("link", tarfile.LNKTYPE, "good"), "is a link"),
+        (entry("link", tarfile.LNKTYPE, "/etc/passwd"), "is a link"),
+        (entry("device", tarfile.CHRTYPE), "is a special file"),
+        (entry("device", tarfile.BLKTYPE), "is a special file"),
+        (entry("pipe", tarfile.FIFOTYPE), "is a special file"),
+        (entry("strange", b"Q"), "is a special file"),
+    ],
+)
+def test_links_and_special_files_in_a_tar_are_refused(tmp_path, member, said):
+    refused(tmp_path, tar([("good", b"1"), member, ("link/evil", b"2")]), said)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (stat.S_IFLNK | 0o777, "is a link"),
+        (stat.S_IFIFO, "is a special file"),
+        (stat.S_IFCHR, "is a special file"),
+        (stat.S_IFSOCK, "is a special file"),
+    ],
+)
+@pytest.mark.parametrize("system", [0, 3])
+def test_links_and_special_files_in_a_zip_are_refused(tmp_path, mode, said, system):
+    refused(tmp_path, zipped([("good", b"1"), (zip_entry("link", mode, system), b"/etc/passwd")]), said)
+
+
+def test_a_sparse_file_is_refused(tmp_path):
+    info = entry("holes", tarfile.GNUTYPE_SPARSE)
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[483:495] = b"77777777777\0"  # its real size: 8 GiB
+    block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:512]))
+    refused(tmp_path, bytes(block) + tar([("good", b"1")]), "is a sparse file")
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    data = bytearray(packed("zip"))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.find(signature) + offset] |= 1
+    refused(tmp_path, bytes(data), "is encrypted.*by hand")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_by_a_method_that_knows_no_bounds_is_refused(tmp_path, method):
+    refused(tmp_path, zipped([("a", b"1" * 100)], method), "is compressed by .*by hand")
+
+
+def lying(data: bytes, size: int) -> bytes:
+    """A zip whose members claim another size, in both of its headers."""
+    changed = bytearray(data)
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        place = changed.find(signature)
+        while place >= 0:
+            changed[place + offset : place + offset + 4] = struct.pack("<I", size)
+            place = changed.find(signature, place + 4)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2999, 3001, 60_000_000])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, method, size):
+    refused(tmp_path, lying(zipped([("b", FILES["sub/b.bin"])], method), size), "cut short or damaged")
+
+
+def test_a_zip_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path):
+    data = lying(zipped([(f"{number}", bytes(1000)) for number in range(50)]), 4_000_000_000)
+    assert len(data) < 10_000
+    refused(tmp_path, data, "unpacks to more than 67,108,864 bytes.*as bombs do.*by hand")
+
+
+def test_a_zip_whose_members_share_their_bytes_is_refused(tmp_path):
+    """The trick of the smallest bombs: many entries of the directory lead to the same compressed bytes."""
+    data = zipped([("a", bytes(2_000_000))])
+    directory, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
+    listed = b"".join(
+        data[directory:end].replace(b"a", b"%c" % letter) for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    )
+    closing = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 52, 52, len(listed), directory, 0)
+    refused(tmp_path, data[:directory] + listed + closing, "as bombs do")
+
+
+@functools.cache
+def zeros(form: str, copies: int) -> bytes:
+    """16 MiB of zeros times `copies`, in few bytes: compressed streams may follow one another."""
+    return COMPRESSED[form](bytes(1 << 24)) * copies
+
+
+@pytest.mark.parametrize("form", ["tar.bz2", "tar.xz"])
+def test_a_tar_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path, form):
+    header = entry("bomb", tarfile.REGTYPE, size=1 << 33).tobuf(tarfile.GNU_FORMAT)
+    refused(tmp_path, COMPRESSED[form](header) + zeros(form, 2), "as bombs do")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
+    header = entry("bomb", kind, size=1 << 32).tobuf(tarfile.GNU_FORMAT)
+    refused(tmp_path, bz2.compress(header) + zeros("tar.bz2", 2), "a header of 4,294,967,296 bytes")
+
+
+@pytest.mark.parametrize("name", ["part", "._part"])
+def test_a_tar_of_few_bytes_that_unpacks_to_gigabytes_is_stopped(tmp_path, name):
+    data, heads = zeros("tar.bz2", 1), [entry(f"{name}{number}", tarfile.REGTYPE, size=1 << 24) for number in range(100)]
+    bomb = b"".join(bz2.compress(head.tobuf()) + data for head in heads)
+    assert len(bomb) < 20_000
+    refused(tmp_path, bomb, "as bombs do")
+
+
+def test_zeros_without_end_after_the_end_are_stopped(tmp_path):
+    refused(tmp_path, packed("tar.bz2") + zeros("tar.bz2", 60), "as bombs do")
+
+
+def test_a_volume_of_zeros_is_no_bomb_and_the_callers_limit_holds(tmp_path):
+    files = {"zeros": bytes(70_000_000), "noise": np.random.default_rng(0).bytes(200_000)}
+    refused(tmp_path, packed("tar.gz", files.items()), "as bombs do", most_ratio=100)
+    assert opened(tmp_path, packed("tar.gz", files.items())) == files
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_too_many_members_are_refused(tmp_path, form):
+    many = [(f"{number}", b"") for number in range(20)]
+    refused(tmp_path, packed(form, many), "too many files", most_members=19)
+    assert len(opened(tmp_path, packed(form, many), most_members=20)) == 20
+
+
+def test_more_than_the_disk_holds_is_refused(tmp_path):
+    header = entry("big", tarfile.REGTYPE, size=1 << 60).tobuf(tarfile.GNU_FORMAT)
+    refused(tmp_path, header + tar([("a", b"1")]), r"the disk has [\d,]+ free\. Make room", most_ratio=1e18)
+
+
+def places(data: bytes) -> list[int]:
+    """Where to cut: every eleventh byte, and each of the first and last ones."""
+    return sorted({*range(0, len(data), 11), *range(20), *range(len(data) - 30, len(data))})
+
+
+@pytest.mark.parametrize("form", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
+def test_a_compressed_archive_cut_anywhere_is_refused(tmp_path, form):
+    data = packed(form, [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600])])
+    for place in places(data):
+        refused(tmp_path, data[:place], "cut short or damaged|is no archive")
+
+
+def test_a_tar_cut_anywhere_before_its_end_is_refused(tmp_path):
+    data = packed("tar", [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600]), ("ü" * 60, b"last")])
+    end = len(data.rstrip(b"\0")) // 512 * 512 + 512
+    for place in sorted({*range(0, end, 101), *range(0, end + 1, 512), *range(end, end + 512, 50)}):
+        refused(tmp_path, data[:place], "cut short or damaged|is no archive")
+    assert len(opened(tmp_path, data[: end + 512])) == 3  # the padding may be missing
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_damaged_archive_is_refused_or_gives_what_it_held(tmp_path, form):
+    files = {"a.txt": b"one", "sub/b.bin": FILES["sub/b.bin"][:600]}
+    data = packed(form, files.items())
+    for place in range(0, min(len(data), 2600), 11 if form != "tar" else 37):
+        changed = data[:place] + bytes([data[place] ^ 0x41]) + data[place + 1 :]
+        try:
+            found = opened(tmp_path, changed)
+        except InputError:
+            continue
+        if form not in ("tar", "zip"):  # bytes in a plain tar have no checksum, nor has a zip's directory
+            assert found == files, place
+
+
+def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
+    data = bytearray(tar([("a", b"1"), ("b", b"2"), ("c", b"3")]))
+    data[1024] ^= 1  # the name of the second
+    refused(tmp_path, bytes(data), "no header and no end at byte")
+
+
+def test_what_follows_the_end_of_a_tar_is_not_lost_silently(tmp_path):
+    refused(tmp_path, packed("tar") + packed("tar"), "more data follow its end")
+
+
+def test_headers_that_lead_backwards_are_refused(tmp_path):
+    negative = entry("a", tarfile.REGTYPE, size=-512).tobuf(tarfile.GNU_FORMAT)
+    refused(tmp_path, tar([("good", b"1")])[:1024] + negative + bytes(1024), "damaged")
+
+
+def test_a_zip_whose_directory_leads_before_its_first_byte_is_refused(tmp_path):
+    data = bytearray(packed("zip"))
+    data[-6:-2] = struct.pack("<I", len(data))  # where the directory begins
+    refused(tmp_path, bytes(data), "damaged")
+
+
+def test_headers_nested_without_end_are_refused(tmp_path):
+    record = tar([("ü" * 60, b"")])[:1024]
+    refused(tmp_path, record * 5000 + bytes(1024), "damaged")
+
+
+def test_an_xz_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]
+    data = bytearray(lzma.compress(packed("tar"), filters=filters))
+    place = data.index(bytes([lzma.FILTER_LZMA2, 1]), 12) + 2
+    data[place] = 39  # 3 GiB, by the table of the format
+    header = data[12 : 12 + (data[12] + 1) * 4 - 4]
+    data[12 + len(header) : 16 + len(header)] = struct.pack("<I", zlib.crc32(header))
+    refused(tmp_path, bytes(data), "takes more than 1 GiB of memory")
+
+
+def test_a_process_that_was_killed_leaves_nothing_in_place(tmp_path):
+    (tmp_path / "archive").write_bytes(packed("tar.gz", [*FILES.items(), ("last", b"1" * 100_000)]))
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from pipeline.cohorts.fetching.archives import unpack
+sys.addaudithook(lambda event, given: os.kill(os.getpid(), signal.SIGKILL) if event == "open" and str(given[0]).endswith("/last") else None)
+unpack(Path({str(tmp_path / "archive")!r}), Path({str(tmp_path / "out/folder")!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True).returncode == -signal.SIGKILL
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".folder.unpacking", ".folder.lock"}
+    assert opened(tmp_path, (tmp_path / "archive").read_bytes()).keys() == {*FILES, "last"}

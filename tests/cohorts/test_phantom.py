@@ -1,0 +1,98 @@
+"""Phantoms are put into a folder whole, kept when they are there, and made anew when seed or code differ."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cohorts import phantom
+from pipeline.formats import cases
+from pipeline.verification import checks
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Two phantoms of seed 1."""
+    raw = tmp_path_factory.mktemp("raw")
+    return raw, phantom.generate(raw, 2, seed=1)
+
+
+def files(raw) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in raw.rglob("*.nii.gz")}
+
+
+def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
+    _, found = two
+    entry = checks.verify(found[0], phantom.SCHEMA).entry
+    assert entry.shape == (240, 240, 155)
+    assert entry.spacing_mm == (1, 1, 1)
+    assert entry.orientation == "LPS"
+    assert {path.name for path in found[0].images.values()} == {f"Phantom_001_{name}.nii.gz" for name in ("t1", "t1ce", "t2", "flair")}
+    assert entry.region_ml(phantom.SCHEMA, "WT") > 20
+
+
+def test_two_phantoms_are_two_people(two):
+    _, (one, other) = two
+    images = [cases.read(found, phantom.SCHEMA).image[..., 0] for found in (one, other)]
+    brains = [image > 0 for image in images]
+    assert 0.7 < (brains[0] & brains[1]).sum() / (brains[0] | brains[1]).sum() < 0.99
+    assert np.corrcoef(*(image[brains[0] & brains[1]] for image in images))[0, 1] < 0.95
+
+
+def test_phantoms_that_are_there_are_kept_and_the_missing_ones_made(two):
+    raw, found = two
+    before = files(raw)
+    found[1].labels.unlink()
+    phantom.generate(raw, 2, seed=1)
+    after = files(raw)
+    assert {name for name in after if after[name] != before[name]} == {name for name in before if "002" in name}
+
+
+def test_a_phantom_of_another_seed_takes_the_place_of_the_old_one(two, tmp_path):
+    raw, found = two
+    before = found[0].labels.read_bytes()
+    phantom.generate(raw, 1, seed=2)
+    assert found[0].labels.read_bytes() != before
+    phantom.generate(raw, 2, seed=1)
+    assert found[0].labels.read_bytes() == before
+
+
+def contents(raw: Path) -> dict[str, bytes]:
+    return {path.relative_to(raw).as_posix(): path.read_bytes() for path in sorted(raw.rglob("*")) if path.is_file()}
+
+
+def test_a_phantom_that_lost_an_image_or_has_a_truncated_one_is_made_again(two):
+    raw, found = two
+    before = contents(raw)
+    found[0].images["t2f"].unlink()
+    cut = found[1].images["t1c"]
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    phantom.generate(raw, 2, seed=1)
+    assert contents(raw) == before
+
+
+def test_a_generation_killed_while_it_wrote_ends_with_the_same_bytes(two, tmp_path):
+    program = f"import pathlib, pipeline.cohorts.phantom as phantom; phantom.generate(pathlib.Path({str(tmp_path)!r}), 2, seed=1)"
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (tmp_path / ".partial-Phantom_001").exists():
+        assert running.poll() is None, "nothing was half written at any time"
+        time.sleep(0.005)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert (tmp_path / ".partial-Phantom_001").exists()
+    assert not (tmp_path / "Phantom_001").exists()
+    phantom.generate(tmp_path, 2, seed=1)
+    assert contents(tmp_path) == contents(two[0])
+
+
+def test_one_case_of_every_five_does_not_enhance():
+    for seed in (1, 2, 2026):
+        enhancing = [phantom._enhances(number, seed) for number in range(25)]
+        assert [sum(enhancing[first : first + 5]) for first in range(0, 25, 5)] == [4] * 5

@@ -1,0 +1,33 @@
+"""What every source declares of its cohorts."""
+
+import pytest
+
+from pipeline.cohorts.registry import SOURCES
+from pipeline.metrics.lesion_rules import PRESETS
+
+WITHOUT_RULES = {"cheng", "dicom"}
+RULES = {
+    "brats-men": "brats2023-men",
+    "brats-met": "brats2023-met",
+    "brats-ssa": "brats2023-ssa",
+    "brats-ped2023": "brats2023-ped",
+    "brats-gli2024": "brats2024-gli",
+    "brats-met2025": "brats2024-met",
+    "brats-ped": "brats2024-ped",
+    "brats-menrt": "brats2024-menrt",
+}
+GLIOMAS = {"brats2012", "brats2013", "brats2018-2021", "brats2023", "msd-braintumour", "lgg", "phantom"}
+SCHEMAS = {schema.cohort: schema for source in SOURCES.values() for schema in source.schemas}
+
+
+@pytest.mark.parametrize("cohort", SCHEMAS)
+def test_a_cohort_names_the_rules_for_its_lesions_or_is_known_to_have_none(cohort):
+    schema = SCHEMAS[cohort]
+    assert "lesion_rules" in schema.model_fields_set, "declare it, be it None"
+    assert (schema.lesion_rules is None) == (cohort in WITHOUT_RULES)
+    assert schema.lesion_rules is None or schema.lesion_rules in PRESETS
+
+
+def test_the_rules_are_those_of_the_challenge_of_the_cohort():
+    assert {name: schema.lesion_rules for name, schema in SCHEMAS.items() if name not in GLIOMAS | WITHOUT_RULES} == RULES
+    assert {SCHEMAS[name].lesion_rules for name in GLIOMAS} == {"brats2023-gli"}

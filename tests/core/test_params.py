@@ -1,0 +1,136 @@
+"""params.yaml is read strictly, and as DVC writes it."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.core import params
+from pipeline.core.errors import InputError
+from pipeline.core.strict import Strict
+
+
+class Section(Strict):
+    rate: float
+    count: int
+    name: str
+    mirror: bool
+    patch: tuple[int, ...]
+
+
+GOOD = {"rate": 0.5, "count": 3, "name": "a", "mirror": True, "patch": [1, 2]}
+
+
+def written(folder: Path, text: str, **sections: str) -> Path:
+    """A params.yaml whose `train` section is the text; the other sections are empty."""
+    path = folder / "params.yaml"
+    path.write_text("\n".join([*(f"{name}: {{}}" for name in params.SECTIONS if name != "train"), "train:", text]))
+    return path
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-4", 1e-4), ("1e-05", 1e-5), ("1.0e-4", 1e-4), ("1.", 1.0), (".5", 0.5), ("3", 3.0)])
+def test_numbers_are_read_as_dvc_writes_them(tmp_path, text, number):
+    values = params.read(written(tmp_path, f"  rate: {text}"))
+    assert values["train"]["rate"] == number
+    assert not isinstance(values["train"]["rate"], str)
+
+
+@pytest.mark.parametrize(("text", "value"), [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1_000", "1_000"), ("1:2", "1:2")])
+def test_texts_that_yaml_1_1_would_convert_stay_texts(tmp_path, text, value):
+    assert params.read(written(tmp_path, f"  name: {text}"))["train"]["name"] == value
+
+
+def test_a_repeated_key_is_refused(tmp_path):
+    with pytest.raises(InputError, match="stands twice"):
+        params.read(written(tmp_path, "  rate: 1\n  rate: 2"))
+
+
+def test_python_objects_in_yaml_are_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read as YAML"):
+        params.read(written(tmp_path, "  rate: !!python/object/apply:os.getcwd []"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("a: ~\nb:\nc: Null", {"a": None, "b": None, "c": None}),
+        ("[0x1F, 0o17, 017, +3, -4]", [31, 15, 17, 3, -4]),
+        ("[1e5, -1.5E-3, .inf, -.Inf]", [1e5, -1.5e-3, float("inf"), float("-inf")]),
+        ("{a: 2020-01-01, b: no, c: =, <<: {d: 1}}", {"a": "2020-01-01", "b": "no", "c": "=", "<<": {"d": 1}}),
+        ('{"a":[{"b":"\\u00e9"}], 1: !!str 2}', {"a": [{"b": "é"}], 1: "2"}),
+        ("\ufeffa: '*b'", {"a": "*b"}),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    assert params.read_yaml(tmp_path / "a.yaml", "Mend it.") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("a: 1\nb: {c: 1, c: 2}", "key 'c' stands twice"),
+        ("a: &x [1]\nb: *x", "it holds an alias"),
+        ("a: &x [*x]", "it holds an alias"),
+        ("? [1]\n: 2", "a key is no plain value"),
+        ("a: !!int x", "'x' is no int"),
+        ("a: !!bool [1]", "is no bool"),
+        ("!!map [1]", "said to be a mapping"),
+        ("!!map x", "said to be a mapping"),
+        ("a: !!timestamp 2020-01-01", "could not determine a constructor"),
+        ("a: !!python/name:os.system x", "could not determine a constructor"),
+        ("a: 1\n---\nb: 2", "expected a single document"),
+        ("a: " + "9" * 5000, "integer"),
+        ("[" * 2000, "nested too deeply"),
+        (b"\xff\xfe", "codec can't decode"),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_plain_yaml_is_refused_with_file_finding_and_remedy(tmp_path, text, finding):
+    (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=rf"(?s)/a\.yaml: cannot be read as YAML: .*{finding}.*Mend it\.$"):
+        params.read_yaml(tmp_path / "a.yaml", "Mend it.")
+
+
+def test_an_unknown_section_is_named_with_the_known_ones(tmp_path):
+    path = written(tmp_path, "  rate: 1")
+    path.write_text(path.read_text() + "\ntrian: {}\n")
+    with pytest.raises(InputError, match=r"params\.yaml: unknown sections \['trian'\].*'train'"):
+        params.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read \(No such file or directory\)\. .*git checkout params\.yaml"):
+        params.read(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rate": "fast"}, r"train\.rate: .*number, got 'fast'"),
+        ({"count": 2.5}, r"train\.count: .*got 2\.5"),
+        ({"count": "3"}, r"train\.count: .*got '3'"),
+        ({"mirror": 1}, r"train\.mirror: .*got 1"),
+        ({"patch": [1, "x"]}, r"train\.patch\.1: .*got 'x'"),
+        ({"learning_rat": 1}, r"train\.learning_rat: .*not permitted: remove it or mend its name, got 1"),
+    ],
+)
+def test_an_ill_typed_or_unknown_key_is_named_with_its_value(change, said):
+    with pytest.raises(InputError, match=said):
+        params.value({"train": GOOD | change}, "train", Section, Path("params.yaml"))
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(InputError, match=r"params\.yaml: train\.rate: field required"):
+        params.value({"train": {key: value for key, value in GOOD.items() if key != "rate"}}, "train", Section, Path("params.yaml"))
+
+
+def test_a_dotted_key_reaches_into_a_section():
+    assert params.value({"cohort": {"seed": 7}}, "cohort.seed", int, Path("params.yaml")) == 7
+
+
+def test_sections_are_frozen():
+    section = params.value({"train": GOOD}, "train", Section, Path("params.yaml"))
+    with pytest.raises(ValidationError, match="frozen"):
+        section.rate = 2.0

@@ -1,0 +1,73 @@
+"""Our small files have the same bytes for the same values and are written whole or not at all."""
+
+import math
+
+import pytest
+
+from pipeline.core import records
+from pipeline.core.errors import InputError
+from pipeline.core.strict import Strict
+
+
+class Thing(Strict):
+    name: str
+    sizes: dict[str, int]
+
+
+def test_a_record_comes_back_with_the_order_of_its_keys(tmp_path):
+    thing = Thing(name="a", sizes={"z": 1, "a": 2})
+    records.write_json(tmp_path / "thing.json", thing)
+    back = records.read_json(tmp_path / "thing.json", Thing)
+    assert back == thing
+    assert list(back.sizes) == ["z", "a"]
+
+
+def test_plain_json_has_sorted_keys_and_null_for_nan(tmp_path):
+    records.write_json(tmp_path / "a.json", {"b": math.nan, "a": [1.5, math.nan]})
+    records.write_json(tmp_path / "b.json", {"a": [1.5, math.nan], "b": math.nan})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert '"b": null' in (tmp_path / "a.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", r"thing\.json"),
+        ('{"name": "a"}', r"thing\.json\.sizes: field required"),
+        ('{"name": 1, "sizes": {}}', r"thing\.json\.name.*got 1"),
+    ],
+)
+def test_a_bad_record_is_named_with_its_finding(tmp_path, text, said):
+    (tmp_path / "thing.json").write_text(text)
+    with pytest.raises(InputError, match=said):
+        records.read_json(tmp_path / "thing.json", Thing)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.json.*dvc repro"):
+        records.read_json(tmp_path / "absent.json", Thing)
+    with pytest.raises(InputError, match=r"absent\.csv.*dvc repro"):
+        records.read_csv(tmp_path / "absent.csv")
+
+
+def test_numbers_survive_a_csv_to_the_last_bit(tmp_path):
+    rows = [{"a": 0.1 + 0.2, "b": 1, "c": "x,y"}, {"a": math.nan, "b": 2, "c": ""}]
+    records.write_csv(tmp_path / "t.csv", rows)
+    first, second = records.read_csv(tmp_path / "t.csv")
+    assert float(first["a"]) == 0.1 + 0.2
+    assert first["c"] == "x,y"
+    assert second["a"] == ""
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    records.write_bytes(tmp_path / "a", b"old")
+
+    def interrupted():
+        with records.replacing(tmp_path / "a") as sibling:
+            sibling.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

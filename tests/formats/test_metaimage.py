@@ -1,0 +1,221 @@
+"""MetaImage files are read whole and checked, as SimpleITK reads them; what is damaged or hostile is refused by name."""
+
+import hashlib
+import os
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from pipeline.core.errors import InputError
+from pipeline.formats import cases, metaimage
+
+VOXELS = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 50
+TURN = np.array([[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]])  # no symmetry hides rows taken for columns
+
+
+def image(voxels: np.ndarray = VOXELS) -> sitk.Image:
+    made = sitk.GetImageFromArray(voxels.transpose(2, 1, 0))
+    made.SetOrigin((3.0, 7.5, -4.0))
+    made.SetSpacing((1.0, 1.5, 2.0))
+    made.SetDirection(TURN.ravel())
+    return made
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "compressed"])
+def path(tmp_path, request):
+    sitk.WriteImage(image(), tmp_path / "a.mha", useCompression=request.param)
+    return tmp_path / "a.mha"
+
+
+@pytest.fixture
+def plain(tmp_path):
+    sitk.WriteImage(image(), tmp_path / "a.mha")
+    return tmp_path / "a.mha"
+
+
+def physical_ras(made: sitk.Image, index: tuple[int, int, int]) -> np.ndarray:
+    return np.array(made.TransformIndexToPhysicalPoint(index)) * (-1, -1, 1)
+
+
+def test_simpleitk_reads_the_same_voxels_at_the_same_places(path):
+    volume, other = metaimage.read(path), sitk.ReadImage(path)
+    assert np.array_equal(volume.voxels, sitk.GetArrayFromImage(other).transpose(2, 1, 0))
+    for index in [(0, 0, 0), (4, 0, 0), (0, 5, 0), (0, 0, 6), (4, 5, 6)]:
+        assert np.allclose((volume.grid.affine @ [*index, 1])[:3], physical_ras(other, index))
+    assert volume.grid.shape == (5, 6, 7)
+    assert np.allclose(volume.grid.spacing_mm, (1.0, 1.5, 2.0))
+    assert volume.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("dtype", [*"bBhHiIqQ", "f", "d"])
+def test_every_type_keeps_its_voxels(tmp_path, dtype):
+    voxels = np.abs(VOXELS % 100).astype(dtype)
+    sitk.WriteImage(image(voxels), tmp_path / "a.mha", useCompression=True)
+    found = metaimage.read(tmp_path / "a.mha").voxels
+    assert found.dtype == voxels.dtype
+    assert np.array_equal(found, voxels)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dispatched", [False, True])
+def test_a_header_with_its_data_beside_it_is_one_volume(tmp_path, compressed, dispatched):
+    sitk.WriteImage(image(), tmp_path / "a.mhd", useCompression=compressed)
+    volume = cases.read_volume(tmp_path / "a.mhd") if dispatched else metaimage.HeaderAndData(tmp_path / "a.mhd").read()
+    assert np.array_equal(volume.voxels, VOXELS)
+    sums = [hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.mhd", "a.zraw" if compressed else "a.raw")]
+    assert volume.sha256 == hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+def header(**changes: str | None) -> bytes:
+    """A header of `VOXELS`; `changes` replace or add fields, None leaves one out."""
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "False",
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+        "Offset": "0 0 0",
+        "ElementSpacing": "1 1 1",
+        "DimSize": "5 6 7",
+        "ElementType": "MET_SHORT",
+    }
+    lines = fields | changes | {"ElementDataFile": changes.get("ElementDataFile", "LOCAL")}
+    return "".join(f"{name} = {value}\n" for name, value in lines.items() if value is not None).encode("latin-1")
+
+
+RAW = VOXELS.tobytes(order="F")
+
+
+def test_big_endian_voxels_are_read_as_native(tmp_path):
+    (tmp_path / "a.mha").write_bytes(header(BinaryDataByteOrderMSB="True") + VOXELS.astype(">i2").tobytes(order="F"))
+    found = metaimage.read(tmp_path / "a.mha").voxels
+    assert np.array_equal(found, VOXELS)
+    assert found.dtype == np.int16
+    assert found.dtype.isnative
+    assert np.array_equal(found, sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "a.mha")).transpose(2, 1, 0))
+
+
+def test_other_spellings_of_fields_and_line_ends_of_windows_are_read(tmp_path):
+    spelled = header(Offset=None, Position="1 2 3", ElementSpacing=None, ElementSize="1 1 2").replace(b"\n", b"\r\n")
+    (tmp_path / "a.mha").write_bytes(spelled + RAW)
+    volume = metaimage.read(tmp_path / "a.mha")
+    assert np.array_equal(volume.voxels, VOXELS)
+    assert np.array_equal(volume.grid.affine, [[-1, 0, 0, -1], [0, -1, 0, -2], [0, 0, 2, 3], [0, 0, 0, 1]])
+
+
+COMPRESSED = zlib.compress(RAW)
+BOMB = zlib.compress(bytes(30_000_000))
+REFUSED = {
+    "voxels missing": (header() + RAW[:-1], "holds 419 bytes where its header announces 420"),
+    "voxels too many": (header() + RAW + b"\0", "holds more"),
+    "no voxels": (header(), "holds 0 bytes"),
+    "empty": (b"", "not a MetaImage"),
+    "text": (b"this is not an image\n" * 40, "not a MetaImage"),
+    "no line end": (b"x" * 100_000, "not a MetaImage"),
+    "endless header": (b"a = b\n" + b"".join(b"key%d = 1\n" % number for number in range(20_000)), "not a MetaImage"),
+    "voxels of another file": (b"\x1f\x8b\x08" + bytes(400), "not a MetaImage"),
+    "a field twice": (b"NDims = 3\n" + header() + RAW, "NDims twice"),
+    "cut in the header": (header()[:60], "not a MetaImage"),
+    "four dimensions": (header(NDims="4", DimSize="5 6 7 1") + RAW, "NDims = 4"),
+    "two dimensions": (header(NDims="2", DimSize="5 6") + RAW[:60], "NDims = 2"),
+    "channels": (header(ElementNumberOfChannels="3") + RAW * 3, "ElementNumberOfChannels = 3"),
+    "text voxels": (header(BinaryData="False") + RAW, "BinaryData = False"),
+    "a scale": (header(ElementToIntensityFunctionSlope="2.5") + RAW, "ElementToIntensityFunctionSlope = 2.5"),
+    "a header before the data": (header(HeaderSize="-1") + RAW, "HeaderSize = -1"),
+    "another object": (header(ObjectType="Tube") + RAW, "ObjectType = Tube"),
+    "colours": (header(ElementType="MET_UCHAR_ARRAY") + RAW, "ElementType = 'MET_UCHAR_ARRAY'"),
+    "no type": (header(ElementType=None) + RAW, "ElementType = ''"),
+    "no sizes": (header(DimSize=None) + RAW, "DimSize = ''"),
+    "a size of zero": (header(DimSize="5 0 7") + RAW, "DimSize = '5 0 7'"),
+    "a negative size": (header(DimSize="5 -6 -7") + RAW, "DimSize"),
+    "a size in letters": (header(DimSize="5 six 7") + RAW, "DimSize"),
+    "a size of many digits": (header(DimSize=f"5 6 {'7' * 5000}") + RAW, "DimSize"),
+    "terabytes": (header(DimSize="99999 99999 99999") + RAW, "announces 1999940000599998 bytes"),
+    "compressed terabytes": (header(CompressedData="True", DimSize="99999 99999 99999") + COMPRESSED, "cannot hold"),
+    "a neither true nor false": (header(CompressedData="perhaps") + RAW, "CompressedData = 'perhaps'"),
+    "another size of the stream": (header(CompressedData="True", CompressedDataSize="7") + COMPRESSED, "header announces 7"),
+    "a stream cut short": (header(CompressedData="True") + COMPRESSED[:-9], "cut short|damaged"),
+    "a stream without its checksum": (header(CompressedData="True") + COMPRESSED[:-4], "cut short"),
+    "a wrong checksum": (header(CompressedData="True") + COMPRESSED[:-1] + bytes([COMPRESSED[-1] ^ 1]), "damaged"),
+    "a damaged stream": (header(CompressedData="True") + COMPRESSED[:9] + b"\xff\xff\xff" + COMPRESSED[12:], "damaged|cut short"),
+    "data after the stream": (header(CompressedData="True") + COMPRESSED + b"more", "more data follow"),
+    "a stream of too much": (header(CompressedData="True") + zlib.compress(RAW + b"\0"), "holds more"),
+    "a stream of too little": (header(CompressedData="True") + zlib.compress(RAW[:-2]), "holds 418 bytes"),
+    "a bomb": (header(CompressedData="True") + BOMB, "holds more"),
+    "no spacing along z": (header(ElementSpacing="1 1 0") + RAW, "affine cannot be inverted"),
+    "spacing that is no number": (header(ElementSpacing="1 1 nan") + RAW, "affine cannot be inverted"),
+    "spacing without end": (header(ElementSpacing="1e300 1e300 1e300") + RAW, "affine cannot be inverted"),
+    "spacing in letters": (header(ElementSpacing="1 1 one") + RAW, "ElementSpacing = '1 1 one'"),
+    "two directions alike": (header(TransformMatrix="1 0 0 1 0 0 0 0 1") + RAW, "affine cannot be inverted"),
+    "eight directions": (header(TransformMatrix="1 0 0 0 1 0 0 0") + RAW, "where 9 numbers are due"),
+    "data above the folder": (header(ElementDataFile="../a.raw"), "one file beside it is due"),
+    "data at the root": (header(ElementDataFile="/etc/hostname"), "one file beside it is due"),
+    "data on a drive": (header(ElementDataFile="C:\\a.raw"), "one file beside it is due"),
+    "a list of data": (header(ElementDataFile="LIST"), "one file beside it is due"),
+    "a pattern of data": (header(ElementDataFile="a%03d.raw 1 7 1"), "one file beside it is due"),
+    "no name of data": (header(ElementDataFile=""), "one file beside it is due"),
+    "the folder as data": (header(ElementDataFile=".."), "one file beside it is due"),
+    "absent data": (header(ElementDataFile="b.raw"), "is not there"),
+    "data with a strange name": (header(ElementDataFile="b\x01.raw"), "not a MetaImage"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_file_is_refused_by_name(tmp_path, name):
+    stored, said = REFUSED[name]
+    (tmp_path / "bad.mha").write_bytes(stored)
+    with pytest.raises(InputError, match=rf"(?s)(bad\.mha|b\.raw): .*({said})") as refusal:
+        metaimage.read(tmp_path / "bad.mha")
+    assert len(str(refusal.value)) < 600
+
+
+@pytest.mark.parametrize("name", ["bomb", "terabytes", "compressed terabytes"])
+def test_a_refused_file_takes_no_more_memory_than_it_may(tmp_path, name):
+    stored, _ = REFUSED.get(name) or REFUSED[f"a {name}"]
+    (tmp_path / "bad.mha").write_bytes(stored)
+    tracemalloc.start()
+    with pytest.raises(InputError):
+        metaimage.read(tmp_path / "bad.mha")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_what_is_absent_or_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mha")
+    for name in ("absent.mha", "pipe.mha", "."):
+        with pytest.raises(InputError, match="is not there, or is not a file"):
+            metaimage.read(tmp_path / name)
+
+
+def test_any_flipped_byte_gives_a_volume_or_a_refusal(path):
+    stored = path.read_bytes()
+    outcomes = set()
+    for place in range(0, len(stored), 3):
+        path.write_bytes(stored[:place] + bytes([stored[place] ^ 0x15]) + stored[place + 1 :])
+        try:
+            outcomes.add(metaimage.read(path).voxels.size)
+        except InputError:
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+def test_a_file_cut_anywhere_is_refused(path, share):
+    stored = path.read_bytes()
+    path.write_bytes(stored[: int(share * len(stored))])
+    with pytest.raises(InputError, match=r"a\.mha"):
+        metaimage.read(path)
+
+
+@pytest.mark.real
+def test_the_first_challenge_is_read_as_simpleitk_reads_it(real_cases):
+    for path in sorted((real_cases / "brats2012").rglob("*.mha")):
+        volume, other = metaimage.read(path), sitk.ReadImage(path)
+        assert np.array_equal(volume.voxels, sitk.GetArrayFromImage(other).transpose(2, 1, 0))
+        assert np.allclose((volume.grid.affine @ [159, 215, 175, 1])[:3], physical_ras(other, (159, 215, 175)))
+        assert volume.grid.orientation == "LPS"

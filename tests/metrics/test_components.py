@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from pipeline.metrics import components
+from pipeline.metrics.components import dilated, joining, shared_voxels, without_small
+
+SHAPE = (13, 11, 8)
+
+
+def voxels(*places):
+    mask = np.zeros(SHAPE, bool)
+    mask[tuple(np.array(places).T)] = True
+    return mask
+
+
+def whole(mask):
+    return tuple(slice(0, length) for length in mask.shape)
+
+
+def numbered(mask):
+    return components.numbered(mask, whole(mask))
+
+
+def merged(mask, times):
+    return components.merged(mask, whole(mask), times)
+
+
+def awkward_masks():
+    rng = np.random.default_rng(2)
+    return {
+        "empty": np.zeros(SHAPE, bool),
+        "full": np.ones(SHAPE, bool),
+        "corner": voxels((0, 0, 0), (12, 10, 7)),
+        "specks": rng.random(SHAPE) < 0.02,
+        "noise": rng.random(SHAPE) < 0.3,
+        "slice": rng.random((13, 11, 1)) < 0.1,
+    }
+
+
+def test_one_dilation_of_a_voxel_reaches_its_eighteen_neighbours():
+    grown = dilated(voxels((5, 5, 4)), 1)
+    steps = np.abs(np.argwhere(grown) - (5, 5, 4))
+    assert len(steps) == 19
+    assert steps.sum(axis=1).max() == 2
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, 5])
+@pytest.mark.parametrize("name", awkward_masks())
+def test_dilation_equals_scipys(name, times):
+    mask = awkward_masks()[name]
+    expected = ndimage.binary_dilation(mask, ndimage.generate_binary_structure(3, 2), times) if times else mask
+    assert np.array_equal(dilated(mask, times), expected)
+    assert np.array_equal(dilated(np.asfortranarray(mask), times), expected)
+
+
+def test_pieces_merge_where_their_dilations_touch():
+    drawn, extents = merged(voxels((1, 1, 1), (4, 1, 1), (10, 8, 5)), 1)
+    assert drawn.voxels[1:].tolist() == [2, 1]
+    assert extents.voxels[1:].tolist() == [38, 19]
+
+
+@pytest.mark.parametrize("name", awkward_masks())
+def test_an_extent_is_the_dilation_of_its_own_piece(name):
+    drawn, extents = merged(awkward_masks()[name], 2)
+    assert drawn.numbers.tolist() == extents.numbers.tolist()
+    box = whole(awkward_masks()[name])
+    for number in drawn.numbers:
+        assert np.array_equal(dilated(drawn.within(box) == number, 2), extents.within(box) == number)
+
+
+def test_boxes_hold_their_pieces_within_the_whole():
+    drawn, _ = merged(voxels((4, 3, 2), (5, 3, 2), (11, 9, 7)), 1)
+    assert [drawn.box_of(number) for number in (1, 2)] == [
+        (slice(4, 6), slice(3, 4), slice(2, 3)),
+        (slice(11, 12), slice(9, 10), slice(7, 8)),
+    ]
+
+
+def test_pieces_are_numbered_along_the_first_axis_first_in_either_memory_order():
+    mask = voxels((0, 5, 0), (5, 0, 0), (9, 9, 0), (0, 0, 5))
+    pieces = numbered(mask)
+    assert [pieces.labels[place] for place in ((5, 0, 0), (0, 5, 0), (9, 9, 0), (0, 0, 5))] == [1, 2, 3, 4]
+    assert np.array_equal(numbered(np.asfortranarray(mask)).labels, pieces.labels)
+
+
+def test_background_is_not_counted():
+    assert numbered(voxels((1, 1, 1), (1, 1, 2))).voxels.tolist() == [0, 2]
+    assert numbered(awkward_masks()["empty"]).voxels.tolist() == [0]
+
+
+def test_pieces_are_seen_within_any_box():
+    mask = awkward_masks()["noise"]
+    box = (slice(3, 9), slice(2, 8), slice(1, 7))
+    pieces = components.numbered(mask[box], box)
+    image = np.zeros(SHAPE, int)
+    image[box] = pieces.labels
+    for other in (whole(mask), (slice(4, 6), slice(3, 5), slice(2, 3)), (slice(0, 5), slice(4, 11), slice(6, 8))):
+        assert np.array_equal(pieces.within(other), image[other])
+    assert not pieces.within((slice(0, 2), slice(0, 2), slice(0, 1))).any()
+
+
+@pytest.mark.parametrize("few", [0, 2**20], ids=["sorted", "in a table"])
+@pytest.mark.parametrize(
+    "crop", [(slice(0, 13), slice(0, 11), slice(0, 8)), (slice(5, 12), slice(0, 6), slice(2, 8))], ids=["whole", "crop"]
+)
+def test_shared_voxels_name_every_pair_that_overlaps(few, crop, monkeypatch):
+    monkeypatch.setattr(components, "FEW_PAIRS", few)
+    rng = np.random.default_rng(1)
+    one, other = numbered(rng.random(SHAPE) < 0.1), components.numbered((rng.random(SHAPE) < 0.1)[crop], crop)
+    labels = one.labels, other.within(whole(one.labels))
+    expected = {
+        (a, b): count
+        for a in one.numbers.tolist()
+        for b in other.numbers.tolist()
+        if (count := int(((labels[0] == a) & (labels[1] == b)).sum()))
+    }
+    ones, others, counts = (column.tolist() for column in shared_voxels(one, other))
+    assert dict(zip(zip(ones, others, strict=True), counts, strict=True)) == expected
+    assert list(zip(ones, others, strict=True)) == sorted(expected)
+
+
+def test_pieces_of_at_most_so_many_voxels_are_dropped():
+    pieces = numbered(voxels((1, 1, 1), (1, 1, 2), (6, 6, 6)))
+    (kept,) = without_small(pieces, 1).numbers
+    assert without_small(pieces, 1).voxels[kept] == 2
+    assert without_small(pieces, 2).numbers.tolist() == []
+    assert without_small(pieces, 0) is pieces
+
+
+def test_pieces_that_touch_one_partner_are_joined():
+    pieces, partners = numbered(voxels((1, 1, 1), (5, 1, 1), (9, 8, 5))), numbered(voxels((2, 1, 1), (3, 1, 1), (4, 1, 1)))
+    table = joining(pieces, partners)
+    assert table[1] == table[2] != table[3]
+    assert pieces.renumbered(table).voxels[table[1]] == 2
+
+
+def test_touching_is_over_faces_and_edges_not_corners():
+    pieces = numbered(voxels((4, 4, 4), (8, 8, 4)))
+    over_edges, over_a_corner = numbered(voxels((5, 5, 4), (6, 6, 4), (7, 7, 4))), numbered(voxels((5, 5, 5), (6, 6, 5), (7, 7, 4)))
+    assert len(set(joining(pieces, over_edges)[1:])) == 1
+    assert len(set(joining(pieces, over_a_corner)[1:])) == 2
+
+
+def test_a_piece_between_two_partners_follows_the_first():
+    pieces = numbered(voxels((1, 1, 1), (3, 1, 1), (5, 1, 1)))
+    partners = numbered(voxels((2, 1, 1), (4, 1, 1)))
+    table = joining(pieces, partners)
+    assert table[1] == table[2] != table[3]
+
+
+def test_without_partners_nothing_is_joined():
+    pieces = numbered(awkward_masks()["specks"])
+    assert joining(pieces, numbered(awkward_masks()["empty"])).tolist() == list(range(len(pieces.voxels)))

@@ -1,0 +1,112 @@
+from itertools import product
+from math import inf, isnan
+
+import pytest
+from scipy import stats
+
+from pipeline.metrics.detection import NORMAL_QUANTILE, SIZES_ML, detection, wilson
+
+
+def lesion(volume_ml, found=1, kind="reference", name="WT"):
+    return {"name": name, "kind": kind, "volume_ml": volume_ml, "found": found, "dice": 0.5 * found, "hd95_mm": 3.0}
+
+
+ROWS = [
+    lesion(0.06, found=0),
+    lesion(0.08),
+    lesion(0.1),
+    lesion(30.0),
+    lesion(40.0),
+    lesion(0.02, found=0, kind="false_positive"),
+    lesion(2.0, found=0, kind="false_positive"),
+    lesion(12.0, name="ET"),
+]
+
+
+def by_size(name, cases=4):
+    return {row["size"]: row for row in detection(ROWS, [name], cases)}
+
+
+def test_lesions_and_false_ones_are_counted_by_size():
+    rows = by_size("WT")
+    assert list(rows) == ["all", "below 0.1 ml", "0.1 to 1 ml", "1 to 10 ml", "from 10 ml"]
+    assert {size: (row["found"], row["lesions"], row["false_positives"]) for size, row in rows.items()} == {
+        "all": (4, 5, 2),
+        "below 0.1 ml": (1, 2, 1),
+        "0.1 to 1 ml": (1, 1, 0),  # 0.1 ml itself
+        "1 to 10 ml": (0, 0, 1),
+        "from 10 ml": (2, 2, 0),
+    }
+
+
+def test_sensitivity_is_a_share_of_lesions_and_false_ones_are_per_case():
+    rows = by_size("WT")
+    assert (rows["all"]["sensitivity"], rows["all"]["false_positives_per_case"]) == (0.8, 0.5)
+    assert isnan(rows["1 to 10 ml"]["sensitivity"])
+    assert (rows["all"]["sensitivity_low"], rows["all"]["sensitivity_high"]) == wilson(4, 5)
+
+
+def test_cases_without_a_lesion_count():
+    assert by_size("WT", cases=100)["all"]["false_positives_per_case"] == 0.02
+
+
+def test_bins_of_all_sizes_add_up_and_do_not_overlap():
+    rows = detection(ROWS, ["WT", "ET"], 4)
+    for name in ("WT", "ET"):
+        whole, *bins = [row for row in rows if row["name"] == name]
+        assert [sum(row[count] for row in bins) for count in ("lesions", "found", "false_positives")] == [
+            whole[count] for count in ("lesions", "found", "false_positives")
+        ]
+        assert [row["low_ml"] for row in bins] == [0.0, *SIZES_ML]
+        assert [row["high_ml"] for row in bins] == [*SIZES_ML, inf]
+
+
+def test_a_region_without_any_lesion_has_its_rows():
+    row, *_ = detection(ROWS, ["TC"], 4)
+    assert (row["name"], row["lesions"], row["false_positives_per_case"]) == ("TC", 0, 0)
+    assert isnan(row["sensitivity"])
+
+
+def test_the_order_of_rows_changes_nothing():
+    assert str(detection(ROWS[::-1], ["WT", "ET"], 4)) == str(detection(ROWS, ["WT", "ET"], 4))
+
+
+def test_rows_read_from_a_file_count_as_the_same():
+    as_text = [{key: str(value) for key, value in row.items()} for row in ROWS]
+    assert str(detection(as_text, ["WT"], 4)) == str(detection(ROWS, ["WT"], 4))
+
+
+def test_wilsons_interval_of_half_of_ten():
+    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Newcombe, Statistics in Medicine 17:857-872 (1998)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [pair for pair in product((0, 1, 3, 17, 40), (1, 3, 17, 40)) if pair[0] <= pair[1]])
+def test_wilsons_interval_equals_scipys(successes, trials):
+    expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_quantile_is_that_of_the_normal_distribution():
+    assert pytest.approx(stats.norm.ppf(0.975), abs=1e-12) == NORMAL_QUANTILE
+
+
+def test_the_interval_of_misses_mirrors_that_of_hits():
+    low, high = wilson(3, 11)
+    assert wilson(8, 11) == pytest.approx((1 - high, 1 - low))
+
+
+def test_all_and_none_stay_within_bounds():
+    assert wilson(7, 7)[1] == 1
+    assert wilson(0, 7)[0] == 0
+    assert all(isnan(end) for end in wilson(0, 0))
+
+
+@pytest.mark.parametrize("successes", [-1, 4])
+def test_impossible_counts_are_refused(successes):
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        wilson(successes, 3)
+
+
+def test_no_case_is_refused():
+    with pytest.raises(ValueError, match="at least one case"):
+        detection(ROWS, ["WT"], 0)

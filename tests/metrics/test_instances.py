@@ -1,0 +1,150 @@
+from itertools import permutations, product
+from math import isnan
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from pipeline.metrics.components import numbered
+from pipeline.metrics.instances import FILLS, instance_rows, match_instances, match_pieces
+
+SHAPE = (14, 12, 9)
+WHOLE = tuple(slice(0, length) for length in SHAPE)
+
+
+def blocks(*corners, size=2):
+    mask = np.zeros(SHAPE, bool)
+    for corner in corners:
+        mask[tuple(slice(start, start + size) for start in corner)] = True
+    return mask
+
+
+def awkward_masks():
+    rng = np.random.default_rng(5)
+    corner_to_corner = np.zeros(SHAPE, bool)
+    corner_to_corner[0, 0, 0] = corner_to_corner[1, 1, 1] = corner_to_corner[3, 1, 1] = True
+    return {
+        "empty": np.zeros(SHAPE, bool),
+        "full": np.ones(SHAPE, bool),
+        "one voxel": blocks((4, 5, 6), size=1),
+        "at the border": blocks((0, 0, 0), (12, 10, 7)),
+        "corner to corner": corner_to_corner,
+        "apart": blocks((1, 1, 1), (6, 1, 1), (1, 7, 5)),
+        "moved": blocks((1, 1, 2), (7, 1, 1), (9, 8, 5)),
+        "specks": rng.random(SHAPE) < 0.02,
+        "noise": rng.random(SHAPE) < 0.2,
+    }
+
+
+def pieces_one_by_one(mask):
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    return [labels == number for number in range(1, count + 1)]
+
+
+def matched_one_by_one(reference, prediction):
+    """IoU of every pair above one half, then what is left on either side."""
+    ones, others = pieces_one_by_one(reference), pieces_one_by_one(prediction)
+    ious = [(one & other).sum() / (one | other).sum() for one, other in product(ones, others)]
+    ious = sorted(iou for iou in ious if iou > 0.5)
+    return ious, len(others) - len(ious), len(ones) - len(ious)
+
+
+def test_two_of_three_found_with_one_false():
+    reference = blocks((1, 1, 1), (6, 1, 1), (1, 7, 5))
+    prediction = blocks((1, 1, 1), (10, 8, 5))
+    prediction[6:8, 1:3, 1:4] = True  # 12 voxels around 8
+    found = match_instances(reference, prediction)
+    assert found.ious == (1.0, pytest.approx(8 / 12))
+    assert (found.true_positives, found.false_positives, found.false_negatives) == (2, 1, 1)
+    assert (found.precision, found.recall, found.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert found.sq == pytest.approx(5 / 6)
+    assert found.pq == pytest.approx(2 / 3 * 5 / 6)
+
+
+def test_an_iou_of_one_half_is_no_match():
+    reference, prediction = blocks((1, 1, 1)), blocks((1, 1, 1))
+    prediction[1:3, 1:3, 3:5] = True
+    found = match_instances(reference, prediction)
+    assert (found.true_positives, found.false_positives, found.false_negatives) == (0, 1, 1)
+    assert (found.f1, found.pq) == (0, 0)
+    assert isnan(found.sq)
+
+
+def test_a_prediction_over_two_lesions_matches_the_one_that_is_most_of_it():
+    reference = blocks((1, 1, 1), size=4)
+    reference[6:8, 1:3, 1:3] = True
+    prediction = reference.copy()
+    prediction[5, 1, 1] = True  # bridges both
+    found = match_instances(reference, prediction)
+    assert found.ious == (pytest.approx(64 / 73),)
+    assert (found.false_positives, found.false_negatives) == (0, 1)
+
+
+def test_voxels_that_share_a_corner_are_one_instance():
+    mask = awkward_masks()["corner to corner"]
+    assert match_instances(mask, mask).true_positives == 2
+
+
+def test_what_is_empty_leaves_readings_undefined():
+    empty, some = awkward_masks()["empty"], awkward_masks()["apart"]
+    neither, false, missed = match_instances(empty, empty), match_instances(empty, some), match_instances(some, empty)
+    assert all(isnan(value) for value in (neither.precision, neither.recall, neither.f1, neither.sq, neither.pq))
+    assert (false.precision, false.f1, false.pq, false.false_positives) == (0, 0, 0, 3)
+    assert (missed.recall, missed.f1, missed.pq, missed.false_negatives) == (0, 0, 0, 3)
+    assert isnan(false.recall)
+    assert isnan(missed.precision)
+
+
+@pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
+def test_matches_equal_a_look_at_every_pair(pair):
+    reference, prediction = (awkward_masks()[name] for name in pair)
+    found = match_instances(reference, prediction)
+    ious, false_positives, false_negatives = matched_one_by_one(reference, prediction)
+    assert sorted(found.ious) == pytest.approx(ious)
+    assert (found.false_positives, found.false_negatives) == (false_positives, false_negatives)
+
+
+def test_exchanging_the_masks_exchanges_precision_and_recall():
+    one, other = awkward_masks()["apart"], awkward_masks()["moved"]
+    there, back = match_instances(one, other), match_instances(other, one)
+    assert (there.precision, there.recall, there.f1, there.pq) == pytest.approx((back.recall, back.precision, back.f1, back.pq))
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+def test_nothing_changes_when_axes_are_permuted(axes):
+    one, other = awkward_masks()["noise"], awkward_masks()["noise"] ^ awkward_masks()["specks"]
+    permuted = match_instances(one.transpose(axes), other.transpose(axes))
+    assert sorted(permuted.ious) == sorted(match_instances(one, other).ious)
+
+
+def test_numbers_may_be_missing_and_in_any_order():
+    one, other = (numbered(mask, WHOLE) for mask in (blocks((1, 1, 1), (6, 1, 1)), blocks((6, 1, 1))))
+    renamed = match_pieces(one.renumbered(np.array([0, 9, 4])), other.renumbered(np.array([0, 7])))
+    assert renamed == match_pieces(one, other)
+
+
+def test_masks_on_two_grids_are_refused():
+    with pytest.raises(ValueError, match="one grid"):
+        match_instances(np.ones((2, 2, 2), bool), np.ones((2, 2, 3), bool))
+
+
+def test_rows_of_a_case_are_those_of_its_masks(schema):
+    reference, prediction = (np.random.default_rng(seed).integers(0, 4, SHAPE).astype(np.uint8) for seed in (1, 2))
+    reference[3:9], prediction[4:8] = 0, 0
+    rows = instance_rows(reference, prediction, schema)
+    for row, region in zip(rows, schema.regions, strict=True):
+        found = match_instances(*(np.isin(classes, schema.classes_of(region)) for classes in (reference, prediction)))
+        assert (row["name"], row["f1"], row["pq"], row["filled"]) == (region, found.f1, found.pq, "")
+
+
+def test_instances_of_an_empty_region_count_as_the_cohort_says(schema):
+    blank = np.zeros(SHAPE, np.uint8)
+    filled, undefined = (instance_rows(blank, blank, schema.model_copy(update={"empty_rule": rule}))[0] for rule in ("brats", "nan"))
+    assert filled == {"name": "WT", "f1": 1, "sq": 1, "pq": 1, "filled": "both_empty"}
+    assert all(isnan(undefined[name]) for name in FILLS["both_empty"])
+    assert undefined["filled"] == ""
+
+
+def test_class_maps_on_two_grids_are_refused(schema):
+    with pytest.raises(ValueError, match="one grid"):
+        instance_rows(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.uint8), schema)

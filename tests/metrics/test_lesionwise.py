@@ -1,0 +1,485 @@
+from dataclasses import dataclass
+from itertools import permutations
+from math import prod, sqrt
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from pipeline.core.schema import Schema
+from pipeline.metrics.lesion_rules import PRESETS
+from pipeline.metrics.lesionwise import FILLS, TOLERANCES_MM, lesion_rows, score_lesions
+from pipeline.metrics.surface_elements import robust_hausdorff_mm, surface_dice, surfel_distances
+
+SHAPE = (26, 24, 18)
+CUBIC_MM = (1.0, 1.0, 1.0)
+SPACING_MM = (0.9, 1.1, 2.0)
+GLIOMA, MENINGIOMA, METASTASIS = (PRESETS[f"brats2023-{name}"] for name in ("gli", "men", "met"))
+NEIGHBOURS = ndimage.generate_binary_structure(3, 2)
+ADULT = Schema(
+    cohort="brats2023",
+    dimensions=3,
+    modalities=("t1c",),
+    labels={"necrotic": 1, "edema": 2, "enhancing": 3},
+    regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    empty_rule="brats",
+    lesion_rules="brats2023-gli",
+)
+TREATED = ADULT.model_copy(
+    update={"cohort": "brats-gli2024", "labels": {**ADULT.labels, "cavity": 4}, "regions": {**ADULT.regions, "RC": ("cavity",)}}
+    | {"lesion_rules": "brats2024-gli"}
+)
+
+
+def block(start, size, shape=SHAPE):
+    mask = np.zeros(shape, bool)
+    mask[tuple(slice(first, first + length) for first, length in zip(start, size, strict=True))] = True
+    return mask
+
+
+NOTHING = np.zeros(SHAPE, bool)
+CUBE = block((3, 3, 3), (4, 4, 4))
+FAR = block((18, 16, 10), (4, 4, 4))
+
+
+# The challenge's procedure, lesion after lesion over the whole volume, in words of our own.
+
+
+@dataclass
+class Published:
+    dice: float
+    hd95_mm: float
+    nsd: dict
+    lesions: int
+    found: int
+    false_positives: int
+
+
+def numbered(mask):
+    """26-connected pieces, numbered as a scan with the first axis fastest meets them."""
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    starts = sorted(range(1, count + 1), key=lambda number: np.flatnonzero((labels == number).ravel(order="F"))[0])
+    renamed = np.zeros(mask.shape, int)
+    for new, old in enumerate(starts, 1):
+        renamed[labels == old] = new
+    return renamed
+
+
+def merged(mask, times):
+    return numbered(ndimage.binary_dilation(mask, NEIGHBOURS, times)) * mask if mask.any() else mask.astype(int)
+
+
+def without_small(labels, least_voxels):
+    kept = labels.copy()
+    for number in set(labels[labels > 0].tolist()):
+        if np.sum(labels == number) <= least_voxels:
+            kept[labels == number] = 0
+    return kept
+
+
+def joined_through(labels, partners):
+    """Lesions that touch one partner become one; each follows the first it touches; one touching pair alone changes nothing."""
+    pairs = [
+        (number, partner)
+        for number in sorted(set(labels[labels > 0].tolist()))
+        for partner in sorted(set(partners[partners > 0].tolist()))
+        if (ndimage.binary_dilation(labels == number, NEIGHBOURS) & (partners == partner)).any()
+    ]
+    if len(pairs) <= 1:
+        return labels
+    first = {}
+    for number, partner in pairs:
+        first.setdefault(number, partner)
+    result = labels.copy()
+    for number, partner in first.items():
+        result[labels == number] = labels.max() + partner
+    return result
+
+
+def voxel_surface_dice(one, other, tolerance_mm, spacing_mm):
+    def surface(mask):
+        return mask & ~ndimage.binary_erosion(mask)
+
+    def share(start, goal):
+        return np.mean(ndimage.distance_transform_edt(~surface(goal), sampling=spacing_mm)[surface(start)] <= tolerance_mm + 1e-6)
+
+    return (share(one, other) + share(other, one)) / 2
+
+
+def compared(one, other, spacing_mm, nsd):
+    surfels = surfel_distances(one, other, spacing_mm)
+    dice = 2 * (one & other).sum() / (one.sum() + other.sum())
+    if nsd == "surfels":
+        return dice, robust_hausdorff_mm(surfels), {mm: surface_dice(surfels, mm) for mm in TOLERANCES_MM}
+    return dice, robust_hausdorff_mm(surfels), {mm: voxel_surface_dice(one, other, mm, spacing_mm) for mm in TOLERANCES_MM}
+
+
+def published(lesions, predicted, spacing_mm, times, least_mm3, penalty_mm, nsd, false_positives_count=True):
+    touching, rows, found = set(), [], 0
+    for number in sorted(set(lesions[lesions > 0].tolist())):
+        lesion = lesions == number
+        extent = ndimage.binary_dilation(lesion, NEIGHBOURS, times)
+        partners = sorted(set(predicted[extent & (predicted > 0)].tolist()))
+        touching |= set(partners)
+        if lesion.sum() * prod(spacing_mm) <= least_mm3:
+            continue
+        found += bool(partners)
+        if partners:
+            rows.append(compared(lesion, np.isin(predicted, partners), spacing_mm, nsd))
+        else:
+            rows.append((0.0, penalty_mm, dict.fromkeys(TOLERANCES_MM, 0.0)))
+    false = len(set(predicted[predicted > 0].tolist()) - touching)
+    count = len(rows) + (false if false_positives_count else 0)
+    if not count:
+        return Published(1.0, 0.0, dict.fromkeys(TOLERANCES_MM, 1.0), 0, 0, false)
+    distances = [row[1] for row in rows] + ([penalty_mm] * false if false_positives_count else [])
+    nsds = {mm: sum(row[2][mm] for row in rows) / count for mm in TOLERANCES_MM}
+    return Published(sum(row[0] for row in rows) / count, sum(distances) / count, nsds, len(rows), found, false)
+
+
+def published_2023(reference, prediction, spacing_mm, times, least_mm3):
+    return published(merged(reference, times), numbered(prediction), spacing_mm, times, least_mm3, 374.0, "surfels")
+
+
+def published_2024(reference, prediction, spacing_mm, region):
+    """Gliomas after treatment, from class maps."""
+
+    def tissue(classes, members, times, least):
+        return without_small(merged(np.isin(classes, members), times), least)
+
+    def region_lesions(classes, least):
+        enhancing, necrotic, cavity = (
+            tissue(classes, [member], times, least and own) for member, times, own in ((3, 3, 10), (1, 5, 20), (4, 5, 20))
+        )
+        if region == "ET":
+            return joined_through(joined_through(enhancing, necrotic), cavity)
+        if region == "RC":
+            return joined_through(joined_through(cavity, enhancing), necrotic)
+        return tissue(classes, [1, 2, 3] if region == "WT" else [1, 3], 3, least and 20)
+
+    lesions, predicted = region_lesions(reference, 0), region_lesions(prediction, 1)
+    return published(lesions, predicted, spacing_mm, 5 if region == "RC" else 3, 10 if region == "ET" else 20, 337.0, "voxels")
+
+
+def assert_equal(scores, expected):
+    assert (scores.reference_lesions, scores.found, scores.false_positives) == (expected.lesions, expected.found, expected.false_positives)
+    assert scores.dice == pytest.approx(expected.dice, abs=1e-12)
+    assert scores.hd95_mm == pytest.approx(expected.hd95_mm, abs=1e-9)
+    assert [scores.nsd(mm) for mm in TOLERANCES_MM] == pytest.approx([expected.nsd[mm] for mm in TOLERANCES_MM], abs=1e-9)
+
+
+def awkward_pairs():
+    rng = np.random.default_rng(3)
+    specks, other_specks = (rng.random(SHAPE) < 0.01 for _ in range(2))
+    blobs, other_blobs = (ndimage.gaussian_filter(rng.random(SHAPE), 1.2) > 0.545 for _ in range(2))
+    moved = np.roll(blobs, 1, axis=0)
+    full = ~NOTHING
+    border = block((0, 0, 0), (4, 5, 4)) | block((22, 20, 14), (4, 4, 4))
+    return {
+        "empty": (NOTHING, NOTHING),
+        "only predicted": (NOTHING, specks),
+        "only in the reference": (CUBE | FAR, NOTHING),
+        "full": (full, full),
+        "full but predicted as specks": (full, specks),
+        "specks in the reference, full predicted": (specks, full),
+        "one voxel each": (block((5, 5, 5), (1, 1, 1)), block((7, 5, 5), (1, 1, 1))),
+        "at the border": (border, np.roll(border, 2, axis=1) | block((0, 20, 0), (1, 1, 1))),
+        "specks": (specks, other_specks),
+        "lesion and specks": (CUBE | FAR, (CUBE | other_specks) & ~block((3, 3, 3), (1, 4, 4))),
+        "blobs": (blobs, other_blobs),
+        "moved blobs": (blobs, moved),
+        "blobs and specks": (blobs, moved | specks),
+        "bridge": (CUBE | FAR, CUBE | FAR | block((3, 3, 3), (19, 1, 1)) | block((21, 3, 3), (1, 14, 1)) | block((21, 16, 3), (1, 1, 8))),
+        "sheets in the last plane": (block((3, 3, 17), (9, 9, 1)), block((5, 3, 17), (9, 9, 1))),
+        "shell": (block((4, 4, 4), (9, 9, 9)) & ~block((6, 6, 6), (5, 5, 5)), block((7, 7, 7), (3, 3, 3))),
+    }
+
+
+def awkward_classes():
+    """Class maps of four labels in which tissues touch in all ways."""
+    rng = np.random.default_rng(8)
+
+    def smooth(share):
+        field = ndimage.gaussian_filter(rng.random((4, *SHAPE)), (0, 1.1, 1.1, 1.1))
+        return np.where(field.max(axis=0) > np.quantile(field.max(axis=0), 1 - share), field.argmax(axis=0) + 1, 0).astype(np.uint8)
+
+    pairs = {f"tissues {share}": (smooth(share), smooth(share)) for share in (0.05, 0.1, 0.2)}
+    one = smooth(0.1)
+    specked = np.where(rng.random(SHAPE) < 0.01, rng.integers(1, 5, SHAPE), one).astype(np.uint8)
+    blank = np.zeros(SHAPE, np.uint8)
+    foci, beside = blank.copy(), blank.copy()
+    foci[3:6, 3:6, 3:6] = foci[16:19, 3:6, 3:6] = 3
+    beside[3:6, 3:6, 8:11] = beside[16:19, 3:6, 8:11] = 3  # within the dilated extents, outside the box around the foci
+    apart = foci.copy()
+    apart[6, 4, 4] = apart[15, 4, 4] = 1  # pieces that five dilations merge and three do not
+    false = foci[:, ::-1].copy()
+    foci[6:16, 4, 4] = false[6:16, 19:21, 4:6] = 1
+    return pairs | {
+        "specked": (one, specked),
+        "nothing predicted": (one, blank),
+        "nothing there": (blank, one),
+        "foci beside their reference": (foci, beside),
+        "two foci on two pieces of one necrosis": (apart, beside),
+        "false foci on one necrosis": (foci, false),
+        "two foci on one necrosis": (foci, np.where(foci == 1, 0, foci).astype(np.uint8)),
+    }
+
+
+def test_a_lesion_drawn_as_it_is_scores_one():
+    scores = score_lesions(CUBE, CUBE, CUBIC_MM, GLIOMA)
+    assert (scores.dice, scores.hd95_mm, scores.nsd(0.5)) == (1, 0, 1)
+    assert (scores.reference_lesions, scores.found, scores.false_positives) == (1, 1, 0)
+
+
+def test_a_lesion_missed_halves_the_score_of_two():
+    scores = score_lesions(CUBE | FAR, CUBE, CUBIC_MM, GLIOMA)
+    assert (scores.dice, scores.hd95_mm, scores.nsd(1.0)) == (0.5, 187, 0.5)
+    assert [lesion.found for lesion in scores.lesions] == [True, False]
+
+
+def test_a_false_lesion_halves_it_too_however_small():
+    scores = score_lesions(CUBE, CUBE | block((20, 20, 10), (1, 1, 1)), CUBIC_MM, GLIOMA)
+    assert (scores.dice, scores.hd95_mm, scores.nsd(1.0)) == (0.5, 187, 0.5)
+    assert [(lesion.kind, lesion.volume_ml) for lesion in scores.lesions] == [("reference", 0.064), ("false_positive", 0.001)]
+
+
+def test_two_empty_masks_are_perfect_and_a_false_lesion_in_health_is_the_worst():
+    perfect, worst = score_lesions(NOTHING, NOTHING, CUBIC_MM, GLIOMA), score_lesions(NOTHING, CUBE, CUBIC_MM, GLIOMA)
+    assert (perfect.dice, perfect.hd95_mm, perfect.nsd(2.0), perfect.lesions) == (1, 0, 1, ())
+    assert (worst.dice, worst.hd95_mm, worst.nsd(2.0), worst.false_positives) == (0, 374, 0, 1)
+
+
+@pytest.mark.parametrize(("size", "dice"), [((5, 5, 2), 1), ((17, 3, 1), 0)], ids=["50 mm3", "51 mm3"])
+def test_a_lesion_of_just_fifty_cubic_millimetres_does_not_count(size, dice):
+    assert score_lesions(block((2, 2, 2), size), NOTHING, CUBIC_MM, GLIOMA).dice == dice
+
+
+def test_an_edge_of_a_millimetre_may_be_rounded():
+    lesion, rounded = block((2, 2, 2), (5, 5, 2)), (1.0000001, 1.0, 1.0)
+    assert score_lesions(lesion, NOTHING, rounded, GLIOMA).reference_lesions == 0
+    assert score_lesions(CUBE, CUBE | block((15, 15, 8), (5, 5, 2)), rounded, PRESETS["brats2024-menrt"]).false_positives == 0
+
+
+def test_volume_is_of_the_spacing():
+    lesion = block((5, 5, 5), (3, 3, 3))
+    assert score_lesions(lesion, lesion, CUBIC_MM, GLIOMA).lesions == ()
+    (counted,) = score_lesions(lesion, lesion, (1.0, 2.0, 1.0), GLIOMA).lesions
+    assert counted.volume_ml == pytest.approx(0.054)
+
+
+def test_a_prediction_that_touches_a_lesion_too_small_to_count_is_not_false():
+    small = block((18, 16, 10), (2, 2, 2))
+    scores = score_lesions(CUBE | small, CUBE | small, CUBIC_MM, GLIOMA)
+    assert (scores.dice, scores.reference_lesions, scores.false_positives) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(("gap", "lesions"), [(6, 1), (7, 2)])
+def test_lesions_merge_if_their_dilated_extents_touch(gap, lesions):
+    other = block((7 + gap, 3, 3), (4, 4, 4))
+    scores = score_lesions(CUBE | other, CUBE, CUBIC_MM, GLIOMA)
+    assert scores.reference_lesions == lesions
+    assert scores.dice == pytest.approx(2 * 64 / (64 + 128) if lesions == 1 else 0.5)
+
+
+@pytest.mark.parametrize(("gap", "found"), [(2, 1), (3, 0)])
+def test_a_prediction_that_only_touches_the_dilated_extent_finds_the_lesion(gap, found):
+    scores = score_lesions(CUBE, block((7 + gap, 3, 3), (4, 4, 4)), CUBIC_MM, GLIOMA)
+    assert (scores.found, scores.false_positives, scores.dice) == (found, 1 - found, 0)
+    assert scores.hd95_mm == (4 + gap if found else 374)
+
+
+def test_dilation_reaches_over_edges_but_not_corners():
+    over_edge, over_corner = block((7, 7, 6), (1, 1, 1)), block((7, 7, 7), (1, 1, 1))
+    assert [score_lesions(CUBE, other, CUBIC_MM, MENINGIOMA).found for other in (over_edge, over_corner)] == [1, 0]
+
+
+def test_a_prediction_over_two_lesions_serves_both():
+    both = block((1, 3, 3), (4, 4, 4)) | block((16, 3, 3), (4, 4, 4))
+    scores = score_lesions(both, block((1, 3, 3), (19, 4, 4)), CUBIC_MM, GLIOMA)
+    assert (scores.reference_lesions, scores.found, scores.false_positives) == (2, 2, 0)
+    assert scores.dice == pytest.approx(2 * 64 / (64 + 19 * 16))
+
+
+def test_several_predictions_of_one_lesion_are_taken_together():
+    prediction = CUBE & ~block((5, 3, 3), (1, 4, 4))
+    scores = score_lesions(CUBE, prediction, CUBIC_MM, GLIOMA)
+    assert (scores.found, scores.false_positives) == (1, 0)
+    assert scores.dice == pytest.approx(2 * 48 / (64 + 48))
+
+
+def test_in_2024_small_false_lesions_are_dropped_and_near_ones_merged():
+    rules = PRESETS["brats2024-gli"]
+    two = block((20, 16, 10), (3, 2, 2)) | block((20, 21, 10), (3, 2, 2))  # 12 voxels each, 24 together
+    assert score_lesions(CUBE, CUBE | block((20, 16, 10), (5, 2, 2)), CUBIC_MM, rules).false_positives == 0
+    assert score_lesions(CUBE, CUBE | two, CUBIC_MM, rules).false_positives == 1
+    assert score_lesions(CUBE, CUBE | two, CUBIC_MM, GLIOMA).false_positives == 2
+
+
+def test_in_2024_the_surface_dice_counts_voxels():
+    grown = block((3, 3, 3), (5, 4, 4))  # 64 voxels, 16 of them 1 mm out; all else of either surface lies on the other or 1 mm from it
+    scores = score_lesions(CUBE, grown, CUBIC_MM, PRESETS["brats2024-gli"])
+    reference_share = (56 - 4) / 56  # the four voxels in the middle of the face that moved are inside now
+    prediction_share = (68 - 16) / 68
+    assert scores.nsd(0.5) == pytest.approx((reference_share + prediction_share) / 2)
+    assert scores.nsd(1.0) == 1
+
+
+def test_false_lesions_are_free_in_radiotherapy_and_a_miss_costs_the_diagonal_in_voxels():
+    rules = PRESETS["brats2024-menrt"]
+    scores = score_lesions(CUBE | FAR, CUBE | block((3, 16, 3), (4, 4, 4)), CUBIC_MM, rules)
+    assert (scores.dice, scores.false_positives) == (0.5, 1)
+    assert scores.hd95_mm == pytest.approx(sqrt(sum(length**2 for length in SHAPE)) / 2)
+    assert score_lesions(NOTHING, CUBE, CUBIC_MM, rules).dice == 1
+
+
+def test_radiotherapy_drops_predictions_by_volume():
+    thin = CUBE | FAR
+    assert score_lesions(CUBE, thin, CUBIC_MM, PRESETS["brats2024-menrt"]).false_positives == 1
+    assert score_lesions(CUBE, thin, (0.5, 1.0, 1.0), PRESETS["brats2024-menrt"]).false_positives == 0
+
+
+@pytest.mark.parametrize("name", awkward_pairs())
+@pytest.mark.parametrize("rules", [GLIOMA, MENINGIOMA, METASTASIS], ids=["gliomas", "meningiomas", "metastases"])
+@pytest.mark.parametrize("spacing_mm", [CUBIC_MM, SPACING_MM], ids=["1 mm", "anisotropic"])
+def test_scores_of_2023_equal_the_published_procedure(name, rules, spacing_mm):
+    reference, prediction = awkward_pairs()[name]
+    expected = published_2023(reference, prediction, spacing_mm, rules.dilation_voxels, rules.least_volume_mm3)
+    assert_equal(score_lesions(reference, prediction, spacing_mm, rules), expected)
+
+
+@pytest.mark.parametrize("name", awkward_pairs())
+@pytest.mark.parametrize("challenge", ["ped", "menrt"])
+def test_scores_of_2024_equal_the_published_procedure(name, challenge):
+    reference, prediction = awkward_pairs()[name]
+    times, least = {"ped": (5, 10), "menrt": (1, 50)}[challenge]
+    penalty_mm = 374.0 if challenge == "ped" else sqrt(sum(length**2 for length in SHAPE))
+    predicted = without_small(merged(prediction, times), least if challenge == "ped" else least / prod(SPACING_MM))
+    expected = published(merged(reference, times), predicted, SPACING_MM, times, least, penalty_mm, "voxels", challenge == "ped")
+    assert_equal(score_lesions(reference, prediction, SPACING_MM, PRESETS[f"brats2024-{challenge}"]), expected)
+
+
+@pytest.mark.parametrize("name", awkward_classes())
+@pytest.mark.parametrize("region", TREATED.regions)
+def test_treated_gliomas_of_2024_equal_the_published_procedure(name, region):
+    reference, prediction = awkward_classes()[name]
+    expected = published_2024(reference, prediction, CUBIC_MM, region)
+    row = next(row for row in lesion_rows(reference, prediction, TREATED, CUBIC_MM)[0] if row["name"] == region)
+    counts = row["lesions"], row["found"], row["false_positives"]
+    assert counts == (expected.lesions, expected.found, expected.false_positives)
+    scored = row["lesion_dice"], row["lesion_hd95_mm"], *(row[f"lesion_nsd_{mm}mm"] for mm in (1, 2, 3))
+    assert scored == pytest.approx((expected.dice, expected.hd95_mm, *(expected.nsd[mm] for mm in (1, 2, 3))), abs=1e-9)
+
+
+@pytest.mark.parametrize("rules", ["brats2024-met", "brats2024-ssa", "brats2024-gli"])
+def test_enhancing_foci_on_one_necrosis_are_one_lesion_in_2024_alone(rules):
+    reference, without_necrosis = awkward_classes()["two foci on one necrosis"]
+    larger = np.where(ndimage.grey_dilation(reference, footprint=NEIGHBOURS) == 3, 3, reference).astype(np.uint8)  # of more than 50 mm3
+    enhancing = [lesion_rows(larger, larger, ADULT, CUBIC_MM, PRESETS[name])[0][2] for name in (rules, "brats2023-gli")]
+    assert [row["lesions"] for row in enhancing] == [1, 2]
+    missed, _ = lesion_rows(reference, without_necrosis, ADULT, CUBIC_MM, PRESETS["brats2024-met"])
+    assert (missed[2]["lesions"], missed[2]["lesion_dice"]) == (1, 1)
+
+
+@pytest.mark.parametrize("name", awkward_classes())
+def test_rows_of_a_case_are_those_of_its_masks(name):
+    reference, prediction = (np.where(classes == 4, 0, classes) for classes in awkward_classes()[name])
+    rows, lesions = lesion_rows(reference, prediction, ADULT, SPACING_MM)
+    assert [row["name"] for row in rows] == list(ADULT.regions)
+    for row, region in zip(rows, ADULT.regions, strict=True):
+        scores = score_lesions(*(np.isin(classes, ADULT.classes_of(region)) for classes in (reference, prediction)), SPACING_MM, GLIOMA)
+        assert (row["lesion_dice"], row["lesion_hd95_mm"], row["lesion_nsd_2mm"]) == (scores.dice, scores.hd95_mm, scores.nsd(2.0))
+        own = [lesion for lesion in lesions if lesion["name"] == region]
+        assert [lesion["volume_ml"] for lesion in own] == [lesion.volume_ml for lesion in scores.lesions]
+        assert sum(lesion["found"] for lesion in own) == row["found"]
+        assert sum(lesion["kind"] == "false_positive" for lesion in own) == row["false_positives"]
+        assert row["lesions"] + row["false_positives"] == len(own)
+
+
+def test_rows_have_the_columns_of_the_tables():
+    reference, prediction = awkward_classes()["specked"]
+    rows, lesions = lesion_rows(reference, prediction, TREATED, CUBIC_MM)
+    scored = ["lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm"]
+    assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "filled"]
+    assert list(lesions[0]) == ["name", "kind", "volume_ml", "found", "dice", "hd95_mm"]
+
+
+def test_a_schema_that_names_no_rules_gives_no_row_whatever_its_name():
+    reference, prediction = awkward_classes()["specked"]
+    for cohort in ("knee", "brats-gli2024", "phantom"):
+        assert lesion_rows(reference, prediction, TREATED.model_copy(update={"cohort": cohort, "lesion_rules": None}), CUBIC_MM) == ([], [])
+
+
+def test_rules_are_taken_from_the_schema_not_from_the_name_of_the_cohort():
+    reference, prediction = awkward_classes()["specked"]
+    named = TREATED.model_copy(update={"cohort": "knee", "lesion_rules": "brats2023-met"})
+    rows = lesion_rows(reference, prediction, named, CUBIC_MM)
+    assert rows == lesion_rows(reference, prediction, TREATED, CUBIC_MM, PRESETS["brats2023-met"])
+    assert rows != lesion_rows(reference, prediction, TREATED, CUBIC_MM)
+
+
+@pytest.mark.parametrize("rule", ["brats", "nan"])
+def test_an_empty_region_is_perfect_by_rule_whatever_the_cohort_says_of_masks(rule):
+    blank = np.zeros(SHAPE, np.uint8)
+    (filled, *_), _ = lesion_rows(blank, blank, ADULT.model_copy(update={"empty_rule": rule}), CUBIC_MM)
+    assert (filled["lesion_dice"], filled["lesion_hd95_mm"], filled["filled"]) == (1, 0, "no_lesion")
+    assert set(FILLS["no_lesion"]) < set(filled)
+
+
+def test_scores_by_rule_are_told_where_only_a_speck_too_small_to_count_is_there():
+    speck = np.zeros(SHAPE, np.uint8)
+    speck[3, 3, 3] = 2
+    (row, *_), _ = lesion_rows(speck, speck, ADULT, CUBIC_MM)
+    assert (row["lesions"], row["lesion_dice"], row["filled"]) == (0, 1, "no_lesion")
+    large = np.zeros(SHAPE, np.uint8)
+    large[2:8, 2:8, 2:8] = 2
+    assert lesion_rows(large, speck, ADULT, CUBIC_MM)[0][0]["filled"] == ""
+
+
+def test_a_slice_is_scored_in_its_plane():
+    slices = np.zeros((30, 30, 1), np.uint8)
+    slices[4:12, 4:12] = 2
+    moved = np.roll(slices, 1, axis=0)
+    rows, lesions = lesion_rows(slices, moved, ADULT, (1.0, 1.0, 6.0))
+    assert (rows[0]["lesions"], rows[0]["found"], rows[0]["lesion_dice"]) == (1, 1, pytest.approx(2 * 56 / 128))
+    assert rows[0]["lesion_hd95_mm"] == 1
+    assert lesions[0]["volume_ml"] == pytest.approx(0.384)
+
+
+@pytest.mark.parametrize("name", awkward_classes())
+def test_memory_order_changes_nothing(name):
+    reference, prediction = awkward_classes()[name]
+    columns = lesion_rows(np.asfortranarray(reference), np.asfortranarray(prediction), TREATED, SPACING_MM)
+    assert columns == lesion_rows(np.ascontiguousarray(reference), np.ascontiguousarray(prediction), TREATED, SPACING_MM)
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+def test_nothing_changes_when_axes_are_permuted(axes):
+    reference, prediction = awkward_pairs()["blobs and specks"]
+    plain = score_lesions(reference, prediction, SPACING_MM, GLIOMA)
+    spacing_mm = tuple(SPACING_MM[axis] for axis in axes)
+    permuted = score_lesions(reference.transpose(axes), prediction.transpose(axes), spacing_mm, GLIOMA)
+    assert permuted.dice == pytest.approx(plain.dice)
+    assert permuted.hd95_mm == pytest.approx(plain.hd95_mm)
+    assert permuted.nsd(1.0) == pytest.approx(plain.nsd(1.0))
+
+
+def test_background_around_an_image_changes_nothing():
+    reference, prediction = awkward_pairs()["lesion and specks"]
+    padded = score_lesions(np.pad(reference, 5), np.pad(prediction, 5), SPACING_MM, GLIOMA)
+    assert padded == score_lesions(reference, prediction, SPACING_MM, GLIOMA)
+
+
+def test_distances_grow_with_the_spacing():
+    moved = np.roll(CUBE, 1, axis=0)
+    plain, doubled = (score_lesions(CUBE, moved, (mm, mm, mm), GLIOMA) for mm in (1.0, 2.0))
+    assert (doubled.dice, doubled.hd95_mm) == (plain.dice, pytest.approx(2 * plain.hd95_mm))
+
+
+def test_masks_on_two_grids_are_refused():
+    with pytest.raises(ValueError, match="one grid"):
+        score_lesions(CUBE, CUBE[1:], CUBIC_MM, GLIOMA)
+
+
+def test_class_maps_on_two_grids_are_refused():
+    with pytest.raises(ValueError, match="one grid"):
+        lesion_rows(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.uint8), ADULT, CUBIC_MM)

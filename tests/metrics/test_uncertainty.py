@@ -1,0 +1,133 @@
+"""Entropy and the risk-coverage curve, by hand, against slow loops, and between the best and no ranking."""
+
+from itertools import permutations
+from math import isnan, log, log2
+
+import numpy as np
+import pytest
+
+from pipeline.metrics.uncertainty import LEVELS, aurc, aurc_oracle, aurc_random, count_errors, entropy_bits, risk_coverage
+
+
+def counts_of(*levels):
+    """(right, wrong) of each level, from sure to unsure."""
+    return np.array(levels, np.int64).reshape(-1, 2)
+
+
+def loop_area(wrong):
+    """Mean over k of the share of wrong ones among the first k."""
+    return sum(sum(wrong[:k]) / k for k in range(1, len(wrong) + 1)) / len(wrong)
+
+
+def drawn(voxels, errors, seed):
+    """An uncertainty and errors that go with it."""
+    random = np.random.default_rng(seed)
+    uncertainty = random.random(voxels, dtype=np.float32)
+    wrong = np.zeros(voxels, bool)
+    if errors:
+        wrong[random.choice(voxels, errors, replace=False, p=uncertainty / uncertainty.sum(dtype=np.float64))] = True
+    return uncertainty, wrong
+
+
+def test_a_coin_has_one_bit_and_certainty_none():
+    np.testing.assert_allclose(entropy_bits(np.array([0.5, 0.25, 0.75, 0, 1], np.float32)), [1, 0.8112781, 0.8112781, 0, 0], rtol=1e-6)
+
+
+def test_entropy_equals_its_formula_down_to_the_smallest_probabilities():
+    probabilities = np.concatenate([np.logspace(-37, -0.01, 50), 1 - np.logspace(-7, -0.01, 50)]).astype(np.float32)
+    expected = [-p * log2(p) - (1 - p) * log2(1 - p) for p in map(float, probabilities)]
+    found = entropy_bits(probabilities)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def test_four_voxels_by_hand():
+    # in order of uncertainty right, wrong, right, wrong: risks 0, 1/2, 1/3, 2/4
+    counts = count_errors(np.array([0.9, 0.1, 0.6, 0.3], np.float32), np.array([True, False, False, True]), 1.0)
+    assert aurc(counts) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
+    assert aurc_random(counts) == pytest.approx(1 / 2)
+    assert aurc_oracle(counts) == pytest.approx((0 + 0 + 1 / 3 + 2 / 4) / 4)
+    coverage, risk = risk_coverage(counts)
+    np.testing.assert_allclose(coverage, [1 / 4, 2 / 4, 3 / 4, 1])
+    np.testing.assert_allclose(risk, [0, 1 / 2, 1 / 3, 1 / 2])
+
+
+@pytest.mark.parametrize(("voxels", "errors"), [(1, 0), (1, 1), (7, 3), (500, 40), (3000, 1), (3000, 2999), (5000, 200)])
+def test_the_area_equals_the_mean_of_all_selective_risks(voxels, errors):
+    uncertainty, wrong = drawn(voxels, errors, voxels)
+    levels = (uncertainty * np.float32(LEVELS)).astype(int)
+    ordered = counts_of(*[(1 - w, w) for w in wrong[np.argsort(levels, kind="stable")].tolist()])
+    assert aurc(ordered) == pytest.approx(loop_area(ordered[:, 1].tolist()), rel=1e-9)
+    assert aurc(count_errors(uncertainty, wrong, 1.0)) == pytest.approx(aurc(ordered), rel=0.02, abs=1e-12)
+
+
+def test_tied_voxels_count_as_the_mean_over_their_orders():
+    tied = [0, 0, 1, 1, 1]
+    by_hand = np.mean([loop_area([0, 1, *order, 0, 1]) for order in permutations(tied)])
+    assert aurc(counts_of((1, 0), (0, 1), (2, 3), (1, 0), (0, 1))) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_the_area_is_exact_where_large_numbers_would_cancel():
+    # a million right voxels, then one wrong: only the last risk differs from 0
+    voxels = 1_000_001
+    assert aurc(counts_of((voxels - 1, 0), (0, 1))) == pytest.approx(1 / voxels / voxels, rel=1e-6)
+    levels = counts_of((999, 1), (2, 0), (999_000, 10), (500, 300))
+    expected = np.repeat(levels[:, 1] / levels.sum(1), levels.sum(1)).cumsum() / np.arange(1, levels.sum() + 1)
+    assert aurc(levels) == pytest.approx(expected.mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("errors", [0, 1, 30, 199, 200])
+def test_an_uncertainty_that_ranks_all_errors_last_reaches_the_oracle(errors):
+    uncertainty, _ = drawn(200, 0, 3)
+    wrong = np.zeros(200, bool)
+    wrong[np.argsort(uncertainty)[200 - errors :]] = True
+    alone = counts_of(*[(1 - w, w) for w in wrong[np.argsort(uncertainty)].tolist()])
+    assert aurc(alone) == pytest.approx(aurc_oracle(alone), rel=1e-9, abs=1e-15)
+    assert aurc(alone) <= aurc_random(alone) + 1e-15
+
+
+def test_an_uncertainty_that_tells_nothing_has_the_share_of_errors():
+    counts = count_errors(np.full(100, 0.3, np.float32), np.arange(100) < 17, 1.0)
+    assert aurc(counts) == pytest.approx(0.17)
+    assert aurc_random(counts) == pytest.approx(0.17)
+
+
+def test_the_oracle_comes_near_its_limit_for_many_voxels():
+    # Geifman, Uziel and El-Yaniv 2019: r + (1 - r) ln(1 - r)
+    assert aurc_oracle(counts_of((900_000, 100_000))) == pytest.approx(0.1 + 0.9 * log(0.9), rel=1e-4)
+
+
+def test_any_uncertainty_lies_between_the_oracle_and_its_reverse():
+    for seed in range(20):
+        counts = count_errors(*drawn(300, 40, seed), 1.0)
+        best, worst = aurc_oracle(counts), aurc(np.diag(counts.sum(axis=0))[::-1])
+        assert best <= aurc(counts) <= worst
+
+
+def test_only_the_order_of_the_uncertainty_matters():
+    uncertainty, wrong = drawn(400, 50, 8)
+    assert aurc(count_errors(uncertainty, wrong, 1.0)) == aurc(count_errors(uncertainty / 2, wrong, 0.5))
+
+
+def test_counts_of_cases_add_up_in_any_order():
+    one, other = drawn(300, 20, 1), drawn(200, 60, 2)
+    both = count_errors(np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]]), 1.0)
+    np.testing.assert_array_equal(count_errors(*one, 1.0) + count_errors(*other, 1.0), both)
+    np.testing.assert_array_equal(count_errors(*other, 1.0) + count_errors(*one, 1.0), both)
+
+
+def test_the_largest_uncertainty_has_a_level_and_no_voxel_gets_lost():
+    counts = count_errors(np.array([0, 0.5, 0.5], np.float32), np.array([False, True, False]), 0.5)
+    assert counts.shape == (LEVELS, 2)
+    assert counts[0].tolist() == [1, 0]
+    assert counts[-1].tolist() == [1, 1]
+
+
+def test_without_voxels_there_is_no_area():
+    counts = count_errors(np.empty(0, np.float32), np.empty(0, bool), 1.0)
+    assert isnan(aurc(counts))
+    assert isnan(aurc_random(counts))
+    assert isnan(aurc_oracle(counts))
+    assert [len(part) for part in risk_coverage(counts)] == [0, 0]

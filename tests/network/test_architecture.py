@@ -1,0 +1,42 @@
+"""The `unet` section and what follows from it."""
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.network.architecture import Architecture
+from tests.network.conftest import TINY
+
+
+def test_sides_are_multiples_of_what_the_levels_halve():
+    assert TINY.model_copy(update={"depth": 5}).divisor == 16
+
+
+def test_filters_double_up_to_their_maximum():
+    architecture = TINY.model_copy(update={"depth": 5, "filters": 16, "max_filters": 100})
+    assert [architecture.filters_at(level) for level in range(5)] == [16, 32, 64, 100, 100]
+
+
+@pytest.mark.parametrize(("depth", "levels"), [(2, 1), (3, 1), (4, 2), (6, 4)])
+def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
+    assert TINY.model_copy(update={"depth": depth, "deep_supervision": True}).supervised_levels == levels
+    assert TINY.model_copy(update={"depth": depth}).supervised_levels == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dimensions": 4},
+        {"depth": 1},
+        {"filters": 0},
+        {"filters": 8.0},
+        {"normalization": "layer"},
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"residual": 1},
+        {"output": "softmax"},
+        {"attention": True},
+    ],
+)
+def test_values_out_of_range_of_another_type_or_unknown_are_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Architecture(**(TINY.model_dump() | wrong))

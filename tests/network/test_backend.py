@@ -1,0 +1,112 @@
+"""The choice of engine and the state that training starts from."""
+
+import os
+
+import numpy as np
+import pytest
+
+from pipeline.network import backend, optimizer, training
+from pipeline.network.backend import keras
+from pipeline.network.losses import DiceCrossEntropy
+from tests.network.conftest import nested_batch, tiny
+
+
+def test_an_equal_seed_gives_equal_initial_weights_whatever_was_built_before():
+    weights = []
+    for before in range(2):
+        for _ in range(before):
+            tiny(dropout=0.5)
+        backend.prepare(3, "float32")
+        weights.append(tiny().get_weights())
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_another_seed_gives_other_weights():
+    backend.prepare(1, "float32")
+    first = tiny().get_weights()[0]
+    backend.prepare(2, "float32")
+    assert (first != tiny().get_weights()[0]).all()
+
+
+def test_weights_stay_float32_and_activations_follow_the_precision():
+    backend.prepare(0, "mixed_bfloat16")
+    layer = tiny().get_layer("encoder_0_conv_1")
+    assert layer.compute_dtype == "bfloat16"
+    assert layer.variable_dtype == "float32"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match=r"precision must be one of .* got 'float8'"):
+        backend.prepare(0, "float8")
+
+
+@pytest.mark.parametrize(("tensorflow", "engine"), [(object(), "tensorflow"), (None, "jax")])
+def test_the_engine_is_tensorflow_where_it_is_installed_and_jax_elsewhere(monkeypatch, tensorflow, engine):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", {"tensorflow": tensorflow}.get)
+    backend._settle_environment()
+    assert os.environ["KERAS_BACKEND"] == engine
+
+
+def test_the_engine_that_the_user_names_is_kept_and_runs_repeat_exactly(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    monkeypatch.delenv("TF_DETERMINISTIC_OPS", raising=False)
+    backend._settle_environment()
+    backend._settle_environment()
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    assert os.environ["TF_DETERMINISTIC_OPS"] == "1"
+    assert os.environ["XLA_FLAGS"] == "--xla_force_host_platform_device_count=2 --xla_gpu_deterministic_ops=true"
+
+
+def test_only_jax_is_compiled():
+    assert backend.compiles() == (keras.backend.backend() == "jax")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about the executor of TensorFlow")
+def test_a_sum_of_several_tensors_gives_the_same_bits_whatever_else_runs():
+    import tensorflow
+
+    @tensorflow.function
+    def chain(start):
+        features, others = start, []
+        for _ in range(6):
+            slow, quick = features @ start, tensorflow.exp(-tensorflow.abs(features))
+            late = quick @ features
+            others.append(tensorflow.reduce_sum(slow @ quick) + tensorflow.reduce_sum(late))
+            features = tensorflow.add_n([slow, quick, late])
+            features /= tensorflow.reduce_max(tensorflow.abs(features))
+        return features, others
+
+    start = tensorflow.constant(np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32))
+    assert len({chain(start)[0].numpy().tobytes() for _ in range(200)}) == 1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about the graph rewriter of TensorFlow")
+def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
+    from tensorflow.python.eager import context
+
+    model, rule = tiny(filters=16, max_filters=256, depth=5), optimizer.build("adamw", 1e-4, 0.9, 12.0, 0.98)
+    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    context.enable_run_metadata()
+    model.train_on_batch(*nested_batch(0, 0, (16, 96, 96)))
+    graphs = context.export_run_metadata().partition_graphs
+    context.disable_run_metadata()
+    kinds = {node.op for graph in graphs for node in graph.node} | {
+        node.op for graph in graphs for function in graph.library.function for node in function.node_def
+    }
+    assert "AddN" in kinds, "nothing was seen"
+    assert "TemporaryVariable" not in kinds
+
+
+def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
+    model, rule = tiny(filters=16, max_filters=64, depth=4), optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
+    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    rule.learning_rate = 1.0
+    start, batch, ends = model.get_weights(), nested_batch(0, 0, (16, 128, 128)), []
+    for _ in range(8):
+        model.set_weights(start)
+        model.train_on_batch(*batch)
+        ends.append(b"".join(weight.tobytes() for weight in model.get_weights()))
+    assert len(set(ends)) == 1

@@ -1,0 +1,168 @@
+"""Batches are a function of epoch and step: nothing else moves a byte of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from pipeline.augmentation.mirror import Mirror
+from pipeline.augmentation.on_the_fly import OnTheFly
+from pipeline.augmentation.ranges import Brightness, Contrast, Gamma, Noise
+from pipeline.cohorts import brats
+from pipeline.network.batches import Sampler
+from pipeline.preparation.shards import Shard
+
+PATCHES = [(8, 8), (8, 8, 8)]
+
+
+def on_the_fly(share: float) -> OnTheFly:
+    return OnTheFly(
+        mirror=Mirror(x=share, y=share, z=share),
+        gamma=Gamma(probability=share, exponent=(0.7, 1.5)),
+        contrast=Contrast(probability=share, factors=(0.7, 1.5)),
+        brightness=Brightness(probability=share, shift_sd=(-0.3, 0.3)),
+        noise=Noise(probability=share, sd=(0.05, 0.1)),
+    )
+
+
+def shard(number: int, shape: tuple[int, int, int] = (30, 28, 20), dtype: str = "float16") -> Shard:
+    """A case whose first modality is its number plus one all over, with a small tumour of all classes near one end."""
+    image = np.random.default_rng(number).normal(size=(*shape, 4)).astype(dtype)
+    image[..., 0] = number + 1
+    classes = np.zeros(shape, np.uint8)
+    classes[2:6, 2:6, 2:6] = 2
+    classes[3:5, 3:5, 3:5] = 3
+    classes[3, 3, 3] = 1
+    return Shard(f"case{number}", image, classes)
+
+
+def sampler(patch: tuple[int, ...] = (8, 8, 8), **changes) -> Sampler:
+    given = {
+        "shards": [shard(number) for number in range(3)],
+        "schema": brats.schema("_"),
+        "output": "regions",
+        "patch": patch,
+        "batch_size": 4,
+        "foreground_share": 0.5,
+        "seed": 7,
+    }
+    return Sampler(**given | changes)
+
+
+def as_bytes(batch: tuple[np.ndarray, np.ndarray]) -> bytes:
+    return b"".join(array.tobytes() for array in batch)
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+@pytest.mark.parametrize(("output", "channels"), [("regions", 3), ("labels", 4)])
+def test_a_batch_holds_images_and_targets_of_the_patch(patch, output, channels):
+    image, target = sampler(patch, output=output).training(0, 0, on_the_fly(0.5))
+    assert (image.shape, image.dtype) == ((4, *patch, 4), np.float32)
+    assert (target.shape, target.dtype) == ((4, *patch, channels), np.uint8)
+    assert target.max() <= 1
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+def test_the_same_epoch_and_step_give_the_same_bytes_in_any_order_and_by_any_thread(patch):
+    numbers = [(epoch, step) for epoch in range(3) for step in range(4)]
+    one = sampler(patch)
+    forwards = {number: as_bytes(one.training(*number, on_the_fly(0.5))) for number in numbers}
+    fresh = sampler(patch)
+    backwards = {number: as_bytes(fresh.training(*number, on_the_fly(0.5))) for number in reversed(numbers)}
+    assert backwards == forwards
+    shared = sampler(patch)
+    with ThreadPoolExecutor(2) as threads:
+        together = dict(zip(numbers, threads.map(lambda number: as_bytes(shared.training(*number, on_the_fly(0.5))), numbers), strict=True))
+    assert together == forwards
+    assert len(set(forwards.values())) == len(numbers)
+
+
+def test_a_tumour_too_large_to_list_is_sampled_the_same_way_each_time():
+    large = shard(0, (48, 48, 48))
+    large.classes[4:44, 4:44, 4:44] = 2  # 64 000 voxels, of which 4 096 are kept
+    one, again = (sampler(shards=[large], foreground_share=1.0).training(0, 0, on_the_fly(0)) for _ in range(2))
+    assert as_bytes(one) == as_bytes(again)
+
+
+def test_another_seed_gives_another_batch():
+    assert as_bytes(sampler(seed=7).training(0, 0, on_the_fly(0))) != as_bytes(sampler(seed=8).training(0, 0, on_the_fly(0)))
+
+
+def test_the_validation_batches_are_fixed_and_take_every_case_in_turn():
+    one, again = sampler(batch_size=2).validation(3), sampler(batch_size=2).validation(3)
+    assert [as_bytes(batch) for batch in one] == [as_bytes(batch) for batch in again]
+    assert [image[:, 0, 0, 0, 0].tolist() for image, _ in one] == [[1, 2], [3, 1], [2, 3]]
+    assert len({as_bytes(batch) for batch in one}) == 3
+
+
+def test_validation_is_not_augmented():
+    for image, _ in sampler().validation(4):
+        assert set(np.unique(image[..., 0])) <= {1, 2, 3}
+
+
+def test_every_case_is_drawn_about_as_often():
+    one = sampler(batch_size=20)
+    drawn = np.concatenate([one.training(0, step, on_the_fly(0))[0][:, 0, 0, 0, 0] for step in range(30)])
+    assert all(140 < np.count_nonzero(drawn == number) < 260 for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+def test_with_a_foreground_share_of_1_every_patch_holds_tumour(patch):
+    one = sampler(patch, foreground_share=1.0)
+    for step in range(10):
+        _, target = one.training(0, step, on_the_fly(0.5))
+        assert target[..., 0].any(axis=tuple(range(1, len(patch) + 1))).all()
+
+
+def test_with_a_foreground_share_of_0_most_patches_of_a_large_volume_hold_none():
+    one = sampler(foreground_share=0.0, batch_size=20)
+    held = np.concatenate([one.training(0, step, on_the_fly(0))[1][..., 0].any(axis=(1, 2, 3)) for step in range(5)])
+    assert held.mean() < 0.4
+
+
+def test_a_case_without_tumour_is_drawn_all_the_same():
+    empty = Shard("empty", np.ones((12, 12, 12, 4), np.float16), np.zeros((12, 12, 12), np.uint8))
+    image, target = sampler(shards=[empty], foreground_share=1.0).training(0, 0, on_the_fly(0))
+    assert image.all()
+    assert not target.any()
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+def test_regions_of_the_target_are_nested(patch):
+    one = sampler(patch, foreground_share=1.0)
+    for step in range(5):
+        whole, core, enhancing = np.moveaxis(one.training(0, step, on_the_fly(1.0))[1].astype(bool), -1, 0)
+        assert (enhancing <= core).all()
+        assert (core <= whole).all()
+        assert core.any()
+
+
+def test_labels_of_the_target_are_one_hot():
+    _, target = sampler(output="labels").training(0, 0, on_the_fly(0.5))
+    np.testing.assert_array_equal(target.sum(axis=-1), 1)
+
+
+def test_image_and_target_are_flipped_alike():
+    marked = shard(0)
+    marked.image[..., 1] = marked.classes > 0
+    flips = on_the_fly(0).model_copy(update={"mirror": Mirror(x=1.0, y=1.0, z=1.0)})
+    image, target = sampler(shards=[marked], foreground_share=1.0).training(0, 0, flips)
+    np.testing.assert_array_equal(image[..., 1], target[..., 0])
+
+
+@pytest.mark.parametrize("patch", [(40, 40), (40, 16, 32)])
+def test_a_patch_larger_than_the_volume_is_the_whole_of_it_in_the_middle_of_zeros(patch):
+    image, target = sampler(patch, foreground_share=1.0).training(0, 0, on_the_fly(0))
+    assert image.shape == (4, *patch, 4)
+    assert image[:, 5:35, ..., 0].any(axis=tuple(range(2, len(patch) + 1))).all()
+    assert not image[:, :5].any()
+    assert not image[:, 35:].any()
+    assert target[..., 0].any(axis=tuple(range(1, len(patch) + 1))).all()
+
+
+def test_shards_are_only_read():
+    one = shard(0, dtype="float32")
+    one.image.flags.writeable = one.classes.flags.writeable = False
+    before = one.image.tobytes()
+    sampler(shards=[one]).training(0, 0, on_the_fly(1.0))
+    assert one.image.tobytes() == before

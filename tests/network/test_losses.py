@@ -1,0 +1,68 @@
+"""The loss against a slow reading of its formula, and by hand."""
+
+import numpy as np
+import pytest
+
+from pipeline.network import backend
+from pipeline.network.backend import keras
+from pipeline.network.losses import DiceCrossEntropy, level_weights, soft_dice
+
+DRAWN = np.random.default_rng(4)
+LOGITS = DRAWN.normal(size=(2, 5, 4, 3)).astype(np.float32)
+MASKS = (DRAWN.random((2, 5, 4, 3)) < 0.4).astype(np.uint8)
+ONE_HOT = np.eye(3, dtype=np.uint8)[DRAWN.integers(0, 3, (2, 5, 4))]
+
+
+def slow_dice(reference, probabilities):
+    shared, total = 0.0, 0.0
+    for r, p in zip(reference.ravel(), probabilities.ravel(), strict=True):
+        shared, total = shared + float(r) * float(p), total + float(r) + float(p)
+    return 2 * shared / total
+
+
+def test_the_loss_of_regions_is_the_weighted_sum_of_dice_and_binary_cross_entropy():
+    probabilities = 1 / (1 + np.exp(-LOGITS.astype(float)))
+    entropy = -np.mean(np.where(MASKS, np.log(probabilities), np.log(1 - probabilities)))
+    overlap = np.mean([slow_dice(MASKS[..., o], probabilities[..., o]) for o in range(3)])
+    loss = DiceCrossEntropy("regions", dice_weight=0.7, cross_entropy_weight=2.0)(MASKS, LOGITS)
+    assert float(loss) == pytest.approx(0.7 * (1 - overlap) + 2.0 * entropy, rel=1e-5)
+
+
+def test_the_loss_of_labels_leaves_the_background_out_of_dice_but_not_out_of_the_cross_entropy():
+    probabilities = np.exp(LOGITS.astype(float)) / np.exp(LOGITS.astype(float)).sum(-1, keepdims=True)
+    entropy = -np.mean(np.log((probabilities * ONE_HOT).sum(-1)))
+    overlap = np.mean([slow_dice(ONE_HOT[..., o], probabilities[..., o]) for o in (1, 2)])
+    loss = DiceCrossEntropy("labels", dice_weight=1.0, cross_entropy_weight=0.5)(ONE_HOT, LOGITS)
+    assert float(loss) == pytest.approx(1 - overlap + 0.5 * entropy, rel=1e-5)
+
+
+@pytest.mark.parametrize(("output", "reference"), [("regions", MASKS), ("labels", ONE_HOT)])
+def test_a_sure_and_right_prediction_costs_nothing_and_a_sure_and_wrong_one_much(output, reference):
+    loss = DiceCrossEntropy(output, 1.0, 1.0)
+    sure = (reference.astype(np.float32) * 2 - 1) * 30
+    assert float(loss(reference, sure)) == pytest.approx(0, abs=1e-5)
+    assert float(loss(reference, -sure)) > 5
+
+
+def test_dice_is_taken_over_the_batch_and_not_averaged_over_its_samples():
+    reference = np.zeros((2, 10, 1), np.float32)
+    reference[0, :8] = 1
+    reference[1, :2] = 1
+    probabilities = np.zeros((2, 10, 1), np.float32)
+    probabilities[0, :8] = 1
+    assert float(soft_dice(reference, probabilities)[0]) == pytest.approx(2 * 8 / 18, rel=1e-5)
+
+
+def test_an_empty_region_that_is_not_predicted_is_right():
+    assert float(soft_dice(np.zeros((1, 4, 1), np.float32), np.zeros((1, 4, 1), np.float32))[0]) == 1
+
+
+def test_the_loss_is_float32_under_mixed_precision():
+    backend.prepare(0, "mixed_bfloat16")
+    loss = DiceCrossEntropy("regions", 1.0, 1.0)(MASKS, LOGITS)
+    assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+
+
+def test_weights_of_coarser_levels_halve_and_all_sum_to_one():
+    assert level_weights(1) == [1.0]
+    assert level_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])

@@ -1,0 +1,87 @@
+"""Networks as files: equal bytes for equal training, and nothing loaded that is not safe."""
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import InputError
+from pipeline.network import backend, optimizer, saving, training
+from pipeline.network.backend import keras
+from pipeline.network.losses import DiceCrossEntropy
+from tests.network.conftest import nested_batch, tiny
+
+IMAGE = np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype(np.float32)
+
+
+def trained(folder: Path) -> list[str]:
+    """Hashes of the files of small networks in 2D and 3D after a few steps."""
+    hashes = []
+    for dimensions, shape, precision in ((2, (4, 32, 32), "mixed_bfloat16"), (3, (2, 8, 8, 8), "float32")):
+        backend.prepare(5, precision)
+        model = tiny(dimensions=dimensions, depth=2, dropout=0.2)
+        rule = optimizer.build("adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=0.9)
+        training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+        for step in range(4):
+            model.train_on_batch(*nested_batch(0, step, shape))
+        saving.save_model(model, folder / f"{dimensions}.keras")
+        hashes.append(hashlib.sha256((folder / f"{dimensions}.keras").read_bytes()).hexdigest())
+    return hashes
+
+
+def test_the_same_training_gives_the_same_bytes_in_another_process(tmp_path):
+    program = "import sys, pathlib; from tests.network import test_saving; print(test_saving.trained(pathlib.Path(sys.argv[1])))"
+    root, other = Path(__file__).parents[2], tmp_path / "other"
+    other.mkdir()
+    ran = subprocess.run([sys.executable, "-c", program, other], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == str(trained(tmp_path))
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_loaded_network_gives_the_logits_of_the_saved_one(tmp_path, precision):
+    backend.prepare(0, precision)
+    model = tiny(depth=4, deep_supervision=True, residual=True, dropout=0.2, normalization="group")
+    saving.save_model(model, tmp_path / "network.keras")
+    backend.prepare(1, "float32")
+    loaded = saving.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(IMAGE), model.predict_on_batch(IMAGE)[0])
+
+
+def test_a_saved_network_has_one_output_and_no_date(tmp_path):
+    saving.save_model(tiny(depth=4, deep_supervision=True), tmp_path / "network.keras")
+    assert len(saving.load_model(tmp_path / "network.keras").outputs) == 1
+    with zipfile.ZipFile(tmp_path / "network.keras") as file:
+        assert {entry.date_time for entry in file.infolist()} == {saving.EPOCH}
+        assert b"date_saved" not in file.read("metadata.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_network_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "network.keras"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"network\.keras: is not a network .* dvc repro"):
+        saving.load_model(path)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.keras"):
+        saving.load_model(tmp_path / "absent.keras")
+
+
+def test_a_file_cut_short_is_refused_by_name(tmp_path):
+    path = tmp_path / "network.keras"
+    saving.save_model(tiny(), path)
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(InputError, match=r"network\.keras"):
+        saving.load_model(path)
+
+
+def test_code_inside_a_file_is_not_run(tmp_path):
+    image = keras.Input((None, None, 4))
+    keras.Model(image, keras.layers.Lambda(lambda voxels: voxels)(image)).save(tmp_path / "network.keras")
+    with pytest.raises(InputError, match="safely"):
+        saving.load_model(tmp_path / "network.keras")

@@ -1,0 +1,189 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy import ndimage
+
+from pipeline.core.errors import InputError
+from pipeline.core.regions import classes_to_regions
+from pipeline.core.schema import Schema
+from pipeline.preparation.postprocess import Postprocess, postprocess
+
+SHAPE = (14, 13, 12)
+UNIT_MM = (1.0, 1.0, 1.0)
+NECROTIC, EDEMA, ENHANCING = 1, 2, 3
+GLIOMA = Schema(
+    cohort="glioma",
+    dimensions=3,
+    modalities=("t1n", "t1c"),
+    labels={"necrotic": 1, "edema": 2, "enhancing": 4},
+    regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    empty_rule="brats",
+)
+ONE_LABEL = Schema(
+    cohort="whole tumour", dimensions=2, modalities=("t2f",), labels={"tumour": 1}, regions={"WT": ("tumour",)}, empty_rule="nan"
+)
+
+
+def mending(min_component_ml=0.0, fill_holes=False, min_innermost_ml=0.0):
+    return Postprocess(min_component_ml=min_component_ml, fill_holes=fill_holes, min_innermost_ml=min_innermost_ml)
+
+
+def tumour():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[1:10, 1:10, 1:10] = EDEMA
+    classes[3:8, 3:8, 3:8] = ENHANCING
+    classes[4:7, 4:7, 4:7] = NECROTIC
+    return classes
+
+
+def speckled(seed):
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(SHAPE) < 0.25, rng.integers(0, 4, SHAPE), tumour()).astype(np.uint8)
+
+
+def test_zeros_and_false_leave_every_voxel():
+    noise = speckled(0)
+    assert np.array_equal(postprocess(noise, GLIOMA, UNIT_MM, mending()), noise)
+
+
+def test_the_prediction_given_is_not_changed():
+    noise = speckled(1)
+    postprocess(noise, GLIOMA, UNIT_MM, mending(0.05, True, 1.0))
+    assert np.array_equal(noise, speckled(1))
+
+
+@pytest.mark.parametrize(("spacing_mm", "remains"), [((1.0, 1.0, 1.0), True), ((1.0, 1.0, 0.99), False)])
+def test_a_component_remains_if_it_is_exactly_as_large_as_the_least_volume(spacing_mm, remains):
+    classes = tumour()
+    classes[12, 10:13, 11] = EDEMA
+    mended = postprocess(classes, GLIOMA, spacing_mm, mending(min_component_ml=0.003))
+    assert np.array_equal(mended, classes if remains else tumour())
+
+
+def test_the_least_volume_is_compared_in_whole_voxels_not_in_rounding_errors():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[2:12, 5, 5] = EDEMA  # ten voxels of 0.5 x 0.5 x 1.2 mm are 0.003 ml
+    assert np.array_equal(postprocess(classes, GLIOMA, (0.5, 0.5, 1.2), mending(min_component_ml=0.003)), classes)
+
+
+def test_a_component_is_judged_by_all_its_labels_together_and_joined_over_corners():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[2, 2, 2], classes[3, 3, 3], classes[4, 4, 3] = EDEMA, ENHANCING, NECROTIC
+    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.003)), classes)
+    assert not postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.004)).any()
+
+
+def test_components_that_remain_equal_those_of_scipy():
+    classes = speckled(2)
+    classes[::2] = 0
+    components, count = ndimage.label(classes > 0, structure=np.ones((3, 3, 3)))
+    sizes = ndimage.sum_labels(classes > 0, components, np.arange(count + 1))
+    expected = np.where(sizes[components] >= 5, classes, 0)
+    mended = postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.005))
+    assert mended.any()
+    assert np.array_equal(mended, expected)
+    assert not np.array_equal(mended, classes)
+
+
+def test_a_cavity_is_given_to_the_region_that_encloses_it():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[1:12, 1:12, 1:11] = EDEMA
+    classes[5:10, 5:10, 4:9] = NECROTIC
+    whole = classes.copy()
+    classes[2, 2, 2] = 0  # in the edema
+    classes[7, 7, 5:7] = 0, EDEMA  # in the core: background and edema
+    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), whole)
+
+
+def test_the_necrotic_core_in_an_enhancing_rim_is_no_hole():
+    assert np.array_equal(postprocess(tumour(), GLIOMA, UNIT_MM, mending(fill_holes=True)), tumour())
+
+
+def test_a_dent_that_is_open_to_the_outside_is_no_hole():
+    classes = tumour()
+    classes[5, 5, 8:10] = 0
+    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), classes)
+
+
+def test_a_dent_in_a_tumour_at_the_image_border_is_open_to_the_outside():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[:5, :5, :5] = EDEMA
+    classes[0, 2, 2] = 0
+    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), classes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_filled_regions_equal_those_of_scipy(seed):
+    classes = speckled(seed)
+    masks = classes_to_regions(classes, GLIOMA)
+    mended = classes_to_regions(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), GLIOMA)
+    assert not np.array_equal(mended, masks)
+    for region in (0, 1):
+        assert np.array_equal(mended[..., region], ndimage.binary_fill_holes(masks[..., region]))
+    assert np.array_equal(mended[..., 2], masks[..., 2])
+
+
+def test_a_ring_in_one_slice_of_a_volume_is_open_above_and_below():
+    ring = np.zeros(SHAPE, np.uint8)
+    ring[2:7, 2:7, 5] = EDEMA
+    ring[4, 4, 5] = 0
+    assert np.array_equal(postprocess(ring, GLIOMA, UNIT_MM, mending(fill_holes=True)), ring)
+
+
+def test_holes_of_a_single_slice_are_filled_in_its_plane():
+    ring = np.zeros((7, 8, 1), np.uint8)
+    ring[1:6, 1:6] = 1
+    disc = ring.copy()
+    ring[2:4, 3] = 0
+    assert np.array_equal(postprocess(ring, ONE_LABEL, UNIT_MM, mending(fill_holes=True)), disc)
+
+
+@pytest.mark.parametrize(("least_ml", "label"), [(98.0 / 1000, ENHANCING), (98.1 / 1000, NECROTIC)])
+def test_an_innermost_region_below_the_least_volume_becomes_its_parent(least_ml, label):
+    mended = postprocess(tumour(), GLIOMA, UNIT_MM, mending(min_innermost_ml=least_ml))  # the rim holds 125 - 27 voxels
+    assert set(np.unique(mended[tumour() == ENHANCING])) == {label}
+    assert np.array_equal(mended[tumour() != ENHANCING], tumour()[tumour() != ENHANCING])
+
+
+def test_the_least_volume_of_the_innermost_region_is_measured_in_millilitres():
+    mended = postprocess(tumour(), GLIOMA, (2.0, 2.0, 2.0), mending(min_innermost_ml=0.5))  # 98 voxels of 0.008 ml
+    assert np.array_equal(mended, tumour())
+
+
+def test_the_innermost_region_is_measured_after_small_components_are_gone():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[1:6, 1:6, 1:6] = EDEMA
+    classes[2, 2, 2] = ENHANCING
+    classes[9:11, 9:11, 9:11] = ENHANCING
+    mended = postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.01, min_innermost_ml=0.002))
+    assert mended[2, 2, 2] == NECROTIC
+    assert not mended[8:].any()
+
+
+def test_an_empty_prediction_stays_empty():
+    assert not postprocess(np.zeros(SHAPE, np.uint8), GLIOMA, UNIT_MM, mending(0.1, True, 0.1)).any()
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_axis_order_and_memory_order_change_nothing(axes):
+    noise, params = speckled(4), mending(0.004, True, 0.2)
+    mended = postprocess(noise, GLIOMA, UNIT_MM, params)
+    assert np.array_equal(postprocess(noise.transpose(axes), GLIOMA, UNIT_MM, params), mended.transpose(axes))
+
+
+def test_mending_twice_changes_nothing_more():
+    params = mending(0.004, True, 0.2)
+    once = postprocess(speckled(5), GLIOMA, UNIT_MM, params)
+    assert np.array_equal(postprocess(once, GLIOMA, UNIT_MM, params), once)
+
+
+def test_dissolving_the_only_region_is_refused_by_name():
+    with pytest.raises(InputError, match=r"min_innermost_ml is 0\.1, but of the regions WT .* none has one around it"):
+        postprocess(np.ones(SHAPE, np.uint8), ONE_LABEL, UNIT_MM, mending(min_innermost_ml=0.1))
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1"])
+@pytest.mark.parametrize("name", ["min_component_ml", "min_innermost_ml"])
+def test_a_volume_that_is_no_volume_is_refused(name, value):
+    with pytest.raises(ValidationError, match=name):
+        mending(**{name: value})

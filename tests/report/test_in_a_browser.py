@@ -1,0 +1,273 @@
+"""The report as a reader meets it: in a real browser, with mouse and keyboard, on a phone, in the dark."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.cohorts import brats
+from pipeline.core.case import Case
+from pipeline.core.grid import Grid
+from pipeline.report.page.report import report_page
+from pipeline.report.page.run import Pictured
+from pipeline.report.page.viewer import viewed, viewer
+from pipeline.report.plots.animation import animation
+from pipeline.report.plots.overlays import overlay
+from pipeline.report.plots.planes import view_of
+from tests.browser import CHROMIUM, Browser
+from tests.report.made_runs import made_run
+
+SCHEMA = brats.schema("_")
+CASES = 6
+PHONE = {"width": 390, "height": 844, "touch": True}
+READY = "!document.querySelector('.viewer').hasAttribute('aria-busy')"
+VALUES = "[...document.querySelectorAll('.sortable tbody tr')].map(row => row.cells[1].dataset.value)"
+HEAD = ".sortable th[aria-sort]:nth-child(2) button"
+
+
+def made_view(number):
+    """A head of 32 x 40 x 24 mm with a tumour in another place for each number, and a prediction beside it."""
+    rng = np.random.default_rng(number)
+    image = np.zeros((36, 44, 28, 4), np.float32)
+    image[2:-2, 2:-2, 2:-2] = rng.normal(500, 20, (32, 40, 24, 4))
+    classes = np.zeros(image.shape[:3], np.uint8)
+    classes[18 - 8 * number : 30 - 8 * number, 24:38, 10:20] = 2
+    classes[21 - 8 * number : 26 - 8 * number, 28:34, 12:18] = 3
+    image[classes > 0] += 300
+    case = Case(f"Made_{number:05d}", image, classes, Grid(image.shape[:3], np.eye(4)))
+    return view_of(case, np.roll(classes, 4, axis=1), SCHEMA.modalities)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """A report with two cases to look at."""
+    views = [made_view(number) for number in range(2)]
+    pictured = [Pictured(view.case, overlay(view, SCHEMA, "", 50), animation(view, SCHEMA, 3, 0.1)) for view in views]
+    run = made_run(SCHEMA, CASES, pictured=pictured, viewer=viewer([viewed(view, SCHEMA) for view in views], SCHEMA))
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(report_page(run, {}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def opened(report):
+    """The report in one browser for all tests."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on PATH")
+    with Browser() as browser:
+        yield browser.open(report)
+
+
+@pytest.fixture
+def page(opened, report):
+    """The report as it is when it is opened."""
+    opened.look(width=1000, height=600)
+    opened.complaints.clear()
+    opened.requests.clear()
+    opened.go(report)
+    return opened
+
+
+@pytest.fixture
+def looking(page):
+    """The report with its viewer open."""
+    page.click(".viewer-open")
+    page.wait_for(f"{READY} && !document.getElementById('viewer-panel').hidden")
+    return page
+
+
+def pixels(page, selector=".viewer canvas"):
+    """(height, width, 3) int array of what an element looks like."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return np.asarray(Image.open(io.BytesIO(page.screenshot(selector))).convert("RGB")).astype(int)
+
+
+def coloured(picture):
+    """How many pixels are not grey."""
+    return int((np.ptp(picture, axis=-1) > 40).sum())
+
+
+def choose(page, name, key):
+    """Change a control of the viewer by a key."""
+    page.evaluate(f"document.getElementById('viewer-{name}').focus()")
+    page.press(key)
+    page.wait_for(READY)
+
+
+def words(page):
+    return page.evaluate("document.querySelector('.viewer-where').textContent")
+
+
+def test_nothing_is_complained_of_and_nothing_leaves_the_page(looking, report):
+    for name, key in (("case", "ArrowDown"), ("modality", "ArrowDown"), ("plane", "End")):
+        choose(looking, name, key)
+    assert looking.complaints == []
+    own, *others = looking.requests
+    assert own == report.as_uri()
+    assert {address.split(":")[0] for address in others} <= {"data", "blob"}
+
+
+def test_niivue_does_not_run_before_the_viewer_is_opened(page):
+    assert page.evaluate("typeof niivue") == "undefined"
+    page.click(".viewer-open")
+    page.wait_for(READY)
+    assert page.evaluate("typeof niivue") == "object"
+
+
+def test_the_canvas_shows_the_head_and_the_tumour(looking):
+    picture = pixels(looking)
+    assert picture.std() > 10
+    assert coloured(picture) > 500
+
+
+def test_reference_prediction_and_disagreement_come_and_go(looking):
+    both = pixels(looking)
+    looking.click("#viewer-reference")
+    prediction = pixels(looking)
+    looking.click("#viewer-prediction")
+    nothing = pixels(looking)
+    looking.click("#viewer-disagreement")
+    errors = pixels(looking)
+    assert (both != prediction).any()
+    assert coloured(prediction) > 500
+    assert coloured(nothing) == 0
+    assert coloured(errors) > 200
+
+
+def test_a_label_can_be_left_out(looking):
+    before = coloured(pixels(looking))
+    looking.click("#viewer-label-2")
+    assert 0 < coloured(pixels(looking)) < before
+
+
+def test_another_case_and_another_modality_look_different(looking):
+    first = pixels(looking)
+    choose(looking, "case", "ArrowDown")
+    other = pixels(looking)
+    choose(looking, "modality", "ArrowDown")
+    assert (first != other).any()
+    assert (other != pixels(looking)).any()
+
+
+def test_slices_are_scrolled_by_the_keyboard_and_told_in_words(looking):
+    before, told = pixels(looking), words(looking)
+    assert told.startswith("axial slice 16 of 28")
+    for _ in range(8):
+        choose(looking, "slice-2", "ArrowRight")
+    assert (pixels(looking) != before).any()
+    assert words(looking).startswith("axial slice 24 of 28")
+    assert words(looking).endswith("reference: no tumour · prediction: no tumour")
+    looking.click("#viewer-start")
+    assert words(looking) == told
+
+
+def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
+    looking.click(".viewer canvas")
+    view = made_view(0)
+    told = words(looking)
+    axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in told.split(" · ")[:3])
+    place = tuple(np.array((sagittal, coronal, axial)) - view.offset)
+    names = ["no tumour", *SCHEMA.labels]
+    assert told.endswith(f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}")
+
+
+def test_the_wheel_scrolls_the_page_until_the_picture_is_clicked(looking):
+    def turn():
+        before = words(looking), looking.evaluate("scrollY")
+        box = looking.box(".viewer canvas")
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "deltaX": 0, "deltaY": 100}
+        looking.ask("Input.dispatchMouseEvent", type="mouseWheel", **at)
+        looking.browser.listen(0.3)
+        return words(looking) != before[0]
+
+    assert not turn()
+    looking.click(".viewer canvas")
+    assert turn()
+
+
+def test_every_view_shows_the_tumour(looking):
+    for view in ("coronal", "sagittal", "planes", "render"):
+        choose(looking, "plane", "ArrowDown")
+        assert looking.evaluate("document.getElementById('viewer-plane').value") == view
+        assert coloured(pixels(looking)) > 100
+
+
+def test_3d_turns(looking):
+    choose(looking, "plane", "End")
+    before = pixels(looking)
+    choose(looking, "turn", "Home")
+    assert (pixels(looking) != before).any()
+
+
+def test_the_canvas_says_what_it_shows(looking):
+    label = looking.evaluate("document.querySelector('.viewer canvas').getAttribute('aria-label')")
+    modality = looking.evaluate("document.getElementById('viewer-modality').value")
+    assert label.startswith(f"Made_00000, {modality}, Axial, with reference, prediction laid over. axial slice")
+
+
+def test_the_table_sorts_by_click_and_by_keyboard(page):
+    page.click(HEAD)
+    one = page.evaluate(VALUES)
+    page.press("Enter")
+    other = page.evaluate(VALUES)
+    assert len(one) == CASES
+    assert one == other[::-1]
+    order = page.evaluate(f"document.querySelector({HEAD!r}).parentElement.getAttribute('aria-sort')")
+    assert [float(value) for value in other] == sorted(map(float, other), reverse=order == "descending")
+    assert one != other
+
+
+def test_the_filter_leaves_the_rows_that_match(page):
+    page.evaluate("document.querySelector('.sortable input').focus()")
+    for letter in "00003":
+        page.press(letter)
+    visible = "[...document.querySelectorAll('.sortable tbody tr')].filter(row => !row.hidden)"
+    shown = page.evaluate(f"{visible}.map(row => row.cells[0].textContent)")
+    assert shown == ["Made_00003"]
+    assert page.evaluate("document.querySelector('.sortable output').textContent") == f"1 of {CASES} shown"
+
+
+def test_tab_reaches_every_control_in_order(looking):
+    expected = looking.controls()
+    reached = [place for place in looking.tab_walk() if place in set(expected)]
+    assert len([place for place in expected if " viewer-" in place]) > 12
+    assert reached == expected
+
+
+def test_the_focus_is_seen(looking):
+    unseen = """[...document.querySelectorAll(".viewer button, .viewer input, .viewer select")].filter(one => {
+      one.blur();
+      one.focus({focusVisible: true});
+      return one.checkVisibility() && getComputedStyle(one).outlineStyle === "none";
+    }).map(one => one.id)"""
+    assert looking.evaluate(unseen) == []
+
+
+def test_on_a_phone_the_page_is_not_scrolled_sideways(looking):
+    looking.look(**PHONE)
+    assert looking.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert looking.box(".viewer canvas")["width"] > 300
+    assert coloured(pixels(looking)) > 200
+
+
+def test_in_the_dark_page_and_controls_are_dark(looking):
+    brightness = {dark: [] for dark in (False, True)}
+    for dark, found in brightness.items():
+        looking.look(dark=dark)
+        for selector in ("body", "section", "#viewer-start", "#viewer-case"):
+            colour = looking.evaluate(f"getComputedStyle(document.querySelector({selector!r})).backgroundColor")
+            found.append(np.mean([int(part) for part in colour[4:-1].split(",")]))
+    assert max(brightness[True]) < 60
+    assert min(brightness[False]) > 200
+
+
+def test_a_viewer_that_cannot_start_says_so(page):
+    page.evaluate("HTMLCanvasElement.prototype.getContext = () => null")
+    page.click(".viewer-open")
+    page.wait_for(READY)
+    assert page.evaluate("document.querySelector('.viewer-status').textContent") == (
+        "The viewer cannot be shown: this browser offers no WebGL 2."
+    )
+    assert page.evaluate("document.getElementById('viewer-panel').hidden")

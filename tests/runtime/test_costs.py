@@ -1,0 +1,145 @@
+"""What a stage took is measured with its workers, and stands once in the table."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from pipeline.runtime import costs
+from pipeline.runtime.energy import energy_wh
+
+BURN = "import time\nwhile time.process_time() < {}: pass\n{}"
+
+
+def burn(seconds: float, then: str = "") -> list[str]:
+    """A command that keeps a core busy until it has used so many seconds."""
+    return [sys.executable, "-c", BURN.format(seconds, then)]
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture
+def table(tmp_path):
+    return tmp_path / "metrics/costs.csv"
+
+
+def only_row(table) -> dict:
+    (row,) = costs.read(table)
+    return row
+
+
+def test_a_row_has_the_agreed_columns(table):
+    with costs.recorded("split", table):
+        pass
+    assert table.read_text().splitlines()[0] == "stage,seconds,cpu_seconds,peak_memory_mb,energy_wh,started"
+    assert only_row(table)["stage"] == "split"
+    assert only_row(table)["started"].endswith("Z")
+
+
+def test_the_time_of_a_child_that_ended_is_counted(table):
+    with costs.recorded("train", table):
+        subprocess.run(burn(0.3), check=True)
+    assert only_row(table)["cpu_seconds"] >= 0.3
+
+
+def test_the_time_of_a_worker_that_lives_on_is_counted_and_no_time_before_the_block(table):
+    worker = subprocess.Popen(burn(0.3, "print(flush=True)\ninput()"), stdin=-1, stdout=-1)
+    worker.stdout.readline()  # its work before the block
+    with costs.recorded("before", table):
+        pass
+    with costs.recorded("during", table):
+        other = subprocess.Popen(burn(0.3, "print(flush=True)\ninput()"), stdin=-1, stdout=-1)
+        other.stdout.readline()
+    rows = {row["stage"]: row for row in costs.read(table)}
+    for process in (worker, other):
+        process.communicate(b"\n")
+    assert rows["before"]["cpu_seconds"] < 0.2
+    assert rows["during"]["cpu_seconds"] >= 0.25  # clocks of processes tick every 0.01 s
+
+
+def test_the_memory_of_a_child_counts_with_that_of_the_process(table, monkeypatch):
+    monkeypatch.setattr(costs, "_LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(costs, "_own_peak_bytes", lambda: 0)
+    with costs.recorded("alone", table):
+        pass
+    with costs.recorded("together", table):
+        subprocess.run([sys.executable, "-c", "import time\nheld = b'1' * 200_000_000\ntime.sleep(0.3)"], check=True)
+    alone, together = (row["peak_memory_mb"] for row in costs.read(table))
+    assert 190 < together - alone < 400
+
+
+def test_the_peak_of_the_process_is_not_missed_between_looks(table):
+    with costs.recorded("split", table):
+        held = bytearray(b"1") * 300_000_000
+        del held
+    assert only_row(table)["peak_memory_mb"] > 300
+
+
+def test_a_stage_stands_once_and_rows_follow_their_start(table, monkeypatch):
+    times = iter(("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"))
+
+    class Clock:
+        @staticmethod
+        def now(_):
+            return Clock
+
+        @staticmethod
+        def strftime(_):
+            return next(times)
+
+    monkeypatch.setattr(costs, "datetime", Clock)
+    for stage in ("download", "split", "download"):
+        with costs.recorded(stage, table):
+            pass
+    assert [row["stage"] for row in costs.read(table)] == ["split", "download"]
+
+
+def test_a_stage_that_fails_leaves_the_table_and_no_thread(table):
+    with costs.recorded("split", table):
+        pass
+    before, threads = table.read_bytes(), threading.active_count()
+    with pytest.raises(ValueError, match="no"), costs.recorded("split", table):
+        raise ValueError("no")
+    assert table.read_bytes() == before
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "stage,seconds\nsplit,1\n", "stage,seconds,cpu_seconds\na,b,c\n", "\0"])
+def test_a_table_that_is_none_is_begun_anew(table, text):
+    table.parent.mkdir()
+    table.write_text(text)
+    assert costs.read(table) == []
+    with costs.recorded("split", table):
+        pass
+    assert only_row(table)["stage"] == "split"
+
+
+def test_the_power_of_all_gpus_enters_the_energy(table, tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\n[ "$3" = --id=0,1 ] && printf "300000.0\\n600000.0\\n"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with costs.recorded("train", table):
+        subprocess.run(["sleep", "0.2"], check=True)
+    row = only_row(table)
+    expected = energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000, 900000)
+    assert row["energy_wh"] == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("says", ["exit 9", "echo '[N/A]'", "echo", "exec sleep 0"])
+def test_a_gpu_that_does_not_tell_its_power_is_left_out(table, tmp_path, monkeypatch, says):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{says}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    with costs.recorded("train", table):
+        pass
+    row = only_row(table)
+    assert row["energy_wh"] == pytest.approx(energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000), abs=0.01)

@@ -1,0 +1,149 @@
+"""The frame of the stages: flags and params from a signature, errors without tracebacks, work in order."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from pipeline.core.errors import InputError
+from pipeline.core.params import SECTIONS, Compute
+from pipeline.runtime import parallel, stage
+
+
+def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.seed")]) -> None:
+    """A stage."""
+    if seed == 13:
+        raise InputError(f"{raw}: unlucky")
+    out_file.write_text(str(seed))
+
+
+def params_file(folder: Path, seed: object) -> Path:
+    path = folder / "params.yaml"
+    path.write_text("\n".join(f"{name}: {{}}" for name in SECTIONS).replace("cohort: {}", f"cohort: {{seed: {seed}}}"))
+    path.write_text(path.read_text().replace("compute: {}", 'compute: {backend: loky, address: "", workers: 0}'))
+    return path
+
+
+def run(folder: Path, seed: object) -> None:
+    stage.main(sample, ["--raw", "a", "--out-file", str(folder / "out"), "--params", str(params_file(folder, seed))])
+
+
+def test_flags_and_params_come_from_the_signature(tmp_path):
+    assert stage.flags(sample) == ["raw", "out_file"]
+    assert stage.keys(sample) == {"seed": ("cohort.seed", int)}
+    run(tmp_path, 5)
+    assert (tmp_path / "out").read_text() == "5"
+
+
+def test_an_input_error_ends_the_stage_with_its_message(tmp_path):
+    with pytest.raises(SystemExit, match="error: a: unlucky"):
+        run(tmp_path, 13)
+
+
+def test_ill_typed_params_end_the_stage_before_it_does_anything(tmp_path):
+    with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
+        run(tmp_path, "x")
+    assert not (tmp_path / "out").exists()
+
+
+def unreadable(raw: Path) -> None:
+    """A stage that meets a missing folder."""
+    (raw / "file").read_bytes()
+
+
+def test_what_the_system_says_of_a_file_ends_the_stage_with_its_name(tmp_path):
+    with pytest.raises(SystemExit, match=r"absent/file: No such file or directory\. Check that"):
+        stage.main(unreadable, ["--raw", str(tmp_path / "absent"), "--params", str(params_file(tmp_path, 1))])
+
+
+def test_check_reads_the_params_and_touches_nothing(tmp_path):
+    stage.main(sample, ["--check", "--params", str(params_file(tmp_path, 5))])
+    with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
+        stage.main(sample, ["--check", "--params", str(params_file(tmp_path, "x"))])
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def double(number: int) -> int:
+    if number < 0:
+        raise InputError(f"case {number} is negative")
+    return 2 * number
+
+
+def test_results_come_in_the_order_of_the_cases_whatever_the_number_of_workers():
+    for workers in (1, 2):
+        assert parallel.over_cases(double, range(9), "double", workers=workers) == [*range(0, 18, 2)]
+
+
+def test_all_refused_cases_are_named_at_once():
+    with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
+        parallel.over_cases(double, [-1, 2, -3], "double", workers=2)
+
+
+def test_a_dask_cluster_gives_the_same_results_and_the_same_refusals():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+        for address in ("", cluster.scheduler_address):
+            with parallel.computing(Compute(backend="dask", address=address, workers=2)):
+                assert parallel.over_cases(double, range(9), "double") == [*range(0, 18, 2)]
+                with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
+                    parallel.over_cases(double, [-1, 2, -3], "double")
+
+
+def test_a_cluster_that_does_not_answer_is_refused_and_a_fault_of_the_work_is_not_taken_for_one():
+    dask = pytest.importorskip("dask")
+    silent = parallel.computing(Compute(backend="dask", address="tcp://127.0.0.1:9", workers=1))
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(InputError, match="no dask answers there"), silent:
+        pass
+    with pytest.raises(FileNotFoundError), parallel.computing(Compute(backend="loky", address="", workers=1)):
+        Path("absent").read_bytes()
+
+
+def test_a_cluster_whose_library_is_absent_is_refused_with_the_way_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    absent = parallel.computing(Compute(backend="ray", address="", workers=1))
+    with pytest.raises(InputError, match=r"compute\.backend is ray, which is not installed .*: pip install ray"), absent:
+        pass
+
+
+def lone(out_file: Path) -> None:
+    """A stage without work over cases."""
+    out_file.write_text("done")
+
+
+def over_all(out_file: Path) -> None:
+    """A stage that works over cases, twice."""
+    out_file.write_text(str(parallel.over_cases(double, range(3), "double") + parallel.over_cases(double, range(2), "double")))
+
+
+def run_on(folder: Path, function: Callable, backend: str, address: str = "") -> str:
+    path = params_file(folder, 1)
+    path.write_text(path.read_text().replace('backend: loky, address: ""', f'backend: {backend}, address: "{address}"'))
+    stage.main(function, ["--out-file", str(folder / "out"), "--params", str(path)])
+    return (folder / "out").read_text()
+
+
+def test_a_stage_without_work_over_cases_needs_neither_joblib_nor_the_cluster(tmp_path, monkeypatch):
+    for absent in ("joblib", "ray"):
+        monkeypatch.setitem(sys.modules, absent, None)
+    assert run_on(tmp_path, lone, "ray") == "done"
+
+
+def test_the_first_work_over_cases_of_a_stage_meets_the_cluster_and_its_refusals(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SystemExit, match=r"compute\.backend is ray, which is not installed .*: pip install ray"):
+        run_on(tmp_path, over_all, "ray")
+    dask = pytest.importorskip("dask")
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(SystemExit, match="no dask answers there"):
+        run_on(tmp_path, over_all, "dask", "tcp://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stage_works_where_its_section_says_until_it_ends(tmp_path, monkeypatch):
+    joined = []
+    monkeypatch.setitem(parallel._BACKENDS, "loky", lambda stack, *where: stack.callback(joined.append, "left") and joined.append("joined"))
+    assert run_on(tmp_path, over_all, "loky") == "[0, 2, 4, 0, 2]"
+    assert joined == ["joined", "left"]
+    assert parallel.over_cases(double, [1], "double", workers=1) == [2]
+    assert joined == ["joined", "left"]

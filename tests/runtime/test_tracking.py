@@ -1,0 +1,385 @@
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import InputError
+from pipeline.core.params import SECTIONS
+from pipeline.runtime import tracking, workspace
+
+ROOT = Path(__file__).parents[2]
+TAGS = {"data_hash": "d" * 64, "code_hash": "c" * 64, "keras_backend": "tensorflow"}
+EPOCHS = [{"epoch": 1, "loss": 0.9, "val_dice_ET": float("nan")}, {"epoch": 2, "loss": 0.5, "val_dice_ET": 0.25}]
+PROCESS = "import os, signal\nfrom pipeline.runtime import tracking\nfrom tests.runtime.test_tracking import *\n"
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """A store with tables and nothing in them: making them takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def clone(tmp_path, tables, monkeypatch):
+    """The root of a clone that we stand in; a space in its name, as users have them."""
+    root = tmp_path / "a clone"
+    (root / ".dvc").mkdir(parents=True)
+    shutil.copyfile(tables, root / "mlflow.db")
+    monkeypatch.chdir(root)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    write_params(overlap=0.5)
+    for name in ("network.keras", "card.json", "cases.csv", "report.html"):
+        Path(name).write_text(f"content of {name}")
+    Path("history.csv").write_text("epoch,loss,val_dice_ET\n1,0.9,\n2,0.5,0.25\n")
+    write_scores(0.8)
+    Path("figures").mkdir()
+    Path("figures/curves.png").write_text("a picture")
+    return root
+
+
+def write_params(**evaluate):
+    values = {name: {} for name in SECTIONS} | {"unet": {"filters": 8, "normalization": "instance"}, "evaluate": evaluate}
+    Path("params.yaml").write_text(json.dumps(values))
+
+
+def write_scores(dice):
+    scores = {"region": {"ET": {"dice": {"mean": dice, "sd": 0.1}}}, "cases": 4, "cohort": "phantom", "held_out_loss": 0.25}
+    Path("evaluate.json").write_text(json.dumps(scores))
+
+
+MODEL = tracking.model_part(Path("network.keras"), Path("card.json"), Path("history.csv"))
+EVALUATION = tracking.evaluation_part(Path("evaluate.json"), Path("cases.csv"))
+REPORT = tracking.report_part(Path("report.html"), Path("figures"))
+
+
+def train(epochs=EPOCHS, past=()):
+    with tracking.run(TAGS, MODEL, past=past) as run:
+        for record in epochs:
+            run.log_epoch(record | {"seconds": 2.5})
+    return run.id
+
+
+def evaluate():
+    with tracking.run(TAGS, MODEL, EVALUATION) as run:
+        run.log_case(0, {"seconds": 1.5})
+    return run.id
+
+
+def visualize():
+    with tracking.run(TAGS, MODEL, EVALUATION, REPORT) as run:
+        pass
+    return run.id
+
+
+def client():
+    return tracking._open_store()[0]
+
+
+def all_runs():
+    opened, experiment_id = tracking._open_store()
+    return opened.search_runs([experiment_id])
+
+
+def points(run_id, name):
+    return [(point.step, point.value) for point in client().get_metric_history(run_id, name)]
+
+
+def artifacts(run_id):
+    opened = client()
+    folders = [item.path for item in opened.list_artifacts(run_id)]
+    return sorted(item.path for folder in folders for item in opened.list_artifacts(run_id, folder))
+
+
+def fail(*parts):
+    """A stage that logs one epoch and breaks."""
+    with pytest.raises(RuntimeError) as fault:
+        _fail(parts)
+    return str(fault.value)
+
+
+def _fail(parts):
+    with tracking.run(TAGS, *parts) as run:
+        run.log_epoch(EPOCHS[0])
+        raise RuntimeError(run.id)
+
+
+def start(code, **environment):
+    return subprocess.Popen([sys.executable, "-c", PROCESS + code], env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
+
+
+COMPLETE = [
+    *("evaluation/cases.csv", "evaluation/evaluate.json", "model/card.json", "model/history.csv", "model/network.keras"),
+    *("report/figures", "report/report.html"),
+]
+
+
+def test_the_three_stages_of_one_reproduction_share_one_complete_run(clone):
+    ids = {train(), evaluate(), visualize()}
+    (run,) = all_runs()
+    assert ids == {run.info.run_id}
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"unet.filters": "8", "unet.normalization": "instance", "evaluate.overlap": "0.5"}
+    assert points(run.info.run_id, "loss") == [(1, 0.9), (2, 0.5)]
+    assert points(run.info.run_id, "val_dice_ET") == [(2, 0.25)]
+    assert run.data.metrics["region/ET/dice"] == 0.8
+    assert run.data.metrics["case/seconds"] == 1.5
+    assert artifacts(run.info.run_id) == COMPLETE
+    assert (clone / "mlartifacts" / run.info.run_id / "artifacts/model/network.keras").read_text() == "content of network.keras"
+    assert run.data.tags | TAGS | {"dvc_exp_name": "", "workspace": str(clone)} == run.data.tags
+
+
+def test_another_evaluation_of_a_cached_model_makes_a_second_complete_run(clone):
+    first = train()
+    evaluate()
+    visualize()
+    write_params(overlap=0.75)
+    write_scores(0.9)
+    second = evaluate()
+    assert visualize() == second != first
+    run = client().get_run(second)
+    assert run.data.params["evaluate.overlap"] == "0.75"
+    assert run.data.metrics["region/ET/dice"] == 0.9
+    assert points(second, "loss") == [(1, 0.9), (2, 0.5)]
+    assert artifacts(second) == COMPLETE
+    assert client().get_run(first).data.metrics["region/ET/dice"] == 0.8
+    assert len(all_runs()) == 2
+
+
+def test_another_report_of_a_cached_evaluation_makes_a_complete_run(clone):
+    run_id = visualize()
+    run = client().get_run(run_id)
+    assert run.data.metrics["region/ET/dice"] == 0.8
+    assert points(run_id, "loss") == [(1, 0.9), (2, 0.5)]
+    assert artifacts(run_id) == COMPLETE
+    assert visualize() != run_id
+
+
+def test_a_forced_repetition_of_everything_is_a_run_of_its_own(clone):
+    first = train()
+    evaluate()
+    second = train()
+    assert second != first
+    assert evaluate() == second
+    assert points(second, "loss") == [(1, 0.9), (2, 0.5)]
+
+
+def test_a_killed_training_goes_on_in_its_run_without_doubles(clone):
+    process = start(
+        """
+with tracking.run(TAGS, MODEL) as run:
+    run.log_epoch(EPOCHS[0])
+    run.log_epoch(EPOCHS[1])
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    assert process.wait() == -9
+    (killed,) = all_runs()
+    assert killed.info.status == "RUNNING"
+    assert train(EPOCHS[1:], past=EPOCHS[:1]) == killed.info.run_id  # the second epoch had been logged, but is in no checkpoint
+    assert points(killed.info.run_id, "loss") == [(1, 0.9), (2, 0.5)]
+    assert client().get_run(killed.info.run_id).info.status == "FINISHED"
+
+
+def test_epochs_behind_a_checkpoint_are_logged_if_they_are_missing(clone):
+    run_id = train(EPOCHS[1:], past=EPOCHS[:1])
+    assert points(run_id, "loss") == [(1, 0.9), (2, 0.5)]
+
+
+def test_a_training_killed_after_its_last_epoch_goes_on_in_its_run(clone):
+    assert train() == train([], past=EPOCHS)
+
+
+def test_a_training_that_starts_again_does_not_mix_with_the_epochs_of_an_earlier_one(clone):
+    assert train() != train()
+
+
+@pytest.mark.parametrize("parts", [(MODEL,), (MODEL, EVALUATION), (MODEL, EVALUATION, REPORT)], ids=["train", "evaluate", "visualize"])
+def test_a_stage_that_broke_goes_on_in_its_run(clone, parts):
+    broken = fail(*parts)
+    assert client().get_run(broken).info.status == "FAILED"
+    assert {1: train, 2: evaluate, 3: visualize}[len(parts)]() == broken
+    assert client().get_run(broken).info.status == "FINISHED"
+    assert points(broken, "loss") == [(1, 0.9), (2, 0.5)]
+    assert len(all_runs()) == 1
+
+
+def test_a_run_that_broke_while_the_model_was_added_is_completed(clone):
+    Path("card.json").rename("elsewhere")
+    with pytest.raises(Exception, match=r"card\.json"):
+        evaluate()
+    Path("elsewhere").rename("card.json")
+    assert artifacts(evaluate()) == COMPLETE[:5]
+    assert len(all_runs()) == 1
+
+
+def test_an_abandoned_run_of_this_workspace_does_not_stay_running(clone):
+    abandoned = fail(MODEL)
+    client().update_run(abandoned, status="RUNNING")
+    write_params(overlap=0.75)
+    assert train() != abandoned
+    assert client().get_run(abandoned).info.status == "KILLED"
+
+
+def test_another_dvc_experiment_is_another_run(clone, monkeypatch):
+    first = train()
+    monkeypatch.setenv("DVC_EXP_NAME", "pious-wave")
+    second = evaluate()
+    assert second != first
+    assert client().get_run(second).info.run_name == "pious-wave"
+
+
+def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_leaves_its_runs_alone(clone, monkeypatch):
+    first = train()
+    client().update_run(first, status="RUNNING")
+    monkeypatch.setenv("DVC_ROOT", str(clone))
+    workspace = clone / ".dvc/tmp/exps/tmp1"
+    shutil.copytree(clone, workspace, ignore=shutil.ignore_patterns("mlartifacts", "mlflow*", ".dvc"))
+    (workspace / ".dvc").mkdir()
+    monkeypatch.chdir(workspace)
+    second = evaluate()
+    assert second != first
+    assert client().get_run(first).info.status == "RUNNING"
+    assert not list(workspace.glob("ml*"))
+    assert (clone / "mlartifacts" / second).is_dir()
+
+
+def test_the_store_that_the_environment_names_is_taken(clone, tables, tmp_path, monkeypatch):
+    other = tmp_path / "other.db"
+    shutil.copyfile(tables, other)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
+    train()
+    assert tracking.runs_kept() == 1
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert tracking.runs_kept() == 0
+
+
+def test_a_subfolder_finds_the_store_of_its_clone(clone, monkeypatch):
+    (clone / "data").mkdir()
+    monkeypatch.chdir(clone / "data")
+    assert workspace.root() == clone
+
+
+def test_four_runs_starting_at_once_on_a_fresh_store_all_succeed(clone):
+    Path("mlflow.db").unlink()
+    processes = [start("train()", DVC_EXP_NAME=f"at-once-{number}") for number in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    runs = all_runs()
+    assert sorted(run.info.run_name for run in runs) == [f"at-once-{number}" for number in range(4)]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all(points(run.info.run_id, "loss") == [(1, 0.9), (2, 0.5)] for run in runs)
+
+
+def test_tracking_leaves_the_random_numbers_of_the_training_alone(clone):
+    random.seed(5)
+    expected = random.getstate()
+    train()
+    evaluate()
+    assert random.getstate() == expected
+
+
+def test_names_that_mlflow_refuses_are_mended(clone):
+    with tracking.run(TAGS, MODEL) as run:
+        run.log_metrics({"dice (ET), best": 1.0})
+    assert client().get_run(run.id).data.metrics["dice _ET__ best"] == 1.0
+
+
+def test_a_long_history_and_many_params_are_logged_whole(clone):
+    write_params(**{f"key_{number}": number for number in range(150)})
+    with tracking.run(TAGS, MODEL) as run:
+        run.log_metrics({f"score_{number}": number for number in range(1100)})
+    data = client().get_run(run.id).data
+    assert data.params["evaluate.key_149"] == "149"
+    assert data.metrics["score_1099"] == 1099
+
+
+def test_a_broken_store_is_named_with_what_to_do_and_without_its_password(clone, monkeypatch):
+    Path("mlflow.db").write_text("not a database")
+    with pytest.raises(InputError, match=r"mlflow\.db: cannot be opened(.|\n)*MLFLOW_TRACKING_URI"):
+        train()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@nowhere/runs")
+    assert tracking.shown_store() == "postgresql://***@nowhere/runs"
+
+
+AWKWARD = ["a?b", "a%20b", "a b", "a#b", "a%b", "ä", "a@b", "a&b=c;d"]
+
+
+@pytest.fixture
+def awkward(clone, request):
+    """The clone, moved to a folder whose name means something in an address."""
+    place = clone.parent / "beside" / request.param
+    place.parent.mkdir()
+    clone.rename(place)
+    os.chdir(place)
+    return place
+
+
+@pytest.mark.parametrize("awkward", AWKWARD, indirect=True)
+def test_a_clone_in_a_folder_of_any_name_keeps_store_and_artifacts_in_it(awkward):
+    run_id = train()
+    assert tracking.runs_kept() == 1
+    assert points(run_id, "loss") == [(1, 0.9), (2, 0.5)]
+    assert artifacts(run_id) == COMPLETE[2:5]
+    assert (awkward / "mlartifacts" / run_id / "artifacts/model/network.keras").read_text() == "content of network.keras"
+    assert tracking.shown_store() == str(awkward / "mlflow.db")
+    assert list(awkward.parent.iterdir()) == [awkward]
+
+
+@pytest.mark.parametrize("awkward", ["a?b%20c"], indirect=True)
+def test_a_fresh_store_is_made_in_a_folder_of_any_name(awkward):
+    Path("mlflow.db").unlink()
+    assert tracking.runs_kept() is None
+    train()
+    assert tracking.runs_kept() == 1
+    assert list(awkward.parent.iterdir()) == [awkward]
+
+
+@pytest.mark.parametrize("awkward", ["a'b\"c"], indirect=True)
+def test_a_folder_in_which_mlflow_cannot_make_a_store_is_refused_with_a_way_out(awkward):
+    Path("mlflow.db").unlink()
+    with pytest.raises(InputError, match=r"cannot be opened(.|\n)*move the clone if its path has quotes") as refusal:
+        train()
+    assert str(awkward / "mlflow.db") in str(refusal.value)
+
+
+@pytest.mark.parametrize("awkward", ["a?b%20c"], indirect=True)
+def test_make_ui_opens_the_store_that_the_stages_write_to(awkward, monkeypatch):
+    recipe = (ROOT / "Makefile").read_text().split("--backend-store-uri ")[1].splitlines()[0].replace("$$", "$")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for address in (tracking.store(), "http://127.0.0.1:9"):
+        said = subprocess.run(["sh", "-c", f"printf %s {recipe}"], check=True, capture_output=True, text=True).stdout
+        assert said == tracking.store() == address
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+
+def test_no_store_is_no_run(clone):
+    Path("mlflow.db").unlink()
+    assert tracking.runs_kept() is None
+    assert not Path("mlflow.db").exists()
+
+
+def test_a_commit_and_changes_of_code_or_params_are_tagged(clone):
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    Path("dvc.lock").write_text("written by DVC between the stages")
+    tags = client().get_run(train()).data.tags
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert (tags["git_commit"], tags["git_changed"]) == (commit, "false")
+    write_params(overlap=0.25)
+    assert client().get_run(train()).data.tags["git_changed"] == "true"
+
+
+def test_a_stage_that_only_imports_tracking_does_not_load_mlflow():
+    code = "import sys, pipeline.runtime.tracking; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

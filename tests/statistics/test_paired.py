@@ -1,0 +1,213 @@
+from itertools import product
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pipeline.statistics.bootstrap import interval
+from pipeline.statistics.paired import compare_pairs, direction, holm, paired_rows, sign_flip_p, value_of, wilcoxon_p
+
+
+def row(case, **values):
+    return {"case": case, "patient": f"P{case}", "kind": "region", "name": "WT", "filled": "", **values}
+
+
+def rows_of(values, **more):
+    return [row(f"{number:02d}", dice=value, **more) for number, value in enumerate(values)]
+
+
+@pytest.fixture
+def runs():
+    """Dice and HD95 of two regions of 20 cases under two runs, some undefined."""
+    rng = np.random.default_rng(11)
+    first = [
+        row(f"{case:02d}", dice=rng.beta(8, 2), hd95_mm=rng.exponential(5)) | {"name": name} for name in ("WT", "ET") for case in range(20)
+    ]
+    second = [
+        one | {"dice": min(one["dice"] + rng.normal(0.02, 0.03), 1.0), "hd95_mm": one["hd95_mm"] * rng.uniform(0.7, 1.1)} for one in first
+    ]
+    first[25]["hd95_mm"] = nan
+    return first, second
+
+
+def test_all_signs_of_three_differences_are_counted():
+    assert sign_flip_p([1.0, 2.0, 3.0]) == 2 / 8, "of eight sums only 6 and -6 reach 6"
+    assert sign_flip_p([1.0, 2.0, -3.0]) == 1.0, "every sum reaches 0"
+    assert sign_flip_p([3.0, 2.0, -1.0]) == 4 / 8, "6, 4, -4 and -6 reach 4"
+
+
+def test_differences_of_zero_carry_no_sign():
+    assert sign_flip_p([0.0] * 30 + [1.0, 2.0, 3.0]) == 0.25
+    assert sign_flip_p([0.0, 0.0]) == 1.0
+    assert isnan(sign_flip_p([]))
+    assert sign_flip_p([0.3]) == 1.0
+
+
+@pytest.mark.parametrize("count", [2, 5, 9, 14])
+def test_p_of_few_differences_is_that_of_scipy(count):
+    values = np.random.default_rng(count).normal(0.3, 1, count)
+    oracle = stats.permutation_test(
+        (values, np.zeros(count)), lambda one, other: np.mean(one - other), permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip_p(values) == pytest.approx(oracle.pvalue, abs=1e-12)
+
+
+def test_drawn_signs_come_close_to_all_signs():
+    values = np.random.default_rng(12).normal(0.35, 1, 16)
+    totals = np.array(list(product((1, -1), repeat=16))) @ np.abs(values)
+    exact = (np.abs(totals) >= abs(values.sum()) - 1e-12).mean()
+    assert sign_flip_p(values) == pytest.approx(exact, abs=0.012)
+
+
+def test_a_drawn_p_is_never_zero():
+    assert sign_flip_p([1.0] * 100, permutations=999) == 1 / 1000
+
+
+def test_p_is_even_where_nothing_differs():
+    rng = np.random.default_rng(13)
+    found = [sign_flip_p(rng.normal(0, 1, 20), permutations=199) for _ in range(400)]
+    assert np.mean(np.array(found) <= 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(found) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("test", [sign_flip_p, wilcoxon_p])
+@pytest.mark.parametrize("count", [3, 10, 40])
+def test_neither_sign_nor_order_nor_unit_change_p(test, count):
+    values = np.random.default_rng(count).normal(0.3, 1, count).round(2)
+    order = np.random.default_rng(1).permutation(count)
+    assert test(-values) == test(values[order]) == test(values * 8) == test(values)
+
+
+@pytest.mark.parametrize("test", [sign_flip_p, wilcoxon_p])
+def test_the_cases_of_a_patient_are_one_observation(test):
+    values = np.random.default_rng(14).normal(0.4, 1, 9)
+    doubled, patients = np.repeat(values, 2), np.repeat(np.arange(9), 2)
+    assert test(doubled, patients) == pytest.approx(test(values))
+    assert test(doubled, range(18)) == pytest.approx(test(doubled))
+    assert test(doubled) < test(doubled, patients)
+
+
+@pytest.mark.parametrize("count", [1, 4, 13, 14, 30, 60])
+@pytest.mark.parametrize("digits", [1, 9])
+def test_wilcoxon_is_that_of_scipy(count, digits):
+    values = np.random.default_rng(count).normal(0.2, 1, count).round(digits)
+    assert wilcoxon_p(values) == pytest.approx(stats.wilcoxon(values).pvalue)
+
+
+def test_wilcoxon_of_three_gains_is_a_quarter():
+    assert wilcoxon_p([0.1, 0.2, 0.3]) == 0.25
+    assert wilcoxon_p([0.0, 0.0]) == 1.0
+    assert isnan(wilcoxon_p([]))
+
+
+def test_holm_multiplies_the_smallest_most_and_keeps_the_order():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.5]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_holm_leaves_out_what_is_no_test():
+    adjusted = holm([nan, 0.01, 0.02])
+    assert isnan(adjusted[0])
+    assert adjusted[1:] == pytest.approx([0.02, 0.02])
+
+
+def test_holm_is_never_below_p_and_never_beyond_bonferroni():
+    p = np.random.default_rng(15).uniform(size=30)
+    adjusted = np.array(holm(list(p)))
+    assert (adjusted >= p).all()
+    assert (adjusted <= np.minimum(1, 30 * p) + 1e-15).all()
+    assert (adjusted[np.argsort(p)] == np.sort(adjusted)).all()
+
+
+def test_a_comparison_computed_by_hand():
+    first, second = rows_of([0.5, 0.6, 0.7, nan]), rows_of([0.6, 0.8, 1.0, 0.9])
+    second[2]["filled"] = "both_empty"
+    (result,) = compare_pairs(first, second, ["dice"])
+    assert {key: result[key] for key in ("kind", "name", "metric", "cases", "patients", "undefined", "filled", "better", "worse")} == {
+        "kind": "region", "name": "WT", "metric": "dice", "cases": 3, "patients": 3, "undefined": 1, "filled": 1, "better": 3, "worse": 0,
+    }  # fmt: skip
+    assert (result["mean_first"], result["mean_second"], result["difference"]) == pytest.approx((0.6, 0.8, 0.2))
+    assert (result["low"], result["high"]) == interval([0.1, 0.2, 0.3], "mean")
+    assert result["p_permutation"] == result["p_wilcoxon"] == result["p_permutation_holm"] == 0.25
+
+
+def test_swapped_runs_mirror_the_difference_and_keep_p(runs):
+    first, second = runs
+    there, back = (compare_pairs(*pair, ["dice", "hd95_mm"]) for pair in ((first, second), (second, first)))
+    for one, other in zip(there, back, strict=True):
+        assert (one["difference"], one["low"], one["high"]) == pytest.approx(
+            (-other["difference"], -other["high"], -other["low"]), abs=1e-12
+        )
+        assert (one["mean_first"], one["better"]) == (other["mean_second"], other["worse"])
+        for p in ("p_permutation", "p_wilcoxon", "p_permutation_holm", "p_wilcoxon_holm"):
+            assert one[p] == other[p]
+
+
+def test_what_both_runs_gain_changes_nothing(runs):
+    first, second = runs
+    moved = [[one | {"dice": one["dice"] + 3} for one in rows] for rows in runs]
+    for one, other in zip(compare_pairs(first, second, ["dice"]), compare_pairs(*moved, ["dice"]), strict=True):
+        assert one == pytest.approx(other | {key: one[key] for key in ("kind", "name", "metric", "mean_first", "mean_second")}, abs=1e-9)
+
+
+def test_the_order_of_the_cases_changes_nothing(runs):
+    first, second = runs
+    order = np.random.default_rng(16).permutation(20)
+    mixed = [first[place] for place in (*order, *(order + 20))]
+    assert str(compare_pairs(mixed, second[::-1], ["dice", "hd95_mm"])) == str(compare_pairs(first, second, ["dice", "hd95_mm"]))
+
+
+def test_equal_runs_do_not_differ(runs):
+    for result in compare_pairs(runs[0], runs[0], ["dice", "hd95_mm"]):
+        assert (result["difference"], result["low"], result["high"], result["p_permutation"], result["p_wilcoxon"]) == (0, 0, 0, 1, 1)
+        assert (result["better"], result["worse"]) == (0, 0)
+
+
+def test_a_shorter_distance_is_better():
+    (result,) = compare_pairs([row("a", hd95_mm=5.0), row("b", hd95_mm=5.0)], [row("a", hd95_mm=2.0), row("b", hd95_mm=6.0)], ["hd95_mm"])
+    assert (result["better"], result["worse"], result["difference"]) == (1, 1, -1.0)
+
+
+def test_of_a_volume_error_the_size_counts():
+    assert value_of(row("a", volume_error_ml=-3.0), "volume_error_ml") == 3.0
+    (result,) = compare_pairs([row("a", volume_error_ml=-3.0)], [row("a", volume_error_ml=2.0)], ["volume_error_ml"])
+    assert (result["mean_first"], result["difference"], result["better"]) == (3.0, -1.0, 1)
+
+
+def test_two_cases_have_a_difference_but_no_interval():
+    (result,) = compare_pairs(rows_of([0.5, 0.6]), rows_of([0.6, 0.6]), ["dice"])
+    assert isnan(result["low"])
+    assert (result["difference"], result["p_permutation"]) == (0.05, 1.0)
+
+
+def test_without_a_defined_pair_nothing_is_said():
+    (result,) = compare_pairs(rows_of([nan, nan]), rows_of([0.6, 0.6]), ["dice"])
+    assert (result["cases"], result["undefined"]) == (0, 2)
+    assert all(isnan(result[key]) for key in ("mean_first", "difference", "low", "p_permutation", "p_wilcoxon", "p_permutation_holm"))
+
+
+def test_holm_is_taken_over_all_metrics_and_regions(runs):
+    results = compare_pairs(*runs, ["dice", "hd95_mm"])
+    assert [(result["name"], result["metric"]) for result in results] == [
+        ("WT", "dice"),
+        ("WT", "hd95_mm"),
+        ("ET", "dice"),
+        ("ET", "hd95_mm"),
+    ]
+    for test in ("p_permutation", "p_wilcoxon"):
+        assert [result[f"{test}_holm"] for result in results] == holm([result[test] for result in results])
+
+
+def test_what_one_run_alone_has_is_left_out(runs):
+    first, second = runs
+    pairs = paired_rows(first, second[5:20])
+    assert list(pairs) == [("region", "WT")]
+    assert [(one["case"], other["case"]) for one, other in pairs["region", "WT"]] == [(f"{case:02d}",) * 2 for case in range(5, 20)]
+
+
+def test_a_volume_is_no_score():
+    assert (direction("dice"), direction("hd95_mm"), direction("volume_error_ml")) == (1, -1, -1)
+    with pytest.raises(KeyError):
+        direction("reference_ml")

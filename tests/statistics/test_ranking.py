@@ -1,0 +1,101 @@
+from math import nan
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from pipeline.statistics.paired import sign_flip_p
+from pipeline.statistics.ranking import ranks, standing
+
+
+def rows_of(dice, hd95_mm=None, name="WT", patients=None):
+    distances = [1.0] * len(dice) if hd95_mm is None else hd95_mm
+    return [
+        {
+            "case": f"{place:02d}",
+            "patient": patients[place] if patients else place,
+            "kind": "region",
+            "name": name,
+            "dice": one,
+            "hd95_mm": other,
+        }
+        for place, (one, other) in enumerate(zip(dice, distances, strict=True))
+    ]
+
+
+def test_the_best_is_first_in_the_direction_of_the_metric():
+    values = [[[0.9, 5.0]], [[0.7, 2.0]], [[0.8, 3.0]]]
+    assert ranks(values, [1, -1]).tolist() == [[[1, 3]], [[3, 1]], [[2, 2]]]
+
+
+def test_ties_share_the_mean_of_their_ranks():
+    assert ranks([[[0.9]], [[0.9]], [[0.1]]], [1]).ravel().tolist() == [1.5, 1.5, 3]
+    assert ranks([[[0.8 - 0.1]], [[0.7]]], [1]).ravel().tolist() == [1.5, 1.5], "rounding breaks no tie"
+
+
+def test_an_undefined_value_is_worse_than_any():
+    assert ranks([[[nan]], [[0.0]], [[nan]]], [1]).ravel().tolist() == [2.5, 1, 2.5]
+    assert ranks([[[nan]], [[400.0]]], [-1]).ravel().tolist() == [2, 1]
+
+
+def test_ranks_are_those_of_scipy_and_sum_to_the_same():
+    values = np.random.default_rng(1).uniform(size=(5, 7, 3))
+    placed = ranks(values, [1, -1, 1])
+    assert (placed[:, 2, 1] == rankdata(values[:, 2, 1])).all()
+    assert (placed.sum(axis=0) == 15).all()
+
+
+def test_a_standing_computed_by_hand():
+    runs = {
+        "old": rows_of([0.7, 0.9], [4.0, 3.0]),
+        "new": rows_of([0.8, 0.8], [2.0, 2.0]),
+        "bad": rows_of([0.1, nan], [9.0, nan]),
+    }
+    new, old, bad = standing(runs, ["dice", "hd95_mm"])
+    assert [row["run"] for row in (new, old, bad)] == ["new", "old", "bad"]
+    assert (new["mean_rank"], old["mean_rank"], bad["mean_rank"]) == (1.25, 1.75, 3.0), "new: ranks 1 1 2 1; old: 2 2 1 2"
+    assert (new["score"], new["place"], new["first"], new["cases"], new["rankings"]) == (1.25 / 3, 1, 3, 2, 4)
+    assert new["p_next"] == sign_flip_p([-1.0, 0.0]) == 1.0
+    assert "p_next" not in bad
+
+
+def test_p_of_neighbours_flips_the_mean_ranks_of_whole_cases():
+    rng = np.random.default_rng(2)
+    tables = {name: rng.beta(8, 2, 10) + gain for name, gain in (("one", 0.0), ("two", 0.1))}
+    best, worst = standing({name: rows_of(values) for name, values in tables.items()}, ["dice"])
+    wins = np.sign(tables[best["run"]] - tables[worst["run"]])
+    assert best["p_next"] == sign_flip_p(-wins)
+
+
+def test_the_cases_of_a_patient_change_places_together():
+    values = np.linspace(0.5, 0.8, 12)
+    runs = {"a": rows_of(values, patients=[place // 4 for place in range(12)])}
+    runs["b"] = [row | {"dice": row["dice"] + 0.1} for row in runs["a"]]
+    best, _ = standing(runs, ["dice"])
+    assert (best["run"], best["p_next"]) == ("b", 0.25)
+
+
+def test_equal_runs_share_a_place():
+    runs = {name: rows_of([0.5, 0.6, 0.7]) for name in ("b", "a")} | {"c": rows_of([0.1, 0.2, 0.3])}
+    listed = standing(runs, ["dice"])
+    assert [(row["run"], row["place"], row["mean_rank"]) for row in listed] == [("a", 1, 1.5), ("b", 1, 1.5), ("c", 3, 3.0)]
+    assert listed[0]["p_next"] == 1.0
+
+
+def test_a_run_is_ranked_on_what_all_share():
+    runs = {"a": rows_of([0.5, 0.6, 0.7]), "b": rows_of([0.6, 0.7]) + rows_of([0.1], name="ET")}
+    assert [(row["run"], row["cases"], row["rankings"]) for row in standing(runs, ["dice"])] == [("b", 2, 2), ("a", 2, 2)]
+
+
+def test_the_order_of_runs_and_cases_changes_nothing():
+    rng = np.random.default_rng(3)
+    runs = {name: rows_of(rng.beta(8, 2, 20), rng.exponential(5, 20)) for name in "abcd"}
+    turned = {name: runs[name][::-1] for name in "dbca"}
+    for one, other in zip(standing(runs, ["dice", "hd95_mm"]), standing(turned, ["dice", "hd95_mm"]), strict=True):
+        assert one == pytest.approx(other) if "run" not in one else {**one, "run": ""} == pytest.approx({**other, "run": ""})
+        assert one["run"] == other["run"]
+
+
+def test_runs_that_share_no_case_are_refused():
+    with pytest.raises(ValueError, match="no case and target"):
+        standing({"a": rows_of([0.5]), "b": rows_of([0.5], name="ET")}, ["dice"])

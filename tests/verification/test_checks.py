@@ -1,0 +1,141 @@
+"""A case by itself shows what would make a prediction wrong: nothing in cases that are in order, something in all others."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from pipeline.cohorts import brats, brats2012, dicom, lgg
+from pipeline.cohorts.phantom import load_anatomy
+from pipeline.core.case import Case
+from pipeline.core.grid import Grid
+from pipeline.core.rng import generator
+from pipeline.formats import cases, nifti
+from pipeline.formats.cases import Found
+from pipeline.formats.volume import Part, Volume
+from pipeline.phantom.anatomy import Anatomy
+from pipeline.phantom.growth import draw_tumour
+from pipeline.phantom.phantoms import phantom
+from pipeline.verification import checks
+from tests.conftest import SHARED
+
+FOUR = ("t1n", "t1c", "t2w", "t2f")
+SKULL, SWAPPED = "the skull is on", "modalities may be swapped"
+
+
+def read(found: Found, modalities=FOUR) -> tuple[Case, dict[str, Volume]]:
+    return cases.read_volumes(replace(found, labels=None), dicom.schema(modalities))
+
+
+def judged(found: Found, modalities=FOUR, trained_stripped: bool | None = True) -> list[str]:
+    """What `predict` would warn of, by a network trained on stripped brains."""
+    return checks.alone(found, *read(found, modalities), modalities, trained_stripped, True)
+
+
+def with_head(case: Case, noise: float) -> Case:
+    """At half the resolution, a head around the brain: 4 mm of dark bone, 20 mm of soft tissue, and noise in the air unless that is 0."""
+    image = case.image[::2, ::2, ::2].copy()
+    grid = Grid(image.shape[:3], case.grid.affine @ np.diag([2.0, 2, 2, 1]))
+    brain = image.any(axis=-1)
+    away_mm = ndimage.distance_transform_edt(~brain, sampling=grid.spacing_mm)
+    texture = np.random.default_rng(1).random(brain.shape, np.float32)
+    for channel in range(image.shape[-1]):
+        level = np.percentile(image[..., channel][brain], 80)
+        around = np.where((away_mm > 4) & (away_mm < 24), level * (0.7 + 0.6 * texture), noise * level * texture)
+        image[..., channel] = np.where(brain, image[..., channel], around)
+    return replace(case, image=image, grid=grid)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Found:
+    """A phantom as files, skull off."""
+    anatomy: Anatomy = load_anatomy()
+    case = phantom(generator(3, "0", "phantom"), anatomy, draw_tumour(generator(3, "0", "tumour"), True), (160, 190, 150))
+    files = {name: tmp_path_factory.mktemp("made") / f"{name}.nii.gz" for name in FOUR}
+    for name, path in files.items():
+        nifti.write(path, case.images[name], np.diag([-1.0, -1.0, 1.0, 1.0]))
+    return Found("made", "made", files["t1n"].parent, files, None)
+
+
+def exchanged(found: Found, one: str, other: str) -> Found:
+    return replace(found, images=found.images | {one: found.images[other], other: found.images[one]})
+
+
+def test_a_made_case_in_order_raises_nothing(made):
+    assert judged(made) == []
+    assert judged(made, trained_stripped=None) == []
+
+
+def test_exchanged_files_of_a_made_case_are_named(made):
+    (warning,) = judged(exchanged(made, "t1c", "t2w"))
+    assert warning.startswith(f"made: {SWAPPED}: t1c like t2w, t2w like t1c")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.04])
+def test_a_case_unlike_those_of_the_training_in_its_skull_is_named(made, noise):
+    case, volumes = read(made)
+    warnings = checks.alone(made, with_head(case, noise), volumes, FOUR, True, True)
+    (warning,) = [said for said in warnings if SWAPPED not in said]
+    assert SKULL in warning
+    assert "--native" in warning
+    (warning,) = judged(made, trained_stripped=False)
+    assert warning == "made: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted."
+
+
+def test_more_than_a_brain_is_named_where_nothing_is_known_of_the_training(made):
+    case, volumes = read(made)
+    warnings = checks.alone(made, with_head(case, 0.04), volumes, FOUR, None, True)
+    assert any("100% of the grid): more than a brain differs from air" in said for said in warnings)
+
+
+def four_modality_cases() -> Iterator[Found]:
+    for pattern in ("brats2021/*", "brats2018/*", "brats2023/*", "unlabelled/*"):
+        yield from (brats.read_folder(folder)[1] for folder in sorted(SHARED.glob(pattern)))
+    for source in brats2012.SOURCES[:1]:
+        yield from source.find(SHARED / "brats2012", 0)[1]
+
+
+@pytest.mark.real
+def test_real_cases_of_four_modalities_raise_something_only_when_spoilt(real_cases):
+    found = list(four_modality_cases())
+    assert len(found) == sum(
+        len(list((real_cases / name).iterdir())) for name in ("brats2012", "brats2018", "brats2021", "brats2023", "unlabelled")
+    )
+    for own in found:
+        case, volumes = read(own)
+        assert checks.alone(own, case, volumes, FOUR, True, True) == [], own.case
+        swapped = replace(case, image=case.image[..., [0, 2, 1, 3]])
+        assert any(SWAPPED in said for said in checks.alone(own, swapped, volumes, FOUR, True, True)), own.case
+        for noise in (0.0, 0.04):
+            assert any(SKULL in said for said in checks.alone(own, with_head(case, noise), volumes, FOUR, True, True)), (
+                own.case,
+                noise,
+            )
+
+
+@pytest.mark.real
+def test_real_flair_images_alone_raise_nothing(real_cases):
+    files = [*real_cases.glob("flair_wt*/*/*_fla.nii.gz"), *real_cases.glob("native/*/brats_space/*_fla.nii.gz")]
+    assert len(files) > 100
+    for path in sorted(files):
+        assert judged(Found(path.parent.name, "", path.parent, {"t2f": path}, None), ("t2f",)) == [], path
+
+
+def heads(folder: Path) -> Iterator[tuple[str, Path | Part]]:
+    """Real images with the skull on: one modality each."""
+    yield from ((path.name, path) for path in sorted(folder.glob("native/*/*.nii.gz")))
+    for case in lgg.find(folder / "lgg")[1]:
+        yield from ((f"{case.case} {name}", part) for name, part in case.images.items())
+    yield "healthy T1", dicom.read_study(folder / "dicom/datalad-healthy-t1").images["t1n"]
+
+
+@pytest.mark.real
+def test_real_heads_are_named_to_a_network_trained_on_brains(real_cases):
+    found = list(heads(real_cases))
+    assert len(found) == 4 + 2 * 3 + 1
+    for name, origin in found:
+        warnings = judged(Found(name, "", real_cases, {"t1n": origin}, None), ("t1n",))
+        assert any(SKULL in said and "--native" in said for said in warnings), name

@@ -1,0 +1,142 @@
+"""Modalities that were exchanged are noticed; those that were not are left in peace."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from pipeline.cohorts.brats import read_folder
+from pipeline.cohorts.phantom import load_anatomy
+from pipeline.core.rng import generator
+from pipeline.formats import nifti
+from pipeline.phantom.anatomy import Anatomy
+from pipeline.phantom.growth import draw_tumour
+from pipeline.phantom.phantoms import phantom
+from pipeline.verification.modality_swaps import relations, suspicions
+from tests.conftest import SHARED
+
+MODALITIES = ("t1n", "t1c", "t2w", "t2f")
+SPACING_MM = (1.0, 1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def anatomy() -> Anatomy:
+    return load_anatomy()
+
+
+@pytest.fixture(scope="module")
+def images(anatomy) -> list[np.ndarray]:
+    """Two phantoms (X, Y, Z, 4), the second without an enhancing tumour."""
+    made = []
+    for number in range(2):
+        tumour = draw_tumour(generator(3, str(number), "tumour"), number < 1)
+        case = phantom(generator(3, str(number), "phantom"), anatomy, tumour, (160, 190, 150))
+        made.append(np.stack([case.images[name] for name in MODALITIES], axis=-1))
+    return made
+
+
+@pytest.fixture(scope="module")
+def measured(images) -> np.ndarray:
+    return np.stack([relations(image, SPACING_MM) for image in images])
+
+
+def exchanged(measured: np.ndarray, order) -> np.ndarray:
+    """Relations of a case whose file of modality k holds modality order[k]."""
+    return measured[..., order, :, :][..., order, :]
+
+
+OTHER_ORDERS = [order for order in itertools.permutations(range(4)) if order != (0, 1, 2, 3)]
+
+
+def test_as_declared_no_case_is_suspicious(measured):
+    assert suspicions(measured, MODALITIES, ["a", "b"]) == []
+
+
+@pytest.mark.parametrize("order", OTHER_ORDERS, ids=str)
+def test_every_exchange_is_noticed_and_named_with_and_without_an_enhancing_tumour(measured, order):
+    for own in measured:
+        (warning,) = suspicions(exchanged(own, order)[None], MODALITIES, ["case-7"])
+        assert warning.startswith("case-7: modalities may be swapped")
+        for place, source in enumerate(order):
+            assert (f"{MODALITIES[place]} like {MODALITIES[source]}" in warning) == (place != source)
+
+
+def test_relations_of_exchanged_files_are_those_of_the_right_ones_exchanged(images, measured):
+    order = (2, 0, 3, 1)
+    np.testing.assert_allclose(relations(images[0][..., order], SPACING_MM), exchanged(measured[0], order), atol=1e-5)
+
+
+def test_intensity_scale_and_shading_hardly_matter(images, measured):
+    ramp = np.linspace(0.7, 1.3, images[0].shape[1], dtype=np.float32)[:, None, None]
+    np.testing.assert_allclose(relations(images[0] * ramp * (0.01, 3, 40, 1), SPACING_MM), measured[0], atol=0.05)
+
+
+def test_an_image_normalised_to_both_sides_of_0_is_judged_the_same(images):
+    brain = images[0].any(axis=-1)
+    image = images[0].astype(np.float32)
+    image[brain] = (image[brain] - image[brain].mean(axis=0)) / image[brain].std(axis=0)
+    own = relations(image, SPACING_MM)
+    assert suspicions(own[None], MODALITIES, ["case"]) == []
+    assert suspicions(exchanged(own, (1, 0, 2, 3))[None], MODALITIES, ["case"])
+
+
+def test_one_of_a_cohort_is_found_among_its_fellows(measured):
+    cohort = measured[[0, 1] * 4].copy()
+    cohort[5] = exchanged(cohort[5], (0, 1, 3, 2))
+    (warning,) = suspicions(cohort, MODALITIES, list("abcdefgh"))
+    assert warning.startswith("f: ")
+    assert "t2w like t2f, t2f like t2w" in warning
+
+
+def test_an_error_in_all_cases_is_told_once(measured):
+    cohort = exchanged(measured[[0, 1] * 5], (1, 0, 2, 3))
+    (warning,) = suspicions(cohort, MODALITIES, [str(number) for number in range(10)])
+    assert warning.startswith("the whole cohort: modalities may be swapped: t1n like t1c, t1c like t1n")
+
+
+def test_the_same_acquisition_under_two_names_is_told(images):
+    image = images[0].copy()
+    image[..., 1] = image[..., 0] + 1
+    warnings = suspicions(relations(image, SPACING_MM)[None], MODALITIES, ["case"])
+    assert any("t1n and t1c look like one acquisition" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("names", [("t1n", "t1c"), ("t1n", "t2w"), ("t1c", "t2w"), ("t2w", "t2f"), ("t1n", "t1c", "t2f")])
+def test_fewer_modalities_are_judged_too(measured, names):
+    chosen = [MODALITIES.index(name) for name in names]
+    for own in exchanged(measured, chosen):
+        assert suspicions(own[None], names, ["case"]) == []
+        assert suspicions(exchanged(own, [1, 0, *range(2, len(names))])[None], names, ["case"])
+
+
+def test_unknown_modalities_are_passed_over(measured):
+    own = exchanged(measured[0], (1, 0, 2, 3))
+    assert suspicions(own[None], ("t1n", "t1c", "adc", "swi"), ["case"])
+    assert suspicions(own[None], ("t1n", "cbv", "adc", "swi"), ["case"]) == []
+
+
+@pytest.mark.parametrize("shape", [(200, 200, 1, 4), (40, 40, 40, 1), (5, 5, 5, 4), (2, 2, 2, 4)])
+def test_too_little_to_tell_is_nan_and_raises_no_suspicion(shape):
+    own = relations(np.random.default_rng(0).integers(1, 100, shape).astype(np.float32), SPACING_MM)
+    assert own.shape == (shape[-1], shape[-1], 2)
+    assert np.isnan(own).all()
+    assert suspicions(own[None], MODALITIES[: shape[-1]], ["case"]) == []
+
+
+def test_a_constant_image_is_nan():
+    assert np.isnan(relations(np.ones((90, 90, 90, 2), np.float32), SPACING_MM)).all()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("pattern", ["brats2021/*", "brats2018/*", "brats2023/*", "unlabelled/*"])
+def test_real_cases_are_in_order_and_their_exchanges_are_noticed(pattern):
+    folders = sorted(SHARED.glob(pattern))
+    if not folders:
+        pytest.skip("no ../shared/data")
+    for folder in folders:
+        found = read_folder(folder)[1]
+        image = np.stack([nifti.read(found.images[name]).voxels for name in MODALITIES], axis=-1)
+        own = relations(image, SPACING_MM)
+        assert suspicions(own[None], MODALITIES, [folder.name]) == []
+        for order in OTHER_ORDERS:
+            assert suspicions(exchanged(own, order)[None], MODALITIES, [folder.name])

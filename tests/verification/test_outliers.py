@@ -1,0 +1,145 @@
+"""What stands out in a cohort is told, once there is a cohort."""
+
+import numpy as np
+import pytest
+
+from pipeline.core.catalogue import CaseEntry, Catalogue, FileEntry
+from pipeline.formats import nifti
+from pipeline.phantom.random_fields import normal_field
+from pipeline.verification.outliers import oddities, skull_stripped
+from tests.conftest import SHARED
+
+SHAPE = (100, 120, 100)
+
+
+def file(name: str, **changes) -> FileEntry:
+    known = {"path": name, "sha256": "", "dtype": "int16", "minimum": 0.0, "maximum": 1000.0, "origin_sha256": None}
+    fields = FileEntry.model_fields
+    return FileEntry.model_construct(**{field: known.get(field) for field in fields} | changes)
+
+
+def entry(number: int, schema, **changes) -> CaseEntry:
+    known = {
+        "case": f"case-{number}",
+        "patient": f"case-{number}",
+        "images": {name: file(name, maximum=1000.0 + 10 * number) for name in schema.modalities},
+        "spacing_mm": (1.0, 1.0, 1.0),
+        "orientation": "LPS",
+        "brain_ml": 1400.0 + 5 * number,
+        "label_voxels": dict.fromkeys(schema.labels, 30_000 + 1000 * number),
+        "stripped": True,
+    }
+    return CaseEntry.model_construct(**{field: known.get(field) for field in CaseEntry.model_fields} | changes)
+
+
+def warnings_of(schema, count=8, **changes) -> list[str]:
+    """Of a cohort whose last case is changed."""
+    cases = [entry(number, schema) for number in range(count - 1)] + [entry(count - 1, schema, **changes)]
+    return oddities(Catalogue.model_construct(cohort=schema, licence="", cases=tuple(cases)))
+
+
+def test_an_even_cohort_is_not_odd(schema):
+    assert warnings_of(schema) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"spacing_mm": (1.0, 1.0, 5.0), "label_voxels": dict.fromkeys(("necrotic", "edema", "enhancing"), 6600)},
+            "spacing along Z is 5 mm, in this cohort usually 0.98",
+        ),
+        ({"brain_ml": 3400.0}, "head or brain is 3400 ml, in this cohort usually"),
+        ({"orientation": "RAS"}, "orientation is RAS, in this cohort usually LPS (7 of 8 cases)"),
+        ({"label_voxels": {"necrotic": 33_000, "edema": 900_000, "enhancing": 33_000}}, "label edema is 900 ml, in this cohort usually"),
+    ],
+)
+def test_one_odd_case_is_named_with_its_value_and_what_is_usual(schema, changes, told):
+    (warning,) = warnings_of(schema, **changes)
+    assert warning.startswith("case-7: ")
+    assert told in warning
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"maximum": 60_000.0}, "largest intensity of t1c is 6e+04"),
+        ({"dtype": "float64"}, "dtype of t1c is float64, in this cohort usually int16"),
+        ({"minimum": -3.0}, "sign of t1c is some below 0, in this cohort usually none below 0"),
+    ],
+)
+def test_one_odd_file_is_named(schema, changes, told):
+    images = {name: file(name) for name in schema.modalities} | {"t1c": file("t1c", **changes)}
+    (warning,) = warnings_of(schema, images=images)
+    assert warning.startswith("case-7: ")
+    assert told in warning
+
+
+def test_less_than_five_cases_have_nothing_usual(schema):
+    odd = {"spacing_mm": (1.0, 1.0, 1.5), "orientation": "RAS", "brain_ml": 9000.0}
+    assert warnings_of(schema, count=4, **odd) == []
+    assert len(warnings_of(schema, count=5, **odd)) == 3
+
+
+def test_an_absent_label_is_not_an_odd_volume(schema):
+    assert warnings_of(schema, label_voxels={"necrotic": 0, "edema": 33_000, "enhancing": 0}) == []
+
+
+def test_a_cohort_that_is_divided_is_told_once(schema):
+    cases = [entry(number, schema, orientation="LPS" if number % 2 else "RAS") for number in range(8)]
+    assert oddities(Catalogue.model_construct(cohort=schema, licence="", cases=tuple(cases))) == [
+        "the cases differ in orientation: LPS in 4, RAS in 4 of 8 cases"
+    ]
+
+
+def test_a_skull_among_stripped_brains_is_told(schema):
+    (warning,) = warnings_of(schema, stripped=False)
+    assert warning == "case-7: skull is present, in this cohort usually removed (7 of 8 cases)"
+
+
+def head(cleared_air: bool) -> np.ndarray:
+    """A head of 3.4 litres in noisy or cleared air, 2 mm voxels."""
+    rng = np.random.default_rng(0)
+    signal = np.where(ellipsoid(42, 52, 46), 400 + 60 * normal_field(rng, SHAPE, 8.0), 0)
+    noise = 0 if cleared_air else np.abs(rng.normal(0, 12, SHAPE))
+    return np.rint(signal + noise).clip(0).astype(np.int16)
+
+
+def brain() -> np.ndarray:
+    """What a ball of 1.2 litres holds of that head."""
+    return np.where(ellipsoid(33, 33, 33), head(cleared_air=True), 0)
+
+
+def ellipsoid(*half_axes: float) -> np.ndarray:
+    offsets = (np.arange(length) - (length - 1) / 2 for length in SHAPE)
+    return sum((offset / half) ** 2 for offset, half in zip(np.ix_(*offsets), half_axes, strict=True)) < 1
+
+
+def test_a_brain_alone_is_stripped_and_a_head_is_not():
+    assert skull_stripped(brain(), (2, 2, 2))
+    assert not skull_stripped(head(cleared_air=False), (2, 2, 2))
+    assert not skull_stripped(head(cleared_air=True), (2, 2, 2))
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_an_even_volume_is_not_stripped(value):
+    assert not skull_stripped(np.full((20, 20, 20), value, np.int16), (1, 1, 1))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("pattern", "stripped"),
+    [
+        ("native/*/*_*.nii.gz", False),
+        ("native/*/brats_space/*_t*.nii.gz", True),
+        ("brats202*/*/*t1*.nii.gz", True),
+        ("flair_wt/*/*fla.nii.gz", True),
+    ],
+)
+def test_real_heads_are_told_from_real_brains(pattern, stripped):
+    paths = sorted(SHARED.glob(pattern))
+    if not paths:
+        pytest.skip("no ../shared/data")
+    for path in paths:
+        volume = nifti.read(path)
+        assert skull_stripped(volume.voxels, volume.grid.spacing_mm) == stripped, path.name
