@@ -1,1 +1,3 @@
-"""Figures of this pipeline on this machine, beside its targets and its peers; the pipeline never imports them."""
+"""Figures of this pipeline on this machine, beside its targets and its peers; the pipeline never
+imports them.
+"""

@@ -1,4 +1,6 @@
-"""Reading a DICOM series: headers checked, slices sorted, pixels decoded, files hashed; beside SimpleITK's reader."""
+"""Reading a DICOM series: headers checked, slices sorted, pixels decoded, files hashed; beside
+SimpleITK's reader.
+"""
 
 import statistics
 import time
@@ -18,14 +20,23 @@ _READS = 3
 def figures(repeats: int) -> Iterator[Figure]:
     """Wall seconds on one core to a volume, the two readers in turns in the same process."""
     if not SERIES.is_dir():
-        yield Figure("DICOM series", "s", (), note=f"no series at {SERIES.relative_to(ROOT.parent)} beside the repository")
+        yield Figure(
+            "DICOM series",
+            "s",
+            (),
+            note=f"no series at {SERIES.relative_to(ROOT.parent)} beside the repository",
+        )
         return
     runs = [apart(once, str(SERIES), cores=1)[0] for _ in range(repeats)]
     theirs = statistics.median(run["simpleitk"] for run in runs)
     yield Figure(
-        "DICOM series of 160 slices to a volume", "s", [run["ours"] for run in runs],
-        at_most=2 * theirs, beside=(theirs, "s SimpleITK's series reader"), note="files cached, one core, sha256 of each file included",
-    )  # fmt: skip
+        "DICOM series of 160 slices to a volume",
+        "s",
+        [run["ours"] for run in runs],
+        at_most=2 * theirs,
+        beside=(theirs, "s SimpleITK's series reader"),
+        note="files cached, one core, sha256 of each file included",
+    )
 
 
 def once(folder: str) -> dict[str, float]:

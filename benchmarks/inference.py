@@ -19,15 +19,22 @@ PARTS = ("read", "prepare", "network", "restore", "write")
 def figures(repeats: int) -> Iterator[Figure]:
     """Seconds per case in the network and as a whole, and what mirroring costs."""
     (plain, mirrored), ran = apart(once, str(cohorts.phantoms(8)), repeats)
-    for name, runs, beside in (("inference", plain, None), ("inference, mirrored", mirrored, plain)):
+    for name, runs, beside in (
+        ("inference", plain, None),
+        ("inference, mirrored", mirrored, plain),
+    ):
         for part in ("network", "whole"):
-            others = ", ".join(f"{other} {_median(runs, other):.2f}" for other in PARTS if other != "network")
+            others = ", ".join(
+                f"{other} {_median(runs, other):.2f}" for other in PARTS if other != "network"
+            )
             yield Figure(
                 f"{name}: {part}",
                 "s/case",
                 [run[part] for run in runs],
                 beside=beside and (_median(beside, part), "without mirroring"),
-                note=f"{_median(runs, 'cpu'):.1f} cpu s; {others}" if part == "whole" else f"{CASES} phantoms, 2 cores",
+                note=f"{_median(runs, 'cpu'):.1f} cpu s; {others}"
+                if part == "whole"
+                else f"{CASES} phantoms, 2 cores",
             )
     yield Figure("inference, memory", "GB", [ran.process_gb])
 
@@ -50,20 +57,33 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
     path = ROOT / "params.yaml"
     values = params.read(path)
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    architecture, recipe = (params.value(values, key, kind, path) for key, kind in (("unet", Architecture), ("preprocess", Recipe)))
+    architecture, recipe = (
+        params.value(values, key, kind, path)
+        for key, kind in (("unet", Architecture), ("preprocess", Recipe))
+    )
     settings = params.value(values, "evaluate", Settings, path)
     schema = catalogue.cohort
     outputs = len(schema.regions) if architecture.output == "regions" else len(schema.labels) + 1
     backend.prepare(0, values["train"]["precision"])
     network = unet.without_supervision(unet.build(architecture, len(schema.modalities), outputs))
     # the card of an untrained network: what segmentation reads of it, and no more
-    card = Card.model_construct(cohort=schema, recipe=recipe, architecture=architecture, patch=tuple(values["train"]["patch"]))
+    card = Card.model_construct(
+        cohort=schema,
+        recipe=recipe,
+        architecture=architecture,
+        patch=tuple(values["train"]["patch"]),
+    )
     found = []
     for mirror in (False, True):
         asked = settings.model_copy(update={"mirror": mirror})
         _segment(raw, catalogue.cases[0], network, card, asked)  # compiles the network
-        runs = [[_segment(raw, entry, network, card, asked) for entry in catalogue.cases[:CASES]] for _ in range(repeats)]
-        found.append([{part: statistics.mean(case[part] for case in run) for part in run[0]} for run in runs])
+        runs = [
+            [_segment(raw, entry, network, card, asked) for entry in catalogue.cases[:CASES]]
+            for _ in range(repeats)
+        ]
+        found.append(
+            [{part: statistics.mean(case[part] for case in run) for part in run[0]} for run in runs]
+        )
     return found
 
 
@@ -88,7 +108,9 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
         predictor.classes_of(probabilities, prepared.geometry, card, settings)
     with tempfile.TemporaryDirectory() as folder, _timed(taken, "write"):
         # the reference in place of an untrained network's noise, which gzip would be slow to pack
-        nifti.write(Path(folder) / "out.nii.gz", classes_to_values(reference, card.cohort), case.grid.affine)
+        nifti.write(
+            Path(folder) / "out.nii.gz", classes_to_values(reference, card.cohort), case.grid.affine
+        )
     return taken | {"whole": sum(taken.values()), "cpu": time.process_time() - cpu}
 
 

@@ -1,4 +1,6 @@
-"""Whether the same examination is found again: copies made in many ways, the same patients in other folders, and many cases at once."""
+"""Whether the same examination is found again: copies made in many ways, the same patients in other
+folders, and many cases at once.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +38,13 @@ def figures(repeats: int) -> Iterator[Figure]:
     originals = [np.asarray(nifti.read(path).voxels) for path in paths]
     for name, change in COPIES.items():
         values = [_similarity(voxels, change(voxels)) for voxels in originals]
-        yield Figure(f"copy {name}", "", values, at_least=SAME, note=f"{sum(value >= SAME for value in values)} of {len(values)} found")
+        yield Figure(
+            f"copy {name}",
+            "",
+            values,
+            at_least=SAME,
+            note=f"{sum(value >= SAME for value in values)} of {len(values)} found",
+        )
     yield _seconds("fingerprint", fingerprint, originals[0], repeats)
     yield _seconds("content_sha256", content_sha256, originals[0], repeats)
     yield _many(repeats)
@@ -45,7 +53,9 @@ def figures(repeats: int) -> Iterator[Figure]:
 
 
 def _similarity(one: np.ndarray, other: np.ndarray) -> float:
-    return pairs(np.stack([fingerprint(voxels, Grid(voxels.shape, RAS)) for voxels in (one, other)]), -1)[0][2]
+    return pairs(
+        np.stack([fingerprint(voxels, Grid(voxels.shape, RAS)) for voxels in (one, other)]), -1
+    )[0][2]
 
 
 def _seconds(name: str, function: Callable, voxels: np.ndarray, repeats: int) -> Figure:
@@ -58,7 +68,9 @@ def _seconds(name: str, function: Callable, voxels: np.ndarray, repeats: int) ->
 
 
 def _many(repeats: int) -> Figure:
-    numbers = np.random.default_rng(0).normal(0, 12, (MANY, 2, 8, 8, 8)).clip(-127, 127).astype(np.int8)
+    numbers = (
+        np.random.default_rng(0).normal(0, 12, (MANY, 2, 8, 8, 8)).clip(-127, 127).astype(np.int8)
+    )
     taken = []
     for _ in range(repeats):
         started = time.process_time()
@@ -73,7 +85,12 @@ def _in_other_folders() -> Iterator[Figure]:
     volumes = [(metaimage if path.suffix == ".mha" else nifti).read(path) for path in paths]
     found = pairs(np.stack([fingerprint(volume.voxels, volume.grid) for volume in volumes]), -1)
     for one, other, similarity in found:
-        yield Figure(f"{_name(paths[one])} and {_name(paths[other])}", "", [similarity], note="alike" if similarity >= SAME else "the next")
+        yield Figure(
+            f"{_name(paths[one])} and {_name(paths[other])}",
+            "",
+            [similarity],
+            note="alike" if similarity >= SAME else "the next",
+        )
         if similarity < SAME:
             break
 
@@ -88,30 +105,52 @@ def _cropped(voxels: np.ndarray, inset: int) -> np.ndarray:
 
 
 def _averaged(voxels: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
-    whole = voxels[tuple(slice(length // factor * factor) for length, factor in zip(voxels.shape, factors, strict=True))]
-    split = [part for length, factor in zip(whole.shape, factors, strict=True) for part in (length // factor, factor)]
+    whole = voxels[
+        tuple(
+            slice(length // factor * factor)
+            for length, factor in zip(voxels.shape, factors, strict=True)
+        )
+    ]
+    split = [
+        part
+        for length, factor in zip(whole.shape, factors, strict=True)
+        for part in (length // factor, factor)
+    ]
     return whole.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32)
 
 
 def _normalised(voxels: np.ndarray) -> np.ndarray:
     brain = voxels != 0
-    return np.where(brain, (voxels - voxels[brain].mean()) / voxels[brain].std(), 0).astype(np.float32)
+    return np.where(brain, (voxels - voxels[brain].mean()) / voxels[brain].std(), 0).astype(
+        np.float32
+    )
 
 
 def _noisy(voxels: np.ndarray) -> np.ndarray:
-    return voxels + np.random.default_rng(0).normal(0, 0.05 * np.median(voxels[voxels > 0]), voxels.shape).astype(np.float32)
+    return voxels + np.random.default_rng(0).normal(
+        0, 0.05 * np.median(voxels[voxels > 0]), voxels.shape
+    ).astype(np.float32)
 
 
 def _centre(voxels: np.ndarray, length: int) -> np.ndarray:
-    return voxels[tuple(slice((side - length) // 2, (side + length) // 2) if side > length else slice(None) for side in voxels.shape)]
+    return voxels[
+        tuple(
+            slice((side - length) // 2, (side + length) // 2) if side > length else slice(None)
+            for side in voxels.shape
+        )
+    ]
 
 
 def _pitched(voxels: np.ndarray, degrees: float) -> np.ndarray:
-    return ndimage.rotate(voxels[::2, ::2, ::2].astype(np.float32), degrees, axes=(1, 2), order=1, reshape=False)
+    return ndimage.rotate(
+        voxels[::2, ::2, ::2].astype(np.float32), degrees, axes=(1, 2), order=1, reshape=False
+    )
 
 
 COPIES = {
-    "as uint8": lambda voxels: np.clip(voxels / np.percentile(voxels, 99.9) * 255, 0, 255).astype(np.uint8),
+    "as uint8": lambda voxels: np.clip(voxels / np.percentile(voxels, 99.9) * 255, 0, 255).astype(
+        np.uint8
+    ),
     "with gamma 0.7": lambda voxels: np.power(voxels.clip(0), 0.7, dtype=np.float32),
     "normalised in the brain": _normalised,
     "with 5 % noise everywhere": _noisy,
@@ -122,7 +161,9 @@ COPIES = {
     "cropped 6 mm into it": lambda voxels: _cropped(voxels, 6),
     "cropped to 128 x 128 x 128": lambda voxels: _centre(voxels, 128),
     "turned and flipped in the array": lambda voxels: voxels.transpose(2, 0, 1)[::-1, :, ::-1],
-    "turned, 2 mm, cropped": lambda voxels: _cropped(_averaged(voxels, (2, 2, 2)).transpose(1, 0, 2)[:, ::-1], 2),
+    "turned, 2 mm, cropped": lambda voxels: _cropped(
+        _averaged(voxels, (2, 2, 2)).transpose(1, 0, 2)[:, ::-1], 2
+    ),
     "nodding by 5 degrees": lambda voxels: _pitched(voxels, 5),
     "nodding by 10 degrees": lambda voxels: _pitched(voxels, 10),
     "nodding by 25 degrees": lambda voxels: _pitched(voxels, 25),

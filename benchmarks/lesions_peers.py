@@ -1,11 +1,14 @@
-"""Lesion-wise scores of one case by others' means, run by the interpreter of their environment: it imports nothing of ours.
+"""Lesion-wise scores of one case by others' means, run by the interpreter of their environment: it
+imports nothing of ours.
 
     .venv-peers/bin/python benchmarks/lesions_peers.py published FOLDER 3
 
-FOLDER holds reference.nii.gz and prediction.nii.gz with values 1 necrotic, 2 edema, 3 enhancing. `published` goes through BraTS 2023 as
-the challenge's code does (rachitsaluja/BraTS-2023-Metrics, which has no licence and is not copied): every region reads both files, every
-component is compared in the whole volume, distances come from the package surface-distance. The others count and score instances, with the
-arrays read before: `panoptica` with the distances of those that match, `panoptica-counts` without, `monai` with the distances of lesions.
+FOLDER holds reference.nii.gz and prediction.nii.gz with values 1 necrotic, 2 edema, 3 enhancing.
+`published` goes through BraTS 2023 as the challenge's code does (rachitsaluja/BraTS-2023-Metrics,
+which has no licence and is not copied): every region reads both files, every component is compared
+in the whole volume, distances come from the package surface-distance. The others count and score
+instances, with the arrays read before: `panoptica` with the distances of those that match,
+`panoptica-counts` without, `monai` with the distances of lesions.
 """
 
 import json
@@ -35,7 +38,9 @@ def main() -> None:
     print(json.dumps({"cpu_seconds": taken, "scores": scores}))
 
 
-def masks(folder: Path, members: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+def masks(
+    folder: Path, members: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     images = [nib.load(folder / f"{name}.nii.gz") for name in ("reference", "prediction")]
     reference, prediction = (np.isin(image.get_fdata(), members) for image in images)
     return reference, prediction, tuple(float(mm) for mm in images[1].header.get_zooms())
@@ -48,20 +53,30 @@ def published(folder: Path):
     neighbours = ndimage.generate_binary_structure(3, 2)
 
     def hausdorff(one: np.ndarray, other: np.ndarray, spacing_mm: tuple[float, ...]) -> float:
-        return surface_distance.compute_robust_hausdorff(surface_distance.compute_surface_distances(one, other, spacing_mm), 95)
+        return surface_distance.compute_robust_hausdorff(
+            surface_distance.compute_surface_distances(one, other, spacing_mm), 95
+        )
 
     def merged(mask: np.ndarray) -> np.ndarray:
         pieces = cc3d.connected_components(mask, connectivity=26)
-        extents = cc3d.connected_components(ndimage.binary_dilation(mask, neighbours, DILATIONS), connectivity=26)
+        extents = cc3d.connected_components(
+            ndimage.binary_dilation(mask, neighbours, DILATIONS), connectivity=26
+        )
         lesions = np.zeros_like(extents)
         for number in range(1, extents.max() + 1):
             lesions[pieces * (extents == number) > 0] = number
         return lesions
 
-    def whole(reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, ...]) -> list[float]:
+    def whole(
+        reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, ...]
+    ) -> list[float]:
         """Scores of the region as a whole, which the procedure reports beside."""
         right = np.where(reference == prediction, 1, 0)[prediction].sum()
-        dice = 2 * np.logical_and(reference, prediction).sum() / max(reference.sum() + prediction.sum(), 1)
+        dice = (
+            2
+            * np.logical_and(reference, prediction).sum()
+            / max(reference.sum() + prediction.sum(), 1)
+        )
         return [
             dice,
             hausdorff(reference, prediction, spacing_mm),
@@ -84,13 +99,21 @@ def published(folder: Path):
             lesion = lesion.astype(bool)
             dice = 2 * np.logical_and(found, lesion).sum() / (found.sum() + lesion.sum())
             hd95_mm = hausdorff(lesion, found, spacing_mm)
-            rows.append((lesion.sum() * np.prod(spacing_mm), dice, PENALTY_MM if np.isinf(hd95_mm) else hd95_mm))
+            rows.append(
+                (
+                    lesion.sum() * np.prod(spacing_mm),
+                    dice,
+                    PENALTY_MM if np.isinf(hd95_mm) else hd95_mm,
+                )
+            )
         false = len(np.unique(pieces[np.isin(pieces, [*touched, 0], invert=True)]))
         kept = [row for row in rows if row[0] > LEAST_MM3]
         count = len(kept) + false
         return {
             "lesion_dice": float(sum(row[1] for row in kept) / count) if count else 1.0,
-            "lesion_hd95_mm": float((sum(row[2] for row in kept) + false * PENALTY_MM) / count) if count else 0.0,
+            "lesion_hd95_mm": float((sum(row[2] for row in kept) + false * PENALTY_MM) / count)
+            if count
+            else 0.0,
             "lesions": len(kept),
             "false_positives": false,
         }
@@ -108,15 +131,30 @@ def patched():
 
 
 def of_panoptica(folder: Path, distances: bool = True):
-    from panoptica import ConnectedComponentsInstanceApproximator, InputType, Metric, NaiveThresholdMatching, Panoptica_Evaluator
-    from panoptica.utils.edge_case_handling import EdgeCaseHandler, EdgeCaseResult, MetricZeroTPEdgeCaseHandling
+    from panoptica import (
+        ConnectedComponentsInstanceApproximator,
+        InputType,
+        Metric,
+        NaiveThresholdMatching,
+        Panoptica_Evaluator,
+    )
+    from panoptica.utils.edge_case_handling import (
+        EdgeCaseHandler,
+        EdgeCaseResult,
+        MetricZeroTPEdgeCaseHandling,
+    )
 
     metrics = [Metric.IOU, *([Metric.DSC, Metric.HD95, Metric.NSD] if distances else [])]
-    without_match = {metric: MetricZeroTPEdgeCaseHandling(default_result=EdgeCaseResult.NAN) for metric in metrics}  # it raises on HD95
+    without_match = {
+        metric: MetricZeroTPEdgeCaseHandling(default_result=EdgeCaseResult.NAN)
+        for metric in metrics
+    }  # it raises on HD95
     evaluator = Panoptica_Evaluator(
         expected_input=InputType.SEMANTIC,
         instance_approximator=ConnectedComponentsInstanceApproximator(),
-        instance_matcher=NaiveThresholdMatching(matching_metric=Metric.IOU, matching_threshold=0.5, strict_threshold=True),
+        instance_matcher=NaiveThresholdMatching(
+            matching_metric=Metric.IOU, matching_threshold=0.5, strict_threshold=True
+        ),
         edge_case_handler=EdgeCaseHandler(without_match),
         instance_metrics=metrics,
         global_metrics=[],
@@ -125,7 +163,12 @@ def of_panoptica(folder: Path, distances: bool = True):
 
     def score(region: str, members: tuple[int, ...]) -> dict[str, float]:
         reference, prediction, spacing_mm = read[region]
-        found = evaluator.evaluate(prediction.view(np.uint8), reference.view(np.uint8), voxelspacing=spacing_mm, verbose=False)
+        found = evaluator.evaluate(
+            prediction.view(np.uint8),
+            reference.view(np.uint8),
+            voxelspacing=spacing_mm,
+            verbose=False,
+        )
         result = next(iter(found.values()))
         return {"f1": float(result.rq), "sq": float(result.sq), "pq": float(result.pq)}
 
@@ -134,9 +177,16 @@ def of_panoptica(folder: Path, distances: bool = True):
 
 
 def of_monai(folder: Path):
-    """MONAI scores masks, so that components and lesions are found by SciPy and by the challenge's rules before the clock runs."""
+    """MONAI scores masks, so that components and lesions are found by SciPy and by the challenge's
+    rules before the clock runs.
+    """
     import torch
-    from monai.metrics import compute_dice, compute_hausdorff_distance, compute_panoptic_quality, compute_surface_dice
+    from monai.metrics import (
+        compute_dice,
+        compute_hausdorff_distance,
+        compute_panoptic_quality,
+        compute_surface_dice,
+    )
 
     torch.set_num_threads(1)
     neighbours, cube = ndimage.generate_binary_structure(3, 2), np.ones((3, 3, 3))
@@ -146,7 +196,9 @@ def of_monai(folder: Path):
 
     def prepared(members: tuple[int, ...]) -> tuple:
         reference, prediction, spacing_mm = masks(folder, members)
-        instances = [torch.from_numpy(ndimage.label(mask, cube)[0]) for mask in (prediction, reference)]
+        instances = [
+            torch.from_numpy(ndimage.label(mask, cube)[0]) for mask in (prediction, reference)
+        ]
         pieces = ndimage.label(prediction, cube)[0]
         lesions = ndimage.label(ndimage.binary_dilation(reference, neighbours, DILATIONS), cube)[0]
         pairs = []
@@ -163,11 +215,21 @@ def of_monai(folder: Path):
         instances, pairs, spacing_mm = read[region]
         for found, lesion in pairs:
             compute_dice(found, lesion)
-            compute_hausdorff_distance(found, lesion, include_background=True, percentile=95, spacing=spacing_mm)
+            compute_hausdorff_distance(
+                found, lesion, include_background=True, percentile=95, spacing=spacing_mm
+            )
             for tolerance_mm in TOLERANCES_MM:
-                compute_surface_dice(found, lesion, [tolerance_mm], include_background=True, spacing=spacing_mm, use_subvoxels=True)
+                compute_surface_dice(
+                    found,
+                    lesion,
+                    [tolerance_mm],
+                    include_background=True,
+                    spacing=spacing_mm,
+                    use_subvoxels=True,
+                )
         return {
-            name: float(compute_panoptic_quality(*instances, metric_name=kind)) for name, kind in (("f1", "rq"), ("sq", "sq"), ("pq", "pq"))
+            name: float(compute_panoptic_quality(*instances, metric_name=kind))
+            for name, kind in (("f1", "rq"), ("sq", "sq"), ("pq", "pq"))
         }
 
     return score

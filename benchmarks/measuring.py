@@ -1,4 +1,6 @@
-"""How a benchmark measures: processes of their own on a few cores, watched from outside, and figures with their spread."""
+"""How a benchmark measures: processes of their own on a few cores, watched from outside, and
+figures with their spread.
+"""
 
 import json
 import os
@@ -54,12 +56,16 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Whether the median reaches the target, and what share of it that is; empty without a target."""
+        """Whether the median reaches the target, and what share of it that is; empty without a
+        target.
+        """
         target = self.at_least if self.at_most is None else self.at_most
         if target is None or not self.values:
             return ""
         reached = self.median >= target if self.at_most is None else self.median <= target
-        return ("met" if reached else "MISSED") + (f", {self.median / target:.2f} of it" if target else "")
+        return ("met" if reached else "MISSED") + (
+            f", {self.median / target:.2f} of it" if target else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,12 @@ class Watched:
     lines: list[tuple[float, str]]
 
 
-def watched(command: Sequence[str], cores: int, folder: Path = ROOT, environment: dict[str, str] | None = None) -> Watched:
+def watched(
+    command: Sequence[str],
+    cores: int,
+    folder: Path = ROOT,
+    environment: dict[str, str] | None = None,
+) -> Watched:
     """Run a command on so many cores to its end.
 
     Raises
@@ -95,15 +106,26 @@ def watched(command: Sequence[str], cores: int, folder: Path = ROOT, environment
     """
     before, started = _ended_children_cpu(), time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
         preexec_fn=lambda: os.sched_setaffinity(0, chosen_cores(cores)),
-    )  # fmt: skip
+    )
     with process, _memory_of(process.pid) as memory:
         lines = [(time.perf_counter() - started, line) for line in process.stdout]
     seconds = time.perf_counter() - started
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed with {process.returncode}:\n" + "".join(line for _, line in lines[-40:]))
-    return Watched(seconds, _ended_children_cpu() - before, memory.tree_gb, memory.process_gb, lines)
+        raise RuntimeError(
+            f"{' '.join(command)} failed with {process.returncode}:\n"
+            + "".join(line for _, line in lines[-40:])
+        )
+    return Watched(
+        seconds, _ended_children_cpu() - before, memory.tree_gb, memory.process_gb, lines
+    )
 
 
 def chosen_cores(count: int) -> list[int]:
@@ -160,9 +182,14 @@ def _status_gb(pid: int) -> tuple[float, float]:
 
 
 def apart(function: Callable, *arguments: Any, cores: int = 2) -> tuple[Any, Watched]:
-    """Call a function of a module in a process of its own, on so many cores; what goes in and out is JSON."""
+    """Call a function of a module in a process of its own, on so many cores; what goes in and out
+    is JSON.
+    """
     name = function.__name__
-    program = f"import json, sys; from {function.__module__} import {name}; print({_MARK!r} + json.dumps({name}(*json.loads(sys.argv[1]))))"
+    program = (
+        f"import json, sys; from {function.__module__} import {name}; print({_MARK!r} +"
+        f" json.dumps({name}(*json.loads(sys.argv[1]))))"
+    )
     ran = watched([sys.executable, "-c", program, json.dumps(arguments)], cores)
     result = next(line for _, line in reversed(ran.lines) if line.startswith(_MARK))
     return json.loads(result.removeprefix(_MARK)), ran
@@ -170,7 +197,9 @@ def apart(function: Callable, *arguments: Any, cores: int = 2) -> tuple[Any, Wat
 
 @contextmanager
 def stopwatch() -> Iterator[dict[str, float]]:
-    """Seconds by the clock and of the processors, this process and its living and ended children together."""
+    """Seconds by the clock and of the processors, this process and its living and ended children
+    together.
+    """
     taken: dict[str, float] = {}
     cpu, started = _tree_cpu(), time.perf_counter()
     yield taken
@@ -180,4 +209,8 @@ def stopwatch() -> Iterator[dict[str, float]]:
 def _tree_cpu() -> float:
     own = psutil.Process().cpu_times()
     living = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
-    return own.children_user + own.children_system + sum(times.user + times.system for times in [own, *living])
+    return (
+        own.children_user
+        + own.children_system
+        + sum(times.user + times.system for times in [own, *living])
+    )

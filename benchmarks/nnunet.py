@@ -1,4 +1,5 @@
-"""nnU-Net v2 on the same cases and cores, from an environment of its own: its PyTorch need not live beside TensorFlow.
+"""nnU-Net v2 on the same cases and cores, from an environment of its own: its PyTorch need not live
+beside TensorFlow.
 
     python -m venv .venv-peers && .venv-peers/bin/pip install -r benchmarks/requirements.txt
 
@@ -31,7 +32,8 @@ def installed() -> bool:
 
 @contextmanager
 def planned(raw: Path) -> Iterator[Callable[[], dict[str, float]]]:
-    """Lay out a folder of cases for it and let it plan; gives a function that preprocesses them once more.
+    """Lay out a folder of cases for it and let it plan; gives a function that preprocesses them
+    once more.
 
     That function returns seconds and processor seconds per case, those of all cases less those of a
     few, so that the start of its processes does not count, and the memory of the largest process.
@@ -43,7 +45,10 @@ def planned(raw: Path) -> Iterator[Callable[[], dict[str, float]]]:
         _run("plan_experiment", folder, "all")
 
         def preprocess() -> dict[str, float]:
-            long, short = (_run("preprocess", folder, part, "-c", "3d_fullres", "-np", str(CORES)) for part in ("all", "few"))
+            long, short = (
+                _run("preprocess", folder, part, "-c", "3d_fullres", "-np", str(CORES))
+                for part in ("all", "few")
+            )
             return {
                 "seconds": (long.seconds - short.seconds) / more,
                 "cpu_seconds": (long.cpu_seconds - short.cpu_seconds) / more,
@@ -57,7 +62,10 @@ def training_step(settings: dict, precision: str, steps: int) -> dict[str, float
     """Processor and wall seconds of a step of its network, on one core."""
     shape = {name: settings[name] for name in ("patch", "batch", "filters", "max_filters")}
     program = str(ROOT / "benchmarks/nnunet_step.py")
-    ran = watched([str(ENVIRONMENT / "bin/python"), program, json.dumps(shape), precision, str(steps)], cores=1)
+    ran = watched(
+        [str(ENVIRONMENT / "bin/python"), program, json.dumps(shape), precision, str(steps)],
+        cores=1,
+    )
     return json.loads(ran.lines[-1][1])
 
 
@@ -70,12 +78,19 @@ def _dataset(root: Path, raw: Path, limit: int | None) -> int:
     for entry in chosen:
         found = cases.found_in(raw, entry)
         for channel, modality in enumerate(schema.modalities):
-            (root / DATASET / f"imagesTr/{entry.case}_{channel:04d}.nii.gz").symlink_to(found.images[modality].resolve())
+            (root / DATASET / f"imagesTr/{entry.case}_{channel:04d}.nii.gz").symlink_to(
+                found.images[modality].resolve()
+            )
         case = cases.read(found, schema)
-        nifti.write(root / DATASET / f"labelsTr/{entry.case}.nii.gz", case.classes, case.grid.affine)
+        nifti.write(
+            root / DATASET / f"labelsTr/{entry.case}.nii.gz", case.classes, case.grid.affine
+        )
     described = {
-        "channel_names": {str(channel): modality for channel, modality in enumerate(schema.modalities)},
-        "labels": {"background": 0} | {label: index for index, label in enumerate(schema.labels, 1)},
+        "channel_names": {
+            str(channel): modality for channel, modality in enumerate(schema.modalities)
+        },
+        "labels": {"background": 0}
+        | {label: index for index, label in enumerate(schema.labels, 1)},
         "numTraining": len(chosen),
         "file_ending": ".nii.gz",
     }
@@ -84,6 +99,19 @@ def _dataset(root: Path, raw: Path, limit: int | None) -> int:
 
 
 def _run(command: str, folder: Path, part: str, *arguments: str) -> Watched:
-    places = {"nnUNet_raw": folder / part, "nnUNet_preprocessed": folder / "preprocessed", "nnUNet_results": folder / "results"}
-    environment = os.environ | {name: str(place) for name, place in places.items()} | {"CUDA_VISIBLE_DEVICES": ""}
-    return watched([str(ENVIRONMENT / f"bin/nnUNetv2_{command}"), "-d", "501", *arguments], CORES, folder, environment)
+    places = {
+        "nnUNet_raw": folder / part,
+        "nnUNet_preprocessed": folder / "preprocessed",
+        "nnUNet_results": folder / "results",
+    }
+    environment = (
+        os.environ
+        | {name: str(place) for name, place in places.items()}
+        | {"CUDA_VISIBLE_DEVICES": ""}
+    )
+    return watched(
+        [str(ENVIRONMENT / f"bin/nnUNetv2_{command}"), "-d", "501", *arguments],
+        CORES,
+        folder,
+        environment,
+    )

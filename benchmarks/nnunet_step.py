@@ -1,6 +1,8 @@
-"""One training step of nnU-Net's own network, run by the interpreter of its environment: it imports nothing of ours.
+"""One training step of nnU-Net's own network, run by the interpreter of its environment: it imports
+nothing of ours.
 
-.venv-peers/bin/python benchmarks/nnunet_step.py '{"patch": [96, 96], "batch": 8, "filters": 32, "max_filters": 256}' float32 3
+.venv-peers/bin/python benchmarks/nnunet_step.py '{"patch": [96, 96], "batch": 8, "filters": 32,
+"max_filters": 256}' float32 3
 """
 
 import json
@@ -35,11 +37,21 @@ def main() -> None:
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     parameters = sum(weights.numel() for weights in network.parameters())
-    print(json.dumps({"cpu": statistics.median(cpus[2:]), "wall": statistics.median(walls[2:]), "parameters": parameters}))
+    print(
+        json.dumps(
+            {
+                "cpu": statistics.median(cpus[2:]),
+                "wall": statistics.median(walls[2:]),
+                "parameters": parameters,
+            }
+        )
+    )
 
 
 def _network(dimensions: int, filters: int, max_filters: int) -> nn.Module:
-    convolution, norm = (nn.Conv2d, nn.InstanceNorm2d) if dimensions == 2 else (nn.Conv3d, nn.InstanceNorm3d)
+    convolution, norm = (
+        (nn.Conv2d, nn.InstanceNorm2d) if dimensions == 2 else (nn.Conv3d, nn.InstanceNorm3d)
+    )
     return PlainConvUNet(
         input_channels=MODALITIES,
         n_stages=DEPTH,

@@ -48,7 +48,9 @@ def _trained() -> dict[str, float]:
     values = params.read(path)
     architecture = params.value(values, "unet", Architecture, path)
     train = params.value(values, "train", Params, path)
-    recipe = params.value(values, "preprocess", Recipe, path).model_copy(update={"spacing_mm": None})
+    recipe = params.value(values, "preprocess", Recipe, path).model_copy(
+        update={"spacing_mm": None}
+    )
     schema = brats.schema("_")
     raw = {case: cases.read(brats.read_folder(REAL / case)[1], schema) for case in CASES}
     backend.prepare(0, train.precision)
@@ -57,12 +59,27 @@ def _trained() -> dict[str, float]:
         prepared = {case: prepare(volume, recipe) for case, volume in raw.items()}
         for case, ready in prepared.items():
             shards.write_prepared(Path(folder), case, ready)
-        sampler = Sampler([shards.read(Path(folder), case) for case in CASES], schema, architecture.output, PATCH, BATCH, 0.7, 0)
+        sampler = Sampler(
+            [shards.read(Path(folder), case) for case in CASES],
+            schema,
+            architecture.output,
+            PATCH,
+            BATCH,
+            0.7,
+            0,
+        )
         training.fit(
             network,
             DiceCrossEntropy(architecture.output, 1.0, 1.0),
             optimizer.build("adamw", 0.0, 0.0, train.clip_norm, train.ema_momentum),
-            training.Course(EPOCHS, STEPS, 0, 2, 8, lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1))),
+            training.Course(
+                EPOCHS,
+                STEPS,
+                0,
+                2,
+                8,
+                lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1)),
+            ),
             partial(sampler.training, on_the_fly=train.on_the_fly),
             sampler.validation(4),
             schema,
@@ -71,8 +88,16 @@ def _trained() -> dict[str, float]:
         )
         found = {}
         for case, ready in prepared.items():
-            probabilities = predict_probabilities(network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid")
-            classes = outputs_to_classes(restore(probabilities, ready.geometry), schema, architecture.output)
+            probabilities = predict_probabilities(
+                network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid"
+            )
+            classes = outputs_to_classes(
+                restore(probabilities, ready.geometry), schema, architecture.output
+            )
             rows = score_case(raw[case].classes, classes, schema, raw[case].grid.spacing_mm)
-            found |= {f"{case} {row['name']}": row["dice"] for row in rows if row["kind"] == "region" and row["reference_ml"] > 0}
+            found |= {
+                f"{case} {row['name']}": row["dice"]
+                for row in rows
+                if row["kind"] == "region" and row["reference_ml"] > 0
+            }
         return found

@@ -1,4 +1,6 @@
-"""Preparing cases: seconds per case on two cores, with the recipe of params.yaml and on the raw spacing."""
+"""Preparing cases: seconds per case on two cores, with the recipe of params.yaml and on the raw
+spacing.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -17,26 +19,50 @@ CASES = 8
 
 
 def figures(repeats: int) -> Iterator[Figure]:
-    """Wall and processor seconds per case, memory of a worker, the start of the workers; a peer on the same cases."""
+    """Wall and processor seconds per case, memory of a worker, the start of the workers; a peer on
+    the same cases.
+    """
     generated = cohorts.phantoms(CASES)
     own_spacing_mm = params.read(ROOT / "params.yaml")["preprocess"]["spacing_mm"]
     if own_spacing_mm is not None:
         name = f"preprocess phantoms, {' x '.join(f'{length:g}' for length in own_spacing_mm)} mm"
-        yield from _ours(name, [apart(once, str(generated), own_spacing_mm) for _ in range(repeats)])
+        yield from _ours(
+            name, [apart(once, str(generated), own_spacing_mm) for _ in range(repeats)]
+        )
     yield from _beside_nnunet(generated, repeats)
     real = cohorts.real()
     if real is None:
-        yield Figure("preprocess real", "s/case", (), note=f"skipped: there is no ../{cohorts.REAL.relative_to(ROOT.parent)}")
+        yield Figure(
+            "preprocess real",
+            "s/case",
+            (),
+            note=f"skipped: there is no ../{cohorts.REAL.relative_to(ROOT.parent)}",
+        )
     else:
-        yield from _ours("preprocess real, raw spacing", [apart(once, str(real), None) for _ in range(repeats)])
+        yield from _ours(
+            "preprocess real, raw spacing", [apart(once, str(real), None) for _ in range(repeats)]
+        )
 
 
 def _ours(name: str, runs: list[tuple[dict[str, float], Watched]]) -> Iterator[Figure]:
     cases = runs[0][0]["cases"]
-    yield Figure(name, "s/case", [run["seconds"] / cases for run, _ in runs], at_most=0.5, note=f"{cases} cases, 2 cores, workers running")
-    yield Figure(f"{name}, processor", "cpu s/case", [run["cpu_seconds"] / cases for run, _ in runs])
+    yield Figure(
+        name,
+        "s/case",
+        [run["seconds"] / cases for run, _ in runs],
+        at_most=0.5,
+        note=f"{cases} cases, 2 cores, workers running",
+    )
+    yield Figure(
+        f"{name}, processor", "cpu s/case", [run["cpu_seconds"] / cases for run, _ in runs]
+    )
     yield Figure(f"{name}, largest process", "GB", [ran.process_gb for _, ran in runs], at_most=1.5)
-    yield Figure(f"{name}, start of two workers", "s", [run["start_seconds"] for run, _ in runs], note="once per stage")
+    yield Figure(
+        f"{name}, start of two workers",
+        "s",
+        [run["start_seconds"] for run, _ in runs],
+        note="once per stage",
+    )
 
 
 def _beside_nnunet(raw: Path, repeats: int) -> Iterator[Figure]:
@@ -52,13 +78,24 @@ def _beside_nnunet(raw: Path, repeats: int) -> Iterator[Figure]:
     yield from ours
     for figure, key in zip(ours, ("seconds", "cpu_seconds", "process_gb"), strict=False):
         theirs = [there[key] for _, there in turns]
-        yield Figure(figure.name.replace(name, f"{name}, nnU-Net"), figure.unit, theirs, beside=(figure.median, "ours in the same run"))
+        yield Figure(
+            figure.name.replace(name, f"{name}, nnU-Net"),
+            figure.unit,
+            theirs,
+            beside=(figure.median, "ours in the same run"),
+        )
 
 
 def once(raw: str, spacing_mm: list[float] | None) -> dict[str, float]:
-    """Prepare all cases of a folder twice by the same workers; the first time tells what starting them takes."""
-    recipe = params.value(params.read(ROOT / "params.yaml"), "preprocess", Recipe, ROOT / "params.yaml")
-    recipe = Recipe.model_validate(recipe.model_dump() | {"spacing_mm": spacing_mm and tuple(spacing_mm)})
+    """Prepare all cases of a folder twice by the same workers; the first time tells what starting
+    them takes.
+    """
+    recipe = params.value(
+        params.read(ROOT / "params.yaml"), "preprocess", Recipe, ROOT / "params.yaml"
+    )
+    recipe = Recipe.model_validate(
+        recipe.model_dump() | {"spacing_mm": spacing_mm and tuple(spacing_mm)}
+    )
     with tempfile.TemporaryDirectory() as shards:
         with stopwatch() as first:
             preprocess(Path(raw), Path(shards), recipe)

@@ -1,4 +1,6 @@
-"""The report of 200 cases, three of them pictured at the size of BraTS: what it takes to draw, how large it is, how soon it answers."""
+"""The report of 200 cases, three of them pictured at the size of BraTS: what it takes to draw, how
+large it is, how soon it answers.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -36,7 +38,13 @@ def figures(repeats: int) -> Iterator[Figure]:
     yield Figure(f"report of {CASES} cases", "s", seconds, at_most=60, note=note)
     yield Figure("memory of all its processes", "GB", memory, at_most=2)
     yield Figure("size of the page", "MB", [size / 1e6], at_most=25)
-    yield Figure("interactive in a browser", "s", interactive, at_most=3, note="" if CHROMIUM else "skipped: no chromium on PATH")
+    yield Figure(
+        "interactive in a browser",
+        "s",
+        interactive,
+        at_most=3,
+        note="" if CHROMIUM else "skipped: no chromium on PATH",
+    )
 
 
 def drawn(raw: str, page: str) -> int:
@@ -53,13 +61,17 @@ def drawn(raw: str, page: str) -> int:
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     shown = parallel.over_cases(partial(pictured, raw=raw), range(PICTURED), "picture")
     pictures, volumes = zip(*shown, strict=True)
-    run = made_run(catalogue.cohort, CASES, pictured=pictures, viewer=viewer(volumes, catalogue.cohort))
+    run = made_run(
+        catalogue.cohort, CASES, pictured=pictures, viewer=viewer(volumes, catalogue.cohort)
+    )
     Path(page).write_text(report_page(run, figures_of(run, _params()["dpi"])), encoding="utf-8")
     return Path(page).stat().st_size
 
 
 def pictured(number: int, raw: str) -> tuple:
-    """Pictures and volumes of a case, under the name of a made one, whose prediction is its reference two voxels aside."""
+    """Pictures and volumes of a case, under the name of a made one, whose prediction is its
+    reference two voxels aside.
+    """
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
     from pipeline.formats import cases
@@ -71,9 +83,14 @@ def pictured(number: int, raw: str) -> tuple:
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     case = cases.read(cases.found_in(Path(raw), catalogue.cases[number]), catalogue.cohort)
-    view, params = view_of(case, np.roll(case.classes, 2, axis=0), catalogue.cohort.modalities), _params()
+    view, params = (
+        view_of(case, np.roll(case.classes, 2, axis=0), catalogue.cohort.modalities),
+        _params(),
+    )
     film = animation(view, catalogue.cohort, params["frames"], params["seconds_per_frame"])
-    return Pictured(f"Made_{number:05d}", overlay(view, catalogue.cohort, "", params["dpi"]), film), viewed(view, catalogue.cohort)
+    return Pictured(
+        f"Made_{number:05d}", overlay(view, catalogue.cohort, "", params["dpi"]), film
+    ), viewed(view, catalogue.cohort)
 
 
 def _params() -> dict:

@@ -1,4 +1,6 @@
-"""All scores of a case as `evaluate` takes them: overlap, distances, volumes, lesions, all classes, calibration."""
+"""All scores of a case as `evaluate` takes them: overlap, distances, volumes, lesions, all classes,
+calibration.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -24,8 +26,13 @@ def figures(repeats: int) -> Iterator[Figure]:
             taken, ran = apart(once, folder, repeats, cores=1)
         whole = [sum(parts) for parts in zip(*taken.values(), strict=True)]
         shares = ", ".join(f"{part} {min(seconds):.2f}" for part, seconds in taken.items())
-        note = f"{' x '.join(map(str, reference.shape))}, 3 labels, 3 regions; {shares}; {ran.process_gb:.1f} GB"
-        yield Figure(f"all scores, {name}", "cpu s/case", whole, at_most=AT_MOST["specks" in name], note=note)
+        note = (
+            f"{' x '.join(map(str, reference.shape))}, 3 labels, 3 regions; {shares};"
+            f" {ran.process_gb:.1f} GB"
+        )
+        yield Figure(
+            f"all scores, {name}", "cpu s/case", whole, at_most=AT_MOST["specks" in name], note=note
+        )
 
 
 def once(folder: str, repeats: int) -> dict[str, list[float]]:
@@ -40,12 +47,21 @@ def once(folder: str, repeats: int) -> dict[str, list[float]]:
     paths = (Path(folder) / f"{part}.nii.gz" for part in ("reference", "prediction"))
     reference, prediction = (np.asarray(nifti.read(path).voxels, np.uint8) for path in paths)
     schema = schema_of_pairs()
-    probabilities = np.asfortranarray(0.05 + 0.9 * classes_to_regions(prediction, schema).astype(np.float32))
-    axes = np.meshgrid(*(np.linspace(-1.45, 1.45, length) for length in reference.shape), indexing="ij", sparse=True)
+    probabilities = np.asfortranarray(
+        0.05 + 0.9 * classes_to_regions(prediction, schema).astype(np.float32)
+    )
+    axes = np.meshgrid(
+        *(np.linspace(-1.45, 1.45, length) for length in reference.shape),
+        indexing="ij",
+        sparse=True,
+    )
     brain = sum(axis**2 for axis in axes) < 1  # 1.5 of 8.9 million voxels
     actions = (
         lambda: score_case(reference, prediction, schema, SPACING_MM),
-        lambda: (lesion_rows(reference, prediction, schema, SPACING_MM), instance_rows(reference, prediction, schema)),
+        lambda: (
+            lesion_rows(reference, prediction, schema, SPACING_MM),
+            instance_rows(reference, prediction, schema),
+        ),
         lambda: score_classes(reference, prediction, schema),
         lambda: calibration_rows(probabilities, None, reference, brain, schema),
     )

@@ -14,20 +14,33 @@ WITH_KERAS = {"train", "evaluate", "predict"}
 
 def figures(repeats: int) -> Iterator[Figure]:
     """Seconds of each stage and command; how many load Keras that should not."""
-    stages = {name: [f"pipeline.{name}"] for name in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]}
+    stages = {
+        name: [f"pipeline.{name}"]
+        for name in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    }
     commands = {name: ["pipeline", name] for name in COMMANDS}
     loading = {name for name, module in (stages | commands).items() if _loads_keras(module)}
     for name, module in (stages | commands).items():
         runs = [watched([sys.executable, "-m", *module, "--help"], cores=2) for _ in range(repeats)]
         target = 3.0 if name in stages and name not in WITH_KERAS else None
-        note = f"{min(run.cpu_seconds for run in runs):.2f} cpu s; {'loads' if name in loading else 'does not load'} keras"
-        yield Figure(f"start-up {name}", "s", [run.seconds for run in runs], at_most=target, note=note)
+        note = (
+            f"{min(run.cpu_seconds for run in runs):.2f} cpu s;"
+            f" {'loads' if name in loading else 'does not load'} keras"
+        )
+        yield Figure(
+            f"start-up {name}", "s", [run.seconds for run in runs], at_most=target, note=note
+        )
     strangers = loading - WITH_KERAS
     note = f"loaded by {', '.join(sorted(loading))}"
-    yield Figure("start-up, keras where it is not needed", "modules", [len(strangers)], at_most=0, note=note)
+    yield Figure(
+        "start-up, keras where it is not needed", "modules", [len(strangers)], at_most=0, note=note
+    )
 
 
 def _loads_keras(module: list[str]) -> bool:
     """Whether printing the help imports Keras."""
     ran = watched([sys.executable, "-X", "importtime", "-m", *module, "--help"], cores=2)
-    return any(line.startswith("import time:") and line.split("|")[-1].strip() == "keras" for _, line in ran.lines)
+    return any(
+        line.startswith("import time:") and line.split("|")[-1].strip() == "keras"
+        for _, line in ran.lines
+    )

@@ -1,4 +1,6 @@
-"""A training step, beside nnU-Net's network on the same shapes and beside earlier figures of plain Keras on another machine."""
+"""A training step, beside nnU-Net's network on the same shapes and beside earlier figures of plain
+Keras on another machine.
+"""
 
 import argparse
 from collections.abc import Iterator
@@ -28,9 +30,22 @@ def figures(repeats: int) -> Iterator[Figure]:
             if nnunet.installed():
                 theirs.append(nnunet.training_step(settings, precision, STEPS))
         note = "patch {patch}, batch {batch}, {filters}..{max_filters} filters".format_map(settings)
-        note += f"; wall {min(run['wall'] for run in ours):.2f} s, {max(run['peak_gb'] for run in ours):.1f} GB; target: {EARLIER}"
+        note += (
+            f"; wall {min(run['wall'] for run in ours):.2f} s,"
+            f" {max(run['peak_gb'] for run in ours):.1f} GB; target: {EARLIER}"
+        )
         own = Figure(name, "cpu s/step", [run["cpu"] for run in ours], at_most=earlier, note=note)
         yield own
         beside = (own.median, "ours in the same run")
-        note = f"PyTorch, wall {min(run['wall'] for run in theirs):.2f} s" if theirs else nnunet.MISSING
-        yield Figure(f"{name}, nnU-Net's network", "cpu s/step", [run["cpu"] for run in theirs], beside=beside, note=note)
+        note = (
+            f"PyTorch, wall {min(run['wall'] for run in theirs):.2f} s"
+            if theirs
+            else nnunet.MISSING
+        )
+        yield Figure(
+            f"{name}, nnU-Net's network",
+            "cpu s/step",
+            [run["cpu"] for run in theirs],
+            beside=beside,
+            note=note,
+        )

@@ -1,4 +1,6 @@
-"""Verifying raw cases: every byte and voxel read, hashed, compared with the schema, and described for the cohort."""
+"""Verifying raw cases: every byte and voxel read, hashed, compared with the schema, and described
+for the cohort.
+"""
 
 import statistics
 import time
@@ -27,14 +29,27 @@ def figures(repeats: int) -> Iterator[Figure]:
     generated, real = cohorts.phantoms(CASES), cohorts.real()
     yield from _on_one_core("phantoms", generated, repeats)
     if real is None:
-        yield Figure("verify real", "cpu s/case", (), note=f"skipped: there is no ../{cohorts.REAL.relative_to(ROOT.parent)}")
+        yield Figure(
+            "verify real",
+            "cpu s/case",
+            (),
+            note=f"skipped: there is no ../{cohorts.REAL.relative_to(ROOT.parent)}",
+        )
     else:
         yield from _on_one_core("real", real, repeats)
     runs = [apart(on_two_cores, str(generated)) for _ in range(repeats)]
     seconds = [run["seconds"] / CASES for run, _ in runs]
-    yield Figure("verify phantoms, two workers", "s/case", seconds, note=f"{CASES} cases, workers running")
-    yield Figure("verify phantoms, two workers, processor", "cpu s/case", [run["cpu_seconds"] / CASES for run, _ in runs])
-    yield Figure("verify phantoms, two workers, largest process", "GB", [ran.process_gb for _, ran in runs])
+    yield Figure(
+        "verify phantoms, two workers", "s/case", seconds, note=f"{CASES} cases, workers running"
+    )
+    yield Figure(
+        "verify phantoms, two workers, processor",
+        "cpu s/case",
+        [run["cpu_seconds"] / CASES for run, _ in runs],
+    )
+    yield Figure(
+        "verify phantoms, two workers, largest process", "GB", [ran.process_gb for _, ran in runs]
+    )
 
 
 def _on_one_core(kind: str, raw: Path, repeats: int) -> Iterator[Figure]:
@@ -43,12 +58,24 @@ def _on_one_core(kind: str, raw: Path, repeats: int) -> Iterator[Figure]:
     ours = [run["ours"] for run in runs]
     beside = (theirs, "cpu s by SimpleITK")
     reading = statistics.median(run["reading"] for run in runs)
-    note = f"{runs[0]['cases']} cases of five files, cached; {reading:.2f} s of it reading; wall {min(run['wall'] for run in runs):.2f} s"
-    yield Figure(f"verify {kind}, one core", "cpu s/case", ours, at_most=max(AT_MOST, 3 * theirs), beside=beside, note=note)
+    note = (
+        f"{runs[0]['cases']} cases of five files, cached; {reading:.2f} s of it reading; wall"
+        f" {min(run['wall'] for run in runs):.2f} s"
+    )
+    yield Figure(
+        f"verify {kind}, one core",
+        "cpu s/case",
+        ours,
+        at_most=max(AT_MOST, 3 * theirs),
+        beside=beside,
+        note=note,
+    )
 
 
 def on_one_core(raw: str) -> dict[str, float]:
-    """Medians over the cases: verifying, only reading, and SimpleITK's reading, by turns, after one case that does not count."""
+    """Medians over the cases: verifying, only reading, and SimpleITK's reading, by turns, after one
+    case that does not count.
+    """
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     found = [cases.found_in(Path(raw), entry) for entry in catalogue.cases]
     taken = {"ours": [], "wall": [], "reading": [], "simpleitk": []}
@@ -64,7 +91,9 @@ def on_one_core(raw: str) -> dict[str, float]:
         taken["simpleitk"].append(time.process_time() - read)
         taken["reading"].append(read - verified)
         taken["ours"].append(verified - started)
-    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()} | {"cases": len(found)}
+    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()} | {
+        "cases": len(found)
+    }
 
 
 def on_two_cores(raw: str) -> dict[str, float]:

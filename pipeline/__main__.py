@@ -1,7 +1,8 @@
 """TumorFlow beside its pipeline: python -m pipeline COMMAND ...
 
-Each command is a file of pipeline/commands with a docstring, its help; ``add_arguments(parser)``; and
-``run(arguments)``, which may return an exit status. Only the file of the command that is called is imported.
+Each command is a file of pipeline/commands with a docstring, its help; ``add_arguments(parser)``;
+and ``run(arguments)``, which may return an exit status. Only the file of the command that is called
+is imported.
 """
 
 import argparse
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = chooser.parse_args(arguments[:1]).command
     command = importlib.import_module(f"pipeline.commands.{name}")
     parser = argparse.ArgumentParser(
-        prog=f"python -m pipeline {name}", description=inspect.getdoc(command), formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m pipeline {name}",
+        description=inspect.getdoc(command),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
     with reported_errors():

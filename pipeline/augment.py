@@ -49,21 +49,32 @@ def augment(
     modalities = read_json(catalogue, Catalogue).cohort.modalities
     parts = read_json(split, Split)
     parts.check(str(split))
-    draws = {(case, copy): _draw(shards, case, copy, params.ranges, seed) for case in parts.train for copy in range(1, params.copies + 1)}
-    rows = [{"name": f"{case}~{copy}", "case": case, "copy": copy} | drawn.row(modalities) for (case, copy), drawn in draws.items()]
+    draws = {
+        (case, copy): _draw(shards, case, copy, params.ranges, seed)
+        for case in parts.train
+        for copy in range(1, params.copies + 1)
+    }
+    rows = [
+        {"name": f"{case}~{copy}", "case": case, "copy": copy} | drawn.row(modalities)
+        for (case, copy), drawn in draws.items()
+    ]
     write_csv(augmented / "table.csv", rows)
     over_cases(partial(_apply, folder=shards, augmented=augmented), draws.items(), "augment")
 
 
 def _draw(folder: Path, case: str, copy: int, ranges: Ranges, seed: int) -> Draw:
-    return draw(generator(seed, case, "augment", copy), ranges, shards.read(folder, case).image.shape)
+    return draw(
+        generator(seed, case, "augment", copy), ranges, shards.read(folder, case).image.shape
+    )
 
 
 def _apply(drawn: tuple[tuple[str, int], Draw], folder: Path, augmented: Path) -> None:
     (case, copy), parameters = drawn
     shard = shards.read(folder, case)
     spacing_mm = shards.read_geometry(folder, case).spacing_mm
-    shards.write(augmented, f"{case}~{copy}", *apply(parameters, shard.image, shard.classes, spacing_mm))
+    shards.write(
+        augmented, f"{case}~{copy}", *apply(parameters, shard.image, shard.classes, spacing_mm)
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Stage 6: segment the held-out cases and score them on the raw grid against the untouched reference.
+"""Stage 6: segment the held-out cases and score them on the raw grid against the untouched
+reference.
 
 Reads models/unet.keras and card.json, split.json (its test part), shards/<case>.* and the raw
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
-metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one row per
-case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and calibration.csv (per case
-and region), reliability.csv (per region and bin), confusion.csv (voxels per pair of classes) and types.csv (per
-case, of cohorts of tumour types), as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over
-cases, and how many values the empty rule filled), headline.json (few of these means, for `dvc exp show` and
-`dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow run of
-the training.
+metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one
+row per case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and
+calibration.csv (per case and region), reliability.csv (per region and bin), confusion.csv (voxels
+per pair of classes) and types.csv (per case, of cohorts of tumour types), as far as they have rows,
+metrics/evaluate.json (mean, median, sd, intervals over cases, and how many values the empty rule
+filled), headline.json (few of these means, for `dvc exp show` and `dvc metrics`), and
+models/inference.json (the settings scored, for `predict`). Logs to the MLflow run of the training.
 """
 
 import logging
@@ -80,7 +81,13 @@ def evaluate(
         for number, case in enumerate(parts.test, 1):
             started = time.perf_counter()
             seconds, dice = scorer.score(catalogue.entry(case), parts.patients[case], scores)
-            log.info("%s  Dice %s  (network %.1f s, whole case %.1f s)", case, dice, seconds, time.perf_counter() - started)
+            log.info(
+                "%s  Dice %s  (network %.1f s, whole case %.1f s)",
+                case,
+                dice,
+                seconds,
+                time.perf_counter() - started,
+            )
             run.log_case(number, {"seconds": seconds})
         write_csv(cases, scores.rows)
         for name, rows in scores.tables().items():
@@ -121,27 +128,48 @@ class _Scores:
 
     def summary(self) -> dict[str, Any]:
         """What stands in metrics/evaluate.json."""
-        return summarise_masks(self.rows, self.multiclass, self.lesionwise, self.instances, self.schema) | {
+        return summarise_masks(
+            self.rows, self.multiclass, self.lesionwise, self.instances, self.schema
+        ) | {
             "held_out_loss": float(np.mean(self.losses)),
             "calibration": summarise_columns(self.calibration),
         }
 
 
 class _Scorer:
-    """One held-out case after another through the network, to the raw grid, and against its reference."""
+    """One held-out case after another through the network, to the raw grid, and against its
+    reference.
+    """
 
-    def __init__(self, raw: Path, shards: Path, predictions: Path, described: metadata.Card, settings: Settings, network: Any) -> None:
+    def __init__(
+        self,
+        raw: Path,
+        shards: Path,
+        predictions: Path,
+        described: metadata.Card,
+        settings: Settings,
+        network: Any,
+    ) -> None:
         self.raw, self.shards, self.predictions = raw, shards, predictions
         self.card, self.settings, self.network = described, settings, network
         train = described.train
-        self.loss = DiceCrossEntropy(described.architecture.output, train["dice_weight"], train["cross_entropy_weight"])
+        self.loss = DiceCrossEntropy(
+            described.architecture.output, train["dice_weight"], train["cross_entropy_weight"]
+        )
 
     def score(self, entry: CaseEntry, patient: str, scores: _Scores) -> tuple[float, str]:
-        """Segment a case, write it and add its scores; the seconds in the network and the regions' Dice in words."""
+        """Segment a case, write it and add its scores; the seconds in the network and the regions'
+        Dice in words.
+        """
         schema, output = self.card.cohort, self.card.architecture.output
-        shard, geometry = shards.read(self.shards, entry.case), shards.read_geometry(self.shards, entry.case)
+        shard, geometry = (
+            shards.read(self.shards, entry.case),
+            shards.read_geometry(self.shards, entry.case),
+        )
         started = time.perf_counter()
-        prepared, spread = predictor.probabilities_and_disagreement(self.network, self.card, self.settings, shard.image, entry.case)
+        prepared, spread = predictor.probabilities_and_disagreement(
+            self.network, self.card, self.settings, shard.image, entry.case
+        )
         seconds = time.perf_counter() - started
         target = classes_to_outputs(np.asarray(shard.classes), schema, output)
         scores.losses.append(float(self.loss(target[None], logits_of(prepared, output)[None])))
@@ -149,14 +177,25 @@ class _Scorer:
         prediction = predictor.raw_classes(probabilities, geometry, self.card, self.settings)
         case = cases.read(cases.found_in(self.raw, entry), schema)
         path = self.predictions / f"{entry.case}.nii.gz"
-        nifti.write(path, classes_to_values(prediction, schema), case.grid.affine, f"TumorFlow {self.card.network_sha256[:16]}")
+        nifti.write(
+            path,
+            classes_to_values(prediction, schema),
+            case.grid.affine,
+            f"TumorFlow {self.card.network_sha256[:16]}",
+        )
         whose = {"case": entry.case, "patient": patient}
         rows = self._compare(case, prediction, whose, scores)
         regions = predictor.region_probabilities(probabilities, self.card)
-        self._judge(case, regions, None if spread is None else restore(spread, geometry), whose, scores)
-        return seconds, " ".join(f"{row['name']} {row['dice']:.3f}" for row in rows if row["kind"] == "region")
+        self._judge(
+            case, regions, None if spread is None else restore(spread, geometry), whose, scores
+        )
+        return seconds, " ".join(
+            f"{row['name']} {row['dice']:.3f}" for row in rows if row["kind"] == "region"
+        )
 
-    def _compare(self, case: Case, prediction: np.ndarray, whose: dict[str, str], scores: _Scores) -> list[dict]:
+    def _compare(
+        self, case: Case, prediction: np.ndarray, whose: dict[str, str], scores: _Scores
+    ) -> list[dict]:
         """Add what is scored of the decided classes."""
         schema, reference, spacing_mm = scores.schema, case.classes, case.grid.spacing_mm
         rows = score_case(reference, prediction, schema, spacing_mm)
@@ -166,10 +205,19 @@ class _Scorer:
         scores.lesions += [whose | row for row in found]
         scores.instances += [whose | row for row in instance_rows(reference, prediction, schema)]
         scores.multiclass.append(whose | score_classes(reference, prediction, schema))
-        scores.confusion = scores.confusion + confusion(reference, prediction, len(schema.labels) + 1)
+        scores.confusion = scores.confusion + confusion(
+            reference, prediction, len(schema.labels) + 1
+        )
         return rows
 
-    def _judge(self, case: Case, regions: np.ndarray, spread: np.ndarray | None, whose: dict[str, str], scores: _Scores) -> None:
+    def _judge(
+        self,
+        case: Case,
+        regions: np.ndarray,
+        spread: np.ndarray | None,
+        whose: dict[str, str],
+        scores: _Scores,
+    ) -> None:
         """Add what is scored of the probabilities."""
         brain = brain_of(case, self.card.recipe.foreground)
         rows, bins = calibration_rows(regions, spread, case.classes, brain, self.card.cohort)
@@ -188,26 +236,44 @@ def _write_or_remove(path: Path, rows: list[dict]) -> None:
 def _headline(summary: dict[str, Any]) -> dict[str, Any]:
     """The few means that tables of experiments have room for."""
     regions, lesionwise = summary["region"], summary["lesionwise"]
-    means = {metric: {name: region[metric]["mean"] for name, region in regions.items()} for metric in ("dice", "hd95_mm", "nsd_1mm")}
+    means = {
+        metric: {name: region[metric]["mean"] for name, region in regions.items()}
+        for metric in ("dice", "hd95_mm", "nsd_1mm")
+    }
     lesion_dice = {name: region["lesion_dice"]["mean"] for name, region in lesionwise.items()}
-    return {"mean_region_dice": summary["mean_region_dice"]["value"], **means, "lesion_dice": lesion_dice}
+    return {
+        "mean_region_dice": summary["mean_region_dice"]["value"],
+        **means,
+        "lesion_dice": lesion_dice,
+    }
 
 
 def _refuse_other_cohort(catalogue: Catalogue, described: metadata.Card, models: Path) -> None:
     """What a voxel means must be the same; the rules for lesions are no matter of the network."""
-    if catalogue.cohort.model_copy(update={"lesion_rules": described.cohort.lesion_rules}) != described.cohort:
+    if (
+        catalogue.cohort.model_copy(update={"lesion_rules": described.cohort.lesion_rules})
+        != described.cohort
+    ):
         raise InputError(
-            f"{models / 'card.json'}: was trained on cohort {described.cohort.cohort} with {described.cohort.labels}, "
-            f"but the catalogue is of {catalogue.cohort.cohort} with {catalogue.cohort.labels}. Train on this cohort: dvc repro."
+            f"{models / 'card.json'}: was trained on cohort {described.cohort.cohort} with"
+            f" {described.cohort.labels}, but the catalogue is of {catalogue.cohort.cohort} with"
+            f" {catalogue.cohort.labels}. Train on this cohort: dvc repro."
         )
 
 
 def _refuse_seen_cases(described: metadata.Card, parts: Split, models: Path) -> None:
     """Scores on patients the network has seen are worthless."""
     test = {parts.patients[case] for case in parts.test}
-    seen = sorted(case for case in (*described.trained_on, *described.validated_on) if parts.patients.get(case, case) in test)
+    seen = sorted(
+        case
+        for case in (*described.trained_on, *described.validated_on)
+        if parts.patients.get(case, case) in test
+    )
     if seen:
-        raise InputError(f"{models / 'card.json'}: was trained or validated on {seen}, patients of the test part. Train again: dvc repro.")
+        raise InputError(
+            f"{models / 'card.json'}: was trained or validated on {seen}, patients of the test"
+            " part. Train again: dvc repro."
+        )
 
 
 if __name__ == "__main__":

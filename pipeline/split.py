@@ -35,7 +35,8 @@ class Params(Strict):
     val_fold : int or None
         Take this fold, from 0, as val instead of `val_share`.
     test_folds : tuple of str
-        Folds as the cohort's authors published them that are test instead of `test_share`; none, to draw.
+        Folds as the cohort's authors published them that are test instead of `test_share`; none, to
+        draw.
     """
 
     val_share: Share
@@ -48,7 +49,10 @@ class Params(Strict):
     def _leaves_patients_to_train(self) -> Self:
         test_share = 0 if self.test_folds else self.test_share
         if test_share + (self.val_share if self.val_fold is None else 0) >= 1:
-            raise ValueError(f"val_share and test_share must leave patients to train, got {self.val_share} and {self.test_share}")
+            raise ValueError(
+                f"val_share and test_share must leave patients to train, got {self.val_share} and"
+                f" {self.test_share}"
+            )
         return self
 
 
@@ -85,19 +89,23 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
     train, val = deal(left, (1 - val_share, val_share), generator(seed, "split", "val"))
     if params.val_fold is not None:
         if params.val_fold >= params.folds:
-            raise InputError(f"params.yaml: split.val_fold is {params.val_fold}, but the folds are 0 to {params.folds - 1}.")
+            raise InputError(
+                f"params.yaml: split.val_fold is {params.val_fold}, but the folds are 0 to"
+                f" {params.folds - 1}."
+            )
         val = folds[params.val_fold]
         train = sorted(set(rest) - set(val))
     for name, patients in {"train": train, "val": val, "test": test}.items():
         if not patients:
             raise InputError(
-                f"{len(strata)} patients cannot be dealt into train, val and test with split.val_share {params.val_share}, test_share "
-                f"{params.test_share} and val_fold {params.val_fold}: {name} stays empty. Add cases, or change params.yaml."
+                f"{len(strata)} patients cannot be dealt into train, val and test with"
+                f" split.val_share {params.val_share}, test_share {params.test_share} and val_fold"
+                f" {params.val_fold}: {name} stays empty. Add cases, or change params.yaml."
             )
     cases = defaultdict(list)
     for entry in catalogue.cases:
         cases[persons[entry.patient]].append(entry.case)
-    part = lambda patients: tuple(sorted(case for patient in patients for case in cases[patient]))  # noqa: E731
+    part = lambda patients: tuple(sorted(case for patient in patients for case in cases[patient]))
     return Split(
         train=part(train),
         val=part(val),
@@ -108,13 +116,17 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
 
 
 def people(catalogue: Catalogue) -> dict[str, str]:
-    """One name for all ids of a patient: those whose cases look like one examination are one person, named by the first id."""
+    """One name for all ids of a patient: those whose cases look like one examination are one
+    person, named by the first id.
+    """
     patient = {entry.case: entry.patient for entry in catalogue.cases}
     person = {name: name for name in patient.values()}
     for one, other, _ in catalogue.alike:
         merged = {person[patient[one]], person[patient[other]]}
         if len(merged) > 1:
-            person = {name: min(merged) if known in merged else known for name, known in person.items()}
+            person = {
+                name: min(merged) if known in merged else known for name, known in person.items()
+            }
     return person
 
 
@@ -124,38 +136,74 @@ def refuse_leaks(catalogue: Catalogue, parts: Split) -> None:
     Raises
     ------
     InputError
-        Names every pair of cases in two parts that share a patient or the voxels of an image, or look alike.
+        Names every pair of cases in two parts that share a patient or the voxels of an image, or
+        look alike.
     """
     part = {case: name for name in ("train", "val", "test") for case in getattr(parts, name)}
     shared = defaultdict(list)
     for entry in catalogue.cases:
-        for sign in {f"patient {entry.patient}", *(f"the voxels {file.content_sha256[:16]}" for file in entry.images.values())}:
+        for sign in {
+            f"patient {entry.patient}",
+            *(f"the voxels {file.content_sha256[:16]}" for file in entry.images.values()),
+        }:
             shared[sign].append(entry.case)
-    pairs = [(group[0], case, f"share {sign}") for sign, group in shared.items() for case in group[1:]]
-    pairs += [(one, other, f"look like one examination (similarity {similarity:.2f})") for one, other, similarity in catalogue.alike]
-    leaks = sorted(f"{one} in {part[one]} and {other} in {part[other]} {why}" for one, other, why in pairs if part[one] != part[other])
+    pairs = [
+        (group[0], case, f"share {sign}") for sign, group in shared.items() for case in group[1:]
+    ]
+    pairs += [
+        (one, other, f"look like one examination (similarity {similarity:.2f})")
+        for one, other, similarity in catalogue.alike
+    ]
+    leaks = sorted(
+        f"{one} in {part[one]} and {other} in {part[other]} {why}"
+        for one, other, why in pairs
+        if part[one] != part[other]
+    )
     if leaks:
         raise InputError(
             "\n".join(
-                [*leaks, "Scores on such a split are worthless: remove one case of each pair, or empty split.test_folds to draw the parts."]
+                [
+                    *leaks,
+                    (
+                        "Scores on such a split are worthless: remove one case of each pair, or"
+                        " empty split.test_folds to draw the parts."
+                    ),
+                ]
             )
         )
 
 
-def _test_dealt(catalogue: Catalogue, persons: dict[str, str], strata: dict[str, tuple], params: Params, seed: int) -> list[list[str]]:
+def _test_dealt(
+    catalogue: Catalogue,
+    persons: dict[str, str],
+    strata: dict[str, tuple],
+    params: Params,
+    seed: int,
+) -> list[list[str]]:
     """The patients outside of test and those of it."""
     if not params.test_folds:
-        return deal(strata, (1 - params.test_share, params.test_share), generator(seed, "split", "test"))
+        return deal(
+            strata, (1 - params.test_share, params.test_share), generator(seed, "split", "test")
+        )
     known = sorted({entry.attributes.get("fold", "") for entry in catalogue.cases} - {""})
     unknown = sorted(set(params.test_folds) - set(known))
     if unknown:
-        raise InputError(f"params.yaml: split.test_folds has {unknown}, but the published folds of {catalogue.cohort.cohort} are {known}.")
-    test = {persons[entry.patient] for entry in catalogue.cases if entry.attributes.get("fold") in params.test_folds}
+        raise InputError(
+            f"params.yaml: split.test_folds has {unknown}, but the published folds of"
+            f" {catalogue.cohort.cohort} are {known}."
+        )
+    test = {
+        persons[entry.patient]
+        for entry in catalogue.cases
+        if entry.attributes.get("fold") in params.test_folds
+    }
     return [sorted(set(strata) - test), sorted(test)]
 
 
 def _strata(catalogue: Catalogue, persons: dict[str, str]) -> dict[str, tuple]:
-    """Per patient, by its first case: which innermost regions are present, then the volume of all labels."""
+    """Per patient, by its first case: which innermost regions are present, then the volume of all
+    labels.
+    """
     cohort = catalogue.cohort
     outermost = [region for region, outer in cohort.around.items() if outer is None]
     return {

@@ -1,10 +1,10 @@
 """Stage 5: train the U-Net.
 
-Reads raw/catalogue.json (the cohort schema), split.json, shards/<case>.*.npy of train and val, and the
-augmented copies of train. Writes models/network.keras (weights of the best epoch; deterministic bytes),
-models/card.json (`Card`), metrics/history.csv (one row per epoch), metrics/train.json. Keeps
-models/checkpoint.npz after every epoch until the end, so that a killed training goes on where it stood;
-a checkpoint of other params, data or code is not taken. Logs every epoch to MLflow.
+Reads raw/catalogue.json (the cohort schema), split.json, shards/<case>.*.npy of train and val, and
+the augmented copies of train. Writes models/network.keras (weights of the best epoch; deterministic
+bytes), models/card.json (`Card`), metrics/history.csv (one row per epoch), metrics/train.json.
+Keeps models/checkpoint.npz after every epoch until the end, so that a killed training goes on where
+it stood; a checkpoint of other params, data or code is not taken. Logs every epoch to MLflow.
 """
 
 import hashlib
@@ -39,7 +39,16 @@ from .runtime.parallel import usable_cores
 
 log = logging.getLogger(__name__)
 
-CODE = ("core", "formats", "preparation", "augmentation", "network", "preprocess.py", "augment.py", "train.py")
+CODE = (
+    "core",
+    "formats",
+    "preparation",
+    "augmentation",
+    "network",
+    "preprocess.py",
+    "augment.py",
+    "train.py",
+)
 """Code that the weights depend on: that of this stage and of those that make shards and copies."""
 
 AtLeastOne = Annotated[int, Field(ge=1)]
@@ -100,7 +109,10 @@ def train(
     _check_precision(architecture, params)
     cohort, parts = read_json(catalogue, Catalogue), read_json(split, Split)
     if architecture.dimensions > cohort.cohort.dimensions:
-        raise InputError(f"params.yaml: unet.dimensions is 3, but cohort {cohort.cohort.cohort} holds single slices. Set it to 2.")
+        raise InputError(
+            f"params.yaml: unet.dimensions is 3, but cohort {cohort.cohort.cohort} holds single"
+            " slices. Set it to 2."
+        )
     parts.check(str(split))
     trained_on = _shards(shards, parts.train) + _copies(augmented, parts.train)
     validating = _shards(shards, parts.val)
@@ -113,16 +125,31 @@ def train(
 
     backend.prepare(seed, params.precision)
     schema = cohort.cohort
-    sampler = partial(Sampler, schema=schema, output=architecture.output, patch=params.patch, batch_size=params.batch_size, seed=seed)
+    sampler = partial(
+        Sampler,
+        schema=schema,
+        output=architecture.output,
+        patch=params.patch,
+        batch_size=params.batch_size,
+        seed=seed,
+    )
     sampler = partial(sampler, foreground_share=params.foreground_share)
     outputs = len(schema.regions) if architecture.output == "regions" else len(schema.labels) + 1
     network = unet.build(architecture, len(schema.modalities), outputs)
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
-    with tracking.run(tags, tracking.model_part(model, card, history), past=resumed.history if resumed else ()) as run:
+    with tracking.run(
+        tags, tracking.model_part(model, card, history), past=resumed.history if resumed else ()
+    ) as run:
         records = training.fit(
             network,
             DiceCrossEntropy(architecture.output, params.dice_weight, params.cross_entropy_weight),
-            optimizer.build(params.optimizer, params.weight_decay, params.momentum, params.clip_norm, params.ema_momentum),
+            optimizer.build(
+                params.optimizer,
+                params.weight_decay,
+                params.momentum,
+                params.clip_norm,
+                params.ema_momentum,
+            ),
             _course(params),
             partial(sampler(trained_on).training, on_the_fly=params.on_the_fly),
             sampler(validating).validation(params.val_batches),
@@ -151,13 +178,22 @@ def train(
             data_hash=data_hash,
             network_sha256=sha256(model),
             backend=backend.name(),
-            versions=backend.versions() | {"python": platform.python_version(), "numpy": np.__version__},
+            versions=backend.versions()
+            | {"python": platform.python_version(), "numpy": np.__version__},
             use="Research use only, not for diagnosis.",
             stripped=cohort.stripped(parts.train),
         )
         write_json(card, described)
         write_csv(history, records)
-        write_json(metrics, {"epochs": len(records), "best_epoch": best + 1, "weights": described.weights, "best": records[best]})
+        write_json(
+            metrics,
+            {
+                "epochs": len(records),
+                "best_epoch": best + 1,
+                "weights": described.weights,
+                "best": records[best],
+            },
+        )
     state_path.unlink(missing_ok=True)
 
 
@@ -165,19 +201,22 @@ def _check_patch(architecture: Architecture, params: Params) -> None:
     wrong = [side for side in params.patch if side % architecture.divisor]
     if len(params.patch) != architecture.dimensions or wrong:
         raise InputError(
-            f"params.yaml: train.patch is {list(params.patch)}, but a network with unet.dimensions {architecture.dimensions} "
-            f"and unet.depth {architecture.depth} needs {architecture.dimensions} sides, each a multiple of {architecture.divisor}."
+            f"params.yaml: train.patch is {list(params.patch)}, but a network with unet.dimensions"
+            f" {architecture.dimensions} and unet.depth {architecture.depth} needs"
+            f" {architecture.dimensions} sides, each a multiple of {architecture.divisor}."
         )
 
 
 def _check_precision(architecture: Architecture, params: Params) -> None:
-    """TensorFlow 2.21 with oneDNN gives wrong bfloat16 gradients of 3D convolutions on maps of 2 voxels a side."""
+    """TensorFlow 2.21 with oneDNN gives wrong bfloat16 gradients of 3D convolutions on maps of 2
+    voxels a side.
+    """
     coarsest = [side // architecture.divisor for side in params.patch]
     if architecture.dimensions == 3 and params.precision == "mixed_bfloat16" and min(coarsest) < 4:
         raise InputError(
-            f"params.yaml: with train.patch {list(params.patch)} and unet.depth {architecture.depth} "
-            f"the coarsest level is {coarsest} voxels, too few for train.precision mixed_bfloat16. "
-            "Take a larger patch, a smaller depth, or float32."
+            f"params.yaml: with train.patch {list(params.patch)} and unet.depth"
+            f" {architecture.depth} the coarsest level is {coarsest} voxels, too few for"
+            " train.precision mixed_bfloat16. Take a larger patch, a smaller depth, or float32."
         )
 
 
@@ -195,11 +234,21 @@ def _copies(folder: Path, cases: tuple[str, ...]) -> list[shards.Shard]:
     rows = read_csv(folder / "table.csv")
     strangers = sorted({row["case"] for row in rows} - set(cases))
     if strangers:
-        raise InputError(f"{folder / 'table.csv'}: holds copies of {strangers}, which are not in train. Run `dvc repro augment`.")
+        raise InputError(
+            f"{folder / 'table.csv'}: holds copies of {strangers}, which are not in train. Run `dvc"
+            " repro augment`."
+        )
     return [shards.read(folder, row["name"]) for row in rows]
 
 
-def _fingerprint(data_hash: str, augmented: Path, recipe: Recipe, architecture: Architecture, params: Params, seed: int) -> str:
+def _fingerprint(
+    data_hash: str,
+    augmented: Path,
+    recipe: Recipe,
+    architecture: Architecture,
+    params: Params,
+    seed: int,
+) -> str:
     """Hash of everything that the weights depend on."""
     parts = [data_hash, sha256(augmented / "table.csv"), str(seed), str(backend.versions())]
     parts += [record.model_dump_json() for record in (recipe, architecture, params)]

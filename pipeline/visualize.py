@@ -1,10 +1,11 @@
 """Stage 7: show what happened, in figures, one page and a model card.
 
-Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label values on
-the raw grid), metrics/cases.csv and tables/, history.csv, evaluate.json, verify.json and thumbnails.png, data/split.json,
-models/card.json. Writes figures/ (each plot and <case>.overlay as PNG and SVG, <case>.gif and other films), report.html, one page
-with all of them inside that opens from disk, and models/model_card.md. Adds them to the MLflow run of the training and
-evaluation, with what every stage took.
+Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label
+values on the raw grid), metrics/cases.csv and tables/, history.csv, evaluate.json, verify.json and
+thumbnails.png, data/split.json, models/card.json. Writes figures/ (each plot and <case>.overlay as
+PNG and SVG, <case>.gif and other films), report.html, one page with all of them inside that opens
+from disk, and models/model_card.md. Adds them to the MLflow run of the training and evaluation,
+with what every stage took.
 """
 
 import logging
@@ -44,9 +45,19 @@ from .runtime.provenance import provenance
 log = logging.getLogger(__name__)
 
 _TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
-_TABLES = ("multiclass", "lesionwise", "lesions", "confusion", "calibration", "reliability", "types")
+_TABLES = (
+    "multiclass",
+    "lesionwise",
+    "lesions",
+    "confusion",
+    "calibration",
+    "reliability",
+    "types",
+)
 _VIEWED = 8
-"""So many cases at most are packed for the viewer: the worst, the best, the second worst and so on; it says which of them fit."""
+"""So many cases at most are packed for the viewer: the worst, the best, the second worst and so on;
+it says which of them fit.
+"""
 Plain = RootModel[dict[str, Any]]
 
 
@@ -60,7 +71,8 @@ class Params(Strict):
     names : tuple of str
         Pictured instead, if any is named.
     animations : tuple of {"gif", "webp", "mp4"}
-        Files written of each pictured case; MP4 needs ffmpeg. The page holds the WebP, or the GIF where none is asked for.
+        Files written of each pictured case; MP4 needs ffmpeg. The page holds the WebP, or the GIF
+        where none is asked for.
     frames : int
         At most so many slices in an animation.
     seconds_per_frame : float
@@ -103,11 +115,29 @@ def visualize(
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     rows = _numbers(cases)
     chosen = chosen_cases(rows, params, cases)
-    inside = list(dict.fromkeys(name for pair in zip(chosen, reversed(chosen), strict=True) for name in pair))[:_VIEWED]
-    work = partial(_pictured, raw=raw, predictions=predictions, catalogue=catalogue, rows=rows, params=params, inside=inside)
+    inside = list(
+        dict.fromkeys(name for pair in zip(chosen, reversed(chosen), strict=True) for name in pair)
+    )[:_VIEWED]
+    work = partial(
+        _pictured,
+        raw=raw,
+        predictions=predictions,
+        catalogue=catalogue,
+        rows=rows,
+        params=params,
+        inside=inside,
+    )
     shown = over_cases(work, chosen, "picture")
     volumes = {name: drawn.volumes for name, drawn in zip(chosen, shown, strict=True)}
-    sources = (raw / "catalogue.json", split, metadata.network_file(models), models / "card.json", predictions, cases, evaluation)
+    sources = (
+        raw / "catalogue.json",
+        split,
+        metadata.network_file(models),
+        models / "card.json",
+        predictions,
+        cases,
+        evaluation,
+    )
     run = Run(
         catalogue=catalogue,
         split=read_json(split, Split),
@@ -118,14 +148,25 @@ def visualize(
         history=_numbers(history),
         pictured=[Pictured(drawn.case, drawn.files["overlay.png"], drawn.film) for drawn in shown],
         thumbnails=thumbnails.read_bytes(),
-        **{name: _numbers(tables / f"{name}.csv") for name in _TABLES if (tables / f"{name}.csv").exists()},
+        **{
+            name: _numbers(tables / f"{name}.csv")
+            for name in _TABLES
+            if (tables / f"{name}.csv").exists()
+        },
         provenance=provenance({f"{path.parent.name}/{path.name}": path for path in sources}),
         previous=_previous(cases, evaluation),
         viewer=viewer([volumes[name] for name in inside], catalogue.cohort),
     )
     with tracking.run(described.tags, *parts) as tracked:
         _write(run, shown, params.dpi, figures, report, model_card)
-        tracked.log_metrics({"cost": {row["stage"]: {name: row[name] for name in costs.COLUMNS[1:-1]} for row in costs.read()}})
+        tracked.log_metrics(
+            {
+                "cost": {
+                    row["stage"]: {name: row[name] for name in costs.COLUMNS[1:-1]}
+                    for row in costs.read()
+                }
+            }
+        )
 
 
 def _numbers(path: Path) -> list[dict[str, Any]]:
@@ -137,7 +178,10 @@ def _numbers(path: Path) -> list[dict[str, Any]]:
 
 
 def _typed(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
-    return [{key: text if key in _TEXT else float(text or "nan") for key, text in row.items()} for row in rows]
+    return [
+        {key: text if key in _TEXT else float(text or "nan") for key, text in row.items()}
+        for row in rows
+    ]
 
 
 def _previous(cases: Path, evaluation: Path) -> Previous | None:
@@ -145,7 +189,9 @@ def _previous(cases: Path, evaluation: Path) -> Previous | None:
     found = committed(cases, evaluation)
     if found is None or found.texts[0] == cases.read_text(encoding="utf-8"):
         return None
-    return Previous(found.name, Plain.model_validate_json(found.texts[1]).root, _typed(found.rows_of(0)))
+    return Previous(
+        found.name, Plain.model_validate_json(found.texts[1]).root, _typed(found.rows_of(0))
+    )
 
 
 def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> list[str]:
@@ -159,13 +205,18 @@ def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> lis
     ranked = list(mean_region_dice(rows))
     strangers = sorted(set(params.names) - set(ranked))
     if strangers:
-        raise InputError(f"params.yaml: visualize.names has {strangers}, but the cases scored in {where} are {sorted(ranked)}.")
+        raise InputError(
+            f"params.yaml: visualize.names has {strangers}, but the cases scored in {where} are"
+            f" {sorted(ranked)}."
+        )
     return [case for case in ranked if case in params.names] or spread(ranked, params.cases)
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Of one case: its files by the ends of their names, the film for the page, and its volumes if the viewer is to have them."""
+    """Of one case: its files by the ends of their names, the film for the page, and its volumes if
+    the viewer is to have them.
+    """
 
     case: str
     files: dict[str, bytes]
@@ -174,30 +225,50 @@ class _Drawn:
 
 
 def _pictured(
-    name: str, raw: Path, predictions: Path, catalogue: Catalogue, rows: list[dict[str, Any]], params: Params, inside: list[str]
+    name: str,
+    raw: Path,
+    predictions: Path,
+    catalogue: Catalogue,
+    rows: list[dict[str, Any]],
+    params: Params,
+    inside: list[str],
 ) -> _Drawn:
     schema, path = catalogue.cohort, predictions / f"{name}.nii.gz"
     case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), schema)
     volume = nifti.read(path)
     difference = volume.grid.differs(case.grid)
     if difference:
-        raise InputError(f"{path}: lies on another grid than case {name}: {difference}. Run `dvc repro evaluate`.")
+        raise InputError(
+            f"{path}: lies on another grid than case {name}: {difference}. Run `dvc repro"
+            " evaluate`."
+        )
     try:
         prediction = values_to_classes(volume.voxels, schema)
     except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
     view = view_of(case, prediction, schema.modalities)
     line = dice_line(rows, schema, name)
-    overlays = {f"overlay.{kind}": overlay(view, schema, line, params.dpi, kind) for kind in ("png", "svg")}
+    overlays = {
+        f"overlay.{kind}": overlay(view, schema, line, params.dpi, kind) for kind in ("png", "svg")
+    }
     try:
-        films = {kind: animation(view, schema, params.frames, params.seconds_per_frame, kind) for kind in params.animations}
+        films = {
+            kind: animation(view, schema, params.frames, params.seconds_per_frame, kind)
+            for kind in params.animations
+        }
     except ValueError as error:
         raise InputError(f"params.yaml: visualize.animations: {error}") from None
-    film = films.get("webp") or films.get("gif") or animation(view, schema, params.frames, params.seconds_per_frame)
+    film = (
+        films.get("webp")
+        or films.get("gif")
+        or animation(view, schema, params.frames, params.seconds_per_frame)
+    )
     return _Drawn(name, overlays | films, film, viewed(view, schema) if name in inside else None)
 
 
-def _write(run: Run, shown: Sequence[_Drawn], dpi: int, figures: Path, page: Path, card_page: Path) -> None:
+def _write(
+    run: Run, shown: Sequence[_Drawn], dpi: int, figures: Path, page: Path, card_page: Path
+) -> None:
     plots = figures_of(run, dpi)
     for name, (png, svg) in plots.items():
         write_bytes(figures / f"{name}.png", png)
@@ -205,7 +276,12 @@ def _write(run: Run, shown: Sequence[_Drawn], dpi: int, figures: Path, page: Pat
     for drawn in shown:
         for ending, data in drawn.files.items():
             write_bytes(figures / f"{drawn.case}.{ending}", data)
-    write_bytes(card_page, model_card(run.card, run.evaluation, run.rows, run.catalogue, run.split, run.provenance).encode())
+    write_bytes(
+        card_page,
+        model_card(
+            run.card, run.evaluation, run.rows, run.catalogue, run.split, run.provenance
+        ).encode(),
+    )
     write_bytes(page, report_page(run, plots).encode())
     log.info("%d cases pictured in %s, report in %s", len(run.pictured), figures, page)
 

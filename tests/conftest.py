@@ -14,7 +14,13 @@ from pipeline.formats import nifti
 from pipeline.registration.native import NativeRecipe
 
 SHARED = Path(__file__).parents[2] / "shared/data"
-AS_IT_IS = NativeRecipe(enabled=False, template_transform="rigid", interpolation="linear", correct_bias=False, extract_brain=True)
+AS_IT_IS = NativeRecipe(
+    enabled=False,
+    template_transform="rigid",
+    interpolation="linear",
+    correct_bias=False,
+    extract_brain=True,
+)
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -30,7 +36,9 @@ def mlflow_root(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def spoken():
-    """SimpleITK's writer of DICOM, by which tests make files, leaves the process in the locale "C", where text is ASCII."""
+    """SimpleITK's writer of DICOM, by which tests make files, leaves the process in the locale "C",
+    where text is ASCII.
+    """
     before = locale.setlocale(locale.LC_ALL)
     yield
     locale.setlocale(locale.LC_ALL, before)
@@ -42,8 +50,12 @@ def schema() -> Schema:
     return brats.schema("_")
 
 
-def case_arrays(seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A brain-like box of four int16 modalities and a tumour of nested boxes with values 1, 2 and 4."""
+def case_arrays(
+    seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A brain-like box of four int16 modalities and a tumour of nested boxes with values 1, 2 and
+    4.
+    """
     rng = np.random.default_rng(seed)
     values = np.zeros(shape, np.uint8)
     values[6:16, 6:16, 6:14] = 2
@@ -51,16 +63,34 @@ def case_arrays(seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)) -> tu
     values[10:12, 10:12, 9:11] = 1
     brain = np.zeros(shape, bool)
     brain[2:-2, 2:-2, 2:-2] = True
-    anatomy = ndimage.zoom(rng.normal(0, 80, (6, 6, 5)), np.divide(shape, (6, 6, 5)), order=1)  # no two patients look alike
+    anatomy = ndimage.zoom(
+        rng.normal(0, 80, (6, 6, 5)), np.divide(shape, (6, 6, 5)), order=1
+    )  # no two patients look alike
     images = {}
     for number, name in enumerate(("t1", "t1ce", "t2", "flair")):
-        voxels = 400 + 60 * number + 150 * (values > 0) + 200 * (values == 4) * (number == 1) + rng.normal(0, 30, shape) + anatomy
+        voxels = (
+            400
+            + 60 * number
+            + 150 * (values > 0)
+            + 200 * (values == 4) * (number == 1)
+            + rng.normal(0, 30, shape)
+            + anatomy
+        )
         images[name] = np.where(brain, np.clip(voxels, 1, None), 0).astype(np.int16)
     return images, values
 
 
-def write_case(folder: Path, case: str, seed: int = 0, affine: np.ndarray = LPS, suffix: str = ".nii.gz", **changes) -> Path:
-    """Write one case in the naming of 2018 to 2021; `changes` replace arrays by file kind, None leaves a file out."""
+def write_case(
+    folder: Path,
+    case: str,
+    seed: int = 0,
+    affine: np.ndarray = LPS,
+    suffix: str = ".nii.gz",
+    **changes,
+) -> Path:
+    """Write one case in the naming of 2018 to 2021; `changes` replace arrays by file kind, None
+    leaves a file out.
+    """
     images, values = case_arrays(seed)
     for kind, array in ({**images, "seg": values} | changes).items():
         if array is not None:

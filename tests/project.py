@@ -1,4 +1,6 @@
-"""A project of its own in a temporary folder: small params, a small cohort, the stages called as dvc.yaml says."""
+"""A project of its own in a temporary folder: small params, a small cohort, the stages called as
+dvc.yaml says.
+"""
 
 import importlib
 import os
@@ -40,7 +42,12 @@ SMALL = {
 }
 
 
-def make(folder: Path, changes: dict | None = None, cases: int = 8, shape: tuple[int, int, int] = (24, 22, 20)) -> Path:
+def make(
+    folder: Path,
+    changes: dict | None = None,
+    cases: int = 8,
+    shape: tuple[int, int, int] = (24, 22, 20),
+) -> Path:
     """Lay out a project: a cohort of small cases beside it, params.yaml with small values."""
     project = folder / "project"
     project.mkdir(parents=True)
@@ -65,20 +72,44 @@ def write_params(project: Path, changes: dict) -> None:
 
 
 def run(project: Path, name: str, **paths: Path) -> None:
-    """Call a stage with the paths of dvc.yaml; `paths` replace some. Whole paths: worker processes outlive a change of folder."""
+    """Call a stage with the paths of dvc.yaml; `paths` replace some. Whole paths: worker processes
+    outlive a change of folder.
+    """
     function = getattr(importlib.import_module(f"pipeline.{name}"), name)
-    flags = {flag.replace("-", "_"): project / path for flag, path in re.findall(r"--(\S+) (\S+)", STAGES[name]["cmd"])}
+    flags = {
+        flag.replace("-", "_"): project / path
+        for flag, path in re.findall(r"--(\S+) (\S+)", STAGES[name]["cmd"])
+    }
     values = params.read(project / "params.yaml")
-    typed = {key: params.value(values, dotted, kind, project / "params.yaml") for key, (dotted, kind) in stage.keys(function).items()}
+    typed = {
+        key: params.value(values, dotted, kind, project / "params.yaml")
+        for key, (dotted, kind) in stage.keys(function).items()
+    }
     function(**(flags | paths), **typed)
 
 
-def clone(folder: Path, changes: dict | None = None, cases: int = 8, shape: tuple[int, int, int] = (24, 22, 20)) -> Path:
+def clone(
+    folder: Path,
+    changes: dict | None = None,
+    cases: int = 8,
+    shape: tuple[int, int, int] = (24, 22, 20),
+) -> Path:
     """A project with code, dvc.yaml and a git history of one commit, ready for `dvc repro`."""
     project = make(folder, changes, cases, shape)
     for name in ("pipeline", ".dvc", "presets"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local"))
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore", "data/.gitignore", "models/.gitignore", "metrics/.gitignore"):
+        shutil.copytree(
+            ROOT / name,
+            project / name,
+            ignore=shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local"),
+        )
+    for name in (
+        "dvc.yaml",
+        ".dvcignore",
+        ".gitignore",
+        "data/.gitignore",
+        "models/.gitignore",
+        "metrics/.gitignore",
+    ):
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, project / name)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
@@ -86,6 +117,10 @@ def clone(folder: Path, changes: dict | None = None, cases: int = 8, shape: tupl
         "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
         "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
     }  # one commit for all clones
-    for command in (["git", "init", "-q"], ["git", "add", "-A"], [*git, "commit", "-q", "-m", "A project"]):
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "add", "-A"],
+        [*git, "commit", "-q", "-m", "A project"],
+    ):
         subprocess.run(command, cwd=project, check=True, env=dated)
     return project

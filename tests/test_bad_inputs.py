@@ -1,4 +1,6 @@
-"""Every bad input of the table is refused by name, with finding and remedy, or accepted with a warning; nothing half-written is left."""
+"""Every bad input of the table is refused by name, with finding and remedy, or accepted with a
+warning; nothing half-written is left.
+"""
 
 import hashlib
 import json
@@ -47,31 +49,58 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(autouse=True)
 def surroundings(good, site, tmp_path, monkeypatch):
-    """No worker processes, fetched files below the test's own folder, and a source that publishes an archive."""
+    """No worker processes, fetched files below the test's own folder, and a source that publishes
+    an archive.
+    """
     stored = (good["served"] / ZIP).read_bytes()
     remote = Remote(site.url(ZIP), ZIP, len(stored), f"sha256:{hashlib.sha256(stored).hexdigest()}")
-    monkeypatch.setitem(SOURCES, "served", replace(SOURCES["brats"], name="served", remotes=(remote,)))
+    monkeypatch.setitem(
+        SOURCES, "served", replace(SOURCES["brats"], name="served", remotes=(remote,))
+    )
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with parallel.computing(Compute(backend="loky", address="", workers=1)):
         yield
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def bring(tmp_path: Path, cohort: str, folder: Path, site: Site, **params) -> list[str]:
     """Run the stage; its warnings."""
-    values = {"source": GOOD[cohort].source, "location": GOOD[cohort].location, "cases": 0, "seed": 1, "unlabelled": "refuse"} | params
+    values = {
+        "source": GOOD[cohort].source,
+        "location": GOOD[cohort].location,
+        "cases": 0,
+        "seed": 1,
+        "unlabelled": "refuse",
+    } | params
     values["location"] = values["location"] and str(folder / values["location"])
-    site.files = {name: stored for name, stored in contents(folder).items() if cohort == "served" and stored is not None}
-    download(tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", Cohort(**values), AS_IT_IS)
+    site.files = {
+        name: stored
+        for name, stored in contents(folder).items()
+        if cohort == "served" and stored is not None
+    }
+    download(
+        tmp_path / "raw",
+        tmp_path / "verify.json",
+        tmp_path / "thumbnails.png",
+        Cohort(**values),
+        AS_IT_IS,
+    )
     return json.loads((tmp_path / "verify.json").read_text())["warnings"]
 
 
 def left_over(tmp_path: Path, source: Path) -> list[Path]:
     """Hidden files and folders of ours but locks and the mark of a folder that was unpacked whole."""
-    return [path for path in tmp_path.rglob(".*") if source not in path.parents and path.suffix != ".lock" and path.name != MARKER]
+    return [
+        path
+        for path in tmp_path.rglob(".*")
+        if source not in path.parents and path.suffix != ".lock" and path.name != MARKER
+    ]
 
 
 @pytest.mark.parametrize("cohort", GOOD)
@@ -81,7 +110,9 @@ def test_cohorts_that_are_not_spoilt_are_accepted(good, site, tmp_path, cohort):
     assert not left_over(tmp_path, good[cohort])
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=f"{row.cohort}: {row.name}") for row in TABLE])
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=f"{row.cohort}: {row.name}") for row in TABLE]
+)
 def test_a_bad_input_is_refused_or_warned_of(good, site, tmp_path, row: Row):
     source, raw = tmp_path / "source", tmp_path / "raw"
     shutil.copytree(good[row.cohort], source)
@@ -105,7 +136,9 @@ def test_a_bad_input_is_refused_or_warned_of(good, site, tmp_path, row: Row):
         assert not (tmp_path / "verify.json").exists()
         assert not (tmp_path / "thumbnails.png").exists()
     assert re.search(row.said, said, re.DOTALL), said
-    assert any(name in said for name in ([row.named] if row.named else [path.name for path in spoilt])), said
+    assert any(
+        name in said for name in ([row.named] if row.named else [path.name for path in spoilt])
+    ), said
     assert ".raw-converted" not in said
     assert contents(source) == before
     assert not left_over(tmp_path, source)

@@ -15,12 +15,22 @@ from tests.conftest import AS_IT_IS, LPS, case_arrays, write_case
 
 
 def contents(folder) -> dict[str, tuple[bytes, int]]:
-    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def run(tmp_path, raw=None, **cohort) -> None:
     described = Cohort(**{"cases": 0, "seed": 1, "unlabelled": "refuse"} | cohort)
-    download(raw or tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", described, AS_IT_IS)
+    download(
+        raw or tmp_path / "raw",
+        tmp_path / "verify.json",
+        tmp_path / "thumbnails.png",
+        described,
+        AS_IT_IS,
+    )
 
 
 def bring(cohort, tmp_path, cases: int = 0) -> Catalogue:
@@ -32,10 +42,16 @@ def test_a_cohort_is_copied_and_catalogued_and_the_source_left_alone(cohort, tmp
     before = contents(cohort)
     catalogue = bring(cohort, tmp_path)
     assert contents(cohort) == before
-    copied = {name: data for name, (data, _) in contents(tmp_path / "raw").items() if name != "catalogue.json"}
+    copied = {
+        name: data
+        for name, (data, _) in contents(tmp_path / "raw").items()
+        if name != "catalogue.json"
+    }
     assert copied == {name: data for name, (data, _) in before.items()}
     assert len(catalogue.cases) == 8
-    source, copy = (folder / catalogue.cases[0].labels.path for folder in (cohort, tmp_path / "raw"))
+    source, copy = (
+        folder / catalogue.cases[0].labels.path for folder in (cohort, tmp_path / "raw")
+    )
     assert not os.path.samefile(source, copy)
 
 
@@ -49,9 +65,13 @@ def test_files_of_one_case_that_share_a_name_are_all_copied_with_their_own_bytes
     run(tmp_path, source="folder", location=str(cohort))
     (entry,) = read_json(tmp_path / "raw/catalogue.json", Catalogue).cases
     assert entry.labels.path == "p1/seg_image.nii.gz"
-    assert {kind: file.path for kind, file in entry.images.items()} == {kind: f"p1/{kind}_image.nii.gz" for kind in ("t1n", "t2f")}
+    assert {kind: file.path for kind, file in entry.images.items()} == {
+        kind: f"p1/{kind}_image.nii.gz" for kind in ("t1n", "t2f")
+    }
     for kind in files:
-        assert (tmp_path / f"raw/p1/{kind}_image.nii.gz").read_bytes() == (cohort / f"p1/{kind}/image.nii.gz").read_bytes()
+        assert (tmp_path / f"raw/p1/{kind}_image.nii.gz").read_bytes() == (
+            cohort / f"p1/{kind}/image.nii.gz"
+        ).read_bytes()
 
 
 def test_bringing_it_again_changes_nothing(cohort, tmp_path):
@@ -77,14 +97,20 @@ def test_one_bad_case_refuses_the_cohort_and_leaves_raw_as_it_was(cohort, tmp_pa
     before = contents(tmp_path / "raw")
     (cohort / "BraTS2021_00005/BraTS2021_00005_t1ce.nii.gz").write_bytes(b"broken")
     (cohort / "BraTS2021_00006/BraTS2021_00006_flair.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"(?s)00005_t1ce\.nii\.gz: is not a NIfTI.*00006: modality t2f.*2 of 8 cases refused"):
+    with pytest.raises(
+        InputError,
+        match=r"(?s)00005_t1ce\.nii\.gz: is not a NIfTI.*00006: modality t2f.*2 of 8 cases refused",
+    ):
         bring(cohort, tmp_path)
     assert contents(tmp_path / "raw") == before
 
 
 def test_the_same_voxels_under_two_names_are_refused_even_resaved(cohort, tmp_path):
     write_case(cohort, "BraTS2021_00099", seed=2, suffix=".nii")
-    with pytest.raises(InputError, match=r"t1n of case BraTS2021_00099 has the same voxels as .*BraTS2021_00002_t1\.nii\.gz"):
+    with pytest.raises(
+        InputError,
+        match=r"t1n of case BraTS2021_00099 has the same voxels as .*BraTS2021_00002_t1\.nii\.gz",
+    ):
         bring(cohort, tmp_path)
     assert not (tmp_path / "raw").exists()
 
@@ -100,7 +126,10 @@ def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
         run(tmp_path, raw=cohort.parent, source="brats", location=str(cohort))
 
 
-@pytest.mark.parametrize(("source", "said"), [("phantom", r"cohort\.cases is 0"), ("brats", r"cohort\.location is empty.*preset NAME")])
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("phantom", r"cohort\.cases is 0"), ("brats", r"cohort\.location is empty.*preset NAME")],
+)
 def test_a_cohort_that_is_not_named_is_refused_and_raw_left_alone(cohort, tmp_path, source, said):
     bring(cohort, tmp_path, cases=1)
     before = contents(tmp_path / "raw")

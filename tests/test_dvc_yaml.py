@@ -42,24 +42,40 @@ def function_of(name: str):
 def imports() -> grimp.ImportGraph:
     """What imports what, without the runtime, which cannot change an out."""
     graph = grimp.build_graph("pipeline", cache_dir=None)
-    for module in [module for module in graph.modules if f"{module}.".startswith("pipeline.runtime.")]:
+    for module in [
+        module for module in graph.modules if f"{module}.".startswith("pipeline.runtime.")
+    ]:
         graph.remove_module(module)
     return graph
 
 
 def test_the_stages_stand_in_the_order_data_flows():
-    assert list(STAGES) == ["download", "preprocess", "split", "augment", "train", "evaluate", "visualize"]
+    assert list(STAGES) == [
+        "download",
+        "preprocess",
+        "split",
+        "augment",
+        "train",
+        "evaluate",
+        "visualize",
+    ]
     made = []
     for name in STAGES:
         data = [path for path in paths_of(name, "deps") if not path.startswith("pipeline/")]
         for path in data:
-            assert any(path == out or path.startswith(f"{out}/") for out in made), f"{name} reads {path} before it is made"
+            assert any(path == out or path.startswith(f"{out}/") for out in made), (
+                f"{name} reads {path} before it is made"
+            )
         made += paths_of(name, "outs", "metrics", "plots")
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_the_deps_of_a_stage_are_its_file_and_exactly_the_rooms_it_imports(name, imports):
-    rooms = {module.split(".")[1] for module in imports.find_upstream_modules(f"pipeline.{name}") if "." in module}
+    rooms = {
+        module.split(".")[1]
+        for module in imports.find_upstream_modules(f"pipeline.{name}")
+        if "." in module
+    }
     assert code_of(name) == {f"pipeline/{name}.py"} | {f"pipeline/{room}" for room in rooms}
 
 
@@ -82,7 +98,9 @@ def test_the_flags_of_a_stage_are_those_of_its_function(name):
 def test_every_path_given_to_a_stage_is_a_dep_or_an_out(name):
     listed = paths_of(name, "deps", "outs", "metrics", "plots")
     for flag, path in flags_of(name).items():
-        assert any(entry == path or entry.startswith(f"{path}/") for entry in listed), f"{name} --{flag} {path} is not declared"
+        assert any(entry == path or entry.startswith(f"{path}/") for entry in listed), (
+            f"{name} --{flag} {path} is not declared"
+        )
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -99,10 +117,27 @@ def test_raw_data_survives_between_runs():
 
 
 def test_metrics_and_the_data_of_plots_go_into_git_so_that_a_pull_request_shows_them():
-    outs = [entry for name in STAGES for kind in ("outs", "metrics") for entry in STAGES[name].get(kind, [])]
-    in_git = {path for entry in outs if isinstance(entry, dict) for path, options in entry.items() if options == {"cache": False}}
+    outs = [
+        entry
+        for name in STAGES
+        for kind in ("outs", "metrics")
+        for entry in STAGES[name].get(kind, [])
+    ]
+    in_git = {
+        path
+        for entry in outs
+        if isinstance(entry, dict)
+        for path, options in entry.items()
+        if options == {"cache": False}
+    }
     metrics = {path for name in STAGES for path in paths_of(name, "metrics")}
-    plotted = {path for entry in PIPELINE["plots"] if isinstance(entry, dict) for plot in entry.values() for path in plot["y"]}
+    plotted = {
+        path
+        for entry in PIPELINE["plots"]
+        if isinstance(entry, dict)
+        for plot in entry.values()
+        for path in plot["y"]
+    }
     assert metrics | plotted <= in_git
 
 

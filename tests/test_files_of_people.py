@@ -1,4 +1,6 @@
-"""Cohorts laid out as people have them, by links, in capitals, unpacked into folders, give what the same cohort gives as published."""
+"""Cohorts laid out as people have them, by links, in capitals, unpacked into folders, give what the
+same cohort gives as published.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -27,14 +29,25 @@ def in_this_process():
 def identities(tmp_path: Path, name: str, folder: Path, **values) -> dict[str, list[str]]:
     """Case to the content of its images and mask, from the catalogue of a cohort."""
     raw = tmp_path / f"raw-{folder.name}"
-    cohort = {"source": GOOD[name].source, "location": str(folder), "cases": 0, "unlabelled": "refuse", "seed": 1} | values
+    cohort = {
+        "source": GOOD[name].source,
+        "location": str(folder),
+        "cases": 0,
+        "unlabelled": "refuse",
+        "seed": 1,
+    } | values
     download(raw, raw.with_suffix(".json"), raw.with_suffix(".png"), Cohort(**cohort), AS_IT_IS)
     cases = read_json(raw / "catalogue.json", Catalogue).cases
-    return {entry.case: [file.content_sha256 for file in (*entry.images.values(), entry.labels)] for entry in cases}
+    return {
+        entry.case: [file.content_sha256 for file in (*entry.images.values(), entry.labels)]
+        for entry in cases
+    }
 
 
 def linked_folders(source: Path, target: Path) -> None:
-    """Every entry of the cohort a link, as where cases were picked out of a larger store; and a link that leads in a circle."""
+    """Every entry of the cohort a link, as where cases were picked out of a larger store; and a
+    link that leads in a circle.
+    """
     for entry in source.iterdir():
         (target / entry.name).symlink_to(entry)
     (target / "circle").symlink_to(target)
@@ -42,7 +55,9 @@ def linked_folders(source: Path, target: Path) -> None:
 
 def linked_deep(source: Path, target: Path) -> None:
     """The folders that hold files are links, each with the files away."""
-    for place, folder in enumerate(sorted({path.parent for path in source.rglob("*") if path.is_file()})):
+    for place, folder in enumerate(
+        sorted({path.parent for path in source.rglob("*") if path.is_file()})
+    ):
         inner = target / folder.relative_to(source)
         if folder == source:
             for path in folder.iterdir():
@@ -75,7 +90,9 @@ def a_folder_each(source: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("name", LOCAL)
 @pytest.mark.parametrize("layout", [linked_folders, linked_deep, in_capitals, a_folder_each])
-def test_the_same_cases_are_found_however_they_are_laid_out(tmp_path, name, layout: Callable[[Path, Path], None]):
+def test_the_same_cases_are_found_however_they_are_laid_out(
+    tmp_path, name, layout: Callable[[Path, Path], None]
+):
     if layout is in_capitals and name == "msd":
         pytest.skip("dataset.json names every file")
     published, target = tmp_path / "published", tmp_path / "target"
@@ -96,7 +113,9 @@ def test_a_tilde_in_the_location_is_the_home_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["brats", "2023", "mha", "folder"])
 def test_cases_without_a_mask_are_left_out_and_counted_where_the_user_says_so(tmp_path, name):
     GOOD[name].write(tmp_path / "source")
-    masks = sorted(path for kind in ("seg", "truth") for path in (tmp_path / "source").rglob(f"*{kind}.*"))
+    masks = sorted(
+        path for kind in ("seg", "truth") for path in (tmp_path / "source").rglob(f"*{kind}.*")
+    )
     masks[0].unlink()
     kept = identities(tmp_path, name, tmp_path / "source", unlabelled="leave out")
     assert len(kept) == len(masks) - 1

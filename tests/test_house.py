@@ -1,4 +1,6 @@
-"""The floors of the house: who imports whom, who opens files, who knows Keras, MLflow or a plotting library."""
+"""The floors of the house: who imports whom, who opens files, who knows Keras, MLflow or a plotting
+library.
+"""
 
 import ast
 import importlib
@@ -17,7 +19,17 @@ FILES = sorted((ROOT / "pipeline").rglob("*.py"))
 GRAPH = grimp.build_graph("pipeline", include_external_packages=True, cache_dir=None)
 STAGES = {"download", "preprocess", "split", "augment", "train", "evaluate", "visualize"}
 TOP_LEVEL = {
-    *("dvc.yaml", "dvc.lock", "params.yaml", "pipeline", "data", "models", "metrics", "tests", "requirements.txt"),
+    *(
+        "dvc.yaml",
+        "dvc.lock",
+        "params.yaml",
+        "pipeline",
+        "data",
+        "models",
+        "metrics",
+        "tests",
+        "requirements.txt",
+    ),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "pyproject.toml"),
     *("presets", "benchmarks", "docs", "examples"),
 }
@@ -64,32 +76,59 @@ def test_a_room_imports_only_from_the_rooms_below_it(name):
     modules = {module for module in GRAPH.modules if module.startswith(f"pipeline.{name}.")}
     assert modules
     for module in modules:
-        ours = {room(other) for other in GRAPH.find_modules_directly_imported_by(module) if other.startswith("pipeline.")}
+        ours = {
+            room(other)
+            for other in GRAPH.find_modules_directly_imported_by(module)
+            if other.startswith("pipeline.")
+        }
         assert ours <= {name, *BELOW[name]}, f"{module} imports from {ours - {name, *BELOW[name]}}"
 
 
 def test_no_stage_and_no_command_imports_another():
-    doors = {f"pipeline.{name}" for name in STAGES} | {f"pipeline.commands.{name}" for name in COMMANDS}
+    doors = {f"pipeline.{name}" for name in STAGES} | {
+        f"pipeline.commands.{name}" for name in COMMANDS
+    }
     for door in doors:
         assert not GRAPH.find_modules_directly_imported_by(door) & doors
 
 
 @pytest.mark.parametrize(("library", "places"), ONLY_IN.items())
 def test_a_library_is_known_in_its_room_alone(library, places):
-    importers = GRAPH.find_modules_that_directly_import(library) if library in GRAPH.modules else set()
-    strangers = {module for module in importers if not any(f"{module}.".startswith(f"pipeline.{place}.") for place in places)}
+    importers = (
+        GRAPH.find_modules_that_directly_import(library) if library in GRAPH.modules else set()
+    )
+    strangers = {
+        module
+        for module in importers
+        if not any(f"{module}.".startswith(f"pipeline.{place}.") for place in places)
+    }
     assert not strangers
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.parts[-2] in PURE], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.parts[-2] in PURE], ids=lambda path: path.name
+)
 def test_a_pure_room_opens_no_file_and_reads_no_clock(path):
-    names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+    names = {
+        node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+    }
     assert not names & {"open", "print", "input"}
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    assert not GRAPH.find_modules_directly_imported_by(module) & {"time", "datetime", "random", "os", "pathlib", "subprocess"}
+    assert not GRAPH.find_modules_directly_imported_by(module) & {
+        "time",
+        "datetime",
+        "random",
+        "os",
+        "pathlib",
+        "subprocess",
+    }
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.name == "__init__.py"],
+    ids=lambda path: path.parent.name,
+)
 def test_a_package_says_what_it_is_and_nothing_else(path):
     (only,) = ast.parse(path.read_text()).body
     assert isinstance(only, ast.Expr)
@@ -100,13 +139,17 @@ def test_imports_within_the_package_are_relative_so_that_it_can_be_installed_und
         absolute = [
             node
             for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "pipeline"
+            if isinstance(node, ast.ImportFrom)
+            and not node.level
+            and (node.module or "").split(".")[0] == "pipeline"
         ]
         assert not absolute, path
 
 
 def test_the_top_level_is_the_agreed_one():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {name.split("/")[0] for name in listed if not name.startswith(".")} <= TOP_LEVEL
 
 
@@ -125,10 +168,14 @@ def test_every_parameter_model_is_without_defaults(name):
     for key, kind in stage.keys(getattr(module, name)).values():
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             for model in models(kind):
-                optional = [field for field, info in model.model_fields.items() if not info.is_required()]
+                optional = [
+                    field for field, info in model.model_fields.items() if not info.is_required()
+                ]
                 assert not optional, f"{key}: {model.__name__} has defaults for {optional}"
 
 
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
 def test_only_train_evaluate_and_predict_wait_for_keras(name):
-    assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (name in {"train", "evaluate", "commands.predict"})
+    assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
+        name in {"train", "evaluate", "commands.predict"}
+    )

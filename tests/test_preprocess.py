@@ -1,4 +1,6 @@
-"""The stage that makes shards: the same bytes whoever works on them, in whatever order, after whatever happened before."""
+"""The stage that makes shards: the same bytes whoever works on them, in whatever order, after
+whatever happened before.
+"""
 
 import os
 from contextlib import contextmanager
@@ -18,13 +20,24 @@ from pipeline.preprocess import preprocess
 from pipeline.runtime import parallel
 from pipeline.verification import checks
 
-RECIPE = Recipe(spacing_mm=(2.0, 1.5, 1.0), foreground="nonzero", margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
+RECIPE = Recipe(
+    spacing_mm=(2.0, 1.5, 1.0),
+    foreground="nonzero",
+    margin_voxels=2,
+    clip_percentiles=(0.5, 99.5),
+    dtype="float16",
+)
 
 
 def catalogued(cohort: Path) -> Catalogue:
     """Verify a cohort where it lies, as `download` does where it copies it."""
     schema, found = brats.find(cohort)
-    catalogue = Catalogue(cohort=schema, licence="", cases=tuple(checks.verify(case, schema).entry for case in found), alike=())
+    catalogue = Catalogue(
+        cohort=schema,
+        licence="",
+        cases=tuple(checks.verify(case, schema).entry for case in found),
+        alike=(),
+    )
     write_json(cohort / "catalogue.json", catalogue)
     return catalogue
 
@@ -48,7 +61,9 @@ def test_every_case_becomes_an_image_its_classes_and_the_way_back(cohort, tmp_pa
     catalogue = catalogued(cohort)
     preprocess(cohort, tmp_path / "shards", RECIPE)
     kinds = ("classes.npy", "grid.json", "image.npy")
-    assert list(contents(tmp_path / "shards")) == [f"{entry.case}.{kind}" for entry in catalogue.cases for kind in kinds]
+    assert list(contents(tmp_path / "shards")) == [
+        f"{entry.case}.{kind}" for entry in catalogue.cases for kind in kinds
+    ]
     entry = catalogue.cases[3]
     expected = prepare(cases.read(cases.found_in(cohort, entry), catalogue.cohort), RECIPE)
     shard = shards.read(tmp_path / "shards", entry.case)
@@ -97,5 +112,10 @@ def test_every_case_that_went_bad_since_it_was_verified_is_named(cohort, tmp_pat
     entries = catalogued(cohort).cases
     (cohort / entries[2].images["t1c"].path).unlink()
     (cohort / entries[5].images["t2f"].path).write_bytes(b"no volume")
-    with pytest.raises(InputError, match=r"(?s)00002_t1ce\.nii\.gz: cannot be read.*00005_flair\.nii\.gz.*2 of 8 cases refused"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"(?s)00002_t1ce\.nii\.gz: cannot be read.*00005_flair\.nii\.gz.*2 of 8 cases refused"
+        ),
+    ):
         preprocess(cohort, tmp_path / "shards", RECIPE)

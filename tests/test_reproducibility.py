@@ -1,4 +1,6 @@
-"""Under DVC: two clones end with the same hashes, and so does one that was killed in the middle of every stage."""
+"""Under DVC: two clones end with the same hashes, and so does one that was killed in the middle of
+every stage.
+"""
 
 import glob
 import os
@@ -19,7 +21,12 @@ pytestmark = pytest.mark.slow
 
 # cases large enough that each stage works on for a while after its first file
 COHORT = {"cases": 12, "shape": (72, 64, 48)}
-PARAMS = {"augment.copies": 2, "train.patch": [32, 32], "evaluate.batch_size": 32, "visualize.cases": 0}
+PARAMS = {
+    "augment.copies": 2,
+    "train.patch": [32, 32],
+    "evaluate.batch_size": 32,
+    "visualize.cases": 0,
+}
 FIRST_FILE = {
     "download": "data/raw/*/",
     "preprocess": "data/shards/*.image.npy",
@@ -33,13 +40,24 @@ FIRST_FILE = {
 
 def environment() -> dict[str, str]:
     """This interpreter first on the path, nothing of an outer DVC or MLflow."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}", "DVC_NO_ANALYTICS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))
+    }
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
 
 
 def dvc(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=900
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return done.stdout + done.stderr
@@ -66,7 +84,13 @@ def test_a_second_repro_has_nothing_to_do(undisturbed):
 
 
 def test_a_fresh_clone_needs_no_change_to_a_tracked_file(undisturbed):
-    changed = subprocess.run(["git", "status", "--porcelain"], cwd=undisturbed, capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"],
+        cwd=undisturbed,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert changed.split() == ["??", "dvc.lock"]
 
 
@@ -80,7 +104,9 @@ def test_two_undisturbed_clones_end_with_equal_hashes(undisturbed, tmp_path):
 
 
 class Killed(NamedTuple):
-    """A clone after its kills: whether each stage was running then, and what DVC and the stages said."""
+    """A clone after its kills: whether each stage was running then, and what DVC and the stages
+    said.
+    """
 
     folder: Path
     caught: dict[str, bool]
@@ -89,13 +115,17 @@ class Killed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """A clone killed in the middle of every stage, of the training first with another learning rate, then repeated to its end."""
+    """A clone killed in the middle of every stage, of the training first with another learning
+    rate, then repeated to its end.
+    """
     folder = clone(tmp_path_factory.mktemp("killed"))
     caught, said = {}, {}
     for name in project.STAGES:
         if name == "train":
             project.write_params(folder, project.SMALL | PARAMS | {"train.learning_rate": 0.001})
-            caught["train with other params"], said["train with other params"] = kill_in(folder, name)
+            caught["train with other params"], said["train with other params"] = kill_in(
+                folder, name
+            )
             project.write_params(folder, project.SMALL | PARAMS)
         caught[name], said[name] = kill_in(folder, name)
     said["the end"] = dvc(folder, "repro")
@@ -103,32 +133,50 @@ def killed(tmp_path_factory):
 
 
 def kill_in(folder: Path, name: str) -> tuple[bool, str]:
-    """Start `dvc repro`, kill all of it at the first new file of a stage; whether that stage was running, and what was said."""
+    """Start `dvc repro`, kill all of it at the first new file of a stage; whether that stage was
+    running, and what was said.
+    """
     log, before = folder.parent / "log", versions(folder, FIRST_FILE[name])
     with log.open("wb") as output:
         command = [sys.executable, "-m", "dvc", "repro"]
-        running = subprocess.Popen(command, cwd=folder, env=environment(), stdout=output, stderr=output, start_new_session=True)
+        running = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment(),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     while running.poll() is None and not begun(folder, name, log, before):
         time.sleep(0.003)
     if running.returncode is not None:
         return False, log.read_text()
     os.killpg(running.pid, signal.SIGSTOP)  # looked at while it cannot move
     family = psutil.Process(running.pid).children(recursive=True)
-    caught = any(process.status() != psutil.STATUS_ZOMBIE and f"pipeline.{name}" in process.cmdline() for process in family)
+    caught = any(
+        process.status() != psutil.STATUS_ZOMBIE and f"pipeline.{name}" in process.cmdline()
+        for process in family
+    )
     escaped = [process for process in family if os.getpgid(process.pid) != running.pid]
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     assert not escaped, "kill -9 would leave a process of the stage at work"
-    return caught and name not in (lock(folder)["stages"] if (folder / "dvc.lock").exists() else {}), log.read_text()
+    return caught and name not in (
+        lock(folder)["stages"] if (folder / "dvc.lock").exists() else {}
+    ), log.read_text()
 
 
 def begun(folder: Path, name: str, log: Path, before: set) -> bool:
-    return f"Running stage '{name}'" in log.read_text() and (not FIRST_FILE[name] or bool(versions(folder, FIRST_FILE[name]) - before))
+    return f"Running stage '{name}'" in log.read_text() and (
+        not FIRST_FILE[name] or bool(versions(folder, FIRST_FILE[name]) - before)
+    )
 
 
 def versions(folder: Path, pattern: str) -> set[tuple[str, int]]:
     """Files in place, with the time of their writing; what is half written has a hidden name."""
-    return {(path, os.stat(folder / path).st_mtime_ns) for path in glob.glob(pattern, root_dir=folder)}
+    return {
+        (path, os.stat(folder / path).st_mtime_ns) for path in glob.glob(pattern, root_dir=folder)
+    }
 
 
 def test_every_stage_but_the_instant_split_was_caught_in_the_middle_of_its_work(killed):
@@ -136,7 +184,9 @@ def test_every_stage_but_the_instant_split_was_caught_in_the_middle_of_its_work(
     assert missed <= {"split"}
 
 
-def test_a_clone_killed_in_every_stage_ends_with_the_hashes_of_an_undisturbed_one(undisturbed, killed):
+def test_a_clone_killed_in_every_stage_ends_with_the_hashes_of_an_undisturbed_one(
+    undisturbed, killed
+):
     assert lock(killed.folder) == lock(undisturbed)
     assert not list(killed.folder.rglob(".partial-*"))
     assert not (killed.folder / "models/checkpoint.npz").exists()

@@ -1,4 +1,6 @@
-"""A made cohort of every kind of source, in its published layout, through the seven stages; and its labels through its regions and back."""
+"""A made cohort of every kind of source, in its published layout, through the seven stages; and its
+labels through its regions and back.
+"""
 
 import gzip
 import itertools
@@ -18,7 +20,12 @@ from pipeline.core import records
 from pipeline.core.catalogue import CaseEntry, Catalogue
 from pipeline.core.folds import Split
 from pipeline.core.params import Compute
-from pipeline.core.regions import classes_to_regions, classes_to_values, regions_to_classes, values_to_classes
+from pipeline.core.regions import (
+    classes_to_regions,
+    classes_to_values,
+    regions_to_classes,
+    values_to_classes,
+)
 from pipeline.formats import cases, nifti
 from pipeline.formats.volume import Volume
 from pipeline.runtime import parallel
@@ -109,7 +116,9 @@ def write_msd(folder: Path) -> None:
     task = test_msd.write_task(folder, tuple(names.values()))
     for number, name in names.items():
         images, _ = case_arrays(number)
-        stacked = np.stack([images[channel] for channel in test_msd.CHANNELS.values()], axis=-1).astype(np.float32)
+        stacked = np.stack(
+            [images[channel] for channel in test_msd.CHANNELS.values()], axis=-1
+        ).astype(np.float32)
         nibabel.Nifti1Image(stacked, LPS).to_filename(task / f"imagesTr/{name}.nii.gz")
 
 
@@ -119,14 +128,18 @@ def slices(side: int) -> list[tuple[int, int, int, np.ndarray, np.ndarray]]:
     for patient, level in itertools.product(PATIENTS, (8, 11)):
         images, values = case_arrays(10 * patient + level)
         image, mask = (square(voxels[..., level].T, side) for voxels in (images["t1ce"], values))
-        found.append((100 * patient + level, patient % 3 + 1, patient, image, (mask > 0).astype(np.uint8)))
+        found.append(
+            (100 * patient + level, patient % 3 + 1, patient, image, (mask > 0).astype(np.uint8))
+        )
     return found
 
 
 def write_mats(folder: Path) -> None:
     folds = np.full(3064, 1.0)
     for number, kind, patient, image, mask in slices(256):
-        write_mat(folder / f"brainTumorDataPublic_1-766/{number}.mat", kind, f"MR{patient}", image, mask)
+        write_mat(
+            folder / f"brainTumorDataPublic_1-766/{number}.mat", kind, f"MR{patient}", image, mask
+        )
         folds[number - 1] = FOLDS[patient]
     write_folds(folder / "cvind.mat", folds)
 
@@ -134,7 +147,9 @@ def write_mats(folder: Path) -> None:
 def write_jpegs(folder: Path) -> None:
     lines = ["sample_id,pid,label,fold"]
     for number, kind, patient, image, mask in slices(96):
-        write_picture(folder / TYPES[kind] / f"{number}_mri.jpg", (image.clip(0, 1020) >> 2).astype(np.uint8))
+        write_picture(
+            folder / TYPES[kind] / f"{number}_mri.jpg", (image.clip(0, 1020) >> 2).astype(np.uint8)
+        )
         write_picture(folder / TYPES[kind] / f"{number}_mask.jpg", mask * np.uint8(255))
         lines.append(f"{number},MR{patient},{kind},{FOLDS[patient]}")
     (folder / "folds.csv").write_text("\n".join([*lines, ""]))
@@ -143,13 +158,22 @@ def write_jpegs(folder: Path) -> None:
 def write_tiffs(folder: Path) -> None:
     for number in PATIENTS:
         images, values = case_arrays(number)
-        stacked = np.stack([images[name][..., 4:16].T for name in ("t1", "flair", "t1ce")], axis=-1).clip(0, 1020) >> 2
+        stacked = (
+            np.stack([images[name][..., 4:16].T for name in ("t1", "flair", "t1ce")], axis=-1).clip(
+                0, 1020
+            )
+            >> 2
+        )
         tumour = (values[..., 4:16].T > 0) * np.uint8(255)
-        test_lgg.write_patient(folder / "kaggle_3m", f"TCGA_CS_494{number}_19960909", stacked.astype(np.uint8), tumour)
+        test_lgg.write_patient(
+            folder / "kaggle_3m", f"TCGA_CS_494{number}_19960909", stacked.astype(np.uint8), tumour
+        )
 
 
 def write_studies(folder: Path) -> None:
-    """Series of oblique slices, with a mask on their grid, in folders that bear the patients' names as hospitals' exports do."""
+    """Series of oblique slices, with a mask on their grid, in folders that bear the patients' names
+    as hospitals' exports do.
+    """
     for number in PATIENTS:
         images, values = case_arrays(number)
         study = folder / f"Roe_Jane_{number}"
@@ -160,7 +184,9 @@ def write_studies(folder: Path) -> None:
                 "SeriesInstanceUID": f"1.2.826.{number}.{place}",
             }
             for level, plane in enumerate(images[kind][..., 5:15].T):
-                dataset = slice_of(level, plane=plane, SeriesDescription=test_dicom.FOUR[modality], **told)
+                dataset = slice_of(
+                    level, plane=plane, SeriesDescription=test_dicom.FOUR[modality], **told
+                )
                 write_dicom_file(study / modality / f"{level:03d}.dcm", dataset)
         grid = dicom.read_study(study).images["t1n"].read().grid
         nifti.write(study / "seg.nii.gz", (values[..., 5:15] > 0).astype(np.uint8), grid.affine)
@@ -171,7 +197,11 @@ def write_described(folder: Path) -> None:
         images, values = case_arrays(number)
         nifti.write(folder / f"p{number}_fla.nii.gz", images["flair"], LPS)
         nifti.write(folder / f"p{number}_lesion.nii.gz", mapped(values, {1: 7, 2: 7, 4: 7}), LPS)
-    one = {"modalities": {"t2f": "{case}_fla.nii.gz"}, "mask": "{case}_lesion.nii.gz", "labels": {"lesion": 7}}
+    one = {
+        "modalities": {"t2f": "{case}_fla.nii.gz"},
+        "mask": "{case}_lesion.nii.gz",
+        "labels": {"lesion": 7},
+    }
     test_folder.describe(folder, cohort="one-of-everything", regions={"lesion": ["lesion"]}, **one)
 
 
@@ -191,7 +221,9 @@ TRAINED = {
     "brats-gli2024": Kind("brats-gli2024", write_gli2024, {"unet.output": "labels"}),
     "msd": Kind("msd", write_msd),
     "cheng": Kind("cheng", write_mats, PUBLISHED_FOLDS),
-    "cheng as JPEG": Kind("cheng", write_jpegs, PUBLISHED_FOLDS | {"unet.output": "labels", "train.patch": [32, 32]}),
+    "cheng as JPEG": Kind(
+        "cheng", write_jpegs, PUBLISHED_FOLDS | {"unet.output": "labels", "train.patch": [32, 32]}
+    ),
     "lgg": Kind("lgg", write_tiffs),
     "dicom": Kind("dicom", write_studies),
     "folder": Kind("folder", write_described, VOLUMES),
@@ -237,22 +269,32 @@ def reference_of(folder: Path, entry: CaseEntry) -> Volume:
 def test_no_patient_is_in_two_parts_and_none_is_taken_for_another(done):
     catalogue, split = catalogue_of(done), split_of(done)
     patients = {entry.case: entry.patient for entry in catalogue.cases}
-    parts = {name: {patients[case] for case in getattr(split, name)} for name in ("train", "val", "test")}
+    parts = {
+        name: {patients[case] for case in getattr(split, name)} for name in ("train", "val", "test")
+    }
     assert all(parts.values())
-    assert sum(len(part) for part in parts.values()) == len(set().union(*parts.values())) == len(PATIENTS)
+    assert (
+        sum(len(part) for part in parts.values())
+        == len(set().union(*parts.values()))
+        == len(PATIENTS)
+    )
     assert sorted((*split.train, *split.val, *split.test)) == sorted(patients)
     assert catalogue.alike == ()
 
 
 def test_published_folds_are_the_test_part_where_they_are_asked_for(kind, done):
     folds = kind.changes.get("split.test_folds", [])
-    asked = {entry.case for entry in catalogue_of(done).cases if entry.attributes.get("fold") in folds}
+    asked = {
+        entry.case for entry in catalogue_of(done).cases if entry.attributes.get("fold") in folds
+    }
     assert asked == (set(split_of(done).test) if folds else set())
 
 
 def test_every_prediction_lies_on_the_raw_grid_with_the_values_of_the_cohort(done):
     catalogue, test = catalogue_of(done), split_of(done).test
-    assert sorted(path.name for path in (done / "metrics/predictions").iterdir()) == sorted(f"{case}.nii.gz" for case in test)
+    assert sorted(path.name for path in (done / "metrics/predictions").iterdir()) == sorted(
+        f"{case}.nii.gz" for case in test
+    )
     marked = 0
     for case in test:
         prediction = nifti.read(done / f"metrics/predictions/{case}.nii.gz")
@@ -266,7 +308,10 @@ def test_the_reference_that_is_scored_against_is_the_published_one(kind, done):
     catalogue, (_, found) = catalogue_of(done), SOURCES[kind.source].find(done.parent / "source", 0)
     assert {case.case for case in found} == {entry.case for entry in catalogue.cases}
     for case in found:
-        published, kept = cases.read_volume(case.labels), reference_of(done, catalogue.entry(case.case))
+        published, kept = (
+            cases.read_volume(case.labels),
+            reference_of(done, catalogue.entry(case.case)),
+        )
         assert kept.voxels.dtype == published.voxels.dtype
         assert kept.voxels.tobytes() == published.voxels.tobytes()
         assert kept.grid.differs(published.grid) == ""
@@ -278,7 +323,9 @@ def test_every_region_and_label_is_scored_in_every_case(done):
     assert (metrics["cohort"], metrics["cases"]) == (schema.cohort, len(test))
     for named, scored in ((schema.labels, metrics["label"]), (schema.regions, metrics["region"])):
         assert set(scored) == set(named)
-        assert {score["dice"]["cases"] + score["dice"]["undefined"] for score in scored.values()} == {len(test)}
+        assert {
+            score["dice"]["cases"] + score["dice"]["undefined"] for score in scored.values()
+        } == {len(test)}
 
 
 def test_the_report_names_the_cohort_and_its_regions(done):
@@ -289,10 +336,19 @@ def test_the_report_names_the_cohort_and_its_regions(done):
 def test_nothing_written_tells_where_the_cohort_lay_or_who_its_patients_are(done):
     told = [word.encode() for word in (str(done.parent), *IDENTITIES)]
     telling = []
-    for path in (path for folder in ("data", "models", "metrics") for path in sorted((done / folder).rglob("*")) if path.is_file()):
+    for path in (
+        path
+        for folder in ("data", "models", "metrics")
+        for path in sorted((done / folder).rglob("*"))
+        if path.is_file()
+    ):
         stored = path.read_bytes()
         stored = gzip.decompress(stored) if path.suffix == ".gz" else stored
-        telling += [(path.relative_to(done).as_posix(), word) for word in told if word in stored or word in path.name.encode()]
+        telling += [
+            (path.relative_to(done).as_posix(), word)
+            for word in told
+            if word in stored or word in path.name.encode()
+        ]
     assert telling == []
 
 

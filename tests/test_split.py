@@ -28,7 +28,12 @@ def entry(case: str, patient: str, enhancing: int, edema: int) -> CaseEntry:
         images={},
         labels=None,
         shape=(240, 240, 155),
-        affine=((-1.0, 0.0, 0.0, 0.0), (0.0, -1.0, 0.0, 239.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
+        affine=(
+            (-1.0, 0.0, 0.0, 0.0),
+            (0.0, -1.0, 0.0, 239.0),
+            (0.0, 0.0, 1.0, 0.0),
+            (0.0, 0.0, 0.0, 1.0),
+        ),
         spacing_mm=(1.0, 1.0, 1.0),
         orientation="LPS",
         brain_ml=1400.0,
@@ -49,7 +54,12 @@ def catalogue(cohort: list[tuple[int, int, int]]) -> Catalogue:
 
 def single(count: int, without: int = 0) -> Catalogue:
     """Patients of one case each, ever larger; some, evenly among them, without enhancing tumour."""
-    return catalogue([(1, 0 if number * without % count < without else 900, 1000 * number + 901) for number in range(count)])
+    return catalogue(
+        [
+            (1, 0 if number * without % count < without else 900, 1000 * number + 901)
+            for number in range(count)
+        ]
+    )
 
 
 def parts(made: Split) -> dict[str, tuple[str, ...]]:
@@ -57,7 +67,9 @@ def parts(made: Split) -> dict[str, tuple[str, ...]]:
 
 
 @often
-@given(st.lists(patients, min_size=5, max_size=40), st.integers(0, 99), st.sampled_from([None, 0, 2]))
+@given(
+    st.lists(patients, min_size=5, max_size=40), st.integers(0, 99), st.sampled_from([None, 0, 2])
+)
 def test_no_patient_is_in_two_parts_and_no_case_is_lost(cohort, seed, val_fold):
     whole = catalogue(cohort)
     made = dealt(whole, DEFAULT.model_copy(update={"val_fold": val_fold, "folds": 3}), seed)
@@ -76,18 +88,30 @@ def test_the_test_part_has_its_share_of_patients_without_enhancing_tumour(seed):
     whole = single(50, without=12)
     made = dealt(whole, DEFAULT, seed)
     assert len(made.test) == 10
-    assert abs(sum(whole.entry(case).label_voxels["enhancing"] == 0 for case in made.test) - 12 * 10 / 50) < 1
+    assert (
+        abs(
+            sum(whole.entry(case).label_voxels["enhancing"] == 0 for case in made.test)
+            - 12 * 10 / 50
+        )
+        < 1
+    )
 
 
 def test_test_and_train_are_alike_in_tumour_volume():
     made = dealt(single(60), DEFAULT, 3)
-    mean_number = {name: sum(int(case[1:4]) for case in part) / len(part) for name, part in parts(made).items()}
+    mean_number = {
+        name: sum(int(case[1:4]) for case in part) / len(part) for name, part in parts(made).items()
+    }
     assert all(abs(number - 29.5) < 5 for number in mean_number.values())
 
 
 def test_sizes_are_shares_of_the_patients():
     made = dealt(single(40), DEFAULT, 1)
-    assert {name: len(part) for name, part in parts(made).items()} == {"train": 26, "val": 6, "test": 8}
+    assert {name: len(part) for name, part in parts(made).items()} == {
+        "train": 26,
+        "val": 6,
+        "test": 8,
+    }
     assert sorted(map(len, made.folds)) == [6, 6, 6, 7, 7]
 
 
@@ -98,16 +122,23 @@ def test_the_seed_decides_and_another_deals_otherwise():
 
 
 def test_every_patient_may_be_tested():
-    tested = {case for seed in range(60) for case in dealt(single(24, without=5), DEFAULT, seed).test}
+    tested = {
+        case for seed in range(60) for case in dealt(single(24, without=5), DEFAULT, seed).test
+    }
     assert len(tested) == 24
 
 
 def test_the_order_of_the_catalogue_changes_nothing():
-    whole = catalogue([(1 + number % 3, 0 if number % 4 == 0 else 700, 1000 * number + 1) for number in range(20)])
+    whole = catalogue(
+        [(1 + number % 3, 0 if number % 4 == 0 else 700, 1000 * number + 1) for number in range(20)]
+    )
     expected = dealt(whole, DEFAULT, 1).model_dump_json()
     for seed in range(5):
         shuffled = random.Random(seed).sample(whole.cases, len(whole.cases))
-        assert dealt(whole.model_copy(update={"cases": tuple(shuffled)}), DEFAULT, 1).model_dump_json() == expected
+        assert (
+            dealt(whole.model_copy(update={"cases": tuple(shuffled)}), DEFAULT, 1).model_dump_json()
+            == expected
+        )
 
 
 def test_a_fold_may_be_the_validation_part_and_the_test_part_stays():
@@ -137,14 +168,23 @@ def test_a_fold_that_is_not_there_is_named():
     ],
 )
 def test_a_part_that_stays_empty_is_refused_with_the_way_out(count, change, empty):
-    with pytest.raises(InputError, match=rf"{count} patients cannot be dealt .*: {empty} stays empty\. Add cases, or change params\.yaml"):
+    with pytest.raises(
+        InputError,
+        match=(
+            rf"{count} patients cannot be dealt .*: {empty} stays empty\. Add cases, or change"
+            r" params\.yaml"
+        ),
+    ):
         dealt(single(count), DEFAULT.model_copy(update=change), 1)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"val_share": 0.5, "test_share": 0.5}, r"params\.yaml: split: .*must leave patients to train, got 0\.5 and 0\.5"),
+        (
+            {"val_share": 0.5, "test_share": 0.5},
+            r"params\.yaml: split: .*must leave patients to train, got 0\.5 and 0\.5",
+        ),
         ({"val_share": 0.9, "test_share": 0.6}, "must leave patients to train"),
         ({"test_share": 1.0, "val_fold": 0}, "must leave patients to train"),
         ({"test_share": 1.2}, r"split\.test_share: .*less than or equal to 1"),
@@ -153,7 +193,9 @@ def test_a_part_that_stays_empty_is_refused_with_the_way_out(count, change, empt
 )
 def test_shares_that_leave_nobody_to_train_are_refused(change, said, tmp_path):
     with pytest.raises(InputError, match=said):
-        params.value({"split": DEFAULT.model_dump() | change}, "split", Params, tmp_path / "params.yaml")
+        params.value(
+            {"split": DEFAULT.model_dump() | change}, "split", Params, tmp_path / "params.yaml"
+        )
 
 
 def test_a_fold_as_validation_part_needs_no_room_for_the_share():
@@ -178,20 +220,32 @@ def test_a_missing_catalogue_is_named_and_nothing_is_written(tmp_path):
 
 def test_published_folds_are_test_with_all_cases_of_their_patients():
     whole = catalogue([(2, 900, 1000 * number) for number in range(12)])
-    entries = tuple(entry.model_copy(update={"attributes": {"fold": str(int(entry.patient[1:]) % 3 + 1)}}) for entry in whole.cases)
+    entries = tuple(
+        entry.model_copy(update={"attributes": {"fold": str(int(entry.patient[1:]) % 3 + 1)}})
+        for entry in whole.cases
+    )
     published = whole.model_copy(update={"cases": entries})
     made = dealt(published, DEFAULT.model_copy(update={"test_folds": ("2",)}), 1)
     assert {case.split("-")[0] for case in made.test} == {"P001", "P004", "P007", "P010"}
     assert len(made.test) == 8
-    with pytest.raises(InputError, match=r"test_folds has \['9'\], but the published folds of .* are \['1', '2', '3'\]"):
+    with pytest.raises(
+        InputError,
+        match=r"test_folds has \['9'\], but the published folds of .* are \['1', '2', '3'\]",
+    ):
         dealt(published, DEFAULT.model_copy(update={"test_folds": ("9",)}), 1)
 
 
 def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
-    whole = single(20).model_copy(update={"alike": (("P003-0", "P011-0", 0.95), ("P011-0", "P017-0", 0.9))})
+    whole = single(20).model_copy(
+        update={"alike": (("P003-0", "P011-0", 0.95), ("P011-0", "P017-0", 0.9))}
+    )
     for seed in range(8):
         made = dealt(whole, DEFAULT, seed)
-        parts = [part for part in (made.train, made.val, made.test) if {"P003-0", "P011-0", "P017-0"} & set(part)]
+        parts = [
+            part
+            for part in (made.train, made.val, made.test)
+            if {"P003-0", "P011-0", "P017-0"} & set(part)
+        ]
         assert len(parts) == 1
         refuse_leaks(whole, made)
     assert {made.patients[case] for case in ("P003-0", "P011-0", "P017-0")} == {"P003"}
@@ -200,22 +254,47 @@ def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
 @pytest.mark.parametrize("test_folds", [(), ("1",)])
 def test_who_is_who_is_asked_once_a_run(monkeypatch, test_folds):
     module, asked = sys.modules["pipeline.split"], []
-    monkeypatch.setattr(module, "people", lambda catalogue: asked.append(catalogue) or people(catalogue))
+    monkeypatch.setattr(
+        module, "people", lambda catalogue: asked.append(catalogue) or people(catalogue)
+    )
     whole = single(20)
-    entries = tuple(case.model_copy(update={"attributes": {"fold": str(number % 4)}}) for number, case in enumerate(whole.cases))
-    dealt(whole.model_copy(update={"cases": entries}), DEFAULT.model_copy(update={"test_folds": test_folds}), 1)
+    entries = tuple(
+        case.model_copy(update={"attributes": {"fold": str(number % 4)}})
+        for number, case in enumerate(whole.cases)
+    )
+    dealt(
+        whole.model_copy(update={"cases": entries}),
+        DEFAULT.model_copy(update={"test_folds": test_folds}),
+        1,
+    )
     assert len(asked) == 1
 
 
 def test_the_gate_names_every_pair_that_leaks():
     whole = single(20)
     made = dealt(whole, DEFAULT, 1)
-    image = FileEntry(path="a", sha256="a", content_sha256="0123456789abcdef", dtype="int16", minimum=0, maximum=1, origin_sha256=None)
+    image = FileEntry(
+        path="a",
+        sha256="a",
+        content_sha256="0123456789abcdef",
+        dtype="int16",
+        minimum=0,
+        maximum=1,
+        origin_sha256=None,
+    )
     holders = {made.train[0], made.test[0]}
-    cases = tuple(entry.model_copy(update={"images": {"t1n": image} if entry.case in holders else {}}) for entry in whole.cases)
-    leaking = whole.model_copy(update={"cases": cases, "alike": ((made.val[0], made.test[1], 0.97),)})
+    cases = tuple(
+        entry.model_copy(update={"images": {"t1n": image} if entry.case in holders else {}})
+        for entry in whole.cases
+    )
+    leaking = whole.model_copy(
+        update={"cases": cases, "alike": ((made.val[0], made.test[1], 0.97),)}
+    )
     with pytest.raises(InputError) as refused:
         refuse_leaks(leaking, made)
     assert f"{min(holders)} in" in str(refused.value)
     assert "share the voxels 0123456789abcdef" in str(refused.value)
-    assert f"{made.val[0]} in val and {made.test[1]} in test look like one examination (similarity 0.97)" in str(refused.value)
+    assert (
+        f"{made.val[0]} in val and {made.test[1]} in test look like one examination (similarity"
+        " 0.97)" in str(refused.value)
+    )

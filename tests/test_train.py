@@ -15,18 +15,28 @@ from pipeline.runtime import code as running
 from pipeline.runtime import stage
 from tests import project
 
-ONE_STEP = {"train.epochs": 1, "train.steps_per_epoch": 1, "train.val_batches": 1, "visualize.cases": 1}
+ONE_STEP = {
+    "train.epochs": 1,
+    "train.steps_per_epoch": 1,
+    "train.val_batches": 1,
+    "visualize.cases": 1,
+}
 
 
 @pytest.fixture
 def inputs(tmp_path):
     """What a fingerprint is taken of: the params of the repository, some data, no copies."""
     (tmp_path / "table.csv").write_text("name,case,copy\n")
-    return {"data_hash": "0" * 64, "augmented": tmp_path} | typed(params.read(project.ROOT / "params.yaml"))
+    return {"data_hash": "0" * 64, "augmented": tmp_path} | typed(
+        params.read(project.ROOT / "params.yaml")
+    )
 
 
 def typed(values: dict) -> dict:
-    return {name: params.value(values, key, kind, Path("params.yaml")) for name, (key, kind) in stage.keys(train.train).items()}
+    return {
+        name: params.value(values, key, kind, Path("params.yaml"))
+        for name, (key, kind) in stage.keys(train.train).items()
+    }
 
 
 def fingerprint(inputs: dict) -> str:
@@ -114,7 +124,9 @@ def test_other_params_have_another_fingerprint(inputs, key, value):
         ("runtime/tracking.py", False),
     ],
 )
-def test_other_code_has_another_fingerprint_if_the_weights_come_from_it(inputs, tmp_path, monkeypatch, path, counts):
+def test_other_code_has_another_fingerprint_if_the_weights_come_from_it(
+    inputs, tmp_path, monkeypatch, path, counts
+):
     before = fingerprint(inputs)
     code = shutil.copytree(project.ROOT / "pipeline", tmp_path / "pipeline")
     monkeypatch.setattr(running, "_PACKAGE", code)
@@ -126,7 +138,9 @@ def test_other_code_has_another_fingerprint_if_the_weights_come_from_it(inputs, 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
-    """A project whose training could not write its last file: the checkpoint after its only epoch stands."""
+    """A project whose training could not write its last file: the checkpoint after its only epoch
+    stands.
+    """
     folder = project.make(tmp_path_factory.mktemp("interrupted"), ONE_STEP)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -169,9 +183,17 @@ def checkpoint_that_names_other_data(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "resumed"),
-    [(nothing, True), (other_split, False), (other_copies, False), (other_rate, False), (checkpoint_that_names_other_data, False)],
+    [
+        (nothing, True),
+        (other_split, False),
+        (other_copies, False),
+        (other_rate, False),
+        (checkpoint_that_names_other_data, False),
+    ],
 )
-def test_only_the_checkpoint_of_the_same_training_is_resumed(interrupted, tmp_path, monkeypatch, caplog, change, resumed):
+def test_only_the_checkpoint_of_the_same_training_is_resumed(
+    interrupted, tmp_path, monkeypatch, caplog, change, resumed
+):
     folder = shutil.copytree(interrupted.parent, tmp_path / "copy") / "project"
     monkeypatch.chdir(folder)
     change(folder)

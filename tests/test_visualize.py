@@ -27,7 +27,14 @@ from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
 from tests.project import ROOT
 
-PARAMS = {"cases": 2, "names": (), "animations": ("gif", "webp"), "frames": 4, "seconds_per_frame": 0.1, "dpi": 60}
+PARAMS = {
+    "cases": 2,
+    "names": (),
+    "animations": ("gif", "webp"),
+    "frames": 4,
+    "seconds_per_frame": 0.1,
+    "dpi": 60,
+}
 
 
 @pytest.fixture
@@ -42,12 +49,24 @@ def run(tmp_path, cohort, schema):
         case = raw_cases.read(raw_cases.found_in(raw, entry), schema)
         values = np.roll(nifti.read(raw / entry.labels.path).voxels, shift, axis=0)
         nifti.write(metrics / "predictions" / f"{entry.case}.nii.gz", values, case.grid.affine)
-        prediction, whose = values_to_classes(values, schema), {"case": entry.case, "patient": entry.patient}
-        rows += [whose | row for row in score_case(case.classes, prediction, schema, case.grid.spacing_mm)]
+        prediction, whose = (
+            values_to_classes(values, schema),
+            {"case": entry.case, "patient": entry.patient},
+        )
+        rows += [
+            whose | row
+            for row in score_case(case.classes, prediction, schema, case.grid.spacing_mm)
+        ]
         lesionwise, lesions = lesion_rows(case.classes, prediction, schema, case.grid.spacing_mm)
         probabilities = classes_to_regions(prediction, schema).astype(np.float32)
-        calibrated, bins = calibration_rows(probabilities, None, case.classes, case.image.any(axis=-1), schema)
-        for name, found in {"lesionwise": lesionwise, "lesions": lesions, "calibration": calibrated}.items():
+        calibrated, bins = calibration_rows(
+            probabilities, None, case.classes, case.image.any(axis=-1), schema
+        )
+        for name, found in {
+            "lesionwise": lesionwise,
+            "lesions": lesions,
+            "calibration": calibrated,
+        }.items():
             tables[name] += [whose | row for row in found]
         pooled_bins.append(bins)
     names = [entry.case for entry in catalogue.cases]
@@ -59,42 +78,91 @@ def run(tmp_path, cohort, schema):
     write_json(metrics / "evaluate.json", _evaluation(rows, tables, schema, len(names)))
     write_csv(metrics / "history.csv", _history(schema))
     write_json(
-        tmp_path / "split.json", Split(train=("x",), val=("y",), test=tuple(names), folds=(), patients={n: n for n in ["x", "y", *names]})
+        tmp_path / "split.json",
+        Split(
+            train=("x",),
+            val=("y",),
+            test=tuple(names),
+            folds=(),
+            patients={n: n for n in ["x", "y", *names]},
+        ),
     )
     write_bytes(tmp_path / "models/network.keras", b"weights")
     write_json(tmp_path / "models/card.json", _card(schema, tmp_path / "models/network.keras"))
 
     def go(folder="out", **changes):
         visualize(
-            raw=raw, predictions=metrics / "predictions", cases=metrics / "cases.csv", history=metrics / "history.csv",
-            evaluation=metrics / "evaluate.json", tables=metrics / "tables", verify=metrics / "verify.json",
-            thumbnails=metrics / "thumbnails.png", split=tmp_path / "split.json", models=tmp_path / "models",
-            figures=tmp_path / folder / "figures", report=tmp_path / folder / "report.html",
+            raw=raw,
+            predictions=metrics / "predictions",
+            cases=metrics / "cases.csv",
+            history=metrics / "history.csv",
+            evaluation=metrics / "evaluate.json",
+            tables=metrics / "tables",
+            verify=metrics / "verify.json",
+            thumbnails=metrics / "thumbnails.png",
+            split=tmp_path / "split.json",
+            models=tmp_path / "models",
+            figures=tmp_path / folder / "figures",
+            report=tmp_path / folder / "report.html",
             model_card=tmp_path / folder / "model_card.md",
             params=Params(**PARAMS | changes),
-        )  # fmt: skip
-        return {path.name: path.read_bytes() for path in (tmp_path / folder).rglob("*") if path.is_file()}
+        )
+        return {
+            path.name: path.read_bytes()
+            for path in (tmp_path / folder).rglob("*")
+            if path.is_file()
+        }
 
     return go
 
 
 def _card(schema, network):
-    recipe = Recipe(spacing_mm=None, foreground="nonzero", margin_voxels=2, clip_percentiles=(0.5, 99.5), dtype="float16")
-    shape = {"dimensions": 2, "depth": 2, "filters": 4, "max_filters": 8, "normalization": "instance"}
+    recipe = Recipe(
+        spacing_mm=None,
+        foreground="nonzero",
+        margin_voxels=2,
+        clip_percentiles=(0.5, 99.5),
+        dtype="float16",
+    )
+    shape = {
+        "dimensions": 2,
+        "depth": 2,
+        "filters": 4,
+        "max_filters": 8,
+        "normalization": "instance",
+    }
     train = params.read(ROOT / "params.yaml")["train"]
     return Card(
-        cohort=schema, recipe=recipe, patch=(16, 16), spacing_mm=(1.0, 1.0, 1.0), seed=1, train=train,
-        trained_on=("x",), validated_on=("y",),
-        architecture=Architecture(**shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"),
-        best_epoch=1, val_dice=0.5, weights=7, data_hash="d", stripped=None, format_version=2, network_sha256=sha256(network), backend="tensorflow",
-        versions={}, use="Research use only, not for diagnosis.",
-    )  # fmt: skip
+        cohort=schema,
+        recipe=recipe,
+        patch=(16, 16),
+        spacing_mm=(1.0, 1.0, 1.0),
+        seed=1,
+        train=train,
+        trained_on=("x",),
+        validated_on=("y",),
+        architecture=Architecture(
+            **shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"
+        ),
+        best_epoch=1,
+        val_dice=0.5,
+        weights=7,
+        data_hash="d",
+        stripped=None,
+        format_version=2,
+        network_sha256=sha256(network),
+        backend="tensorflow",
+        versions={},
+        use="Research use only, not for diagnosis.",
+    )
 
 
 def _evaluation(rows, tables, schema, cases):
     names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
     halves = {"mean": 0.5, "cases": cases, "filled": 0, "undefined": 0}
-    multiclass = {f"{name}_{ending}_background": halves for name in names for ending in ("with", "without")}
+    multiclass = {
+        f"{name}_{ending}_background": halves for name in names for ending in ("with", "without")
+    }
     more = {
         "cohort": schema.cohort,
         "cases": cases,
@@ -111,14 +179,32 @@ def _evaluation(rows, tables, schema, cases):
 
 
 def _history(schema):
-    columns = ["learning_rate", "loss", "val_loss", *(f"val_dice_{name}" for name in (*schema.regions, *schema.labels))]
+    columns = [
+        "learning_rate",
+        "loss",
+        "val_loss",
+        *(f"val_dice_{name}" for name in (*schema.regions, *schema.labels)),
+    ]
     return [{"epoch": epoch} | dict.fromkeys(columns, 1 / epoch) for epoch in (1, 2)]
 
 
 def test_figures_and_report_are_written_and_the_same_run_gives_the_same_bytes(run):
     written = run()
-    plots = ("learning_curves", "scores", "volume_agreement", "dice_by_volume", "confusion", "reliability", "uncertainty", "detection")
-    of_cases = [f"BraTS2021_{n}.{kind}" for n in ("00000", "00003") for kind in ("gif", "webp", "overlay.png", "overlay.svg")]
+    plots = (
+        "learning_curves",
+        "scores",
+        "volume_agreement",
+        "dice_by_volume",
+        "confusion",
+        "reliability",
+        "uncertainty",
+        "detection",
+    )
+    of_cases = [
+        f"BraTS2021_{n}.{kind}"
+        for n in ("00000", "00003")
+        for kind in ("gif", "webp", "overlay.png", "overlay.svg")
+    ]
     drawn = [f"{name}.{kind}" for name in plots for kind in ("png", "svg")]
     assert sorted(written) == sorted(["report.html", "model_card.md", *of_cases, *drawn])
     for name in written:
@@ -135,26 +221,35 @@ def test_the_worst_and_the_best_are_pictured_unless_cases_are_named(run, tmp_pat
     rows = [row | {"dice": float(row["dice"])} for row in rows]
     chosen = partial(chosen_cases, rows, where=tmp_path / "cases.csv")
     assert chosen(Params(**PARAMS)) == ["BraTS2021_00003", "BraTS2021_00000"]
-    assert chosen(Params(**PARAMS | {"cases": 0})) == [f"BraTS2021_0000{number}" for number in (3, 2, 1, 0)]
+    assert chosen(Params(**PARAMS | {"cases": 0})) == [
+        f"BraTS2021_0000{number}" for number in (3, 2, 1, 0)
+    ]
     assert chosen(Params(**PARAMS | {"names": ("BraTS2021_00001",)})) == ["BraTS2021_00001"]
 
 
 def test_a_named_case_that_was_not_scored_is_refused(run):
-    with pytest.raises(InputError, match=r"visualize\.names has \['Nobody'\], but the cases scored in .*cases\.csv"):
+    with pytest.raises(
+        InputError, match=r"visualize\.names has \['Nobody'\], but the cases scored in .*cases\.csv"
+    ):
         run(names=("Nobody",))
 
 
 def test_a_prediction_on_another_grid_is_refused(run, tmp_path):
     path = tmp_path / "metrics/predictions/BraTS2021_00000.nii.gz"
     nifti.write(path, nifti.read(path).voxels, np.diag([-1, -1, 2, 1]))
-    with pytest.raises(InputError, match=r"BraTS2021_00000\.nii\.gz: lies on another grid than case BraTS2021_00000"):
+    with pytest.raises(
+        InputError,
+        match=r"BraTS2021_00000\.nii\.gz: lies on another grid than case BraTS2021_00000",
+    ):
         run()
 
 
 def test_a_prediction_with_a_foreign_label_is_refused(run, tmp_path):
     path = tmp_path / "metrics/predictions/BraTS2021_00000.nii.gz"
     volume = nifti.read(path)
-    nifti.write(path, np.where(volume.voxels == 4, 7, volume.voxels).astype(np.uint8), volume.grid.affine)
+    nifti.write(
+        path, np.where(volume.voxels == 4, 7, volume.voxels).astype(np.uint8), volume.grid.affine
+    )
     with pytest.raises(InputError, match=r"label values 7 .* are not among"):
         run()
 

@@ -6,7 +6,13 @@ from scipy.sparse import csr_array
 from ..core import separable
 
 
-def soften(values: np.ndarray, brain: np.ndarray, spacing_mm: tuple[float, ...], blur_mm: float, coarsening: float) -> np.ndarray:
+def soften(
+    values: np.ndarray,
+    brain: np.ndarray,
+    spacing_mm: tuple[float, ...],
+    blur_mm: float,
+    coarsening: float,
+) -> np.ndarray:
     """Blur, then lower the resolution, inside the brain only.
 
     Sums over the neighbourhood are divided by the brain's share of it (normalised convolution,
@@ -29,7 +35,10 @@ def soften(values: np.ndarray, brain: np.ndarray, spacing_mm: tuple[float, ...],
     -------
     (N,) float32 array
     """
-    operators = tuple(_softening(size, blur_mm / edge, coarsening) for size, edge in zip(brain.shape, spacing_mm, strict=True))
+    operators = tuple(
+        _softening(size, blur_mm / edge, coarsening)
+        for size, edge in zip(brain.shape, spacing_mm, strict=True)
+    )
     volume = np.zeros(brain.shape, np.float32)
     volume[brain] = values
     weight = separable.along_axes(brain.astype(np.float32), operators)

@@ -13,7 +13,18 @@ from ..core.strict import Strict
 from . import intensity, spatial
 from .blur import soften
 from .mirror import Mirror, flip
-from .ranges import AmountSpan, Brightness, CoarseningSpan, Contrast, FactorSpan, Gamma, Length, Noise, Sometimes, Span
+from .ranges import (
+    AmountSpan,
+    Brightness,
+    CoarseningSpan,
+    Contrast,
+    FactorSpan,
+    Gamma,
+    Length,
+    Noise,
+    Sometimes,
+    Span,
+)
 
 
 class Rotation(Sometimes):
@@ -25,7 +36,10 @@ class Rotation(Sometimes):
         """Angles about x, y, z, 0 for none; a single slice turns in its plane only."""
         acts, *places = rng.random(4)
         low, high = self.degrees
-        x, y, z = (float(low + (high - low) * place) if acts < self.probability else 0.0 for place in places)
+        x, y, z = (
+            float(low + (high - low) * place) if acts < self.probability else 0.0
+            for place in places
+        )
         return (x, y, z) if slices > 1 else (0.0, 0.0, z)
 
 
@@ -49,7 +63,8 @@ class Elastic(Sometimes):
     def _does_not_fold(self) -> Self:
         if self.largest_mm[1] > self.knots_mm / 3:
             raise ValueError(
-                f"largest_mm must not exceed a third of knots_mm, or space folds, got {self.largest_mm[1]} and {self.knots_mm}"
+                "largest_mm must not exceed a third of knots_mm, or space folds, got"
+                f" {self.largest_mm[1]} and {self.knots_mm}"
             )
         return self
 
@@ -59,7 +74,9 @@ class Elastic(Sometimes):
 
 
 class BiasField(Sometimes):
-    """Smooth multiplication: the largest size of its natural logarithm, and the distance of its knots."""
+    """Smooth multiplication: the largest size of its natural logarithm, and the distance of its
+    knots.
+    """
 
     largest_log: AmountSpan
     knots_mm: Length
@@ -80,7 +97,9 @@ class Blur(Sometimes):
 
 
 class LowResolution(Sometimes):
-    """Averages over coarse voxels, interpolated back; the factors are edges of a coarse voxel in voxels."""
+    """Averages over coarse voxels, interpolated back; the factors are edges of a coarse voxel in
+    voxels.
+    """
 
     factors: CoarseningSpan
 
@@ -90,7 +109,9 @@ class LowResolution(Sometimes):
 
 
 class Ranges(Strict):
-    """What copies are drawn from. Moves are drawn once per copy, changes of intensity once per modality."""
+    """What copies are drawn from. Moves are drawn once per copy, changes of intensity once per
+    modality.
+    """
 
     mirror: Mirror
     rotation: Rotation
@@ -129,7 +150,8 @@ class Draw:
     gamma, contrast, low_resolution : tuple of float
         Exponent, factor, edge of a coarse voxel in voxels; one per modality, 1 for none.
     bias_log, brightness, blur_mm, noise_sd : tuple of float
-        Largest logarithm of the bias field, shift, sigma, standard deviation; one per modality, 0 for none.
+        Largest logarithm of the bias field, shift, sigma, standard deviation; one per modality, 0
+        for none.
     """
 
     seed: int
@@ -148,7 +170,9 @@ class Draw:
     noise_sd: tuple[float, ...]
 
     def row(self, modalities: tuple[str, ...]) -> dict[str, int | float]:
-        """The draw as one row of a table, a column per axis or modality (``mirror_x``, ``gamma_t1c``)."""
+        """The draw as one row of a table, a column per axis or modality (``mirror_x``,
+        ``gamma_t1c``).
+        """
         cells = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -158,7 +182,9 @@ class Draw:
 
     @classmethod
     def from_row(cls, row: Mapping[str, int | float | str], modalities: tuple[str, ...]) -> "Draw":
-        """The draw that `row` wrote, from numbers or their text; the text of a float gives back every bit."""
+        """The draw that `row` wrote, from numbers or their text; the text of a float gives back
+        every bit.
+        """
         values = {}
         for field in fields(cls):
             number = int if field.name in ("seed", "mirror") else float
@@ -171,7 +197,10 @@ def _columns(field: Field, modalities: tuple[str, ...]) -> list[str]:
     """Columns of the table that hold one field of a draw."""
     if field.type in (int, float):
         return [field.name]
-    return [f"{field.name}_{part}" for part in ("xyz" if field.name in ("mirror", "rotation_degrees") else modalities)]
+    return [
+        f"{field.name}_{part}"
+        for part in ("xyz" if field.name in ("mirror", "rotation_degrees") else modalities)
+    ]
 
 
 def draw(rng: np.random.Generator, ranges: Ranges, shape: tuple[int, int, int, int]) -> Draw:
@@ -189,7 +218,8 @@ def draw(rng: np.random.Generator, ranges: Ranges, shape: tuple[int, int, int, i
     Returns
     -------
     Draw
-        Every transform takes as many random numbers whatever its probability, so the others keep theirs.
+        Every transform takes as many random numbers whatever its probability, so the others keep
+        theirs.
     """
     slices, modalities = shape[2:]
     return Draw(
@@ -210,11 +240,15 @@ def draw(rng: np.random.Generator, ranges: Ranges, shape: tuple[int, int, int, i
     )
 
 
-def _per_modality(rng: np.random.Generator, transform: _Recolouring, modalities: int) -> tuple[float, ...]:
+def _per_modality(
+    rng: np.random.Generator, transform: _Recolouring, modalities: int
+) -> tuple[float, ...]:
     return tuple(transform.draw(rng) for _ in range(modalities))
 
 
-def apply(draw: Draw, image: np.ndarray, classes: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+def apply(
+    draw: Draw, image: np.ndarray, classes: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Make the copy that a draw describes.
 
     Parameters
@@ -241,7 +275,9 @@ def apply(draw: Draw, image: np.ndarray, classes: np.ndarray, spacing_mm: tuple[
     voxels = np.flatnonzero(brain)
     channels = volume.reshape(-1, volume.shape[-1])
     for modality in range(len(draw.gamma)) if voxels.size else ():
-        channels[voxels, modality] = _recolour(draw, modality, channels[voxels, modality], brain, spacing_mm)
+        channels[voxels, modality] = _recolour(
+            draw, modality, channels[voxels, modality], brain, spacing_mm
+        )
     return (
         np.ascontiguousarray(flip(volume, draw.mirror), dtype=image.dtype),
         np.ascontiguousarray(flip(classes, draw.mirror)),
@@ -249,21 +285,31 @@ def apply(draw: Draw, image: np.ndarray, classes: np.ndarray, spacing_mm: tuple[
 
 
 def _move(
-    draw: Draw, volume: np.ndarray, brain: np.ndarray, classes: np.ndarray, spacing_mm: tuple[float, ...]
+    draw: Draw,
+    volume: np.ndarray,
+    brain: np.ndarray,
+    classes: np.ndarray,
+    spacing_mm: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rotation, scaling and displacement; without any of them the voxels are left as they are."""
     if not any(draw.rotation_degrees) and draw.scale == 1 and not draw.elastic_mm:
         return volume, brain, classes
     spacing = np.array(spacing_mm)
-    back = spatial.rotation(draw.rotation_degrees).T / draw.scale  # the inverse: from a place to its source, in mm
+    back = (
+        spatial.rotation(draw.rotation_degrees).T / draw.scale
+    )  # the inverse: from a place to its source, in mm
     field = None
     if draw.elastic_mm:
         rng = generator(draw.seed, "elastic")
-        field = spatial.displacement(rng, brain.shape, spacing_mm, draw.elastic_mm, draw.elastic_knots_mm)
+        field = spatial.displacement(
+            rng, brain.shape, spacing_mm, draw.elastic_mm, draw.elastic_knots_mm
+        )
     return spatial.warp(volume, brain, classes, back * spacing / spacing[:, None], field)
 
 
-def _recolour(draw: Draw, modality: int, values: np.ndarray, brain: np.ndarray, spacing_mm: tuple[float, ...]) -> np.ndarray:
+def _recolour(
+    draw: Draw, modality: int, values: np.ndarray, brain: np.ndarray, spacing_mm: tuple[float, ...]
+) -> np.ndarray:
     """Contrast mechanisms first, then the coil, the scanner's resolution, and last its noise."""
     if draw.gamma[modality] != 1:
         values = intensity.gamma(values, draw.gamma[modality])
@@ -276,7 +322,11 @@ def _recolour(draw: Draw, modality: int, values: np.ndarray, brain: np.ndarray, 
     if draw.brightness[modality]:
         values = intensity.brightness(values, draw.brightness[modality])
     if draw.blur_mm[modality] or draw.low_resolution[modality] != 1:
-        values = soften(values, brain, spacing_mm, draw.blur_mm[modality], draw.low_resolution[modality])
+        values = soften(
+            values, brain, spacing_mm, draw.blur_mm[modality], draw.low_resolution[modality]
+        )
     if draw.noise_sd[modality]:
-        values = intensity.noise(values, draw.noise_sd[modality], generator(draw.seed, "noise", modality))
+        values = intensity.noise(
+            values, draw.noise_sd[modality], generator(draw.seed, "noise", modality)
+        )
     return values

@@ -14,7 +14,8 @@ def brain_mask(image: np.ndarray) -> np.ndarray:
 def gamma(values: np.ndarray, exponent: float) -> np.ndarray:
     """Power law between the smallest and the largest value, mean and standard deviation kept.
 
-    As the gamma transform of nnU-Net with kept statistics (Isensee et al., Nature Methods 2021, supplement 4).
+    As the gamma transform of nnU-Net with kept statistics (Isensee et al., Nature Methods 2021,
+    supplement 4).
 
     Parameters
     ----------

@@ -15,7 +15,10 @@ class Mirror(Strict):
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """1 for each axis to flip, else 0."""
-        return tuple(int(acts < share) for acts, share in zip(rng.random(3), (self.x, self.y, self.z), strict=True))
+        return tuple(
+            int(acts < share)
+            for acts, share in zip(rng.random(3), (self.x, self.y, self.z), strict=True)
+        )
 
 
 def flip(array: np.ndarray, mirror: tuple[int, ...]) -> np.ndarray:

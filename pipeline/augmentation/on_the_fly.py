@@ -18,7 +18,9 @@ class OnTheFly(Strict):
     noise: Noise
 
 
-def augment_patch(rng: np.random.Generator, image: np.ndarray, classes: np.ndarray, ranges: OnTheFly) -> tuple[np.ndarray, np.ndarray]:
+def augment_patch(
+    rng: np.random.Generator, image: np.ndarray, classes: np.ndarray, ranges: OnTheFly
+) -> tuple[np.ndarray, np.ndarray]:
     """Flip a patch and change its intensities inside the brain.
 
     Parameters

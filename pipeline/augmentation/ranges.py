@@ -56,7 +56,9 @@ class Sometimes(Strict):
         return float(span[0] + (span[1] - span[0]) * place) if acts < self.probability else 0.0
 
     def factor(self, rng: np.random.Generator, span: tuple[float, float]) -> float:
-        """A number drawn uniformly in its logarithm, so that 1/2 is as likely as 2, or 1 when the transform does not act."""
+        """A number drawn uniformly in its logarithm, so that 1/2 is as likely as 2, or 1 when the
+        transform does not act.
+        """
         acts, place = rng.random(2)
         return float(span[0] * (span[1] / span[0]) ** place) if acts < self.probability else 1.0
 

@@ -28,7 +28,11 @@ def rotation(degrees: tuple[float, float, float]) -> np.ndarray:
 
 
 def displacement(
-    rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: tuple[float, ...], largest_mm: float, knots_mm: float
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    spacing_mm: tuple[float, ...],
+    largest_mm: float,
+    knots_mm: float,
 ) -> np.ndarray:
     """A smooth random displacement of every voxel.
 
@@ -53,7 +57,9 @@ def displacement(
     field = np.zeros((3, *shape), np.float32)
     for axis, (size, edge) in enumerate(zip(shape, spacing_mm, strict=True)):
         if size > 1:
-            field[axis] = separable.smooth_field(rng, shape, spacing_mm, knots_mm) * np.float32(largest_mm / edge)
+            field[axis] = separable.smooth_field(rng, shape, spacing_mm, knots_mm) * np.float32(
+                largest_mm / edge
+            )
     return field
 
 
@@ -80,7 +86,8 @@ def warp(
     classes : (X, Y, Z) uint8 array
         Class indices.
     matrix : (3, 3) float64 array
-        From a voxel's offset from the middle of the grid to the offset it takes its value from, in voxels.
+        From a voxel's offset from the middle of the grid to the offset it takes its value from, in
+        voxels.
     field : (3, X, Y, Z) float32 array or None
         Added to that place, in voxels.
 
@@ -94,7 +101,9 @@ def warp(
     shape, modalities = brain.shape, image.shape[-1]
     middle = (np.array(shape) - 1) / 2
     offsets = [np.arange(size) - centre for size, centre in zip(shape, middle, strict=True)]
-    in_plane = matrix[:, 1, None, None] * offsets[1][:, None] + matrix[:, 2, None, None] * offsets[2]  # (3, Y, Z)
+    in_plane = (
+        matrix[:, 1, None, None] * offsets[1][:, None] + matrix[:, 2, None, None] * offsets[2]
+    )  # (3, Y, Z)
     in_plane = (in_plane + middle[:, None, None]).astype(np.float32)
     source, flat_brain, flat_classes = _padded(image, brain), brain.reshape(-1), classes.reshape(-1)
     moved_image = np.zeros((shape[0], shape[1] * shape[2], modalities), np.float32)
@@ -110,11 +119,17 @@ def warp(
         inside = kept[flat_brain.take(nearest)]
         moved_brain[x, inside] = True
         moved_image[x, inside] = _linear(source, place[:, inside], shape)
-    return moved_image.reshape(image.shape), moved_brain.reshape(shape), moved_classes.reshape(shape)
+    return (
+        moved_image.reshape(image.shape),
+        moved_brain.reshape(shape),
+        moved_classes.reshape(shape),
+    )
 
 
 def _padded(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """(X+1, Y+1, Z+1, C+1): the brain as last channel, and a rim of zeros so that every voxel has an upper neighbour."""
+    """(X+1, Y+1, Z+1, C+1): the brain as last channel, and a rim of zeros so that every voxel has
+    an upper neighbour.
+    """
     source = np.zeros((*(size + 1 for size in brain.shape), image.shape[-1] + 1), np.float32)
     source[:-1, :-1, :-1, :-1] = image
     source[:-1, :-1, :-1, -1] = brain
@@ -122,7 +137,9 @@ def _padded(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def _nearest(place: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into the plane of the places (3, M) within the grid, and the flat index of the voxel nearest to each."""
+    """Indices into the plane of the places (3, M) within the grid, and the flat index of the voxel
+    nearest to each.
+    """
     voxel = np.rint(place).astype(np.int32)
     within = np.ones(place.shape[1], bool)
     for index, size in zip(voxel, shape, strict=True):
@@ -133,7 +150,9 @@ def _nearest(place: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.
 
 
 def _linear(source: np.ndarray, place: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Mean (M, C) of the up to eight brain voxels around each place (3, M), by their linear weights."""
+    """Mean (M, C) of the up to eight brain voxels around each place (3, M), by their linear
+    weights.
+    """
     place = np.clip(place, 0, np.array(shape, np.float32)[:, None] - 1)
     corner = place.astype(np.int32)
     upper = place - corner

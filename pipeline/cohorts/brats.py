@@ -2,27 +2,29 @@
 
 Naming and label values by year, as the challenges documented them (see the citations below):
 
-=============  =============================================  ======================================================
-source         cases                                          label values
-=============  =============================================  ======================================================
-brats          2017-2021: ``Brats17_…`` to ``BraTS2021_…``    1 necrotic or non-enhancing core, 2 edema, 4 enhancing
-brats          2023: ``BraTS-GLI-NNNNN-0TT``                  1 necrotic core, 2 edema (SNFH), 3 enhancing
-brats-gli2024  2024-2025: ``BraTS-GLI-NNNNN-TTT``             as 2023, and 4 resection cavity
-brats-men      2023: ``BraTS-MEN-NNNNN-TTT``                  as gliomas of 2023
-brats-ssa      2023-2024: ``BraTS-SSA-NNNNN-TTT``             as gliomas of 2023
-brats-met      2023-2024: ``BraTS-MET-NNNNN-TTT``             as gliomas of 2023
-brats-met2025  2025: ``BraTS-MET-NNNNN-TTT``                  as gliomas of 2023, and 4 resection cavity
-brats-ped2023  2023: ``BraTS-PED-NNNNN-TTT``                  1 non-enhancing component, 2 edema, 3 enhancing
-brats-ped      2024-2025: ``BraTS-PED-NNNNN-TTT``             1 enhancing, 2 non-enhancing, 3 cystic, 4 edema
-brats-menrt    2024: ``BraTS-MEN-RT-NNNN-T``, ``_t1c`` alone  1 gross tumour volume (``_gtv``)
-=============  =============================================  ======================================================
+=============  =============================================
+====================================================== source         cases
+label values =============  =============================================
+====================================================== brats          2017-2021: ``Brats17_…`` to
+``BraTS2021_…``    1 necrotic or non-enhancing core, 2 edema, 4 enhancing brats          2023:
+``BraTS-GLI-NNNNN-0TT``                  1 necrotic core, 2 edema (SNFH), 3 enhancing brats-gli2024
+2024-2025: ``BraTS-GLI-NNNNN-TTT``             as 2023, and 4 resection cavity brats-men      2023:
+``BraTS-MEN-NNNNN-TTT``                  as gliomas of 2023 brats-ssa      2023-2024:
+``BraTS-SSA-NNNNN-TTT``             as gliomas of 2023 brats-met      2023-2024:
+``BraTS-MET-NNNNN-TTT``             as gliomas of 2023 brats-met2025  2025: ``BraTS-MET-NNNNN-TTT``
+as gliomas of 2023, and 4 resection cavity brats-ped2023  2023: ``BraTS-PED-NNNNN-TTT``
+1 non-enhancing component, 2 edema, 3 enhancing brats-ped      2024-2025: ``BraTS-PED-NNNNN-TTT``
+1 enhancing, 2 non-enhancing, 3 cystic, 4 edema brats-menrt    2024: ``BraTS-MEN-RT-NNNN-T``,
+``_t1c`` alone  1 gross tumour volume (``_gtv``) =============
+=============================================
+======================================================
 
-The naming does not tell PED of 2023 from later years, nor MET of 2025 from earlier ones: the user chooses the
-source. Of PED the values 1 to 3 mean other things in either, so that a wrong choice shows in a 4 alone; a
-warning says so. The published post-treatment gliomas have timepoints from 100 on, those of 2023 below; `brats` refuses
-what another source reads, and verification refuses values that a schema does not know.
-Real cases of 2018, 2021 and 2023 (GLI), and of MET without a mask, were read; all else was tried on files made
-in its layout.
+The naming does not tell PED of 2023 from later years, nor MET of 2025 from earlier ones: the user
+chooses the source. Of PED the values 1 to 3 mean other things in either, so that a wrong choice
+shows in a 4 alone; a warning says so. The published post-treatment gliomas have timepoints from 100
+on, those of 2023 below; `brats` refuses what another source reads, and verification refuses values
+that a schema does not know. Real cases of 2018, 2021 and 2023 (GLI), and of MET without a mask,
+were read; all else was tried on files made in its layout.
 """
 
 import logging
@@ -43,7 +45,10 @@ from .source import Source
 
 log = logging.getLogger(__name__)
 
-LICENCE = "BraTS data: terms and citations of the challenge year (doi:10.1109/TMI.2014.2377694), not for redistribution."
+LICENCE = (
+    "BraTS data: terms and citations of the challenge year (doi:10.1109/TMI.2014.2377694), not for"
+    " redistribution."
+)
 _MODALITIES = {
     "t1": "t1n",
     "t1n": "t1n",
@@ -57,7 +62,8 @@ _MODALITIES = {
     "tumor_segmentation": "seg",  # UCSF-PDGM
 }
 _FILE = re.compile(
-    r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv|tumor_segmentation)\.nii(\.gz)?$", re.IGNORECASE
+    r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv|tumor_segmentation)\.nii(\.gz)?$",
+    re.IGNORECASE,
 )
 # BraTS 2020 training case 355 was published with its mask under the name it had at its hospital
 _STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$", re.IGNORECASE)
@@ -73,11 +79,19 @@ _FAMILIES = {
     "brats-ped2023": r"^BraTS-PED-\d+-\d+$",
     "brats-menrt": r"^BraTS-MEN-RT-\d+-\d+$",
 }
-_ADULT = {"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)}
+_ADULT = {
+    "WT": ("necrotic", "edema", "enhancing"),
+    "TC": ("necrotic", "enhancing"),
+    "ET": ("enhancing",),
+}
 
 
 def _schema(
-    cohort: str, rules: RulesName, labels: dict[str, int], regions: dict[str, tuple[str, ...]], modalities: str = "t1n t1c t2w t2f"
+    cohort: str,
+    rules: RulesName,
+    labels: dict[str, int],
+    regions: dict[str, tuple[str, ...]],
+    modalities: str = "t1n t1c t2w t2f",
 ) -> Schema:
     return Schema(
         cohort=cohort,
@@ -96,7 +110,12 @@ def _adult(cohort: str, rules: RulesName, enhancing: int = 3) -> Schema:
 
 def _treated(cohort: str, rules: RulesName) -> Schema:
     """Labels after surgery: the cavity is a region apart from the tumour."""
-    return _schema(cohort, rules, {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4}, _ADULT | {"RC": ("cavity",)})
+    return _schema(
+        cohort,
+        rules,
+        {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4},
+        _ADULT | {"RC": ("cavity",)},
+    )
 
 
 _SCHEMAS = {
@@ -122,33 +141,46 @@ _SCHEMAS = {
         "brats-ped2023",
         "brats2023-ped",
         {"nonenhancing": 1, "edema": 2, "enhancing": 3},
-        {"WT": ("nonenhancing", "edema", "enhancing"), "TC": ("nonenhancing", "enhancing"), "ET": ("enhancing",)},
+        {
+            "WT": ("nonenhancing", "edema", "enhancing"),
+            "TC": ("nonenhancing", "enhancing"),
+            "ET": ("enhancing",),
+        },
     ),
-    "brats-menrt": _schema("brats-menrt", "brats2024-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"),
+    "brats-menrt": _schema(
+        "brats-menrt", "brats2024-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"
+    ),
 }
 _AMBIGUOUS = {
-    "brats-ped": "PED of 2024 and later was assumed (1 enhancing, 4 edema), which names do not tell. "
-    "If no case has label 4, it may be of 2023: set cohort.source to brats-ped2023",
-    "brats-ped2023": "PED of 2023 was assumed (1 non-enhancing, 3 enhancing), which names do not tell. "
-    "If it is of 2024 or later, set cohort.source to brats-ped",
+    "brats-ped": (
+        "PED of 2024 and later was assumed (1 enhancing, 4 edema), which names do not tell. "
+        "If no case has label 4, it may be of 2023: set cohort.source to brats-ped2023"
+    ),
+    "brats-ped2023": (
+        "PED of 2023 was assumed (1 non-enhancing, 3 enhancing), which names do not tell. "
+        "If it is of 2024 or later, set cohort.source to brats-ped"
+    ),
 }
 
 
 def schema(style: str) -> Schema:
-    """The cohort schema of a naming style: ``_`` (2017 to 2021, enhancing 4) or ``-`` (2023, enhancing 3)."""
+    """The cohort schema of a naming style: ``_`` (2017 to 2021, enhancing 4) or ``-`` (2023,
+    enhancing 3).
+    """
     return _SCHEMAS[style]
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     """Find the cases of 2017 to 2021, or the gliomas of 2023, below a folder.
 
-    Tables of the challenge found with the cases (survival and name mapping, as CSV) become attributes,
-    and join the identifiers that one patient had in several years.
+    Tables of the challenge found with the cases (survival and name mapping, as CSV) become
+    attributes, and join the identifiers that one patient had in several years.
 
     Parameters
     ----------
     location : Path
-        A folder with one folder per case, at any depth (as the HGG and LGG folders of 2017 to 2019).
+        A folder with one folder per case, at any depth (as the HGG and LGG folders of 2017 to
+        2019).
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
 
@@ -170,31 +202,48 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
 
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     if not location.is_dir():
-        raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the BraTS cases.")
+        raise InputError(
+            f"{location}: is not a folder. Set cohort.location to the folder that holds the BraTS"
+            " cases."
+        )
     files = files_below(location)
     folders = sorted({path.parent for path in files if _FILE.match(path.name)})
     found = sorted((read_folder(folder) for folder in folders), key=lambda entry: entry[1].case)
     if not found:
         raise InputError(
-            f"{location}: holds no case in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). "
-            f"Set cohort.location to the folder that holds the case folders. {nnunet_hint(location)}".strip()
+            f"{location}: holds no case in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). Set"
+            f" cohort.location to the folder that holds the case folders. {nnunet_hint(location)}".strip()
         )
-    found = [entry for place, entry in enumerate(found) if not place or not _is_same_folder(entry[1], found[place - 1][1])]
+    found = [
+        entry
+        for place, entry in enumerate(found)
+        if not place or not _is_same_folder(entry[1], found[place - 1][1])
+    ]
     for (_, one), (_, other) in pairwise(found):
         if one.case == other.case:
-            raise InputError(f"{other.folder}: case {one.case} also stands in {one.folder}. Keep one of the two.")
+            raise InputError(
+                f"{other.folder}: case {one.case} also stands in {one.folder}. Keep one of the two."
+            )
     found = found[: limit or None]
     _refuse_others(name, [case for _, case in found])
     styles = {style for style, _ in found}
     if len(styles) > 1:
-        examples = [next(case.folder for style, case in found if style == wanted) for wanted in sorted(styles)]
+        examples = [
+            next(case.folder for style, case in found if style == wanted)
+            for wanted in sorted(styles)
+        ]
         raise InputError(
-            f"{location}: mixes names with '_' (BraTS 2017-2021, enhancing tumour 4) and '-' (2023, enhancing tumour 3), "
-            f"as in {examples[1]} and {examples[0]}. Keep the years in separate folders."
+            f"{location}: mixes names with '_' (BraTS 2017-2021, enhancing tumour 4) and '-' (2023,"
+            f" enhancing tumour 3), as in {examples[1]} and {examples[0]}. Keep the years in"
+            " separate folders."
         )
     tables = Tables(location)
-    others = [path for path in files if not _FILE.match(path.name) and not _STRAY_MASK.match(path.name)]
-    described = noting_passed_over([_described(case, location, tables) for _, case in found], others)
+    others = [
+        path for path in files if not _FILE.match(path.name) and not _STRAY_MASK.match(path.name)
+    ]
+    described = noting_passed_over(
+        [_described(case, location, tables) for _, case in found], others
+    )
     if name in _AMBIGUOUS:
         described = noted(described, _AMBIGUOUS[name])
         log.warning("%s: %s.", location, _AMBIGUOUS[name])
@@ -209,18 +258,26 @@ def _is_same_folder(one: Found, other: Found) -> bool:
 def _refuse_others(name: str, found: Iterable[Found]) -> None:
     for case in found:
         if not _SAFE.match(case.case):
-            raise InputError(f"{case.folder}: the name of case {case.case!r} is more than letters, digits, '.', '_' and '-'. Rename it.")
+            raise InputError(
+                f"{case.folder}: the name of case {case.case!r} is more than letters, digits, '.',"
+                " '_' and '-'. Rename it."
+            )
         if not re.search(_FAMILIES[name], case.case):
             others = [other for other, names in _FAMILIES.items() if re.search(names, case.case)]
             raise InputError(
-                f"{case.folder}: case {case.case} is not of source {name}. "
-                f"Set cohort.source: {' or '.join(others)} (see python -m pipeline sources), and keep kinds in separate folders."
+                f"{case.folder}: case {case.case} is not of source {name}. Set cohort.source:"
+                f" {' or '.join(others)} (see python -m pipeline sources), and keep kinds in"
+                " separate folders."
             )
 
 
 def holds_images(folder: Path) -> bool:
     """Whether images in BraTS naming lie directly in a folder."""
-    return any(_kind(match) != "seg" for match in map(_FILE.match, (path.name for path in folder.iterdir())) if match)
+    return any(
+        _kind(match) != "seg"
+        for match in map(_FILE.match, (path.name for path in folder.iterdir()))
+        if match
+    )
 
 
 def _kind(match: re.Match) -> str:
@@ -256,9 +313,14 @@ def read_folder(folder: Path) -> tuple[str, Found]:
             continue
         name = _kind(match) if match else "seg"
         if name in images or (name == "seg" and labels):
-            raise InputError(f"{path}: {name} also stands in {images.get(name, labels)}. Keep one of the two.")
+            raise InputError(
+                f"{path}: {name} also stands in {images.get(name, labels)}. Keep one of the two."
+            )
         if match and case and match["case"] != case:
-            raise InputError(f"{path}: belongs to case {match['case']}, but the folder also holds {case}. Use one folder per case.")
+            raise InputError(
+                f"{path}: belongs to case {match['case']}, but the folder also holds {case}. Use"
+                " one folder per case."
+            )
         if match:
             style, case = match["mark"], match["case"]
         if name == "seg":
@@ -266,14 +328,22 @@ def read_folder(folder: Path) -> tuple[str, Found]:
         else:
             images[name] = of_one_file(path)
     if not images:
-        named = f", but {', '.join(others[:8])}{' and more' if len(others) > 8 else ''}" if others else ""
+        named = (
+            f", but {', '.join(others[:8])}{' and more' if len(others) > 8 else ''}"
+            if others
+            else ""
+        )
         raise InputError(
-            f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz){named}. Name the folder of one case, its "
-            "files one by one (`predict` --t1n FILE --t1c FILE --t2w FILE --t2f FILE), or let a cohort.yaml name them (source folder)."
+            f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or"
+            f" CASE-t1c.nii.gz){named}. Name the folder of one case, its files one by one"
+            " (`predict` --t1n FILE --t1c FILE --t2w FILE --t2f FILE), or let a cohort.yaml name"
+            " them (source folder)."
         )
     timepoint = timepoint_of(case)
     attributes = {"timepoint": timepoint} if timepoint else {}
-    return style, Found(case, patient_of(case), folder, images, labels, attributes, passed_over=tuple(others))
+    return style, Found(
+        case, patient_of(case), folder, images, labels, attributes, passed_over=tuple(others)
+    )
 
 
 def _described(case: Found, location: Path, tables: Tables) -> Found:
@@ -282,21 +352,38 @@ def _described(case: Found, location: Path, tables: Tables) -> Found:
     grade = next((part for part in folders if part in ("HGG", "LGG")), None)
     notes = case.notes
     if grade and attributes.get("grade", grade) != grade:
-        notes += (f"{case.case}: lies in the {grade} folder, but the table gives grade {attributes['grade']}; the folder was taken",)
+        notes += (
+            (
+                f"{case.case}: lies in the {grade} folder, but the table gives grade"
+                f" {attributes['grade']}; the folder was taken"
+            ),
+        )
     attributes |= case.attributes | ({"grade": grade} if grade else {})
     return replace(case, patient=patient, attributes=attributes, notes=notes)
 
 
 _MENZE = "Menze et al. 2015, doi:10.1109/TMI.2014.2377694"
-_YEARS = f"{_MENZE}; Bakas et al. 2017, doi:10.1038/sdata.2017.117; Bakas et al. 2018, arXiv:1811.02629; Baid et al. 2021, arXiv:2107.02314"
+_YEARS = (
+    f"{_MENZE}; Bakas et al. 2017, doi:10.1038/sdata.2017.117; Bakas et al. 2018, arXiv:1811.02629;"
+    " Baid et al. 2021, arXiv:2107.02314"
+)
 _SYNAPSE = (
-    "Make an account on synapse.org, join the BraTS data access team of the year ({}) and accept its terms there; "
-    "download the training data by hand or with Synapse's own client, unpack it, and set cohort.location to the folder."
+    "Make an account on synapse.org, join the BraTS data access team of the year ({}) and accept"
+    " its terms there; download the training data by hand or with Synapse's own client, unpack it,"
+    " and set cohort.location to the folder."
 )
 _PATIENTS = "the name without its timepoint: BraTS-{0}-00005-000 and -001 are one patient"
 
 
-def _since_2023(name: str, title: str, kind: str, project: str, citation: str, licence: str = LICENCE, access: str = "") -> Source:
+def _since_2023(
+    name: str,
+    title: str,
+    kind: str,
+    project: str,
+    citation: str,
+    licence: str = LICENCE,
+    access: str = "",
+) -> Source:
     return Source(
         name=name,
         title=title,
@@ -314,13 +401,16 @@ SOURCES = (
         name="brats",
         title="BraTS 2017-2021 and 2023: gliomas before treatment, four modalities, 3D",
         schemas=(_SCHEMAS["_"], _SCHEMAS["-"]),
-        patients="one per name; Brats17_X_1 to BraTS19_X_1 are one patient, name_mapping.csv joins 2020, and a mapping to TCIA 2021; "
+        patients=(
+            "one per name; Brats17_X_1 to BraTS19_X_1 are one patient, name_mapping.csv joins 2020,"
+            " and a mapping to TCIA 2021; "
+        )
         + _PATIENTS.format("GLI"),
         licence=LICENCE,
         citation=_YEARS,
         access=_SYNAPSE.format("2023: syn51156910, 2021: syn25829067")
-        + " BraTS 2021 is also on TCIA (doi:10.7937/jc8x-9874). The years 2017 to 2020 were given out by the University of "
-        "Pennsylvania (ipp.cbica.upenn.edu) on registration.",
+        + " BraTS 2021 is also on TCIA (doi:10.7937/jc8x-9874). The years 2017 to 2020 were given"
+        " out by the University of Pennsylvania (ipp.cbica.upenn.edu) on registration.",
         find=find,
     ),
     _since_2023(
@@ -330,8 +420,20 @@ SOURCES = (
         "2024: syn53708249",
         "de Verdier et al. 2024, arXiv:2405.18368",
     ),
-    _since_2023("brats-men", "BraTS 2023 MEN: meningiomas, 3D", "MEN", "2023: syn51156910", "LaBella et al. 2023, arXiv:2305.07642"),
-    _since_2023("brats-met", "BraTS 2023-2024 MET: metastases, 3D", "MET", "2023: syn51156910", "Moawad et al. 2023, arXiv:2306.00838"),
+    _since_2023(
+        "brats-men",
+        "BraTS 2023 MEN: meningiomas, 3D",
+        "MEN",
+        "2023: syn51156910",
+        "LaBella et al. 2023, arXiv:2305.07642",
+    ),
+    _since_2023(
+        "brats-met",
+        "BraTS 2023-2024 MET: metastases, 3D",
+        "MET",
+        "2023: syn51156910",
+        "Moawad et al. 2023, arXiv:2306.00838",
+    ),
     _since_2023(
         "brats-met2025",
         "BraTS 2025 MET: metastases before and after treatment, with resection cavity, 3D",
@@ -345,7 +447,10 @@ SOURCES = (
         "SSA",
         "2023: syn51156910",
         "Adewole et al. 2023, arXiv:2305.19369",
-        licence="CC BY 4.0 in the edition of TCIA (doi:10.7937/v8h6-8x67); from Synapse, the terms of the challenge year.",
+        licence=(
+            "CC BY 4.0 in the edition of TCIA (doi:10.7937/v8h6-8x67); from Synapse, the terms of"
+            " the challenge year."
+        ),
         access=" TCIA gives the same cases as BraTS-Africa (doi:10.7937/v8h6-8x67).",
     ),
     _since_2023(

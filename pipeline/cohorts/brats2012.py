@@ -1,16 +1,18 @@
 """BraTS 2012 to 2015, MetaImage, from a local folder.
 
-Layouts: ``BRATS_HG0001/BRATS_HG0001_{FLAIR,T1,T1C,T2}.mha`` with ``BRATS_HG0001_truth.mha`` in the same or
-another folder (2012; HG and LG are high and low grade, names of generated cases start with ``SimBRATS``), the
-same with endings of later years (``_t1ce``, ``_seg``), and the Virtual Skeleton Database's (2013 to 2015):
-``HG/0001/VSD.Brain.XX.O.MR_Flair/VSD.Brain.XX.O.MR_Flair.684.mha`` with ``VSD.Brain_3more.XX.XX.OT`` for the
-reference, generated cases below ``Synthetic_Data``. Of 2012 one real case in the endings of later years was
-read; all else was tried on files made in these layouts.
+Layouts: ``BRATS_HG0001/BRATS_HG0001_{FLAIR,T1,T1C,T2}.mha`` with ``BRATS_HG0001_truth.mha`` in the
+same or another folder (2012; HG and LG are high and low grade, names of generated cases start with
+``SimBRATS``), the same with endings of later years (``_t1ce``, ``_seg``), and the Virtual Skeleton
+Database's (2013 to 2015): ``HG/0001/VSD.Brain.XX.O.MR_Flair/VSD.Brain.XX.O.MR_Flair.684.mha`` with
+``VSD.Brain_3more.XX.XX.OT`` for the reference, generated cases below ``Synthetic_Data``. Of 2012
+one real case in the endings of later years was read; all else was tried on files made in these
+layouts.
 
-Label values (Menze et al. 2015; the challenge's pages of 2012 and 2014): 1 edema and 2 core in 2012, and taken
-to be so in generated cases of 2013, which only know those two; 1 necrosis, 2 edema, 3 non-enhancing, 4
-enhancing in patients since 2013. For the latter each region keeps one label of its own: WT adds edema to TC, TC
-adds the non-enhancing tumour to ET and necrosis, which stand side by side within it.
+Label values (Menze et al. 2015; the challenge's pages of 2012 and 2014): 1 edema and 2 core in
+2012, and taken to be so in generated cases of 2013, which only know those two; 1 necrosis, 2 edema,
+3 non-enhancing, 4 enhancing in patients since 2013. For the latter each region keeps one label of
+its own: WT adds edema to TC, TC adds the non-enhancing tumour to ET and necrosis, which stand side
+by side within it.
 """
 
 import re
@@ -29,8 +31,14 @@ from .source import Source
 
 _MODALITIES = {"t1": "t1n", "t1c": "t1c", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
 _KINDS = _MODALITIES | {"seg": "seg", "truth": "seg", "ot": "seg"}
-_FLAT = re.compile(r"^(?P<case>(?P<sim>Sim)?BRATS_(?P<grade>HG|LG)\d+)_(?P<kind>FLAIR|T1CE|T1C|T1|T2|SEG|truth)\.mh[ad]$", re.IGNORECASE)
-_SKELETON = re.compile(r"^(?P<stem>VSD\.Brain(_\dmore)?(\.X+){1,2}(\.O)?\.(MR_)?(?P<kind>Flair|T1c|T1|T2|OT))\.\d+\.mh[ad]$", re.IGNORECASE)
+_FLAT = re.compile(
+    r"^(?P<case>(?P<sim>Sim)?BRATS_(?P<grade>HG|LG)\d+)_(?P<kind>FLAIR|T1CE|T1C|T1|T2|SEG|truth)\.mh[ad]$",
+    re.IGNORECASE,
+)
+_SKELETON = re.compile(
+    r"^(?P<stem>VSD\.Brain(_\dmore)?(\.X+){1,2}(\.O)?\.(MR_)?(?P<kind>Flair|T1c|T1|T2|OT))\.\d+\.mh[ad]$",
+    re.IGNORECASE,
+)
 _GRADES = {"HG": "HGG", "HGG": "HGG", "LG": "LGG", "LGG": "LGG"}
 _VISIT = re.compile(r"^(.*brats_(tcia_pat\d+|2013_pat\d+))_\d+$", re.IGNORECASE)
 
@@ -48,7 +56,9 @@ def _schema(cohort: str, labels: dict[str, int], regions: dict[str, tuple[str, .
 
 
 _SCHEMAS = {
-    "brats2012": _schema("brats2012", {"edema": 1, "core": 2}, {"WT": ("edema", "core"), "TC": ("core",)}),
+    "brats2012": _schema(
+        "brats2012", {"edema": 1, "core": 2}, {"WT": ("edema", "core"), "TC": ("core",)}
+    ),
     "brats2013": _schema(
         "brats2013",
         {"necrotic": 1, "edema": 2, "nonenhancing": 3, "enhancing": 4},
@@ -75,7 +85,10 @@ class _File:
 
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     if not location.is_dir():
-        raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the cases of BraTS 2012 to 2015.")
+        raise InputError(
+            f"{location}: is not a folder. Set cohort.location to the folder that holds the cases"
+            " of BraTS 2012 to 2015."
+        )
     cases: dict[str, dict[str, _File]] = {}
     others: dict[Path, list[Path]] = defaultdict(list)
     for path in files_below(location):
@@ -87,32 +100,46 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
             other = cases[file.case][file.kind].path
             if path.samefile(other):
                 continue  # met again through a link
-            raise InputError(f"{path}: {file.kind} of case {file.case} also stands in {other}. Keep one of the two.")
+            raise InputError(
+                f"{path}: {file.kind} of case {file.case} also stands in {other}. Keep one of the"
+                " two."
+            )
         cases[file.case][file.kind] = file
     if not cases:
         raise InputError(
-            f"{location}: holds no case in the naming of BraTS 2012 to 2015 (BRATS_HG0001_FLAIR.mha, VSD.Brain.XX.O.MR_Flair.1.mha). "
-            "Set cohort.location to the folder that holds the case folders."
+            f"{location}: holds no case in the naming of BraTS 2012 to 2015"
+            " (BRATS_HG0001_FLAIR.mha, VSD.Brain.XX.O.MR_Flair.1.mha). Set cohort.location to the"
+            " folder that holds the case folders."
         )
     found = [
-        _found(name, case, files, others[next(iter(files.values())).path.parent]) for case, files in sorted(cases.items())[: limit or None]
+        _found(name, case, files, others[next(iter(files.values())).path.parent])
+        for case, files in sorted(cases.items())[: limit or None]
     ]
-    return _SCHEMAS[name], noting_passed_over(found, [path for paths in others.values() for path in paths])
+    return _SCHEMAS[name], noting_passed_over(
+        found, [path for paths in others.values() for path in paths]
+    )
 
 
 def _recognised(path: Path) -> _File | None:
     flat, skeleton = _FLAT.match(path.name), _SKELETON.match(path.name)
     if flat:
         kind = _KINDS[flat["kind"].lower()]
-        return _File(path, flat["case"], kind, "brats2012", _attributes(flat["grade"], bool(flat["sim"])))
+        return _File(
+            path, flat["case"], kind, "brats2012", _attributes(flat["grade"], bool(flat["sim"]))
+        )
     if skeleton:
         folder = path.parent.parent if path.parent.name.startswith("VSD.") else path.parent
-        above = [folder.name, *(parent.name for parent in folder.absolute().parents)]  # also above the location: it may be one grade's
+        above = [
+            folder.name,
+            *(parent.name for parent in folder.absolute().parents),
+        ]  # also above the location: it may be one grade's
         grade = next((part for part in above if part.upper() in _GRADES), "")
         synthetic = any(part.lower() == "synthetic_data" for part in above)
         case = f"{'Sim' * synthetic}{grade}{'' if folder.name.isdecimal() else '_' * bool(grade)}{folder.name}"
         year = "brats2012" if synthetic else "brats2013"  # what the label values mean
-        return _File(path, case, _KINDS[skeleton["kind"].lower()], year, _attributes(grade, synthetic))
+        return _File(
+            path, case, _KINDS[skeleton["kind"].lower()], year, _attributes(grade, synthetic)
+        )
     return None
 
 
@@ -129,20 +156,34 @@ def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]
             f"Set cohort.source: {first.year}, and keep the two in separate folders."
         )
     if not re.fullmatch(r"[A-Za-z0-9._-]+", case):
-        raise InputError(f"{first.path}: the name of case {case!r} is more than letters, digits, '.', '_' and '-'. Rename its folder.")
+        raise InputError(
+            f"{first.path}: the name of case {case!r} is more than letters, digits, '.', '_' and"
+            " '-'. Rename its folder."
+        )
     visit = _VISIT.match(case)
     origins = {kind: metaimage.whole(of_one_file(file.path)) for kind, file in files.items()}
     labels = origins.pop("seg", None)
     folder = first.path.parent
     passed_over = tuple(path.name for path in others if is_volume(path))
-    return Found(case, visit[1] if visit else case, folder, origins, labels, first.attributes, passed_over=passed_over)
+    return Found(
+        case,
+        visit[1] if visit else case,
+        folder,
+        origins,
+        labels,
+        first.attributes,
+        passed_over=passed_over,
+    )
 
 
 _ACCESS = (
-    "The Virtual Skeleton Database gave the data out on registration (smir.ch); it is closed to new users, so ask the challenge's "
-    "organisers or use a copy you have. Unpack it and set cohort.location to its folder."
+    "The Virtual Skeleton Database gave the data out on registration (smir.ch); it is closed to new"
+    " users, so ask the challenge's organisers or use a copy you have. Unpack it and set"
+    " cohort.location to its folder."
 )
-_CITATION = "Menze et al. 2015, doi:10.1109/TMI.2014.2377694; Kistler et al. 2013, doi:10.2196/jmir.2930"
+_CITATION = (
+    "Menze et al. 2015, doi:10.1109/TMI.2014.2377694; Kistler et al. 2013, doi:10.2196/jmir.2930"
+)
 _LICENCE = "BraTS 2012-2015: non-commercial use, to be cited, not for redistribution."
 
 SOURCES = (

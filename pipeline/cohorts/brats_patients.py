@@ -1,4 +1,6 @@
-"""Who is who in BraTS: what identifiers keep over timepoints and years, and the tables that join them."""
+"""Who is who in BraTS: what identifiers keep over timepoints and years, and the tables that join
+them.
+"""
 
 import csv
 import re
@@ -24,13 +26,21 @@ _TOLD = {
 
 
 def patient_of(identifier: str) -> str:
-    """What an identifier keeps over timepoints and, from 2017 to 2019, over years: ``Brats17_CBICA_AAB_1`` is ``CBICA_AAB``."""
-    match = _SINCE_2023.match(identifier) or _UNTIL_2019.match(identifier) or _FOLLOWED_UP.match(identifier)
+    """What an identifier keeps over timepoints and, from 2017 to 2019, over years:
+    ``Brats17_CBICA_AAB_1`` is ``CBICA_AAB``.
+    """
+    match = (
+        _SINCE_2023.match(identifier)
+        or _UNTIL_2019.match(identifier)
+        or _FOLLOWED_UP.match(identifier)
+    )
     return match["patient"] if match else identifier
 
 
 def timepoint_of(identifier: str) -> str | None:
-    """The timepoint that a name holds: that of ``BraTS-GLI-00005-100`` is ``100``, of ``UCSF-PDGM-0429_FU003d`` it is ``FU003d``."""
+    """The timepoint that a name holds: that of ``BraTS-GLI-00005-100`` is ``100``, of
+    ``UCSF-PDGM-0429_FU003d`` it is ``FU003d``.
+    """
     match = _SINCE_2023.match(identifier) or _FOLLOWED_UP.match(identifier)
     return match and match["timepoint"]
 
@@ -38,11 +48,12 @@ def timepoint_of(identifier: str) -> str | None:
 class Tables:
     """Survival and name mapping of 2017 to 2021, as far as they lie with the cases as CSV.
 
-    Columns, without regard to case and marks: Grade, BraTS_2017_subject_ID to BraTS_2020_subject_ID and
-    TCGA_TCIA_subject_ID (name_mapping.csv of 2019, 2020); Brats17ID, BraTS18ID, BraTS19ID or Brats20ID, Age,
-    Survival or Survival_days, ResectionStatus or Extent_of_Resection (survival_data.csv, survival_info.csv,
-    survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA Radiology Portal, Data Collection, Site ID and
-    MGMT value (BraTS2021_MappingToTCIA.xlsx of TCIA, saved as CSV by the user).
+    Columns, without regard to case and marks: Grade, BraTS_2017_subject_ID to BraTS_2020_subject_ID
+    and TCGA_TCIA_subject_ID (name_mapping.csv of 2019, 2020); Brats17ID, BraTS18ID, BraTS19ID or
+    Brats20ID, Age, Survival or Survival_days, ResectionStatus or Extent_of_Resection
+    (survival_data.csv, survival_info.csv, survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA
+    Radiology Portal, Data Collection, Site ID and MGMT value (BraTS2021_MappingToTCIA.xlsx of TCIA,
+    saved as CSV by the user).
 
     Parameters
     ----------
@@ -56,7 +67,9 @@ class Tables:
     """
 
     _FILES = re.compile(r"^(?!\.).*(mapping|survival).*\.csv$", re.IGNORECASE)
-    _IDENTIFIER = re.compile(r"^(brats(20)?\d\d(subject)?id|tcgatciasubjectid|patientidontciaradiologyportal)$")
+    _IDENTIFIER = re.compile(
+        r"^(brats(20)?\d\d(subject)?id|tcgatciasubjectid|patientidontciaradiologyportal)$"
+    )
     _UNKNOWN = ("", "na", "n/a", "nan", "none", "new-not-previously-in-tcia")
 
     def __init__(self, location: Path) -> None:
@@ -68,8 +81,13 @@ class Tables:
                     self._take(row)
 
     def of(self, patient: str) -> tuple[str, dict[str, str]]:
-        """The name of a patient over the years, TCGA's where there is one, and what the tables tell."""
-        group = sorted(self._groups.get(patient, {patient}), key=lambda name: (not name.startswith("TCGA"), name))
+        """The name of a patient over the years, TCGA's where there is one, and what the tables
+        tell.
+        """
+        group = sorted(
+            self._groups.get(patient, {patient}),
+            key=lambda name: (not name.startswith("TCGA"), name),
+        )
         told = {}
         for name in group:
             told |= self._attributes.get(name, {})
@@ -80,17 +98,29 @@ class Tables:
         try:
             with path.open(newline="", encoding="utf-8-sig") as lines:
                 return [
-                    {re.sub(r"[^a-z0-9]", "", key.lower()): (value or "").strip() for key, value in row.items() if key}
+                    {
+                        re.sub(r"[^a-z0-9]", "", key.lower()): (value or "").strip()
+                        for key, value in row.items()
+                        if key
+                    }
                     for row in csv.DictReader(lines, restval="")
                 ]
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it may be read, or move it away.") from None
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}). Check that it may be read, or move it"
+                " away."
+            ) from None
         except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: is not a table of comma-separated text ({error}). Fetch it again, or move it away.") from None
+            raise InputError(
+                f"{path}: is not a table of comma-separated text ({error}). Fetch it again, or move"
+                " it away."
+            ) from None
 
     def _take(self, row: dict[str, str]) -> None:
         row = {key: value for key, value in row.items() if value.lower() not in self._UNKNOWN}
-        identifiers = {self._identity(value, row) for key, value in row.items() if self._IDENTIFIER.match(key)}
+        identifiers = {
+            self._identity(value, row) for key, value in row.items() if self._IDENTIFIER.match(key)
+        }
         group = identifiers.union(*(self._groups.get(name, set()) for name in identifiers))
         told = {_TOLD[key]: value for key, value in row.items() if key in _TOLD}
         survival = told.get("survival_days", "0")
@@ -102,6 +132,12 @@ class Tables:
 
     @staticmethod
     def _identity(value: str, row: dict[str, str]) -> str:
-        """An identifier without its timepoint; a number (UCSF-PDGM's) is told apart by its collection."""
-        value = f"{row.get('datacollectionasontciaadditional', 'TCIA')}-{value}" if value.isdecimal() else value
+        """An identifier without its timepoint; a number (UCSF-PDGM's) is told apart by its
+        collection.
+        """
+        value = (
+            f"{row.get('datacollectionasontciaadditional', 'TCIA')}-{value}"
+            if value.isdecimal()
+            else value
+        )
         return re.sub(r"^(UPENN-GBM-\d+)_\d+$", r"\1", patient_of(value))

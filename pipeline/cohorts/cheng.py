@@ -1,7 +1,9 @@
-"""Cheng's brain tumour slices (figshare 1512427): T1c, one tumour each, as published in MATLAB files or as pictures.
+"""Cheng's brain tumour slices (figshare 1512427): T1c, one tumour each, as published in MATLAB
+files or as pictures.
 
-About a third of the slices each is axial, coronal and sagittal, which the files do not tell. All get the affine
-of an axial slice, so that every viewer shows them upright; to the left and to the back hold for axial ones.
+About a third of the slices each is axial, coronal and sagittal, which the files do not tell. All
+get the affine of an axial slice, so that every viewer shows them upright; to the left and to the
+back hold for axial ones.
 """
 
 import re
@@ -31,13 +33,14 @@ SCHEMA = Schema(
     lesion_rules=None,  # slices of three kinds of tumour: no challenge scores them
 )
 _TYPES = {value: name for name, value in SCHEMA.labels.items()}
-# 0.49 mm at 512 x 512; 6 mm thick with a gap of 1 mm: Cheng et al. 2015 (doi:10.1371/journal.pone.0140381, Image Data), and the set's
-# README. Of the few images of 256 x 256 they say nothing: the same field of view is taken.
+# 0.49 mm at 512 x 512; 6 mm thick with a gap of 1 mm: Cheng et al. 2015
+# (doi:10.1371/journal.pone.0140381, Image Data), and the set's README. Of the few images of 256 x
+# 256 they say nothing: the same field of view is taken.
 _FIELD_MM, _DISTANCE_MM = 512 * 0.49, 7.0
 _MATLAB = re.compile(r"^(?P<number>[0-9]{1,6})\.mat$", re.IGNORECASE)
 _PICTURE = re.compile(r"^(?P<number>[0-9]{1,6})_(?P<kind>mri|mask)\.(jpe?g|png)$", re.IGNORECASE)
-# MR024780B and D, MR053110B and E are one head each, by their slices; so one number is taken for one patient, also for
-# MR049453 and MR049453B, which the published folds keep apart
+# MR024780B and D, MR053110B and E are one head each, by their slices; so one number is taken for
+# one patient, also for MR049453 and MR049453B, which the published folds keep apart
 _SERIES_LETTER = re.compile(r"(?<=^MR[0-9]{6})[A-Z]$")
 _TABLE, _COLUMNS = "folds.csv", ("sample_id", "pid", "label", "fold")
 
@@ -58,8 +61,8 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     ----------
     location : Path
         Holds at any depth either the published ``NNNN.mat`` and ``cvind.mat``, or pictures
-        ``NNNN_mri.jpg`` and ``NNNN_mask.jpg`` (or ``.png``) and the table ``folds.csv`` with the columns
-        sample_id, pid, label, fold.
+        ``NNNN_mri.jpg`` and ``NNNN_mask.jpg`` (or ``.png``) and the table ``folds.csv`` with the
+        columns sample_id, pid, label, fold.
     limit : int
         Take only the first so many slices in the order of their numbers; 0 takes all.
 
@@ -72,22 +75,32 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If there is no slice, both forms are mixed, a number stands twice, a file is damaged, a slice has
-        a mask but no image, or pictures lack the row that tells whose they are.
+        If there is no slice, both forms are mixed, a number stands twice, a file is damaged, a
+        slice has a mask but no image, or pictures lack the row that tells whose they are.
     """
     if not location.is_dir():
-        raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds the slices.")
+        raise InputError(
+            f"{location}: is not a folder. Set cohort.location to the folder that holds the slices."
+        )
     files = files_below(location)
     published, pictures = _numbered(files, _MATLAB), _numbered(files, _PICTURE)
     if published and pictures:
         one, other = next(iter(published.values()))[0], next(iter(pictures.values()))[0]
-        raise InputError(f"{location}: holds both published files, as {one}, and pictures, as {other}. Keep one of the two forms.")
+        raise InputError(
+            f"{location}: holds both published files, as {one}, and pictures, as {other}. Keep one"
+            " of the two forms."
+        )
     if not published and not pictures:
         raise InputError(
-            f"{location}: holds no slice of the Cheng set (1.mat ... 3064.mat, or 1_mri.jpg and 1_mask.jpg). "
-            "Set cohort.location to the folder that holds them, the four zips unpacked."
+            f"{location}: holds no slice of the Cheng set (1.mat ... 3064.mat, or 1_mri.jpg and"
+            " 1_mask.jpg). Set cohort.location to the folder that holds them, the four zips"
+            " unpacked."
         )
-    found = _published(published, files, limit) if published else _pictured(pictures, files, location, limit)
+    found = (
+        _published(published, files, limit)
+        if published
+        else _pictured(pictures, files, location, limit)
+    )
     return SCHEMA, _noting_mixed_patients(found)
 
 
@@ -103,31 +116,56 @@ def _numbered(files: Iterable[Path], pattern: re.Pattern) -> dict[int, list[Path
 def _published(groups: dict[int, list[Path]], files: list[Path], limit: int) -> list[Found]:
     for number, (path, *others) in groups.items():
         if others:
-            raise InputError(f"{others[0]}: slice {number} also stands in {path}. Keep one of the two.")
+            raise InputError(
+                f"{others[0]}: slice {number} also stands in {path}. Keep one of the two."
+            )
     folds = _only(files, "cvind.mat", matlab.read_folds)
-    return [_matlab_case(number, path, folds) for number, (path,) in list(groups.items())[: limit or None]]
+    return [
+        _matlab_case(number, path, folds)
+        for number, (path,) in list(groups.items())[: limit or None]
+    ]
 
 
 def _matlab_case(number: int, path: Path, folds: tuple[int, ...] | None) -> Found:
     description = matlab.describe(path)
     if folds is not None and not 1 <= number <= len(folds):
-        raise InputError(f"{path}: is slice {number}, but cvind.mat knows the folds of 1 to {len(folds)}. Remove the file, or cvind.mat.")
+        raise InputError(
+            f"{path}: is slice {number}, but cvind.mat knows the folds of 1 to {len(folds)}. Remove"
+            " the file, or cvind.mat."
+        )
     spacing_mm = _spacing_mm(description.side)
     image, mask = matlab.MatlabImage(path, spacing_mm), matlab.MatlabMask(path, spacing_mm)
-    return _case(number, path.parent, description.patient, description.label, folds and str(folds[number - 1]), image, mask)
+    return _case(
+        number,
+        path.parent,
+        description.patient,
+        description.label,
+        folds and str(folds[number - 1]),
+        image,
+        mask,
+    )
 
 
-def _pictured(groups: dict[int, list[Path]], files: list[Path], location: Path, limit: int) -> list[Found]:
+def _pictured(
+    groups: dict[int, list[Path]], files: list[Path], location: Path, limit: int
+) -> list[Found]:
     rows = _only(files, _TABLE, _read_rows)
     if rows is None:
         raise InputError(
-            f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) that tells their patients, so that slices of one patient "
-            "could be trained on and tested on. Add the table, or take the published .mat files."
+            f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) that tells their"
+            " patients, so that slices of one patient could be trained on and tested on. Add the"
+            " table, or take the published .mat files."
         )
     absent = sorted(set(rows) - set(groups))
-    found = [_picture_case(number, paths, rows) for number, paths in list(groups.items())[: limit or None]]
+    found = [
+        _picture_case(number, paths, rows)
+        for number, paths in list(groups.items())[: limit or None]
+    ]
     if absent:
-        note = f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture, such as {absent[0]}"
+        note = (
+            f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture,"
+            f" such as {absent[0]}"
+        )
         return with_note(found, note)
     return found
 
@@ -136,21 +174,46 @@ def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Foun
     kinds = [_PICTURE.match(path.name)["kind"].lower() for path in paths]
     for (kind, path), (following, other) in pairwise(sorted(zip(kinds, paths, strict=True))):
         if kind == following:
-            raise InputError(f"{other}: the {kind} of slice {number} also stands in {path}. Keep one of the two.")
+            raise InputError(
+                f"{other}: the {kind} of slice {number} also stands in {path}. Keep one of the two."
+            )
     files = dict(zip(kinds, paths, strict=True))
     if "mri" not in files:
-        raise InputError(f"{files['mask']}: is a mask without its image {number}_mri. Add the image, or remove the mask.")
+        raise InputError(
+            f"{files['mask']}: is a mask without its image {number}_mri. Add the image, or remove"
+            " the mask."
+        )
     image, row = files["mri"], rows.get(number)
     if row is None:
-        raise InputError(f"{image}: slice {number} has no row in {_TABLE}. Add the row, or remove the pictures.")
+        raise InputError(
+            f"{image}: slice {number} has no row in {_TABLE}. Add the row, or remove the pictures."
+        )
     if image.parent.name in SCHEMA.labels and image.parent.name != _TYPES[row.label]:
-        raise InputError(f"{image}: lies in {image.parent.name}, but {_TABLE} says {_TYPES[row.label]}. Mend the table or the folder.")
+        raise InputError(
+            f"{image}: lies in {image.parent.name}, but {_TABLE} says {_TYPES[row.label]}. Mend the"
+            " table or the folder."
+        )
     width, height = images.size(image)
     if width != height:
-        raise InputError(f"{image}: has {width} x {height} pixels where a square is due. Use the slices as published.")
+        raise InputError(
+            f"{image}: has {width} x {height} pixels where a square is due. Use the slices as"
+            " published."
+        )
     spacing_mm = _spacing_mm(width)
-    mask = images.MaskSlices(files["mask"], (files["mask"],), spacing_mm, value=row.label) if "mask" in files else None
-    return _case(number, image.parent, row.patient, row.label, row.fold, images.Slices(image, (image,), spacing_mm), mask)
+    mask = (
+        images.MaskSlices(files["mask"], (files["mask"],), spacing_mm, value=row.label)
+        if "mask" in files
+        else None
+    )
+    return _case(
+        number,
+        image.parent,
+        row.patient,
+        row.label,
+        row.fold,
+        images.Slices(image, (image,), spacing_mm),
+        mask,
+    )
 
 
 def _only(files: list[Path], name: str, read: Callable) -> object:
@@ -167,9 +230,14 @@ def _read_rows(path: Path) -> dict[int, _Row]:
     for line, fields in enumerate(table, 2):
         number, patient, label, fold = ((fields.get(column) or "").strip() for column in _COLUMNS)
         if not (number.isdecimal() and patient and label in map(str, _TYPES)):
-            raise InputError(f"{path}: line {line} holds {fields} where {', '.join(_COLUMNS)} with a label of 1 to 3 are due. Mend it.")
+            raise InputError(
+                f"{path}: line {line} holds {fields} where {', '.join(_COLUMNS)} with a label of 1"
+                " to 3 are due. Mend it."
+            )
         if int(number) in rows:
-            raise InputError(f"{path}: line {line} names slice {number} a second time. Keep one of the two.")
+            raise InputError(
+                f"{path}: line {line} names slice {number} a second time. Keep one of the two."
+            )
         rows[int(number)] = _Row(patient, int(label), fold)
     return rows
 
@@ -178,13 +246,30 @@ def _spacing_mm(side: int) -> tuple[float, float, float]:
     return (_FIELD_MM / side, _FIELD_MM / side, _DISTANCE_MM)
 
 
-def _case(number: int, folder: Path, patient: str, label: int, fold: str | None, image: images.Part, mask: images.Part | None) -> Found:
+def _case(
+    number: int,
+    folder: Path,
+    patient: str,
+    label: int,
+    fold: str | None,
+    image: images.Part,
+    mask: images.Part | None,
+) -> Found:
     attributes = {"type": _TYPES[label]} | ({"fold": fold} if fold else {})
-    return Found(f"cheng_{number:04d}", _SERIES_LETTER.sub("", patient), folder, {"t1c": image}, mask, attributes)
+    return Found(
+        f"cheng_{number:04d}",
+        _SERIES_LETTER.sub("", patient),
+        folder,
+        {"t1c": image},
+        mask,
+        attributes,
+    )
 
 
 def _noting_mixed_patients(found: list[Found]) -> list[Found]:
-    """The cases, with a note where their patient stands in several of the published folds, or has several tumour types."""
+    """The cases, with a note where their patient stands in several of the published folds, or has
+    several tumour types.
+    """
     values = defaultdict(set)
     for case in found:
         for name, value in case.attributes.items():
@@ -195,7 +280,13 @@ def _noting_mixed_patients(found: list[Found]) -> list[Found]:
         if len(several) > 1
     }
     return [
-        replace(case, notes=(*case.notes, *(mixed[key] for name in case.attributes if (key := (case.patient, name)) in mixed)))
+        replace(
+            case,
+            notes=(
+                *case.notes,
+                *(mixed[key] for name in case.attributes if (key := (case.patient, name)) in mixed),
+            ),
+        )
         for case in found
     ]
 
@@ -206,19 +297,48 @@ def _remote(name: str, identity: int, size: int, md5: str) -> Remote:
 
 SOURCE = Source(
     name="cheng",
-    title="3,064 T1c slices of meningioma, glioma and pituitary tumour, 233 patients, 2D (axial, coronal and sagittal)",
+    title=(
+        "3,064 T1c slices of meningioma, glioma and pituitary tumour, 233 patients, 2D (axial,"
+        " coronal and sagittal)"
+    ),
     schemas=(SCHEMA,),
-    patients="the field PID, or the column pid of folds.csv, without the letter that follows the number in MR024780B and the like",
+    patients=(
+        "the field PID, or the column pid of folds.csv, without the letter that follows the number"
+        " in MR024780B and the like"
+    ),
     licence="CC BY 4.0 (figshare 1512427).",
-    citation="Cheng et al., PLoS ONE 10 (2015) e0140381, doi:10.1371/journal.pone.0140381; data: doi:10.6084/m9.figshare.1512427.",
-    access="Public: leave cohort.location empty, or fetch the four zips and cvind.mat from https://doi.org/10.6084/m9.figshare.1512427.",
+    citation=(
+        "Cheng et al., PLoS ONE 10 (2015) e0140381, doi:10.1371/journal.pone.0140381; data:"
+        " doi:10.6084/m9.figshare.1512427."
+    ),
+    access=(
+        "Public: leave cohort.location empty, or fetch the four zips and cvind.mat from"
+        " https://doi.org/10.6084/m9.figshare.1512427."
+    ),
     find=find,
     # ids, sizes and sums of version 8 of the article, as figshare's API lists them
     remotes=(
-        _remote("brainTumorDataPublic_1-766.zip", 3381290, 214401279, "74b949ad33f042e6e103523091cd1428"),
-        _remote("brainTumorDataPublic_767-1532.zip", 3381296, 217848429, "7e8a875500d2c8a346f270538e29890e"),
-        _remote("brainTumorDataPublic_1533-2298.zip", 3381293, 215563856, "8227bf6080cb71f15a88be8d25c79ae7"),
-        _remote("brainTumorDataPublic_2299-3064.zip", 3381302, 231679762, "b378a80d6174e5317d59eb28430c6652"),
+        _remote(
+            "brainTumorDataPublic_1-766.zip", 3381290, 214401279, "74b949ad33f042e6e103523091cd1428"
+        ),
+        _remote(
+            "brainTumorDataPublic_767-1532.zip",
+            3381296,
+            217848429,
+            "7e8a875500d2c8a346f270538e29890e",
+        ),
+        _remote(
+            "brainTumorDataPublic_1533-2298.zip",
+            3381293,
+            215563856,
+            "8227bf6080cb71f15a88be8d25c79ae7",
+        ),
+        _remote(
+            "brainTumorDataPublic_2299-3064.zip",
+            3381302,
+            231679762,
+            "b378a80d6174e5317d59eb28430c6652",
+        ),
         _remote("cvind.mat", 7005344, 5736, "5ea82eb3212c9fcb84290ccf0beb486d"),
     ),
 )

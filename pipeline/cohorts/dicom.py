@@ -1,7 +1,8 @@
 """DICOM examinations: a folder per patient or study, its series recognised by their headers.
 
-Who the patient is does not leave this source: cases and patients are named by pseudonyms (see `pseudonym` in
-pipeline/formats/dicom/header.py), the same patient alike in every study. Folder names do not enter them.
+Who the patient is does not leave this source: cases and patients are named by pseudonyms (see
+`pseudonym` in pipeline/formats/dicom/header.py), the same patient alike in every study. Folder
+names do not enter them.
 """
 
 import re
@@ -22,7 +23,9 @@ _MASKS = ("seg.nii.gz", "seg.nii")
 
 
 def schema(modalities: tuple[str, ...]) -> Schema:
-    """The cohort schema of examinations that have these modalities in common, and a mask of the whole tumour."""
+    """The cohort schema of examinations that have these modalities in common, and a mask of the
+    whole tumour.
+    """
     return Schema(
         cohort="dicom",
         dimensions=3,
@@ -40,8 +43,9 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Parameters
     ----------
     location : Path
-        Holds the DICOM files of each examination in folders of their own, at any depth; with `modalities.yaml`, if
-        the user corrects how series are recognised, and ``seg.nii.gz`` beside the series of an examination.
+        Holds the DICOM files of each examination in folders of their own, at any depth; with
+        `modalities.yaml`, if the user corrects how series are recognised, and ``seg.nii.gz`` beside
+        the series of an examination.
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
 
@@ -55,8 +59,8 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If there is no MR examination, a file is damaged, a folder mixes patients or examinations, several series may
-        be the same modality, or no modality is in all examinations.
+        If there is no MR examination, a file is damaged, a folder mixes patients or examinations,
+        several series may be the same modality, or no modality is in all examinations.
     """
     table = read_table(location)
     every = _studies(location)
@@ -64,14 +68,23 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     sortings = [_sort(study, table) for study in taken]
     undecided = [sorting for sorting in sortings if not sorting.decided(())]
     if undecided:
-        raise InputError(question(location, undecided, table, (), "set native.enabled: true in params.yaml"))
+        raise InputError(
+            question(location, undecided, table, (), "set native.enabled: true in params.yaml")
+        )
     assigned = [sorting.images for sorting in sortings]
     common = tuple(name for name in MODALITIES if all(name in images for images in assigned))
     if not common:
-        listed = "\n".join(f"{study.folder}: {', '.join(images)}" for study, images in zip(taken[:8], assigned, strict=False))
-        raise InputError(f"{location}: no modality is in all {len(taken)} examinations:\n{listed}\nRemove those that lack what you need.")
+        listed = "\n".join(
+            f"{study.folder}: {', '.join(images)}"
+            for study, images in zip(taken[:8], assigned, strict=False)
+        )
+        raise InputError(
+            f"{location}: no modality is in all {len(taken)} examinations:\n{listed}\nRemove those"
+            " that lack what you need."
+        )
     return schema(common), [
-        _found(study, images, common, _mask(study, location, every)) for study, images in zip(taken, assigned, strict=True)
+        _found(study, images, common, _mask(study, location, every))
+        for study, images in zip(taken, assigned, strict=True)
     ]
 
 
@@ -81,7 +94,8 @@ def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
     Parameters
     ----------
     folder : Path
-        Holds the DICOM files of one examination, at any depth, and `modalities.yaml` if the user corrects it.
+        Holds the DICOM files of one examination, at any depth, and `modalities.yaml` if the user
+        corrects it.
     needed : sequence of str
         Modalities that the examination must have, in any order; empty takes what is recognised.
 
@@ -93,28 +107,41 @@ def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
     Raises
     ------
     InputError
-        As `find`; if the folder holds several examinations; and if modalities are needed, where one of them is missing
-        or may be several series, and only then: what is not needed need not be decided.
+        As `find`; if the folder holds several examinations; and if modalities are needed, where one
+        of them is missing or may be several series, and only then: what is not needed need not be
+        decided.
     """
     strangers = [name for name in needed if name not in MODALITIES]
     if strangers:
         raise InputError(
-            f"{folder}: {', '.join(strangers)} is needed, but DICOM series are recognised as {', '.join(MODALITIES)} alone. "
-            "Convert the series to NIfTI, and describe them in a cohort.yaml."
+            f"{folder}: {', '.join(strangers)} is needed, but DICOM series are recognised as"
+            f" {', '.join(MODALITIES)} alone. Convert the series to NIfTI, and describe them in a"
+            " cohort.yaml."
         )
     found = _studies(folder)
     if len(found) > 1:
         listed = ", ".join(str(study.folder) for study in found[:5])
-        raise InputError(f"{folder}: holds {len(found)} examinations ({listed}). Name the folder of one.")
+        raise InputError(
+            f"{folder}: holds {len(found)} examinations ({listed}). Name the folder of one."
+        )
     table = read_table(folder)
     sorting = _sort(found[0], table)
     if not sorting.decided(needed):
-        raise InputError(question(folder, [sorting], table, needed, "give `python -m pipeline predict` the option --native"))
+        raise InputError(
+            question(
+                folder,
+                [sorting],
+                table,
+                needed,
+                "give `python -m pipeline predict` the option --native",
+            )
+        )
     return _found(found[0], sorting.images, tuple(sorting.images), _mask(found[0], folder, found))
 
 
 def read_table(location: Path) -> dict[str, str | None]:
-    """The user's `modalities.yaml`: pattern of a series description, SeriesInstanceUID, or both UID and kind, to modality or null.
+    """The user's `modalities.yaml`: pattern of a series description, SeriesInstanceUID, or both UID
+    and kind, to modality or null.
 
     Parameters
     ----------
@@ -129,44 +156,79 @@ def read_table(location: Path) -> dict[str, str | None]:
     Raises
     ------
     InputError
-        If it is no YAML, no such table, a pattern is no regular expression, or a modality is unknown.
+        If it is no YAML, no such table, a pattern is no regular expression, or a modality is
+        unknown.
     """
     path = location / TABLE
     if not path.is_file():
         return {}
-    table = read_yaml(path, "Write one line for each kind of series, such as '^AX T1 POST$': t1c, or remove the file.") or {}
+    table = (
+        read_yaml(
+            path,
+            "Write one line for each kind of series, such as '^AX T1 POST$': t1c, or remove the"
+            " file.",
+        )
+        or {}
+    )
     if not isinstance(table, dict):
-        raise InputError(f"{path}: must be a table of lines such as '^AX T1 POST$': t1c, got {type(table).__name__}. Write it so.")
+        raise InputError(
+            f"{path}: must be a table of lines such as '^AX T1 POST$': t1c, got"
+            f" {type(table).__name__}. Write it so."
+        )
     for pattern, modality in table.items():
         if modality is not None and modality not in MODALITIES:
-            raise InputError(f"{path}: {pattern!r}: must be one of {', '.join(MODALITIES)} or null, got {modality!r}.")
+            raise InputError(
+                f"{path}: {pattern!r}: must be one of {', '.join(MODALITIES)} or null, got"
+                f" {modality!r}."
+            )
         try:
             is_exact(pattern) or re.compile(pattern)
         except (re.error, TypeError) as error:
-            raise InputError(f"{path}: {pattern!r}: is no regular expression ({error}). Put it in quotes.") from None
+            raise InputError(
+                f"{path}: {pattern!r}: is no regular expression ({error}). Put it in quotes."
+            ) from None
     return table
 
 
 def _studies(location: Path) -> list[Study]:
     if not location.is_dir():
-        raise InputError(f"{location}: is not a folder. Name the folder that holds the DICOM files of an examination.")
+        raise InputError(
+            f"{location}: is not a folder. Name the folder that holds the DICOM files of an"
+            " examination."
+        )
     found = [study for study in studies(location) if study.stacks]
     if not found:
-        raise InputError(f"{location}: holds no DICOM file of an MR image. Name the folder that holds the examinations.")
+        raise InputError(
+            f"{location}: holds no DICOM file of an MR image. Name the folder that holds the"
+            " examinations."
+        )
     return found
 
 
 def _sort(study: Study, table: dict[str, str | None]) -> Sorting:
-    told = [overridden(stack.acquisition, stack.kind, stack.series, table) for stack in study.stacks]
-    recognised = [by_user or recognise(stack.acquisition) for by_user, stack in zip(told, study.stacks, strict=True)]
+    told = [
+        overridden(stack.acquisition, stack.kind, stack.series, table) for stack in study.stacks
+    ]
+    recognised = [
+        by_user or recognise(stack.acquisition)
+        for by_user, stack in zip(told, study.stacks, strict=True)
+    ]
     derived = [stack.acquisition.derived for stack in study.stacks]
     by_user = [found is not None for found in told]
-    return Sorting(study, tuple(recognised), choose(list(zip(recognised, by_user, derived, strict=True))))
+    return Sorting(
+        study, tuple(recognised), choose(list(zip(recognised, by_user, derived, strict=True)))
+    )
 
 
-def _found(study: Study, images: dict[str, Stack], wanted: tuple[str, ...], mask: Path | None) -> Found:
+def _found(
+    study: Study, images: dict[str, Stack], wanted: tuple[str, ...], mask: Path | None
+) -> Found:
     surplus = [name for name in images if name not in wanted]
-    notes = (f"{', '.join(surplus)} is not used, since not all examinations have it",) if surplus else ()
+    notes = (
+        (f"{', '.join(surplus)} is not used, since not all examinations have it",)
+        if surplus
+        else ()
+    )
     return Found(
         case=f"study-{study.study}",
         patient=f"patient-{study.patient}",
@@ -178,21 +240,49 @@ def _found(study: Study, images: dict[str, Stack], wanted: tuple[str, ...], mask
 
 
 def _mask(study: Study, location: Path, every: list[Study]) -> Path | None:
-    """``seg.nii.gz`` in the folder of the examination, or above it where no other examination lies below."""
+    """``seg.nii.gz`` in the folder of the examination, or above it where no other examination lies
+    below.
+    """
     others = [other.folder for other in every if other is not study]
-    inside = [folder for folder in (study.folder, *study.folder.parents) if folder == location or location in folder.parents]
-    own = [folder for folder in inside if not any(folder == other or folder in other.parents for other in others)]
-    named = (path for inner in own for name in _MASKS for path in sorted(inner.iterdir()) if path.name.lower() == name)
+    inside = [
+        folder
+        for folder in (study.folder, *study.folder.parents)
+        if folder == location or location in folder.parents
+    ]
+    own = [
+        folder
+        for folder in inside
+        if not any(folder == other or folder in other.parents for other in others)
+    ]
+    named = (
+        path
+        for inner in own
+        for name in _MASKS
+        for path in sorted(inner.iterdir())
+        if path.name.lower() == name
+    )
     return next((of_one_file(path) for path in named), None)
 
 
 SOURCE = Source(
     name="dicom",
-    title="DICOM examinations: a folder per patient or study, series recognised by their headers, 3D",
+    title=(
+        "DICOM examinations: a folder per patient or study, series recognised by their headers, 3D"
+    ),
     schemas=(schema(MODALITIES),),
-    patients="one per PatientID, named by a pseudonym; where that is empty, one per StudyInstanceUID",
-    licence="That of your data. Identities stay in the DICOM files: cases and patients are named by hashes.",
-    citation="NEMA PS3 / ISO 12052, Digital Imaging and Communications in Medicine (DICOM) Standard",
-    access=f"Export the examinations from your archive, one folder each, with seg.nii.gz beside the series; {TABLE} corrects modalities.",
+    patients=(
+        "one per PatientID, named by a pseudonym; where that is empty, one per StudyInstanceUID"
+    ),
+    licence=(
+        "That of your data. Identities stay in the DICOM files: cases and patients are named by"
+        " hashes."
+    ),
+    citation=(
+        "NEMA PS3 / ISO 12052, Digital Imaging and Communications in Medicine (DICOM) Standard"
+    ),
+    access=(
+        "Export the examinations from your archive, one folder each, with seg.nii.gz beside the"
+        f" series; {TABLE} corrects modalities."
+    ),
     find=find,
 )

@@ -1,4 +1,6 @@
-"""What the user is asked where headers alone do not decide which DICOM series is which modality: one message, one block to paste."""
+"""What the user is asked where headers alone do not decide which DICOM series is which modality:
+one message, one block to paste.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,14 +15,29 @@ TABLE = "modalities.yaml"
 BEGIN = f"# ---- {TABLE}: copy from here ----"
 END = "# ---- to here ----"
 _CHECK = "CHECK CONTRAST"
-_WORDS = "t1n is T1 before contrast, t1c T1 after contrast, t2w T2, t2f T2 FLAIR; null leaves the series out."
+_WORDS = (
+    "t1n is T1 before contrast, t1c T1 after contrast, t2w T2, t2f T2 FLAIR; null leaves the series"
+    " out."
+)
 _RULE = (
-    "Where several series may be one modality, the word is proposed at one of them by a rule, and the others are null:",
-    "nearly isotropic (3D) before thick slices, then axial before other planes, then smaller voxels, then the later series (for t1n",
-    "the earlier). The rule does not know your protocol. To take another series, swap its null with the word.",
+    (
+        "Where several series may be one modality, the word is proposed at one of them by a rule,"
+        " and the others are null:"
+    ),
+    (
+        "nearly isotropic (3D) before thick slices, then axial before other planes, then smaller"
+        " voxels, then the later series (for t1n"
+    ),
+    (
+        "the earlier). The rule does not know your protocol. To take another series, swap its null"
+        " with the word."
+    ),
 )
 _LOOK = (
-    f"Headers do not say which T1 series were acquired after contrast was injected: see {_CHECK} in the block, and compare the",
+    (
+        "Headers do not say which T1 series were acquired after contrast was injected: see"
+        f" {_CHECK} in the block, and compare the"
+    ),
     "times with the time of the injection.",
 )
 _CONTRAST = {"t1n": ("t1c", "after"), "t1c": ("t1n", "before")}
@@ -40,7 +57,8 @@ class Sorting:
     recognised : tuple of Recognised
         Of each of its stacks.
     candidates : dict of str to list of int
-        Modality -> indices of the stacks that may be it, as `pipeline.formats.dicom.sequences.choose` gives them.
+        Modality -> indices of the stacks that may be it, as
+        `pipeline.formats.dicom.sequences.choose` gives them.
     """
 
     study: Study
@@ -50,34 +68,53 @@ class Sorting:
     @property
     def images(self) -> dict[str, Stack]:
         """The modalities that one series alone may be."""
-        return {name: self.study.stacks[indices[0]] for name, indices in self.candidates.items() if len(indices) == 1}
+        return {
+            name: self.study.stacks[indices[0]]
+            for name, indices in self.candidates.items()
+            if len(indices) == 1
+        }
 
     @cached_property
     def groups(self) -> dict[str, list[Stack]]:
         """The modalities that several series may be, the proposed series first."""
         stacks = self.study.stacks
-        return {name: _by_preference([stacks[i] for i in those], name) for name, those in self.candidates.items() if len(those) > 1}
+        return {
+            name: _by_preference([stacks[i] for i in those], name)
+            for name, those in self.candidates.items()
+            if len(those) > 1
+        }
 
     def proposed(self, needed: Sequence[str]) -> dict[str, Stack]:
         """Modality -> the series that the printed block leads to."""
-        return self.images | {name: stacks[0] for name, stacks in self.groups.items()} | self.assumed(needed)
+        return (
+            self.images
+            | {name: stacks[0] for name, stacks in self.groups.items()}
+            | self.assumed(needed)
+        )
 
     def assumed(self, needed: Sequence[str]) -> dict[str, Stack]:
-        """The T1 with or without contrast that is needed and not recognised -> the one series that repeats the other later, or earlier."""
+        """The T1 with or without contrast that is needed and not recognised -> the one series that
+        repeats the other later, or earlier.
+        """
         found = {}
         for modality, (other, _) in _CONTRAST.items():
             if modality in self.groups and other in needed and other not in self.candidates:
                 chosen, in_time = self.groups[modality][0], self.in_time(modality)
                 following = in_time[in_time.index(chosen) + 1 :]
                 repeats = [
-                    stack for stack in following if _description(stack) == _description(chosen) and _moment(stack) != _moment(chosen)
+                    stack
+                    for stack in following
+                    if _description(stack) == _description(chosen)
+                    and _moment(stack) != _moment(chosen)
                 ]
                 if len(repeats) == 1:
                     found[other] = repeats[0]
         return found
 
     def in_time(self, modality: str) -> list[Stack]:
-        """The series that may be a modality, in the order in which they are expected: T1 before contrast first, else the last first."""
+        """The series that may be a modality, in the order in which they are expected: T1 before
+        contrast first, else the last first.
+        """
         return sorted(self.groups[modality], key=_moment, reverse=modality != "t1n")
 
     @property
@@ -85,21 +122,48 @@ class Sorting:
         """The series that are no candidate, and why."""
         taken = {index for indices in self.candidates.values() for index in indices}
         return [
-            (stack, f"{found.modality}, but another series goes before it" if found.modality else found.reason)
-            for index, (stack, found) in enumerate(zip(self.study.stacks, self.recognised, strict=True))
+            (
+                stack,
+                (
+                    f"{found.modality}, but another series goes before it"
+                    if found.modality
+                    else found.reason
+                ),
+            )
+            for index, (stack, found) in enumerate(
+                zip(self.study.stacks, self.recognised, strict=True)
+            )
             if index not in taken
         ]
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """The modalities, of those needed or else of all, that no series is recognised or assumed as."""
-        return [name for name in needed or MODALITIES if name not in self.candidates and name not in self.assumed(needed)]
+        """The modalities, of those needed or else of all, that no series is recognised or assumed
+        as.
+        """
+        return [
+            name
+            for name in needed or MODALITIES
+            if name not in self.candidates and name not in self.assumed(needed)
+        ]
 
     def decided(self, needed: Sequence[str]) -> bool:
-        """Whether nothing is left to choose: each modality needed is one series, or else each that was recognised, at least one."""
-        return all(name in self.images for name in needed) if needed else bool(self.images) and not self.groups
+        """Whether nothing is left to choose: each modality needed is one series, or else each that
+        was recognised, at least one.
+        """
+        return (
+            all(name in self.images for name in needed)
+            if needed
+            else bool(self.images) and not self.groups
+        )
 
 
-def question(location: Path, sortings: Sequence[Sorting], table: Mapping[str, str | None], needed: Sequence[str], native: str) -> str:
+def question(
+    location: Path,
+    sortings: Sequence[Sorting],
+    table: Mapping[str, str | None],
+    needed: Sequence[str],
+    native: str,
+) -> str:
     """Ask for everything that is undecided at once.
 
     Parameters
@@ -118,13 +182,16 @@ def question(location: Path, sortings: Sequence[Sorting], table: Mapping[str, st
     Returns
     -------
     str
-        What was found for each examination; a block of lines for the file, which leads to a result as it stands where nothing
-        needed is missing; what its words mean, and what else the headers say of the obstacles ahead.
+        What was found for each examination; a block of lines for the file, which leads to a result
+        as it stands where nothing needed is missing; what its words mean, and what else the headers
+        say of the obstacles ahead.
     """
     hidden = len(sortings) - _MAX_FINDINGS
     block = [line for sorting in sortings for line in _block(sorting, table, needed)]
     steps = [
-        *_about_file(location / TABLE, sortings, table, all(line.startswith("#") for line in block)),
+        *_about_file(
+            location / TABLE, sortings, table, all(line.startswith("#") for line in block)
+        ),
         "\n   ".join(["Check the word before each #.", _WORDS, *_about_words(sortings, needed)]),
         *_about_grids(sortings, needed, native),
         "Run the same command again.",
@@ -132,7 +199,11 @@ def question(location: Path, sortings: Sequence[Sorting], table: Mapping[str, st
     return "\n".join(
         [
             *(_finding(sorting, needed) for sorting in sortings[:_MAX_FINDINGS]),
-            *([f"… and {hidden} more examinations, all of them in the block"] if hidden > 0 else []),
+            *(
+                [f"… and {hidden} more examinations, all of them in the block"]
+                if hidden > 0
+                else []
+            ),
             "",
             BEGIN,
             *block,
@@ -147,7 +218,9 @@ def question(location: Path, sortings: Sequence[Sorting], table: Mapping[str, st
 def _by_preference(stacks: list[Stack], modality: str) -> list[Stack]:
     """By the rule that the message states."""
     in_time = sorted(stacks, key=_moment, reverse=modality != "t1n")
-    return sorted(in_time, key=lambda stack: (not stack.isotropic, stack.plane != "axial", _voxel_mm3(stack)))
+    return sorted(
+        in_time, key=lambda stack: (not stack.isotropic, stack.plane != "axial", _voxel_mm3(stack))
+    )
 
 
 def _moment(stack: Stack) -> tuple[str, str, int]:
@@ -168,24 +241,54 @@ def _finding(sorting: Sorting, needed: Sequence[str]) -> str:
     else:
         missing = sorting.missing(needed)
         several = [f"{len(stacks)} series may be {name}" for name, stacks in sorting.groups.items()]
-        assumed = [f"no header names {name}, one series is proposed" for name in sorting.assumed(needed)]
-        found = ", ".join([*several, *assumed, *([f"no series is recognised as {' or '.join(missing)}"] if missing else [])])
+        assumed = [
+            f"no header names {name}, one series is proposed" for name in sorting.assumed(needed)
+        ]
+        found = ", ".join(
+            [
+                *several,
+                *assumed,
+                *([f"no series is recognised as {' or '.join(missing)}"] if missing else []),
+            ]
+        )
     return f"{sorting.study.folder} (study-{sorting.study.study}): {found}."
 
 
-def _about_file(path: Path, sortings: Sequence[Sorting], table: Mapping[str, str | None], nothing_new: bool) -> list[str]:
+def _about_file(
+    path: Path, sortings: Sequence[Sorting], table: Mapping[str, str | None], nothing_new: bool
+) -> list[str]:
     if nothing_new:
-        return [f"Change the words in {path}, which has a line for every series of the block above."]
-    keys = [_key(stack, sorting.study) for sorting in sortings for stacks in sorting.groups.values() for stack in stacks]
+        return [
+            f"Change the words in {path}, which has a line for every series of the block above."
+        ]
+    keys = [
+        _key(stack, sorting.study)
+        for sorting in sortings
+        for stacks in sorting.groups.values()
+        for stack in stacks
+    ]
     repeated = [_quoted(key) for key in keys if key in table]
-    removal = [f"Remove from {path} the lines of {', '.join(repeated)}: the block says them anew."] if repeated else []
-    return [*removal, f"Add the block above at the end of {path}." if table else f"Put the block above into a new text file {path}."]
+    removal = (
+        [f"Remove from {path} the lines of {', '.join(repeated)}: the block says them anew."]
+        if repeated
+        else []
+    )
+    return [
+        *removal,
+        (
+            f"Add the block above at the end of {path}."
+            if table
+            else f"Put the block above into a new text file {path}."
+        ),
+    ]
 
 
 def _block(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[str]) -> list[str]:
     study = sorting.study
     lines: list[tuple[str, str]] = [("", f"study-{study.study}")]
-    lines.extend(("", f"{name} is recognised: {stack.facts}") for name, stack in sorting.images.items())
+    lines.extend(
+        ("", f"{name} is recognised: {stack.facts}") for name, stack in sorting.images.items()
+    )
     for name, stacks in sorting.groups.items():
         lines.append(("", f"{len(stacks)} series may be {name}:"))
         words = {stack: word for word, stack in sorting.assumed(needed).items()} | {stacks[0]: name}
@@ -193,14 +296,29 @@ def _block(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[s
         lines.extend(("", note) for note in _about_contrast(sorting, name, needed))
     missing = " or ".join(sorting.missing(needed))
     if missing:
-        lines.append(("", f"no series is recognised as {missing}; if one of these is, write {missing} in place of its null:"))
+        lines.append(
+            (
+                "",
+                (
+                    f"no series is recognised as {missing}; if one of these is, write {missing} in"
+                    " place of its null:"
+                ),
+            )
+        )
         lines.extend(_lines_passed_over(sorting, table, needed))
     width = max(len(line) for line, _ in lines)
-    return [f"{line:{width}}  # {_plain(comment)}" if line else f"# {_plain(comment)}" for line, comment in lines]
+    return [
+        f"{line:{width}}  # {_plain(comment)}" if line else f"# {_plain(comment)}"
+        for line, comment in lines
+    ]
 
 
-def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[str]) -> list[tuple[str, str]]:
-    """One line for a series whose volumes are all passed over, or else for each of them; a comment where the table has it already."""
+def _lines_passed_over(
+    sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[str]
+) -> list[tuple[str, str]]:
+    """One line for a series whose volumes are all passed over, or else for each of them; a comment
+    where the table has it already.
+    """
     passed_over = sorting.passed_over
     alone = {stack.series for stack, _ in passed_over if stack.series and _is_short(stack.series)}
     alone -= {stack.series for stack in sorting.proposed(needed).values()}
@@ -211,14 +329,24 @@ def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None], needed
         key = stack.series if stack.series in alone else _key(stack, sorting.study)
         more[key] = more.get(key, -1) + 1
         lines.setdefault(key, f"{stack.facts}: {reason}")
-    lines = {key: f"{said} (and {more[key]} more volumes)" if more[key] else said for key, said in lines.items()}
+    lines = {
+        key: f"{said} (and {more[key]} more volumes)" if more[key] else said
+        for key, said in lines.items()
+    }
     return [
-        ("", f"in this file already: {_quoted(key)}, {said}") if key in table else (_line(key, None), said) for key, said in lines.items()
+        (
+            ("", f"in this file already: {_quoted(key)}, {said}")
+            if key in table
+            else (_line(key, None), said)
+        )
+        for key, said in lines.items()
     ]
 
 
 def _about_contrast(sorting: Sorting, modality: str, needed: Sequence[str]) -> list[str]:
-    """Two T1 series of which no header mentions contrast are often one before and one after it: only the user knows."""
+    """Two T1 series of which no header mentions contrast are often one before and one after it:
+    only the user knows.
+    """
     other, side = _CONTRAST.get(modality, ("", ""))
     if not other or other in sorting.candidates:
         return []
@@ -226,13 +354,25 @@ def _about_contrast(sorting: Sorting, modality: str, needed: Sequence[str]) -> l
     assumed = sorting.assumed(needed).get(other)
     if assumed:
         return [
-            f"{_CHECK}: the network needs {other}, and no header names one. {other} is proposed at series {assumed.number or '?'} "
-            f"({assumed.time or 'no time'}), which repeats the one above. If it was not acquired {side} the injection, write null there"
+            f"{_CHECK}: the network needs {other}, and no header names one. {other} is proposed at"
+            f" series {assumed.number or '?'} ({assumed.time or 'no time'}), which repeats the one"
+            f" above. If it was not acquired {side} the injection, write null there"
         ]
-    repeats = [stack for place, stack in enumerate(in_time) if _description(stack) in map(_description, in_time[:place])]
-    meant = repeats or [stack for stack in in_time if _moment(stack) != _moment(in_time[0])] or in_time
-    listed = " or ".join(f"series {stack.number or '?'} ({stack.time or 'no time'})" for stack in meant)
-    return [f"{_CHECK}: no series is recognised as {other}. If {listed} was acquired {side} the injection, write {other} in its line"]
+    repeats = [
+        stack
+        for place, stack in enumerate(in_time)
+        if _description(stack) in map(_description, in_time[:place])
+    ]
+    meant = (
+        repeats or [stack for stack in in_time if _moment(stack) != _moment(in_time[0])] or in_time
+    )
+    listed = " or ".join(
+        f"series {stack.number or '?'} ({stack.time or 'no time'})" for stack in meant
+    )
+    return [
+        f"{_CHECK}: no series is recognised as {other}. If {listed} was acquired {side} the"
+        f" injection, write {other} in its line"
+    ]
 
 
 def _description(stack: Stack) -> str:
@@ -242,40 +382,76 @@ def _description(stack: Stack) -> str:
 def _about_words(sortings: Sequence[Sorting], needed: Sequence[str]) -> list[str]:
     missing = list(dict.fromkeys(name for sorting in sortings for name in sorting.missing(needed)))
     if needed and missing:
-        last = [f"The network needs {' and '.join(missing)}: write it at a series; an examination that has none cannot be used."]
+        last = [
+            f"The network needs {' and '.join(missing)}: write it at a series; an examination that"
+            " has none cannot be used."
+        ]
     elif not all(sorting.candidates for sorting in sortings):
-        last = ["Where nothing is recognised, write at least one word, or move the examination out of the folder."]
+        last = [
+            "Where nothing is recognised, write at least one word, or move the examination out of"
+            " the folder."
+        ]
     else:
-        last = [f"If no series is {' or '.join(missing)}, leave the nulls: the examination is used without it."] if missing else []
-    contrast = any(_about_contrast(sorting, name, needed) for sorting in sortings for name in sorting.groups)
-    return [*(_RULE if any(sorting.groups for sorting in sortings) else ()), *(_LOOK if contrast else ()), *last]
+        last = (
+            [
+                f"If no series is {' or '.join(missing)}, leave the nulls: the examination is used"
+                " without it."
+            ]
+            if missing
+            else []
+        )
+    contrast = any(
+        _about_contrast(sorting, name, needed) for sorting in sortings for name in sorting.groups
+    )
+    return [
+        *(_RULE if any(sorting.groups for sorting in sortings) else ()),
+        *(_LOOK if contrast else ()),
+        *last,
+    ]
 
 
 def _about_grids(sortings: Sequence[Sorting], needed: Sequence[str], native: str) -> list[str]:
     scattered = [sorting for sorting in sortings if _is_scattered(sorting, needed)]
     if not scattered:
         return []
-    whose = "" if len(sortings) == 1 else f" of {len(scattered)} of these {len(sortings)} examinations"
-    return [f"The series proposed{whose} differ in matrix, spacing, orientation or position: {native}, which brings them to one grid."]
+    whose = (
+        "" if len(sortings) == 1 else f" of {len(scattered)} of these {len(sortings)} examinations"
+    )
+    return [
+        f"The series proposed{whose} differ in matrix, spacing, orientation or position: {native},"
+        " which brings them to one grid."
+    ]
 
 
 def _is_scattered(sorting: Sorting, needed: Sequence[str]) -> bool:
-    grids = [stack.grid for name, stack in sorting.proposed(needed).items() if stack.grid and (not needed or name in needed)]
+    grids = [
+        stack.grid
+        for name, stack in sorting.proposed(needed).items()
+        if stack.grid and (not needed or name in needed)
+    ]
     return any(grid.differs(grids[0]) for grid in grids)
 
 
 def _key(stack: Stack, study: Study) -> str:
-    """What `modalities.yaml` calls a stack: its UID, with the kind where the series holds several, or the text of a series without UID."""
+    """What `modalities.yaml` calls a stack: its UID, with the kind where the series holds several,
+    or the text of a series without UID.
+    """
     alone = sum(other.series == stack.series for other in study.stacks) == 1
     key = stack.series if alone else exact_key(stack.series, stack.kind)
     if stack.series and _is_short(key):
         return key
     text = exact_key(stack.acquisition.description, stack.kind)
-    return f"^{re.escape(text)}$" if _is_short(re.escape(text)) else f"^{re.escape(text[:_SURELY_SHORT])}"
+    return (
+        f"^{re.escape(text)}$"
+        if _is_short(re.escape(text))
+        else f"^{re.escape(text[:_SURELY_SHORT])}"
+    )
 
 
 def _is_short(key: str) -> bool:
-    """Whether YAML takes it for a key (YAML 1.2.2, 7.4.2: at most 1024 characters); a damaged header may hold any text."""
+    """Whether YAML takes it for a key (YAML 1.2.2, 7.4.2: at most 1024 characters); a damaged
+    header may hold any text.
+    """
     return len(_quoted(key)) <= _LONGEST_KEY
 
 
@@ -285,7 +461,14 @@ def _line(key: str, modality: str | None) -> str:
 
 def _quoted(text: str) -> str:
     """As a double-quoted scalar of YAML, whatever a damaged header put into it."""
-    return '"' + "".join(sign if sign.isprintable() and sign not in '"\\' else f"\\U{ord(sign):08x}" for sign in text) + '"'
+    return (
+        '"'
+        + "".join(
+            sign if sign.isprintable() and sign not in '"\\' else f"\\U{ord(sign):08x}"
+            for sign in text
+        )
+        + '"'
+    )
 
 
 def _plain(comment: str) -> str:

@@ -1,4 +1,6 @@
-"""Any folder of NIfTI or MetaImage files, described by a `cohort.yaml`: where modalities and mask lie, what the labels mean."""
+"""Any folder of NIfTI or MetaImage files, described by a `cohort.yaml`: where modalities and mask
+lie, what the labels mean.
+"""
 
 import csv
 import difflib
@@ -50,9 +52,14 @@ def _within_the_folder(pattern: str) -> str:
     if names - {"{case}", "{patient}", "{session}"}:
         raise ValueError("a pattern knows {case}, {patient}, {session} and * only")
     if "{case}" not in names and not {"{patient}", "{session}"} <= names:
-        raise ValueError("a pattern must hold {case}, the name of the case, or both {patient} and {session}")
+        raise ValueError(
+            "a pattern must hold {case}, the name of the case, or both {patient} and {session}"
+        )
     if {"{case}", "{session}"} <= names:
-        raise ValueError("a pattern holds {case} or {session}, not both: with {session} the case is named PATIENT_SESSION")
+        raise ValueError(
+            "a pattern holds {case} or {session}, not both: with {session} the case is named"
+            " PATIENT_SESSION"
+        )
     return pattern
 
 
@@ -90,9 +97,10 @@ class Description(Strict):
     dimensions : {2, 3}
         2 for single slices, 3 for volumes.
     modalities : dict of str to str
-        Pattern of each modality's files, relative to the folder: ``{case}``, ``{patient}`` and ``{session}`` stand for
-        the same text wherever they are, as short as it can be, ``*`` for any text; none of them for a ``/``. Patterns
-        without ``{case}`` hold both ``{patient}`` and ``{session}``, whose values, joined by ``_``, name the case.
+        Pattern of each modality's files, relative to the folder: ``{case}``, ``{patient}`` and
+        ``{session}`` stand for the same text wherever they are, as short as it can be, ``*`` for
+        any text; none of them for a ``/``. Patterns without ``{case}`` hold both ``{patient}`` and
+        ``{session}``, whose values, joined by ``_``, name the case.
     mask : str
         Pattern of the masks.
     labels : dict of str to int
@@ -108,12 +116,15 @@ class Description(Strict):
     root : str
         The folder, relative to the file.
     case : str
-        Regular expression that the names of the cases match, where ``{case}`` alone would take too much. Not with ``{session}``.
+        Regular expression that the names of the cases match, where ``{case}`` alone would take too
+        much. Not with ``{session}``.
     patient : str or None
-        Regular expression whose one group, at the start of a case's name, is the patient; ``{case}`` where every case
-        is a patient of its own. None takes ``{patient}`` of the patterns, the table's column, or the case. Not with ``{session}``.
+        Regular expression whose one group, at the start of a case's name, is the patient;
+        ``{case}`` where every case is a patient of its own. None takes ``{patient}`` of the
+        patterns, the table's column, or the case. Not with ``{session}``.
     table : str or None
-        CSV file, relative to the description, with the columns `case`, perhaps `patient`, and any attribute.
+        CSV file, relative to the description, with the columns `case`, perhaps `patient`, and any
+        attribute.
     licence, citation : str
         Terms of use, and what to cite.
     """
@@ -139,9 +150,14 @@ class Description(Strict):
         by_session = {name for name, pattern in self.patterns.items() if "{session}" in pattern}
         if by_session and by_session != set(self.patterns):
             others = [name for name in self.patterns if name not in by_session]
-            raise ValueError(f"all patterns must hold {{case}}, or all {{patient}} and {{session}}; {', '.join(others)} hold {{case}}")
+            raise ValueError(
+                "all patterns must hold {case}, or all {patient} and {session};"
+                f" {', '.join(others)} hold {{case}}"
+            )
         if by_session and (named := sorted({"case", "patient"} & self.model_fields_set)):
-            raise ValueError(f"patterns with {{session}} tell case and patient: remove {' and '.join(named)}")
+            raise ValueError(
+                f"patterns with {{session}} tell case and patient: remove {' and '.join(named)}"
+            )
         return self
 
     @property
@@ -166,7 +182,11 @@ class Description(Strict):
 
 def _expression(pattern: str, case: str) -> re.Pattern:
     """What paths must match: the first mention of a name takes it, the others repeat it."""
-    named = {"{case}": f"(?P<case>{case})", "{patient}": "(?P<patient>[^/]+?)", "{session}": "(?P<session>[^/]+?)"}
+    named = {
+        "{case}": f"(?P<case>{case})",
+        "{patient}": "(?P<patient>[^/]+?)",
+        "{session}": "(?P<session>[^/]+?)",
+    }
     expression, free = "", dict(named)
     for part in re.split(r"({case}|{patient}|{session}|\*)", pattern):
         if part == "*":
@@ -201,14 +221,14 @@ def read(location: Path) -> tuple[Path, Description]:
     Raises
     ------
     InputError
-        If there is none, it is not YAML, a key is unknown or missing, or a value cannot be: names file, key and value.
+        If there is none, it is not YAML, a key is unknown or missing, or a value cannot be: names
+        file, key and value.
     """
     path = location / NAME if location.is_dir() else location
     if not path.is_file():
         raise InputError(
             (location.is_dir() and nnunet_hint(location))
-            or f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, "
-            "let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
+            or f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
         )
     values = read_yaml(path, _REMEDY)
     try:
@@ -229,7 +249,8 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
     masked : bool
-        Whether masks are expected, as for training: the pattern of masks must match something, and files that fit no pattern are noted.
+        Whether masks are expected, as for training: the pattern of masks must match something, and
+        files that fit no pattern are noted.
 
     Returns
     -------
@@ -241,16 +262,21 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     Raises
     ------
     InputError
-        As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case lacks a modality
-        or its row in the table, or its patient is not clear.
+        As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case
+        lacks a modality or its row in the table, or its patient is not clear.
     """
     path, description = read(location)
     root = path.parent / expanded(description.root)
     if not root.is_dir():
-        raise InputError(f"{path}: its root, {root}, is not a folder. State it relative to the file.")
+        raise InputError(
+            f"{path}: its root, {root}, is not a folder. State it relative to the file."
+        )
     files = [file.relative_to(root).as_posix() for file in files_below(root)]
     due = description.patterns if masked else description.modalities
-    taken = {name: _take(name, pattern, description, root, files, name in due) for name, pattern in description.patterns.items()}
+    taken = {
+        name: _take(name, pattern, description, root, files, name in due)
+        for name, pattern in description.patterns.items()
+    }
     _refuse_one_for_two(taken, path)
     cases = sorted(set().union(*taken.values()))[: limit or None]
     _refuse_incomplete(cases, description.modalities, taken, path, description)
@@ -258,37 +284,56 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     found = [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
     absent = [case for case in rows if not any(case in files for files in taken.values())]
     if absent and masked:
-        note = f"in the whole folder {len(absent)} of {len(rows)} cases of the table have no files, such as {absent[0]}"
+        note = (
+            f"in the whole folder {len(absent)} of {len(rows)} cases of the table have no files,"
+            f" such as {absent[0]}"
+        )
         found = with_note(found, note)
     fitting = {match[0] for matches in taken.values() for match in matches.values()}
-    return description.schema, noting_passed_over(found, [root / file for file in files if file not in fitting]) if masked else found
+    return description.schema, (
+        noting_passed_over(found, [root / file for file in files if file not in fitting])
+        if masked
+        else found
+    )
 
 
-def _take(name: str, pattern: str, description: Description, root: Path, files: Sequence[str], due: bool) -> dict[str, re.Match]:
+def _take(
+    name: str, pattern: str, description: Description, root: Path, files: Sequence[str], due: bool
+) -> dict[str, re.Match]:
     """The file that a pattern takes for every case; none at all is refused where files are due."""
     taken: dict[str, re.Match] = {}
     for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
         file, case = root / match[0], _case(match)
         if not match[0].lower().endswith(ENDINGS):
             raise InputError(
-                f"{file}: {name} must be one of {', '.join(ENDINGS)}. Narrow the pattern {pattern!r}, or convert the file; "
-                "slices, 4D files and DICOM series have sources of their own."
+                f"{file}: {name} must be one of {', '.join(ENDINGS)}. Narrow the pattern"
+                f" {pattern!r}, or convert the file; slices, 4D files and DICOM series have sources"
+                " of their own."
             )
         if not _CASE_NAME.fullmatch(case):
             raise InputError(
-                f"{file}: {case!r} cannot name a case. Use letters, digits, dots, _ and - in names that {{case}}, "
-                "or {patient} and {session}, stand for."
+                f"{file}: {case!r} cannot name a case. Use letters, digits, dots, _ and - in names"
+                " that {case}, or {patient} and {session}, stand for."
             )
-        if case in taken and taken[case].groupdict().get("session") != match.groupdict().get("session"):
+        if case in taken and taken[case].groupdict().get("session") != match.groupdict().get(
+            "session"
+        ):
             raise InputError(
-                f"{file}: another patient and session than those of {root / taken[case][0]}, and both are case {case}. "
-                "Rename a folder or file, so that PATIENT_SESSION names one case."
+                f"{file}: another patient and session than those of {root / taken[case][0]}, and"
+                f" both are case {case}. Rename a folder or file, so that PATIENT_SESSION names one"
+                " case."
             )
         if case in taken:
-            raise InputError(f"{file}: {name} of case {case} also stands in {root / taken[case][0]}. Keep one, or narrow {pattern!r}.")
+            raise InputError(
+                f"{file}: {name} of case {case} also stands in {root / taken[case][0]}. Keep one,"
+                f" or narrow {pattern!r}."
+            )
         taken[case] = match
     if due and not taken:
-        raise InputError(f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Mend the pattern in the description.")
+        raise InputError(
+            f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Mend the"
+            " pattern in the description."
+        )
     return taken
 
 
@@ -296,32 +341,49 @@ def _nearest(pattern: str, files: Sequence[str]) -> str:
     """Those of the files there, one of each kind, whose names come nearest to a pattern."""
     kinds = {re.sub(r"\d+", "0", file): file for file in reversed(files[:1000])}
     names = [kinds[kind] for kind in difflib.get_close_matches(pattern, kinds, 3, cutoff=0)]
-    return f"Of {len(files)} files there the nearest are {', '.join(names)}." if names else "There are no files in it."
+    return (
+        f"Of {len(files)} files there the nearest are {', '.join(names)}."
+        if names
+        else "There are no files in it."
+    )
 
 
 def _refuse_one_for_two(taken: dict[str, dict[str, re.Match]], path: Path) -> None:
     owners: dict[str, tuple[str, str]] = {}
-    for name, case, match in ((name, case, match) for name, cases in taken.items() for case, match in cases.items()):
+    for name, case, match in (
+        (name, case, match) for name, cases in taken.items() for case, match in cases.items()
+    ):
         other, other_case = owners.setdefault(match[0], (name, case))
         if (other, other_case) != (name, case):
             raise InputError(
-                f"{path}: {match[0]} is {other} of case {other_case} and {name} of case {case}. "
-                "Write the patterns so that each file fits one, or say by `case` which names are cases, such as '[0-9]+'."
+                f"{path}: {match[0]} is {other} of case {other_case} and {name} of case {case}."
+                " Write the patterns so that each file fits one, or say by `case` which names are"
+                " cases, such as '[0-9]+'."
             )
 
 
 def _refuse_incomplete(
-    cases: Sequence[str], due: Iterable[str], taken: dict[str, dict[str, re.Match]], path: Path, description: Description
+    cases: Sequence[str],
+    due: Iterable[str],
+    taken: dict[str, dict[str, re.Match]],
+    path: Path,
+    description: Description,
 ) -> None:
     missing = [(case, name) for case in cases for name in due if case not in taken[name]]
     if missing:
-        matches = [next(files[case] for files in taken.values() if case in files) for case, _ in missing[:8]]
+        matches = [
+            next(files[case] for files in taken.values() if case in files)
+            for case, _ in missing[:8]
+        ]
         listed = "\n".join(
             f"{path}: case {case} has no {name}, {_filled(description.patterns[name], match)!r}"
             for (case, name), match in zip(missing, matches, strict=False)
         )
         count = len({case for case, _ in missing})
-        raise InputError(f"{listed}\n{count} of {len(cases)} cases are incomplete. Add the files, remove the cases, or mend the patterns.")
+        raise InputError(
+            f"{listed}\n{count} of {len(cases)} cases are incomplete. Add the files, remove the"
+            " cases, or mend the patterns."
+        )
 
 
 def _filled(pattern: str, match: re.Match) -> str:
@@ -338,22 +400,42 @@ def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
             table = csv.DictReader(lines, restkey="")
             columns, lines_read = table.fieldnames or [], list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: the table cannot be read ({error}). Save it as CSV in UTF-8, or mend `table`.") from None
-    if "case" not in columns or len(set(columns)) != len(columns) or "" in columns or any("" in row for row in lines_read):
-        raise InputError(f"{path}: its columns are {columns}. It needs `case`, each column once, and commas between the fields.")
+        raise InputError(
+            f"{path}: the table cannot be read ({error}). Save it as CSV in UTF-8, or mend `table`."
+        ) from None
+    if (
+        "case" not in columns
+        or len(set(columns)) != len(columns)
+        or "" in columns
+        or any("" in row for row in lines_read)
+    ):
+        raise InputError(
+            f"{path}: its columns are {columns}. It needs `case`, each column once, and commas"
+            " between the fields."
+        )
     rows: dict[str, dict[str, str]] = {}
     for row in lines_read:
         if row["case"] in rows:
             raise InputError(f"{path}: case {row['case']} stands twice. Keep one row of each case.")
-        rows[row["case"]] = {column: field.strip() for column, field in row.items() if field and field.strip()}
+        rows[row["case"]] = {
+            column: field.strip() for column, field in row.items() if field and field.strip()
+        }
     absent = [case for case in cases if case not in rows]
     if absent:
-        raise InputError(f"{path}: has no row for {len(absent)} of {len(cases)} cases, such as {', '.join(absent[:5])}. Add the rows.")
+        raise InputError(
+            f"{path}: has no row for {len(absent)} of {len(cases)} cases, such as"
+            f" {', '.join(absent[:5])}. Add the rows."
+        )
     return rows
 
 
 def _found(
-    case: str, root: Path, taken: dict[str, dict[str, re.Match]], row: dict[str, str], path: Path, description: Description
+    case: str,
+    root: Path,
+    taken: dict[str, dict[str, re.Match]],
+    row: dict[str, str],
+    path: Path,
+    description: Description,
 ) -> Found:
     matches = {name: cases[case] for name, cases in taken.items() if case in cases}
     files = {name: metaimage.whole(of_one_file(root / match[0])) for name, match in matches.items()}
@@ -371,18 +453,35 @@ def _found(
     )
 
 
-def _patient(case: str, matches: Sequence[re.Match], row: dict[str, str], path: Path, description: Description) -> str:
+def _patient(
+    case: str,
+    matches: Sequence[re.Match],
+    row: dict[str, str],
+    path: Path,
+    description: Description,
+) -> str:
     """The patient that everything said of a case agrees on."""
-    said = set(filter(None, chain((match.groupdict().get("patient") for match in matches), [row.get("patient")])))
+    said = set(
+        filter(
+            None,
+            chain((match.groupdict().get("patient") for match in matches), [row.get("patient")]),
+        )
+    )
     if description.patient == "{case}":
         said.add(case)
     elif description.patient:
         match = re.match(description.patient, case)
         if not match or not match[1]:
-            raise InputError(f"{path}: patient, {description.patient!r}, finds no patient in the name of case {case}. Mend the expression.")
+            raise InputError(
+                f"{path}: patient, {description.patient!r}, finds no patient in the name of case"
+                f" {case}. Mend the expression."
+            )
         said.add(match[1])
     if len(said) > 1:
-        raise InputError(f"{path}: case {case} belongs to patients {', '.join(sorted(said))}. Let patterns, `patient` and table agree.")
+        raise InputError(
+            f"{path}: case {case} belongs to patients {', '.join(sorted(said))}. Let patterns,"
+            " `patient` and table agree."
+        )
     return said.pop() if said else case
 
 
@@ -390,7 +489,10 @@ SOURCE = Source(
     name="folder",
     title="Any folder of NIfTI or MetaImage files",
     schemas=(),
-    patients=f"As {NAME} says: a group in the case's name, {{patient}} in the file names or a table; else every case is a patient.",
+    patients=(
+        f"As {NAME} says: a group in the case's name, {{patient}} in the file names or a table;"
+        " else every case is a patient."
+    ),
     licence=f"As {NAME} says.",
     citation="",
     access=f"Describe your folder in a {NAME} beside the data. docs/data.md explains its keys.",

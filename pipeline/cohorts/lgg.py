@@ -1,4 +1,6 @@
-"""TCGA lower-grade gliomas as Kaggle's kaggle_3m publishes them: a folder of TIFF slices per patient, three sequences as colours."""
+"""TCGA lower-grade gliomas as Kaggle's kaggle_3m publishes them: a folder of TIFF slices per
+patient, three sequences as colours.
+"""
 
 import re
 from pathlib import Path
@@ -24,12 +26,22 @@ SCHEMA = Schema(
 )
 _FLAIR = SCHEMA.modalities.index("t2f")
 _FOLDER = re.compile(r"^(?P<patient>TCGA_[A-Z0-9]{2}_[A-Z0-9]{4})_[0-9]{8}$")
-_SLICE = re.compile(r"^(?P<case>TCGA_[A-Z0-9]{2}_[A-Z0-9]{4}_[0-9]{8})_(?P<number>[0-9]{1,4})(?P<mask>_mask)?\.tiff?$", re.IGNORECASE)
-# The publishers scaled every slice to 256 x 256 and kept no header (Buda et al. 2019, doi:10.1016/j.compbiomed.2019.05.002, Methods).
-# A head of 256 mm in 20 to 88 slices makes these of the order of the truth, and no more.
+_SLICE = re.compile(
+    r"^(?P<case>TCGA_[A-Z0-9]{2}_[A-Z0-9]{4}_[0-9]{8})_(?P<number>[0-9]{1,4})(?P<mask>_mask)?\.tiff?$",
+    re.IGNORECASE,
+)
+# The publishers scaled every slice to 256 x 256 and kept no header (Buda et al. 2019,
+# doi:10.1016/j.compbiomed.2019.05.002, Methods). A head of 256 mm in 20 to 88 slices makes these of
+# the order of the truth, and no more.
 _NOMINAL_MM = (1.0, 1.0, 5.0)
-_NOTE = "the spacing was not published: millimetres and millilitres are nominal, of 1 x 1 x 5 mm voxels"
-_ATTRIBUTES = {"neoplasm_histologic_grade": "grade_code", "histological_type": "histology_code", "tumor_location": "location_code"}
+_NOTE = (
+    "the spacing was not published: millimetres and millilitres are nominal, of 1 x 1 x 5 mm voxels"
+)
+_ATTRIBUTES = {
+    "neoplasm_histologic_grade": "grade_code",
+    "histological_type": "histology_code",
+    "tumor_location": "location_code",
+}
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
@@ -38,9 +50,9 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Parameters
     ----------
     location : Path
-        Holds folders ``TCGA_XX_NNNN_DATE`` at any depth, with ``..._1.tif``, ``..._1_mask.tif`` and so on;
-        the copy of them that Kaggle's archive holds in a folder of its own is left out. A ``data.csv``
-        beside the folders is read.
+        Holds folders ``TCGA_XX_NNNN_DATE`` at any depth, with ``..._1.tif``, ``..._1_mask.tif`` and
+        so on; the copy of them that Kaggle's archive holds in a folder of its own is left out. A
+        ``data.csv`` beside the folders is read.
     limit : int
         Take only the first so many cases in the order of their names; 0 takes all.
 
@@ -48,28 +60,37 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     -------
     Schema
     list of Found
-        Sorted by case; attributes `grade_code`, `histology_code` and `location_code` are the numbers of
-        data.csv as published, `missing` names the sequences that the publishers replaced by FLAIR.
+        Sorted by case; attributes `grade_code`, `histology_code` and `location_code` are the
+        numbers of data.csv as published, `missing` names the sequences that the publishers replaced
+        by FLAIR.
 
     Raises
     ------
     InputError
-        If there is no case, one stands in two folders that differ, a slice is missing or stands twice,
-        only some slices have a mask, or a slice cannot be read.
+        If there is no case, one stands in two folders that differ, a slice is missing or stands
+        twice, only some slices have a mask, or a slice cannot be read.
     """
     if not location.is_dir():
-        raise InputError(f"{location}: is not a folder. Set cohort.location to the folder that holds kaggle_3m.")
+        raise InputError(
+            f"{location}: is not a folder. Set cohort.location to the folder that holds kaggle_3m."
+        )
     folders: dict[str, Path] = {}
     found = [path for path in (location, *folders_below(location)) if _FOLDER.match(path.name)]
     for folder in sorted(found, key=lambda path: (len(path.parts), path)):
         known = folders.setdefault(folder.name, folder)
         if _contents(known) != _contents(folder):
-            raise InputError(f"{folder}: case {folder.name} also stands in {known}, with other files. Keep one of the two.")
+            raise InputError(
+                f"{folder}: case {folder.name} also stands in {known}, with other files. Keep one"
+                " of the two."
+            )
     if not folders:
         raise InputError(
-            f"{location}: holds no folder of a patient (TCGA_CS_4941_19960909). Set cohort.location to the folder that holds kaggle_3m."
+            f"{location}: holds no folder of a patient (TCGA_CS_4941_19960909). Set cohort.location"
+            " to the folder that holds kaggle_3m."
         )
-    return SCHEMA, noted([read_folder(folder) for _, folder in sorted(folders.items())[: limit or None]], _NOTE)
+    return SCHEMA, noted(
+        [read_folder(folder) for _, folder in sorted(folders.items())[: limit or None]], _NOTE
+    )
 
 
 def _contents(folder: Path) -> dict[str, int]:
@@ -82,14 +103,22 @@ def read_folder(folder: Path) -> Found:
     for path in sorted(folder.iterdir()):
         if match := _SLICE.match(path.name):
             if match["case"] != folder.name:
-                raise InputError(f"{path}: belongs to case {match['case']}, but lies in {folder.name}. Keep each case in its folder.")
+                raise InputError(
+                    f"{path}: belongs to case {match['case']}, but lies in {folder.name}. Keep each"
+                    " case in its folder."
+                )
             (masks if match["mask"] else images).append((int(match["number"]), path))
     if not images:
-        raise InputError(f"{folder}: holds no slice ({folder.name}_1.tif). Fetch the folder again, or remove it.")
+        raise InputError(
+            f"{folder}: holds no slice ({folder.name}_1.tif). Fetch the folder again, or remove it."
+        )
     image_files, mask_files = in_order(images), in_order(masks)
     without = {number for number, _ in images} ^ {number for number, _ in masks} if masks else set()
     if without:
-        raise InputError(f"{folder}: slice {min(without)} has an image or a mask, but not both. Fetch the folder again.")
+        raise InputError(
+            f"{folder}: slice {min(without)} has an image or a mask, but not both. Fetch the folder"
+            " again."
+        )
     missing, first = _missing(image_files), min(images)[0]
     notes = (
         *((f"the stack begins with slice {first}",) if first != 1 else ()),
@@ -99,7 +128,10 @@ def read_folder(folder: Path) -> Found:
         case=folder.name,
         patient=_FOLDER.match(folder.name)["patient"],
         folder=folder,
-        images={name: Slices(folder, image_files, _NOMINAL_MM, channel) for channel, name in enumerate(SCHEMA.modalities)},
+        images={
+            name: Slices(folder, image_files, _NOMINAL_MM, channel)
+            for channel, name in enumerate(SCHEMA.modalities)
+        },
         labels=MaskSlices(folder, mask_files, _NOMINAL_MM) if masks else None,
         attributes=_row(folder) | ({"missing": " ".join(missing)} if missing else {}),
         notes=notes,
@@ -107,15 +139,24 @@ def read_folder(folder: Path) -> Found:
 
 
 def _missing(files: tuple[Path, ...]) -> list[str]:
-    """Sequences that equal FLAIR in every voxel; the slice in the middle, where they differ most, is looked at first."""
+    """Sequences that equal FLAIR in every voxel; the slice in the middle, where they differ most,
+    is looked at first.
+    """
     candidates = [channel for channel in range(len(SCHEMA.modalities)) if channel != _FLAIR]
     middle = len(files) // 2
     for file in (files[middle], *files[:middle], *files[middle + 1 :]):
         if candidates:
             pixels, _ = read_picture(file)
             if pixels.ndim != 3 or pixels.shape[-1] < len(SCHEMA.modalities):
-                raise InputError(f"{file}: is gray where three sequences are due. Fetch the slice as its source publishes it.")
-            candidates = [channel for channel in candidates if np.array_equal(pixels[..., channel], pixels[..., _FLAIR])]
+                raise InputError(
+                    f"{file}: is gray where three sequences are due. Fetch the slice as its source"
+                    " publishes it."
+                )
+            candidates = [
+                channel
+                for channel in candidates
+                if np.array_equal(pixels[..., channel], pixels[..., _FLAIR])
+            ]
     return [SCHEMA.modalities[channel] for channel in candidates]
 
 
@@ -127,17 +168,32 @@ def _row(folder: Path) -> dict[str, str]:
     rows = read_csv(path)
     patient = _FOLDER.match(folder.name)["patient"]
     row = next((row for row in rows if row.get("Patient") == patient), {})
-    return {name: row[column].strip() for column, name in _ATTRIBUTES.items() if (row.get(column) or "").strip()}
+    return {
+        name: row[column].strip()
+        for column, name in _ATTRIBUTES.items()
+        if (row.get(column) or "").strip()
+    }
 
 
 SOURCE = Source(
     name="lgg",
-    title="TCGA lower-grade gliomas of Kaggle's kaggle_3m: 110 patients, T1, FLAIR and T1c in thick slices, skull on, FLAIR abnormality",
+    title=(
+        "TCGA lower-grade gliomas of Kaggle's kaggle_3m: 110 patients, T1, FLAIR and T1c in thick"
+        " slices, skull on, FLAIR abnormality"
+    ),
     schemas=(SCHEMA,),
     patients="TCGA_XX_NNNN of the folder's name",
-    licence="CC BY-NC-SA 4.0 (Kaggle lgg-mri-segmentation); images from TCIA's TCGA-LGG under its terms.",
-    citation="Buda et al., Comput. Biol. Med. 109 (2019), doi:10.1016/j.compbiomed.2019.05.002; "
-    "Mazurowski et al., J. Neurooncol. 133 (2017), doi:10.1007/s11060-017-2420-1.",
-    access="kaggle datasets download -d mateuszbuda/lgg-mri-segmentation, then unpack it and set cohort.location to the folder kaggle_3m.",
+    licence=(
+        "CC BY-NC-SA 4.0 (Kaggle lgg-mri-segmentation); images from TCIA's TCGA-LGG under its"
+        " terms."
+    ),
+    citation=(
+        "Buda et al., Comput. Biol. Med. 109 (2019), doi:10.1016/j.compbiomed.2019.05.002; "
+        "Mazurowski et al., J. Neurooncol. 133 (2017), doi:10.1007/s11060-017-2420-1."
+    ),
+    access=(
+        "kaggle datasets download -d mateuszbuda/lgg-mri-segmentation, then unpack it and set"
+        " cohort.location to the folder kaggle_3m."
+    ),
     find=find,
 )

@@ -1,10 +1,12 @@
-"""Medical Segmentation Decathlon, Task01_BrainTumour: four modalities in one 4D NIfTI file per case.
+"""Medical Segmentation Decathlon, Task01_BrainTumour: four modalities in one 4D NIfTI file per
+case.
 
-``dataset.json`` names the channels (``modality``), the label values (``labels``) and the cases with a reference
-(``training``); names are trusted, not numbers: 1 edema, 2 non-enhancing tumour, 3 enhancing tumour as published,
-unlike the 1, 2, 4 of BraTS, whose 2016 and 2017 data it was made from. The non-enhancing tumour holds the necrosis
-and is called `necrotic`, as in BraTS since 2017. Test images (``imagesTs``) have no reference and are no cases;
-``._`` files of macOS in the archive are passed over. Tried on files made in this layout, not on the published ones.
+``dataset.json`` names the channels (``modality``), the label values (``labels``) and the cases with
+a reference (``training``); names are trusted, not numbers: 1 edema, 2 non-enhancing tumour, 3
+enhancing tumour as published, unlike the 1, 2, 4 of BraTS, whose 2016 and 2017 data it was made
+from. The non-enhancing tumour holds the necrosis and is called `necrotic`, as in BraTS since 2017.
+Test images (``imagesTs``) have no reference and are no cases; ``._`` files of macOS in the archive
+are passed over. Tried on files made in this layout, not on the published ones.
 """
 
 import re
@@ -35,7 +37,11 @@ def _schema(values: dict[str, int]) -> Schema:
         dimensions=3,
         modalities=("t1n", "t1c", "t2w", "t2f"),
         labels=values,
-        regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+        regions={
+            "WT": ("necrotic", "edema", "enhancing"),
+            "TC": ("necrotic", "enhancing"),
+            "ET": ("enhancing",),
+        },
         empty_rule="brats",
         lesion_rules="brats2023-gli",
     )
@@ -90,10 +96,17 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If ``dataset.json`` is missing, is none, names other modalities or labels, or is of nnU-Net v2, or if a case it
-        lists lacks a file.
+        If ``dataset.json`` is missing, is none, names other modalities or labels, or is of nnU-Net
+        v2, or if a case it lists lacks a file.
     """
-    folder = next((folder for folder in (location, location / "Task01_BrainTumour") if (folder / "dataset.json").is_file()), None)
+    folder = next(
+        (
+            folder
+            for folder in (location, location / "Task01_BrainTumour")
+            if (folder / "dataset.json").is_file()
+        ),
+        None,
+    )
     hint = nnunet_hint(folder or location)
     if hint:
         raise InputError(hint)
@@ -103,8 +116,18 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
             "Unpack Task01_BrainTumour.tar and set cohort.location to the folder it gives."
         )
     dataset = _read_dataset(folder / "dataset.json")
-    channels = _named(folder / "dataset.json", "modality", {int(key): name for key, name in dataset.modality.items()}, _MODALITIES)
-    values = _named(folder / "dataset.json", "labels", {int(key): name for key, name in dataset.labels.items() if int(key)}, _LABELS)
+    channels = _named(
+        folder / "dataset.json",
+        "modality",
+        {int(key): name for key, name in dataset.modality.items()},
+        _MODALITIES,
+    )
+    values = _named(
+        folder / "dataset.json",
+        "labels",
+        {int(key): name for key, name in dataset.labels.items() if int(key)},
+        _LABELS,
+    )
     pairs = sorted(dataset.training, key=lambda pair: pair.image)
     found = [_found(folder, pair, channels) for pair in pairs[: limit or None]]
     return _schema(values), found
@@ -117,35 +140,57 @@ def _read_dataset(path: Path) -> _Dataset:
         raise InputError(f"{explain(error, str(path))}\nUnpack the archive again.") from None
     numbers = [*dataset.modality, *dataset.labels]
     if not all(number.isdecimal() and len(number) < 4 for number in numbers):
-        raise InputError(f"{path}: numbers its modalities and labels {numbers}, where whole numbers are due. Unpack the archive again.")
+        raise InputError(
+            f"{path}: numbers its modalities and labels {numbers}, where whole numbers are due."
+            " Unpack the archive again."
+        )
     names = [pair.image for pair in dataset.training]
     if not names or len(set(names)) != len(names):
-        raise InputError(f"{path}: lists {len(names)} training cases, {len(set(names))} of them distinct. Unpack the archive again.")
+        raise InputError(
+            f"{path}: lists {len(names)} training cases, {len(set(names))} of them distinct. Unpack"
+            " the archive again."
+        )
     return dataset
 
 
-def _named(path: Path, what: str, published: dict[int, str], known: dict[str, str]) -> dict[str, int]:
+def _named(
+    path: Path, what: str, published: dict[int, str], known: dict[str, str]
+) -> dict[str, int]:
     """Our names and the published numbers, in the order of ours."""
-    plain = {name.strip().lower().replace("tumour", "tumor").replace("oedema", "edema"): number for number, name in published.items()}
+    plain = {
+        name.strip().lower().replace("tumour", "tumor").replace("oedema", "edema"): number
+        for number, name in published.items()
+    }
     if set(plain) != set(known) or len(plain) != len(published):
         raise InputError(
-            f"{path}: its {what} are {published}, where {sorted(known)} are due. This reads Task01_BrainTumour alone. Unpack it again."
+            f"{path}: its {what} are {published}, where {sorted(known)} are due. This reads"
+            " Task01_BrainTumour alone. Unpack it again."
         )
     return {ours: plain[name] for name, ours in known.items()}
 
 
 def _found(folder: Path, pair: _Pair, channels: dict[str, int]) -> Found:
     # the list is text from outside: of its paths only the names count
-    image, label = (folder / kind / PurePosixPath(name).name for kind, name in (("imagesTr", pair.image), ("labelsTr", pair.label)))
+    image, label = (
+        folder / kind / PurePosixPath(name).name
+        for kind, name in (("imagesTr", pair.image), ("labelsTr", pair.label))
+    )
     match = _CASE.match(image.name)
     if not match or image.name != label.name:
         raise InputError(
-            f"{folder / 'dataset.json'}: lists image {pair.image[:80]!r} with label {pair.label[:80]!r}. Unpack the archive again."
+            f"{folder / 'dataset.json'}: lists image {pair.image[:80]!r} with label"
+            f" {pair.label[:80]!r}. Unpack the archive again."
         )
     for path in (image, label):
         if not of_one_file(path).is_file():
-            raise InputError(f"{path}: is listed in dataset.json, but is not there. Unpack the archive again, or take it off the list.")
-    images = {name: Channel(of_one_file(image), channel, len(channels)) for name, channel in channels.items()}
+            raise InputError(
+                f"{path}: is listed in dataset.json, but is not there. Unpack the archive again, or"
+                " take it off the list."
+            )
+    images = {
+        name: Channel(of_one_file(image), channel, len(channels))
+        for name, channel in channels.items()
+    }
     return Found(match["case"], match["case"], folder, images, of_one_file(label))
 
 
@@ -153,12 +198,20 @@ SOURCE = Source(
     name="msd",
     title="Medical Segmentation Decathlon Task01_BrainTumour: gliomas, four modalities, 3D",
     schemas=(_schema({"necrotic": 2, "edema": 1, "enhancing": 3}),),
-    patients="one per case, as the files tell no more; the data come from BraTS 2016 and 2017, where some patients have several scans",
+    patients=(
+        "one per case, as the files tell no more; the data come from BraTS 2016 and 2017, where"
+        " some patients have several scans"
+    ),
     licence="CC BY-SA 4.0",
-    citation="Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9; Simpson et al. 2019, arXiv:1902.09063; "
-    "Menze et al. 2015, doi:10.1109/TMI.2014.2377694",
-    access="Leave cohort.location empty and download fetches the public archive (7.6 GB); or take Task01_BrainTumour.tar from "
-    "medicaldecathlon.com, unpack it, and set cohort.location to its folder.",
+    citation=(
+        "Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9; Simpson et al. 2019,"
+        " arXiv:1902.09063; Menze et al. 2015, doi:10.1109/TMI.2014.2377694"
+    ),
+    access=(
+        "Leave cohort.location empty and download fetches the public archive (7.6 GB); or take"
+        " Task01_BrainTumour.tar from medicaldecathlon.com, unpack it, and set cohort.location to"
+        " its folder."
+    ),
     find=find,
     # address and md5 as MONAI's DecathlonDataset gives them
     remotes=(

@@ -1,8 +1,10 @@
-"""Folders of nnU-Net v2: no source of their own, but described for the source `folder`, whose patterns fit their layout.
+"""Folders of nnU-Net v2: no source of their own, but described for the source `folder`, whose
+patterns fit their layout.
 
-``dataset.json`` names the channels (``channel_names``), the label values (``labels``: a value, or for region-based training the
-values that a region unites) and the format (``file_ending``); the files are ``imagesTr/CASE_0000.nii.gz``, one per channel, and
-``labelsTr/CASE.nii.gz``. Keys as documented in nnU-Net's documentation/dataset_format.md and region_based_training.md.
+``dataset.json`` names the channels (``channel_names``), the label values (``labels``: a value, or
+for region-based training the values that a region unites) and the format (``file_ending``); the
+files are ``imagesTr/CASE_0000.nii.gz``, one per channel, and ``labelsTr/CASE.nii.gz``. Keys as
+documented in nnU-Net's documentation/dataset_format.md and region_based_training.md.
 """
 
 import json
@@ -22,7 +24,23 @@ from ..formats.walking import ENDINGS
 
 _MODALITIES = {
     **dict.fromkeys(("t1", "t1w", "t1n", "t1native", "t1pre", "t1nat"), "t1n"),
-    **dict.fromkeys(("t1ce", "t1c", "t1gd", "ct1", "t1wce", "t1cw", "t1wc", "t1wgd", "t1post", "t1wpost", "t1contrast", "t1km"), "t1c"),
+    **dict.fromkeys(
+        (
+            "t1ce",
+            "t1c",
+            "t1gd",
+            "ct1",
+            "t1wce",
+            "t1cw",
+            "t1wc",
+            "t1wgd",
+            "t1post",
+            "t1wpost",
+            "t1contrast",
+            "t1km",
+        ),
+        "t1c",
+    ),
     **dict.fromkeys(("t2", "t2w"), "t2w"),
     **dict.fromkeys(("flair", "fla", "t2f", "t2flair", "flairw", "t2wflair"), "t2f"),
 }
@@ -31,26 +49,37 @@ _BRATS = {"WT": "edema", "TC": "necrotic", "ET": "enhancing"}
 
 
 class _Dataset(BaseModel):
-    channels: dict[int, str] = Field(validation_alias=AliasChoices("channel_names", "modality"), min_length=1)
-    labels: dict[str, Annotated[list[int], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]]
+    channels: dict[int, str] = Field(
+        validation_alias=AliasChoices("channel_names", "modality"), min_length=1
+    )
+    labels: dict[
+        str,
+        Annotated[
+            list[int], BeforeValidator(lambda value: value if isinstance(value, list) else [value])
+        ],
+    ]
     file_ending: str
 
 
 def nnunet_hint(location: Path) -> str:
-    """How the cases of an nnU-Net v2 folder are read, for the errors of sources that cannot read them.
+    """How the cases of an nnU-Net v2 folder are read, for the errors of sources that cannot read
+    them.
 
     Parameters
     ----------
     location : Path
-        Holds a ``dataset.json``, or one folder named as nnU-Net names them that does (``Dataset001_NAME``).
+        Holds a ``dataset.json``, or one folder named as nnU-Net names them that does
+        (``Dataset001_NAME``).
 
     Returns
     -------
     str
-        What the folder is and what to do, the last lines a ``cohort.yaml`` to be written as it is; where none can describe
-        the folder, the reason. Empty if the folder is not of nnU-Net v2.
+        What the folder is and what to do, the last lines a ``cohort.yaml`` to be written as it is;
+        where none can describe the folder, the reason. Empty if the folder is not of nnU-Net v2.
     """
-    path = next((path for path in (location / "dataset.json", *_below(location)) if path.is_file()), None)
+    path = next(
+        (path for path in (location / "dataset.json", *_below(location)) if path.is_file()), None
+    )
     values = path and _read(path)
     if not values:
         return ""
@@ -58,15 +87,19 @@ def nnunet_hint(location: Path) -> str:
     try:
         description = _description(folder, values)
     except ValidationError as error:
-        return f"{explain(error, str(path))}\nIt is the dataset.json of nnU-Net v2: mend it as nnU-Net's documentation shows."
+        return (
+            f"{explain(error, str(path))}\nIt is the dataset.json of nnU-Net v2: mend it as"
+            " nnU-Net's documentation shows."
+        )
     except InputError as obstacle:
         return f"{path}: is the dataset.json of nnU-Net v2, and {obstacle}"
     return (
-        f"{path}: is the dataset.json of nnU-Net v2, whose folders the source `folder` reads. Write the lines below to "
-        f"{folder / 'cohort.yaml'}, set cohort.source to folder and cohort.location to {folder}: "
-        f"python -m pipeline preset NAME cohort.source=folder {shlex.quote(f'cohort.location={folder}')}\n"
-        "Every case becomes a patient of its own: add `patient` or `table` if a patient has several (docs/data.md). "
-        f"Set dimensions to 2 if each file is one slice.\n\n{_yaml(description)}"
+        f"{path}: is the dataset.json of nnU-Net v2, whose folders the source `folder` reads. Write"
+        f" the lines below to {folder / 'cohort.yaml'}, set cohort.source to folder and"
+        f" cohort.location to {folder}: python -m pipeline preset NAME cohort.source=folder"
+        f" {shlex.quote(f'cohort.location={folder}')}\nEvery case becomes a patient of its own: add"
+        " `patient` or `table` if a patient has several (docs/data.md). Set dimensions to 2 if"
+        f" each file is one slice.\n\n{_yaml(description)}"
     )
 
 
@@ -82,33 +115,52 @@ def _read(path: Path) -> dict[str, Any] | None:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return values if isinstance(values, dict) and {"channel_names", "file_ending"} & set(values) else None
+    return (
+        values
+        if isinstance(values, dict) and {"channel_names", "file_ending"} & set(values)
+        else None
+    )
 
 
 def _description(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the cohort.yaml of a folder says; an InputError if nothing can."""
     dataset = _Dataset.model_validate(values)
     _refuse_unreadable(dataset, values)
-    stated = {name: set(members) - {0} for name, members in dataset.labels.items() if set(members) - {0}}
-    labels, regions = _from_regions(stated) if any(len(members) > 1 for members in stated.values()) else _from_labels(stated)
+    stated = {
+        name: set(members) - {0} for name, members in dataset.labels.items() if set(members) - {0}
+    }
+    labels, regions = (
+        _from_regions(stated)
+        if any(len(members) > 1 for members in stated.values())
+        else _from_labels(stated)
+    )
     channels = _modalities(dataset.channels)
     description = {
         "cohort": _word(folder.resolve().name, "nnunet", ()),
         "dimensions": 3,
-        "modalities": {name: f"imagesTr/{{case}}_{number:04d}{dataset.file_ending}" for number, name in channels.items()},
+        "modalities": {
+            name: f"imagesTr/{{case}}_{number:04d}{dataset.file_ending}"
+            for number, name in channels.items()
+        },
         "mask": f"labelsTr/{{case}}{dataset.file_ending}",
         "labels": labels,
         "regions": regions,
         "empty_rule": "brats" if set(_BRATS) <= set(regions) else "nan",
         **_terms(values),
     }
-    meaning = {key: description[key] for key in Schema.model_fields if key in description} | {"modalities": list(channels.values())}
+    meaning = {key: description[key] for key in Schema.model_fields if key in description} | {
+        "modalities": list(channels.values())
+    }
     try:
         Schema.model_validate_json(json.dumps(meaning))
     except ValidationError as error:
-        said = "; ".join(finding["msg"].removeprefix("Value error, ") for finding in error.errors(include_url=False))
+        said = "; ".join(
+            finding["msg"].removeprefix("Value error, ")
+            for finding in error.errors(include_url=False)
+        )
         raise InputError(
-            f"its labels {values['labels']} cannot be described as they are: {said}. Write a cohort.yaml as docs/data.md shows."
+            f"its labels {values['labels']} cannot be described as they are: {said}. Write a"
+            " cohort.yaml as docs/data.md shows."
         ) from None
     return description
 
@@ -117,26 +169,36 @@ def _refuse_unreadable(dataset: _Dataset, values: Mapping[str, Any]) -> None:
     """Refuse what no cohort.yaml can state."""
     if dataset.file_ending.lower() not in ENDINGS:
         raise InputError(
-            f"its files end with {dataset.file_ending!r}, where {', '.join(ENDINGS)} can be read. Convert them and set file_ending."
+            f"its files end with {dataset.file_ending!r}, where {', '.join(ENDINGS)} can be read."
+            " Convert them and set file_ending."
         )
     if isinstance(values.get("dataset"), dict):
-        raise InputError("it lists the files of each case, where only imagesTr and labelsTr can be read. Copy or link the files there.")
+        raise InputError(
+            "it lists the files of each case, where only imagesTr and labelsTr can be read. Copy or"
+            " link the files there."
+        )
     if "ignore" in dataset.labels:
         raise InputError(
-            f"voxels of value {values['labels']['ignore']} are to be ignored, which is not supported. Remove the cases that have them, "
-            "or set these voxels to another label, and remove `ignore` from the file."
+            f"voxels of value {values['labels']['ignore']} are to be ignored, which is not"
+            " supported. Remove the cases that have them, or set these voxels to another label,"
+            " and remove `ignore` from the file."
         )
 
 
 def _terms(values: Mapping[str, Any]) -> dict[str, str]:
     """Licence and citation, where the file gives them."""
     asked = {"licence": ("licence", "license"), "citation": ("citation", "reference")}
-    said = {ours: next((values[key] for key in keys if values.get(key)), None) for ours, keys in asked.items()}
+    said = {
+        ours: next((values[key] for key in keys if values.get(key)), None)
+        for ours, keys in asked.items()
+    }
     return {ours: " ".join(text.split()) for ours, text in said.items() if isinstance(text, str)}
 
 
 def _modalities(channels: Mapping[int, str]) -> dict[int, str]:
-    """Our names of the channels, by number: a known contrast, or the channel's own name in lower-case letters and digits."""
+    """Our names of the channels, by number: a known contrast, or the channel's own name in
+    lower-case letters and digits.
+    """
     named: dict[int, str] = {}
     for number, published in sorted(channels.items()):
         plain = re.sub(r"[^a-z0-9]", "", published.lower())
@@ -146,7 +208,9 @@ def _modalities(channels: Mapping[int, str]) -> dict[int, str]:
 
 
 def _from_labels(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Labels and regions of plain labels: one region each, or those of BraTS where its three labels are among them."""
+    """Labels and regions of plain labels: one region each, or those of BraTS where its three labels
+    are among them.
+    """
     tumour = _kinds(stated, _label_kind, _BRATS.values())
     labels: dict[str, int] = {}
     for name, (value,) in sorted(stated.items(), key=lambda item: sorted(item[1])):
@@ -154,14 +218,18 @@ def _from_labels(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[s
     if not tumour:
         return labels, {name: [name] for name in labels}
     within = {"WT": set(_BRATS.values()), "TC": {"necrotic", "enhancing"}, "ET": {"enhancing"}}
-    regions = {region: [name for name in labels if name in members] for region, members in within.items()}
+    regions = {
+        region: [name for name in labels if name in members] for region, members in within.items()
+    }
     return labels, regions | {name: [name] for name in labels if name not in _BRATS.values()}
 
 
 def _from_regions(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Regions as stated, the larger first, and a label for the values that each adds to those within it.
+    """Regions as stated, the larger first, and a label for the values that each adds to those
+    within it.
 
-    Where a region adds several values, all but the first become regions of their own, for each region adds one label.
+    Where a region adds several values, all but the first become regions of their own, for each
+    region adds one label.
     """
     kinds = _kinds(stated, _region_kind, _BRATS)
     names: dict[str, str] = {}
@@ -171,26 +239,43 @@ def _from_regions(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[
     alone: list[str] = []
     for name in names:
         within = [other for other in names if stated[other] < stated[name]]
-        added = sorted(stated[name].difference(labels.values(), *(stated[other] for other in within)))
-        direct = [names[other] for other in within if not any(stated[other] < stated[between] for between in within)]
-        label = _BRATS[kinds[name]] if name in kinds else "_".join([names[name], *(["without", *direct] if direct else [])])
+        added = sorted(
+            stated[name].difference(labels.values(), *(stated[other] for other in within))
+        )
+        direct = [
+            names[other]
+            for other in within
+            if not any(stated[other] < stated[between] for between in within)
+        ]
+        label = (
+            _BRATS[kinds[name]]
+            if name in kinds
+            else "_".join([names[name], *(["without", *direct] if direct else [])])
+        )
         for value in added:
             own = _apart(label if len(added) == 1 else f"{label}_{value}", labels)
             labels[own] = value
             alone += [own] if value != added[0] else []
     labels = dict(sorted(labels.items(), key=lambda item: item[1]))
-    regions = {ours: [label for label, value in labels.items() if value in stated[name]] for name, ours in names.items()}
+    regions = {
+        ours: [label for label, value in labels.items() if value in stated[name]]
+        for name, ours in names.items()
+    }
     return labels, regions | {_apart(label, regions): [label] for label in alone}
 
 
-def _kinds(names: Iterable[str], kind_of: Callable[[str], str | None], wanted: Collection[str]) -> dict[str, str]:
+def _kinds(
+    names: Iterable[str], kind_of: Callable[[str], str | None], wanted: Collection[str]
+) -> dict[str, str]:
     """Kind of each name that has one; empty unless every wanted kind has one name."""
     kinds = {name: kind for name in names if (kind := kind_of(name))}
     return kinds if sorted(kinds.values()) == sorted(wanted) else {}
 
 
 def _label_kind(name: str) -> str | None:
-    """Which label of BraTS a name means; edema comes first, since BraTS calls it non-enhancing hyperintensity too."""
+    """Which label of BraTS a name means; edema comes first, since BraTS calls it non-enhancing
+    hyperintensity too.
+    """
     plain, words = re.sub(r"[^a-z]", "", name.lower()), set(re.findall(r"[a-z]+", name.lower()))
     if "edema" in plain or words & {"ed", "snfh"}:
         return "edema"
@@ -215,7 +300,9 @@ def _word(name: str, otherwise: str, taken: Collection[str]) -> str:
 
 
 def _apart(name: str, taken: Collection[str]) -> str:
-    """The name, or with the least number from 2 on behind it that makes it another than those taken."""
+    """The name, or with the least number from 2 on behind it that makes it another than those
+    taken.
+    """
     number, apart = 1, name
     while apart in taken:
         number += 1

@@ -1,4 +1,6 @@
-"""Masks of two folders, paired by case: references on one side, predictions on the other, whoever made them."""
+"""Masks of two folders, paired by case: references on one side, predictions on the other, whoever
+made them.
+"""
 
 import json
 import math
@@ -27,8 +29,13 @@ _FILE = re.compile(r"^(?P<name>[^.].*?)(?P<ending>\.nii|\.nii\.gz|\.mha|\.mhd)$"
 _MASK = re.compile(r"[_-](seg|gtv|tumor_segmentation)$", re.IGNORECASE)
 _MODALITY = re.compile(r"[_-](t1|t1ce|t1c|t1n|t2|t2w|t2f|flair|fla)$", re.IGNORECASE)
 _OURS = re.compile(r"TumorFlow [0-9a-f]{16}")
-_OF_NETWORKS = re.compile(r"(^|[_-])(pred(ict(ions?|ed))?s?|outputs?|infer(ence|red)?|results?)([_-]|$)", re.IGNORECASE)
-_OF_READERS = re.compile(r"(^|[_-])(labels?(Tr|Ts)?|gt|(ground)?_?truth|references?|manual|masks?|raw)([_-]|$)", re.IGNORECASE)
+_OF_NETWORKS = re.compile(
+    r"(^|[_-])(pred(ict(ions?|ed))?s?|outputs?|infer(ence|red)?|results?)([_-]|$)", re.IGNORECASE
+)
+_OF_READERS = re.compile(
+    r"(^|[_-])(labels?(Tr|Ts)?|gt|(ground)?_?truth|references?|manual|masks?|raw)([_-]|$)",
+    re.IGNORECASE,
+)
 _NAMED = 5
 _MOST_CHANNELS = 16  # of masks of regions; more is a series of volumes
 
@@ -50,10 +57,11 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     folder : Path
         Holds NIfTI or MetaImage files; what is hidden is passed over.
     pattern : str, optional
-        Which files, and what of their names is the case: ``{case}`` stands for the same text wherever it is, ``*`` for any; neither for
-        a ``/``. Without a ``/`` it is a name in any folder, with one a path within this one. When None, the case is the name without
-        its ending and without a last ``_seg``, ``-seg``, ``_gtv``, ``-gtv`` or ``_tumor_segmentation``; where some files have these, the
-        others are no masks.
+        Which files, and what of their names is the case: ``{case}`` stands for the same text
+        wherever it is, ``*`` for any; neither for a ``/``. Without a ``/`` it is a name in any
+        folder, with one a path within this one. When None, the case is the name without its ending
+        and without a last ``_seg``, ``-seg``, ``_gtv``, ``-gtv`` or ``_tumor_segmentation``; where
+        some files have these, the others are no masks.
 
     Returns
     -------
@@ -69,8 +77,15 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
         raise InputError(f"{folder}: is not a folder. Name the folder that holds the masks.")
     files = [path for path in files_below(folder) if _FILE.match(path.name)]
     if not files:
-        raise InputError(f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the masks.")
-    named = [(_case_of(path), path) for path in files] if pattern is None else _matching(files, folder, pattern)
+        raise InputError(
+            f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the"
+            " masks."
+        )
+    named = (
+        [(_case_of(path), path) for path in files]
+        if pattern is None
+        else _matching(files, folder, pattern)
+    )
     if pattern is None and any(_MASK.search(_stem(path)) for path in files):
         named = [(case, path) for case, path in named if _MASK.search(_stem(path))]
     masks: dict[str, Path] = {}
@@ -78,7 +93,10 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
         if case in masks and masks[case].samefile(of_one_file(path)):
             continue  # met again through a link
         if case in masks:
-            raise InputError(f"{path}: case {case} also stands in {masks[case]}. Keep one of the two, or tell by a pattern which to take.")
+            raise InputError(
+                f"{path}: case {case} also stands in {masks[case]}. Keep one of the two, or tell by"
+                " a pattern which to take."
+            )
         masks[case] = of_one_file(path)
     return dict(sorted(masks.items()))
 
@@ -93,14 +111,28 @@ def _case_of(path: Path) -> str:
 
 def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[str, Path]]:
     if "{case}" not in pattern or re.search(r"[{}]", pattern.replace("{case}", "")):
-        raise InputError(f"{pattern!r}: is not a pattern: it needs {{case}}, and knows * beside it. Such as '{{case}}_seg.nii.gz'.")
+        raise InputError(
+            f"{pattern!r}: is not a pattern: it needs {{case}}, and knows * beside it. Such as"
+            " '{case}_seg.nii.gz'."
+        )
     before, *after = pattern.split("{case}")
     expression = _literal(before) + "(?P<case>[^/]+?)" + "(?P=case)".join(map(_literal, after))
-    matches = [(re.fullmatch(expression, path.relative_to(folder).as_posix() if "/" in pattern else path.name), path) for path in files]
+    matches = [
+        (
+            re.fullmatch(
+                expression, path.relative_to(folder).as_posix() if "/" in pattern else path.name
+            ),
+            path,
+        )
+        for path in files
+    ]
     found = [(match["case"], path) for match, path in matches if match]
     if not found:
         names = [path.relative_to(folder).as_posix() for path in files]
-        raise InputError(f"{folder}: no file fits the pattern {pattern!r}; there are {few(names, _NAMED)}. Mend the pattern.")
+        raise InputError(
+            f"{folder}: no file fits the pattern {pattern!r}; there are {few(names, _NAMED)}. Mend"
+            " the pattern."
+        )
     return found
 
 
@@ -108,7 +140,12 @@ def _literal(text: str) -> str:
     return "[^/]*".join(map(as_expression, text.split("*")))
 
 
-def paired(references: Mapping[str, Path], predictions: Mapping[str, Path], where: tuple[Path, Path], subset: bool = False) -> list[Pair]:
+def paired(
+    references: Mapping[str, Path],
+    predictions: Mapping[str, Path],
+    where: tuple[Path, Path],
+    subset: bool = False,
+) -> list[Pair]:
     """Pair references and predictions of the same case.
 
     Parameters
@@ -128,22 +165,31 @@ def paired(references: Mapping[str, Path], predictions: Mapping[str, Path], wher
     Raises
     ------
     InputError
-        If a case lacks its partner, a file stands on both sides, or all predictions are copies of their references.
+        If a case lacks its partner, a file stands on both sides, or all predictions are copies of
+        their references.
     """
-    lonely = [case for case in predictions if case not in references], [case for case in references if case not in predictions]
-    pairs = [Pair(case, references[case], predictions[case]) for case in references if case in predictions]
+    lonely = (
+        [case for case in predictions if case not in references],
+        [case for case in references if case not in predictions],
+    )
+    pairs = [
+        Pair(case, references[case], predictions[case])
+        for case in references
+        if case in predictions
+    ]
     if lonely[0] or not pairs or (lonely[1] and not subset):
         raise InputError(_without_partner(lonely, references, predictions, where, len(pairs)))
     for pair in pairs:
         if pair.reference.samefile(pair.prediction):
             raise InputError(
-                f"{pair.prediction}: is the same file as the reference of case {pair.case}, {pair.reference}. "
-                "Name the folder of the predictions, or tell by patterns which files are which."
+                f"{pair.prediction}: is the same file as the reference of case {pair.case},"
+                f" {pair.reference}. Name the folder of the predictions, or tell by patterns which"
+                " files are which."
             )
     if all(_is_copy(pair) for pair in pairs):
         raise InputError(
-            f"{where[1]}: every prediction is a copy, byte for byte, of its reference in {where[0]}, such as {pairs[0].prediction.name}. "
-            "Name the folder of the predictions."
+            f"{where[1]}: every prediction is a copy, byte for byte, of its reference in"
+            f" {where[0]}, such as {pairs[0].prediction.name}. Name the folder of the predictions."
         )
     return pairs
 
@@ -162,15 +208,30 @@ def _without_partner(
 ) -> str:
     lines = []
     if lonely[1]:
-        lines.append(f"{where[1]}: has no prediction for {len(lonely[1])} of {len(references)} references, {few(lonely[1], _NAMED)}.")
+        lines.append(
+            f"{where[1]}: has no prediction for {len(lonely[1])} of {len(references)} references,"
+            f" {few(lonely[1], _NAMED)}."
+        )
     if lonely[0]:
-        lines.append(f"{where[0]}: has no reference for {len(lonely[0])} of {len(predictions)} predictions, {few(lonely[0], _NAMED)}.")
+        lines.append(
+            f"{where[0]}: has no reference for {len(lonely[0])} of {len(predictions)} predictions,"
+            f" {few(lonely[0], _NAMED)}."
+        )
     suggested = _suggested("prediction", lonely[1], [predictions[case] for case in lonely[0]])
-    suggested = suggested or _suggested("reference", lonely[0], [references[case] for case in lonely[1]])
+    suggested = suggested or _suggested(
+        "reference", lonely[0], [references[case] for case in lonely[1]]
+    )
     if suggested:
         return "\n".join([*lines, f"The names seem to differ by a fixed part: {suggested}."])
-    advice = "Add or remove the files, or tell by --reference-pattern and --prediction-pattern what of a name is the case"
-    left_out = "; --subset leaves out references without a prediction" if pairs and lonely[1] and not lonely[0] else ""
+    advice = (
+        "Add or remove the files, or tell by --reference-pattern and --prediction-pattern what of a"
+        " name is the case"
+    )
+    left_out = (
+        "; --subset leaves out references without a prediction"
+        if pairs and lonely[1] and not lonely[0]
+        else ""
+    )
     return "\n".join([*lines, f"{advice}{left_out}."])
 
 
@@ -186,7 +247,8 @@ def _suggested(side: str, cases: Iterable[str], files: Iterable[Path]) -> str:
 def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
     """Why the two folders look as if they stood in each other's place; nothing where they do not.
 
-    A program's mark on the references alone is enough; the names of folders, and images beside the predictions, only together.
+    A program's mark on the references alone is enough; the names of folders, and images beside the
+    predictions, only together.
     """
     first = pairs[0]
     ours = _marked_by_network(first.reference, where[0])
@@ -195,10 +257,14 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
     if not _OF_NETWORKS.search(_name(where[0])) or _OF_NETWORKS.search(_name(where[1])):
         return ""
     if _OF_READERS.search(_name(where[1])):
-        return f"{where[0]}: is given as the references and {where[1]} as the predictions, by their names the other way round"
+        return (
+            f"{where[0]}: is given as the references and {where[1]} as the predictions, by their"
+            " names the other way round"
+        )
     if _images_beside(first.prediction) and not _images_beside(first.reference):
         return (
-            f"{where[0]}: is given as the references by its name of predictions, and {first.prediction} lies beside the images of its case"
+            f"{where[0]}: is given as the references by its name of predictions, and"
+            f" {first.prediction} lies beside the images of its case"
         )
     return ""
 
@@ -211,7 +277,10 @@ def _marked_by_network(mask: Path, folder: Path) -> str:
     if _OURS.match(_description(mask)):
         return "its header says that TumorFlow predicted it"
     if (folder / "predict_from_raw_data_args.json").is_file():
-        return "beside it lies predict_from_raw_data_args.json, which nnU-Net writes with its predictions"
+        return (
+            "beside it lies predict_from_raw_data_args.json, which nnU-Net writes with its"
+            " predictions"
+        )
     with suppress(OSError, ValueError, TypeError):
         if "network_sha256" in json.loads(mask.with_name(f"{mask.name}.json").read_bytes()):
             return f"{mask.name}.json beside it says that TumorFlow predicted it"
@@ -220,13 +289,17 @@ def _marked_by_network(mask: Path, folder: Path) -> str:
 
 def _description(mask: Path) -> str:
     """The header field ``descrip`` of a NIfTI file, nothing of other and of damaged files."""
-    with suppress(OSError, ImageFileError, HeaderDataError, ValueError, EOFError, KeyError, zlib.error):
+    with suppress(
+        OSError, ImageFileError, HeaderDataError, ValueError, EOFError, KeyError, zlib.error
+    ):
         return nifti.read_description(mask) if nifti.is_nifti(mask) else ""
     return ""
 
 
 def _images_beside(mask: Path) -> bool:
-    return any(_MODALITY.search(_stem(path)) for path in mask.parent.iterdir() if _FILE.match(path.name))
+    return any(
+        _MODALITY.search(_stem(path)) for path in mask.parent.iterdir() if _FILE.match(path.name)
+    )
 
 
 def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple[Volume, Volume]:
@@ -239,37 +312,55 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
     schema : Schema
         Of both.
     channels : sequence of str
-        Regions that a prediction of several channels holds as masks of 0 and 1, in that order; empty where it holds labels.
+        Regions that a prediction of several channels holds as masks of 0 and 1, in that order;
+        empty where it holds labels.
 
     Returns
     -------
     reference, prediction : Volume
-        Label values on the grid of the reference. A prediction that counts the same voxels along other axes is reordered, with a warning.
+        Label values on the grid of the reference. A prediction that counts the same voxels along
+        other axes is reordered, with a warning.
 
     Raises
     ------
     InputError
-        If a file is not readable, a prediction has channels that were not named, or the grids differ in shape or by more than a thousandth
-        of a millimetre otherwise than in the order and direction of their axes.
+        If a file is not readable, a prediction has channels that were not named, or the grids
+        differ in shape or by more than a thousandth of a millimetre otherwise than in the order and
+        direction of their axes.
     """
     reference = read_mask(pair.reference)
-    prediction = _read_channels(pair.prediction, schema, channels) if channels else _read_labels(pair.prediction, schema)
-    return reference, on_grid_of(pair.prediction, prediction, pair.reference, reference.grid, _geometry_remedy(pair, prediction, reference))
+    prediction = (
+        _read_channels(pair.prediction, schema, channels)
+        if channels
+        else _read_labels(pair.prediction, schema)
+    )
+    return reference, on_grid_of(
+        pair.prediction,
+        prediction,
+        pair.reference,
+        reference.grid,
+        _geometry_remedy(pair, prediction, reference),
+    )
 
 
 def _read_labels(path: Path, schema: Schema) -> Volume:
     shape = nifti.shape_of(path)
-    count = math.prod(shape[3:])  # singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3
+    count = math.prod(
+        shape[3:]
+    )  # singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3
     if len(shape) == 4 and 1 < shape[0] <= _MOST_CHANNELS < count:
         raise InputError(
-            f"{path}: has shape {shape}: its first axis seems to hold {shape[0]} channels. Move it to the end where the file is written "
-            "(numpy.moveaxis(array, 0, -1)), and name the channels by --channels."
+            f"{path}: has shape {shape}: its first axis seems to hold {shape[0]} channels. Move it"
+            " to the end where the file is written (numpy.moveaxis(array, 0, -1)), and name the"
+            " channels by --channels."
         )
     if 1 < count <= _MOST_CHANNELS:
         listed = ",".join([*schema.regions, "..."][:count])
         raise InputError(
-            f"{path}: holds {count} channels where one volume of labels is expected: masks of regions, as MONAI's BraTS networks write "
-            f"them? Name them in their order by --channels, such as --channels {listed}; of probabilities, take those above 0.5 first."
+            f"{path}: holds {count} channels where one volume of labels is expected: masks of"
+            " regions, as MONAI's BraTS networks write them? Name them in their order by"
+            f" --channels, such as --channels {listed}; of probabilities, take those above 0.5"
+            " first."
         )
     return read_mask(path)
 
@@ -280,24 +371,49 @@ def _read_channels(path: Path, schema: Schema, channels: Sequence[str]) -> Volum
     for name, volume in zip(channels, volumes, strict=True):
         if not np.isin(volume.voxels, (0, 1)).all():
             low, high = volume.voxels.min(), volume.voxels.max()
-            raise InputError(f"{path}: channel {name} holds {low:g} to {high:g}, not 0 and 1. Of probabilities, take those above 0.5.")
-    masks = np.stack([volumes[channels.index(name)].voxels != 0 for name in schema.regions], axis=-1)
+            raise InputError(
+                f"{path}: channel {name} holds {low:g} to {high:g}, not 0 and 1. Of probabilities,"
+                " take those above 0.5."
+            )
+    masks = np.stack(
+        [volumes[channels.index(name)].voxels != 0 for name in schema.regions], axis=-1
+    )
     classes = regions_to_classes(masks, schema)
     lost = int(np.count_nonzero(classes_to_regions(classes, schema) != masks))
-    said = f"{path}: {lost} voxels of its regions lie outside of the region around them, and were left out"
-    return replace(volumes[0], voxels=classes_to_values(classes, schema), warnings=(*volumes[0].warnings, *([said] if lost else [])))
+    said = (
+        f"{path}: {lost} voxels of its regions lie outside of the region around them, and were"
+        " left out"
+    )
+    return replace(
+        volumes[0],
+        voxels=classes_to_values(classes, schema),
+        warnings=(*volumes[0].warnings, *([said] if lost else [])),
+    )
 
 
 def _geometry_remedy(pair: Pair, prediction: Volume, reference: Volume) -> str:
-    """What to do about two grids: of equal shape, the header was most likely lost or changed on the way."""
-    resampling = "resample the prediction onto the grid of its reference by nearest neighbour, or mend its header."
-    if prediction.grid.shape != reference.grid.shape or not nifti.is_nifti(pair.prediction) or not nifti.is_nifti(pair.reference):
+    """What to do about two grids: of equal shape, the header was most likely lost or changed on the
+    way.
+    """
+    resampling = (
+        "resample the prediction onto the grid of its reference by nearest neighbour, or mend its"
+        " header."
+    )
+    if (
+        prediction.grid.shape != reference.grid.shape
+        or not nifti.is_nifti(pair.prediction)
+        or not nifti.is_nifti(pair.reference)
+    ):
         return f"\n{resampling.capitalize()}"
     change = (
-        f"other, image = nibabel.load({literal(str(pair.reference))}), nibabel.load({literal(str(pair.prediction))}); "
-        "image = nibabel.Nifti1Image(numpy.asanyarray(image.dataobj), other.affine, dtype=image.get_data_dtype())"
+        f"other, image = nibabel.load({literal(str(pair.reference))}),"
+        f" nibabel.load({literal(str(pair.prediction))}); image ="
+        " nibabel.Nifti1Image(numpy.asanyarray(image.dataobj), other.affine,"
+        " dtype=image.get_data_dtype())"
     )
     return (
-        "\nIf its voxels are in the order of the reference, and only the header was lost or changed, copy the geometry of the reference:\n"
-        f"{repair_command(str(pair.prediction), change)}\nLook at it over the images. Else {resampling}"
+        "\nIf its voxels are in the order of the reference, and only the header was lost or"
+        " changed, copy the geometry of the"
+        f" reference:\n{repair_command(str(pair.prediction), change)}\nLook at it over the images."
+        f" Else {resampling}"
     )

@@ -28,7 +28,11 @@ SCHEMA = Schema(
     dimensions=3,
     modalities=("t1n", "t1c", "t2w", "t2f"),
     labels={"necrotic": 1, "edema": 2, "enhancing": 4},
-    regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    regions={
+        "WT": ("necrotic", "edema", "enhancing"),
+        "TC": ("necrotic", "enhancing"),
+        "ET": ("enhancing",),
+    },
     empty_rule="brats",
     lesion_rules="brats2023-gli",
 )
@@ -60,18 +64,26 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
     """
     _remove_outdated(raw, f"{code_hash(*_CODE)} seed {seed}\n")
     names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
-    missing = [(name, _enhances(number, seed)) for number, name in enumerate(names) if not _is_whole(raw / name)]
+    missing = [
+        (name, _enhances(number, seed))
+        for number, name in enumerate(names)
+        if not _is_whole(raw / name)
+    ]
     over_cases(partial(_make, raw=raw, seed=seed), missing, "generate")
     return [_found(raw / name) for name in names]
 
 
 def _found(folder: Path) -> Found:
-    images = {modality: folder / f"{folder.name}_{name}.nii.gz" for modality, name in _NAMES.items()}
+    images = {
+        modality: folder / f"{folder.name}_{name}.nii.gz" for modality, name in _NAMES.items()
+    }
     return Found(folder.name, folder.name, folder, images, folder / f"{folder.name}_seg.nii.gz")
 
 
 def _remove_outdated(raw: Path, made_by: str) -> None:
-    """Remove phantoms of other code or another seed; the record of both lies beside `raw`, for no out may depend on code."""
+    """Remove phantoms of other code or another seed; the record of both lies beside `raw`, for no
+    out may depend on code.
+    """
     record = raw.with_name(f".{raw.name}-made-by")
     if record.is_file() and record.read_text(encoding="utf-8") == made_by:
         return
@@ -99,7 +111,11 @@ def _enhances(number: int, seed: int) -> bool:
 
 def _make(drawn: tuple[str, bool], raw: Path, seed: int) -> None:
     name, enhancing = drawn
-    made = phantom(generator(seed, name, "phantom"), load_anatomy(), draw_tumour(generator(seed, name, "tumour"), enhancing))
+    made = phantom(
+        generator(seed, name, "phantom"),
+        load_anatomy(),
+        draw_tumour(generator(seed, name, "tumour"), enhancing),
+    )
     target, growing = _found(raw / name), _found(raw / f".partial-{name}" / name)
     shutil.rmtree(growing.folder.parent, ignore_errors=True)
     for modality, path in growing.images.items():
@@ -120,12 +136,16 @@ def load_anatomy() -> Anatomy:
         1 mm, RAS+; cerebrospinal fluid is what the brain leaves after gray and white matter.
     """
     brain = ndimage.binary_fill_holes(read_template("t1") > 0)
-    gray, white = (np.where(brain, read_template(tissue) / np.float32(255), 0) for tissue in ("gm", "wm"))
+    gray, white = (
+        np.where(brain, read_template(tissue) / np.float32(255), 0) for tissue in ("gm", "wm")
+    )
     csf = np.where(brain, 1 - gray - white, 0)
     pools, _ = ndimage.label(csf > 0.5)
     ventricles = (pools == pools[LATERAL_VENTRICLE]).astype(np.float32)
     box = ndimage.find_objects(brain.astype(np.uint8))[0]
-    return Anatomy(*(np.ascontiguousarray(tissue[box]) for tissue in (gray, white, csf, ventricles)))
+    return Anatomy(
+        *(np.ascontiguousarray(tissue[box]) for tissue in (gray, white, csf, ventricles))
+    )
 
 
 SOURCE = Source(
@@ -133,7 +153,10 @@ SOURCE = Source(
     title="generated tumours in the MNI152 anatomy",
     schemas=(SCHEMA,),
     patients="one per case",
-    licence="Generated. Anatomy: MNI ICBM152 2009 (c) Louis Collins, McConnell Brain Imaging Centre, free use with this notice.",
+    licence=(
+        "Generated. Anatomy: MNI ICBM152 2009 (c) Louis Collins, McConnell Brain Imaging Centre,"
+        " free use with this notice."
+    ),
     citation="Anatomy: Fonov et al., NeuroImage 54 (2011), doi:10.1016/j.neuroimage.2010.07.033.",
     access="Nothing to get: they are generated.",
     find=None,

@@ -5,5 +5,14 @@ from .source import Source
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for source in (phantom.SOURCE, *brats.SOURCES, *brats2012.SOURCES, msd.SOURCE, cheng.SOURCE, lgg.SOURCE, dicom.SOURCE, folder.SOURCE)
+    for source in (
+        phantom.SOURCE,
+        *brats.SOURCES,
+        *brats2012.SOURCES,
+        msd.SOURCE,
+        cheng.SOURCE,
+        lgg.SOURCE,
+        dicom.SOURCE,
+        folder.SOURCE,
+    )
 }

@@ -49,7 +49,9 @@ class Finding:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="default: params.yaml"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,18 +93,29 @@ def machine() -> Iterator[Finding]:
     cores = usable_cores()
     yield _judged(cores > 1, "cores", str(cores), "It works, slowly: two or more are better.")
     memory = usable_memory() / GIB
-    advice = f"The phantoms need {MEMORY_GIB} GiB. If a stage is killed, lower train.batch_size or train.patch in params.yaml."
+    advice = (
+        f"The phantoms need {MEMORY_GIB} GiB. If a stage is killed, lower train.batch_size or"
+        " train.patch in params.yaml."
+    )
     yield _judged(memory >= MEMORY_GIB, "memory", f"{memory:.1f} GiB", advice)
     free = shutil.disk_usage(".").free / GIB
-    advice = f"Make room: the phantoms want {DISK_GIB} GiB, real cohorts more. `dvc gc --workspace` drops old results."
-    yield _judged(free >= DISK_GIB, "free disk", f"{free:.1f} GiB", advice, "warn" if free >= 1 else "fail")
+    advice = (
+        f"Make room: the phantoms want {DISK_GIB} GiB, real cohorts more. `dvc gc --workspace`"
+        " drops old results."
+    )
+    yield _judged(
+        free >= DISK_GIB, "free disk", f"{free:.1f} GiB", advice, "warn" if free >= 1 else "fail"
+    )
 
 
 def usable_memory() -> int:
     """Bytes that this machine has, or that the container lets us have."""
     bounds = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        if Path(path).is_file() and (text := Path(path).read_text(encoding="utf-8").strip()).isdigit():
+        if (
+            Path(path).is_file()
+            and (text := Path(path).read_text(encoding="utf-8").strip()).isdigit()
+        ):
             bounds.append(int(text))
     return min(bounds)
 
@@ -114,8 +127,14 @@ def packages() -> Iterator[Finding]:
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if text := line.partition("#")[0].strip():
             required = Requirement(text)
-            versions = {name: _version(name) for name in (required.name, *INSTEAD.get(required.name, ()))}
-            yield _package(required.name, required.specifier, {name: version for name, version in versions.items() if version})
+            versions = {
+                name: _version(name) for name in (required.name, *INSTEAD.get(required.name, ()))
+            }
+            yield _package(
+                required.name,
+                required.specifier,
+                {name: version for name, version in versions.items() if version},
+            )
 
 
 def _version(name: str) -> str | None:
@@ -129,9 +148,18 @@ def _package(name: str, wanted: object, installed: dict[str, str]) -> Finding:
     if not installed:
         return Finding("fail", name, "not installed", "make -B env")
     if name not in installed:
-        return Finding("ok", name, "not installed; instead " + ", ".join(" ".join(item) for item in installed.items()))
+        return Finding(
+            "ok",
+            name,
+            "not installed; instead " + ", ".join(" ".join(item) for item in installed.items()),
+        )
     if installed[name] not in wanted:
-        return Finding("warn", name, f"{installed[name]}, outside of {wanted}", "Not tested together. `make -B env` installs what was.")
+        return Finding(
+            "warn",
+            name,
+            f"{installed[name]}, outside of {wanted}",
+            "Not tested together. `make -B env` installs what was.",
+        )
     return Finding("ok", name, installed[name])
 
 
@@ -144,7 +172,10 @@ def clone() -> Iterator[Finding]:
     advice = "`dvc exp run` starts from a commit: git add --all && git commit -m start"
     yield _judged(bool(commit), "commit", commit or "none yet", advice)
     known = all(_printed_by("git", "config", f"user.{key}") for key in ("name", "email"))
-    advice = 'Needed by `dvc exp run --queue` and `--temp`: git config user.name "..." && git config user.email "..."'
+    advice = (
+        'Needed by `dvc exp run --queue` and `--temp`: git config user.name "..." && git config'
+        ' user.email "..."'
+    )
     yield _judged(known, "git identity", "known" if known else "not set", advice)
     yield from _dvc()
 
@@ -153,12 +184,29 @@ def _dvc() -> Iterator[Finding]:
     said = _printed_by(sys.executable, "-m", "dvc", "version")
     about = dict(re.findall(r"^(DVC version|Cache types|Repo): (.*)$", said, re.MULTILINE))
     advice = f"See what `{sys.executable} -m dvc version` says; `make -B env` installs it."
-    yield _judged("DVC version" in about, "dvc", about.get("DVC version", "does not start"), advice, "fail")
+    yield _judged(
+        "DVC version" in about, "dvc", about.get("DVC version", "does not start"), advice, "fail"
+    )
     kinds = about.get("Repo", "none here")
-    yield _judged("dvc" in kinds, "dvc repository", kinds, "Work at the root of the clone; git tracks .dvc/config: restore it.", "fail")
+    yield _judged(
+        "dvc" in kinds,
+        "dvc repository",
+        kinds,
+        "Work at the root of the clone; git tracks .dvc/config: restore it.",
+        "fail",
+    )
     links = about.get("Cache types", "")
-    found = f"by {links}" if re.search("link", links) and "http" not in links else "copies" if links == "copy" else "none yet"
-    advice = "Every shard stands on the disk twice. Bring the cache to the disk of the clone: dvc cache dir --local PATH"
+    found = (
+        f"by {links}"
+        if re.search("link", links) and "http" not in links
+        else "copies"
+        if links == "copy"
+        else "none yet"
+    )
+    advice = (
+        "Every shard stands on the disk twice. Bring the cache to the disk of the clone: dvc cache"
+        " dir --local PATH"
+    )
     yield _judged(found != "copies", "dvc cache", found, advice)
 
 
@@ -180,15 +228,27 @@ def runs() -> Iterator[Finding]:
         message, _, advice = str(fault).rpartition("\n")
         yield Finding("fail", "mlflow store", message, advice)
     else:
-        yield Finding("ok", "mlflow store", f"{tracking.shown_store()}: {'made by the first run' if kept is None else f'{kept} runs'}")
+        yield Finding(
+            "ok",
+            "mlflow store",
+            f"{tracking.shown_store()}:"
+            f" {'made by the first run' if kept is None else f'{kept} runs'}",
+        )
 
 
 def params_values(path: Path) -> Iterator[Finding]:
-    """Every stage's own check of its sections; a stage is another process, for no command imports one."""
+    """Every stage's own check of its sections; a stage is another process, for no command imports
+    one.
+    """
     try:
         stages = list(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        yield Finding("fail", "dvc.yaml", f"cannot be read: {error}", "Work at the root of the clone; git tracks dvc.yaml: restore it.")
+        yield Finding(
+            "fail",
+            "dvc.yaml",
+            f"cannot be read: {error}",
+            "Work at the root of the clone; git tracks dvc.yaml: restore it.",
+        )
         return
     with ThreadPoolExecutor(usable_cores()) as side_by_side:
         yield from side_by_side.map(lambda name: _checked(name, path), stages)
@@ -200,16 +260,33 @@ def _checked(name: str, path: Path) -> Finding:
     if done.returncode == 0:
         return Finding("ok", f"{path} for {name}", "valid")
     said = done.stderr.strip().rpartition("error: ")[2]
-    return Finding("fail", f"{path} for {name}", said, f"Mend {path}; `python -m pipeline preset phantom` goes back to the first values.")
+    return Finding(
+        "fail",
+        f"{path} for {name}",
+        said,
+        f"Mend {path}; `python -m pipeline preset phantom` goes back to the first values.",
+    )
 
 
 def backend() -> Finding:
     """What Keras computes with."""
     done = subprocess.run([sys.executable, "-c", LOOK_AT_BACKEND], capture_output=True, text=True)
     if done.returncode:
-        return Finding("fail", "keras", done.stderr.strip().rpartition("\n")[2], "make -B env; or set KERAS_BACKEND to tensorflow or jax")
+        return Finding(
+            "fail",
+            "keras",
+            done.stderr.strip().rpartition("\n")[2],
+            "make -B env; or set KERAS_BACKEND to tensorflow or jax",
+        )
     name, versions, devices = json.loads(done.stdout.splitlines()[-1])
     found = f"{name} {versions[name]} on {', '.join(devices)}"
-    if shutil.which("nvidia-smi") and not any("gpu" in device or "cuda" in device for device in devices):
-        return Finding("warn", "keras", f"{found}, and the machine has an NVIDIA driver", "To compute on the GPU: make env GPU=1")
+    if shutil.which("nvidia-smi") and not any(
+        "gpu" in device or "cuda" in device for device in devices
+    ):
+        return Finding(
+            "warn",
+            "keras",
+            f"{found}, and the machine has an NVIDIA driver",
+            "To compute on the GPU: make env GPU=1",
+        )
     return Finding("ok", "keras", found)

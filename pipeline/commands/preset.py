@@ -2,8 +2,9 @@
 
     python -m pipeline preset brats-cpu cohort.location=../brats2021
 
-Comments and layout of params.yaml stay. A preset holds sections and keys as params.yaml does; its head
-says the command, hardware, cost and expected score. `preset phantom` goes back to the first values.
+Comments and layout of params.yaml stay. A preset holds sections and keys as params.yaml does; its
+head says the command, hardware, cost and expected score. `preset phantom` goes back to the first
+values.
 """
 
 import argparse
@@ -26,14 +27,23 @@ class _Representer(RoundTripRepresenter):
     """Writes null as params.yaml does, in letters."""
 
 
-_Representer.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
+_Representer.add_representer(
+    type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("name", nargs="?", help="of a file in presets/, without .yaml")
-    parser.add_argument("values", nargs="*", metavar="key=value", help="further values, such as cohort.location=../brats2021")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    parser.add_argument(
+        "values",
+        nargs="*",
+        metavar="key=value",
+        help="further values, such as cohort.location=../brats2021",
+    )
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="default: params.yaml"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -48,7 +58,12 @@ def run(arguments: argparse.Namespace) -> None:
         return
     write_bytes(arguments.params, after.encode())
     name = str(arguments.params)
-    print("".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name, n=0)), end="")
+    print(
+        "".join(
+            difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name, n=0)
+        ),
+        end="",
+    )
 
 
 def listing() -> str:
@@ -70,13 +85,17 @@ def changed(text: str, name: str, pairs: Sequence[str], path: Path) -> str:
     Raises
     ------
     InputError
-        If there is no such preset, a key is not in params.yaml, a pair is not one, or a file is not YAML.
+        If there is no such preset, a key is not in params.yaml, a pair is not one, or a file is not
+        YAML.
     """
     yaml = _yaml()
     values = _parsed(text, path)
     preset = PRESETS / f"{name}.yaml"
     if not preset.is_file():
-        raise InputError(f"{name}: no such preset; there are {', '.join(sorted(path.stem for path in PRESETS.glob('*.yaml')))}.")
+        raise InputError(
+            f"{name}: no such preset; there are"
+            f" {', '.join(sorted(path.stem for path in PRESETS.glob('*.yaml')))}."
+        )
     for key, value in _leaves(_parsed(_text(preset), preset), values):
         _set(values, key, value, f"{preset}, for {path}")
     for pair in pairs:
@@ -101,7 +120,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Run this in the folder that holds params.yaml.") from None
+        raise InputError(
+            f"{path}: cannot be read ({error}). Run this in the folder that holds params.yaml."
+        ) from None
 
 
 def _parsed(text: str, where: Path | str) -> Any:
@@ -131,5 +152,8 @@ def _set(values: Any, key: str, value: Any, where: str) -> None:
         if depth < len(parents):
             values = values[part]
     if isinstance(values[last], Mapping) and values[last]:
-        raise InputError(f"{where}: {key} is a group; set one of {', '.join(f'{key}.{name}' for name in values[last])}.")
+        raise InputError(
+            f"{where}: {key} is a group; set one of"
+            f" {', '.join(f'{key}.{name}' for name in values[last])}."
+        )
     values[last] = value

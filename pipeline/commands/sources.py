@@ -49,7 +49,10 @@ def named(name: str) -> Source:
     """The source of a name; InputError with the nearest names if there is none."""
     if name not in SOURCES:
         nearest = difflib.get_close_matches(name, SOURCES, 1)
-        raise InputError(f"{name}: no such source; {f'did you mean {nearest[0]}? ' if nearest else ''}there are {', '.join(SOURCES)}.")
+        raise InputError(
+            f"{name}: no such source; {f'did you mean {nearest[0]}? ' if nearest else ''}there are"
+            f" {', '.join(SOURCES)}."
+        )
     return SOURCES[name]
 
 
@@ -78,7 +81,9 @@ def listing(sources: Sequence[Source], width: int) -> Iterator[str]:
         yield from _wrapped(row, widths)
     yield ""
     yield from textwrap.wrap(
-        "Everything of one: python -m pipeline sources NAME. More on each, and which preset runs it: docs/data.md", width
+        "Everything of one: python -m pipeline sources NAME. More on each, and which preset runs"
+        " it: docs/data.md",
+        width,
     )
 
 
@@ -103,24 +108,36 @@ def _how(source: Source) -> str:
         return "Generated; nothing to get."
     if source.remotes:
         sizes = [remote.size for remote in source.remotes]
-        return f"Fetched by `download`: {_size(sum(size or 0 for size in sizes))}{' and more' if None in sizes else ''}."
+        return (
+            "Fetched by `download`:"
+            f" {_size(sum(size or 0 for size in sizes))}{' and more' if None in sizes else ''}."
+        )
     return re.split(r"[.,;:] ", source.access)[0].rstrip(".") + "."
 
 
 def _wrapped(cells: Sequence[str], widths: Sequence[int], breaking: bool = True) -> Iterator[str]:
     """One row of a table, its cells wrapped; addresses stay whole unless `breaking`."""
     columns = [
-        [line for part in cell.splitlines() for line in textwrap.wrap(part, wide, break_on_hyphens=False, break_long_words=breaking)]
+        [
+            line
+            for part in cell.splitlines()
+            for line in textwrap.wrap(part, wide, break_on_hyphens=False, break_long_words=breaking)
+        ]
         for cell, wide in zip(cells, widths, strict=True)
     ]
     for parts in zip_longest(*columns, fillvalue=""):
-        yield "  ".join(f"{part:<{wide}}" for part, wide in zip(parts, widths, strict=True)).rstrip()
+        yield "  ".join(
+            f"{part:<{wide}}" for part, wide in zip(parts, widths, strict=True)
+        ).rstrip()
 
 
 def _size(size: int | None) -> str:
     if size is None:
         return "size not published"
-    unit = next((unit for unit in ("GB", "MB", "kB") if size >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]), "bytes")
+    unit = next(
+        (unit for unit in ("GB", "MB", "kB") if size >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]),
+        "bytes",
+    )
     return f"{size / {'GB': 1e9, 'MB': 1e6, 'kB': 1e3, 'bytes': 1}[unit]:.3g} {unit}"
 
 
@@ -164,11 +181,21 @@ def _of_schema(schema: Schema) -> Iterator[tuple[str, str]]:
     for region, members in schema.regions.items():
         yield "regions", region if members == (region,) else f"{region} = {' + '.join(members)}"
     yield "scores", EMPTY_RULES[schema.empty_rule]
-    yield "lesions", f"scored by the rules {schema.lesion_rules}" if schema.lesion_rules else "not scored one by one: no rules fit"
+    yield (
+        "lesions",
+        (
+            f"scored by the rules {schema.lesion_rules}"
+            if schema.lesion_rules
+            else "not scored one by one: no rules fit"
+        ),
+    )
 
 
 def _fetched(remote: Remote) -> str:
-    return f"{remote.name}, {_size(remote.size)}, {remote.checksum or 'no checksum published'}\n{remote.url}"
+    return (
+        f"{remote.name}, {_size(remote.size)},"
+        f" {remote.checksum or 'no checksum published'}\n{remote.url}"
+    )
 
 
 def _listed(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
@@ -176,7 +203,9 @@ def _listed(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
     before = ""
     for name, text in pairs:
         if text:
-            yield from _wrapped(("", "" if name == before else name, text), (0, 10, width - 14), breaking=False)
+            yield from _wrapped(
+                ("", "" if name == before else name, text), (0, 10, width - 14), breaking=False
+            )
             before = name
 
 

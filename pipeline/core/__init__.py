@@ -1,1 +1,3 @@
-"""Words every room shares: errors, records, schema, catalogue, case, grid, boxes, random numbers, params. Imports no other room."""
+"""Words every room shares: errors, records, schema, catalogue, case, grid, boxes, random numbers,
+params. Imports no other room.
+"""

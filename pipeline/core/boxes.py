@@ -1,4 +1,6 @@
-"""The smallest box around the true voxels of a volume: most of a scan is background, so most work starts by cropping."""
+"""The smallest box around the true voxels of a volume: most of a scan is background, so most work
+starts by cropping.
+"""
 
 import numpy as np
 
@@ -13,8 +15,8 @@ def bounding_box(mask: np.ndarray, margin_voxels: int = 0) -> Box:
     mask : (X, Y, Z) bool or integer array
         Voxels of interest are true or non-zero.
     margin_voxels : int
-        Voxels added on every side, clipped at the image border. With a margin of at least 1 the box is one voxel thick
-        only along an axis where the image itself is.
+        Voxels added on every side, clipped at the image border. With a margin of at least 1 the box
+        is one voxel thick only along an axis where the image itself is.
 
     Returns
     -------

@@ -19,7 +19,8 @@ class FileEntry(Strict):
     sha256 : str
         Of the file's bytes.
     content_sha256 : str
-        Of the voxel values whatever the file format, axes, dtype or empty margin (`pipeline.verification.fingerprints`).
+        Of the voxel values whatever the file format, axes, dtype or empty margin
+        (`pipeline.verification.fingerprints`).
     dtype : str
         Of the voxels in the file.
     minimum, maximum : float
@@ -63,9 +64,11 @@ class CaseEntry(Strict):
     attributes : dict of str to str
         What the source tells of the case, such as ``grade`` or the published ``fold``.
     native : str or None
-        Path of the way back to the series as acquired (`pipeline.registration.native.Native`), None where they were taken as they are.
+        Path of the way back to the series as acquired (`pipeline.registration.native.Native`), None
+        where they were taken as they are.
     stripped : bool or None
-        Whether the skull was removed; None of single slices, which do not show it, and in catalogues written before it was recorded.
+        Whether the skull was removed; None of single slices, which do not show it, and in
+        catalogues written before it was recorded.
     """
 
     case: str
@@ -100,7 +103,8 @@ class Catalogue(Strict):
     cases : tuple of CaseEntry
         Sorted by case.
     alike : tuple of (str, str, float)
-        Pairs of cases that look like one examination, and their similarity (`pipeline.verification.fingerprints`).
+        Pairs of cases that look like one examination, and their similarity
+        (`pipeline.verification.fingerprints`).
     """
 
     cohort: Schema
@@ -109,13 +113,25 @@ class Catalogue(Strict):
     alike: tuple[tuple[str, str, float], ...]
 
     def stripped(self, cases: Sequence[str]) -> bool | None:
-        """Whether the skull was removed in some of the cases: as at least four of five have it, None where that is not known."""
-        known = [entry.stripped for entry in self.cases if entry.case in set(cases) and entry.stripped is not None]
-        return next((kind for kind in (True, False) if known and known.count(kind) >= _USUAL * len(known)), None)
+        """Whether the skull was removed in some of the cases: as at least four of five have it,
+        None where that is not known.
+        """
+        known = [
+            entry.stripped
+            for entry in self.cases
+            if entry.case in set(cases) and entry.stripped is not None
+        ]
+        return next(
+            (kind for kind in (True, False) if known and known.count(kind) >= _USUAL * len(known)),
+            None,
+        )
 
     def entry(self, case: str) -> CaseEntry:
         """The entry of a case; InputError if there is none."""
         found = next((entry for entry in self.cases if entry.case == case), None)
         if found is None:
-            raise InputError(f"case {case} stands in the split, but not in the catalogue of {self.cohort.cohort}. Run `dvc repro split`.")
+            raise InputError(
+                f"case {case} stands in the split, but not in the catalogue of"
+                f" {self.cohort.cohort}. Run `dvc repro split`."
+            )
         return found

@@ -9,7 +9,8 @@ from .boxes import bounding_box
 
 
 def confusion(reference: np.ndarray, prediction: np.ndarray, class_count: int) -> np.ndarray:
-    """Count voxels by reference class and predicted class, in one pass from which every overlap follows.
+    """Count voxels by reference class and predicted class, in one pass from which every overlap
+    follows.
 
     Parameters
     ----------
@@ -29,14 +30,21 @@ def confusion(reference: np.ndarray, prediction: np.ndarray, class_count: int) -
         If the shapes differ or a class index is K + 1 or more.
     """
     if reference.shape != prediction.shape:
-        raise ValueError(f"reference and prediction must lie on one grid, got shapes {reference.shape} and {prediction.shape}")
+        raise ValueError(
+            f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
+            f" {prediction.shape}"
+        )
     box = bounding_box(reference | prediction)
     rows, columns = reference[box], prediction[box]
     highest = max(rows.max(initial=0), columns.max(initial=0))
     if highest >= class_count:
-        raise ValueError(f"class index {highest} found, but there are {class_count} classes with background")
+        raise ValueError(
+            f"class index {highest} found, but there are {class_count} classes with background"
+        )
     pairs = rows * np.uint16(class_count) + columns  # one number per (row, column)
-    counts = np.bincount(pairs.ravel(order="K"), minlength=class_count**2).reshape(class_count, class_count)
+    counts = np.bincount(pairs.ravel(order="K"), minlength=class_count**2).reshape(
+        class_count, class_count
+    )
     counts[0, 0] += reference.size - rows.size
     return counts
 

@@ -33,38 +33,49 @@ class Split(Strict):
         Raises
         ------
         InputError
-            If a patient has cases in two of train, val and test, in two folds, or in a fold and test, or a case has no patient.
+            If a patient has cases in two of train, val and test, in two folds, or in a fold and
+            test, or a case has no patient.
         """
         self._check_parts(where, {"train": self.train, "val": self.val, "test": self.test})
-        self._check_parts(where, {"test": self.test} | {f"fold {number}": fold for number, fold in enumerate(self.folds)})
+        self._check_parts(
+            where,
+            {"test": self.test}
+            | {f"fold {number}": fold for number, fold in enumerate(self.folds)},
+        )
 
     def _check_parts(self, where: str, parts: Mapping[str, Sequence[str]]) -> None:
         seen: dict[str, tuple[str, str]] = {}
         for part, cases in parts.items():
             for case in cases:
                 if case not in self.patients:
-                    raise InputError(f"{where}: case {case} of {part} has no patient. Run `dvc repro split`.")
+                    raise InputError(
+                        f"{where}: case {case} of {part} has no patient. Run `dvc repro split`."
+                    )
                 other_part, other_case = seen.setdefault(self.patients[case], (part, case))
                 if other_part != part or cases.count(case) > 1:
                     raise InputError(
-                        f"{where}: patient {self.patients[case]} stands in {other_part} (case {other_case}) and in {part} (case {case}). "
-                        "Scores on such a split are worthless; run `dvc repro split`."
+                        f"{where}: patient {self.patients[case]} stands in {other_part} (case"
+                        f" {other_case}) and in {part} (case {case}). Scores on such a split are"
+                        " worthless; run `dvc repro split`."
                     )
 
 
-def deal(strata: Mapping[str, tuple], parts: Sequence[float], rng: np.random.Generator) -> list[list[str]]:
+def deal(
+    strata: Mapping[str, tuple], parts: Sequence[float], rng: np.random.Generator
+) -> list[list[str]]:
     """Deal patients into parts of given shares, each with its share of every stratum.
 
     Parameters
     ----------
     strata : mapping of str to tuple
-        Patient to a sortable description (such as presence of ET, then tumour volume): patients who are
-        neighbours in its order are alike.
+        Patient to a sortable description (such as presence of ET, then tumour volume): patients who
+        are neighbours in its order are alike.
     parts : sequence of float
-        Shares, summing to 1. Part sizes are the shares of the patients, rounded by largest remainder;
-        a part with a share above 0 gets at least one patient if there are enough.
+        Shares, summing to 1. Part sizes are the shares of the patients, rounded by largest
+        remainder; a part with a share above 0 gets at least one patient if there are enough.
     rng : numpy.random.Generator
-        Decides who of each group of neighbours goes where; of all patients each has the same chances.
+        Decides who of each group of neighbours goes where; of all patients each has the same
+        chances.
 
     Returns
     -------

@@ -35,10 +35,15 @@ class Grid:
         """Say how another grid differs, or nothing when every corner lies within the tolerance."""
         if self.shape != other.shape:
             return f"shape {self.shape} against {other.shape}"
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")).reshape(4, -1)
+        corners = np.array(
+            np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")
+        ).reshape(4, -1)
         offset_mm = np.linalg.norm(((self.affine - other.affine) @ corners)[:3], axis=0).max()
         if offset_mm > tolerance_mm:
-            return f"affines put the same voxel up to {offset_mm:.4g} mm apart:\n{self.affine}\nagainst\n{other.affine}"
+            return (
+                f"affines put the same voxel up to {offset_mm:.4g} mm"
+                f" apart:\n{self.affine}\nagainst\n{other.affine}"
+            )
         return ""
 
 
@@ -73,10 +78,12 @@ def onto_axes_of(voxels: np.ndarray, grid: Grid, other: Grid) -> np.ndarray | No
     Returns
     -------
     (X, Y, Z) array or None
-        A view with the axes permuted and flipped, on `other`; no voxel is interpolated. None where permuting and flipping does not lead
-        from one grid to the other (`Grid.differs`).
+        A view with the axes permuted and flipped, on `other`; no voxel is interpolated. None where
+        permuting and flipping does not lead from one grid to the other (`Grid.differs`).
     """
-    turn = orientations.ornt_transform(orientations.io_orientation(grid.affine), orientations.io_orientation(other.affine))
+    turn = orientations.ornt_transform(
+        orientations.io_orientation(grid.affine), orientations.io_orientation(other.affine)
+    )
     turned = orientations.apply_orientation(voxels, turn)
     there = Grid(turned.shape, grid.affine @ orientations.inv_ornt_aff(turn, grid.shape))
     return None if there.differs(other) else turned
@@ -105,4 +112,6 @@ def slice_plane(affine: np.ndarray) -> tuple[str, float]:
     """
     normal = np.abs(np.cross(affine[:3, 0], affine[:3, 1]))
     nearest = int(normal.argmax())
-    return ("sagittal", "coronal", "axial")[nearest], float(np.degrees(np.arccos(min(1.0, normal[nearest] / np.linalg.norm(normal)))))
+    return ("sagittal", "coronal", "axial")[nearest], float(
+        np.degrees(np.arccos(min(1.0, normal[nearest] / np.linalg.norm(normal))))
+    )

@@ -11,7 +11,18 @@ from pydantic import Field, TypeAdapter, ValidationError
 from .errors import InputError
 from .strict import Strict
 
-SECTIONS = ("cohort", "compute", "native", "preprocess", "split", "augment", "unet", "train", "evaluate", "visualize")
+SECTIONS = (
+    "cohort",
+    "compute",
+    "native",
+    "preprocess",
+    "split",
+    "augment",
+    "unet",
+    "train",
+    "evaluate",
+    "visualize",
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -43,7 +54,8 @@ class Cohort(Strict):
 
 
 class Compute(Strict):
-    """The section `compute`: where work over cases runs. No stage depends on it: the bytes are the same whichever.
+    """The section `compute`: where work over cases runs. No stage depends on it: the bytes are the
+    same whichever.
 
     Attributes
     ----------
@@ -64,7 +76,11 @@ _TAG = "tag:yaml.org,2002:"
 # the core schema (YAML 1.2.2, 10.3.2): pattern, first characters, what the text means
 _SCALARS = {
     "null": (r"|~|null|Null|NULL", ["", "~", "n", "N"], lambda text: None),
-    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF"), lambda text: text.lower() == "true"),
+    "bool": (
+        r"true|True|TRUE|false|False|FALSE",
+        list("tTfF"),
+        lambda text: text.lower() == "true",
+    ),
     "int": (
         r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
         list("-+0123456789"),
@@ -143,14 +159,17 @@ def read_yaml(path: Path, remedy: str) -> Any:
     Raises
     ------
     InputError
-        If the file cannot be opened, is no YAML, repeats a key, or holds an alias or a tag of another schema.
+        If the file cannot be opened, is no YAML, repeats a key, or holds an alias or a tag of
+        another schema.
     """
     try:
         return _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
     except RecursionError:
-        raise InputError(f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}") from None
+        raise InputError(
+            f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}\n{remedy}") from None
 
@@ -173,11 +192,19 @@ def read(path: Path) -> dict[str, Any]:
     InputError
         As `read_yaml`, and if the file holds an unknown or misses a known section.
     """
-    values = read_yaml(path, "Mend it, or bring back the last committed one: git checkout params.yaml.")
+    values = read_yaml(
+        path, "Mend it, or bring back the last committed one: git checkout params.yaml."
+    )
     found = set(values) if isinstance(values, dict) else set()
-    unknown, missing = sorted(map(str, found - set(SECTIONS))), [name for name in SECTIONS if name not in found]
+    unknown, missing = (
+        sorted(map(str, found - set(SECTIONS))),
+        [name for name in SECTIONS if name not in found],
+    )
     if unknown or missing:
-        raise InputError(f"{path}: unknown sections {unknown}, missing sections {missing}; the sections are {list(SECTIONS)}.")
+        raise InputError(
+            f"{path}: unknown sections {unknown}, missing sections {missing}; the sections are"
+            f" {list(SECTIONS)}."
+        )
     return values
 
 
@@ -202,7 +229,8 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
     Raises
     ------
     InputError
-        If a key is unknown or missing or a value has another type or range; names key, file and value.
+        If a key is unknown or missing or a value has another type or range; names key, file and
+        value.
     """
     for part in key.split("."):
         values = values.get(part) if isinstance(values, dict) else None

@@ -67,16 +67,25 @@ def read_small(path: Path, largest: int) -> bytes:
         length = path.stat().st_size
         stored = path.read_bytes() if length <= largest else b""
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read."
+        ) from None
     if length > largest:
-        raise InputError(f"{path}: has {length} bytes, where at most {largest} are due. Fetch the file again from its source.")
+        raise InputError(
+            f"{path}: has {length} bytes, where at most {largest} are due. Fetch the file again"
+            " from its source."
+        )
     return stored
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values or a pydantic record as JSON, keys sorted where no record gives their order; NaN is written as null."""
+    """Write plain values or a pydantic record as JSON, keys sorted where no record gives their
+    order; NaN is written as null.
+    """
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    text = json.dumps(_without_nan(plain), indent=1, sort_keys=not isinstance(value, BaseModel), allow_nan=False)
+    text = json.dumps(
+        _without_nan(plain), indent=1, sort_keys=not isinstance(value, BaseModel), allow_nan=False
+    )
     write_bytes(path, f"{text}\n".encode())
 
 
@@ -88,7 +97,9 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def read_json(path: Path, kind: type[Record], upgrade: Callable[[Any], Any] | None = None) -> Record:
+def read_json(
+    path: Path, kind: type[Record], upgrade: Callable[[Any], Any] | None = None
+) -> Record:
     """Read a JSON file as a record.
 
     Parameters
@@ -103,7 +114,8 @@ def read_json(path: Path, kind: type[Record], upgrade: Callable[[Any], Any] | No
     Raises
     ------
     InputError
-        If the file is missing, is not JSON, or does not fit the record; names the file and each finding.
+        If the file is missing, is not JSON, or does not fit the record; names the file and each
+        finding.
     """
     try:
         stored = path.read_bytes()
@@ -111,9 +123,13 @@ def read_json(path: Path, kind: type[Record], upgrade: Callable[[Any], Any] | No
             stored = json.dumps(upgrade(json.loads(stored))).encode() if upgrade else stored
         return kind.model_validate_json(stored)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro.") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro."
+        ) from None
     except ValidationError as error:
-        raise InputError(f"{explain(error, str(path))}\nRun the stage that makes this file again: dvc repro.") from None
+        raise InputError(
+            f"{explain(error, str(path))}\nRun the stage that makes this file again: dvc repro."
+        ) from None
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -121,7 +137,9 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: "" if item != item else item for key, item in row.items()} for row in rows)
+    writer.writerows(
+        {key: "" if item != item else item for key, item in row.items()} for row in rows
+    )
     write_bytes(path, buffer.getvalue().encode())
 
 
@@ -131,6 +149,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             return list(csv.DictReader(lines))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro.") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro."
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is not a table in UTF-8 ({error}). Save it as CSV again.") from None
+        raise InputError(
+            f"{path}: is not a table in UTF-8 ({error}). Save it as CSV again."
+        ) from None

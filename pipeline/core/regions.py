@@ -1,4 +1,6 @@
-"""Label values in files, class indices in shards, region masks in the network: the ways between them."""
+"""Label values in files, class indices in shards, region masks in the network: the ways between
+them.
+"""
 
 import numpy as np
 
@@ -35,8 +37,13 @@ def values_to_classes(values: np.ndarray, schema: Schema) -> np.ndarray:
     foreign = (integers != values) | (classes == 255)
     if foreign.any():
         found, counts = np.unique(values[foreign], return_counts=True)
-        listed = ", ".join(f"{value:g} ({count} voxels)" for value, count in zip(found[:8], counts[:8], strict=True))
-        raise ValueError(f"label values {listed} are not among 0 and {schema.labels} of cohort {schema.cohort}")
+        listed = ", ".join(
+            f"{value:g} ({count} voxels)"
+            for value, count in zip(found[:8], counts[:8], strict=True)
+        )
+        raise ValueError(
+            f"label values {listed} are not among 0 and {schema.labels} of cohort {schema.cohort}"
+        )
     return classes
 
 
@@ -125,8 +132,8 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
     schema : Schema
         Declares labels and regions.
     output : {"regions", "labels"}
-        Regions are taken where the probability exceeds 0.5, and of regions that stand side by side the
-        most probable; of labels the most probable. Of equals, the first.
+        Regions are taken where the probability exceeds 0.5, and of regions that stand side by side
+        the most probable; of labels the most probable. Of equals, the first.
 
     Returns
     -------
@@ -136,7 +143,9 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
     if output == "regions":
         masks = probabilities > 0.5
         for beside in _side_by_side(schema):
-            masks[..., beside] &= np.eye(len(beside), dtype=bool)[probabilities[..., beside].argmax(axis=-1)]
+            masks[..., beside] &= np.eye(len(beside), dtype=bool)[
+                probabilities[..., beside].argmax(axis=-1)
+            ]
         return regions_to_classes(masks, schema)
     return probabilities.argmax(axis=-1).astype(np.uint8)
 
@@ -144,5 +153,8 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
 def _side_by_side(schema: Schema) -> list[list[int]]:
     """Columns of regions that lie within the same region, or within none, where there are several."""
     outer = list(schema.around.values())
-    groups = [[column for column, region in enumerate(outer) if region == name] for name in dict.fromkeys(outer)]
+    groups = [
+        [column for column, region in enumerate(outer) if region == name]
+        for name in dict.fromkeys(outer)
+    ]
     return [group for group in groups if len(group) > 1]

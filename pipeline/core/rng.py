@@ -19,8 +19,11 @@ def generator(seed: int, *keys: str | int) -> np.random.Generator:
     Returns
     -------
     numpy.random.Generator
-        Equal seed and keys give an equal stream whatever the order of draws or the number of workers.
+        Equal seed and keys give an equal stream whatever the order of draws or the number of
+        workers.
     """
-    plain = tuple(key if isinstance(key, str) else index(key) for key in (seed, *keys))  # NumPy's integers are written otherwise
+    plain = tuple(
+        key if isinstance(key, str) else index(key) for key in (seed, *keys)
+    )  # NumPy's integers are written otherwise
     digest = hashlib.sha256(repr(plain).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

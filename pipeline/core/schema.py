@@ -18,7 +18,9 @@ RulesName = Literal[
     "brats2024-met",
     "brats2024-menrt",
 ]
-"""Names of the rules in `pipeline.metrics.lesion_rules`, which is not imported: a change of a rule must score again, not train again."""
+"""Names of the rules in `pipeline.metrics.lesion_rules`, which is not imported: a change of a rule
+must score again, not train again.
+"""
 RULES: tuple[str, ...] = get_args(RulesName)
 
 
@@ -36,21 +38,25 @@ class Schema(Strict):
     labels : dict of str to int
         Name of each label and its value in the cohort's files; 0 is background and not listed.
     regions : dict of str to tuple of str
-        Name of each region and the labels it unites. A region lies within one before it or apart from all
-        before it, so that an outer region comes before the inner; the first is what a case as a whole is known by.
+        Name of each region and the labels it unites. A region lies within one before it or apart
+        from all before it, so that an outer region comes before the inner; the first is what a case
+        as a whole is known by.
     empty_rule : {"brats", "nan"}
         What a score of an empty region counts for, see `pipeline.metrics.scores`.
     types : bool
-        Whether each case has one label, the type of its tumour, see `pipeline.metrics.tumour_types`.
+        Whether each case has one label, the type of its tumour, see
+        `pipeline.metrics.tumour_types`.
     lesion_rules : str or None
-        The rules, one of `RULES`, by which lesions are scored; None where none fit, and then there is no lesion-wise score.
+        The rules, one of `RULES`, by which lesions are scored; None where none fit, and then there
+        is no lesion-wise score.
 
     Raises
     ------
     pydantic.ValidationError
-        If label values repeat, a region names an unknown label, two regions overlap without one lying
-        within the other, a label cannot be told from the regions it belongs to, the labels are types
-        and yet a region unites several, or one is called "none", or there are no rules of the name given.
+        If label values repeat, a region names an unknown label, two regions overlap without one
+        lying within the other, a label cannot be told from the regions it belongs to, the labels
+        are types and yet a region unites several, or one is called "none", or there are no rules of
+        the name given.
     """
 
     cohort: str
@@ -73,21 +79,46 @@ class Schema(Strict):
             raise ValueError("regions must be at least one, got none")
         for name, members in self.regions.items():
             if not members or not set(members) <= set(self.labels):
-                raise ValueError(f"region {name} must unite some of the labels {sorted(self.labels)}, got {members}")
+                raise ValueError(
+                    f"region {name} must unite some of the labels {sorted(self.labels)}, got"
+                    f" {members}"
+                )
             for other in self._before(name):
-                if not set(members).isdisjoint(self.regions[other]) and not set(members) < set(self.regions[other]):
-                    raise ValueError(f"region {name} must lie within {other}, listed before it, or apart from it, got {members}")
-        if any(len(own) != 1 for own in self.own_labels.values()) or set(self.labels) != set().union(*self.own_labels.values()):
-            raise ValueError(f"each region must add one label to those within it, and each label belong to one, got {self.regions}")
-        if self.types and (any(len(members) > 1 for members in self.regions.values()) or "none" in self.labels):
-            raise ValueError(f"labels that are types need a region of their own each, and none may be called none, got {self.regions}")
+                if not set(members).isdisjoint(self.regions[other]) and not set(members) < set(
+                    self.regions[other]
+                ):
+                    raise ValueError(
+                        f"region {name} must lie within {other}, listed before it, or apart from"
+                        f" it, got {members}"
+                    )
+        if any(len(own) != 1 for own in self.own_labels.values()) or set(
+            self.labels
+        ) != set().union(*self.own_labels.values()):
+            raise ValueError(
+                "each region must add one label to those within it, and each label belong to one,"
+                f" got {self.regions}"
+            )
+        if self.types and (
+            any(len(members) > 1 for members in self.regions.values()) or "none" in self.labels
+        ):
+            raise ValueError(
+                "labels that are types need a region of their own each, and none may be called"
+                f" none, got {self.regions}"
+            )
         return self
 
     @property
     def around(self) -> dict[str, str | None]:
         """The next larger region around each region, None where there is none."""
         return {
-            name: next((other for other in reversed(self._before(name)) if set(members) <= set(self.regions[other])), None)
+            name: next(
+                (
+                    other
+                    for other in reversed(self._before(name))
+                    if set(members) <= set(self.regions[other])
+                ),
+                None,
+            )
             for name, members in self.regions.items()
         }
 
@@ -95,8 +126,13 @@ class Schema(Strict):
     def own_labels(self) -> dict[str, set[str]]:
         """Labels of each region that no smaller region holds."""
         around = self.around
-        within = {name: [set(self.regions[inner]) for inner, outer in around.items() if outer == name] for name in self.regions}
-        return {name: set(members).difference(*within[name]) for name, members in self.regions.items()}
+        within = {
+            name: [set(self.regions[inner]) for inner, outer in around.items() if outer == name]
+            for name in self.regions
+        }
+        return {
+            name: set(members).difference(*within[name]) for name, members in self.regions.items()
+        }
 
     @property
     def innermost(self) -> list[str]:

@@ -50,7 +50,9 @@ def gaussian(size: int, sigma: float) -> csr_array:
     columns = (np.arange(size)[:, None] + offsets).ravel()
     inside = (columns >= 0) & (columns < size)
     values = np.tile(weights / weights.sum(), size)[inside]
-    return csr_array((values.astype(np.float32), (rows[inside], columns[inside])), shape=(size, size))
+    return csr_array(
+        (values.astype(np.float32), (rows[inside], columns[inside])), shape=(size, size)
+    )
 
 
 def coarsening(size: int, factor: float) -> csr_array:
@@ -96,13 +98,23 @@ def bspline(size: int, step: float) -> csr_array:
     place = np.arange(size) / step
     first = np.floor(place).astype(int)
     u = place - first
-    weights = np.stack([(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3], axis=1) / 6
+    weights = (
+        np.stack(
+            [(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3], axis=1
+        )
+        / 6
+    )
     columns = first[:, None] + np.arange(4)
     rows = np.repeat(np.arange(size), 4)
-    return csr_array((weights.ravel().astype(np.float32), (rows, columns.ravel())), shape=(size, int(first[-1]) + 4))
+    return csr_array(
+        (weights.ravel().astype(np.float32), (rows, columns.ravel())),
+        shape=(size, int(first[-1]) + 4),
+    )
 
 
-def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: tuple[float, ...], knots_mm: float) -> np.ndarray:
+def smooth_field(
+    rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: tuple[float, ...], knots_mm: float
+) -> np.ndarray:
     """A smooth random field with values in -1..1, one of which has magnitude 1.
 
     Parameters
@@ -120,7 +132,9 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: t
     -------
     (X, Y, Z) float32 array
     """
-    operators = tuple(bspline(size, knots_mm / edge) for size, edge in zip(shape, spacing_mm, strict=True))
+    operators = tuple(
+        bspline(size, knots_mm / edge) for size, edge in zip(shape, spacing_mm, strict=True)
+    )
     knots = rng.uniform(-1, 1, [operator.shape[1] for operator in operators]).astype(np.float32)
     field = along_axes(knots, operators)
     return field / max(field.max(), -field.min())

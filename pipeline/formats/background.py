@@ -1,4 +1,6 @@
-"""The value of air in images whose background was set to a constant: 0 as a rule, something else after z-scoring or rescaling."""
+"""The value of air in images whose background was set to a constant: 0 as a rule, something else
+after z-scoring or rescaling.
+"""
 
 import numpy as np
 
@@ -19,19 +21,29 @@ def constant_air(voxels: np.ndarray) -> float:
     Returns
     -------
     float
-        The value that more than half of the outer faces have; 0 where there is none, as in images with noise in the air, which has
-        values on both sides of the most frequent one, and where every voxel has it.
+        The value that more than half of the outer faces have; 0 where there is none, as in images
+        with noise in the air, which has values on both sides of the most frequent one, and where
+        every voxel has it.
     """
     along = [np.moveaxis(voxels, axis, 0) for axis, length in enumerate(voxels.shape) if length > 1]
     faces = [volume[end].ravel() for volume in along for end in (0, -1)]
-    values, counts = np.unique(np.concatenate(faces), return_counts=True) if faces else (np.zeros(1), np.zeros(1))
+    values, counts = (
+        np.unique(np.concatenate(faces), return_counts=True)
+        if faces
+        else (np.zeros(1), np.zeros(1))
+    )
     most = counts.argmax()
     noise = min(counts[:most].sum(), counts[most + 1 :].sum())
-    return float(values[most]) if counts[most] > _SHARE * counts.sum() and noise <= _NOISE * counts.sum() else 0.0
+    return (
+        float(values[most])
+        if counts[most] > _SHARE * counts.sum() and noise <= _NOISE * counts.sum()
+        else 0.0
+    )
 
 
 def air_within(voxels: np.ndarray, air: float) -> float | None:
-    """Find a second constant around the brain, within a margin that was added later: images are normalised, then padded with 0.
+    """Find a second constant around the brain, within a margin that was added later: images are
+    normalised, then padded with 0.
 
     Parameters
     ----------
@@ -43,7 +55,8 @@ def air_within(voxels: np.ndarray, air: float) -> float | None:
     Returns
     -------
     float or None
-        The constant on the faces of the smallest box of what differs from `air`; None where there is no other.
+        The constant on the faces of the smallest box of what differs from `air`; None where there
+        is no other.
     """
     inner = voxels[bounding_box(voxels != air)]
     found = constant_air(inner) if inner.size else air

@@ -23,14 +23,17 @@ _MOST_VOXELS = 1 << 28  # of a stack
 
 @dataclass(frozen=True)
 class _Format:
-    """A picture format: ITK's reader, the bytes a file begins with, and those that a whole file ends with."""
+    """A picture format: ITK's reader, the bytes a file begins with, and those that a whole file
+    ends with.
+    """
 
     reader: str
     starts: tuple[bytes, ...]
     end: bytes
 
 
-# libjpeg fills up what is missing of a cut file, and says so on the console alone; libpng and libtiff refuse it
+# libjpeg fills up what is missing of a cut file, and says so on the console alone; libpng and
+# libtiff refuse it
 _JPEG = _Format("JPEGImageIO", (b"\xff\xd8\xff",), b"\xff\xd9")
 _PNG = _Format("PNGImageIO", (b"\x89PNG\r\n\x1a\n",), b"IEND\xaeB`\x82")
 _TIFF = _Format("TIFFImageIO", (b"II*\0", b"MM\0*"), b"")
@@ -52,7 +55,8 @@ def slice_grid(shape: tuple[int, int, int], spacing_mm: tuple[float, float, floa
     Returns
     -------
     Grid
-        Columns run to the patient's left, rows to the back, slices to the top: LPS, the first voxel at the origin.
+        Columns run to the patient's left, rows to the back, slices to the top: LPS, the first voxel
+        at the origin.
     """
     return Grid(shape, np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0]))
 
@@ -83,8 +87,8 @@ class Slices(Part):
         Raises
         ------
         InputError
-            If a picture cannot be read (see `read_picture`), is in colour and no channel is named, or
-            differs in size or dtype from the first.
+            If a picture cannot be read (see `read_picture`), is in colour and no channel is named,
+            or differs in size or dtype from the first.
         """
         planes, sums = [], []
         for file in self.files:
@@ -92,11 +96,15 @@ class Slices(Part):
             plane = _channel(file, pixels, self.channel)
             if planes and (plane.shape != planes[0].shape or plane.dtype != planes[0].dtype):
                 raise InputError(
-                    f"{file}: has {_described(plane)}, but {self.files[0].name} of the same stack {_described(planes[0])}. "
-                    "Keep one series in a folder, all slices of one size."
+                    f"{file}: has {_described(plane)}, but {self.files[0].name} of the same stack"
+                    f" {_described(planes[0])}. Keep one series in a folder, all slices of one"
+                    " size."
                 )
             if plane.size * len(self.files) > _MOST_VOXELS:
-                raise InputError(f"{self.path}: {len(self.files)} slices of {_described(plane)} are too many. Keep one series in a folder.")
+                raise InputError(
+                    f"{self.path}: {len(self.files)} slices of {_described(plane)} are too many."
+                    " Keep one series in a folder."
+                )
             planes.append(plane)
             sums.append(checksum)
         voxels = np.stack([plane.T for plane in planes], axis=-1)
@@ -128,17 +136,22 @@ class MaskSlices(Slices):
         white = volume.voxels > 127
         if volume.voxels.dtype != np.uint8 or (volume.voxels.any() and not white.any()):
             raise InputError(
-                f"{self.path}: holds {volume.voxels.dtype} values up to {volume.voxels.max()} where a mask of 0 and 255 in uint8 is due. "
-                "Multiply the mask by 255, or fetch it again."
+                f"{self.path}: holds {volume.voxels.dtype} values up to {volume.voxels.max()} where"
+                " a mask of 0 and 255 in uint8 is due. Multiply the mask by 255, or fetch it"
+                " again."
             )
-        # JPEG of a sharp edge leaves none to two such pixels in the 1,221 masks of the Cheng set that were looked at
+        # JPEG of a sharp edge leaves none to two such pixels in the 1,221 masks of the Cheng set
+        # that were looked at
         between = np.count_nonzero((volume.voxels > 63) & (volume.voxels < 192))
         if between > max(16, np.count_nonzero(white) // 20):
             raise InputError(
-                f"{self.path}: {between} pixels lie between black and white, {np.count_nonzero(white)} are white: this is no mask, or one "
-                "that was resized with interpolation. Use the published mask."
+                f"{self.path}: {between} pixels lie between black and white,"
+                f" {np.count_nonzero(white)} are white: this is no mask, or one that was resized"
+                " with interpolation. Use the published mask."
             )
-        return Volume(np.where(white, np.uint8(self.value), np.uint8(0)), volume.grid, volume.sha256)
+        return Volume(
+            np.where(white, np.uint8(self.value), np.uint8(0)), volume.grid, volume.sha256
+        )
 
 
 def in_order(numbered: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
@@ -164,8 +177,13 @@ def in_order(numbered: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
         if following == number:
             raise InputError(f"{other}: slice {number} also stands in {path}. Keep one of the two.")
         if following > number + 1:
-            missing = str(number + 1) if following == number + 2 else f"{number + 1} to {following - 1}"
-            raise InputError(f"{other}: slice {missing} before it is missing, the stack has a gap. Fetch the whole stack again.")
+            missing = (
+                str(number + 1) if following == number + 2 else f"{number + 1} to {following - 1}"
+            )
+            raise InputError(
+                f"{other}: slice {missing} before it is missing, the stack has a gap. Fetch the"
+                " whole stack again."
+            )
     return tuple(path for _, path in slices)
 
 
@@ -192,13 +210,13 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
     Raises
     ------
     InputError
-        If the file is missing, too large, cut short or damaged, holds another format than its name says,
-        or several pages.
+        If the file is missing, too large, cut short or damaged, holds another format than its name
+        says, or several pages.
 
     Notes
     -----
-    JPEG carries no checksum: a byte changed within its stream gives other pixels, which only a checksum of
-    the download can tell.
+    JPEG carries no checksum: a byte changed within its stream gives other pixels, which only a
+    checksum of the download can tell.
     """
     style, stored = _stored(path)
     reader = _announced(path, style)
@@ -210,15 +228,25 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
 
 
 def _stored(path: Path) -> tuple[_Format, bytes]:
-    """The bytes of a file and the format of its name, if the bytes agree with it from the first to the last."""
+    """The bytes of a file and the format of its name, if the bytes agree with it from the first to
+    the last.
+    """
     style = _FORMATS.get(path.suffix.lower())
     if style is None:
-        raise InputError(f"{path}: is not named as a picture. Pictures end in {', '.join(SUFFIXES)}.")
+        raise InputError(
+            f"{path}: is not named as a picture. Pictures end in {', '.join(SUFFIXES)}."
+        )
     stored = read_small(path, _LARGEST_FILE)
     if not stored.startswith(style.starts):
-        raise InputError(f"{path}: begins with {stored[:8]!r}, which no {path.suffix} file does. Fetch it again, or name it by its format.")
+        raise InputError(
+            f"{path}: begins with {stored[:8]!r}, which no {path.suffix} file does. Fetch it again,"
+            " or name it by its format."
+        )
     if not stored.endswith(style.end):
-        raise InputError(f"{path}: is cut short after {len(stored)} bytes, the end of the picture is missing. {_REMEDY}")
+        raise InputError(
+            f"{path}: is cut short after {len(stored)} bytes, the end of the picture is missing."
+            f" {_REMEDY}"
+        )
     if style is _PNG:
         _refuse_damaged_chunks(path, stored)
     elif style is _TIFF:
@@ -227,28 +255,41 @@ def _stored(path: Path) -> tuple[_Format, bytes]:
 
 
 def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
-    """Check length and CRC of each chunk (PNG specification, 5.3); libpng would first take the memory that a damaged length asks for."""
+    """Check length and CRC of each chunk (PNG specification, 5.3); libpng would first take the
+    memory that a damaged length asks for.
+    """
     place = 8
     while place < len(stored):
         end = place + 8 + int.from_bytes(stored[place : place + 4])
         checksum = stored[end : end + 4]
         if len(checksum) < 4 or zlib.crc32(stored[place + 4 : end]) != int.from_bytes(checksum):
-            raise InputError(f"{path}: is damaged, the chunk at byte {place} has another length or checksum than it announces. {_REMEDY}")
+            raise InputError(
+                f"{path}: is damaged, the chunk at byte {place} has another length or checksum than"
+                f" it announces. {_REMEDY}"
+            )
         place = end + 4
 
 
 def _refuse_pages(path: Path, stored: bytes) -> None:
-    """Follow the chain of directories (TIFF 6.0, section 2), one a page; in one that is damaged, libtiff may go on for ever."""
+    """Follow the chain of directories (TIFF 6.0, section 2), one a page; in one that is damaged,
+    libtiff may go on for ever.
+    """
     order = "little" if stored.startswith(b"II") else "big"
     place, places = int.from_bytes(stored[4:8], order), []
     while place:
         end = place + 2 + 12 * int.from_bytes(stored[place : place + 2], order)
         if place in places or end + 4 > len(stored):
-            raise InputError(f"{path}: is not a whole picture, its directory {len(places) + 1} is damaged. {_REMEDY}")
+            raise InputError(
+                f"{path}: is not a whole picture, its directory {len(places) + 1} is damaged."
+                f" {_REMEDY}"
+            )
         places.append(place)
         place = int.from_bytes(stored[end : end + 4], order)
     if len(places) > 1:
-        raise InputError(f"{path}: holds {len(places)} pages where one slice is due. Save each page as a file of its own.")
+        raise InputError(
+            f"{path}: holds {len(places)} pages where one slice is due. Save each page as a file of"
+            " its own."
+        )
 
 
 def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:
@@ -261,10 +302,17 @@ def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:
     except RuntimeError as error:
         raise InputError(f"{path}: is not a whole picture ({_reason(error)}). {_REMEDY}") from None
     if reader.GetDimension() != 2:
-        raise InputError(f"{path}: holds {reader.GetSize()[2:]} pages where one slice is due. Save each page as a file of its own.")
-    if not all(1 <= length <= _LONGEST_SIDE for length in reader.GetSize()) or not 1 <= reader.GetNumberOfComponents() <= 4:
         raise InputError(
-            f"{path}: announces {reader.GetSize()} pixels of {reader.GetNumberOfComponents()} channels, more than any slice has. {_REMEDY}"
+            f"{path}: holds {reader.GetSize()[2:]} pages where one slice is due. Save each page as"
+            " a file of its own."
+        )
+    if (
+        not all(1 <= length <= _LONGEST_SIDE for length in reader.GetSize())
+        or not 1 <= reader.GetNumberOfComponents() <= 4
+    ):
+        raise InputError(
+            f"{path}: announces {reader.GetSize()} pixels of {reader.GetNumberOfComponents()}"
+            f" channels, more than any slice has. {_REMEDY}"
         )
     return reader
 
@@ -278,10 +326,16 @@ def _channel(path: Path, pixels: np.ndarray, channel: int | None) -> np.ndarray:
         if pixels.ndim == 2:
             return pixels
         if pixels.shape[-1] < 3 or (pixels[..., 1:3] != pixels[..., :1]).any():
-            raise InputError(f"{path}: is in colour where gray is due. Save it in gray, as its source publishes it.")
+            raise InputError(
+                f"{path}: is in colour where gray is due. Save it in gray, as its source"
+                " publishes it."
+            )
         return pixels[..., 0]
     if pixels.ndim == 2 or pixels.shape[-1] <= channel:
-        raise InputError(f"{path}: is gray where {channel + 1} or more channels are due. Fetch the picture as its source publishes it.")
+        raise InputError(
+            f"{path}: is gray where {channel + 1} or more channels are due. Fetch the picture as"
+            " its source publishes it."
+        )
     return pixels[..., channel]
 
 

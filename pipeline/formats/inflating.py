@@ -6,7 +6,10 @@ from pathlib import Path
 from ..core.errors import InputError
 
 _GZIP = b"\x1f\x8b"
-_FIRST_BYTES, _MOST_BYTES = 2**10, 2**20  # fed at once: what lies behind a member is copied, and a stream may have many small ones
+_FIRST_BYTES, _MOST_BYTES = (
+    2**10,
+    2**20,
+)  # fed at once: what lies behind a member is copied, and a stream may have many small ones
 
 
 class Inflating:
@@ -17,7 +20,8 @@ class Inflating:
     path : Path
         The file, for messages.
     stored : bytes or memoryview
-        The stream, gzip (RFC 1952: one member or several, perhaps padded with zeros) or zlib (RFC 1950), and nothing else.
+        The stream, gzip (RFC 1952: one member or several, perhaps padded with zeros) or zlib (RFC
+        1950), and nothing else.
     """
 
     def __init__(self, path: Path, stored: bytes | memoryview) -> None:
@@ -27,7 +31,10 @@ class Inflating:
         self._begin()
 
     def _begin(self) -> None:
-        self._stream, self._feed = zlib.decompressobj(wbits=47), _FIRST_BYTES  # 47: either of the two
+        self._stream, self._feed = (
+            zlib.decompressobj(wbits=47),
+            _FIRST_BYTES,
+        )  # 47: either of the two
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, at least one, or what there is left.
@@ -43,8 +50,13 @@ class Inflating:
             try:
                 raw = self._stream.decompress(fed, left)
             except zlib.error as error:
-                raise InputError(f"{self._path}: its {self._kind} is damaged ({error}). Fetch the file again from its source.") from None
-            self._place += len(fed) - len(self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail)
+                raise InputError(
+                    f"{self._path}: its {self._kind} is damaged ({error}). Fetch the file again"
+                    " from its source."
+                ) from None
+            self._place += len(fed) - len(
+                self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            )
             self._feed = min(2 * self._feed, _MOST_BYTES)
             pieces.append(raw)
             left -= len(raw)
@@ -61,7 +73,8 @@ class Inflating:
         return self._stream.eof
 
     def ended(self, raw: bytes, announced: int) -> bytes:
-        """What was taken, a byte longer if the stream has more than was announced; the end checks the checksum behind it.
+        """What was taken, a byte longer if the stream has more than was announced; the end checks
+        the checksum behind it.
 
         Parameters
         ----------
@@ -79,9 +92,13 @@ class Inflating:
         if not self._stream.eof:
             if len(raw) <= announced:
                 found = len(self._stored)
-                raise InputError(f"{self._path}: its {self._kind} is cut short after {found} bytes. Fetch the file again from its source.")
+                raise InputError(
+                    f"{self._path}: its {self._kind} is cut short after {found} bytes. Fetch the"
+                    " file again from its source."
+                )
         elif bytes(self._stored[self._place :]).strip(b"\0" if self._is_gzip else b""):
             raise InputError(
-                f"{self._path}: more data follow its {self._kind}. Unpack it and compress it again in one piece, or fetch the file again."
+                f"{self._path}: more data follow its {self._kind}. Unpack it and compress it again"
+                " in one piece, or fetch the file again."
             )
         return raw

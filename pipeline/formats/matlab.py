@@ -1,8 +1,8 @@
 """MATLAB v7.3 files as the Cheng set publishes them: HDF5, opened in memory, read within bounds.
 
-A slice is a struct `cjdata` of label (1 meningioma, 2 glioma, 3 pituitary), PID, image, tumorBorder and
-tumorMask. MATLAB stores columns first, so that HDF5 gives each matrix transposed: the picture's columns
-come as the first axis and its rows as the second, which is the order of a volume's X and Y.
+A slice is a struct `cjdata` of label (1 meningioma, 2 glioma, 3 pituitary), PID, image, tumorBorder
+and tumorMask. MATLAB stores columns first, so that HDF5 gives each matrix transposed: the picture's
+columns come as the first axis and its rows as the second, which is the order of a volume's X and Y.
 """
 
 import hashlib
@@ -27,7 +27,16 @@ _LARGEST_FIELD = 512 * 512  # values
 _SIDES = (256, 512)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512  # bytes that MATLAB puts before it
-_FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError, zlib.error)  # of damaged files
+_FAULTS = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    zlib.error,
+)  # of damaged files
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,14 @@ def describe(path: Path) -> Description:
         codes = _values(path, file, "cjdata/PID").ravel()
         patient = "".join(map(chr, codes)) if codes.dtype.kind == "u" and len(codes) <= 64 else ""
         if not (patient.isascii() and patient.isprintable() and patient.strip()):
-            raise InputError(f"{path}: PID is {patient[:20]!r} where the patient's identity is due. {_REMEDY}")
-        return Description(label, patient.strip(), _square(path, "image", _dataset(path, file, "cjdata/image").shape))
+            raise InputError(
+                f"{path}: PID is {patient[:20]!r} where the patient's identity is due. {_REMEDY}"
+            )
+        return Description(
+            label,
+            patient.strip(),
+            _square(path, "image", _dataset(path, file, "cjdata/image").shape),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,10 @@ class MatlabMask(_Slice):
             mask, label = _values(self.path, file, "cjdata/tumorMask"), _label(self.path, file)
         _square(self.path, "tumorMask", mask.shape)
         if not np.isin(mask, (0, 1)).all():
-            raise InputError(f"{self.path}: tumorMask holds {np.unique(mask)[:8]} where 0 and 1 are due. {_REMEDY}")
+            raise InputError(
+                f"{self.path}: tumorMask holds {np.unique(mask)[:8]} where 0 and 1 are due."
+                f" {_REMEDY}"
+            )
         voxels = mask.astype(np.uint8) * np.uint8(label)
         return Volume(voxels[..., None], slice_grid((*mask.shape, 1), self.spacing_mm), checksum)
 
@@ -119,16 +137,23 @@ def read_folds(path: Path) -> tuple[int, ...]:
     with _opened(path) as (file, _):
         folds = _values(path, file, "cvind").ravel()
     if not np.isin(folds, range(1, 256)).all():
-        raise InputError(f"{path}: cvind holds {np.unique(folds)[:8]} where numbers of folds are due. {_REMEDY}")
+        raise InputError(
+            f"{path}: cvind holds {np.unique(folds)[:8]} where numbers of folds are due. {_REMEDY}"
+        )
     return tuple(int(fold) for fold in folds)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[h5py.File, str]]:
-    """The file, in memory, and the sha256 of its bytes; whatever h5py raises of damage becomes an InputError."""
+    """The file, in memory, and the sha256 of its bytes; whatever h5py raises of damage becomes an
+    InputError.
+    """
     stored = read_small(path, _LARGEST_FILE)
     if not any(stored.startswith(_SIGNATURE, start) for start in (0, _USER_BLOCK)):
-        raise InputError(f"{path}: begins with {stored[:20]!r} and is no MATLAB v7.3 file (HDF5). Fetch it again, or save it with '-v7.3'.")
+        raise InputError(
+            f"{path}: begins with {stored[:20]!r} and is no MATLAB v7.3 file (HDF5). Fetch it"
+            " again, or save it with '-v7.3'."
+        )
     try:
         access = h5p.create(h5p.FILE_ACCESS)
         access.set_fapl_core(backing_store=False)
@@ -144,13 +169,18 @@ def _opened(path: Path) -> Iterator[tuple[h5py.File, str]]:
 def _label(path: Path, file: h5py.File) -> int:
     values = _values(path, file, "cjdata/label").ravel()
     if len(values) != 1 or values[0] not in (1, 2, 3):
-        raise InputError(f"{path}: label is {values[:8]} where 1 meningioma, 2 glioma or 3 pituitary is due. {_REMEDY}")
+        raise InputError(
+            f"{path}: label is {values[:8]} where 1 meningioma, 2 glioma or 3 pituitary is due."
+            f" {_REMEDY}"
+        )
     return int(values[0])
 
 
 def _square(path: Path, name: str, shape: tuple[int, ...]) -> int:
     if shape not in [(side, side) for side in _SIDES]:
-        raise InputError(f"{path}: {name} has shape {shape} where 512 x 512 or 256 x 256 is due. {_REMEDY}")
+        raise InputError(
+            f"{path}: {name} has shape {shape} where 512 x 512 or 256 x 256 is due. {_REMEDY}"
+        )
     return shape[0]
 
 
@@ -167,27 +197,58 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     group = file
     for part in name.split("/"):
         links = group.id.links if isinstance(group, h5py.Group) else None
-        if links is None or not links.exists(part.encode()) or links.get_info(part.encode()).type != h5l.TYPE_HARD:
+        if (
+            links is None
+            or not links.exists(part.encode())
+            or links.get_info(part.encode()).type != h5l.TYPE_HARD
+        ):
             raise InputError(f"{path}: has no field {name.replace('/', '.')} of its own. {_REMEDY}")
         group = group[part]
-    if not isinstance(group, h5py.Dataset) or group.dtype.kind not in "iuf" or group.shape is None or len(group.shape) != 2:
+    if (
+        not isinstance(group, h5py.Dataset)
+        or group.dtype.kind not in "iuf"
+        or group.shape is None
+        or len(group.shape) != 2
+    ):
         raise InputError(f"{path}: {name.replace('/', '.')} is not a matrix of numbers. {_REMEDY}")
     layout = group.id.get_create_plist().get_layout()
-    if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or group.external or not 0 < group.size <= _LARGEST_FIELD:
-        raise InputError(f"{path}: {name.replace('/', '.')} has shape {group.shape} and is stored in a way MATLAB does not. {_REMEDY}")
+    if (
+        layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
+        or group.external
+        or not 0 < group.size <= _LARGEST_FIELD
+    ):
+        raise InputError(
+            f"{path}: {name.replace('/', '.')} has shape {group.shape} and is stored in a way"
+            f" MATLAB does not. {_REMEDY}"
+        )
     return group
 
 
 def _refuse_other_chunks(path: Path, dataset: h5py.Dataset, name: str) -> None:
-    """Refuse filters other than deflate, and chunks that are missing or unpack to another size than announced."""
+    """Refuse filters other than deflate, and chunks that are missing or unpack to another size than
+    announced.
+    """
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
     size = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
-    expected = int(np.prod([-(-length // edge) for length, edge in zip(dataset.shape, dataset.chunks, strict=True)], dtype=object))
-    if filters not in ([], [h5z.FILTER_DEFLATE]) or size > 2 * _LARGEST_FIELD * 8 or dataset.id.get_num_chunks() != expected:
+    expected = int(
+        np.prod(
+            [
+                -(-length // edge)
+                for length, edge in zip(dataset.shape, dataset.chunks, strict=True)
+            ],
+            dtype=object,
+        )
+    )
+    if (
+        filters not in ([], [h5z.FILTER_DEFLATE])
+        or size > 2 * _LARGEST_FIELD * 8
+        or dataset.id.get_num_chunks() != expected
+    ):
         raise InputError(
-            f"{path}: {name.replace('/', '.')} holds {dataset.id.get_num_chunks()} of {expected} chunks of {size} bytes under filters "
-            f"{filters}, which is not what MATLAB writes. {_REMEDY}"
+            f"{path}: {name.replace('/', '.')} holds {dataset.id.get_num_chunks()} of {expected}"
+            f" chunks of {size} bytes under filters {filters}, which is not what MATLAB writes."
+            f" {_REMEDY}"
         )
     for number in range(expected):
         chunk = dataset.id.get_chunk_info(number)
@@ -195,6 +256,13 @@ def _refuse_other_chunks(path: Path, dataset: h5py.Dataset, name: str) -> None:
         if whole and filters:
             stream = zlib.decompressobj()
             _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
-            whole = len(stream.decompress(packed, size)) == size and not stream.decompress(stream.unconsumed_tail, 1) and stream.eof
+            whole = (
+                len(stream.decompress(packed, size)) == size
+                and not stream.decompress(stream.unconsumed_tail, 1)
+                and stream.eof
+            )
         if not whole or (not filters and chunk.size != size):
-            raise InputError(f"{path}: chunk {number} of {name.replace('/', '.')} is damaged or cut short. {_REMEDY}")
+            raise InputError(
+                f"{path}: chunk {number} of {name.replace('/', '.')} is damaged or cut short."
+                f" {_REMEDY}"
+            )

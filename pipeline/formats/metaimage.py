@@ -83,8 +83,8 @@ def read(path: Path) -> Volume:
     InputError
         If a file is missing, is not MetaImage, is cut short, too long or damaged, holds other than
         one binary 3D volume of real numbers, names data outside of its folder, or has axes that are
-        sheared or of no length. No more memory is taken than the header announces, and no more of that
-        than the stored bytes can hold.
+        sheared or of no length. No more memory is taken than the header announces, and no more of
+        that than the stored bytes can hold.
     """
     stored = _bytes(path)
     fields, length = _header(path, stored)
@@ -95,10 +95,17 @@ def read(path: Path) -> Volume:
         data_path = _beside(path, fields["ElementDataFile"])
         data = _bytes(data_path)
         sha256 = hashlib.sha256((sha256 + hashlib.sha256(data).hexdigest()).encode()).hexdigest()
-    raw = _inflated(data_path, data, fields, announced) if _flag(path, fields, "CompressedData") else data
+    raw = (
+        _inflated(data_path, data, fields, announced)
+        if _flag(path, fields, "CompressedData")
+        else data
+    )
     if len(raw) != announced:
         found = "more" if len(raw) > announced else f"{len(raw)} bytes"
-        raise InputError(f"{data_path}: holds {found} where its header announces {announced} bytes of voxels. {_REMEDY}")
+        raise InputError(
+            f"{data_path}: holds {found} where its header announces {announced} bytes of voxels."
+            f" {_REMEDY}"
+        )
     voxels = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="), copy=False)
     return Volume(voxels.reshape(shape, order="F"), Grid(shape, affine), sha256, warnings)
 
@@ -108,8 +115,13 @@ def _bytes(path: Path) -> bytes:
         if path.is_file():
             return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
-    raise InputError(f"{path}: is not there, or is not a file. Check the name, and that both files of a .mhd lie in one folder.")
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read."
+        ) from None
+    raise InputError(
+        f"{path}: is not there, or is not a file. Check the name, and that both files of a .mhd lie"
+        " in one folder."
+    )
 
 
 def _header(path: Path, stored: bytes) -> tuple[dict[str, str], int]:
@@ -124,7 +136,8 @@ def _header(path: Path, stored: bytes) -> tuple[dict[str, str], int]:
         name = name.strip()
         if not equals or not line.strip().isprintable() or not name:
             raise InputError(
-                f"{path}: is not a MetaImage file ({line[:40]!r} in its header). Convert it to MetaImage or NIfTI, or remove it."
+                f"{path}: is not a MetaImage file ({line[:40]!r} in its header). Convert it to"
+                " MetaImage or NIfTI, or remove it."
             )
         if name in fields:
             raise InputError(f"{path}: its header gives {name} twice. {_REMEDY}")
@@ -141,15 +154,24 @@ def _layout(path: Path, fields: dict[str, str]) -> tuple[tuple[int, int, int], n
         found = fields.get(name, due)
         if found.casefold() != due.casefold() and not _same_number(found, due):
             raise InputError(
-                f"{path}: has {name} = {found[:40]} where {due} is due: one binary 3D volume of one channel. Write it as such."
+                f"{path}: has {name} = {found[:40]} where {due} is due: one binary 3D volume of one"
+                " channel. Write it as such."
             )
     numbers = fields.get("DimSize", "").split()
-    if len(numbers) != 3 or not all(number.isdecimal() and int(number[:9]) > 0 and len(number) < 10 for number in numbers):
-        raise InputError(f"{path}: has DimSize = {fields.get('DimSize', '')[:40]!r} where three sizes are due. {_REMEDY}")
+    if len(numbers) != 3 or not all(
+        number.isdecimal() and int(number[:9]) > 0 and len(number) < 10 for number in numbers
+    ):
+        raise InputError(
+            f"{path}: has DimSize = {fields.get('DimSize', '')[:40]!r} where three sizes are due."
+            f" {_REMEDY}"
+        )
     shape = tuple(int(number) for number in numbers)
     if fields.get("ElementType") not in _TYPES:
         kind = fields.get("ElementType", "")[:40]
-        raise InputError(f"{path}: has ElementType = {kind!r}, not one of {', '.join(_TYPES)}. Write it with real voxels.")
+        raise InputError(
+            f"{path}: has ElementType = {kind!r}, not one of {', '.join(_TYPES)}. Write it with"
+            " real voxels."
+        )
     order = ">" if _flag(path, fields, "BinaryDataByteOrderMSB") else "<"
     dtype = np.dtype(order + _TYPES[fields["ElementType"]])
     return shape, dtype, shape[0] * shape[1] * shape[2] * dtype.itemsize
@@ -165,7 +187,9 @@ def _same_number(found: str, due: str) -> bool:
 def _flag(path: Path, fields: dict[str, str], name: str) -> bool:
     value = fields.get(name, "False").casefold()
     if value not in ("true", "false", "1", "0"):
-        raise InputError(f"{path}: has {name} = {value[:40]!r} where True or False is due. {_REMEDY}")
+        raise InputError(
+            f"{path}: has {name} = {value[:40]!r} where True or False is due. {_REMEDY}"
+        )
     return value in ("true", "1")
 
 
@@ -179,7 +203,10 @@ def _affine(path: Path, fields: dict[str, str]) -> tuple[np.ndarray, tuple[str, 
         affine = _LPS_TO_RAS @ affine
         size = abs(np.linalg.det(affine[:3, :3])) if np.isfinite(affine).all() else np.inf
     if not 1e-9 < size < np.inf:
-        raise InputError(f"{path}: its affine cannot be inverted:\n{affine}\nMend TransformMatrix, ElementSpacing or Offset in its header.")
+        raise InputError(
+            f"{path}: its affine cannot be inverted:\n{affine}\nMend TransformMatrix,"
+            " ElementSpacing or Offset in its header."
+        )
     verdict = examine(str(path), (), affine, 1, affine, 0)
     if verdict.refusal:
         raise InputError(verdict.refusal.replace("its sform", "its TransformMatrix"))
@@ -194,7 +221,10 @@ def _numbers(path: Path, fields: dict[str, str], name: str, default: np.ndarray)
     except ValueError:
         numbers = np.empty(0)
     if numbers.size != default.size:
-        raise InputError(f"{path}: has {name} = {fields[name][:60]!r} where {default.size} numbers are due. {_REMEDY}")
+        raise InputError(
+            f"{path}: has {name} = {fields[name][:60]!r} where {default.size} numbers are due."
+            f" {_REMEDY}"
+        )
     return numbers
 
 
@@ -202,19 +232,26 @@ def _beside(path: Path, name: str) -> Path:
     """The data file of a header: a bare name, so that no header can reach out of its folder."""
     if name in ("", ".", "..") or set(name) & set("/\\:%") or name.split()[0].upper() == "LIST":
         raise InputError(
-            f"{path}: names {name[:60]!r} as its data, where one file beside it is due. Put the two together, or write a .mha."
+            f"{path}: names {name[:60]!r} as its data, where one file beside it is due. Put the two"
+            " together, or write a .mha."
         )
     return path.with_name(name)
 
 
-def _inflated(path: Path, data: bytes | memoryview, fields: dict[str, str], announced: int) -> bytes:
+def _inflated(
+    path: Path, data: bytes | memoryview, fields: dict[str, str], announced: int
+) -> bytes:
     """The bytes behind the compression, no more than the header announces."""
     size = fields.get("CompressedDataSize", str(len(data)))
     if size != str(len(data)):
-        raise InputError(f"{path}: holds {len(data)} compressed bytes where its header announces {size[:20]}. {_REMEDY}")
+        raise InputError(
+            f"{path}: holds {len(data)} compressed bytes where its header announces {size[:20]}."
+            f" {_REMEDY}"
+        )
     if announced > len(data) * _DEFLATE_RATIO:
         raise InputError(
-            f"{path}: its stream is cut short: {len(data)} bytes cannot hold the {announced} that its header announces. {_REMEDY}"
+            f"{path}: its stream is cut short: {len(data)} bytes cannot hold the {announced} that"
+            f" its header announces. {_REMEDY}"
         )
     stream = Inflating(path, data)
     return stream.ended(stream.take(announced), announced)

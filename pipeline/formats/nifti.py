@@ -1,4 +1,6 @@
-"""NIfTI files: read whole and checked, written whole or not at all, with the same bytes for the same voxels."""
+"""NIfTI files: read whole and checked, written whole or not at all, with the same bytes for the
+same voxels.
+"""
 
 import gzip
 import hashlib
@@ -42,17 +44,29 @@ def read(path: Path) -> Volume:
     ------
     InputError
         If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional (a
-        fourth axis of length one is dropped), has no invertible affine, or its voxels are not real numbers.
+        fourth axis of length one is dropped), has no invertible affine, or its voxels are not real
+        numbers.
     """
     image, sha256 = _load(path)
     shape = _shape(image)
     if len(shape) < 3 or any(length != 1 for length in shape[3:]):
-        raise InputError(f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into one file per modality.")
+        raise InputError(
+            f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into"
+            " one file per modality."
+        )
     scaling = _scaling(image)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are refused where they are named
-        voxels = image.get_fdata(dtype=np.float32) if scaling else np.asarray(image.dataobj.get_unscaled())
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # infinite voxels are refused where they are named
+        voxels = (
+            image.get_fdata(dtype=np.float32)
+            if scaling
+            else np.asarray(image.dataobj.get_unscaled())
+        )
     affine, warnings = _affine(path, image)
-    return Volume(voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings, scaling)
+    return Volume(
+        voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings, scaling
+    )
 
 
 def read_channel(path: Path, channel: int, channels: int) -> Volume:
@@ -90,11 +104,17 @@ def _channels(path: Path, wanted: Iterable[int], channels: int) -> list[Volume]:
     shape = _shape(image)
     place = (0,) * (len(shape) - 4)  # singleton axes before the last, as ITK writes vectors
     if len(shape) < 4 or shape[-1] != channels or math.prod(shape[3:]) != channels:
-        raise InputError(f"{path}: has shape {shape} where {channels} volumes (X, Y, Z, {channels}) are due. {_REMEDY}")
+        raise InputError(
+            f"{path}: has shape {shape} where {channels} volumes (X, Y, Z, {channels}) are due."
+            f" {_REMEDY}"
+        )
     scaling = _scaling(image)
     affine, warnings = _affine(path, image)
     with np.errstate(over="ignore", invalid="ignore"):
-        voxels = [np.asarray(image.dataobj[(..., *place, channel)], np.float32 if scaling else None) for channel in wanted]
+        voxels = [
+            np.asarray(image.dataobj[(..., *place, channel)], np.float32 if scaling else None)
+            for channel in wanted
+        ]
     return [Volume(one, Grid(shape[:3], affine), sha256, warnings, scaling) for one in voxels]
 
 
@@ -108,17 +128,27 @@ def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
     if path.is_dir():
         found = volumes_in(path)
         raise InputError(
-            f"{path}: cannot be read: it is a folder that holds {len(found)} volumes, named like a file, as some unpackers make them. "
-            "Check it, and put the file that is meant in its place."
+            f"{path}: cannot be read: it is a folder that holds {len(found)} volumes, named like a"
+            " file, as some unpackers make them. Check it, and put the file that is meant in its"
+            " place."
         )
     try:
         stored = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read.") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read."
+        ) from None
     image = _parse(path, _unpacked(path, stored))
     kind = image.get_data_dtype()
-    if min(_shape(image), default=0) < 1 or not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
-        raise InputError(f"{path}: has shape {_shape(image)} and dtype {kind} where real voxels are due. {_REMEDY}")
+    if (
+        min(_shape(image), default=0) < 1
+        or not np.issubdtype(kind, np.number)
+        or np.issubdtype(kind, np.complexfloating)
+    ):
+        raise InputError(
+            f"{path}: has shape {_shape(image)} and dtype {kind} where real voxels are due."
+            f" {_REMEDY}"
+        )
     return image, hashlib.sha256(stored).hexdigest()
 
 
@@ -133,12 +163,16 @@ def _affine(path: Path, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[s
     unused_mm = np.linalg.norm(image.header.get_sform()[:3, :3], axis=0)
     if sform_code == 0 and unused_mm.all():
         others_mm["sform (code 0)"] = unused_mm.tolist()
-    verdict = examine(str(path), _shape(image)[:3], sform, sform_code, *image.get_qform(coded=True), others_mm)
+    verdict = examine(
+        str(path), _shape(image)[:3], sform, sform_code, *image.get_qform(coded=True), others_mm
+    )
     affine = np.asarray(image.affine, np.float64)
     if verdict.refusal:
         raise InputError(verdict.refusal)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputError(f"{path}: its affine cannot be inverted:\n{affine}\nMend the header's sform or qform.")
+        raise InputError(
+            f"{path}: its affine cannot be inverted:\n{affine}\nMend the header's sform or qform."
+        )
     return affine, verdict.warnings
 
 
@@ -155,32 +189,53 @@ def _unpacked(path: Path, stored: bytes) -> bytes:
 def _announced_bytes(path: Path, head: bytes) -> int:
     header = _parse_header(path, head)
     lengths = [int(length) for length in header.get_data_shape()]
-    announced = int(header.get_data_offset()) + math.prod(lengths) * header.get_data_dtype().itemsize
+    announced = (
+        int(header.get_data_offset()) + math.prod(lengths) * header.get_data_dtype().itemsize
+    )
     if min(lengths, default=0) < 0 or announced > sys.maxsize:
-        raise InputError(f"{path}: has shape {tuple(lengths)} in its header, where real voxels are due. {_REMEDY}")
+        raise InputError(
+            f"{path}: has shape {tuple(lengths)} in its header, where real voxels are due."
+            f" {_REMEDY}"
+        )
     return announced
 
 
 def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
-    kind = nibabel.Nifti2Header if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Header
+    kind = (
+        nibabel.Nifti2Header
+        if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+        else nibabel.Nifti1Header
+    )
     try:
         header = kind(head[: kind.sizeof_hdr])
         header.get_data_dtype()
         header.get_data_offset()
         header.get_slope_inter()
     except (WrapStructError, HeaderDataError, KeyError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: is not a NIfTI file ({str(error)[:120]}). Convert it to NIfTI or remove it.") from None
-    size = int.from_bytes(head[:4], "little" if header.endianness == "<" else "big")  # nibabel would mend it
+        raise InputError(
+            f"{path}: is not a NIfTI file ({str(error)[:120]}). Convert it to NIfTI or remove it."
+        ) from None
+    size = int.from_bytes(
+        head[:4], "little" if header.endianness == "<" else "big"
+    )  # nibabel would mend it
     if size != kind.sizeof_hdr:
-        raise InputError(f"{path}: is not a NIfTI file (sizeof_hdr is {size}, not {kind.sizeof_hdr}). Convert it to NIfTI or remove it.")
+        raise InputError(
+            f"{path}: is not a NIfTI file (sizeof_hdr is {size}, not {kind.sizeof_hdr}). Convert it"
+            " to NIfTI or remove it."
+        )
     if np.isinf(header["scl_slope"]):  # NaN and 0 mean unscaled
         raise InputError(f"{path}: scales its voxels by scl_slope {header['scl_slope']}. {_REMEDY}")
     try:
         header.get_qform(coded=True)
     except ValueError as error:
-        raise InputError(f"{path}: its qform is no rotation ({error}). Mend the header's qform.") from None
+        raise InputError(
+            f"{path}: its qform is no rotation ({error}). Mend the header's qform."
+        ) from None
     if header["magic"].item() not in (b"n+1", b"n+2\0\r\n\x1a\n", b"n+2"):
-        raise InputError(f"{path}: is not a single-file NIfTI (magic {header['magic'].item()!r}). Convert it to .nii.gz.")
+        raise InputError(
+            f"{path}: is not a single-file NIfTI (magic {header['magic'].item()!r}). Convert it to"
+            " .nii.gz."
+        )
     return header
 
 
@@ -188,8 +243,14 @@ def _parse(path: Path, raw: bytes) -> nibabel.Nifti1Image:
     announced = _announced_bytes(path, raw[:_HEADER_BYTES])
     if len(raw) != announced:
         found = "more" if len(raw) > announced else f"{len(raw)} bytes"
-        raise InputError(f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}")
-    kind = nibabel.Nifti2Image if isinstance(_parse_header(path, raw[:_HEADER_BYTES]), nibabel.Nifti2Header) else nibabel.Nifti1Image
+        raise InputError(
+            f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}"
+        )
+    kind = (
+        nibabel.Nifti2Image
+        if isinstance(_parse_header(path, raw[:_HEADER_BYTES]), nibabel.Nifti2Header)
+        else nibabel.Nifti1Image
+    )
     return kind.from_bytes(raw)
 
 
@@ -202,7 +263,15 @@ def shape_of(path: Path) -> tuple[int, ...]:
     """Lengths of all axes by the header alone; empty for what is no NIfTI file, or no readable one."""
     try:
         return _shape(nibabel.load(path)) if is_nifti(path) else ()
-    except (OSError, EOFError, ValueError, ImageFileError, HeaderDataError, WrapStructError, zlib.error):
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        ImageFileError,
+        HeaderDataError,
+        WrapStructError,
+        zlib.error,
+    ):
         return ()
 
 
@@ -219,7 +288,8 @@ def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str =
     path : Path
         Ends in ``.nii`` or ``.nii.gz``.
     voxels : (X, Y, Z) array
-        Written in its dtype, unscaled; integers of 64 bits as int32, or as float64 if they are too large.
+        Written in its dtype, unscaled; integers of 64 bits as int32, or as float64 if they are too
+        large.
     affine : (4, 4) array
         Voxel indices to RAS+ millimetres; both sform and qform get it.
     description : str
@@ -233,4 +303,11 @@ def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str =
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()[:79]
     raw = image.to_bytes()
-    write_bytes(path, gzip.compress(raw, 6 if voxels.dtype == np.uint8 else 1, mtime=0) if path.suffix == ".gz" else raw)
+    write_bytes(
+        path,
+        (
+            gzip.compress(raw, 6 if voxels.dtype == np.uint8 else 1, mtime=0)
+            if path.suffix == ".gz"
+            else raw
+        ),
+    )

@@ -20,13 +20,16 @@ class Volume:
     grid : Grid
         On the axes of the file.
     sha256 : str
-        Of the bytes of the file, compressed or not; of several files, of their sums one after the other.
+        Of the bytes of the file, compressed or not; of several files, of their sums one after the
+        other.
     warnings : tuple of str
         What the user should know of the file.
     scaling : tuple of 2 float or None
-        Slope and intercept by which the header scales the stored numbers (scl_slope, scl_inter of NIfTI), None where it does not.
+        Slope and intercept by which the header scales the stored numbers (scl_slope, scl_inter of
+        NIfTI), None where it does not.
     air : float
-        The constant around the brain (`pipeline.formats.background`), which is taken off before anything is told from it; 0 of masks.
+        The constant around the brain (`pipeline.formats.background`), which is taken off before
+        anything is told from it; 0 of masks.
     """
 
     voxels: np.ndarray
@@ -39,7 +42,8 @@ class Volume:
 
 @dataclass(frozen=True)
 class Part(ABC):
-    """A modality or mask that is a channel, a slice, a field or a series; `download` makes it a NIfTI file.
+    """A modality or mask that is a channel, a slice, a field or a series; `download` makes it a
+    NIfTI file.
 
     Attributes
     ----------

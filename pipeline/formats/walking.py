@@ -1,4 +1,6 @@
-"""Files below a folder, through symbolic links as well: people lay out a cohort by links instead of copying it."""
+"""Files below a folder, through symbolic links as well: people lay out a cohort by links instead of
+copying it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
 
 
 def files_below(folder: Path) -> list[Path]:
-    """List the visible files below a folder; unlike `Path.rglob` and `os.walk`, links to folders are followed.
+    """List the visible files below a folder; unlike `Path.rglob` and `os.walk`, links to folders
+    are followed.
 
     Parameters
     ----------
@@ -24,16 +27,19 @@ def files_below(folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Sorted. Names that begin with a dot are left out. A link to nothing is listed, so that whoever reads it names it. A link to a
-        folder that it lies in holds nothing new and is not followed; a folder that is reached in several ways is listed in each,
-        since its path may name a case. A folder that an unpacker made of a file is listed as that file, see `of_one_file`.
+        Sorted. Names that begin with a dot are left out. A link to nothing is listed, so that
+        whoever reads it names it. A link to a folder that it lies in holds nothing new and is not
+        followed; a folder that is reached in several ways is listed in each, since its path may
+        name a case. A folder that an unpacker made of a file is listed as that file, see
+        `of_one_file`.
 
     Raises
     ------
     OSError
         If a folder cannot be listed.
     InputError
-        If a path leads through more than `MOST_LINKS` links to folders: links that lead to each other have endlessly many paths.
+        If a path leads through more than `MOST_LINKS` links to folders: links that lead to each
+        other have endlessly many paths.
     """
     return sorted(path for path, is_folder in _below(folder, (), 0) if not is_folder)
 
@@ -43,10 +49,17 @@ def folders_below(folder: Path) -> list[Path]:
     return sorted(path for path, is_folder in _below(folder, (), 0) if is_folder)
 
 
-def _below(folder: Path, above: tuple[tuple[int, int], ...], links: int) -> Iterator[tuple[Path, bool]]:
-    """Everything below a folder that lies in those `above`, behind so many links, and whether it is a folder to look into."""
+def _below(
+    folder: Path, above: tuple[tuple[int, int], ...], links: int
+) -> Iterator[tuple[Path, bool]]:
+    """Everything below a folder that lies in those `above`, behind so many links, and whether it is
+    a folder to look into.
+    """
     if links > MOST_LINKS:
-        raise InputError(f"{folder}: lies behind more than {MOST_LINKS} links to folders. Remove links that lead to each other.")
+        raise InputError(
+            f"{folder}: lies behind more than {MOST_LINKS} links to folders. Remove links that lead"
+            " to each other."
+        )
     state = folder.stat()
     own = (state.st_dev, state.st_ino)
     if own in above:
@@ -65,7 +78,10 @@ def expanded(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(f"{path}: {str(error)[0].lower()}{str(error)[1:]}. Write the path out, or ~/ for your own.") from None
+        raise InputError(
+            f"{path}: {str(error)[0].lower()}{str(error)[1:]}. Write the path out, or ~/ for your"
+            " own."
+        ) from None
 
 
 def is_volume(path: Path) -> bool:
@@ -74,13 +90,16 @@ def is_volume(path: Path) -> bool:
 
 
 def as_expression(literal: str) -> str:
-    """What matches a piece of a file name as it is written, but its ending in small letters or capitals."""
+    """What matches a piece of a file name as it is written, but its ending in small letters or
+    capitals.
+    """
     ending = next((ending for ending in reversed(ENDINGS) if literal.endswith(ending)), "")
     return re.escape(literal.removesuffix(ending)) + (f"(?i:{re.escape(ending)})" if ending else "")
 
 
 def of_one_file(path: Path) -> Path:
-    """The file in a folder that has the name of a file, as some unpackers make them: ``C_t1.nii/0057_brain_t1.nii``.
+    """The file in a folder that has the name of a file, as some unpackers make them:
+    ``C_t1.nii/0057_brain_t1.nii``.
 
     Parameters
     ----------
@@ -90,7 +109,8 @@ def of_one_file(path: Path) -> Path:
     Returns
     -------
     Path
-        The one volume that such a folder holds; else `path` itself, so that whoever reads it names it.
+        The one volume that such a folder holds; else `path` itself, so that whoever reads it names
+        it.
     """
     inner = volumes_in(path) if path.is_dir() else []
     return inner[0] if len(inner) == 1 else path
@@ -98,7 +118,9 @@ def of_one_file(path: Path) -> Path:
 
 def volumes_in(folder: Path) -> list[Path]:
     """Visible volumes that lie directly in a folder, by their names, sorted."""
-    return sorted(path for path in folder.iterdir() if is_volume(path) and not path.name.startswith("."))
+    return sorted(
+        path for path in folder.iterdir() if is_volume(path) and not path.name.startswith(".")
+    )
 
 
 def _stands_for_a_file(folder: Path) -> bool:

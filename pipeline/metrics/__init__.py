@@ -1,1 +1,3 @@
-"""Scores of a prediction against a reference: overlap, surface distance, lesions, calibration, tumour types."""
+"""Scores of a prediction against a reference: overlap, surface distance, lesions, calibration,
+tumour types.
+"""

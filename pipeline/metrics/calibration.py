@@ -12,17 +12,28 @@ from ..core.schema import Schema
 from .uncertainty import aurc, aurc_oracle, aurc_random, count_errors, entropy_bits
 
 BINS = 15
-MEASURES = ("brier", "ece", "mean_entropy", "mean_disagreement", "aurc", "aurc_random", "aurc_oracle", "aurc_disagreement")
+MEASURES = (
+    "brier",
+    "ece",
+    "mean_entropy",
+    "mean_disagreement",
+    "aurc",
+    "aurc_random",
+    "aurc_oracle",
+    "aurc_disagreement",
+)
 """Columns of `calibration_rows` that are measured."""
 _ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Voxels of one region by its predicted probability, in bins of equal width. Those of several cases add up.
+    """Voxels of one region by its predicted probability, in bins of equal width. Those of several
+    cases add up.
 
-    The bins are [i/B, (i + 1)/B), and the last holds 1 too. It is the probability of the region itself that is compared, not the
-    confidence of the decision for or against it, which lies in [0.5, 1].
+    The bins are [i/B, (i + 1)/B), and the last holds 1 too. It is the probability of the region
+    itself that is compared, not the confidence of the decision for or against it, which lies in
+    [0.5, 1].
 
     Attributes
     ----------
@@ -31,7 +42,8 @@ class Bins:
     probability : (B,) float64 array
         Their summed probability.
     squared_error : float
-        Sum over all voxels of (probability - reference)^2, the reference being 1 in the region, 0 outside.
+        Sum over all voxels of (probability - reference)^2, the reference being 1 in the region, 0
+        outside.
     """
 
     voxels: np.ndarray
@@ -50,15 +62,19 @@ class Bins:
 
     @property
     def brier(self) -> float:
-        """Mean squared error of the probabilities, in [0, 1]. Brier, Monthly Weather Review 78 (1950): half of his two-sided score."""
+        """Mean squared error of the probabilities, in [0, 1]. Brier, Monthly Weather Review 78
+        (1950): half of his two-sided score.
+        """
         voxels = int(self.voxels.sum())
         return self.squared_error / voxels if voxels else nan
 
     @property
     def ece(self) -> float:
-        """Expected calibration error, in [0, 1]: sum over bins of voxels/all |mean probability - share positive|.
+        """Expected calibration error, in [0, 1]: sum over bins of voxels/all |mean probability -
+        share positive|.
 
-        Naeini, Cooper and Hauskrecht, AAAI 2015, for two classes, with the 15 bins and the weights of Guo et al., ICML 2017, eq. 3.
+        Naeini, Cooper and Hauskrecht, AAAI 2015, for two classes, with the 15 bins and the weights
+        of Guo et al., ICML 2017, eq. 3.
         """
         voxels = int(self.voxels.sum())
         return float(np.abs(self.probability - self.positives).sum()) / voxels if voxels else nan
@@ -94,9 +110,17 @@ def bin_probabilities(probabilities: np.ndarray, reference: np.ndarray) -> Bins:
         If the shapes differ, or a probability is not in [0, 1].
     """
     if probabilities.shape != reference.shape:
-        raise ValueError(f"probabilities {probabilities.shape} and reference {reference.shape} must have one shape")
-    if not (probabilities.min(initial=0) >= -_ROUNDING and probabilities.max(initial=1) <= 1 + _ROUNDING):
-        raise ValueError(f"probabilities must lie in [0, 1], got {probabilities.min():g} to {probabilities.max():g}")
+        raise ValueError(
+            f"probabilities {probabilities.shape} and reference {reference.shape} must have one"
+            " shape"
+        )
+    if not (
+        probabilities.min(initial=0) >= -_ROUNDING and probabilities.max(initial=1) <= 1 + _ROUNDING
+    ):
+        raise ValueError(
+            f"probabilities must lie in [0, 1], got {probabilities.min():g} to"
+            f" {probabilities.max():g}"
+        )
     place = (probabilities * np.float32(BINS)).astype(np.intp)
     np.clip(place, 0, BINS - 1, out=place)
     sums = np.bincount(place, probabilities, minlength=BINS)
@@ -107,19 +131,26 @@ def bin_probabilities(probabilities: np.ndarray, reference: np.ndarray) -> Bins:
 
 
 def calibration_rows(
-    probabilities: np.ndarray, disagreement: np.ndarray | None, reference: np.ndarray, brain: np.ndarray, schema: Schema
+    probabilities: np.ndarray,
+    disagreement: np.ndarray | None,
+    reference: np.ndarray,
+    brain: np.ndarray,
+    schema: Schema,
 ) -> tuple[list[dict[str, Any]], dict[str, Bins]]:
     """Judge the probabilities of every region of one case.
 
-    Only voxels of the brain are judged: the background around the head, most of the volume, is easily told, and would make any
-    network look calibrated. They are all of them, not a band around the tumour, so that they do not depend on the prediction.
+    Only voxels of the brain are judged: the background around the head, most of the volume, is
+    easily told, and would make any network look calibrated. They are all of them, not a band around
+    the tumour, so that they do not depend on the prediction.
 
     Parameters
     ----------
     probabilities : (X, Y, Z, R) float32 array
-        Of each region in the schema's order, in [0, 1], on the raw grid; before any decision and post-processing.
+        Of each region in the schema's order, in [0, 1], on the raw grid; before any decision and
+        post-processing.
     disagreement : (X, Y, Z, R) float32 array or None
-        Standard deviation of each probability over mirror images, in [0, 0.5]; None where none were asked.
+        Standard deviation of each probability over mirror images, in [0, 0.5]; None where none were
+        asked.
     reference : (X, Y, Z) uint8 array
         Class indices 0..K.
     brain : (X, Y, Z) bool array
@@ -130,9 +161,10 @@ def calibration_rows(
     Returns
     -------
     rows : list of dict
-        One per region: ``name``, ``voxels`` and `MEASURES`. ``mean_entropy`` in bits. ``aurc`` is that of the entropy,
-        ``aurc_disagreement`` that of the disagreement, the error being that probability > 0.5 differs from the
-        reference (`pipeline.metrics.uncertainty`). NaN for a disagreement without mirror images, and for all if there is no brain.
+        One per region: ``name``, ``voxels`` and `MEASURES`. ``mean_entropy`` in bits. ``aurc`` is
+        that of the entropy, ``aurc_disagreement`` that of the disagreement, the error being that
+        probability > 0.5 differs from the reference (`pipeline.metrics.uncertainty`). NaN for a
+        disagreement without mirror images, and for all if there is no brain.
     bins : dict of str to Bins
         Of each region.
 
@@ -142,22 +174,37 @@ def calibration_rows(
         If the arrays lie on different grids, or a probability is not in [0, 1].
     """
     expected = (*brain.shape, len(schema.regions))
-    if reference.shape != brain.shape or any(array is not None and array.shape != expected for array in (probabilities, disagreement)):
-        shapes = [array.shape for array in (probabilities, disagreement, reference) if array is not None]
-        raise ValueError(f"expected arrays on the grid {brain.shape} of the brain with {len(schema.regions)} regions, got {shapes}")
+    if reference.shape != brain.shape or any(
+        array is not None and array.shape != expected for array in (probabilities, disagreement)
+    ):
+        shapes = [
+            array.shape for array in (probabilities, disagreement, reference) if array is not None
+        ]
+        raise ValueError(
+            f"expected arrays on the grid {brain.shape} of the brain with {len(schema.regions)}"
+            f" regions, got {shapes}"
+        )
     box = bounding_box(brain)
     inside = brain[box].ravel(order="F")  # volumes of the raw grid lie in memory with x first
     classes = reference[box].ravel(order="F")[inside]
     rows, bins = [], {}
     for column, region in enumerate(schema.regions):
         members = np.isin(np.arange(256), schema.classes_of(region))
-        own, spread = (None if array is None else array[(*box, column)].ravel(order="F")[inside] for array in (probabilities, disagreement))
+        own, spread = (
+            None if array is None else array[(*box, column)].ravel(order="F")[inside]
+            for array in (probabilities, disagreement)
+        )
         bins[region] = bin_probabilities(own, members[classes])
-        rows.append({"name": region, "voxels": int(bins[region].voxels.sum())} | _measures(bins[region], own, spread, members[classes]))
+        rows.append(
+            {"name": region, "voxels": int(bins[region].voxels.sum())}
+            | _measures(bins[region], own, spread, members[classes])
+        )
     return rows, bins
 
 
-def _measures(bins: Bins, probabilities: np.ndarray, disagreement: np.ndarray | None, reference: np.ndarray) -> dict[str, float]:
+def _measures(
+    bins: Bins, probabilities: np.ndarray, disagreement: np.ndarray | None, reference: np.ndarray
+) -> dict[str, float]:
     entropy, wrong = entropy_bits(probabilities), (probabilities > 0.5) != reference
     counts = count_errors(entropy, wrong, 1.0)
     return {
@@ -168,12 +215,16 @@ def _measures(bins: Bins, probabilities: np.ndarray, disagreement: np.ndarray | 
         "aurc": aurc(counts),
         "aurc_random": aurc_random(counts),
         "aurc_oracle": aurc_oracle(counts),
-        "aurc_disagreement": nan if disagreement is None else aurc(count_errors(disagreement, wrong, 0.5)),
+        "aurc_disagreement": (
+            nan if disagreement is None else aurc(count_errors(disagreement, wrong, 0.5))
+        ),
     }
 
 
 def pooled(cases: Iterable[dict[str, Bins]]) -> dict[str, Bins]:
-    """Bins of each region over all cases, every voxel with equal weight, so that large brains count for more."""
+    """Bins of each region over all cases, every voxel with equal weight, so that large brains count
+    for more.
+    """
     total: dict[str, Bins] = {}
     for bins in cases:
         total |= {name: total[name] + own if name in total else own for name, own in bins.items()}
@@ -191,8 +242,8 @@ def reliability_rows(bins: dict[str, Bins]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One per region and bin: ``name``, ``bin`` (0..), ``low``, ``high``, ``voxels``, ``mean_probability``,
-        ``share_positive``, the last two NaN where the bin is empty.
+        One per region and bin: ``name``, ``bin`` (0..), ``low``, ``high``, ``voxels``,
+        ``mean_probability``, ``share_positive``, the last two NaN where the bin is empty.
     """
     return [
         {

@@ -1,4 +1,6 @@
-"""Numbered pieces of masks: merged where they lie close, dropped where small, joined where they touch the same piece of another mask."""
+"""Numbered pieces of masks: merged where they lie close, dropped where small, joined where they
+touch the same piece of another mask.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ FEW_PAIRS = 2**20
 
 @dataclass(frozen=True)
 class Pieces:
-    """Pieces of a mask by their numbers. Tumours are small in an image, so most is done on the list of their voxels.
+    """Pieces of a mask by their numbers. Tumours are small in an image, so most is done on the list
+    of their voxels.
 
     Attributes
     ----------
@@ -40,7 +43,9 @@ class Pieces:
 
     @cached_property
     def voxels(self) -> np.ndarray:
-        """(N + 1,) int64 array: voxels by number, 0 where there is no such piece and for the background."""
+        """(N + 1,) int64 array: voxels by number, 0 where there is no such piece and for the
+        background.
+        """
         return np.bincount(self.numbers_at, minlength=1)
 
     @cached_property
@@ -59,17 +64,24 @@ class Pieces:
         left, sides = places[starts[number] : starts[number + 1]], []
         for length, whole in zip(self.labels.shape, self.box, strict=True):
             indices = left % length
-            sides.append(slice(whole.start + int(indices.min()), whole.start + int(indices.max()) + 1))
+            sides.append(
+                slice(whole.start + int(indices.min()), whole.start + int(indices.max()) + 1)
+            )
             left = left // length
         return tuple(sides)
 
     def within(self, box: Box) -> np.ndarray:
         """Numbers in another box of the image, of its shape; 0 where the crop does not reach."""
-        if all(inner.start >= outer.start and inner.stop <= outer.stop for inner, outer in zip(box, self.box, strict=True)):
+        if all(
+            inner.start >= outer.start and inner.stop <= outer.stop
+            for inner, outer in zip(box, self.box, strict=True)
+        ):
             return self.labels[_from(box, self.box)]
         labels = np.zeros([side.stop - side.start for side in box], self.labels.dtype, order="F")
         both = tuple(
-            slice(max(one.start, other.start), max(min(one.stop, other.stop), one.start, other.start))
+            slice(
+                max(one.start, other.start), max(min(one.stop, other.stop), one.start, other.start)
+            )
             for one, other in zip(box, self.box, strict=True)
         )
         labels[_from(both, box)] = self.labels[_from(both, self.box)]
@@ -99,7 +111,10 @@ def mask_of(crop: tuple[np.ndarray, Box], members: Sequence[int]) -> tuple[np.nd
 
 def _from(inner: Box, outer: Box) -> Box:
     """A box of the image as one of a crop of it."""
-    return tuple(slice(side.start - whole.start, side.stop - whole.start) for side, whole in zip(inner, outer, strict=True))
+    return tuple(
+        slice(side.start - whole.start, side.stop - whole.start)
+        for side, whole in zip(inner, outer, strict=True)
+    )
 
 
 def numbered(mask: np.ndarray, box: Box, connectivity: int = CONNECTIVITY) -> Pieces:
@@ -117,20 +132,28 @@ def numbered(mask: np.ndarray, box: Box, connectivity: int = CONNECTIVITY) -> Pi
     Returns
     -------
     Pieces
-        1, 2, ... in the order in which a scan meets the pieces, the first axis running fastest, whatever the memory layout.
+        1, 2, ... in the order in which a scan meets the pieces, the first axis running fastest,
+        whatever the memory layout.
     """
     mask = np.asfortranarray(mask)
-    labels = cc3d.connected_components(mask, connectivity=connectivity) if mask.size else np.zeros(mask.shape, np.uint16)
+    labels = (
+        cc3d.connected_components(mask, connectivity=connectivity)
+        if mask.size
+        else np.zeros(mask.shape, np.uint16)
+    )
     return Pieces(labels, box, np.flatnonzero(mask.ravel(order="K")))
 
 
-def merged(mask: np.ndarray, box: Box, times: int, connectivity: int = CONNECTIVITY) -> tuple[Pieces, Pieces]:
+def merged(
+    mask: np.ndarray, box: Box, times: int, connectivity: int = CONNECTIVITY
+) -> tuple[Pieces, Pieces]:
     """Number a mask by the connected pieces of its dilation.
 
     Parameters
     ----------
     mask : (x, y, z) bool array
-        A crop of the image that reaches as far beyond the mask as it is dilated, or to the image's border.
+        A crop of the image that reaches as far beyond the mask as it is dilated, or to the image's
+        border.
     box : tuple of 3 slices
         Where in the image the crop lies.
     times : int
@@ -141,11 +164,15 @@ def merged(mask: np.ndarray, box: Box, times: int, connectivity: int = CONNECTIV
     Returns
     -------
     drawn, extents : Pieces
-        Of the mask, and of its dilation with the same numbers. Two extents do not touch, so each is the dilation of its own piece.
+        Of the mask, and of its dilation with the same numbers. Two extents do not touch, so each is
+        the dilation of its own piece.
     """
     inner = bounding_box(mask, times)
     drawn = np.asfortranarray(mask[inner])
-    place = tuple(slice(whole.start + side.start, whole.start + side.stop) for side, whole in zip(inner, box, strict=True))
+    place = tuple(
+        slice(whole.start + side.start, whole.start + side.stop)
+        for side, whole in zip(inner, box, strict=True)
+    )
     extents = numbered(dilated(drawn, times), place, connectivity)
     return Pieces(extents.labels * drawn, place, np.flatnonzero(drawn.ravel(order="K"))), extents
 
@@ -153,7 +180,11 @@ def merged(mask: np.ndarray, box: Box, times: int, connectivity: int = CONNECTIV
 def without_small(pieces: Pieces, most_voxels: float) -> Pieces:
     """Drop the pieces of at most so many voxels; the others keep their numbers."""
     small = pieces.voxels <= most_voxels
-    return pieces.renumbered(np.where(small, 0, np.arange(len(small)))) if small[pieces.numbers].any() else pieces
+    return (
+        pieces.renumbered(np.where(small, 0, np.arange(len(small))))
+        if small[pieces.numbers].any()
+        else pieces
+    )
 
 
 def shared_voxels(one: Pieces, other: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -176,7 +207,9 @@ def shared_voxels(one: Pieces, other: Pieces) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _pairs(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every pair of numbers but 0 at the same place of two lists, sorted, and how often it is there."""
+    """Every pair of numbers but 0 at the same place of two lists, sorted, and how often it is
+    there.
+    """
     both = (ones != 0) & (others != 0)
     ones, others = ones[both].astype(np.int64), others[both]
     base = int(others.max(initial=0)) + 1
@@ -192,12 +225,14 @@ def _pairs(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def joining(pieces: Pieces, partners: Pieces) -> np.ndarray:
     """New numbers that are the same for pieces which touch the same partner.
 
-    A piece that touches several partners follows the one of the lowest number, as in the BraTS challenges of 2024.
+    A piece that touches several partners follows the one of the lowest number, as in the BraTS
+    challenges of 2024.
 
     Parameters
     ----------
     pieces, partners : Pieces
-        Of one image; they touch if a voxel of one is among the 18 neighbours of a voxel of the other, or the same.
+        Of one image; they touch if a voxel of one is among the 18 neighbours of a voxel of the
+        other, or the same.
 
     Returns
     -------
@@ -206,7 +241,9 @@ def joining(pieces: Pieces, partners: Pieces) -> np.ndarray:
     """
     table = np.arange(len(pieces.voxels))
     touching = np.array(sorted(_touching(pieces, partners)), np.int64).reshape(-1, 2)
-    own, first = np.unique(touching[:, 0], return_index=True)  # pairs are sorted: the first of a piece names its lowest partner
+    own, first = np.unique(
+        touching[:, 0], return_index=True
+    )  # pairs are sorted: the first of a piece names its lowest partner
     table[own] = len(table) + touching[first, 1]
     return np.unique(table, return_inverse=True)[1]
 
@@ -217,7 +254,12 @@ def _touching(pieces: Pieces, partners: Pieces) -> Iterable[tuple[int, int]]:
     others, found = partners.within(around), set()
     for shift in np.ndindex(3, 3, 3):
         if sum(step != 1 for step in shift) <= 2:
-            there = others[tuple(slice(step, step + length) for step, length in zip(shift, pieces.labels.shape, strict=True))]
+            there = others[
+                tuple(
+                    slice(step, step + length)
+                    for step, length in zip(shift, pieces.labels.shape, strict=True)
+                )
+            ]
             ones, twos, _ = _pairs(pieces.numbers_at, there.ravel(order="F")[pieces.places])
             found |= set(zip(ones.tolist(), twos.tolist(), strict=True))
     return found
@@ -226,8 +268,9 @@ def _touching(pieces: Pieces, partners: Pieces) -> Iterable[tuple[int, int]]:
 def dilated(mask: np.ndarray, times: int) -> np.ndarray:
     """Grow a mask by its 18-neighbourhood (over faces and edges, not corners), again and again.
 
-    The neighbourhood is the union of the 3x3 squares in the three planes through a voxel, and a square is a line along one axis widened
-    along another. Two widenings of the mask itself, along x and y, thus lead to all three: x along y, and x or y along z.
+    The neighbourhood is the union of the 3x3 squares in the three planes through a voxel, and a
+    square is a line along one axis widened along another. Two widenings of the mask itself, along x
+    and y, thus lead to all three: x along y, and x or y along z.
 
     Parameters
     ----------
@@ -238,7 +281,8 @@ def dilated(mask: np.ndarray, times: int) -> np.ndarray:
     Returns
     -------
     (X, Y, Z) bool array
-        Equal to ``scipy.ndimage.binary_dilation`` with ``generate_binary_structure(3, 2)`` and so many iterations.
+        Equal to ``scipy.ndimage.binary_dilation`` with ``generate_binary_structure(3, 2)`` and so
+        many iterations.
     """
     for _ in range(times):
         along_x, along_y = _widened(mask, 0), _widened(mask, 1)

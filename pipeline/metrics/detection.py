@@ -11,17 +11,20 @@ NORMAL_QUANTILE = 1.959963984540054
 """Of the two-sided 95 % interval."""
 
 
-def detection(rows: Iterable[dict[str, Any]], regions: Iterable[str], cases: int) -> list[dict[str, Any]]:
+def detection(
+    rows: Iterable[dict[str, Any]], regions: Iterable[str], cases: int
+) -> list[dict[str, Any]]:
     """Count lesions found, missed and false, by region and size.
 
-    Lesions are counted one by one, over all cases together, so that a case of many lesions weighs more. The interval takes them as
-    independent, which lesions of one patient are not: it is the least wide that can be defended.
+    Lesions are counted one by one, over all cases together, so that a case of many lesions weighs
+    more. The interval takes them as independent, which lesions of one patient are not: it is the
+    least wide that can be defended.
 
     Parameters
     ----------
     rows : iterable of dict
-        As `pipeline.metrics.lesionwise.lesion_rows` gives them, of all cases, numbers as such or as text: ``name``, ``kind``, ``volume_ml``,
-        ``found``.
+        As `pipeline.metrics.lesionwise.lesion_rows` gives them, of all cases, numbers as such or as
+        text: ``name``, ``kind``, ``volume_ml``, ``found``.
     regions : iterable of str
         Which to count; one without any lesion has no row.
     cases : int
@@ -30,10 +33,11 @@ def detection(rows: Iterable[dict[str, Any]], regions: Iterable[str], cases: int
     Returns
     -------
     list of dict
-        For each region one row of all sizes and one for each bin of `SIZES_ML`: ``name``; ``size``, "all" or the bin in words; ``low_ml``
-        and ``high_ml`` (infinite at the end); ``lesions`` of the reference of that volume and ``found`` of them; ``sensitivity``, NaN
-        without a lesion, with its 95 % interval ``sensitivity_low``, ``sensitivity_high`` (`wilson`); ``false_positives`` of that volume,
-        and ``false_positives_per_case``.
+        For each region one row of all sizes and one for each bin of `SIZES_ML`: ``name``; ``size``,
+        "all" or the bin in words; ``low_ml`` and ``high_ml`` (infinite at the end); ``lesions`` of
+        the reference of that volume and ``found`` of them; ``sensitivity``, NaN without a lesion,
+        with its 95 % interval ``sensitivity_low``, ``sensitivity_high`` (`wilson`);
+        ``false_positives`` of that volume, and ``false_positives_per_case``.
 
     Raises
     ------
@@ -42,16 +46,21 @@ def detection(rows: Iterable[dict[str, Any]], regions: Iterable[str], cases: int
     """
     if cases < 1:
         raise ValueError(f"lesions are counted per case: at least one case is needed, got {cases}")
-    lesions = [(row["name"], row["kind"], float(row["volume_ml"]), int(row["found"])) for row in rows]
+    lesions = [
+        (row["name"], row["kind"], float(row["volume_ml"]), int(row["found"])) for row in rows
+    ]
     bins = [(0.0, inf), *pairwise((0.0, *SIZES_ML, inf))]
     return [
-        {"name": region} | _bin([lesion[1:] for lesion in lesions if lesion[0] == region], low_ml, high_ml, cases)
+        {"name": region}
+        | _bin([lesion[1:] for lesion in lesions if lesion[0] == region], low_ml, high_ml, cases)
         for region in regions
         for low_ml, high_ml in bins
     ]
 
 
-def _bin(lesions: Sequence[tuple[str, float, int]], low_ml: float, high_ml: float, cases: int) -> dict[str, Any]:
+def _bin(
+    lesions: Sequence[tuple[str, float, int]], low_ml: float, high_ml: float, cases: int
+) -> dict[str, Any]:
     within = [(kind, found) for kind, volume_ml, found in lesions if low_ml <= volume_ml < high_ml]
     hits = [found for kind, found in within if kind == "reference"]
     low, high = wilson(sum(hits), len(hits))
@@ -81,10 +90,11 @@ def _in_words(low_ml: float, high_ml: float) -> str:
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """95 % score interval of a proportion.
 
-    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical Association
-    22:209-212 (1927), without continuity correction; recommended for few trials by Brown, Cai and DasGupta, "Interval estimation for a
-    binomial proportion", Statistical Science 16:101-133 (2001). With p = s / n it is (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2))
-    / (1 + z^2 / n).
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+    American Statistical Association 22:209-212 (1927), without continuity correction; recommended
+    for few trials by Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
+    Statistical Science 16:101-133 (2001). With p = s / n it is (p + z^2 / 2n +- z sqrt(p (1 - p) /
+    n + z^2 / 4n^2)) / (1 + z^2 / n).
 
     Parameters
     ----------
@@ -102,11 +112,16 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
         If there are more successes than trials, or fewer than none.
     """
     if not 0 <= successes <= trials:
-        raise ValueError(f"successes must be from 0 to {trials}, the number of trials, got {successes}")
+        raise ValueError(
+            f"successes must be from 0 to {trials}, the number of trials, got {successes}"
+        )
     if not trials:
         return nan, nan
     share, weight = successes / trials, NORMAL_QUANTILE**2 / trials
     centre = share + weight / 2
     reach = NORMAL_QUANTILE * sqrt((share * (1 - share) + weight / 4) / trials)
     low, high = (centre - reach) / (1 + weight), (centre + reach) / (1 + weight)
-    return low if successes else 0.0, high if successes < trials else 1.0  # rounding would leave 1e-17
+    return (
+        low if successes else 0.0,
+        high if successes < trials else 1.0,
+    )  # rounding would leave 1e-17

@@ -1,4 +1,6 @@
-"""Connected pieces of two masks, matched one to one: how many are found, and how well. No rule of a challenge enters."""
+"""Connected pieces of two masks, matched one to one: how many are found, and how well. No rule of a
+challenge enters.
+"""
 
 from dataclasses import dataclass
 from math import nan
@@ -14,17 +16,18 @@ LEAST_IOU = 0.5
 """A pair whose IoU exceeds this is a match. Above one half no instance can have two."""
 READINGS = ("f1", "sq", "pq")
 FILLS: dict[str, tuple[str, ...]] = {"": (), "both_empty": READINGS}
-"""What of a row of `instance_rows` a rule gave, by its ``filled``: nothing; all readings, since a cohort of the rule ``brats`` has no
-instance in reference or prediction."""
+"""What of a row of `instance_rows` a rule gave, by its ``filled``: nothing; all readings, since a
+cohort of the rule ``brats`` has no instance in reference or prediction.
+"""
 
 
 @dataclass(frozen=True)
 class Instances:
     """How the instances of a prediction match those of a reference.
 
-    Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1: instances match if their IoU is greater than 0.5, and such a match is
-    unique. Every reading lies in [0, 1] and is NaN where its denominator is 0; what a case without any instance counts for is decided by
-    the caller.
+    Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1: instances match if their IoU
+    is greater than 0.5, and such a match is unique. Every reading lies in [0, 1] and is NaN where
+    its denominator is 0; what a case without any instance counts for is decided by the caller.
 
     Attributes
     ----------
@@ -55,7 +58,9 @@ class Instances:
 
     @property
     def f1(self) -> float:
-        """TP / (TP + FP / 2 + FN / 2), called recognition quality RQ; 0 without a match, NaN without any instance."""
+        """TP / (TP + FP / 2 + FN / 2), called recognition quality RQ; 0 without a match, NaN
+        without any instance.
+        """
         return _ratio(self.true_positives, self._weight)
 
     @property
@@ -65,7 +70,9 @@ class Instances:
 
     @property
     def pq(self) -> float:
-        """Panoptic quality RQ x SQ = (sum of IoU) / (TP + FP / 2 + FN / 2); 0 without a match, NaN without any instance."""
+        """Panoptic quality RQ x SQ = (sum of IoU) / (TP + FP / 2 + FN / 2); 0 without a match, NaN
+        without any instance.
+        """
         return _ratio(sum(self.ious), self._weight)
 
     @property
@@ -73,7 +80,9 @@ class Instances:
         return self.true_positives + (self.false_positives + self.false_negatives) / 2
 
 
-def instance_rows(reference: np.ndarray, prediction: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
+def instance_rows(
+    reference: np.ndarray, prediction: np.ndarray, schema: Schema
+) -> list[dict[str, Any]]:
     """Match the instances of every region of a case.
 
     Parameters
@@ -86,7 +95,8 @@ def instance_rows(reference: np.ndarray, prediction: np.ndarray, schema: Schema)
     Returns
     -------
     list of dict
-        One per region: ``name``; ``f1``, ``sq``, ``pq`` of the 26-connected pieces; ``filled``, a key of `FILLS`.
+        One per region: ``name``; ``f1``, ``sq``, ``pq`` of the 26-connected pieces; ``filled``, a
+        key of `FILLS`.
 
     Raises
     ------
@@ -97,11 +107,15 @@ def instance_rows(reference: np.ndarray, prediction: np.ndarray, schema: Schema)
     crops = [cropped(classes, 0) for classes in (reference, prediction)]
     rows = []
     for region in schema.regions:
-        found = match_pieces(*(numbered(*mask_of(crop, schema.classes_of(region))) for crop in crops))
+        found = match_pieces(
+            *(numbered(*mask_of(crop, schema.classes_of(region))) for crop in crops)
+        )
         readings, filled = (found.f1, found.sq, found.pq), ""
         if found.f1 != found.f1 and schema.empty_rule == "brats":
             readings, filled = (1.0, 1.0, 1.0), "both_empty"
-        rows.append({"name": region, **dict(zip(READINGS, readings, strict=True)), "filled": filled})
+        rows.append(
+            {"name": region, **dict(zip(READINGS, readings, strict=True)), "filled": filled}
+        )
     return rows
 
 
@@ -124,7 +138,12 @@ def match_instances(reference: np.ndarray, prediction: np.ndarray) -> Instances:
     """
     _require_equal_shapes(reference, prediction)
     boxes = bounding_box(reference), bounding_box(prediction)
-    return match_pieces(*(numbered(mask[box], box) for mask, box in zip((reference, prediction), boxes, strict=True)))
+    return match_pieces(
+        *(
+            numbered(mask[box], box)
+            for mask, box in zip((reference, prediction), boxes, strict=True)
+        )
+    )
 
 
 def match_pieces(reference: Pieces, prediction: Pieces) -> Instances:
@@ -142,12 +161,18 @@ def match_pieces(reference: Pieces, prediction: Pieces) -> Instances:
     ones, others, shared = shared_voxels(reference, prediction)
     ious = shared / (reference.voxels[ones] + prediction.voxels[others] - shared)
     matched = ious[ious > LEAST_IOU]
-    return Instances(tuple(matched.tolist()), *(len(pieces.numbers) - len(matched) for pieces in (prediction, reference)))
+    return Instances(
+        tuple(matched.tolist()),
+        *(len(pieces.numbers) - len(matched) for pieces in (prediction, reference)),
+    )
 
 
 def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
     if reference.shape != prediction.shape:
-        raise ValueError(f"reference and prediction must lie on one grid, got shapes {reference.shape} and {prediction.shape}")
+        raise ValueError(
+            f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
+            f" {prediction.shape}"
+        )
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -1,7 +1,9 @@
-"""Under which rules lesions are scored: those of the BraTS challenges by year and kind, as their own code has them.
+"""Under which rules lesions are scored: those of the BraTS challenges by year and kind, as their
+own code has them.
 
 The code was read and is re-stated here: https://github.com/rachitsaluja/BraTS-2023-Metrics and
-https://github.com/rachitsaluja/BraTS-2024-Metrics; in words https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
+https://github.com/rachitsaluja/BraTS-2024-Metrics; in words
+https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
 """
 
 from collections.abc import Sequence
@@ -14,12 +16,14 @@ from ..core.strict import Strict
 
 
 class LesionRules(Strict):
-    """The rules of a challenge in one of its years; how they are applied is written in `pipeline.metrics.lesionwise`.
+    """The rules of a challenge in one of its years; how they are applied is written in
+    `pipeline.metrics.lesionwise`.
 
     Attributes
     ----------
     dilation_voxels : int
-        How many times the reference is dilated by the 18-neighbourhood (faces and edges, not corners), to merge lesions and to find them.
+        How many times the reference is dilated by the 18-neighbourhood (faces and edges, not
+        corners), to merge lesions and to find them.
     least_volume_mm3 : float
         A lesion of the reference counts if its volume, merged, is greater than this.
     connectivity : {6, 18, 26}
@@ -27,17 +31,20 @@ class LesionRules(Strict):
     merge_prediction : bool
         Whether pieces of the prediction are merged as those of the reference.
     least_prediction_voxels, least_prediction_mm3 : float
-        A predicted lesion of at most so much is dropped before anything else; 0 drops none. The challenge compares a number of voxels,
-        but of radiotherapy planning scans, which have other voxels, a volume.
+        A predicted lesion of at most so much is dropped before anything else; 0 drops none. The
+        challenge compares a number of voxels, but of radiotherapy planning scans, which have other
+        voxels, a volume.
     joined_by : tuple of str
-        Labels through which lesions are joined in turn: those that touch (18-neighbourhood) the same lesion of that label become one, and
-        one that touches several follows the first of them. A label that the cohort has not joins none.
+        Labels through which lesions are joined in turn: those that touch (18-neighbourhood) the
+        same lesion of that label become one, and one that touches several follows the first of
+        them. A label that the cohort has not joins none.
     count_false_positives : bool
         Whether false lesions enter the mean.
     penalty_hd95_mm : float or None
         Distance of a lesion missed or false; None for the diagonal of the image in voxels.
     nsd : {"surfels", "voxels"}
-        Which normalised surface Dice: DeepMind's share of surface area, or nnU-Net's mean of the two shares of surface voxels.
+        Which normalised surface Dice: DeepMind's share of surface area, or nnU-Net's mean of the
+        two shares of surface voxels.
     own : dict of str to LesionRules
         What applies instead to a region, or to a label lesions are joined by, of that name.
     """
@@ -65,16 +72,22 @@ class LesionRules(Strict):
 
     def penalty_mm(self, shape: Sequence[int]) -> float:
         """Distance of a lesion missed or false in an image of that shape."""
-        return dist(shape, [0] * len(shape)) if self.penalty_hd95_mm is None else self.penalty_hd95_mm
+        return (
+            dist(shape, [0] * len(shape)) if self.penalty_hd95_mm is None else self.penalty_hd95_mm
+        )
 
 
 def _rules_2024(dilation_voxels: int, least: int, **other: Any) -> LesionRules:
     defaults = {"merge_prediction": True, "least_prediction_voxels": least, "nsd": "voxels"}
-    return LesionRules(dilation_voxels=dilation_voxels, least_volume_mm3=float(least), **(defaults | other))
+    return LesionRules(
+        dilation_voxels=dilation_voxels, least_volume_mm3=float(least), **(defaults | other)
+    )
 
 
 def _glioma_2024() -> LesionRules:
-    def rules(dilation_voxels: int, least: int = 20, joined_by: tuple[str, ...] = ()) -> LesionRules:
+    def rules(
+        dilation_voxels: int, least: int = 20, joined_by: tuple[str, ...] = ()
+    ) -> LesionRules:
         return _rules_2024(dilation_voxels, least, joined_by=joined_by, penalty_hd95_mm=337.0)
 
     own = {
@@ -97,30 +110,45 @@ PRESETS: dict[str, LesionRules] = {
     "brats2023-men": LesionRules(dilation_voxels=1, least_volume_mm3=50.0),
     "brats2023-met": LesionRules(dilation_voxels=1, least_volume_mm3=2.0),
     "brats2024-gli": _glioma_2024(),
-    "brats2024-ssa": _rules_2024(3, 50).model_copy(update={"own": {"ET": _rules_2024(3, 50, joined_by=_NECROSIS)}}),
+    "brats2024-ssa": (
+        _rules_2024(3, 50).model_copy(
+            update={"own": {"ET": _rules_2024(3, 50, joined_by=_NECROSIS)}}
+        )
+    ),
     "brats2024-ped": _rules_2024(5, 10),
-    "brats2024-met": _rules_2024(1, 2).model_copy(update={"own": {"ET": _rules_2024(1, 2, joined_by=_NECROSIS)}}),
+    "brats2024-met": (
+        _rules_2024(1, 2).model_copy(update={"own": {"ET": _rules_2024(1, 2, joined_by=_NECROSIS)}})
+    ),
     "brats2024-menrt": _rules_2024(
-        1, 50, least_prediction_voxels=0, least_prediction_mm3=50.0, count_false_positives=False, penalty_hd95_mm=None
+        1,
+        50,
+        least_prediction_voxels=0,
+        least_prediction_mm3=50.0,
+        count_false_positives=False,
+        penalty_hd95_mm=None,
     ),
 }
 """Rules by year and challenge.
 
-2023: ``eval.py`` and ``brats_metrics.py`` of BraTS-2023-Metrics; 3 dilations and 50 mm3 for gliomas (also of Africa and of children),
-1 and 50 for meningiomas, 1 and 2 for metastases. It has no surface Dice; DeepMind's fills its place here, whose surfels it measures.
+2023: ``eval.py`` and ``brats_metrics.py`` of BraTS-2023-Metrics; 3 dilations and 50 mm3 for gliomas
+(also of Africa and of children), 1 and 50 for meningiomas, 1 and 2 for metastases. It has no
+surface Dice; DeepMind's fills its place here, whose surfels it measures.
 
-2024: ``metrics_GLI.py``, ``metrics_SSA.py``, ``metrics_PED.py``, ``metrics_MET.py``, ``metrics_MEN_RT.py`` of BraTS-2024-Metrics, 2024.
-Everywhere the prediction is merged as the reference is, and its lesions of at most the least volume, in voxels, are dropped. Gliomas
-after treatment: 20 mm3 (ET 10), 5 dilations for resection cavity and necrosis (the code means edema too, but misspells it, so 3), ET and
-RC joined through what they touch, 337 mm. Children: 5 dilations, 10 mm3. Africa, metastases: as in 2023, ET joined through necrosis.
-Radiotherapy of meningiomas: 1 dilation, 50 mm3 on either side, false lesions free, the image's diagonal in voxels.
-Surface Dice at 0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator; that is left out here.
+2024: ``metrics_GLI.py``, ``metrics_SSA.py``, ``metrics_PED.py``, ``metrics_MET.py``,
+``metrics_MEN_RT.py`` of BraTS-2024-Metrics, 2024. Everywhere the prediction is merged as the
+reference is, and its lesions of at most the least volume, in voxels, are dropped. Gliomas after
+treatment: 20 mm3 (ET 10), 5 dilations for resection cavity and necrosis (the code means edema too,
+but misspells it, so 3), ET and RC joined through what they touch, 337 mm. Children: 5 dilations, 10
+mm3. Africa, metastases: as in 2023, ET joined through necrosis. Radiotherapy of meningiomas: 1
+dilation, 50 mm3 on either side, false lesions free, the image's diagonal in voxels. Surface Dice at
+0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator; that is left out here.
 """
 
 
 def why_unscored(cohort: str) -> str:
     """Why a cohort whose schema names no rules has no lesion-wise score, and what to do about it."""
     return (
-        f"No lesion-wise score: the schema of cohort {cohort} names no rules, and those for other tumours would score them wrongly. "
-        f"A cohort described by a cohort.yaml names them there: lesion_rules, one of {', '.join(PRESETS)}."
+        f"No lesion-wise score: the schema of cohort {cohort} names no rules, and those for other"
+        " tumours would score them wrongly. A cohort described by a cohort.yaml names them there:"
+        f" lesion_rules, one of {', '.join(PRESETS)}."
     )

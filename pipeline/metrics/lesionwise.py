@@ -1,15 +1,21 @@
-"""Scores lesion by lesion, as the BraTS challenges rank since 2023: every lesion counts alike, and every false one too.
+"""Scores lesion by lesion, as the BraTS challenges rank since 2023: every lesion counts alike, and
+every false one too.
 
-The numbers in these rules, and what differs between years and challenges, are in `pipeline.metrics.lesion_rules` with their sources.
+The numbers in these rules, and what differs between years and challenges, are in
+`pipeline.metrics.lesion_rules` with their sources.
 
-1. A lesion of the reference is what of its mask lies in one connected piece of the dilated mask, so that specks near a lesion belong to it.
-2. A lesion of the prediction is a connected piece of its mask; in 2024 pieces are merged by dilation too, and the smallest are dropped.
-3. A lesion is found if a predicted one touches its dilated extent. All those that do, together, are compared with the lesion as it was
-   drawn: Dice, 95th percentile of the distances between the surfaces, normalised surface Dice. A predicted lesion may serve two lesions.
+1. A lesion of the reference is what of its mask lies in one connected piece of the dilated mask, so
+   that specks near a lesion belong to it.
+2. A lesion of the prediction is a connected piece of its mask; in 2024 pieces are merged by
+   dilation too, and the smallest are dropped.
+3. A lesion is found if a predicted one touches its dilated extent. All those that do, together, are
+   compared with the lesion as it was drawn: Dice, 95th percentile of the distances between the
+   surfaces, normalised surface Dice. A predicted lesion may serve two lesions.
 4. A lesion missed has Dice 0 and a fixed distance; so has a predicted lesion that touches none.
-5. Lesions of the reference of at most a least volume are left out, found or not, but a predicted lesion that touches one is not false.
-6. A case's score is the mean over the lesions left and the false ones; without any it is perfect, Dice 1 and 0 mm, even if something was
-   left out. Nothing is rounded.
+5. Lesions of the reference of at most a least volume are left out, found or not, but a predicted
+   lesion that touches one is not false.
+6. A case's score is the mean over the lesions left and the false ones; without any it is perfect,
+   Dice 1 and 0 mm, even if something was left out. Nothing is rounded.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +26,16 @@ import numpy as np
 
 from ..core.boxes import Box
 from ..core.schema import Schema
-from .components import Pieces, cropped, joining, mask_of, merged, numbered, shared_voxels, without_small
+from .components import (
+    Pieces,
+    cropped,
+    joining,
+    mask_of,
+    merged,
+    numbered,
+    shared_voxels,
+    without_small,
+)
 from .lesion_rules import PRESETS, LesionRules
 from .surface_distance import surface_distances_mm
 from .surface_elements import ROUNDING_MM, robust_hausdorff_mm, surface_dice, surfel_distances
@@ -28,14 +43,24 @@ from .surface_elements import ROUNDING_MM, robust_hausdorff_mm, surface_dice, su
 Spacing = tuple[float, float, float]
 
 TOLERANCES_MM = (0.5, 1.0, 2.0, 3.0)
-"""Of the normalised surface Dice. The challenge of 2024 reports the first two, `lesion_rows` all but the first."""
+"""Of the normalised surface Dice. The challenge of 2024 reports the first two, `lesion_rows` all
+but the first.
+"""
 
-_BY_LESION = ("lesion_dice", "lesion_hd95_mm", *(f"lesion_nsd_{tolerance:g}mm" for tolerance in TOLERANCES_MM[1:]))
+_BY_LESION = (
+    "lesion_dice",
+    "lesion_hd95_mm",
+    *(f"lesion_nsd_{tolerance:g}mm" for tolerance in TOLERANCES_MM[1:]),
+)
 FILLS: dict[str, tuple[str, ...]] = {"": (), "no_lesion": _BY_LESION}
-"""What of a row of `lesion_rows` a rule gave, by its ``filled``: nothing; its scores, where no lesion counts and none is false."""
+"""What of a row of `lesion_rows` a rule gave, by its ``filled``: nothing; its scores, where no
+lesion counts and none is false.
+"""
 
 ROUNDING = 1 + 1e-6
-"""A volume beyond a least one by less than this share is that one: voxel edges of 1 mm read from a 32-bit affine may be 1.0000001."""
+"""A volume beyond a least one by less than this share is that one: voxel edges of 1 mm read from a
+32-bit affine may be 1.0000001.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +79,8 @@ class Lesion:
     hd95_mm : float
         The rules' penalty if missed or false.
     nsd : dict of float to float
-        Normalised surface Dice by tolerance in mm, for each of `TOLERANCES_MM`; 0 if missed or false.
+        Normalised surface Dice by tolerance in mm, for each of `TOLERANCES_MM`; 0 if missed or
+        false.
     """
 
     kind: Literal["reference", "false_positive"]
@@ -72,7 +98,8 @@ class LesionScores:
     Attributes
     ----------
     lesions : tuple of Lesion
-        Those of the reference that count, then the false ones; in an order that does not depend on the arrays' memory layout.
+        Those of the reference that count, then the false ones; in an order that does not depend on
+        the arrays' memory layout.
     count_false_positives : bool
         Whether the false ones enter the means.
     """
@@ -106,20 +133,28 @@ class LesionScores:
 
     @property
     def false_positives(self) -> int:
-        """Predicted lesions that touch no lesion of the reference, whether or not they enter the means."""
+        """Predicted lesions that touch no lesion of the reference, whether or not they enter the
+        means.
+        """
         return len(self.lesions) - self.reference_lesions
 
     @property
     def counted(self) -> list[Lesion]:
         """Those that the means are taken over."""
-        return [lesion for lesion in self.lesions if self.count_false_positives or lesion.kind == "reference"]
+        return [
+            lesion
+            for lesion in self.lesions
+            if self.count_false_positives or lesion.kind == "reference"
+        ]
 
     @staticmethod
     def _mean(values: list[float], of_none: float) -> float:
         return sum(values) / len(values) if values else of_none
 
 
-def score_lesions(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing, rules: LesionRules) -> LesionScores:
+def score_lesions(
+    reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing, rules: LesionRules
+) -> LesionScores:
     """Score one mask lesion by lesion.
 
     Parameters
@@ -129,7 +164,8 @@ def score_lesions(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spa
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
     rules : LesionRules
-        Those of the region, see `LesionRules.of`. What joins lesions through another label needs `lesion_rows`.
+        Those of the region, see `LesionRules.of`. What joins lesions through another label needs
+        `lesion_rows`.
 
     Returns
     -------
@@ -141,13 +177,26 @@ def score_lesions(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spa
         If the shapes differ.
     """
     _require_equal_shapes(reference, prediction)
-    (drawn, place), (found, found_place) = (cropped(mask, rules.dilation_voxels + 1) for mask in (reference, prediction))
+    (drawn, place), (found, found_place) = (
+        cropped(mask, rules.dilation_voxels + 1) for mask in (reference, prediction)
+    )
     drawn, extents = merged(drawn, place, rules.dilation_voxels, rules.connectivity)
-    return _score(drawn, extents, _predicted(found, found_place, rules, spacing_mm), spacing_mm, rules, reference.shape)
+    return _score(
+        drawn,
+        extents,
+        _predicted(found, found_place, rules, spacing_mm),
+        spacing_mm,
+        rules,
+        reference.shape,
+    )
 
 
 def lesion_rows(
-    reference: np.ndarray, prediction: np.ndarray, schema: Schema, spacing_mm: Spacing, rules: LesionRules | None = None
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    schema: Schema,
+    spacing_mm: Spacing,
+    rules: LesionRules | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Score every region of a case lesion by lesion.
 
@@ -165,10 +214,12 @@ def lesion_rows(
     Returns
     -------
     case_rows : list of dict
-        One per region: ``name``; ``lesion_dice``, ``lesion_hd95_mm``, ``lesion_nsd_1mm``, ``lesion_nsd_2mm``, ``lesion_nsd_3mm``, as the
-        rules give them; ``lesions`` of the reference that count, ``found`` of them, and ``false_positives``; ``filled``, a key of `FILLS`.
+        One per region: ``name``; ``lesion_dice``, ``lesion_hd95_mm``, ``lesion_nsd_1mm``,
+        ``lesion_nsd_2mm``, ``lesion_nsd_3mm``, as the rules give them; ``lesions`` of the reference
+        that count, ``found`` of them, and ``false_positives``; ``filled``, a key of `FILLS`.
     lesion_rows : list of dict
-        One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1), ``dice``, ``hd95_mm``.
+        One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1),
+        ``dice``, ``hd95_mm``.
 
     Both are empty where the schema names no rules and none are given.
 
@@ -216,7 +267,9 @@ class _Case:
 
     def score(self, region: str) -> tuple[dict[str, Any], tuple[Lesion, ...]]:
         rules, members = self.rules.of(region), self.schema.classes_of(region)
-        drawn, extents = merged(*mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity)
+        drawn, extents = merged(
+            *mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity
+        )
         predicted = _predicted(*mask_of(self.prediction, members), rules, self.spacing_mm)
         for label in (label for label in rules.joined_by if label in self.schema.labels):
             partners, predicted_partners = self._partners(label)
@@ -236,7 +289,9 @@ class _Case:
 
     def _partners(self, label: str) -> tuple[Pieces, Pieces]:
         rules, members = self.rules.of(label), [list(self.schema.labels).index(label) + 1]
-        drawn, _ = merged(*mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity)
+        drawn, _ = merged(
+            *mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity
+        )
         return drawn, _predicted(*mask_of(self.prediction, members), rules, self.spacing_mm)
 
 
@@ -246,30 +301,53 @@ def _predicted(mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spaci
         predicted, _ = merged(mask, box, rules.dilation_voxels, rules.connectivity)
     else:
         predicted = numbered(mask, box, rules.connectivity)
-    return without_small(predicted, max(rules.least_prediction_voxels, rules.least_prediction_mm3 * ROUNDING / prod(spacing_mm)))
+    return without_small(
+        predicted,
+        max(
+            rules.least_prediction_voxels, rules.least_prediction_mm3 * ROUNDING / prod(spacing_mm)
+        ),
+    )
 
 
 def _score(
-    drawn: Pieces, extents: Pieces, predicted: Pieces, spacing_mm: Spacing, rules: LesionRules, shape: tuple[int, ...]
+    drawn: Pieces,
+    extents: Pieces,
+    predicted: Pieces,
+    spacing_mm: Spacing,
+    rules: LesionRules,
+    shape: tuple[int, ...],
 ) -> LesionScores:
     owners, partners, _ = shared_voxels(extents, predicted)
     ones, _, shared = shared_voxels(drawn, predicted)
     overlaps = np.bincount(ones, shared, len(drawn.voxels))
     voxel_mm3 = prod(spacing_mm)
-    missed = Lesion("reference", 0.0, False, 0.0, rules.penalty_mm(shape), dict.fromkeys(TOLERANCES_MM, 0.0))
+    missed = Lesion(
+        "reference", 0.0, False, 0.0, rules.penalty_mm(shape), dict.fromkeys(TOLERANCES_MM, 0.0)
+    )
     lesions = []
     for number in np.flatnonzero(drawn.voxels * voxel_mm3 > rules.least_volume_mm3 * ROUNDING):
         volume_ml = float(drawn.voxels[number] * voxel_mm3 / 1000)
         matched = partners[owners == number]
         if len(matched):
-            dice = 2 * float(overlaps[number]) / float(drawn.voxels[number] + predicted.voxels[matched].sum())
+            dice = (
+                2
+                * float(overlaps[number])
+                / float(drawn.voxels[number] + predicted.voxels[matched].sum())
+            )
             box = _around([drawn.box_of(number), *map(predicted.box_of, matched)], shape)
             masks = drawn.within(box) == number, _one_of(predicted.within(box), matched)
-            lesions.append(Lesion("reference", volume_ml, True, dice, *_distances(*masks, spacing_mm, rules.nsd)))
+            lesions.append(
+                Lesion(
+                    "reference", volume_ml, True, dice, *_distances(*masks, spacing_mm, rules.nsd)
+                )
+            )
         else:
             lesions.append(replace(missed, volume_ml=volume_ml))
     volumes_ml = predicted.voxels[np.setdiff1d(predicted.numbers, partners)] * voxel_mm3 / 1000
-    false = [replace(missed, kind="false_positive", volume_ml=volume_ml) for volume_ml in volumes_ml.tolist()]
+    false = [
+        replace(missed, kind="false_positive", volume_ml=volume_ml)
+        for volume_ml in volumes_ml.tolist()
+    ]
     return LesionScores((*lesions, *false), rules.count_false_positives)
 
 
@@ -280,22 +358,35 @@ def _one_of(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
     """What holds all boxes, and a voxel more: as thin as a voxel only where the image is."""
     return tuple(
-        slice(max(min(side.start for side in sides) - 1, 0), min(max(side.stop for side in sides) + 1, length))
+        slice(
+            max(min(side.start for side in sides) - 1, 0),
+            min(max(side.stop for side in sides) + 1, length),
+        )
         for sides, length in zip(zip(*boxes, strict=True), shape, strict=True)
     )
 
 
-def _distances(one: np.ndarray, other: np.ndarray, spacing_mm: Spacing, definition: str) -> tuple[float, dict[float, float]]:
-    """95th percentile of the distances between two surfaces, and the normalised surface Dice by tolerance."""
+def _distances(
+    one: np.ndarray, other: np.ndarray, spacing_mm: Spacing, definition: str
+) -> tuple[float, dict[float, float]]:
+    """95th percentile of the distances between two surfaces, and the normalised surface Dice by
+    tolerance.
+    """
     surfels = surfel_distances(one, other, spacing_mm)
     if definition == "surfels":
         nsd = {tolerance: surface_dice(surfels, tolerance) for tolerance in TOLERANCES_MM}
     else:
         directed = surface_distances_mm(one, other, spacing_mm)
-        nsd = {tolerance: float(np.mean([np.mean(mm <= tolerance + ROUNDING_MM) for mm in directed])) for tolerance in TOLERANCES_MM}
+        nsd = {
+            tolerance: float(np.mean([np.mean(mm <= tolerance + ROUNDING_MM) for mm in directed]))
+            for tolerance in TOLERANCES_MM
+        }
     return robust_hausdorff_mm(surfels), nsd
 
 
 def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
     if reference.shape != prediction.shape:
-        raise ValueError(f"reference and prediction must lie on one grid, got shapes {reference.shape} and {prediction.shape}")
+        raise ValueError(
+            f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
+            f" {prediction.shape}"
+        )

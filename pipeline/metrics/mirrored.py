@@ -1,4 +1,6 @@
-"""Whether a prediction fits its reference only in a mirror: a tool wrote voxels in another direction than its header says."""
+"""Whether a prediction fits its reference only in a mirror: a tool wrote voxels in another
+direction than its header says.
+"""
 
 from itertools import combinations
 
@@ -11,7 +13,8 @@ _FLIPS = [axes for count in (1, 2, 3) for axes in combinations(range(3), count)]
 
 
 def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
-    """Along which axes a prediction must be flipped to fit far better; nothing where it fits as it is, or in no direction.
+    """Along which axes a prediction must be flipped to fit far better; nothing where it fits as it
+    is, or in no direction.
 
     Parameters
     ----------
@@ -21,7 +24,8 @@ def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
     Returns
     -------
     str
-        Such as ``along X and Y: Dice 0.91 instead of 0.02``; empty where no flip doubles the Dice and reaches 0.5.
+        Such as ``along X and Y: Dice 0.91 instead of 0.02``; empty where no flip doubles the Dice
+        and reaches 0.5.
     """
     own = overlap(reference, prediction).dice
     if not own < _FITS:  # NaN: both are empty
@@ -30,4 +34,7 @@ def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
     best = max(dices, key=dices.get)
     if dices[best] < max(_FITS, 2 * own):
         return ""
-    return f"along {' and '.join('XYZ'[axis] for axis in best)}: Dice {dices[best]:.2f} instead of {own:.2f}"
+    return (
+        f"along {' and '.join('XYZ'[axis] for axis in best)}: Dice {dices[best]:.2f} instead of"
+        f" {own:.2f}"
+    )

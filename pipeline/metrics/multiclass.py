@@ -1,7 +1,9 @@
-"""One table of numbers for a whole class map, computed soundly: averages over classes with and without background.
+"""One table of numbers for a whole class map, computed soundly: averages over classes with and
+without background.
 
-The project's origin reports accuracy, mean IoU, Dice, precision, sensitivity and specificity of softmax outputs pooled
-over batches. The same names here are taken from hard labels, per case, on the raw grid.
+The project's origin reports accuracy, mean IoU, Dice, precision, sensitivity and specificity of
+softmax outputs pooled over batches. The same names here are taken from hard labels, per case, on
+the raw grid.
 """
 
 from math import nan
@@ -14,20 +16,29 @@ from ..core.schema import Schema
 from .overlap import READINGS, class_overlap
 from .scores import EMPTY_RULES, apply_empty_rule
 
-NAMES = {"dice": "mean_dice", "iou": "mean_iou", "precision": "precision", "sensitivity": "sensitivity", "specificity": "specificity"}
+NAMES = {
+    "dice": "mean_dice",
+    "iou": "mean_iou",
+    "precision": "precision",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
 
 
-def score_classes(reference: np.ndarray, prediction: np.ndarray, schema: Schema) -> dict[str, float | int]:
+def score_classes(
+    reference: np.ndarray, prediction: np.ndarray, schema: Schema
+) -> dict[str, float | int]:
     """Score one case over all its classes.
 
     With M[i, j] the voxels of reference class i predicted as j, and 0 the background:
 
     - accuracy with background: sum_c M[c, c] / sum M, the share of all voxels that are right;
-    - accuracy without background: sum_{c>0} M[c, c] / (sum M - M[0, 0]), the share that is right among the voxels that
-      the reference or the prediction calls tumour;
-    - mean Dice, mean IoU, precision, sensitivity, specificity: computed for each class against all others
-      (`pipeline.metrics.overlap.Overlap`), filled by the cohort's empty rule, then averaged over classes with equal
-      weight (macro average), over 0..K with background and over 1..K without.
+    - accuracy without background: sum_{c>0} M[c, c] / (sum M - M[0, 0]), the share that is right
+      among the voxels that the reference or the prediction calls tumour;
+    - mean Dice, mean IoU, precision, sensitivity, specificity: computed for each class against all
+      others (`pipeline.metrics.overlap.Overlap`), filled by the cohort's empty rule, then averaged
+      over classes with equal weight (macro average), over 0..K with background and over 1..K
+      without.
 
     Parameters
     ----------
@@ -39,10 +50,10 @@ def score_classes(reference: np.ndarray, prediction: np.ndarray, schema: Schema)
     Returns
     -------
     dict
-        ``accuracy``, ``mean_iou``, ``mean_dice``, ``precision``, ``sensitivity``, ``specificity``, each with the endings
-        ``_with_background`` and ``_without_background``, in [0, 1], NaN if no class defines it; ``classes_filled``, in
-        how many classes the empty rule gave a reading; ``classes_undefined``, in how many a reading was left undefined
-        and so out of its average.
+        ``accuracy``, ``mean_iou``, ``mean_dice``, ``precision``, ``sensitivity``, ``specificity``,
+        each with the endings ``_with_background`` and ``_without_background``, in [0, 1], NaN if no
+        class defines it; ``classes_filled``, in how many classes the empty rule gave a reading;
+        ``classes_undefined``, in how many a reading was left undefined and so out of its average.
 
     Raises
     ------
@@ -54,11 +65,17 @@ def score_classes(reference: np.ndarray, prediction: np.ndarray, schema: Schema)
     readings = [values for values, _ in classes]
     row: dict[str, float | int] = {}
     for ending, members in (("with_background", readings), ("without_background", readings[1:])):
-        row[f"accuracy_{ending}"] = _accuracy(counts, ending == "with_background", schema.empty_rule)
+        row[f"accuracy_{ending}"] = _accuracy(
+            counts, ending == "with_background", schema.empty_rule
+        )
         for reading in READINGS:
-            row[f"{NAMES[reading]}_{ending}"] = _mean_defined([values[reading] for values in members])
+            row[f"{NAMES[reading]}_{ending}"] = _mean_defined(
+                [values[reading] for values in members]
+            )
     row["classes_filled"] = sum(filled != "" for _, filled in classes)
-    row["classes_undefined"] = sum(any(value != value for value in values.values()) for values in readings)
+    row["classes_undefined"] = sum(
+        any(value != value for value in values.values()) for values in readings
+    )
     return row
 
 
@@ -75,7 +92,8 @@ def confusion_rows(counts: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One row per pair of classes, the reference's first: ``reference``, ``prediction``, ``voxels``.
+        One row per pair of classes, the reference's first: ``reference``, ``prediction``,
+        ``voxels``.
     """
     names = ["background", *schema.labels]
     return [

@@ -14,8 +14,9 @@ class Overlap:
     """Voxel counts of one reference mask against one prediction mask.
 
     Each reading lies in [0, 1] and is NaN where its denominator is 0; what an empty mask counts for
-    is decided elsewhere (`pipeline.metrics.scores.EMPTY_RULES`). Formulas: Taha and Hanbury, "Metrics for
-    evaluating 3D medical image segmentation", BMC Medical Imaging 15:29 (2015), section "Overlap based metrics".
+    is decided elsewhere (`pipeline.metrics.scores.EMPTY_RULES`). Formulas: Taha and Hanbury,
+    "Metrics for evaluating 3D medical image segmentation", BMC Medical Imaging 15:29 (2015),
+    section "Overlap based metrics".
 
     Attributes
     ----------
@@ -46,7 +47,9 @@ class Overlap:
     @property
     def iou(self) -> float:
         """TP / (TP + FP + FN), the Jaccard index."""
-        return _ratio(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
+        return _ratio(
+            self.true_positives, self.true_positives + self.false_positives + self.false_negatives
+        )
 
     @property
     def precision(self) -> float:
@@ -60,7 +63,9 @@ class Overlap:
 
     @property
     def specificity(self) -> float:
-        """TN / (TN + FP). Near 1 for any small structure in a large image: it says little about a tumour."""
+        """TN / (TN + FP). Near 1 for any small structure in a large image: it says little about a
+        tumour.
+        """
         return _ratio(self.true_negatives, self.true_negatives + self.false_positives)
 
     def readings(self) -> dict[str, float]:
@@ -87,7 +92,9 @@ def overlap(reference: np.ndarray, prediction: np.ndarray) -> Overlap:
     """
     _require_equal_shapes(reference, prediction)
     both = np.count_nonzero(reference & prediction)
-    return _from_totals(both, np.count_nonzero(reference), np.count_nonzero(prediction), reference.size)
+    return _from_totals(
+        both, np.count_nonzero(reference), np.count_nonzero(prediction), reference.size
+    )
 
 
 def class_overlap(counts: np.ndarray, members: Iterable[int]) -> Overlap:
@@ -106,12 +113,22 @@ def class_overlap(counts: np.ndarray, members: Iterable[int]) -> Overlap:
         Equal to that of the two masks of these classes.
     """
     inside = list(members)
-    totals = counts[np.ix_(inside, inside)].sum(), counts[inside].sum(), counts[:, inside].sum(), counts.sum()
+    totals = (
+        counts[np.ix_(inside, inside)].sum(),
+        counts[inside].sum(),
+        counts[:, inside].sum(),
+        counts.sum(),
+    )
     return _from_totals(*map(int, totals))
 
 
 def _from_totals(both: int, in_reference: int, in_prediction: int, voxels: int) -> Overlap:
-    return Overlap(both, in_prediction - both, in_reference - both, voxels - in_reference - in_prediction + both)
+    return Overlap(
+        both,
+        in_prediction - both,
+        in_reference - both,
+        voxels - in_reference - in_prediction + both,
+    )
 
 
 def _ratio(numerator: int, denominator: int) -> float:
@@ -120,4 +137,7 @@ def _ratio(numerator: int, denominator: int) -> float:
 
 def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
     if reference.shape != prediction.shape:
-        raise ValueError(f"reference and prediction must lie on one grid, got shapes {reference.shape} and {prediction.shape}")
+        raise ValueError(
+            f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
+            f" {prediction.shape}"
+        )

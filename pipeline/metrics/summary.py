@@ -13,22 +13,25 @@ from .tumour_types import summarise_types
 Rows = Sequence[dict[str, Any]]
 
 
-def summarise_masks(cases: Rows, multiclass: Rows, lesionwise: Rows, matched: Rows, schema: Schema) -> dict[str, Any]:
+def summarise_masks(
+    cases: Rows, multiclass: Rows, lesionwise: Rows, matched: Rows, schema: Schema
+) -> dict[str, Any]:
     """Summarise everything that is scored of references and predictions.
 
     Parameters
     ----------
     cases, multiclass, lesionwise, matched : sequence of dict
-        The tables cases, multiclass, lesionwise and instances: rows of `score_case`, `score_classes`, `lesion_rows` and `instance_rows`,
-        with ``case`` and ``patient``.
+        The tables cases, multiclass, lesionwise and instances: rows of `score_case`,
+        `score_classes`, `lesion_rows` and `instance_rows`, with ``case`` and ``patient``.
     schema : Schema
         Of the cohort.
 
     Returns
     -------
     dict
-        That of `summarise`, and ``cohort``, ``cases``, ``multiclass``, ``lesionwise`` (empty without rules), ``lesion_rules``
-        (their name, or None), ``instances``, ``types`` (None unless labels are types) and ``definitions``.
+        That of `summarise`, and ``cohort``, ``cases``, ``multiclass``, ``lesionwise`` (empty
+        without rules), ``lesion_rules`` (their name, or None), ``instances``, ``types`` (None
+        unless labels are types) and ``definitions``.
     """
     return summarise(cases, schema.empty_rule) | {
         "cohort": schema.cohort,

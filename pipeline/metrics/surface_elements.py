@@ -1,4 +1,6 @@
-"""Surface elements of two masks, their areas and the distances between them; readings that weigh each element by its area."""
+"""Surface elements of two masks, their areas and the distances between them; readings that weigh
+each element by its area.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,24 +14,34 @@ from scipy.spatial import cKDTree
 from ..core.boxes import bounding_box
 
 SURFACE_DICE_DEFINITION = (
-    "Normalised surface Dice (NSD): the area of the reference's surface that lies within the tolerance of the prediction's surface, "
-    "plus the same the other way round, divided by the sum of both areas. Surface elements are those of marching cubes on 2x2x2 voxels, "
-    "distances in mm those between the corners where these voxels meet, as in DeepMind's surface-distance; 0 if one mask is empty, "
-    "undefined if both are."
+    "Normalised surface Dice (NSD): the area of the reference's surface that lies within the"
+    " tolerance of the prediction's surface, plus the same the other way round, divided by the sum"
+    " of both areas. Surface elements are those of marching cubes on 2x2x2 voxels, distances in mm"
+    " those between the corners where these voxels meet, as in DeepMind's surface-distance; 0 if"
+    " one mask is empty, undefined if both are."
 )
 ROBUST_HAUSDORFF_DEFINITION = (
-    "Robust Hausdorff distance: the larger of the two directed distances in mm within which 95 % of a surface's area lies, with "
-    "the surface elements of the normalised surface Dice, as in DeepMind's surface-distance; undefined if a mask is empty."
+    "Robust Hausdorff distance: the larger of the two directed distances in mm within which 95 % of"
+    " a surface's area lies, with the surface elements of the normalised surface Dice, as in"
+    " DeepMind's surface-distance; undefined if a mask is empty."
 )
 ROUNDING_MM = 1e-6
-"""A distance beyond the tolerance by less than this is within it: voxel edges of 1 mm read from a file's 32-bit affine may be 1.0000001."""
+"""A distance beyond the tolerance by less than this is within it: voxel edges of 1 mm read from a
+file's 32-bit affine may be 1.0000001.
+"""
 
 _NEAR = 122
-"""So many nearest neighbours are looked up one by one before a tree is searched: on equal spacing those within 3 voxels."""
+"""So many nearest neighbours are looked up one by one before a tree is searched: on equal spacing
+those within 3 voxels.
+"""
 
 Corner = tuple[int, ...]
 _RING: tuple[Corner, ...] = ((0, 0), (0, 1), (1, 1), (1, 0))
-_FACES = [[tuple(np.roll((side, *corner), axis).tolist()) for corner in _RING[:: 2 * side - 1]] for axis in range(3) for side in (0, 1)]
+_FACES = [
+    [tuple(np.roll((side, *corner), axis).tolist()) for corner in _RING[:: 2 * side - 1]]
+    for axis in range(3)
+    for side in (0, 1)
+]
 """The corners around each face of a cube, all in the same sense seen from outside."""
 
 
@@ -40,7 +52,8 @@ class SurfelDistances:
     Attributes
     ----------
     reference_mm : (N,) float64 array
-        From each element of the reference to the nearest of the prediction; infinite where the prediction has none.
+        From each element of the reference to the nearest of the prediction; infinite where the
+        prediction has none.
     reference_areas : (N,) float64 array
         Areas of the reference's elements in mm2; lengths in mm in an image of one slice.
     prediction_mm, prediction_areas : (M,) float64 array
@@ -54,20 +67,25 @@ class SurfelDistances:
 
 
 def surfel_distances(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float], at_most_mm: float = inf
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    at_most_mm: float = inf,
 ) -> SurfelDistances:
-    """Find the surface elements of two masks and measure from each to the nearest of the other mask.
+    """Find the surface elements of two masks and measure from each to the nearest of the other
+    mask.
 
-    An element lies where the 2x2x2 voxels around a corner of the voxel grid are neither all in the mask nor all
-    outside. Beyond the image border is outside; an axis of length 1 is no axis, and elements are then pieces of the
-    outline in the plane. Elements and areas are those of Nikolov et al., "Clinically applicable segmentation of head and
-    neck anatomy for radiotherapy", J Med Internet Res 23(7) (2021), as published in DeepMind's surface-distance.
+    An element lies where the 2x2x2 voxels around a corner of the voxel grid are neither all in the
+    mask nor all outside. Beyond the image border is outside; an axis of length 1 is no axis, and
+    elements are then pieces of the outline in the plane. Elements and areas are those of Nikolov et
+    al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy", J Med
+    Internet Res 23(7) (2021), as published in DeepMind's surface-distance.
 
     Parameters
     ----------
     reference, prediction : (X, Y, Z) bool array
-        On the same grid. Crops give the same as whole images as long as they hold both masks and are thicker than one
-        voxel wherever the image is.
+        On the same grid. Crops give the same as whole images as long as they hold both masks and
+        are thicker than one voxel wherever the image is.
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
     at_most_mm : float
@@ -80,7 +98,8 @@ def surfel_distances(
     Raises
     ------
     ValueError
-        If the shapes differ, fewer than two axes are longer than 1, or a spacing is not a positive number.
+        If the shapes differ, fewer than two axes are longer than 1, or a spacing is not a positive
+        number.
     """
     one, other, steps_mm = crops(reference, prediction, spacing_mm)
     return surfels_between(one, other, steps_mm, at_most_mm)
@@ -104,7 +123,9 @@ def surface_dice(distances: SurfelDistances, tolerance_mm: float) -> float:
         In [0, 1]; 0 if one mask is empty, NaN if both are.
     """
     within = distances.reference_areas[distances.reference_mm <= tolerance_mm + ROUNDING_MM].sum()
-    within += distances.prediction_areas[distances.prediction_mm <= tolerance_mm + ROUNDING_MM].sum()
+    within += distances.prediction_areas[
+        distances.prediction_mm <= tolerance_mm + ROUNDING_MM
+    ].sum()
     area = distances.reference_areas.sum() + distances.prediction_areas.sum()
     return float(within / area) if area else nan
 
@@ -112,16 +133,17 @@ def surface_dice(distances: SurfelDistances, tolerance_mm: float) -> float:
 def robust_hausdorff_mm(distances: SurfelDistances, percent: float = 95) -> float:
     """Read off the robust Hausdorff distance as `ROBUST_HAUSDORFF_DEFINITION` says it for 95 %.
 
-    It equals ``compute_robust_hausdorff`` of surface-distance, which gives infinity where this gives NaN. Where the share
-    is reached by an element to the last bit, rounding decides between it and the next, there and here, and on voxels
-    that are not cubes it need not decide alike.
+    It equals ``compute_robust_hausdorff`` of surface-distance, which gives infinity where this
+    gives NaN. Where the share is reached by an element to the last bit, rounding decides between it
+    and the next, there and here, and on voxels that are not cubes it need not decide alike.
 
     Parameters
     ----------
     distances : SurfelDistances
         Measured without a bound.
     percent : float
-        Share of each surface's area in percent; 100 gives the Hausdorff distance between the elements.
+        Share of each surface's area in percent; 100 gives the Hausdorff distance between the
+        elements.
 
     Returns
     -------
@@ -137,7 +159,9 @@ def robust_hausdorff_mm(distances: SurfelDistances, percent: float = 95) -> floa
 
 
 def _weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
-    """The first value at which the share is reached; summed in the order of surface-distance, so as to round alike."""
+    """The first value at which the share is reached; summed in the order of surface-distance, so as
+    to round alike.
+    """
     order = np.lexsort((weights, values))
     weights = weights[order]
     place = np.searchsorted(np.cumsum(weights) / weights.sum(), percent / 100)
@@ -147,7 +171,8 @@ def _weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float
 def crops(
     reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Cut both masks to what they cover, with one voxel of nothing around it and without axes of length 1.
+    """Cut both masks to what they cover, with one voxel of nothing around it and without axes of
+    length 1.
 
     Parameters
     ----------
@@ -169,14 +194,26 @@ def crops(
         If the shapes differ, no axis is longer than 1, or a spacing is not a positive number.
     """
     if reference.shape != prediction.shape or max(reference.shape) == 1:
-        raise ValueError(f"two masks on one grid of several voxels are needed; got shapes {reference.shape} and {prediction.shape}")
+        raise ValueError(
+            f"two masks on one grid of several voxels are needed; got shapes {reference.shape} and"
+            f" {prediction.shape}"
+        )
     if not all(0 < step < inf for step in spacing_mm):
         raise ValueError(f"voxel edges are positive lengths in mm; got spacing {tuple(spacing_mm)}")
-    boxes = [box for box in map(bounding_box, (reference, prediction)) if box[0].stop] or [(slice(0, 0),) * reference.ndim]
-    box = tuple(slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*boxes, strict=True))
+    boxes = [box for box in map(bounding_box, (reference, prediction)) if box[0].stop] or [
+        (slice(0, 0),) * reference.ndim
+    ]
+    box = tuple(
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in zip(*boxes, strict=True)
+    )
     flat = tuple(axis for axis, length in enumerate(reference.shape) if length == 1)
     one, other = (_framed(mask[box].any(axis=flat), 1) for mask in (reference, prediction))
-    return one, other, tuple(float(step) for axis, step in enumerate(spacing_mm) if axis not in flat)
+    return (
+        one,
+        other,
+        tuple(float(step) for axis, step in enumerate(spacing_mm) if axis not in flat),
+    )
 
 
 def _framed(mask: np.ndarray, margins: int | np.ndarray) -> np.ndarray:
@@ -187,18 +224,24 @@ def _framed(mask: np.ndarray, margins: int | np.ndarray) -> np.ndarray:
     return framed
 
 
-def surfels_between(one: np.ndarray, other: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float) -> SurfelDistances:
+def surfels_between(
+    one: np.ndarray, other: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float
+) -> SurfelDistances:
     """Do the work of `surfel_distances` on what `crops` gives."""
     areas = areas_mm(steps_mm)
     codes = [_neighbourhoods(mask) for mask in (one, other)]
     elements = [(code != 0) & (code != len(areas) - 1) for code in codes]
     reference_mm, prediction_mm = nearest_mm(*elements, steps_mm, at_most_mm)
-    reference_areas, prediction_areas = (areas[code[element]] for code, element in zip(codes, elements, strict=True))
+    reference_areas, prediction_areas = (
+        areas[code[element]] for code, element in zip(codes, elements, strict=True)
+    )
     return SurfelDistances(reference_mm, reference_areas, prediction_mm, prediction_areas)
 
 
 def _neighbourhoods(mask: np.ndarray) -> np.ndarray:
-    """Which voxels around each inner corner are in the mask: bits in the order of C, the first voxel the highest; uint8."""
+    """Which voxels around each inner corner are in the mask: bits in the order of C, the first
+    voxel the highest; uint8.
+    """
     codes = mask.view(np.uint8)
     for turn, axis in enumerate(reversed(range(mask.ndim))):
         along = np.moveaxis(codes, axis, 0)
@@ -210,10 +253,11 @@ def _neighbourhoods(mask: np.ndarray) -> np.ndarray:
 def areas_mm(steps_mm: tuple[float, ...]) -> np.ndarray:
     """Area of the surface in each of the neighbourhoods that voxels can form.
 
-    By marching cubes (Lorensen and Cline, SIGGRAPH 1987): the surface crosses each edge between a voxel inside and one
-    outside half way, and each face of the cube in the line that cuts off its run of voxels of the rarer kind; these
-    lines close to loops. A loop that is not flat can be filled in several ways; taken is the fan of triangles that is
-    largest in a cube of equal edges, which gives the areas of surface-distance in all 256 neighbourhoods.
+    By marching cubes (Lorensen and Cline, SIGGRAPH 1987): the surface crosses each edge between a
+    voxel inside and one outside half way, and each face of the cube in the line that cuts off its
+    run of voxels of the rarer kind; these lines close to loops. A loop that is not flat can be
+    filled in several ways; taken is the fan of triangles that is largest in a cube of equal edges,
+    which gives the areas of surface-distance in all 256 neighbourhoods.
 
     Parameters
     ----------
@@ -223,7 +267,8 @@ def areas_mm(steps_mm: tuple[float, ...]) -> np.ndarray:
     Returns
     -------
     (16,) or (256,) float64 array
-        Lengths in mm, or areas in mm2. The index has one bit for each voxel, in the order of C, the first the highest.
+        Lengths in mm, or areas in mm2. The index has one bit for each voxel, in the order of C, the
+        first the highest.
 
     Raises
     ------
@@ -231,7 +276,10 @@ def areas_mm(steps_mm: tuple[float, ...]) -> np.ndarray:
         If there are neither 2 nor 3 axes.
     """
     if len(steps_mm) not in (2, 3):
-        raise ValueError(f"surface elements are defined on 2 or 3 axes longer than one voxel, not on {len(steps_mm)}")
+        raise ValueError(
+            "surface elements are defined on 2 or 3 axes longer than one voxel, not on"
+            f" {len(steps_mm)}"
+        )
     codes, normals = _normals(len(steps_mm))
     across = np.prod(steps_mm) / np.array(steps_mm) if len(steps_mm) == 3 else np.array(steps_mm)
     areas = np.bincount(codes, np.linalg.norm(normals * across, axis=1), 2**2 ** len(steps_mm))
@@ -241,7 +289,8 @@ def areas_mm(steps_mm: tuple[float, ...]) -> np.ndarray:
 
 @cache
 def _normals(axes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of surface in a cube of edges of 1: the neighbourhood of each and its normal, as long as it is large.
+    """Pieces of surface in a cube of edges of 1: the neighbourhood of each and its normal, as long
+    as it is large.
 
     On two axes the vector along each line instead.
     """
@@ -251,16 +300,25 @@ def _normals(axes: int) -> tuple[np.ndarray, np.ndarray]:
         inside = {corner for place, corner in enumerate(reversed(corners)) if code >> place & 1}
         if 2 * len(inside) > len(corners):
             inside = set(corners) - inside
-        own = [np.subtract(end, start) / 2 for start, end in _lines(_RING, inside)] if axes == 2 else _triangles(inside)
+        own = (
+            [np.subtract(end, start) / 2 for start, end in _lines(_RING, inside)]
+            if axes == 2
+            else _triangles(inside)
+        )
         codes += [code] * len(own)
         pieces += own
     return np.array(codes), np.array(pieces)
 
 
 def _lines(ring: Sequence[Corner], inside: set[Corner]) -> Iterator[tuple[Corner, Corner]]:
-    """Lines between middles of edges that cut each run of corners inside off a square; a middle is the sum of both ends."""
+    """Lines between middles of edges that cut each run of corners inside off a square; a middle is
+    the sum of both ends.
+    """
     within = [corner in inside for corner in ring]
-    middles = [tuple(map(sum, zip(ring[place - 1], corner, strict=True))) for place, corner in enumerate(ring)]
+    middles = [
+        tuple(map(sum, zip(ring[place - 1], corner, strict=True)))
+        for place, corner in enumerate(ring)
+    ]
     for first in range(4):
         if within[first] and not within[first - 1]:
             after = next(place for place in range(first + 1, first + 4) if not within[place % 4])
@@ -287,8 +345,11 @@ def _largest_fan(loop: np.ndarray) -> list[np.ndarray]:
     return list(max(fans, key=lambda fan: np.linalg.norm(fan, axis=1).sum()))
 
 
-def nearest_mm(one: np.ndarray, other: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float = inf) -> tuple[np.ndarray, np.ndarray]:
-    """Measure from each marked point of one lattice to the nearest marked point of another, and back.
+def nearest_mm(
+    one: np.ndarray, other: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float = inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """Measure from each marked point of one lattice to the nearest marked point of another, and
+    back.
 
     Parameters
     ----------
@@ -302,17 +363,24 @@ def nearest_mm(one: np.ndarray, other: np.ndarray, steps_mm: tuple[float, ...], 
     Returns
     -------
     one_to_other_mm : (N,) float64 array
-        One distance per marked point of `one`, in the order of C; infinite where the other lattice has no marked point.
+        One distance per marked point of `one`, in the order of C; infinite where the other lattice
+        has no marked point.
     other_to_one_mm : (M,) float64 array
         One per marked point of `other`.
     """
     reach = np.max([offsets.max(axis=0) for _, offsets in _shells(steps_mm)[0]], axis=0)
     one, other = _framed(one, reach), _framed(other, reach)
-    return _directed_mm(one, other, steps_mm, at_most_mm), _directed_mm(other, one, steps_mm, at_most_mm)
+    return _directed_mm(one, other, steps_mm, at_most_mm), _directed_mm(
+        other, one, steps_mm, at_most_mm
+    )
 
 
-def _directed_mm(start: np.ndarray, goal: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float) -> np.ndarray:
-    """Look at the nearest neighbours of all points, then search a tree for what these leave; both have wide margins."""
+def _directed_mm(
+    start: np.ndarray, goal: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float
+) -> np.ndarray:
+    """Look at the nearest neighbours of all points, then search a tree for what these leave; both
+    have wide margins.
+    """
     marked, strides = goal.ravel(), np.array(goal.strides)
     points = np.flatnonzero(start)
     distances, left = np.full(len(points), inf), np.arange(len(points))
@@ -334,8 +402,12 @@ def _directed_mm(start: np.ndarray, goal: np.ndarray, steps_mm: tuple[float, ...
     return distances
 
 
-def _by_tree_mm(start: np.ndarray, goal: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float) -> np.ndarray:
-    """From each of (N, axes) indices to the nearest of (M, axes); infinite for what is not found within the bound."""
+def _by_tree_mm(
+    start: np.ndarray, goal: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float
+) -> np.ndarray:
+    """From each of (N, axes) indices to the nearest of (M, axes); infinite for what is not found
+    within the bound.
+    """
     tree = cKDTree(goal * steps_mm, leafsize=32, compact_nodes=False, balanced_tree=False)
     nearest = tree.query(start * steps_mm, distance_upper_bound=1.001 * at_most_mm)[1]
     distances, found = np.full(len(start), inf), nearest < len(goal)
@@ -350,7 +422,8 @@ def _lengths_mm(offsets: np.ndarray, steps_mm: tuple[float, ...]) -> np.ndarray:
 
 @cache
 def _shells(steps_mm: tuple[float, ...]) -> tuple[list[tuple[float, np.ndarray]], float]:
-    """The nearest neighbours of a lattice point, itself first, and the distance of the next that is left out.
+    """The nearest neighbours of a lattice point, itself first, and the distance of the next that is
+    left out.
 
     Each shell is a distance and the (K, axes) offsets of all neighbours at that distance.
     """
@@ -363,5 +436,9 @@ def _shells(steps_mm: tuple[float, ...]) -> tuple[list[tuple[float, np.ndarray]]
         order = np.argsort(lengths, kind="stable")
         order = order[lengths[order] <= radius_mm]
         offsets, lengths = offsets[order], lengths[order]
-    distances, first = np.unique(lengths[: 1 + np.searchsorted(lengths, lengths[_NEAR], "right")], return_index=True)
-    return list(zip(distances[:-1].tolist(), np.split(offsets[: first[-1]], first[1:-1]), strict=True)), float(distances[-1])
+    distances, first = np.unique(
+        lengths[: 1 + np.searchsorted(lengths, lengths[_NEAR], "right")], return_index=True
+    )
+    return list(
+        zip(distances[:-1].tolist(), np.split(offsets[: first[-1]], first[1:-1]), strict=True)
+    ), float(distances[-1])

@@ -1,4 +1,6 @@
-"""Cohorts whose labels are types of tumour: is the type right, for every case (a slice, say) and for every patient?"""
+"""Cohorts whose labels are types of tumour: is the type right, for every case (a slice, say) and
+for every patient?
+"""
 
 from collections.abc import Iterable, Sequence
 from math import nan
@@ -16,15 +18,17 @@ def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str
     Parameters
     ----------
     scores : iterable of dict
-        Rows of metrics/cases.csv: ``case``, ``patient``, ``kind``, ``name``, ``reference_ml``, ``prediction_ml``; regions are passed over.
+        Rows of metrics/cases.csv: ``case``, ``patient``, ``kind``, ``name``, ``reference_ml``,
+        ``prediction_ml``; regions are passed over.
     schema : Schema
         Its labels are the types.
 
     Returns
     -------
     list of dict
-        One per case, in the order of first appearance: ``case``, ``patient``, ``reference``, ``predicted``. The type is the label of the
-        largest volume, of equals the first in the schema, and `NONE` where nothing is labelled.
+        One per case, in the order of first appearance: ``case``, ``patient``, ``reference``,
+        ``predicted``. The type is the label of the largest volume, of equals the first in the
+        schema, and `NONE` where nothing is labelled.
 
     Raises
     ------
@@ -35,14 +39,21 @@ def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str
     for case, own in _grouped(scores, "case"):
         labels = [row["name"] for row in own if row["reference_ml"] > 0]
         if len(labels) > 1:
-            raise ValueError(f"case {case} has the labels {', '.join(labels)}, but in cohort {schema.cohort} each case has one type")
+            raise ValueError(
+                f"case {case} has the labels {', '.join(labels)}, but in cohort {schema.cohort}"
+                " each case has one type"
+            )
         rows.append({"case": case, "patient": own[0]["patient"], **_types(own, schema)})
     return rows
 
 
 def patient_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str, str]]:
-    """The type of every patient: that of the summed volumes of the patient's cases, as `type_rows` but without ``case``."""
-    return [{"patient": patient, **_types(own, schema)} for patient, own in _grouped(scores, "patient")]
+    """The type of every patient: that of the summed volumes of the patient's cases, as `type_rows`
+    but without ``case``.
+    """
+    return [
+        {"patient": patient, **_types(own, schema)} for patient, own in _grouped(scores, "patient")
+    ]
 
 
 def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float | int]:
@@ -56,12 +67,18 @@ def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float | int]:
     Returns
     -------
     dict
-        ``accuracy``: ``right`` / ``known`` in [0, 1], NaN if no type is known; ``known``: rows whose reference has a type, a predicted
-        `NONE` counting as wrong; ``unknown``: rows whose reference has none, left out.
+        ``accuracy``: ``right`` / ``known`` in [0, 1], NaN if no type is known; ``known``: rows
+        whose reference has a type, a predicted `NONE` counting as wrong; ``unknown``: rows whose
+        reference has none, left out.
     """
     known = [row for row in rows if row["reference"] != NONE]
     right = sum(row["predicted"] == row["reference"] for row in known)
-    return {"accuracy": right / len(known) if known else nan, "right": right, "known": len(known), "unknown": len(rows) - len(known)}
+    return {
+        "accuracy": right / len(known) if known else nan,
+        "right": right,
+        "known": len(known),
+        "unknown": len(rows) - len(known),
+    }
 
 
 def confusion_matrix(rows: Sequence[dict[str, str]], schema: Schema) -> list[dict[str, Any]]:
@@ -77,23 +94,32 @@ def confusion_matrix(rows: Sequence[dict[str, str]], schema: Schema) -> list[dic
     Returns
     -------
     list of dict
-        One row per type of the reference: ``reference``, and how many are predicted as each type and as `NONE`.
+        One row per type of the reference: ``reference``, and how many are predicted as each type
+        and as `NONE`.
     """
     pairs = [(row["reference"], row["predicted"]) for row in rows]
     return [
-        {"reference": reference} | {predicted: pairs.count((reference, predicted)) for predicted in (*schema.labels, NONE)}
+        {"reference": reference}
+        | {predicted: pairs.count((reference, predicted)) for predicted in (*schema.labels, NONE)}
         for reference in schema.labels
     ]
 
 
 def summarise_types(scores: Iterable[dict[str, Any]], schema: Schema) -> dict[str, Any]:
-    """`accuracy` and, as ``confusion``, the `confusion_matrix` of cases and of patients, under ``case`` and ``patient``."""
+    """`accuracy` and, as ``confusion``, the `confusion_matrix` of cases and of patients, under
+    ``case`` and ``patient``.
+    """
     scores = list(scores)
     by = {"case": type_rows(scores, schema), "patient": patient_rows(scores, schema)}
-    return {name: accuracy(rows) | {"confusion": confusion_matrix(rows, schema)} for name, rows in by.items()}
+    return {
+        name: accuracy(rows) | {"confusion": confusion_matrix(rows, schema)}
+        for name, rows in by.items()
+    }
 
 
-def _grouped(scores: Iterable[dict[str, Any]], by: str) -> Iterable[tuple[str, list[dict[str, Any]]]]:
+def _grouped(
+    scores: Iterable[dict[str, Any]], by: str
+) -> Iterable[tuple[str, list[dict[str, Any]]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in scores:
         if row["kind"] == "label":
@@ -102,10 +128,15 @@ def _grouped(scores: Iterable[dict[str, Any]], by: str) -> Iterable[tuple[str, l
 
 
 def _types(rows: list[dict[str, Any]], schema: Schema) -> dict[str, str]:
-    return {"reference": _largest(rows, "reference_ml", schema), "predicted": _largest(rows, "prediction_ml", schema)}
+    return {
+        "reference": _largest(rows, "reference_ml", schema),
+        "predicted": _largest(rows, "prediction_ml", schema),
+    }
 
 
 def _largest(rows: list[dict[str, Any]], column: str, schema: Schema) -> str:
-    volumes = {label: sum(row[column] for row in rows if row["name"] == label) for label in schema.labels}
+    volumes = {
+        label: sum(row[column] for row in rows if row["name"] == label) for label in schema.labels
+    }
     label = max(volumes, key=volumes.__getitem__)  # of equals the first
     return label if volumes[label] > 0 else NONE

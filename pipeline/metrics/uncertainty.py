@@ -20,8 +20,8 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     (...) float32 array
-        -p log2 p - (1 - p) log2 (1 - p) in bits, in [0, 1]: 0 where p is 0 or 1, 1 where it is 0.5. Shannon, Bell System
-        Technical Journal 27 (1948), section 6.
+        -p log2 p - (1 - p) log2 (1 - p) in bits, in [0, 1]: 0 where p is 0 or 1, 1 where it is 0.5.
+        Shannon, Bell System Technical Journal 27 (1948), section 6.
     """
     entropy = np.zeros(probabilities.shape, np.float32)
     for share in (probabilities, 1 - probabilities):
@@ -31,7 +31,8 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> np.ndarray:
-    """Count right and wrong voxels by their uncertainty: all that a risk-coverage curve needs. Counts of cases add up.
+    """Count right and wrong voxels by their uncertainty: all that a risk-coverage curve needs.
+    Counts of cases add up.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> 
     wrong : (N,) bool array
         Where the decision and the reference differ.
     highest : float
-        Largest uncertainty there can be: 1 for an entropy in bits, 0.5 for a standard deviation of probabilities.
+        Largest uncertainty there can be: 1 for an entropy in bits, 0.5 for a standard deviation of
+        probabilities.
 
     Returns
     -------
@@ -65,8 +67,9 @@ def risk_coverage(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     coverage, risk : (M,) float64 arrays
-        Share of all voxels that are kept, ascending to 1, and share of the kept that are wrong. El-Yaniv and Wiener, "On the
-        Foundations of Noise-free Selective Classification", JMLR 11 (2010), section 2.
+        Share of all voxels that are kept, ascending to 1, and share of the kept that are wrong.
+        El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 11
+        (2010), section 2.
     """
     right, wrong = counts[counts.any(axis=1)].cumsum(axis=0).T
     kept = right + wrong
@@ -76,12 +79,14 @@ def risk_coverage(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def aurc(counts: np.ndarray) -> float:
     """Area under the risk-coverage curve.
 
-    With the n voxels sorted from sure to unsure and r(k) the share of wrong ones among the first k, it is the mean of r(1)
-    to r(n): Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR 2019, eq. 3, for
-    the selective risk of Geifman and El-Yaniv, NeurIPS 2017. Tied voxels count as the mean over all their orders: with E wrong
-    among the k surer ones, and e wrong among m tied ones, these add
+    With the n voxels sorted from sure to unsure and r(k) the share of wrong ones among the first k,
+    it is the mean of r(1) to r(n): Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty
+    Estimation for Deep Neural Classifiers", ICLR 2019, eq. 3, for the selective risk of Geifman and
+    El-Yaniv, NeurIPS 2017. Tied voxels count as the mean over all their orders: with E wrong among
+    the k surer ones, and e wrong among m tied ones, these add
 
-        sum_{j=1..m} (E + j e/m) / (k + j)  =  e + (E - k e/m) (H(k + m) - H(k)),    H(n) = 1 + 1/2 + ... + 1/n.
+        sum_{j=1..m} (E + j e/m) / (k + j)  =  e + (E - k e/m) (H(k + m) - H(k)),    H(n) = 1 + 1/2
+        + ... + 1/n.
 
     Parameters
     ----------
@@ -91,7 +96,8 @@ def aurc(counts: np.ndarray) -> float:
     Returns
     -------
     float
-        In [0, 1], the lower the better; NaN without voxels. Compare with `aurc_random` and `aurc_oracle` of the same counts.
+        In [0, 1], the lower the better; NaN without voxels. Compare with `aurc_random` and
+        `aurc_oracle` of the same counts.
     """
     levels = counts[counts.any(axis=1)]
     if not len(levels):
@@ -108,14 +114,17 @@ def aurc_random(counts: np.ndarray) -> float:
 
 
 def aurc_oracle(counts: np.ndarray) -> float:
-    """`aurc` if every wrong voxel were less sure than every right one: the least for this number of errors."""
+    """`aurc` if every wrong voxel were less sure than every right one: the least for this number of
+    errors.
+    """
     return aurc(np.diag(counts.sum(axis=0)))
 
 
 def _harmonic(start: np.ndarray, count: np.ndarray) -> np.ndarray:
     """1/(start + 1) + ... + 1/(start + count).
 
-    Of large numbers the digamma functions would cancel: there ln x + 1/(24 x^2), x = n + 1/2, is H(n) but for a constant and 7/(960 x^4).
+    Of large numbers the digamma functions would cancel: there ln x + 1/(24 x^2), x = n + 1/2, is
+    H(n) but for a constant and 7/(960 x^4).
     """
     low, high = start + 0.5, start + count + 0.5
     far = np.log1p(count / low) + (1 / high**2 - 1 / low**2) / 24

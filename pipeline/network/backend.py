@@ -14,8 +14,9 @@ def _settle_environment() -> None:
     installed = "tensorflow" if importlib.util.find_spec("tensorflow") else "jax"
     os.environ.setdefault("KERAS_BACKEND", installed)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # One operation at a time, each on all cores: a sum of several tensors starts with whichever is no longer in use
-    # elsewhere, so with operations side by side the last bits of the gradients would depend on the scheduler.
+    # One operation at a time, each on all cores: a sum of several tensors starts with whichever is
+    # no longer in use elsewhere, so with operations side by side the last bits of the gradients
+    # would depend on the scheduler.
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     # TensorFlow: no atomics-ordered sums, neither in its kernels nor in cuDNN's.
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
@@ -33,8 +34,8 @@ import keras  # noqa: E402
 if keras.backend.backend() == "tensorflow":
     import tensorflow
 
-    # TensorFlow's graph rewriter turns a sum of several gradients into additions in the order of their arrival.
-    # What else it does gains nothing measurable here.
+    # TensorFlow's graph rewriter turns a sum of several gradients into additions in the order of
+    # their arrival. What else it does gains nothing measurable here.
     tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

@@ -1,4 +1,6 @@
-"""Training batches as a pure function of (epoch, step): patches drawn from shards, augmented on the fly."""
+"""Training batches as a pure function of (epoch, step): patches drawn from shards, augmented on the
+fly.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,21 +48,37 @@ class Sampler:
     seed: int
     _foreground: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def training(self, epoch: int, step: int, on_the_fly: OnTheFly) -> tuple[np.ndarray, np.ndarray]:
-        """One augmented batch: image (B, *patch, C) float32 and target (B, *patch, O) uint8; the same for the same numbers."""
+    def training(
+        self, epoch: int, step: int, on_the_fly: OnTheFly
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One augmented batch: image (B, *patch, C) float32 and target (B, *patch, O) uint8; the
+        same for the same numbers.
+        """
         rng = generator(self.seed, "batch", epoch, step)
         chosen = rng.integers(len(self.shards), size=self.batch_size)
-        return self._stacked([augment_patch(rng, *self._patch(rng, self.shards[index]), on_the_fly) for index in chosen])
+        return self._stacked(
+            [
+                augment_patch(rng, *self._patch(rng, self.shards[index]), on_the_fly)
+                for index in chosen
+            ]
+        )
 
     def validation(self, batches: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """A fixed list of batches without augmentation, every case in turn."""
         rng = generator(self.seed, "validation")
         numbers = np.arange(batches * self.batch_size).reshape(batches, -1) % len(self.shards)
-        return [self._stacked([self._patch(rng, self.shards[index]) for index in row]) for row in numbers]
+        return [
+            self._stacked([self._patch(rng, self.shards[index]) for index in row])
+            for row in numbers
+        ]
 
     def _patch(self, rng: np.random.Generator, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-        origin = draw_origin(rng, shard.classes.shape, self.patch, self._foreground_of(shard), self.foreground_share)
-        return cut(shard.image, origin, self.patch).astype(np.float32), cut(shard.classes, origin, self.patch)
+        origin = draw_origin(
+            rng, shard.classes.shape, self.patch, self._foreground_of(shard), self.foreground_share
+        )
+        return cut(shard.image, origin, self.patch).astype(np.float32), cut(
+            shard.classes, origin, self.patch
+        )
 
     def _foreground_of(self, shard: Shard) -> np.ndarray:
         """At most 4096 voxels (class, x, y, z) of each class, kept after the first look."""
@@ -70,11 +88,21 @@ class Sampler:
             rows = []
             for index in range(1, len(self.schema.labels) + 1):
                 flat = np.flatnonzero(classes == index)
-                flat = np.sort(rng.choice(flat, min(len(flat), _VOXELS_PER_CLASS), replace=False)) if len(flat) else flat
-                rows.append(np.stack([np.full(len(flat), index), *np.unravel_index(flat, classes.shape)], axis=1))
+                flat = (
+                    np.sort(rng.choice(flat, min(len(flat), _VOXELS_PER_CLASS), replace=False))
+                    if len(flat)
+                    else flat
+                )
+                rows.append(
+                    np.stack(
+                        [np.full(len(flat), index), *np.unravel_index(flat, classes.shape)], axis=1
+                    )
+                )
             self._foreground[shard.name] = np.concatenate(rows).astype(np.int16)
         return self._foreground[shard.name]
 
-    def _stacked(self, patches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    def _stacked(
+        self, patches: list[tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray]:
         images, classes = zip(*patches, strict=True)
         return np.stack(images), classes_to_outputs(np.stack(classes), self.schema, self.output)

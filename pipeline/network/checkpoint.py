@@ -42,7 +42,11 @@ def save(path: Path, state: Checkpoint) -> None:
     """Write a checkpoint: beside the old one first, then in its place."""
     about = {"fingerprint": state.fingerprint, "history": state.history}
     about["counts"] = [len(getattr(state, group)) for group in GROUPS]
-    arrays = {f"{group}_{index}": array for group in GROUPS for index, array in enumerate(getattr(state, group))}
+    arrays = {
+        f"{group}_{index}": array
+        for group in GROUPS
+        for index, array in enumerate(getattr(state, group))
+    }
     with replacing(path) as sibling, sibling.open("wb") as file:
         np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
@@ -68,7 +72,10 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
             if about["fingerprint"] != fingerprint:
                 return None
             counts = zip(GROUPS, about.pop("counts"), strict=True)
-            arrays = {group: [members[f"{group}_{index}"] for index in range(count)] for group, count in counts}
+            arrays = {
+                group: [members[f"{group}_{index}"] for index in range(count)]
+                for group, count in counts
+            }
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
     return Checkpoint(**about, **arrays)

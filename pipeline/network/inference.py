@@ -46,8 +46,9 @@ def predict_probabilities(
     Returns
     -------
     (X, Y, Z, O) float32 array
-        Probabilities of the windows around each voxel, averaged with `patches.importance`. Background
-        where every window around the voxel holds nothing but zeros: such windows are not predicted.
+        Probabilities of the windows around each voxel, averaged with `patches.importance`.
+        Background where every window around the voxel holds nothing but zeros: such windows are not
+        predicted.
     """
     ask = _Ask(model, mirror, activation, None)
     return _blended(ask, image, patch, overlap, batch_size, describe)
@@ -66,24 +67,27 @@ def predict_with_disagreement(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Probabilities, and how far the predictions for the mirror images of a window lie apart.
 
-    The network is asked no more often than by `predict_probabilities`, and the probabilities are the same bit by bit.
-    It takes 4 bytes more per union and voxel of the image, and 16 more per union and voxel of the batch.
+    The network is asked no more often than by `predict_probabilities`, and the probabilities are
+    the same bit by bit. It takes 4 bytes more per union and voxel of the image, and 16 more per
+    union and voxel of the batch.
 
     Parameters
     ----------
     model, image, patch, overlap, mirror, batch_size, activation, describe
         As in `predict_probabilities`.
     unions : (O, U) bool array
-        Outputs whose summed probability is compared: the identity for each output by itself, for a region of several
-        labels the column that holds them. The deviation of a sum does not follow from those of its parts.
+        Outputs whose summed probability is compared: the identity for each output by itself, for a
+        region of several labels the column that holds them. The deviation of a sum does not follow
+        from those of its parts.
 
     Returns
     -------
     probabilities : (X, Y, Z, O) float32 array
         As `predict_probabilities` gives them.
     disagreement : (X, Y, Z, U) float32 array or None
-        Standard deviation over the mirror images (divided by their number, not by one less) in each window, in
-        [0, 0.5], averaged over windows as the probabilities are; 0 where nothing was predicted. None without mirroring.
+        Standard deviation over the mirror images (divided by their number, not by one less) in each
+        window, in [0, 0.5], averaged over windows as the probabilities are; 0 where nothing was
+        predicted. None without mirroring.
     """
     ask = _Ask(model, mirror, activation, unions if mirror else None)
     both = _blended(ask, image, patch, overlap, batch_size, describe)
@@ -92,12 +96,16 @@ def predict_with_disagreement(
 
 
 def _blended(ask: "_Ask", image, patch, overlap, batch_size, describe) -> np.ndarray:
-    """What is answered for the windows, averaged at every voxel: (X, Y, Z, O), and U more channels where unions are compared."""
+    """What is answered for the windows, averaged at every voxel: (X, Y, Z, O), and U more channels
+    where unions are compared.
+    """
     weights = importance(patch)
     summed = np.zeros((*image.shape[:3], ask.channels), np.float32)
     weight = np.zeros(image.shape[:3], np.float32)
     origins = window_origins(image.shape[:3], patch, overlap)
-    with tqdm(total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None) as bar:
+    with tqdm(
+        total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None
+    ) as bar:
         for members, windows, seen in _batches(image, origins, patch, batch_size):
             answers = ask(windows).reshape(-1, *weights.shape, ask.channels)
             for origin, window in zip(members, answers, strict=False):
@@ -132,15 +140,21 @@ def _batches(image, origins, patch, batch_size) -> Iterator[tuple[list[Size], np
 
 
 class _Ask:
-    """A network asked for batches of windows (B, *patch, C), and what it answers over their mirror images (B, *patch, channels)."""
+    """A network asked for batches of windows (B, *patch, C), and what it answers over their mirror
+    images (B, *patch, channels).
+    """
 
-    def __init__(self, model: keras.Model, mirror: bool, activation: str, unions: np.ndarray | None) -> None:
+    def __init__(
+        self, model: keras.Model, mirror: bool, activation: str, unions: np.ndarray | None
+    ) -> None:
         self.model, self.mirror, self.activation = model, mirror, activation
         self.unions = None if unions is None else unions.astype(np.float32)
         self.channels = model.outputs[0].shape[-1] + (0 if unions is None else unions.shape[1])
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        activate = expit if self.activation == "sigmoid" else (lambda logits: softmax(logits, axis=-1))
+        activate = (
+            expit if self.activation == "sigmoid" else (lambda logits: softmax(logits, axis=-1))
+        )
         mirrorings = self._mirrorings(windows.ndim - 2)
         total, spread = 0, _Spread()
         for axes in mirrorings:
@@ -154,14 +168,19 @@ class _Ask:
 
     def _mirrorings(self, dimensions: int) -> list[tuple[int, ...]]:
         counts = range(dimensions + 1) if self.mirror else [0]
-        return [axes for count in counts for axes in itertools.combinations(range(1, dimensions + 1), count)]
+        return [
+            axes
+            for count in counts
+            for axes in itertools.combinations(range(1, dimensions + 1), count)
+        ]
 
 
 class _Spread:
     """The standard deviation of arrays that come one by one.
 
-    It is taken of their differences to the first, which are small where all are alike, so that float32 is enough
-    (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.5: shifted data).
+    It is taken of their differences to the first, which are small where all are alike, so that
+    float32 is enough (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.5: shifted
+    data).
     """
 
     def __init__(self) -> None:

@@ -81,7 +81,8 @@ class Card(Strict):
 
 
 def read(folder: Path) -> Card:
-    """Read the card of a folder of models and check that the network beside it is the one it describes.
+    """Read the card of a folder of models and check that the network beside it is the one it
+    describes.
 
     Raises
     ------
@@ -89,25 +90,38 @@ def read(folder: Path) -> Card:
         If either file is missing, the card is not readable, or the network has other bytes.
     """
     if folder.is_file():
-        raise InputError(f"{folder}: is a file. Name the folder that holds network.keras and card.json: --model {folder.parent}.")
+        raise InputError(
+            f"{folder}: is a file. Name the folder that holds network.keras and card.json: --model"
+            f" {folder.parent}."
+        )
     if not folder.is_dir():
-        raise InputError(f"{folder}: is not there. Train a network (dvc repro train), or name the folder of network.keras and card.json.")
+        raise InputError(
+            f"{folder}: is not there. Train a network (dvc repro train), or name the folder of"
+            " network.keras and card.json."
+        )
     card = read_json(folder / "card.json", Card, _upgraded)
     network = network_file(folder)
     if not network.is_file():
-        raise InputError(f"{network}: is missing. Train it (dvc repro train) or name the folder that holds network.keras and card.json.")
+        raise InputError(
+            f"{network}: is missing. Train it (dvc repro train) or name the folder that holds"
+            " network.keras and card.json."
+        )
     found = sha256(network)
     if found != card.network_sha256:
         raise InputError(
-            f"{network}: has sha256 {found}, but {folder / 'card.json'} describes {card.network_sha256}. "
-            "Network and card belong together: take both from one training."
+            f"{network}: has sha256 {found}, but {folder / 'card.json'} describes"
+            f" {card.network_sha256}. Network and card belong together: take both from one"
+            " training."
         )
     return card
 
 
 def network_file(folder: Path) -> Path:
     """The network in a folder of models: network.keras, or unet.keras as it was once called."""
-    return next((path for path in (folder / "network.keras", folder / "unet.keras") if path.is_file()), folder / "network.keras")
+    return next(
+        (path for path in (folder / "network.keras", folder / "unet.keras") if path.is_file()),
+        folder / "network.keras",
+    )
 
 
 def _upgraded(values: Any) -> Any:
@@ -126,10 +140,14 @@ def refuse_other_spacing(card: Card, spacing_mm: tuple[float, float, float], cas
     InputError
         If an edge differs by more than a quarter.
     """
-    if any(abs(own / trained - 1) > 0.25 for own, trained in zip(spacing_mm, card.spacing_mm, strict=True)):
+    if any(
+        abs(own / trained - 1) > 0.25
+        for own, trained in zip(spacing_mm, card.spacing_mm, strict=True)
+    ):
         raise InputError(
-            f"{case}: prepared voxels of {_text(spacing_mm)} mm, but the network was trained on {_text(card.spacing_mm)} mm. "
-            "Resample the case to that size, or train with preprocess.spacing_mm set."
+            f"{case}: prepared voxels of {_text(spacing_mm)} mm, but the network was trained on"
+            f" {_text(card.spacing_mm)} mm. Resample the case to that size, or train with"
+            " preprocess.spacing_mm set."
         )
 
 

@@ -38,7 +38,9 @@ def build(
         If "adam" is given a weight decay.
     """
     if name == "adam" and weight_decay:
-        raise ValueError(f"adam has no weight decay: set it to 0 or choose adamw, got {weight_decay}")
+        raise ValueError(
+            f"adam has no weight decay: set it to 0 or choose adamw, got {weight_decay}"
+        )
     settings = {
         "global_clipnorm": clip_norm or None,
         "weight_decay": weight_decay or None,

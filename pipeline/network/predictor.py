@@ -1,4 +1,6 @@
-"""From a prepared image to class indices on the raw grid: what `evaluate` scores is what `predict` gives."""
+"""From a prepared image to class indices on the raw grid: what `evaluate` scores is what `predict`
+gives.
+"""
 
 from typing import Annotated
 
@@ -37,16 +39,27 @@ class Settings(Strict):
     postprocess: Postprocess
 
 
-def probabilities_of(model: keras.Model, card: Card, settings: Settings, image: np.ndarray, describe: str | None = None) -> np.ndarray:
+def probabilities_of(
+    model: keras.Model,
+    card: Card,
+    settings: Settings,
+    image: np.ndarray,
+    describe: str | None = None,
+) -> np.ndarray:
     """Probabilities (X, Y, Z, O) float32 on the prepared grid of a prepared image (X, Y, Z, C)."""
     asked = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
     return predict_probabilities(model, image, *asked, describe)
 
 
 def probabilities_and_disagreement(
-    model: keras.Model, card: Card, settings: Settings, image: np.ndarray, describe: str | None = None
+    model: keras.Model,
+    card: Card,
+    settings: Settings,
+    image: np.ndarray,
+    describe: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Probabilities on the prepared grid, and per region how far the mirror images of the image are segmented apart.
+    """Probabilities on the prepared grid, and per region how far the mirror images of the image are
+    segmented apart.
 
     Parameters
     ----------
@@ -58,13 +71,18 @@ def probabilities_and_disagreement(
     probabilities : (X, Y, Z, O) float32 array
         Those of `probabilities_of`, bit by bit.
     disagreement : (X, Y, Z, R) float32 array or None
-        Standard deviation of the probability of each region over the mirror images, in [0, 0.5]; None without mirroring.
+        Standard deviation of the probability of each region over the mirror images, in [0, 0.5];
+        None without mirroring.
     """
     asked = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
-    return predict_with_disagreement(model, image, *asked, _outputs_in_regions(card.cohort, card.architecture.output), describe)
+    return predict_with_disagreement(
+        model, image, *asked, _outputs_in_regions(card.cohort, card.architecture.output), describe
+    )
 
 
-def classes_of(probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings) -> np.ndarray:
+def classes_of(
+    probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings
+) -> np.ndarray:
     """Class indices on the raw grid.
 
     Parameters
@@ -86,8 +104,12 @@ def classes_of(probabilities: np.ndarray, geometry: Geometry, card: Card, settin
     return raw_classes(restore(probabilities, geometry), geometry, card, settings)
 
 
-def raw_classes(probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings) -> np.ndarray:
-    """Class indices (X, Y, Z) uint8 of probabilities (X, Y, Z, O) that `restore` has brought to the raw grid already."""
+def raw_classes(
+    probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings
+) -> np.ndarray:
+    """Class indices (X, Y, Z) uint8 of probabilities (X, Y, Z, O) that `restore` has brought to the
+    raw grid already.
+    """
     classes = outputs_to_classes(probabilities, card.cohort, card.architecture.output)
     spacing_mm = Grid(geometry.raw_shape, np.array(geometry.raw_affine)).spacing_mm
     return postprocess(classes, card.cohort, spacing_mm, settings.postprocess)
@@ -106,12 +128,14 @@ def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
     Returns
     -------
     (X, Y, Z, R) float32 array
-        In the schema's order, in [0, 1]; the array itself where the outputs are the regions, else the sum over the
-        labels of each region.
+        In the schema's order, in [0, 1]; the array itself where the outputs are the regions, else
+        the sum over the labels of each region.
     """
     if card.architecture.output == "regions":
         return probabilities
-    summed = np.zeros((*probabilities.shape[:3], len(card.cohort.regions)), np.float32, order="F")  # as `restore` leaves them
+    summed = np.zeros(
+        (*probabilities.shape[:3], len(card.cohort.regions)), np.float32, order="F"
+    )  # as `restore` leaves them
     for column, region in enumerate(card.cohort.regions):
         for index in card.cohort.classes_of(region):
             summed[..., column] += probabilities[..., index]

@@ -38,7 +38,9 @@ def _timeless(path: Path) -> bytes:
         for name in sorted(stamped.namelist()):
             content = stamped.read(name)
             if name.endswith(".json"):
-                content = json.dumps(_without_chance(json.loads(content), {}), sort_keys=True).encode()
+                content = json.dumps(
+                    _without_chance(json.loads(content), {}), sort_keys=True
+                ).encode()
             archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
     return buffer.getvalue()
 
@@ -49,7 +51,9 @@ def _without_chance(value: Any, numbers: dict[int, int]) -> Any:
         return [_without_chance(item, numbers) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: _without_chance(item, numbers) for key, item in value.items() if key != "date_saved"}
+    kept = {
+        key: _without_chance(item, numbers) for key, item in value.items() if key != "date_saved"
+    }
     if "shared_object_id" in kept:
         kept["shared_object_id"] = numbers.setdefault(kept["shared_object_id"], len(numbers))
     return kept
@@ -76,4 +80,7 @@ def load_model(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: is not a network that can be loaded safely ({reason}). Train it again: dvc repro.") from None
+        raise InputError(
+            f"{path}: is not a network that can be loaded safely ({reason}). Train it again: dvc"
+            " repro."
+        ) from None

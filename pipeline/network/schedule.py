@@ -1,4 +1,5 @@
-"""How the learning rate moves and when training ends: pure functions of the step and of past results.
+"""How the learning rate moves and when training ends: pure functions of the step and of past
+results.
 
 Nothing here remembers anything, so a resumed training continues exactly where it stood.
 """
@@ -57,17 +58,22 @@ def learning_rate(
 
 
 def cosine(progress: float) -> float:
-    """Factor of half a cosine period over progress in [0, 1) (Loshchilov and Hutter, SGDR, 2017, eq. 5)."""
+    """Factor of half a cosine period over progress in [0, 1) (Loshchilov and Hutter, SGDR, 2017,
+    eq. 5).
+    """
     return (1 + math.cos(math.pi * progress)) / 2
 
 
 def poly(progress: float) -> float:
-    """Factor (1 - progress) ** 0.9 for progress in [0, 1) (Chen et al., DeepLab, 2018, section 4.1; nnU-Net's)."""
+    """Factor (1 - progress) ** 0.9 for progress in [0, 1) (Chen et al., DeepLab, 2018, section 4.1;
+    nnU-Net's).
+    """
     return (1 - progress) ** POLY_POWER
 
 
 def plateau(losses: Sequence[float], factor: float, patience: int) -> float:
-    """Factor after the losses so far: reduced each time that `patience` epochs went by without progress.
+    """Factor after the losses so far: reduced each time that `patience` epochs went by without
+    progress.
 
     Parameters
     ----------
@@ -95,10 +101,17 @@ def plateau(losses: Sequence[float], factor: float, patience: int) -> float:
 
 
 def best_epoch(scores: Sequence[float]) -> int:
-    """Position of the highest score, the earliest among equals. NaN never wins unless all are NaN (then 0)."""
-    return max(range(len(scores)), key=lambda epoch: (scores[epoch] == scores[epoch], scores[epoch], -epoch))
+    """Position of the highest score, the earliest among equals. NaN never wins unless all are NaN
+    (then 0).
+    """
+    return max(
+        range(len(scores)),
+        key=lambda epoch: (scores[epoch] == scores[epoch], scores[epoch], -epoch),
+    )
 
 
 def is_over(scores: Sequence[float], patience: int) -> bool:
-    """Whether early stopping is due: the best of the scores is at least `patience` epochs old (0: never)."""
+    """Whether early stopping is due: the best of the scores is at least `patience` epochs old (0:
+    never).
+    """
     return bool(scores) and 0 < patience <= len(scores) - 1 - best_epoch(scores)

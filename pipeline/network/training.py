@@ -1,4 +1,6 @@
-"""Training: steps over batches that threads make ahead, validation after each epoch, exact resumption."""
+"""Training: steps over batches that threads make ahead, validation after each epoch, exact
+resumption.
+"""
 
 import math
 import time
@@ -87,8 +89,9 @@ def fit(
         Where to go on.
     on_epoch : callable
         Called after each epoch, before its checkpoint, with its record (epoch, learning_rate, loss,
-        val_loss, val_dice: the mean over regions, val_dice_<region or label>; all repeat exactly) and
-        with its timing (seconds, waiting: the share of the time of the steps spent waiting for batches).
+        val_loss, val_dice: the mean over regions, val_dice_<region or label>; all repeat exactly)
+        and with its timing (seconds, waiting: the share of the time of the steps spent waiting for
+        batches).
 
     Returns
     -------
@@ -103,7 +106,9 @@ def fit(
     compile_for_training(model, loss, rule)
     history, best = _resume(model, resumed) if resumed else ([], weights_of(model))
     with closing(_prefetch(batch, model, course, first=len(history) + 1)) as batches:
-        while len(history) < course.epochs and not is_over([score(record) for record in history], course.patience):
+        while len(history) < course.epochs and not is_over(
+            [score(record) for record in history], course.patience
+        ):
             started = time.perf_counter()
             record, waiting = _train_epoch(model, course, batches, history)
             with averaged_weights(model):
@@ -112,16 +117,24 @@ def fit(
                 if best_epoch([score(past) for past in history]) == len(history) - 1:
                     best = weights_of(model)
             on_epoch(record, {"seconds": time.perf_counter() - started, "waiting": waiting})
-            state = Checkpoint(fingerprint, history, _values(model.variables), _values(rule.variables), best)
+            state = Checkpoint(
+                fingerprint, history, _values(model.variables), _values(rule.variables), best
+            )
             checkpoint.save(path, state)
     model.set_weights(best)
     return history
 
 
-def compile_for_training(model: keras.Model, loss: DiceCrossEntropy, rule: keras.optimizers.Optimizer) -> None:
+def compile_for_training(
+    model: keras.Model, loss: DiceCrossEntropy, rule: keras.optimizers.Optimizer
+) -> None:
     """Join network, loss (at every supervised level) and optimizer."""
     levels = len(model.outputs)
-    supervised = {"loss": loss} if levels == 1 else {"loss": [loss] * levels, "loss_weights": level_weights(levels)}
+    supervised = (
+        {"loss": loss}
+        if levels == 1
+        else {"loss": [loss] * levels, "loss_weights": level_weights(levels)}
+    )
     model.compile(optimizer=rule, jit_compile=compiles(), auto_scale_loss=False, **supervised)
     rule.build(model.trainable_variables)
 
@@ -155,7 +168,9 @@ def _train_epoch(model, course, batches, history):
     """Take the steps of one epoch; its record so far, and the share of time spent waiting."""
     epoch, losses = len(history) + 1, [record["val_loss"] for record in history]
     total, waited, started = 0.0, 0.0, time.perf_counter()
-    with tqdm(total=course.steps, desc=f"epoch {epoch}/{course.epochs}", unit="step", mininterval=1) as bar:
+    with tqdm(
+        total=course.steps, desc=f"epoch {epoch}/{course.epochs}", unit="step", mininterval=1
+    ) as bar:
         for step in range(course.steps):
             rate = course.learning_rate((epoch - 1) * course.steps + step, losses)
             model.optimizer.learning_rate = rate
@@ -165,8 +180,9 @@ def _train_epoch(model, course, batches, history):
             loss = float(model.train_on_batch(image, target, return_dict=True)["loss"])
             if not math.isfinite(loss):
                 raise InputError(
-                    f"params.yaml: the loss became {loss} at step {step + 1} of epoch {epoch}, so the weights are lost. "
-                    "Lower train.learning_rate or train.clip_norm, or set train.precision to float32."
+                    f"params.yaml: the loss became {loss} at step {step + 1} of epoch {epoch}, so"
+                    " the weights are lost. Lower train.learning_rate or train.clip_norm, or set"
+                    " train.precision to float32."
                 )
             total += loss
             bar.set_postfix_str(f"loss {total / (step + 1):.4f}", refresh=False)
@@ -178,7 +194,9 @@ def _train_epoch(model, course, batches, history):
 def _prefetch(batch, model, course, first) -> Iterator[tuple]:
     """Batches in order from the first step of an epoch on, made by threads; closing it ends them."""
     levels = len(model.outputs)
-    orders = ((epoch, step) for epoch in range(first, course.epochs + 1) for step in range(course.steps))
+    orders = (
+        (epoch, step) for epoch in range(first, course.epochs + 1) for step in range(course.steps)
+    )
     pool = ThreadPoolExecutor(course.threads, thread_name_prefix="batches")
     waiting = deque()
     try:
@@ -211,7 +229,8 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         return
     own = _values(model.trainable_variables)
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    # As copies: on jax the weights would share the arrays of the average, and the next call of the network frees its own.
+    # As copies: on jax the weights would share the arrays of the average, and the next call of the
+    # network frees its own.
     _assign(model.trainable_variables, _values(model.trainable_variables))
     try:
         yield
@@ -219,7 +238,9 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         _assign(model.trainable_variables, own)
 
 
-def validate(model: keras.Model, loss: DiceCrossEntropy, validation: Sequence[Batch], schema: Schema) -> dict[str, float]:
+def validate(
+    model: keras.Model, loss: DiceCrossEntropy, validation: Sequence[Batch], schema: Schema
+) -> dict[str, float]:
     """Loss and Dice of the present weights.
 
     Parameters
@@ -240,7 +261,9 @@ def validate(model: keras.Model, loss: DiceCrossEntropy, validation: Sequence[Ba
         logits = logits[0] if isinstance(logits, list) else logits
         losses.append(float(loss(target, logits)))
         reference = outputs_to_classes(target, schema, loss.output)
-        predicted = outputs_to_classes(expit(logits), schema, loss.output)  # of labels the most probable too: it only grows
+        predicted = outputs_to_classes(
+            expit(logits), schema, loss.output
+        )  # of labels the most probable too: it only grows
         counts = counts + confusion(reference, predicted, len(schema.labels) + 1)
     regions = {name: dice_of_classes(counts, schema.classes_of(name)) for name in schema.regions}
     labels = {name: dice_of_classes(counts, [index]) for index, name in enumerate(schema.labels, 1)}

@@ -48,7 +48,9 @@ def _encode(architecture, features):
     """Outputs of every level, finest first."""
     levels = []
     for level in range(architecture.depth):
-        features = _block(architecture, features, f"encoder_{level}", level, stride=2 if level else 1)
+        features = _block(
+            architecture, features, f"encoder_{level}", level, stride=2 if level else 1
+        )
         if level and architecture.dropout:
             dropout = getattr(keras.layers, f"SpatialDropout{architecture.dimensions}D")
             features = dropout(architecture.dropout, name=f"encoder_{level}_dropout")(features)
@@ -60,9 +62,13 @@ def _decode_level(architecture, coarse, skip, level):
     name = f"decoder_{level}"
     transposed = getattr(keras.layers, f"Conv{architecture.dimensions}DTranspose")
     up = transposed(
-        architecture.filters_at(level), 2, strides=2, use_bias=False,
-        kernel_initializer=_initializer(), name=f"{name}_up",
-    )(coarse)  # fmt: skip
+        architecture.filters_at(level),
+        2,
+        strides=2,
+        use_bias=False,
+        kernel_initializer=_initializer(),
+        name=f"{name}_up",
+    )(coarse)
     features = keras.layers.Concatenate(name=f"{name}_join")([up, skip])
     return _block(architecture, features, name, level, stride=1)
 
@@ -85,9 +91,14 @@ def _convolution(architecture, features, level, size, stride, name):
     """A convolution without bias: the normalisation after it would take it away again."""
     layer = getattr(keras.layers, f"Conv{architecture.dimensions}D")
     return layer(
-        architecture.filters_at(level), size, strides=stride, padding="same", use_bias=False,
-        kernel_initializer=_initializer(), name=name,
-    )(features)  # fmt: skip
+        architecture.filters_at(level),
+        size,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=_initializer(),
+        name=name,
+    )(features)
 
 
 def _initializer():
@@ -97,7 +108,11 @@ def _initializer():
 def _normalization(architecture, level, name):
     if architecture.normalization == "batch":
         return keras.layers.BatchNormalization(epsilon=EPSILON, momentum=0.9, name=name)
-    groups = -1 if architecture.normalization == "instance" else math.gcd(GROUPS, architecture.filters_at(level))
+    groups = (
+        -1
+        if architecture.normalization == "instance"
+        else math.gcd(GROUPS, architecture.filters_at(level))
+    )
     return keras.layers.GroupNormalization(groups=groups, epsilon=EPSILON, name=name)
 
 

@@ -14,7 +14,9 @@ FINE_MM, FINE_SD_MM = 11.0, 0.9
 SCALE, SCALE_SD, STRETCH_SD = 0.89, 0.02, 0.02
 TURN_SD_RADIANS, SHIFT_SD_MM = 0.05, 1.5
 SINK_MM = 4.0
-"""How far below the middle a brain stands: its stem may leave the grid, as in scans, its crown may not."""
+"""How far below the middle a brain stands: its stem may leave the grid, as in scans, its crown may
+not.
+"""
 MARGIN_VOXELS = 4
 """Room around the template's box on the grid that a case is made on."""
 
@@ -42,7 +44,9 @@ class Anatomy:
         return self.gray + self.white + self.csf > 0.5
 
 
-def draw_coordinates(rng: np.random.Generator, template: Anatomy, shape: tuple[int, int, int]) -> np.ndarray:
+def draw_coordinates(
+    rng: np.random.Generator, template: Anatomy, shape: tuple[int, int, int]
+) -> np.ndarray:
     """Draw where each voxel of a new brain lies in the template.
 
     Turn, scale, stretch and shift, then a smooth displacement at two scales (lobes and gyri).
@@ -65,9 +69,15 @@ def draw_coordinates(rng: np.random.Generator, template: Anatomy, shape: tuple[i
     for axis in range(3):
         coordinates[axis] = COARSE_SD_MM * normal_field(rng, shape, COARSE_MM)
         coordinates[axis] += FINE_SD_MM * normal_field(rng, shape, FINE_MM)
-    size = np.clip(rng.normal(SCALE, SCALE_SD) * np.exp(rng.normal(0, STRETCH_SD, 3)), SCALE - 0.05, SCALE + 0.05)
+    size = np.clip(
+        rng.normal(SCALE, SCALE_SD) * np.exp(rng.normal(0, STRETCH_SD, 3)),
+        SCALE - 0.05,
+        SCALE + 0.05,
+    )
     matrix = Rotation.from_rotvec(rng.normal(0, TURN_SD_RADIANS, 3)).as_matrix() / size
-    middle = (np.array(template.gray.shape) - 1) / 2 + rng.normal(0, SHIFT_SD_MM, 3) + (0, 0, SINK_MM)
+    middle = (
+        (np.array(template.gray.shape) - 1) / 2 + rng.normal(0, SHIFT_SD_MM, 3) + (0, 0, SINK_MM)
+    )
     offsets = [np.arange(length) - (length - 1) / 2 for length in shape]
     for axis in range(3):
         for other, offset in enumerate(offsets):
@@ -92,7 +102,10 @@ def push(coordinates: np.ndarray, centre: np.ndarray, radius_mm: float, strength
     strength : float
         Share of the distance to the centre that tissue there has moved, [0, 1).
     """
-    offsets = [np.arange(length, dtype=np.float32) - position for length, position in zip(coordinates.shape[1:], centre, strict=True)]
+    offsets = [
+        np.arange(length, dtype=np.float32) - position
+        for length, position in zip(coordinates.shape[1:], centre, strict=True)
+    ]
     bells = [np.exp(-(offset**2) / np.float32(2 * radius_mm**2)) for offset in offsets]
     bell = np.float32(strength) * bells[0][:, None, None] * bells[1][:, None] * bells[2]
     for axis in range(3):
@@ -102,4 +115,6 @@ def push(coordinates: np.ndarray, centre: np.ndarray, radius_mm: float, strength
 def sample(template: Anatomy, coordinates: np.ndarray) -> Anatomy:
     """The template's maps at the given template coordinates, (3, X, Y, Z), linearly."""
     maps = (template.gray, template.white, template.csf, template.ventricles)
-    return Anatomy(*(ndimage.map_coordinates(tissue, coordinates, order=1, prefilter=False) for tissue in maps))
+    return Anatomy(
+        *(ndimage.map_coordinates(tissue, coordinates, order=1, prefilter=False) for tissue in maps)
+    )

@@ -20,22 +20,35 @@ SIGNAL = {
     "solid": ((0.66, 0.70, 1.70, 1.12), 0.04),
     "enhancing": ((0.84, 1.35, 1.35, 1.18), 0.04),
 }
-"""Mean signal of each tissue against white matter (T1) or gray matter (T2), and its relative spread over cases.
+"""Mean signal of each tissue against white matter (T1) or gray matter (T2), and its relative spread
+over cases.
 
-The order is that of the medians of BraTS 2021 cases, with edema nearer to gray matter than in most of them so
-that brightness alone does not tell it. "solid" is a core that does not enhance, "leukoaraiosis" the bright white
-matter of healthy aging, "inflow" fluid whose motion defeats the suppression of FLAIR.
+The order is that of the medians of BraTS 2021 cases, with edema nearer to gray matter than in most
+of them so that brightness alone does not tell it. "solid" is a core that does not enhance,
+"leukoaraiosis" the bright white matter of healthy aging, "inflow" fluid whose motion defeats the
+suppression of FLAIR.
 """
-TEXTURE_SD = {"edema": 0.07, "necrosis": 0.14, "solid": 0.09, "enhancing": 0.12, "vessel": 0.2, "inflow": 0.15}
+TEXTURE_SD = {
+    "edema": 0.07,
+    "necrosis": 0.14,
+    "solid": 0.09,
+    "enhancing": 0.12,
+    "vessel": 0.2,
+    "inflow": 0.15,
+}
 SHADING = ((55.0, 0.13), (28.0, 0.04))
-"""Scale in mm and log standard deviation of the bias field of the coil, and of regional differences of tissue."""
+"""Scale in mm and log standard deviation of the bias field of the coil, and of regional differences
+of tissue.
+"""
 
 NOISE_SD = (0.02, 0.04)
 GAIN = (180.0, 1400.0)
 SLICE_BLUR_VOXELS = {"t2w": 0.8, "t2f": 0.8}
 
 
-def acquire(rng: np.random.Generator, fractions: dict[str, np.ndarray], brain: np.ndarray) -> dict[str, np.ndarray]:
+def acquire(
+    rng: np.random.Generator, fractions: dict[str, np.ndarray], brain: np.ndarray
+) -> dict[str, np.ndarray]:
     """Draw a scanner and image the tissue with it.
 
     Parameters
@@ -53,7 +66,9 @@ def acquire(rng: np.random.Generator, fractions: dict[str, np.ndarray], brain: n
         By modality: 0 outside the brain, at least 1 inside.
     """
     textures = [normal_field(rng, brain.shape, scale)[brain] for scale in (5.0, 8.0)]
-    spread = {tissue: np.exp(rng.normal(0, sd, len(MODALITIES))) for tissue, (_, sd) in SIGNAL.items()}
+    spread = {
+        tissue: np.exp(rng.normal(0, sd, len(MODALITIES))) for tissue, (_, sd) in SIGNAL.items()
+    }
     images = {}
     for index, modality in enumerate(MODALITIES):
         angle = rng.uniform(0, 2 * np.pi)
@@ -65,14 +80,20 @@ def acquire(rng: np.random.Generator, fractions: dict[str, np.ndarray], brain: n
                 signal += level * fraction * (1 + np.float32(TEXTURE_SD[tissue]) * texture)
             else:
                 signal += level * fraction
-        shading = sum(np.float32(sd) * normal_field(rng, brain.shape, scale) for scale, sd in SHADING)
+        shading = sum(
+            np.float32(sd) * normal_field(rng, brain.shape, scale) for scale, sd in SHADING
+        )
         signal *= np.exp(shading[brain])
         images[modality] = _record(rng, signal, brain, SLICE_BLUR_VOXELS.get(modality, 0.0))
     return images
 
 
-def _record(rng: np.random.Generator, signal: np.ndarray, brain: np.ndarray, blur_voxels: float) -> np.ndarray:
-    """Magnitude of the signal in complex noise (Gudbjartsson and Patz 1995), blurred by thick slices, as integers."""
+def _record(
+    rng: np.random.Generator, signal: np.ndarray, brain: np.ndarray, blur_voxels: float
+) -> np.ndarray:
+    """Magnitude of the signal in complex noise (Gudbjartsson and Patz 1995), blurred by thick
+    slices, as integers.
+    """
     sd = np.float32(rng.uniform(*NOISE_SD))
     noise = rng.standard_normal((2, signal.size), dtype=np.float32) * sd
     magnitude = np.hypot(signal + noise[0], noise[1])

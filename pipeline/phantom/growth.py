@@ -73,7 +73,10 @@ def draw_tumour(rng: np.random.Generator, enhancing: bool) -> Tumour:
     """Draw volumes, number of foci and rim; one in four is multifocal."""
     core = float(np.clip(rng.lognormal(np.log(CORE_CM3), CORE_LOG_SD), *CORE_RANGE_CM3))
     satellites = int(rng.integers(1, 3)) if rng.random() < MULTIFOCAL_SHARE else 0
-    cores = (core, *(float(core * rng.uniform(*SATELLITE_SHARE_OF_CORE)) for _ in range(satellites)))
+    cores = (
+        core,
+        *(float(core * rng.uniform(*SATELLITE_SHARE_OF_CORE)) for _ in range(satellites)),
+    )
     edema = float(np.clip(rng.lognormal(np.log(EDEMA_CM3), EDEMA_LOG_SD), *EDEMA_RANGE_CM3))
     return Tumour(enhancing, cores, edema, float(rng.uniform(*RIM_MM)))
 
@@ -96,12 +99,14 @@ def draw_seed(rng: np.random.Generator, home: np.ndarray) -> np.ndarray:
     return STEP * rng.choice(np.argwhere(_coarse(home)))
 
 
-def grow(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, seed: np.ndarray, home: np.ndarray) -> Lesion:
+def grow(
+    rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, seed: np.ndarray, home: np.ndarray
+) -> Lesion:
     """Grow a tumour from a seed.
 
-    Each core is what a front reaches first, its speed varying smoothly at random, until the core's volume
-    is full; edema is the same from the surface of all cores, fast in white matter and slow in gray.
-    Neither enters fluid or leaves the brain.
+    Each core is what a front reaches first, its speed varying smoothly at random, until the core's
+    volume is full; edema is the same from the surface of all cores, fast in white matter and slow
+    in gray. Neither enters fluid or leaves the brain.
 
     Parameters
     ----------
@@ -123,13 +128,17 @@ def grow(rng: np.random.Generator, anatomy: Anatomy, tumour: Tumour, seed: np.nd
     """
     solid = anatomy.brain & (anatomy.csf < 0.5)
     core = np.zeros(solid.shape, bool)
-    speed = _speed(anatomy, CORE_SPEED) * np.exp(CORE_ROUGHNESS * normal_field(rng, _coarse(solid).shape, 12 / STEP))
+    speed = _speed(anatomy, CORE_SPEED) * np.exp(
+        CORE_ROUGHNESS * normal_field(rng, _coarse(solid).shape, 12 / STEP)
+    )
     for focus, volume_cm3 in enumerate(tumour.cores_cm3):
         start = seed if focus == 0 else _draw_satellite(rng, home & ~core, seed)
         arrival = _arrival(speed, [start // STEP], solid.shape)
         core |= _first(arrival, solid & ~core, volume_cm3)
     surface = np.argwhere(_coarse(core))
-    speed = _speed(anatomy, EDEMA_SPEED) * np.exp(EDEMA_ROUGHNESS * normal_field(rng, _coarse(solid).shape, 10 / STEP))
+    speed = _speed(anatomy, EDEMA_SPEED) * np.exp(
+        EDEMA_ROUGHNESS * normal_field(rng, _coarse(solid).shape, 10 / STEP)
+    )
     arrival = _arrival(speed, surface, solid.shape)
     edema = _first(arrival, solid & ~core, tumour.edema_cm3)
     classes = np.where(edema, np.uint8(EDEMA), np.uint8(0))
@@ -148,16 +157,22 @@ def _coarse(fine: np.ndarray) -> np.ndarray:
 
 def _speed(anatomy: Anatomy, speeds: dict[str, float]) -> np.ndarray:
     """Speed of a front on the coarse grid; next to none outside the brain."""
-    return sum(_coarse(getattr(anatomy, tissue)) * np.float32(speed) for tissue, speed in speeds.items()) + np.float32(1e-3)
+    return sum(
+        _coarse(getattr(anatomy, tissue)) * np.float32(speed) for tissue, speed in speeds.items()
+    ) + np.float32(1e-3)
 
 
 def _arrival(speed: np.ndarray, starts: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """When a front from the start points reaches each voxel of the fine grid (fast marching, Sethian 1996)."""
+    """When a front from the start points reaches each voxel of the fine grid (fast marching,
+    Sethian 1996).
+    """
     march = sitk.FastMarchingImageFilter()
     march.SetTrialPoints([tuple(int(index) for index in point[::-1]) for point in starts])
     coarse = sitk.GetArrayFromImage(march.Execute(sitk.GetImageFromArray(speed)))
     coarse = np.minimum(coarse, UNREACHED).astype(np.float32)
-    return ndimage.affine_transform(coarse, np.full(3, 1 / STEP), output_shape=shape, order=1, prefilter=False, mode="nearest")
+    return ndimage.affine_transform(
+        coarse, np.full(3, 1 / STEP), output_shape=shape, order=1, prefilter=False, mode="nearest"
+    )
 
 
 def _first(arrival: np.ndarray, allowed: np.ndarray, volume_cm3: float) -> np.ndarray:
@@ -171,7 +186,9 @@ def _draw_satellite(rng: np.random.Generator, home: np.ndarray, seed: np.ndarray
     """The first voxel of a further focus, some way from the first."""
     candidates = STEP * np.argwhere(_coarse(home))
     distance = np.linalg.norm(candidates - seed, axis=1)
-    return rng.choice(candidates[(distance > SATELLITE_DISTANCE_MM[0]) & (distance < SATELLITE_DISTANCE_MM[1])])
+    return rng.choice(
+        candidates[(distance > SATELLITE_DISTANCE_MM[0]) & (distance < SATELLITE_DISTANCE_MM[1])]
+    )
 
 
 def _rim(rng: np.random.Generator, core: np.ndarray, rim_mm: float) -> np.ndarray:

@@ -13,7 +13,9 @@ from .random_fields import normal_field
 PARTIAL_VOLUME_SD_VOXELS = 0.6
 EDEMA_AT_END = np.float32(0.75)
 SUPRATENTORIAL_MM = 60
-"""Height above the template's lowest voxel: adult gliomas begin in the white matter of the hemispheres."""
+"""Height above the template's lowest voxel: adult gliomas begin in the white matter of the
+hemispheres.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,12 @@ class Phantom:
     classes: np.ndarray
 
 
-def phantom(rng: np.random.Generator, template: Anatomy, tumour: Tumour, shape: tuple[int, int, int] = (240, 240, 155)) -> Phantom:
+def phantom(
+    rng: np.random.Generator,
+    template: Anatomy,
+    tumour: Tumour,
+    shape: tuple[int, int, int] = (240, 240, 155),
+) -> Phantom:
     """Make one case.
 
     Parameters
@@ -51,7 +58,10 @@ def phantom(rng: np.random.Generator, template: Anatomy, tumour: Tumour, shape: 
     Phantom
         Equal generator, template and tumour give equal bytes.
     """
-    inner = tuple(min(length, side + 2 * MARGIN_VOXELS) for length, side in zip(shape, template.gray.shape, strict=True))
+    inner = tuple(
+        min(length, side + 2 * MARGIN_VOXELS)
+        for length, side in zip(shape, template.gray.shape, strict=True)
+    )
     coordinates = draw_coordinates(rng, template, inner)
     white = map_coordinates(template.white, coordinates, order=1, prefilter=False)
     home = (white > 0.8) & (coordinates[2] > SUPRATENTORIAL_MM)
@@ -62,23 +72,37 @@ def phantom(rng: np.random.Generator, template: Anatomy, tumour: Tumour, shape: 
     brain = anatomy.brain
     tissues = _invaded(_healthy(rng, anatomy), lesion, tumour.enhancing, brain)
     images = acquire(rng, tissues, brain)
-    return Phantom({modality: _embed(image, shape) for modality, image in images.items()}, _embed(lesion.classes, shape))
+    return Phantom(
+        {modality: _embed(image, shape) for modality, image in images.items()},
+        _embed(lesion.classes, shape),
+    )
 
 
 def _healthy(rng: np.random.Generator, anatomy: Anatomy) -> dict[str, np.ndarray]:
-    """What each brain voxel is made of before the tumour, with what misleads a threshold: see `SIGNAL`."""
+    """What each brain voxel is made of before the tumour, with what misleads a threshold: see
+    `SIGNAL`.
+    """
     brain = anatomy.brain
-    gray, white, csf, ventricles = (tissue[brain] for tissue in (anatomy.gray, anatomy.white, anatomy.csf, anatomy.ventricles))
+    gray, white, csf, ventricles = (
+        tissue[brain] for tissue in (anatomy.gray, anatomy.white, anatomy.csf, anatomy.ventricles)
+    )
     # The template is a mean of people; squaring gives back an edge as sharp as one person's.
     total = gray**2 + white**2 + csf**2
     tissues = {"gray": gray**2 / total, "white": white**2 / total, "csf": csf**2 / total}
 
-    spots, streams, first, second = (normal_field(rng, brain.shape, scale)[brain] for scale in (7.0, 18.0, 13.0, 13.0))
-    caps = np.clip(3 * gaussian_filter(anatomy.ventricles, 3.0)[brain], 0, 1) * np.float32(rng.uniform(0.2, 0.9))
+    spots, streams, first, second = (
+        normal_field(rng, brain.shape, scale)[brain] for scale in (7.0, 18.0, 13.0, 13.0)
+    )
+    caps = np.clip(3 * gaussian_filter(anatomy.ventricles, 3.0)[brain], 0, 1) * np.float32(
+        rng.uniform(0.2, 0.9)
+    )
     islands = np.clip(2.5 * (spots - np.float32(rng.uniform(1.8, 2.8))), 0, 1)
     _convert(tissues, "leukoaraiosis", tissues["white"] * np.maximum(caps, islands))
-    _convert(tissues, "inflow", tissues["csf"] * np.clip(2 * streams - 1.6, 0, 1) * (ventricles < 0.25))
-    # Two fields vanish together along lines: the vessels. The choroid plexus lies in the ventricles.
+    _convert(
+        tissues, "inflow", tissues["csf"] * np.clip(2 * streams - 1.6, 0, 1) * (ventricles < 0.25)
+    )
+    # Two fields vanish together along lines: the vessels. The choroid plexus lies in the
+    # ventricles.
     vessels = np.clip(2 - 10 * (first**2 + second**2), 0, 1) * np.clip(2.5 * csf, 0, 1)
     plexus = np.clip(2 * spots - 1.2, 0, 1) * (ventricles > 0.5)
     _convert(tissues, "vessel", np.maximum(vessels, plexus))
@@ -92,11 +116,21 @@ def _convert(tissues: dict[str, np.ndarray], tissue: str, share: np.ndarray) -> 
     tissues[tissue] = share
 
 
-def _invaded(tissues: dict[str, np.ndarray], lesion: Lesion, enhancing: bool, brain: np.ndarray) -> dict[str, np.ndarray]:
-    """The tissues with the tumour in their place, mixed at its edges; edema thins out towards its end."""
+def _invaded(
+    tissues: dict[str, np.ndarray], lesion: Lesion, enhancing: bool, brain: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The tissues with the tumour in their place, mixed at its edges; edema thins out towards its
+    end.
+    """
     tumour = {}
-    for label, tissue in ((NECROTIC, "necrosis" if enhancing else "solid"), (EDEMA, "edema"), (ENHANCING, "enhancing")):
-        tumour[tissue] = gaussian_filter((lesion.classes == label).astype(np.float32), PARTIAL_VOLUME_SD_VOXELS)[brain]
+    for label, tissue in (
+        (NECROTIC, "necrosis" if enhancing else "solid"),
+        (EDEMA, "edema"),
+        (ENHANCING, "enhancing"),
+    ):
+        tumour[tissue] = gaussian_filter(
+            (lesion.classes == label).astype(np.float32), PARTIAL_VOLUME_SD_VOXELS
+        )[brain]
     tumour["edema"] *= EDEMA_AT_END + (1 - EDEMA_AT_END) * lesion.nearness[brain]
     left = 1 - sum(tumour.values())
     return {tissue: share * left for tissue, share in tissues.items()} | tumour
@@ -106,5 +140,7 @@ def _embed(inner: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """The array in the middle of a larger one of zeros."""
     whole = np.zeros(shape, inner.dtype)
     starts = [(length - side) // 2 for length, side in zip(shape, inner.shape, strict=True)]
-    whole[tuple(slice(start, start + side) for start, side in zip(starts, inner.shape, strict=True))] = inner
+    whole[
+        tuple(slice(start, start + side) for start, side in zip(starts, inner.shape, strict=True))
+    ] = inner
     return whole

@@ -8,7 +8,9 @@ VARIANCE_PER_AXIS = 0.479
 """Mean over positions of the sum of squared cubic B-spline weights."""
 
 
-def normal_field(rng: np.random.Generator, shape: tuple[int, int, int], scale_voxels: float) -> np.ndarray:
+def normal_field(
+    rng: np.random.Generator, shape: tuple[int, int, int], scale_voxels: float
+) -> np.ndarray:
     """Draw a smooth random field with mean 0 and standard deviation 1 over draws.
 
     Parameters

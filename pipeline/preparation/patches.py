@@ -1,4 +1,5 @@
-"""Boxes in a volume: windows that cover all of it, draws for training, cuts that may reach beyond it.
+"""Boxes in a volume: windows that cover all of it, draws for training, cuts that may reach beyond
+it.
 
 A patch is (X, Y) for networks of slices and (X, Y, Z) for networks of volumes; its box always has
 three sides, a slice being one voxel thick. An origin is the box's lowest voxel, negative where the
@@ -35,7 +36,10 @@ def window_origins(shape: Sequence[int], patch: Sequence[int], overlap: float) -
     list of (int, int, int)
         In the order of the axes; slices, being one voxel thick, do not overlap.
     """
-    axes = [_origins_along(length, side, overlap) for length, side in zip(shape, box_of(patch), strict=True)]
+    axes = [
+        _origins_along(length, side, overlap)
+        for length, side in zip(shape, box_of(patch), strict=True)
+    ]
     return list(itertools.product(*axes))
 
 
@@ -91,8 +95,8 @@ def draw_origin(
     foreground : (N, 4) integer array
         Class and voxel (x, y, z) of tumour voxels, possibly none.
     foreground_share : float
-        Probability, in [0, 1], that the patch is centred, as far as the volume's borders allow, on a
-        tumour voxel: one of a class that is drawn first, so that rare classes are seen as often.
+        Probability, in [0, 1], that the patch is centred, as far as the volume's borders allow, on
+        a tumour voxel: one of a class that is drawn first, so that rare classes are seen as often.
 
     Returns
     -------
@@ -137,10 +141,19 @@ def cut(volume: np.ndarray, origin: Size, patch: Sequence[int]) -> np.ndarray:
     return patched[:, :, 0] if len(patch) == 2 else patched
 
 
-def overlap_of(shape: Sequence[int], origin: Size, box: Size) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where a box and a volume meet: three slices into the volume, and the same place as slices into the box."""
+def overlap_of(
+    shape: Sequence[int], origin: Size, box: Size
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a box and a volume meet: three slices into the volume, and the same place as slices
+    into the box.
+    """
     starts = [max(lowest, 0) for lowest in origin]
-    stops = [min(lowest + side, length) for lowest, side, length in zip(origin, box, shape, strict=True)]
+    stops = [
+        min(lowest + side, length) for lowest, side, length in zip(origin, box, shape, strict=True)
+    ]
     inside = tuple(slice(start, stop) for start, stop in zip(starts, stops, strict=True))
-    covered = tuple(slice(part.start - lowest, part.stop - lowest) for part, lowest in zip(inside, origin, strict=True))
+    covered = tuple(
+        slice(part.start - lowest, part.stop - lowest)
+        for part, lowest in zip(inside, origin, strict=True)
+    )
     return inside, covered

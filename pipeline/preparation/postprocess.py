@@ -1,4 +1,6 @@
-"""Mending a predicted class map by what is known of tumours: no specks, no pinholes, no trace of an innermost region."""
+"""Mending a predicted class map by what is known of tumours: no specks, no pinholes, no trace of an
+innermost region.
+"""
 
 from math import ceil, prod
 
@@ -18,15 +20,16 @@ class Postprocess(Strict):
     Attributes
     ----------
     min_component_ml : float
-        26-connected pieces of the whole tumour (all labels together) smaller than this are removed, in ml. If all are,
-        nothing remains.
+        26-connected pieces of the whole tumour (all labels together) smaller than this are removed,
+        in ml. If all are, nothing remains.
     fill_holes : bool
-        Whether to fill the cavities of every region but the innermost. The innermost is left open where there is
-        another around it: what an enhancing rim encloses is the necrotic core.
+        Whether to fill the cavities of every region but the innermost. The innermost is left open
+        where there is another around it: what an enhancing rim encloses is the necrotic core.
     min_innermost_ml : float
-        If all voxels of the innermost region together are fewer than this, in ml, they are given to the region around it
-        (enhancing becomes necrotic). A trace where the reference has none costs a Dice of 0 under the rule "brats", see
-        Isensee et al., "nnU-Net for Brain Tumor Segmentation", arXiv:2011.00848.
+        If all voxels of the innermost region together are fewer than this, in ml, they are given to
+        the region around it (enhancing becomes necrotic). A trace where the reference has none
+        costs a Dice of 0 under the rule "brats", see Isensee et al., "nnU-Net for Brain Tumor
+        Segmentation", arXiv:2011.00848.
     """
 
     min_component_ml: float = Field(ge=0, allow_inf_nan=False)
@@ -34,7 +37,9 @@ class Postprocess(Strict):
     min_innermost_ml: float = Field(ge=0, allow_inf_nan=False)
 
 
-def postprocess(classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, float, float], params: Postprocess) -> np.ndarray:
+def postprocess(
+    classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, float, float], params: Postprocess
+) -> np.ndarray:
     """Remove small components, fill holes, dissolve a too small innermost region, in this order.
 
     Parameters
@@ -61,8 +66,9 @@ def postprocess(classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, fl
     around = _around(schema)
     if params.min_innermost_ml and not any(around.values()):
         raise InputError(
-            f"min_innermost_ml is {params.min_innermost_ml:g}, but of the regions {', '.join(schema.regions)} of cohort {schema.cohort} "
-            "none has one around it to take its voxels. Set min_innermost_ml to 0."
+            f"min_innermost_ml is {params.min_innermost_ml:g}, but of the regions"
+            f" {', '.join(schema.regions)} of cohort {schema.cohort} none has one around it to take"
+            " its voxels. Set min_innermost_ml to 0."
         )
     mended = classes.copy()
     crop = mended[bounding_box(classes, margin_voxels=1)]  # a view: writing to it writes to mended
@@ -71,13 +77,17 @@ def postprocess(classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, fl
     if params.fill_holes:
         _fill_holes(crop, schema)
     for own_class, outer_class in around.items():
-        if outer_class and np.count_nonzero(crop == own_class) < _least_voxels(params.min_innermost_ml, voxel_ml):
+        if outer_class and np.count_nonzero(crop == own_class) < _least_voxels(
+            params.min_innermost_ml, voxel_ml
+        ):
             crop[crop == own_class] = outer_class
     return mended
 
 
 def _around(schema: Schema) -> dict[int, int | None]:
-    """For each innermost region the class index that it alone holds, and that of the region around it, if any."""
+    """For each innermost region the class index that it alone holds, and that of the region around
+    it, if any.
+    """
     return {
         _own_class(schema, region): outer and _own_class(schema, outer)
         for region, outer in schema.around.items()
@@ -91,7 +101,9 @@ def _own_class(schema: Schema, region: str) -> int:
 
 
 def _least_voxels(volume_ml: float, voxel_ml: float) -> int:
-    return ceil(round(volume_ml / voxel_ml, 6))  # unrounded, 0.003 ml would be more than ten voxels of 0.5x0.5x1.2 mm
+    return ceil(
+        round(volume_ml / voxel_ml, 6)
+    )  # unrounded, 0.003 ml would be more than ten voxels of 0.5x0.5x1.2 mm
 
 
 def _remove_components(crop: np.ndarray, least_voxels: int) -> None:
@@ -103,13 +115,18 @@ def _remove_components(crop: np.ndarray, least_voxels: int) -> None:
 
 
 def _fill_holes(crop: np.ndarray, schema: Schema) -> None:
-    for region, outer in schema.around.items():  # an inner region's cavities are filled over those of the outer
+    for (
+        region,
+        outer,
+    ) in schema.around.items():  # an inner region's cavities are filled over those of the outer
         if outer is None or region not in schema.innermost:
             crop[_holes(np.isin(crop, schema.classes_of(region)))] = _own_class(schema, region)
 
 
 def _holes(mask: np.ndarray) -> np.ndarray:
-    """Voxels outside a mask from which no path over voxel faces leads out of the image (in its plane, if it is one slice)."""
+    """Voxels outside a mask from which no path over voxel faces leads out of the image (in its
+    plane, if it is one slice).
+    """
     if mask.size == 0:
         return mask
     outside = cc3d.connected_components(~mask, connectivity=6)

@@ -1,4 +1,6 @@
-"""From a raw case to the network's input, and from its output back to the raw grid: one recipe for training and use."""
+"""From a raw case to the network's input, and from its output back to the raw grid: one recipe for
+training and use.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
@@ -26,8 +28,8 @@ class Recipe(Strict):
     spacing_mm : tuple of 3 floats or None
         Target voxel size along right, front, top; None keeps the raw grid's.
     foreground : {"nonzero", "head"}
-        What counts as brain: where any modality differs from 0, as in skull-stripped data, or the head, where any exceeds its
-        Otsu threshold, with all that this encloses in an axial slice.
+        What counts as brain: where any modality differs from 0, as in skull-stripped data, or the
+        head, where any exceeds its Otsu threshold, with all that this encloses in an axial slice.
     margin_voxels : int
         Kept around the brain when cropping, in raw voxels.
     clip_percentiles : tuple of 2 floats
@@ -50,7 +52,10 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _leaves_a_range(self) -> Self:
         if not self.clip_percentiles[0] < self.clip_percentiles[1]:
-            raise ValueError(f"clip_percentiles must be the lower, then the upper, got {list(self.clip_percentiles)}")
+            raise ValueError(
+                "clip_percentiles must be the lower, then the upper, got"
+                f" {list(self.clip_percentiles)}"
+            )
         return self
 
 
@@ -118,8 +123,9 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
 
     Notes
     -----
-    Percentiles and z-score are those of the brain (or head), per case and modality; percentiles are read off
-    every eighth voxel of it. Otsu: IEEE Transactions on Systems, Man, and Cybernetics 9 (1979), eq. 18.
+    Percentiles and z-score are those of the brain (or head), per case and modality; percentiles are
+    read off every eighth voxel of it. Otsu: IEEE Transactions on Systems, Man, and Cybernetics 9
+    (1979), eq. 18.
     """
     image = to_canonical(case.image, case.grid.affine)
     brain = _foreground(image, recipe.foreground)
@@ -133,7 +139,10 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
         classes = None if classes is None else resample_classes(classes, shape)
     if not brain.any():
-        raise InputError(f"case {case.name}: no voxel of the brain is left at spacing_mm {recipe.spacing_mm}. Choose a smaller spacing.")
+        raise InputError(
+            f"case {case.name}: no voxel of the brain is left at spacing_mm {recipe.spacing_mm}."
+            " Choose a smaller spacing."
+        )
     prepared = np.zeros((*shape, image.shape[-1]), recipe.dtype)
     for channel in range(image.shape[-1]):
         voxels = image[..., channel]
@@ -144,9 +153,13 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
         raw_affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
         box=box,
         shape=shape,
-        spacing_mm=tuple(s * (b - a) / n for s, (a, b), n in zip(spacing_mm, box, shape, strict=True)),
+        spacing_mm=tuple(
+            s * (b - a) / n for s, (a, b), n in zip(spacing_mm, box, shape, strict=True)
+        ),
     )
-    return Prepared(prepared, classes if classes is None else np.ascontiguousarray(classes), geometry)
+    return Prepared(
+        prepared, classes if classes is None else np.ascontiguousarray(classes), geometry
+    )
 
 
 def brain_of(case: Case, rule: str) -> np.ndarray:
@@ -165,7 +178,9 @@ def brain_of(case: Case, rule: str) -> np.ndarray:
         On the raw axes.
     """
     brain = np.empty(case.grid.shape, bool)
-    to_canonical(brain, case.grid.affine)[:] = _foreground(to_canonical(case.image, case.grid.affine), rule)
+    to_canonical(brain, case.grid.affine)[:] = _foreground(
+        to_canonical(case.image, case.grid.affine), rule
+    )
     return brain
 
 
@@ -191,13 +206,19 @@ def _otsu(voxels: np.ndarray) -> float:
     return float(edges[1:][between.argmax()])
 
 
-def _target_shape(shape: tuple[int, ...], spacing_mm: tuple[float, ...], wanted_mm: tuple[float, ...] | None) -> tuple[int, int, int]:
+def _target_shape(
+    shape: tuple[int, ...], spacing_mm: tuple[float, ...], wanted_mm: tuple[float, ...] | None
+) -> tuple[int, int, int]:
     if wanted_mm is None:
         return tuple(shape)
-    return tuple(max(round(n * s / w), 1) for n, s, w in zip(shape, spacing_mm, wanted_mm, strict=True))
+    return tuple(
+        max(round(n * s / w), 1) for n, s, w in zip(shape, spacing_mm, wanted_mm, strict=True)
+    )
 
 
-def _normalised(voxels: np.ndarray, brain: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
+def _normalised(
+    voxels: np.ndarray, brain: np.ndarray, percentiles: tuple[float, float]
+) -> np.ndarray:
     """Clip and z-score inside the brain, 0 outside; (X, Y, Z) float32."""
     inside = voxels[brain]
     low, high = np.percentile(inside[::8], percentiles)
@@ -230,7 +251,9 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
         If the shape is not that of the prepared image.
     """
     if probabilities.shape[:3] != geometry.shape:
-        raise ValueError(f"expected the prepared shape {geometry.shape}, got {probabilities.shape[:3]}")
+        raise ValueError(
+            f"expected the prepared shape {geometry.shape}, got {probabilities.shape[:3]}"
+        )
     affine = np.array(geometry.raw_affine)
     cropped_shape = tuple(stop - start for start, stop in geometry.box)
     inside = tuple(slice(*edges) for edges in geometry.box)

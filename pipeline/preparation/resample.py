@@ -1,4 +1,6 @@
-"""Resampling onto a grid of another shape over the same extent: the outer faces of both grids coincide."""
+"""Resampling onto a grid of another shape over the same extent: the outer faces of both grids
+coincide.
+"""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -7,7 +9,8 @@ from ..core.separable import along_axes
 
 
 def resample_linear(voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Interpolate linearly, averaging over the target voxel when it is larger than the source voxel.
+    """Interpolate linearly, averaging over the target voxel when it is larger than the source
+    voxel.
 
     Parameters
     ----------
@@ -19,10 +22,13 @@ def resample_linear(voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarr
     Returns
     -------
     (*shape) float32 array
-        Separable: along each axis the kernel is a triangle as wide as the larger of both voxel sizes
-        (linear interpolation upwards, anti-aliased downwards), renormalised at the faces.
+        Separable: along each axis the kernel is a triangle as wide as the larger of both voxel
+        sizes (linear interpolation upwards, anti-aliased downwards), renormalised at the faces.
     """
-    operators = (csr_array(kernel_matrix(length, target)) for length, target in zip(voxels.shape, shape, strict=True))
+    operators = (
+        csr_array(kernel_matrix(length, target))
+        for length, target in zip(voxels.shape, shape, strict=True)
+    )
     return along_axes(np.asarray(voxels, np.float32), tuple(operators))
 
 
@@ -39,7 +45,8 @@ def resample_classes(classes: np.ndarray, shape: tuple[int, int, int]) -> np.nda
     Returns
     -------
     (*shape) uint8 array
-        The class whose linearly resampled mask is largest; the smaller index on a tie. No new class appears.
+        The class whose linearly resampled mask is largest; the smaller index on a tie. No new class
+        appears.
     """
     winner, share = np.zeros(shape, np.uint8), np.full(shape, -1, np.float32)
     for index in np.unique(classes):

@@ -1,4 +1,6 @@
-"""Shards: one prepared case as memory-mapped `.npy` files, a record of its grid, and its labelled voxels."""
+"""Shards: one prepared case as memory-mapped `.npy` files, a record of its grid, and its labelled
+voxels.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,9 @@ class Shard:
 
 
 def write(folder: Path, name: str, image: np.ndarray, classes: np.ndarray) -> None:
-    """Write ``name.image.npy`` (float16 or float32) and ``name.classes.npy`` (uint8) into a folder, each whole or not at all."""
+    """Write ``name.image.npy`` (float16 or float32) and ``name.classes.npy`` (uint8) into a folder,
+    each whole or not at all.
+    """
     for kind, array in (("image", image), ("classes", classes)):
         with replacing(folder / f"{name}.{kind}.npy") as sibling, sibling.open("wb") as file:
             np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
@@ -49,10 +53,15 @@ def read(folder: Path, name: str) -> Shard:
         If a file is missing, is not `.npy`, or holds another rank or dtype than a shard's.
     """
     image, classes = (_map(folder / f"{name}.{kind}.npy") for kind in ("image", "classes"))
-    if image.ndim != 4 or image.dtype not in (np.float16, np.float32) or classes.dtype != np.uint8 or classes.shape != image.shape[:3]:
+    if (
+        image.ndim != 4
+        or image.dtype not in (np.float16, np.float32)
+        or classes.dtype != np.uint8
+        or classes.shape != image.shape[:3]
+    ):
         raise InputError(
-            f"{folder / name}: image {image.dtype} {image.shape} and classes {classes.dtype} {classes.shape} are no shard. "
-            "Run `dvc repro` to make the shards again."
+            f"{folder / name}: image {image.dtype} {image.shape} and classes {classes.dtype}"
+            f" {classes.shape} are no shard. Run `dvc repro` to make the shards again."
         )
     return Shard(name, image, classes)
 
@@ -66,4 +75,7 @@ def _map(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: is not a readable .npy array ({error}). Run `dvc repro` to make the shards again.") from None
+        raise InputError(
+            f"{path}: is not a readable .npy array ({error}). Run `dvc repro` to make the shards"
+            " again."
+        ) from None

@@ -1,4 +1,6 @@
-"""Cases as the scanner left them, brought to one grid and written there, with the way back beside them."""
+"""Cases as the scanner left them, brought to one grid and written there, with the way back beside
+them.
+"""
 
 import functools
 from dataclasses import replace
@@ -48,7 +50,9 @@ def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, V
         volume = read_volume(origin)
         refuse_bad_voxels(origin, volume.voxels)
         volumes[name] = replace(volume, air=constant_air(volume.voxels))
-        series[name] = Sampled(without_air(volumes[name]), volume.grid)  # beyond a series' own grid there is 0
+        series[name] = Sampled(
+            without_air(volumes[name]), volume.grid
+        )  # beyond a series' own grid there is 0
     try:
         return align(series, template(), recipe), volumes
     except InputError as error:
@@ -63,7 +67,8 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
     found : Found
         As the source found it.
     folder : Path
-        Gets ``case/case_modality.nii.gz`` (float32), the mask likewise, and ``case/case_native.json`` (`Native`), the way back.
+        Gets ``case/case_modality.nii.gz`` (float32), the mask likewise, and
+        ``case/case_native.json`` (`Native`), the way back.
     recipe : NativeRecipe
 
     Returns
@@ -84,16 +89,33 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
     labels, read = found.labels, volumes
     if labels is not None:
         mask = read_mask(labels)
-        drawn = {name: onto_axes_of(mask.voxels, mask.grid, volume.grid) for name, volume in volumes.items()}
+        drawn = {
+            name: onto_axes_of(mask.voxels, mask.grid, volume.grid)
+            for name, volume in volumes.items()
+        }
         drawn_on = next((name for name, voxels in drawn.items() if voxels is not None), None)
         if drawn_on is None:
             raise InputError(
-                f"{labels}: the mask lies on the grid of none of the series {sorted(volumes)}. Resample it onto the one it was drawn on."
+                f"{labels}: the mask lies on the grid of none of the series {sorted(volumes)}."
+                " Resample it onto the one it was drawn on."
             )
-        nifti.write(place("seg"), labels_from_series(drawn[drawn_on], aligned.native, drawn_on), aligned.native.grid.affine)
+        nifti.write(
+            place("seg"),
+            labels_from_series(drawn[drawn_on], aligned.native, drawn_on),
+            aligned.native.grid.affine,
+        )
         labels, origins["seg"], read = place("seg"), mask.sha256, volumes | {"labels": mask}
     back = folder / found.case / f"{found.case}_native.json"
     write_json(back, aligned.native)
-    own = faults(volumes, aligned.native.grid, None)  # of the series as they were; resampled they would not show it
+    own = faults(
+        volumes, aligned.native.grid, None
+    )  # of the series as they were; resampled they would not show it
     notes = (*found.notes, *told(found, read), *(f"{fault.what} ({fault.found})" for fault in own))
-    return replace(found, images={name: place(name) for name in volumes}, labels=labels, origins=origins, native=back, notes=notes)
+    return replace(
+        found,
+        images={name: place(name) for name in volumes},
+        labels=labels,
+        origins=origins,
+        native=back,
+        notes=notes,
+    )

@@ -1,4 +1,6 @@
-"""Brain extraction without a trained network: the template's brain laid on the head, its edge moved to where tissue ends."""
+"""Brain extraction without a trained network: the template's brain laid on the head, its edge moved
+to where tissue ends.
+"""
 
 import numpy as np
 from scipy import ndimage
@@ -13,7 +15,9 @@ TISSUE = (0.5, 1.6)
 """Of the median of the core: darker is skull or air, brighter is fat or a vessel."""
 
 
-def extract_brain(voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+def extract_brain(
+    voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> np.ndarray:
     """Fit the brain of the template to a head.
 
     Parameters
@@ -28,14 +32,16 @@ def extract_brain(voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float
     Returns
     -------
     (X, Y, Z) bool array
-        One piece without holes, within 4 mm of the prior's edge plus the closing; fluid between gyri is inside.
+        One piece without holes, within 4 mm of the prior's edge plus the closing; fluid between
+        gyri is inside.
 
     Notes
     -----
-    Tissue (0.5 to 1.6 times the median of the core) in a band of 4 mm to either side of the prior's edge is joined to
-    the prior's inside, opened by 3.5 mm, which cuts what hangs on by a vessel or nerve, reduced to its largest piece,
-    closed by 6 mm and filled. A brain whose outline is far from the template's (infants, resection cavities that
-    reach the surface, large swelling) is not followed beyond the band, and enhancing dura next to the brain may stay.
+    Tissue (0.5 to 1.6 times the median of the core) in a band of 4 mm to either side of the prior's
+    edge is joined to the prior's inside, opened by 3.5 mm, which cuts what hangs on by a vessel or
+    nerve, reduced to its largest piece, closed by 6 mm and filled. A brain whose outline is far
+    from the template's (infants, resection cavities that reach the surface, large swelling) is not
+    followed beyond the band, and enhancing dura next to the brain may stay.
     """
     box = bounding_box(prior, margin_voxels=int(np.ceil((OUTER_MM + CLOSING_MM) / min(spacing_mm))))
     brain = np.zeros(voxels.shape, bool)
@@ -43,7 +49,9 @@ def extract_brain(voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float
     return brain
 
 
-def _fitted(voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+def _fitted(
+    voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> np.ndarray:
     def depth_mm(mask: np.ndarray) -> np.ndarray:
         return ndimage.distance_transform_edt(mask, spacing_mm).astype(np.float32)
 
@@ -52,7 +60,9 @@ def _fitted(voxels: np.ndarray, prior: np.ndarray, spacing_mm: tuple[float, floa
     core = seen & (inside > 0.4 * inside.max())
     level = np.median(voxels[core]) if core.any() else 1.0
     smooth = ndimage.gaussian_filter(voxels, [0.7 / length for length in spacing_mm])
-    tissue = (smooth > TISSUE[0] * level) & (smooth < TISSUE[1] * level) & (outside < OUTER_MM) & seen
+    tissue = (
+        (smooth > TISSUE[0] * level) & (smooth < TISSUE[1] * level) & (outside < OUTER_MM) & seen
+    )
     kept = _largest_piece(depth_mm(tissue | (inside > INNER_MM)) > OPENING_MM)
     opened = depth_mm(~kept) <= OPENING_MM
     closed = depth_mm(depth_mm(~opened) <= CLOSING_MM) > CLOSING_MM

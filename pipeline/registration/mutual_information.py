@@ -1,4 +1,6 @@
-"""Rigid and affine registration by mutual information: the same bytes for the same voxels, whatever the number of cores."""
+"""Rigid and affine registration by mutual information: the same bytes for the same voxels, whatever
+the number of cores.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,17 @@ LEVELS_MM = (8.0, 4.0, 2.0)
 """Isotropic sampling of the three resolutions."""
 BINS = 32
 STARTING_TURN_DEG = 20.0
-STARTING_HEIGHTS_MM = (0.0, -60.0, -45.0, -30.0, -15.0, 15.0, 30.0, 45.0, 60.0)  # a head's centre of mass depends on how much neck is seen
+STARTING_HEIGHTS_MM = (
+    0.0,
+    -60.0,
+    -45.0,
+    -30.0,
+    -15.0,
+    15.0,
+    30.0,
+    45.0,
+    60.0,
+)  # a head's centre of mass depends on how much neck is seen
 LEAST_OVERLAP = 0.4
 LEAST_INFORMATION = 0.1
 _ROTATION_SCALE = 75.0**2  # a radian moves the brain's surface by about 75 mm
@@ -62,7 +74,11 @@ class Registered:
 
 
 def register(
-    moving: Sampled, fixed: Sampled, name: str, model: Literal["rigid", "affine"] = "rigid", within: np.ndarray | None = None
+    moving: Sampled,
+    fixed: Sampled,
+    name: str,
+    model: Literal["rigid", "affine"] = "rigid",
+    within: np.ndarray | None = None,
 ) -> Registered:
     """Find the transform that lays one volume on another.
 
@@ -75,7 +91,8 @@ def register(
     model : {"rigid", "affine"}
         6 or 12 parameters; an affine starts from the rigid result.
     within : (X, Y, Z) bool array, optional
-        The part of the fixed volume that counts; without it the foreground by Otsu's threshold, holes filled.
+        The part of the fixed volume that counts; without it the foreground by Otsu's threshold,
+        holes filled.
 
     Returns
     -------
@@ -84,16 +101,18 @@ def register(
     Raises
     ------
     InputError
-        If a volume is empty or the two do not overlap, or the best place found shows no common anatomy.
+        If a volume is empty or the two do not overlap, or the best place found shows no common
+        anatomy.
 
     Notes
     -----
-    Mutual information after Mattes et al., "PET-CT image registration in the chest using free-form deformations",
-    IEEE TMI 22 (2003), maximised by regular-step gradient descent on three resolutions (Gaussian smoothing to each
-    isotropic spacing, so that thick slices meet thin ones at a scale that both have). At the coarsest, every
-    combination of ten positions (scanner coordinates, centres of mass and up or down from there) and seven turns is looked at.
-    ITK adds up the metric in the order in which threads end, so it runs on one: the matrix is the same in every run and
-    on any number of cores.
+    Mutual information after Mattes et al., "PET-CT image registration in the chest using free-form
+    deformations", IEEE TMI 22 (2003), maximised by regular-step gradient descent on three
+    resolutions (Gaussian smoothing to each isotropic spacing, so that thick slices meet thin ones
+    at a scale that both have). At the coarsest, every combination of ten positions (scanner
+    coordinates, centres of mass and up or down from there) and seven turns is looked at. ITK adds
+    up the metric in the order in which threads end, so it runs on one: the matrix is the same in
+    every run and on any number of cores.
     """
     with _one_thread():
         return _register(moving, fixed, name, model, within)
@@ -101,7 +120,9 @@ def register(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """ITK on one thread. A filter's own setting does not reach the metric, so the default of the process is lent and given back."""
+    """ITK on one thread. A filter's own setting does not reach the metric, so the default of the
+    process is lent and given back.
+    """
     default = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
@@ -110,27 +131,40 @@ def _one_thread() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(default)
 
 
-def _register(moving: Sampled, fixed: Sampled, name: str, model: str, within: np.ndarray | None) -> Registered:
+def _register(
+    moving: Sampled, fixed: Sampled, name: str, model: str, within: np.ndarray | None
+) -> Registered:
     foreground = _foreground(fixed, name) if within is None else within
     best = _started(moving, fixed, foreground, name)
-    for spacing_mm, iterations, share in list(zip(LEVELS_MM, _ITERATIONS, _SAMPLED, strict=True))[1:]:
+    for spacing_mm, iterations, share in list(zip(LEVELS_MM, _ITERATIONS, _SAMPLED, strict=True))[
+        1:
+    ]:
         best = _descended(_Pair(moving, fixed, foreground, spacing_mm), best, iterations, share)
     if model == "affine":
         for spacing_mm, share in ((4.0, 1.0), (2.0, 0.3)):
-            best = _descended(_Pair(moving, fixed, foreground, spacing_mm), _affine_of(best), 60, share)
+            best = _descended(
+                _Pair(moving, fixed, foreground, spacing_mm), _affine_of(best), 60, share
+            )
     matrix = _matrix(best)
     overlap = _overlap(fixed, foreground, moving, matrix)
     information = -_metric(_Pair(moving, fixed, foreground, LEVELS_MM[1]), best)
     if overlap < LEAST_OVERLAP or information < LEAST_INFORMATION:
         raise InputError(
-            f"{name}: registration found no place where it fits (overlap {overlap:.2f} of the foreground, at least {LEAST_OVERLAP} is due; "
-            f"mutual information {information:.3f} nats, at least {LEAST_INFORMATION} is due). Check that the series shows the same head "
-            "as the others, covers the brain and has a sound affine; or register it by hand and leave this step out."
+            f"{name}: registration found no place where it fits (overlap {overlap:.2f} of the"
+            f" foreground, at least {LEAST_OVERLAP} is due; mutual information {information:.3f}"
+            f" nats, at least {LEAST_INFORMATION} is due). Check that the series shows the same"
+            " head as the others, covers the brain and has a sound affine; or register it by hand"
+            " and leave this step out."
         )
     return Registered(np.linalg.inv(matrix), information, overlap)
 
 
-def resample(source: Sampled, target: Grid, matrix: np.ndarray, interpolation: Literal["nearest", "linear", "bspline"]) -> np.ndarray:
+def resample(
+    source: Sampled,
+    target: Grid,
+    matrix: np.ndarray,
+    interpolation: Literal["nearest", "linear", "bspline"],
+) -> np.ndarray:
     """Sample a volume on another grid through a transform, once.
 
     Parameters
@@ -149,10 +183,16 @@ def resample(source: Sampled, target: Grid, matrix: np.ndarray, interpolation: L
     (*target.shape) array
         float32, or the source's dtype under "nearest"; 0 outside the source.
     """
-    kinds = {"nearest": sitk.sitkNearestNeighbor, "linear": sitk.sitkLinear, "bspline": sitk.sitkBSpline}
+    kinds = {
+        "nearest": sitk.sitkNearestNeighbor,
+        "linear": sitk.sitkLinear,
+        "bspline": sitk.sitkBSpline,
+    }
     dtype = source.voxels.dtype if interpolation == "nearest" else np.dtype(np.float32)
     stored = np.uint8 if np.issubdtype(dtype, np.bool) else dtype
-    index = np.linalg.inv(matrix @ source.grid.affine) @ target.affine  # target voxel to source voxel: no axis convention enters
+    index = (
+        np.linalg.inv(matrix @ source.grid.affine) @ target.affine
+    )  # target voxel to source voxel: no axis convention enters
     image = sitk.GetImageFromArray(np.ascontiguousarray(source.voxels.T, stored))
     transform = sitk.AffineTransform(index[:3, :3].ravel().tolist(), index[:3, 3].tolist())
     sampler = sitk.ResampleImageFilter()
@@ -176,7 +216,8 @@ def rigid_part(matrix: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
     Returns
     -------
     (4, 4) float64 array
-        The rotation is the orthogonal polar factor (Higham 1986), the nearest in the Frobenius norm.
+        The rotation is the orthogonal polar factor (Higham 1986), the nearest in the Frobenius
+        norm.
     """
     left, _, right = np.linalg.svd(matrix[:3, :3])
     rotation = left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
@@ -196,18 +237,25 @@ def isotropic(grid: Grid, spacing_mm: float) -> Grid:
     steps = np.array([spacing_mm / length for length in grid.spacing_mm])
     shape = tuple(max(round(n / step), 1) for n, step in zip(grid.shape, steps, strict=True))
     first = (np.array(grid.shape) / shape - 1) / 2  # outer faces coincide
-    affine = grid.affine @ np.block([[np.diag(np.array(grid.shape) / shape), first[:, None]], [np.zeros(3), 1.0]])
+    affine = grid.affine @ np.block(
+        [[np.diag(np.array(grid.shape) / shape), first[:, None]], [np.zeros(3), 1.0]]
+    )
     return Grid(shape, affine)
 
 
 class _Pair:
-    """Two volumes at one resolution, as SimpleITK has them; its physical space is RAS+ here, which it never asks about."""
+    """Two volumes at one resolution, as SimpleITK has them; its physical space is RAS+ here, which
+    it never asks about.
+    """
 
     def __init__(self, moving: Sampled, fixed: Sampled, foreground: np.ndarray, spacing_mm: float):
         self.spacing_mm = spacing_mm
         self.moving, _ = _smoothed(moving, spacing_mm)
         self.fixed, grid = _smoothed(fixed, spacing_mm)
-        mask = resample(Sampled(foreground.astype(np.float32), fixed.grid), grid, np.eye(4), "linear") >= 0.25
+        mask = (
+            resample(Sampled(foreground.astype(np.float32), fixed.grid), grid, np.eye(4), "linear")
+            >= 0.25
+        )
         self.mask = _image(mask.astype(np.uint8), grid)
 
 
@@ -215,9 +263,13 @@ def _smoothed(volume: Sampled, spacing_mm: float) -> tuple[sitk.Image, Grid]:
     """A volume on cubes of the spacing, blurred where its own voxels are smaller."""
     voxels = np.asarray(volume.voxels, np.float32)
     low, high = np.percentile(voxels[::2, ::2], (0.5, 99.5))
-    sigmas = [np.sqrt(max((spacing_mm / length) ** 2 - 1, 0)) / 2.355 for length in volume.grid.spacing_mm]
+    sigmas = [
+        np.sqrt(max((spacing_mm / length) ** 2 - 1, 0)) / 2.355 for length in volume.grid.spacing_mm
+    ]
     grid = isotropic(volume.grid, spacing_mm)
-    blurred = Sampled(ndimage.gaussian_filter(np.clip(voxels, low, high), sigmas, truncate=3), volume.grid)
+    blurred = Sampled(
+        ndimage.gaussian_filter(np.clip(voxels, low, high), sigmas, truncate=3), volume.grid
+    )
     return _image(resample(blurred, grid, np.eye(4), "linear"), grid), grid
 
 
@@ -233,12 +285,16 @@ def _foreground(volume: Sampled, name: str) -> np.ndarray:
     """What is brighter than Otsu's threshold of the logarithm, closed and filled: the head."""
     voxels = np.asarray(volume.voxels, np.float32)
     if not np.isfinite(voxels).all() or voxels.max() <= voxels.min():
-        raise InputError(f"{name}: cannot be registered to a volume that is constant or not finite. Fetch the series again.")
+        raise InputError(
+            f"{name}: cannot be registered to a volume that is constant or not finite. Fetch the"
+            " series again."
+        )
     return head(volume)
 
 
 def head(volume: Sampled) -> np.ndarray:
-    """The head: voxels above Otsu's threshold (1979) of the log intensities, the largest piece, holes filled slice by slice.
+    """The head: voxels above Otsu's threshold (1979) of the log intensities, the largest piece,
+    holes filled slice by slice.
 
     Parameters
     ----------
@@ -271,20 +327,30 @@ def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str)
         )  # the little that overlaps may agree well
 
     starts = [
-        start for start in _starts(moving, fixed, foreground, name) if _overlap(fixed, foreground, moving, _matrix(start)) >= LEAST_OVERLAP
+        start
+        for start in _starts(moving, fixed, foreground, name)
+        if _overlap(fixed, foreground, moving, _matrix(start)) >= LEAST_OVERLAP
     ]
     if not starts:
-        raise InputError(f"{name}: does not overlap with the volume it should be registered to. Check its affine and its field of view.")
+        raise InputError(
+            f"{name}: does not overlap with the volume it should be registered to. Check its affine"
+            " and its field of view."
+        )
     promising = sorted(starts, key=score, reverse=True)[:_DESCENDED]
     return max((_descended(pair, start, _ITERATIONS[0], 1.0) for start in promising), key=score)
 
 
-def _starts(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str) -> Iterator[sitk.Euler3DTransform]:
+def _starts(
+    moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str
+) -> Iterator[sitk.Euler3DTransform]:
     """Every pairing of the positions with the turns."""
     centre = centre_of_mass_mm(foreground, fixed.grid)
     there = centre_of_mass_mm(_foreground(moving, name), moving.grid)
     shifts = [np.zeros(3), *(there - centre + [0, 0, height] for height in STARTING_HEIGHTS_MM)]
-    turns = [np.zeros(3), *(sign * np.radians(STARTING_TURN_DEG) * axis for axis in np.eye(3) for sign in (-1, 1))]
+    turns = [
+        np.zeros(3),
+        *(sign * np.radians(STARTING_TURN_DEG) * axis for axis in np.eye(3) for sign in (-1, 1)),
+    ]
     for shift in shifts:
         for turn in turns:
             yield sitk.Euler3DTransform(centre.tolist(), *turn.tolist(), shift.tolist())
@@ -305,12 +371,16 @@ def _descended(pair: _Pair, start: sitk.Transform, iterations: int, share: float
         method.SetMetricSamplingPercentage(share, _SEED)
     turning = len(start.GetParameters()) - 3
     method.SetOptimizerScales([_ROTATION_SCALE] * turning + [1.0] * 3)
-    method.SetOptimizerAsRegularStepGradientDescent(pair.spacing_mm / 2, pair.spacing_mm / 200, iterations, relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        pair.spacing_mm / 2, pair.spacing_mm / 200, iterations, relaxationFactor=0.6
+    )
     found = type(start)(start)
     method.SetInitialTransform(found, inPlace=True)
     try:
         method.Execute(pair.fixed, pair.moving)
-    except RuntimeError:  # all samples left the moving volume: a lost start, which the others outbid
+    except (
+        RuntimeError
+    ):  # all samples left the moving volume: a lost start, which the others outbid
         return start
     return found
 
@@ -343,7 +413,9 @@ def _matrix(transform: sitk.Transform) -> np.ndarray:
 
 
 def _overlap(fixed: Sampled, foreground: np.ndarray, moving: Sampled, matrix: np.ndarray) -> float:
-    """Share of the foreground, seen at every fourth voxel in plane, that falls into the moving field of view."""
+    """Share of the foreground, seen at every fourth voxel in plane, that falls into the moving
+    field of view.
+    """
     points = np.argwhere(foreground[::4, ::4]) * [4, 4, 1]
     index = np.linalg.inv(moving.grid.affine) @ matrix @ fixed.grid.affine
     seen = points @ index[:3, :3].T + index[:3, 3]

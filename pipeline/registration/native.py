@@ -1,4 +1,6 @@
-"""From series as the scanner left them to the space of BraTS, and the way back for masks and probabilities."""
+"""From series as the scanner left them to the space of BraTS, and the way back for masks and
+probabilities.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,18 +15,31 @@ from ..core.grid import Grid
 from ..core.strict import Strict
 from .bias_field import correct_bias
 from .brain_extraction import extract_brain
-from .mutual_information import Registered, Sampled, centre_of_mass_mm, register, resample, rigid_part
+from .mutual_information import (
+    Registered,
+    Sampled,
+    centre_of_mass_mm,
+    register,
+    resample,
+    rigid_part,
+)
 
 REFERENCES = ("t1c", "t1n", "t2f", "t2w")
 """The first of these that a case has is what the others are registered to."""
-BRATS_GRID = Grid((240, 240, 155), np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]]))
+BRATS_GRID = Grid(
+    (240, 240, 155), np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]])
+)
 MNI_AFFINE = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])
 BRATS_PITCH_DEG = 13.9
 BRATS_CENTRE_MM = (-118.5, 104.0, 74.0)
-"""Where the centre of the MNI brain comes to lie; this and the pitch are about the means of seven BraTS cases on MNI152 (pitch 11 to 19
-degrees); their roll and yaw, means of 1 and 2 degrees, are taken for 0."""
+"""Where the centre of the MNI brain comes to lie; this and the pitch are about the means of seven
+BraTS cases on MNI152 (pitch 11 to 19 degrees); their roll and yaw, means of 1 and 2 degrees, are
+taken for 0.
+"""
 STRETCHES = (0.95, 1.35)
-"""Of a head onto the template; seven glioma cases measured 0.99 to 1.23. A skull taken for the brain needs less."""
+"""Of a head onto the template; seven glioma cases measured 0.99 to 1.23. A skull taken for the
+brain needs less.
+"""
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
 Extractor = Callable[[np.ndarray, np.ndarray, tuple[float, float, float]], np.ndarray]
@@ -38,8 +53,9 @@ class NativeRecipe(Strict):
     enabled : bool
         False takes the cases as they are.
     template_transform : {"rigid", "affine"}
-        "rigid" turns and shifts the head, as BraTS does: volumes in ml and the shapes of lesions stay true, and a
-        network trained on BraTS meets brains of their own size. "affine" stretches it to the template's size.
+        "rigid" turns and shifts the head, as BraTS does: volumes in ml and the shapes of lesions
+        stay true, and a network trained on BraTS meets brains of their own size. "affine" stretches
+        it to the template's size.
     interpolation : {"linear", "bspline"}
         Of the one resampling. Cubic splines are sharper and overshoot.
     correct_bias : bool
@@ -177,8 +193,8 @@ def mni_template(t1: np.ndarray) -> Template:
 
     Notes
     -----
-    BraTS lies in the space of SRI24 (Rohlfing et al., Human Brain Mapping 31, 2010), which is not redistributed here;
-    its pose relative to MNI152 was measured on cases.
+    BraTS lies in the space of SRI24 (Rohlfing et al., Human Brain Mapping 31, 2010), which is not
+    redistributed here; its pose relative to MNI152 was measured on cases.
     """
     template = Sampled(t1, Grid(tuple(t1.shape), MNI_AFFINE))
     centre = centre_of_mass_mm(ndimage.binary_fill_holes(t1 > 0), template.grid)
@@ -189,7 +205,12 @@ def mni_template(t1: np.ndarray) -> Template:
     return Template("MNI152 2009a in the pose of BraTS", template, pose, BRATS_GRID)
 
 
-def align(series: Mapping[str, Sampled], template: Template, recipe: NativeRecipe, extractor: Extractor = extract_brain) -> Aligned:
+def align(
+    series: Mapping[str, Sampled],
+    template: Template,
+    recipe: NativeRecipe,
+    extractor: Extractor = extract_brain,
+) -> Aligned:
     """Bring the series of one examination to one grid.
 
     Parameters
@@ -201,7 +222,8 @@ def align(series: Mapping[str, Sampled], template: Template, recipe: NativeRecip
     recipe : NativeRecipe
         How.
     extractor : callable
-        (voxels, prior, spacing_mm) to mask, as `extract_brain`; a trained network may take its place.
+        (voxels, prior, spacing_mm) to mask, as `extract_brain`; a trained network may take its
+        place.
 
     Returns
     -------
@@ -214,20 +236,46 @@ def align(series: Mapping[str, Sampled], template: Template, recipe: NativeRecip
 
     Notes
     -----
-    Register each modality to the reference, the reference to the template, compose, resample once; then N4, then brain
-    extraction, then mask all modalities. The affine fit to the template always carries the template's brain to the
-    head; under "rigid" the head itself is moved by that fit's nearest rotation alone.
+    Register each modality to the reference, the reference to the template, compose, resample once;
+    then N4, then brain extraction, then mask all modalities. The affine fit to the template always
+    carries the template's brain to the head; under "rigid" the head itself is moved by that fit's
+    nearest rotation alone.
     """
     reference = next((modality for modality in REFERENCES if modality in series), None)
     if reference is None:
-        raise InputError(f"no series of {', '.join(REFERENCES)} is there to register to, only {sorted(series)}. Name the modalities so.")
+        raise InputError(
+            f"no series of {', '.join(REFERENCES)} is there to register to, only {sorted(series)}."
+            " Name the modalities so."
+        )
     fit = _to_template(series[reference], template, reference)
-    placed = {reference: fit, **{name: register(volume, series[reference], name) for name, volume in series.items() if name != reference}}
+    placed = {
+        reference: fit,
+        **{
+            name: register(volume, series[reference], name)
+            for name, volume in series.items()
+            if name != reference
+        },
+    }
     head_to_grid = _head_to_grid(fit, template, recipe)
-    matrices = {name: head_to_grid if name == reference else head_to_grid @ found.matrix for name, found in placed.items()}
-    images = {name: resample(series[name], template.grid, matrices[name], recipe.interpolation) for name in series}
-    prior = resample(Sampled(template.brain, template.t1.grid), template.grid, head_to_grid @ np.linalg.inv(fit.matrix), "nearest")
-    steps = ["register", f"{recipe.template_transform} to template", f"resample {recipe.interpolation}"]
+    matrices = {
+        name: head_to_grid if name == reference else head_to_grid @ found.matrix
+        for name, found in placed.items()
+    }
+    images = {
+        name: resample(series[name], template.grid, matrices[name], recipe.interpolation)
+        for name in series
+    }
+    prior = resample(
+        Sampled(template.brain, template.t1.grid),
+        template.grid,
+        head_to_grid @ np.linalg.inv(fit.matrix),
+        "nearest",
+    )
+    steps = [
+        "register",
+        f"{recipe.template_transform} to template",
+        f"resample {recipe.interpolation}",
+    ]
     if recipe.correct_bias:
         images = {name: correct_bias(voxels, prior) for name, voxels in images.items()}
         steps.append("N4")
@@ -248,14 +296,23 @@ def align(series: Mapping[str, Sampled], template: Template, recipe: NativeRecip
 
 
 def _to_template(reference: Sampled, template: Template, name: str) -> Registered:
-    """An affine; a rim of dark skull is looked at too, or the head could shrink within the brain unpunished."""
-    found = register(reference, template.t1, name, "affine", ndimage.binary_dilation(template.brain, iterations=4))
+    """An affine; a rim of dark skull is looked at too, or the head could shrink within the brain
+    unpunished.
+    """
+    found = register(
+        reference,
+        template.t1,
+        name,
+        "affine",
+        ndimage.binary_dilation(template.brain, iterations=4),
+    )
     stretches = np.linalg.svd(found.matrix[:3, :3], compute_uv=False)
     if stretches.max() > STRETCHES[1] or stretches.min() < STRETCHES[0]:
         sizes = ", ".join(f"{stretch:.2f}" for stretch in stretches)
         raise InputError(
-            f"{name}: its fit to {template.name} stretches it by {sizes}, where {STRETCHES[0]} to {STRETCHES[1]} is due: the skull was "
-            "taken for the brain. Bring the case to the template by another tool, or extract the brain first."
+            f"{name}: its fit to {template.name} stretches it by {sizes}, where {STRETCHES[0]} to"
+            f" {STRETCHES[1]} is due: the skull was taken for the brain. Bring the case to the"
+            " template by another tool, or extract the brain first."
         )
     return found
 
@@ -264,7 +321,9 @@ def _head_to_grid(fit: Registered, template: Template, recipe: NativeRecipe) -> 
     if recipe.template_transform == "affine":
         return template.pose @ fit.matrix
     there = np.linalg.inv(fit.matrix)
-    return template.pose @ np.linalg.inv(rigid_part(there, centre_of_mass_mm(template.brain, template.t1.grid)))
+    return template.pose @ np.linalg.inv(
+        rigid_part(there, centre_of_mass_mm(template.brain, template.t1.grid))
+    )
 
 
 def _place(grid: Grid, matrix: np.ndarray, found: Registered) -> SeriesPlace:
@@ -302,9 +361,13 @@ def labels_to_series(labels: np.ndarray, native: Native, modality: str) -> np.nd
 
 
 def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
-    """Bring a label map that was drawn on a series to the common grid, by the nearest voxel; the inverse of `labels_to_series`."""
+    """Bring a label map that was drawn on a series to the common grid, by the nearest voxel; the
+    inverse of `labels_to_series`.
+    """
     place = native.series[modality]
-    return resample(Sampled(labels, place.grid), native.grid, np.array(place.to_template), "nearest")
+    return resample(
+        Sampled(labels, place.grid), native.grid, np.array(place.to_template), "nearest"
+    )
 
 
 def probabilities_to_series(probabilities: np.ndarray, native: Native, modality: str) -> np.ndarray:
@@ -323,9 +386,19 @@ def probabilities_to_series(probabilities: np.ndarray, native: Native, modality:
     -------
     (*shape of the series, R) float32 array
     """
-    return np.stack([_to_series(channel, native, modality, "linear") for channel in np.moveaxis(probabilities, -1, 0)], axis=-1)
+    return np.stack(
+        [
+            _to_series(channel, native, modality, "linear")
+            for channel in np.moveaxis(probabilities, -1, 0)
+        ],
+        axis=-1,
+    )
 
 
-def _to_series(voxels: np.ndarray, native: Native, modality: str, interpolation: Literal["nearest", "linear"]) -> np.ndarray:
+def _to_series(
+    voxels: np.ndarray, native: Native, modality: str, interpolation: Literal["nearest", "linear"]
+) -> np.ndarray:
     place = native.series[modality]
-    return resample(Sampled(voxels, native.grid), place.grid, np.linalg.inv(place.to_template), interpolation)
+    return resample(
+        Sampled(voxels, native.grid), place.grid, np.linalg.inv(place.to_template), interpolation
+    )

@@ -18,18 +18,24 @@ def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Case to the mean over its defined regions, NaN where none is, from the worst to the best and then the
-        undefined; equals by name.
+        Case to the mean over its defined regions, NaN where none is, from the worst to the best and
+        then the undefined; equals by name.
     """
     dice: dict[str, list[float]] = {row["case"]: [] for row in rows}
     for row in rows:
         if row["kind"] == "region" and row["dice"] == row["dice"]:
             dice[row["case"]].append(row["dice"])
     means = {case: float(np.mean(values)) if values else np.nan for case, values in dice.items()}
-    return dict(sorted(means.items(), key=lambda item: (item[1] if item[1] == item[1] else inf, item[0])))
+    return dict(
+        sorted(means.items(), key=lambda item: (item[1] if item[1] == item[1] else inf, item[0]))
+    )
 
 
 def spread(ranked: Sequence[str], count: int) -> list[str]:
-    """Pick cases evenly from a ranking, both ends included: 3 are the worst, the median and the best; 0 are all."""
-    places = np.linspace(0, len(ranked) - 1, min(count or len(ranked), len(ranked))).round().astype(int)
+    """Pick cases evenly from a ranking, both ends included: 3 are the worst, the median and the
+    best; 0 are all.
+    """
+    places = (
+        np.linspace(0, len(ranked) - 1, min(count or len(ranked), len(ranked))).round().astype(int)
+    )
     return [ranked[place] for place in places]

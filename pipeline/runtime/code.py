@@ -23,5 +23,7 @@ def code_hash(*places: str) -> str:
     for place in sorted(places):
         path = _PACKAGE / place
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+            digest.update(
+                f"{file.relative_to(_PACKAGE).as_posix()}\0".encode() + file.read_bytes() + b"\0"
+            )
     return digest.hexdigest()

@@ -43,8 +43,14 @@ def committed(*paths: Path) -> Committed | None:
         None outside of a repository, or where HEAD lacks one of the files.
     """
     here = Path.cwd()
-    inside = [path.resolve().relative_to(here).as_posix() for path in paths if path.resolve().is_relative_to(here)]
-    if len(inside) < len(paths) or not all(git(here, "cat-file", "-t", f"HEAD:./{path}") for path in inside):
+    inside = [
+        path.resolve().relative_to(here).as_posix()
+        for path in paths
+        if path.resolve().is_relative_to(here)
+    ]
+    if len(inside) < len(paths) or not all(
+        git(here, "cat-file", "-t", f"HEAD:./{path}") for path in inside
+    ):
         return None
     texts = tuple(git(here, "show", f"HEAD:./{path}") + "\n" for path in inside)
     return Committed(git(here, "log", "-1", "--format=%h of %cs"), texts)

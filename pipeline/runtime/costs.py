@@ -1,4 +1,6 @@
-"""What every stage took: time, memory and energy, in metrics/costs.csv. No two runs agree on it, so it is no out of DVC."""
+"""What every stage took: time, memory and energy, in metrics/costs.csv. No two runs agree on it, so
+it is no out of DVC.
+"""
 
 import os
 import resource
@@ -32,16 +34,22 @@ def recorded(stage: str, path: Path = COSTS) -> Iterator[None]:
     stage : str
         Name of the row.
     path : Path
-        CSV file with `COLUMNS`, rows in the order of their start: ``seconds``; ``cpu_seconds`` of this process and of all it started,
-        workers that live on included; ``peak_memory_mb`` (10^6 bytes), the largest resident memory of all of them together, looked at
-        every two seconds, and at least the peak of this process itself; ``energy_wh`` as `pipeline.runtime.energy.energy_wh` estimates
-        it; ``started``, UTC. A training that was resumed is measured from its resumption on.
+        CSV file with `COLUMNS`, rows in the order of their start: ``seconds``; ``cpu_seconds`` of
+        this process and of all it started, workers that live on included; ``peak_memory_mb`` (10^6
+        bytes), the largest resident memory of all of them together, looked at every two seconds,
+        and at least the peak of this process itself; ``energy_wh`` as
+        `pipeline.runtime.energy.energy_wh` estimates it; ``started``, UTC. A training that was
+        resumed is measured from its resumption on.
     """
     started, begun, used = datetime.now(UTC), time.perf_counter(), _cpu_seconds()
     watch = _Watch()
     with watch:
         yield
-    seconds, cpu_seconds, peak = time.perf_counter() - begun, _cpu_seconds() - used, watch.peak_bytes
+    seconds, cpu_seconds, peak = (
+        time.perf_counter() - begun,
+        _cpu_seconds() - used,
+        watch.peak_bytes,
+    )
     row = {
         "stage": stage,
         "seconds": round(seconds, 2),
@@ -65,7 +73,9 @@ def read(path: Path = COSTS) -> list[dict[str, Any]]:
 
 
 class _Watch:
-    """Looks at the memory of the process and its children, and at the power of the GPUs, from a thread beside the work."""
+    """Looks at the memory of the process and its children, and at the power of the GPUs, from a
+    thread beside the work.
+    """
 
     def __enter__(self) -> None:
         self.peak_bytes, self._watts = 0, []
@@ -108,7 +118,9 @@ def _cpu_seconds() -> float:
     total = own.user + own.system + own.children_user + own.children_system
     for child in _family():
         with suppress(psutil.Error):
-            total += sum(child.cpu_times()[:4])  # user, system, and both of its own children that ended
+            total += sum(
+                child.cpu_times()[:4]
+            )  # user, system, and both of its own children that ended
     return total
 
 
@@ -132,8 +144,15 @@ def _gpu_watts() -> list[float]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible == "" or not shutil.which("nvidia-smi"):
         return []
-    command = ["nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", *([f"--id={visible}"] if visible else [])]
+    command = [
+        "nvidia-smi",
+        "--query-gpu=power.draw",
+        "--format=csv,noheader,nounits",
+        *([f"--id={visible}"] if visible else []),
+    ]
     with suppress(OSError, subprocess.SubprocessError, ValueError):
-        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+        said = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout
         return [sum(float(line) for line in said.split("\n") if line.strip())]
     return []

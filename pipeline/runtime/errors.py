@@ -1,4 +1,6 @@
-"""How a command ends when its input is wrong: a message instead of a traceback, and the log of all commands."""
+"""How a command ends when its input is wrong: a message instead of a traceback, and the log of all
+commands.
+"""
 
 import logging
 import sys
@@ -7,7 +9,9 @@ from ..core.errors import InputError
 
 
 class reported_errors:
-    """Print an `InputError`, or what the system says of a file, without a traceback and exit with 1; set up the log."""
+    """Print an `InputError`, or what the system says of a file, without a traceback and exit with
+    1; set up the log.
+    """
 
     def __enter__(self) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
@@ -22,4 +26,7 @@ class reported_errors:
 
 
 def explained(fault: OSError) -> str:
-    return f"{fault.filename}: {fault.strerror}. Check that it exists, that it may be read or written, and that the disk has room."
+    return (
+        f"{fault.filename}: {fault.strerror}. Check that it exists, that it may be read or written,"
+        " and that the disk has room."
+    )

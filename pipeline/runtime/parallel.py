@@ -28,11 +28,13 @@ def computing(compute: params.Compute) -> Iterator[None]:
             _BACKENDS[compute.backend](stack, compute.address, workers)
         except ImportError as error:
             raise InputError(
-                f"params.yaml: compute.backend is {compute.backend}, which is not installed ({error}): pip install {error.name}."
+                f"params.yaml: compute.backend is {compute.backend}, which is not installed"
+                f" ({error}): pip install {error.name}."
             ) from None
         except OSError as error:
             raise InputError(
-                f"params.yaml: compute.address is {compute.address!r}, and no {compute.backend} answers there ({error})."
+                f"params.yaml: compute.address is {compute.address!r}, and no {compute.backend}"
+                f" answers there ({error})."
             ) from None
         stack.enter_context(parallel_config(compute.backend, n_jobs=workers))
         yield
@@ -43,7 +45,9 @@ _join: ContextVar[Callable[[], Any]] = ContextVar("_join", default=lambda: None)
 
 @contextmanager
 def computing_on_demand(compute: params.Compute) -> Iterator[None]:
-    """As `computing`, begun by the first `over_cases`: a stage without one asks nothing of joblib or of a cluster."""
+    """As `computing`, begun by the first `over_cases`: a stage without one asks nothing of joblib
+    or of a cluster.
+    """
     with ExitStack() as stack:
 
         def join() -> None:
@@ -62,7 +66,9 @@ def _dask(stack: ExitStack, address: str, workers: int) -> None:
     from distributed import Client, LocalCluster
 
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    where = address or stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, **here))
+    where = address or stack.enter_context(
+        LocalCluster(n_workers=workers, threads_per_worker=1, **here)
+    )
     stack.enter_context(Client(where))
 
 
@@ -102,8 +108,8 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     Raises
     ------
     InputError
-        With the messages of all cases that could not be processed, not only of the first. Within a stage also as
-        `computing`, whose section takes effect with the first call.
+        With the messages of all cases that could not be processed, not only of the first. Within a
+        stage also as `computing`, whose section takes effect with the first call.
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
@@ -114,8 +120,14 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     backend, wanted = get_active_backend()
     workers = min(workers or wanted or usable_cores(), max(len(cases), 1))
     as_they_come = "generator" if backend.supports_return_generator else "list"
-    results = Parallel(n_jobs=workers, return_as=as_they_come, batch_size=1)(delayed(_caught)(work, case) for case in cases)
-    results = list(tqdm(results, total=len(cases), desc=describe, unit="case", mininterval=1, disable=not cases))
+    results = Parallel(n_jobs=workers, return_as=as_they_come, batch_size=1)(
+        delayed(_caught)(work, case) for case in cases
+    )
+    results = list(
+        tqdm(
+            results, total=len(cases), desc=describe, unit="case", mininterval=1, disable=not cases
+        )
+    )
     faults = [str(result) for result in results if isinstance(result, InputError)]
     if faults:
         raise InputError("\n".join([*faults, f"{len(faults)} of {len(cases)} cases refused."]))

@@ -1,8 +1,10 @@
-"""Where a result comes from: commit, content of its inputs, values, packages, machine, and the command that repeats it.
+"""Where a result comes from: commit, content of its inputs, values, packages, machine, and the
+command that repeats it.
 
-The record is the same for two clones of one commit on one machine, whatever the time, the path or the user: it says nothing of
-where the clone lies, who runs it, or when. DVC's own dvc.lock is rewritten while its stages run and holds, beside those before
-the running one, what an earlier reproduction left: so the content is summed here, from the files themselves, as DVC sums it.
+The record is the same for two clones of one commit on one machine, whatever the time, the path or
+the user: it says nothing of where the clone lies, who runs it, or when. DVC's own dvc.lock is
+rewritten while its stages run and holds, beside those before the running one, what an earlier
+reproduction left: so the content is summed here, from the files themselves, as DVC sums it.
 """
 
 import hashlib
@@ -25,7 +27,18 @@ from ..core.errors import InputError
 from .git import git
 
 PACKAGES = (
-    *("dvc", "tensorflow", "tensorflow-cpu", "jax", "keras", "numpy", "scipy", "nibabel", "simpleitk", "connected-components-3d"),
+    *(
+        "dvc",
+        "tensorflow",
+        "tensorflow-cpu",
+        "jax",
+        "keras",
+        "numpy",
+        "scipy",
+        "nibabel",
+        "simpleitk",
+        "connected-components-3d",
+    ),
     *(
         "nilearn",
         "h5py",
@@ -48,7 +61,9 @@ _ELSEWHERE = "(a place of its own)"
 _WITHOUT_EFFECT = "compute"  # where the work runs; the bytes are the same
 
 
-def provenance(files: Mapping[str, Path], params_path: Path = Path("params.yaml")) -> dict[str, Any]:
+def provenance(
+    files: Mapping[str, Path], params_path: Path = Path("params.yaml")
+) -> dict[str, Any]:
     """Record where a result comes from.
 
     Parameters
@@ -61,9 +76,10 @@ def provenance(files: Mapping[str, Path], params_path: Path = Path("params.yaml"
     Returns
     -------
     dict
-        ``commit``, empty outside of a repository; ``changed``, paths of code and values that differ from it; ``command``, which
-        repeats the result; ``files``, name to `dvc_md5`; ``params``, without the section `compute` and without the place of the
-        cases; ``seed``; ``python``, ``packages``, name to version; ``machine``: ``cpu``, ``cores``, ``memory_gb``, ``gpus``.
+        ``commit``, empty outside of a repository; ``changed``, paths of code and values that differ
+        from it; ``command``, which repeats the result; ``files``, name to `dvc_md5`; ``params``,
+        without the section `compute` and without the place of the cases; ``seed``; ``python``,
+        ``packages``, name to version; ``machine``: ``cpu``, ``cores``, ``memory_gb``, ``gpus``.
 
     Raises
     ------
@@ -72,7 +88,9 @@ def provenance(files: Mapping[str, Path], params_path: Path = Path("params.yaml"
     """
     clone, values = params_path.parent, params.read(params_path)
     commit = git(clone, "rev-parse", "HEAD")
-    changed = git(clone, "--no-optional-locks", "status", "--porcelain", "--", *CODE) if commit else ""
+    changed = (
+        git(clone, "--no-optional-locks", "status", "--porcelain", "--", *CODE) if commit else ""
+    )
     return {
         "commit": commit,
         "changed": sorted(line[2:].strip() for line in changed.splitlines()),
@@ -92,8 +110,8 @@ def dvc_md5(path: Path) -> str:
     Parameters
     ----------
     path : Path
-        Of a file, MD5 of its bytes; of a folder, MD5 of the JSON list of its files' sums and names (DVC's ``.dir`` object),
-        followed by ``.dir``.
+        Of a file, MD5 of its bytes; of a folder, MD5 of the JSON list of its files' sums and names
+        (DVC's ``.dir`` object), followed by ``.dir``.
 
     Returns
     -------
@@ -102,14 +120,18 @@ def dvc_md5(path: Path) -> str:
     """
     if not path.is_dir():
         with path.open("rb") as stored:
-            return hashlib.file_digest(stored, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            return hashlib.file_digest(
+                stored, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
     inside = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
     listed = json.dumps([{"md5": dvc_md5(path / name), "relpath": name} for name in inside])
     return f"{hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest()}.dir"
 
 
 def packages() -> dict[str, str]:
-    """Versions of the packages of requirements.txt and of those that may stand in for them, as far as installed."""
+    """Versions of the packages of requirements.txt and of those that may stand in for them, as far
+    as installed.
+    """
     found = {}
     for name in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -130,7 +152,11 @@ def machine() -> dict[str, Any]:
 
 def _cpu_model() -> str:
     with suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        found = re.search(
+            r"^model name\s*:\s*(.+)$",
+            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"),
+            re.MULTILINE,
+        )
         if found:
             return found[1].strip()
     return platform.processor() or platform.machine()
@@ -139,11 +165,19 @@ def _cpu_model() -> str:
 def _gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
-    command = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    command = [
+        "nvidia-smi",
+        "--query-gpu=name,memory.total,driver_version",
+        "--format=csv,noheader",
+    ]
     with suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+        said = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=30
+        ).stdout
         return [
-            "{}, {}, driver {}".format(*(part.strip() for part in line.split(","))) for line in said.splitlines() if line.count(",") == 2
+            "{}, {}, driver {}".format(*(part.strip() for part in line.split(",")))
+            for line in said.splitlines()
+            if line.count(",") == 2
         ]
     return []
 
@@ -163,7 +197,10 @@ def _command(commit: str, clone: Path, params_path: Path, values: Mapping[str, A
     """What brings back code and values and runs them."""
     if not commit:
         return "dvc repro"
-    settings = [shlex.join(["-S", setting]) for setting in _settings(_committed(clone, params_path.name), values)]
+    settings = [
+        shlex.join(["-S", setting])
+        for setting in _settings(_committed(clone, params_path.name), values)
+    ]
     run = " ".join(["dvc exp run", *settings]) if settings else "dvc repro"
     return f"git checkout {commit} && {run}"
 
@@ -187,9 +224,15 @@ def _settings(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Itera
     for key, value in new.items():
         if key.startswith(f"{_WITHOUT_EFFECT}.") or (key in old and old[key] == value):
             continue
-        text = "FOLDER" if key == "cohort.location" and _place(value) == _ELSEWHERE else _written(value)
+        text = (
+            "FOLDER"
+            if key == "cohort.location" and _place(value) == _ELSEWHERE
+            else _written(value)
+        )
         yield f"{'' if key in old else '+'}{key}={text}"
-    yield from (f"~{key}" for key in old if key not in new and not key.startswith(f"{_WITHOUT_EFFECT}."))
+    yield from (
+        f"~{key}" for key in old if key not in new and not key.startswith(f"{_WITHOUT_EFFECT}.")
+    )
 
 
 def _leaves(values: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:

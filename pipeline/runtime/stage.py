@@ -16,14 +16,18 @@ from .parallel import computing_on_demand
 
 @dataclass(frozen=True)
 class Key:
-    """Marks a parameter of a stage function as a key of params.yaml: ``Annotated[int, Key("cohort.seed")]``."""
+    """Marks a parameter of a stage function as a key of params.yaml: ``Annotated[int,
+    Key("cohort.seed")]``.
+    """
 
     name: str
 
 
 def flags(function: Callable) -> list[str]:
     """Names of the path parameters of a stage function: its flags, e.g. ``raw`` for ``--raw``."""
-    return [name for name, parameter in _parameters(function).items() if parameter.annotation is Path]
+    return [
+        name for name, parameter in _parameters(function).items() if parameter.annotation is Path
+    ]
 
 
 def keys(function: Callable) -> dict[str, tuple[str, Any]]:
@@ -31,7 +35,8 @@ def keys(function: Callable) -> dict[str, tuple[str, Any]]:
     return {
         name: (get_args(parameter.annotation)[1].name, get_args(parameter.annotation)[0])
         for name, parameter in _parameters(function).items()
-        if get_origin(parameter.annotation) is Annotated and isinstance(get_args(parameter.annotation)[1], Key)
+        if get_origin(parameter.annotation) is Annotated
+        and isinstance(get_args(parameter.annotation)[1], Key)
     }
 
 
@@ -54,20 +59,36 @@ def main(
     arguments : sequence of str, optional
         Instead of ``sys.argv[1:]``.
     recorded : callable, optional
-        Takes the function's name and gives what it runs within, such as a measurement of what it takes.
+        Takes the function's name and gives what it runs within, such as a measurement of what it
+        takes.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m pipeline.{function.__name__}", description=inspect.getdoc(function))
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipeline.{function.__name__}", description=inspect.getdoc(function)
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
-    parser.add_argument("--check", action="store_true", help="check the params, touch nothing; needs no other flag")
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="default: params.yaml"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="check the params, touch nothing; needs no other flag"
+    )
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in flags(function):
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=Path, required="--check" not in arguments, metavar="PATH")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            type=Path,
+            required="--check" not in arguments,
+            metavar="PATH",
+        )
     chosen = vars(parser.parse_args(arguments))
     path, check = chosen.pop("params"), chosen.pop("check")
     with reported_errors():
         values = params.read(path)
-        typed = {name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()}
+        typed = {
+            name: params.value(values, key, kind, path)
+            for name, (key, kind) in keys(function).items()
+        }
         compute = params.value(values, "compute", params.Compute, path)
         if not check:
             with recorded(function.__name__), computing_on_demand(compute):

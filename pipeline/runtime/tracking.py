@@ -1,10 +1,12 @@
-"""MLflow, and only here: one run per `dvc repro` or `dvc exp run`, whichever of its stages were computed.
+"""MLflow, and only here: one run per `dvc repro` or `dvc exp run`, whichever of its stages were
+computed.
 
-No run id may stand in a DVC out, whose bytes must repeat. So the stages meet in a run by its content:
-each adds its `Part` and, last of all, tags the run with that part's hash; the next stage goes on with
-the newest run of the same workspace, DVC experiment and params that holds the parts it starts from.
-Where there is none, because earlier stages came from DVC's cache, it opens a run and adds their parts
-from their files: every run is complete by itself. A stage that was killed finds its run the same way.
+No run id may stand in a DVC out, whose bytes must repeat. So the stages meet in a run by its
+content: each adds its `Part` and, last of all, tags the run with that part's hash; the next stage
+goes on with the newest run of the same workspace, DVC experiment and params that holds the parts it
+starts from. Where there is none, because earlier stages came from DVC's cache, it opens a run and
+adds their parts from their files: every run is complete by itself. A stage that was killed finds
+its run the same way.
 """
 
 import fcntl
@@ -36,7 +38,8 @@ class Part:
     Attributes
     ----------
     name : {"model", "evaluation", "report"}
-        Also the folder of its artifacts; the run's tag ``<name>_sha256`` says that the part is complete.
+        Also the folder of its artifacts; the run's tag ``<name>_sha256`` says that the part is
+        complete.
     files : tuple of Path
         Files and folders to keep; the hash of the first, a file, stands for the part.
     history : Path or None
@@ -71,21 +74,32 @@ def report_part(report: Path, *figures: Path) -> Part:
 
 
 class Run:
-    """An open run. What it holds already is not logged again, so a repeated stage leaves no doubles."""
+    """An open run. What it holds already is not logged again, so a repeated stage leaves no
+    doubles.
+    """
 
     def __init__(self, client: Any, run_id: str) -> None:
         self.id = run_id
         self._client = client
         self._metrics = dict(client.get_run(run_id).data.metrics)
-        self._steps = {name: {point.step for point in client.get_metric_history(run_id, name)} for name in ("epoch", "case")}
+        self._steps = {
+            name: {point.step for point in client.get_metric_history(run_id, name)}
+            for name in ("epoch", "case")
+        }
 
     def log_epoch(self, record: Mapping[str, Any]) -> None:
-        """Log the metrics of one epoch, which ``record["epoch"]`` numbers; texts, empty fields and NaN are left out."""
+        """Log the metrics of one epoch, which ``record["epoch"]`` numbers; texts, empty fields and
+        NaN are left out.
+        """
         self._log_once("epoch", record)
 
     def log_case(self, number: int, values: Mapping[str, float]) -> None:
-        """Log what a case took, such as seconds: one point of a curve over the numbers of the cases."""
-        self._log_once("case", {"case": number} | {f"case/{name}": value for name, value in values.items()})
+        """Log what a case took, such as seconds: one point of a curve over the numbers of the
+        cases.
+        """
+        self._log_once(
+            "case", {"case": number} | {f"case/{name}": value for name, value in values.items()}
+        )
 
     def _log_once(self, kind: str, record: Mapping[str, Any]) -> None:
         step = int(record[kind])
@@ -94,29 +108,46 @@ class Run:
             self._steps[kind].add(step)
 
     def log_metrics(self, scores: Mapping[str, Any]) -> None:
-        """Log numbers that hold for the whole run, from nested dicts, named by their path: ``region/ET/dice``.
+        """Log numbers that hold for the whole run, from nested dicts, named by their path:
+        ``region/ET/dice``.
 
-        Where a dict holds a ``mean``, that is logged under the name of the dict; its other statistics are not.
+        Where a dict holds a ``mean``, that is logged under the name of the dict; its other
+        statistics are not.
         """
         flat = _flat(scores, "/", lambda value: value.get("mean", value))
-        self._log({name: value for name, value in flat.items() if self._metrics.get(_metric_name(name)) != value}, 0)
+        self._log(
+            {
+                name: value
+                for name, value in flat.items()
+                if self._metrics.get(_metric_name(name)) != value
+            },
+            0,
+        )
 
     def _log(self, values: Mapping[str, Any], step: int) -> None:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
         numbers = {name: _number(value) for name, value in values.items()}
-        points = [Metric(_metric_name(name), number, now, step) for name, number in numbers.items() if number == number]
+        points = [
+            Metric(_metric_name(name), number, now, step)
+            for name, number in numbers.items()
+            if number == number
+        ]
         for first in range(0, len(points), 1000):  # MLflow takes no more at once
             self._client.log_batch(self.id, metrics=points[first : first + 1000])
 
     def add(self, part: Part) -> None:
-        """Add a finished part: epochs not logged yet, scores, artifacts, and in the end the tag that closes it."""
+        """Add a finished part: epochs not logged yet, scores, artifacts, and in the end the tag
+        that closes it.
+        """
         for row in read_csv(part.history) if part.history else ():
             self.log_epoch(row)
         if part.scores:
             self.log_metrics(json.loads(part.scores.read_bytes()))
-        for path in reversed(part.files):  # the one that stands for the part comes last: `holds` looks for it
+        for path in reversed(
+            part.files
+        ):  # the one that stands for the part comes last: `holds` looks for it
             if path.is_dir():
                 self._client.log_artifacts(self.id, str(path), f"{part.name}/{path.name}")
             else:
@@ -126,7 +157,9 @@ class Run:
 
     def holds(self, part: Part) -> bool:
         """Whether all of a part was added."""
-        return f"{part.name}/{part.files[0].name}" in {item.path for item in self._client.list_artifacts(self.id, part.name)}
+        return f"{part.name}/{part.files[0].name}" in {
+            item.path for item in self._client.list_artifacts(self.id, part.name)
+        }
 
 
 def _metric_name(name: str) -> str:
@@ -141,28 +174,38 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
-def _flat(values: Any, separator: str, reading: Any = lambda value: value, name: str = "") -> dict[str, Any]:
+def _flat(
+    values: Any, separator: str, reading: Any = lambda value: value, name: str = ""
+) -> dict[str, Any]:
     """Nested dicts as one, keys joined; `reading` may replace a dict by a value."""
     values = reading(values) if isinstance(values, Mapping) else values
     if not isinstance(values, Mapping):
         return {name: values}
-    inner = (_flat(value, separator, reading, f"{name}{separator}{key}".removeprefix(separator)) for key, value in values.items())
+    inner = (
+        _flat(value, separator, reading, f"{name}{separator}{key}".removeprefix(separator))
+        for key, value in values.items()
+    )
     return {key: value for part in inner for key, value in part.items()}
 
 
 @contextmanager
 def run(
-    tags: Mapping[str, str], *parts: Part, past: Sequence[Mapping[str, Any]] = (), params_path: Path = Path("params.yaml")
+    tags: Mapping[str, str],
+    *parts: Part,
+    past: Sequence[Mapping[str, Any]] = (),
+    params_path: Path = Path("params.yaml"),
 ) -> Iterator[Run]:
-    """Open the run of this reproduction, or go on with it; add the last part when the block ends well.
+    """Open the run of this reproduction, or go on with it; add the last part when the block ends
+    well.
 
     Parameters
     ----------
     tags : mapping
         What names the training: ``data_hash``, ``code_hash``, ``keras_backend``.
     *parts : Part
-        Those the stage starts from, in the order of the stages, then the one it makes: ``model`` for `train`,
-        ``model, evaluation`` for `evaluate`, ``model, evaluation, report`` for `visualize`.
+        Those the stage starts from, in the order of the stages, then the one it makes: ``model``
+        for `train`, ``model, evaluation`` for `evaluate`, ``model, evaluation, report`` for
+        `visualize`.
     past : sequence of mapping
         Epochs that a resumed training has behind it, as for `Run.log_epoch`.
     params_path : Path
@@ -200,19 +243,27 @@ def run(
         yield current
         current.add(own)
     except BaseException as fault:
-        client.set_terminated(run_id, "KILLED" if isinstance(fault, KeyboardInterrupt) else "FAILED")
+        client.set_terminated(
+            run_id, "KILLED" if isinstance(fault, KeyboardInterrupt) else "FAILED"
+        )
         raise
     client.set_terminated(run_id, "FINISHED")
 
 
-def _unfinished(client: Any, experiment_id: str, wanted: Mapping[str, str], parts_before: int, epochs_past: int) -> str | None:
+def _unfinished(
+    client: Any, experiment_id: str, wanted: Mapping[str, str], parts_before: int, epochs_past: int
+) -> str | None:
     """The newest run with the wanted tags that this stage can go on with."""
-    # A training that was killed after its last epoch goes on as well; once evaluated, a run belongs to an earlier reproduction.
+    # A training that was killed after its last epoch goes on as well; once evaluated, a run belongs
+    # to an earlier reproduction.
     closing = "report_sha256" if parts_before == 2 else "evaluation_sha256"
     query = f"tags.params_sha256 = '{wanted['params_sha256']}'"
-    for candidate in client.search_runs([experiment_id], query, order_by=["attributes.start_time DESC"]):
+    for candidate in client.search_runs(
+        [experiment_id], query, order_by=["attributes.start_time DESC"]
+    ):
         if wanted.items() <= candidate.data.tags.items() and closing not in candidate.data.tags:
-            # One epoch may have been logged that no checkpoint holds; more are those of a training that starts again.
+            # One epoch may have been logged that no checkpoint holds; more are those of a training
+            # that starts again.
             epochs = client.get_metric_history(candidate.info.run_id, "epoch")
             if parts_before or len(epochs) <= epochs_past + 1:
                 return candidate.info.run_id
@@ -220,7 +271,9 @@ def _unfinished(client: Any, experiment_id: str, wanted: Mapping[str, str], part
 
 
 def _end_abandoned(client: Any, experiment_id: str, own: str) -> None:
-    """Mark runs that were killed in this workspace and are not gone on with; DVC runs one stage in it at a time."""
+    """Mark runs that were killed in this workspace and are not gone on with; DVC runs one stage in
+    it at a time.
+    """
     here = _place().items()
     for other in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         if other.info.run_id != own and here <= other.data.tags.items():
@@ -231,7 +284,10 @@ def _log_params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
     """Log all params; MLflow takes the same value twice."""
     from mlflow.entities import Param
 
-    entries = [Param(name, value if isinstance(value, str) else json.dumps(value)) for name, value in _flat(values, ".").items()]
+    entries = [
+        Param(name, value if isinstance(value, str) else json.dumps(value))
+        for name, value in _flat(values, ".").items()
+    ]
     for first in range(0, len(entries), 100):  # MLflow takes no more at once
         client.log_batch(run_id, params=entries[first : first + 100])
 
@@ -239,7 +295,11 @@ def _log_params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
 def _origin(values: Mapping[str, Any]) -> dict[str, str]:
     """Tags that the stages of one reproduction share."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return {"params_sha256": digest, "dvc_exp_name": _dvc_experiment(), "workspace": _place()["workspace"]}
+    return {
+        "params_sha256": digest,
+        "dvc_exp_name": _dvc_experiment(),
+        "workspace": _place()["workspace"],
+    }
 
 
 def _place() -> dict[str, str]:
@@ -251,22 +311,49 @@ def _dvc_experiment() -> str:
 
 
 def _run_name() -> str:
-    """Always given: MLflow would draw a name from Python's global random state, which belongs to the training."""
+    """Always given: MLflow would draw a name from Python's global random state, which belongs to
+    the training.
+    """
     return _dvc_experiment() or time.strftime("repro %Y-%m-%d %H:%M:%S")
 
 
 def _circumstances() -> dict[str, str]:
-    """Where and from which code a run is started; `git_changed` looks at code and params, not at what stages write."""
+    """Where and from which code a run is started; `git_changed` looks at code and params, not at
+    what stages write.
+    """
     commit = git(Path.cwd(), "rev-parse", "HEAD")
-    changed = git(Path.cwd(), "--no-optional-locks", "status", "--porcelain", "--", "pipeline", "dvc.yaml", "params.yaml")
-    named = {"git_commit": commit, "git_changed": str(bool(changed)).lower(), "mlflow.source.git.commit": commit} if commit else {}
-    return {**_place(), **named, "mlflow.source.name": "dvc exp run" if _dvc_experiment() else "dvc repro"}
+    changed = git(
+        Path.cwd(),
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "--",
+        "pipeline",
+        "dvc.yaml",
+        "params.yaml",
+    )
+    named = (
+        {
+            "git_commit": commit,
+            "git_changed": str(bool(changed)).lower(),
+            "mlflow.source.git.commit": commit,
+        }
+        if commit
+        else {}
+    )
+    return {
+        **_place(),
+        **named,
+        "mlflow.source.name": "dvc exp run" if _dvc_experiment() else "dvc repro",
+    }
 
 
 def address(file: Path) -> str:
-    """The address of a SQLite file, with ``?``, ``%`` and the like in its path quoted as SQLAlchemy reads them.
+    """The address of a SQLite file, with ``?``, ``%`` and the like in its path quoted as SQLAlchemy
+    reads them.
 
-    The driver is named because MLflow would make the folder of a plain ``sqlite:///`` address before it is unquoted.
+    The driver is named because MLflow would make the folder of a plain ``sqlite:///`` address
+    before it is unquoted.
     """
     from sqlalchemy import URL
 
@@ -329,17 +416,27 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
     if runs_kept() is None:
         raise InputError(f"store {shown_store()} is not there yet")
     client, experiment_id = _open_store()
-    kept = client.search_runs([experiment_id], order_by=["attributes.start_time DESC"], max_results=50_000)
-    named = [candidate.info.run_id for candidate in kept if run in (candidate.info.run_id, candidate.info.run_name)]
+    kept = client.search_runs(
+        [experiment_id], order_by=["attributes.start_time DESC"], max_results=50_000
+    )
+    named = [
+        candidate.info.run_id
+        for candidate in kept
+        if run in (candidate.info.run_id, candidate.info.run_name)
+    ]
     path = f"evaluation/{file}"
     for run_id in named:
         if path in {item.path for item in client.list_artifacts(run_id, str(Path(path).parent))}:
             return Path(client.download_artifacts(run_id, path))
-    raise InputError(f"run {run} holds no {path}" if named else f"no run of this name or id in {shown_store()}")
+    raise InputError(
+        f"run {run} holds no {path}" if named else f"no run of this name or id in {shown_store()}"
+    )
 
 
 def _open_store() -> tuple[Any, str]:
-    """A client and the experiment's id. Processes that find no tables would all make them and fail: one at a time."""
+    """A client and the experiment's id. Processes that find no tables would all make them and fail:
+    one at a time.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     from mlflow import MlflowClient
@@ -349,7 +446,9 @@ def _open_store() -> tuple[Any, str]:
         try:
             client = MlflowClient(store())
             return client, _experiment(client)
-        except Exception as fault:  # of SQLAlchemy, Alembic, requests or MLflow, as the store may be
+        except (
+            Exception
+        ) as fault:  # of SQLAlchemy, Alembic, requests or MLflow, as the store may be
             raise InputError(
                 f"MLflow store {shown_store()}: cannot be opened: {fault}\n"
                 "Mend or move it away, move the clone if its path has quotes or colons, "
@@ -360,8 +459,12 @@ def _open_store() -> tuple[Any, str]:
 def _experiment(client: Any) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
-        remote = store().startswith(("http:", "https:", "databricks"))  # such a server knows where it keeps artifacts
-        return client.create_experiment(EXPERIMENT, None if remote else (workspace.root() / "mlartifacts").as_uri())
+        remote = store().startswith(
+            ("http:", "https:", "databricks")
+        )  # such a server knows where it keeps artifacts
+        return client.create_experiment(
+            EXPERIMENT, None if remote else (workspace.root() / "mlartifacts").as_uri()
+        )
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id

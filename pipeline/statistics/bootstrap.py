@@ -1,7 +1,8 @@
-"""How far a mean or median over cases can be trusted: bias-corrected and accelerated (BCa) bootstrap intervals.
+"""How far a mean or median over cases can be trusted: bias-corrected and accelerated (BCa)
+bootstrap intervals.
 
-Efron, "Better bootstrap confidence intervals", JASA 82(397) (1987); Efron and Tibshirani, "An introduction to the
-bootstrap" (1993), chapter 14.
+Efron, "Better bootstrap confidence intervals", JASA 82(397) (1987); Efron and Tibshirani, "An
+introduction to the bootstrap" (1993), chapter 14.
 """
 
 from collections.abc import Hashable, Sequence
@@ -39,9 +40,10 @@ def interval(
 ) -> Interval:
     """Interval of the mean or median of a metric over cases.
 
-    The cases are drawn in the order of their values, and each draw is used a second time with ranks reversed (Hall,
-    "Antithetic resampling for the bootstrap", Biometrika 76(4), 1989). So the interval does not depend on the order of
-    the cases, and that of the negated values is its mirror image. Equal numbers of cases share their draws.
+    The cases are drawn in the order of their values, and each draw is used a second time with ranks
+    reversed (Hall, "Antithetic resampling for the bootstrap", Biometrika 76(4), 1989). So the
+    interval does not depend on the order of the cases, and that of the negated values is its mirror
+    image. Equal numbers of cases share their draws.
 
     Parameters
     ----------
@@ -56,13 +58,15 @@ def interval(
     seed : int
         Of the draws.
     clusters : (N,) sequence of hashable, optional
-        The patient of each case. Where several cases are of one patient, whole patients are drawn (cluster bootstrap:
-        Davison and Hinkley, "Bootstrap methods and their application", 1997, section 3.8) and left out in the jackknife.
+        The patient of each case. Where several cases are of one patient, whole patients are drawn
+        (cluster bootstrap: Davison and Hinkley, "Bootstrap methods and their application", 1997,
+        section 3.8) and left out in the jackknife.
 
     Returns
     -------
     low, high : float
-        NaN where fewer than `LEAST` cases, or patients, have a value; both the value where all are equal.
+        NaN where fewer than `LEAST` cases, or patients, have a value; both the value where all are
+        equal.
 
     Raises
     ------
@@ -84,20 +88,22 @@ def interval_of_means(
     seed: int = SEED,
     clusters: Sequence[Hashable] | None = None,
 ) -> Interval:
-    """Interval of the mean over columns of each column's mean over cases, such as the mean Dice over regions.
+    """Interval of the mean over columns of each column's mean over cases, such as the mean Dice
+    over regions.
 
     Parameters
     ----------
     columns : (N, M) array_like of float
-        A row per case, whose columns are drawn together; NaN is left out of the mean of its column, and a column
-        without any value is left out.
+        A row per case, whose columns are drawn together; NaN is left out of the mean of its column,
+        and a column without any value is left out.
     confidence, resamples, seed, clusters
         As for `interval`.
 
     Returns
     -------
     low, high : float
-        As for `interval`. A bootstrap sample in which a column has no value takes the mean over the others.
+        As for `interval`. A bootstrap sample in which a column has no value takes the mean over the
+        others.
     """
     table = np.asarray(columns, float)
     owners = _owners(clusters, len(table))
@@ -121,7 +127,8 @@ def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Cases of P clusters, which stand in the order of their means and are weighted by how often they were drawn.
+    """Cases of P clusters, which stand in the order of their means and are weighted by how often
+    they were drawn.
 
     Attributes
     ----------
@@ -164,7 +171,9 @@ class _Sample:
         return means[:, 0] if means.shape[1] == 1 else np.nanmean(means, axis=1)
 
     def medians(self, weights: np.ndarray) -> np.ndarray:
-        """Median of the first column, each case taken as often as its cluster was drawn: (B, P) weights, (B,) float."""
+        """Median of the first column, each case taken as often as its cluster was drawn: (B, P)
+        weights, (B,) float.
+        """
         return self.halfway(*_middles(weights[:, self.owners]))
 
     def halfway(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -173,7 +182,9 @@ class _Sample:
 
 
 def _middles(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two rows, or twice the one, in the middle of rows repeated by their weights: (B, N) weights, (B,) int each."""
+    """The two rows, or twice the one, in the middle of rows repeated by their weights: (B, N)
+    weights, (B,) int each.
+    """
     reached = np.cumsum(weights, axis=1, dtype=np.int32)
     total = reached[:, -1:]
     return (reached <= (total - 1) // 2).sum(axis=1), (reached <= total // 2).sum(axis=1)
@@ -181,11 +192,15 @@ def _middles(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=16)
 def _drawn_middles(clusters: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`_middles` of the bootstrap samples of cases that are clusters by themselves: the same whatever their values."""
+    """`_middles` of the bootstrap samples of cases that are clusters by themselves: the same
+    whatever their values.
+    """
     return _middles(_weights(clusters, resamples, seed))
 
 
-def _interval(sample: _Sample, statistic: Statistic, confidence: float, resamples: int, seed: int) -> Interval:
+def _interval(
+    sample: _Sample, statistic: Statistic, confidence: float, resamples: int, seed: int
+) -> Interval:
     clusters = len(sample.sums)
     if clusters < LEAST:
         return nan, nan
@@ -196,7 +211,9 @@ def _interval(sample: _Sample, statistic: Statistic, confidence: float, resample
         replicates = sample.halfway(*_drawn_middles(clusters, resamples, seed))
     else:
         drawn = _weights(clusters, resamples, seed)
-        replicates = np.concatenate([take(drawn[first : first + _ROWS]) for first in range(0, resamples, _ROWS)])
+        replicates = np.concatenate(
+            [take(drawn[first : first + _ROWS]) for first in range(0, resamples, _ROWS)]
+        )
     estimate = take(np.ones((1, clusters), int))[0]
     left_out = take(1 - np.eye(clusters, dtype=int))
     rounding = _ROUNDING * np.nanmax(np.abs(sample.values))
@@ -205,7 +222,9 @@ def _interval(sample: _Sample, statistic: Statistic, confidence: float, resample
 
 @lru_cache(maxsize=16)
 def _weights(clusters: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each cluster is in each bootstrap sample, (B, P) uint16; the second half mirrors the first."""
+    """How often each cluster is in each bootstrap sample, (B, P) uint16; the second half mirrors
+    the first.
+    """
     if resamples < 2 or resamples % 2:
         raise ValueError(f"resamples must be even and positive, got {resamples}")
     half = resamples // 2
@@ -217,15 +236,27 @@ def _weights(clusters: int, resamples: int, seed: int) -> np.ndarray:
     return both
 
 
-def _bca(estimate: float, replicates: np.ndarray, left_out: np.ndarray, confidence: float, rounding: float) -> Interval:
-    """Efron and Tibshirani (1993), equations 14.9 to 14.15; replicates equal to the estimate count half."""
+def _bca(
+    estimate: float,
+    replicates: np.ndarray,
+    left_out: np.ndarray,
+    confidence: float,
+    rounding: float,
+) -> Interval:
+    """Efron and Tibshirani (1993), equations 14.9 to 14.15; replicates equal to the estimate count
+    half.
+    """
     apart = replicates - estimate
-    below = (np.count_nonzero(apart < -rounding) + np.count_nonzero(apart <= rounding)) / (2 * len(replicates))
+    below = (np.count_nonzero(apart < -rounding) + np.count_nonzero(apart <= rounding)) / (
+        2 * len(replicates)
+    )
     edge = 0.5 / len(replicates)
     bias = ndtri(np.clip(below, edge, 1 - edge))
     pulls = left_out.mean() - left_out
     spread = (pulls**2).sum()
-    acceleration = (pulls**3).sum() / (6 * spread**1.5) if spread > len(pulls) * rounding**2 else 0.0
+    acceleration = (
+        (pulls**3).sum() / (6 * spread**1.5) if spread > len(pulls) * rounding**2 else 0.0
+    )
     tail = (1 - confidence) / 2
     reach = bias + ndtri(np.array([tail, 1 - tail]))
     # |acceleration| < 1/6, so only a reach beyond 6 standard errors makes the denominator vanish

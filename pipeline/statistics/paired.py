@@ -18,12 +18,42 @@ EXACT_UP_TO = 14
 
 HIGHER_IS_BETTER = frozenset(
     {
-        *("dice", "iou", "precision", "sensitivity", "specificity", "accuracy", "nsd_1mm", "nsd_2mm", "nsd_3mm"),
-        *("lesion_dice", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm", "found", "f1", "sq", "pq"),
+        *(
+            "dice",
+            "iou",
+            "precision",
+            "sensitivity",
+            "specificity",
+            "accuracy",
+            "nsd_1mm",
+            "nsd_2mm",
+            "nsd_3mm",
+        ),
+        *(
+            "lesion_dice",
+            "lesion_nsd_1mm",
+            "lesion_nsd_2mm",
+            "lesion_nsd_3mm",
+            "found",
+            "f1",
+            "sq",
+            "pq",
+        ),
     }
 )
 LOWER_IS_BETTER = frozenset(
-    {"hd_mm", "hd95_mm", "assd_mm", "lesion_hd95_mm", "false_positives", "brier", "ece", "aurc", "volume_error_ml", "relative_volume_error"}
+    {
+        "hd_mm",
+        "hd95_mm",
+        "assd_mm",
+        "lesion_hd95_mm",
+        "false_positives",
+        "brier",
+        "ece",
+        "aurc",
+        "volume_error_ml",
+        "relative_volume_error",
+    }
 )
 BY_MAGNITUDE = frozenset({"volume_error_ml", "relative_volume_error"})
 """Errors with a sign, of which the size is compared."""
@@ -42,7 +72,9 @@ def direction(metric: str) -> int:
 
 
 def value_of(row: Mapping[str, Any], metric: str) -> float:
-    """The value of a metric as it is compared: NaN where undefined, the size alone of an error with a sign."""
+    """The value of a metric as it is compared: NaN where undefined, the size alone of an error with
+    a sign.
+    """
     value = float(row[metric])
     return abs(value) if metric in BY_MAGNITUDE else value
 
@@ -62,8 +94,9 @@ def compare_pairs(
     Parameters
     ----------
     first, second : iterable of mapping
-        A row per case and target: ``case``, ``patient``, ``kind``, ``name``, the metrics (NaN where undefined), and
-        ``filled``, not empty where the empty rule gave scores. What only one run holds is left out.
+        A row per case and target: ``case``, ``patient``, ``kind``, ``name``, the metrics (NaN where
+        undefined), and ``filled``, not empty where the empty rule gave scores. What only one run
+        holds is left out.
     metrics : sequence of str
         Names for which `direction` knows what is better.
     confidence, resamples, seed
@@ -74,13 +107,15 @@ def compare_pairs(
     Returns
     -------
     list of dict
-        One row per target and metric, targets in the order of `first`: ``kind``, ``name``, ``metric``; ``cases``, the
-        pairs in which both values are defined, and ``patients`` behind them; ``undefined``, pairs left out because a
-        value is NaN; ``filled``, pairs compared in which the empty rule gave scores to either run; ``mean_first``,
-        ``mean_second``; ``difference``, the mean of second minus first, with the ends ``low`` and ``high`` of its
-        interval; ``better``, ``worse``, pairs in which the second run is so; ``p_permutation`` (`sign_flip_p`),
-        ``p_wilcoxon`` (`wilcoxon_p`), and both after `holm` over all rows returned, ``p_permutation_holm`` and
-        ``p_wilcoxon_holm``. Patients with several cases count as one where anything is drawn or tested.
+        One row per target and metric, targets in the order of `first`: ``kind``, ``name``,
+        ``metric``; ``cases``, the pairs in which both values are defined, and ``patients`` behind
+        them; ``undefined``, pairs left out because a value is NaN; ``filled``, pairs compared in
+        which the empty rule gave scores to either run; ``mean_first``, ``mean_second``;
+        ``difference``, the mean of second minus first, with the ends ``low`` and ``high`` of its
+        interval; ``better``, ``worse``, pairs in which the second run is so; ``p_permutation``
+        (`sign_flip_p`), ``p_wilcoxon`` (`wilcoxon_p`), and both after `holm` over all rows
+        returned, ``p_permutation_holm`` and ``p_wilcoxon_holm``. Patients with several cases count
+        as one where anything is drawn or tested.
     """
     rows = []
     for (kind, name), pairs in paired_rows(first, second).items():
@@ -94,7 +129,9 @@ def compare_pairs(
 
 
 def paired_rows(first: Rows, second: Rows) -> dict[tuple[str, str], list[tuple[Mapping, Mapping]]]:
-    """Target (``kind``, ``name``) to the pairs of rows of the cases that both runs scored, in the order of `first`."""
+    """Target (``kind``, ``name``) to the pairs of rows of the cases that both runs scored, in the
+    order of `first`.
+    """
     partners = {(row["kind"], row["name"], row["case"]): row for row in second}
     pairs: dict[tuple[str, str], list[tuple[Mapping, Mapping]]] = {}
     for row in first:
@@ -105,7 +142,12 @@ def paired_rows(first: Rows, second: Rows) -> dict[tuple[str, str], list[tuple[M
 
 
 def _tested(
-    pairs: Sequence[tuple[Mapping, Mapping]], metric: str, confidence: float, resamples: int, permutations: int, seed: int
+    pairs: Sequence[tuple[Mapping, Mapping]],
+    metric: str,
+    confidence: float,
+    resamples: int,
+    permutations: int,
+    seed: int,
 ) -> dict[str, Any]:
     values = np.array([[value_of(row, metric) for row in pair] for pair in pairs])
     defined = ~np.isnan(values).any(axis=1)
@@ -113,7 +155,14 @@ def _tested(
     patients = [row["patient"] for row, _ in own]
     # rounded, for ties in value must stay ties: 0.8 - 0.7 is not 0.9 - 0.8
     differences = np.round(values[:, 1] - values[:, 0], _DIGITS)
-    low, high = interval(differences, "mean", confidence=confidence, resamples=resamples, seed=seed, clusters=patients)
+    low, high = interval(
+        differences,
+        "mean",
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+        clusters=patients,
+    )
     gains = direction(metric) * differences
     return {
         "cases": len(own),
@@ -133,7 +182,9 @@ def _tested(
 
 
 def _mean(values: np.ndarray) -> float:
-    """The mean, summed in the order of the values' sizes so that it does not depend on the order of the cases."""
+    """The mean, summed in the order of the values' sizes so that it does not depend on the order of
+    the cases.
+    """
     return float(np.mean(values[np.argsort(np.abs(values), kind="stable")])) if len(values) else nan
 
 
@@ -146,10 +197,11 @@ def sign_flip_p(
 ) -> float:
     """Two-sided p of the mean difference of pairs, if the two runs of a pair could change places.
 
-    Fisher, "The design of experiments" (1935), section 21: each difference is as likely to have the other sign. Up to
-    `EXACT_UP_TO` differences other than 0, all assignments of signs are counted; beyond, b of m drawn ones reach the
-    observed size, and p is (b + 1) / (m + 1), which is never 0 (Phipson and Smyth, "Permutation p-values should never be
-    zero", Statistical Applications in Genetics and Molecular Biology 9(1), 2010).
+    Fisher, "The design of experiments" (1935), section 21: each difference is as likely to have the
+    other sign. Up to `EXACT_UP_TO` differences other than 0, all assignments of signs are counted;
+    beyond, b of m drawn ones reach the observed size, and p is (b + 1) / (m + 1), which is never 0
+    (Phipson and Smyth, "Permutation p-values should never be zero", Statistical Applications in
+    Genetics and Molecular Biology 9(1), 2010).
 
     Parameters
     ----------
@@ -188,7 +240,9 @@ def sign_flip_p(
 @lru_cache(maxsize=16)
 def _flips(differences: int, permutations: int, seed: int) -> np.ndarray:
     """Which differences have the other sign in each permutation, (m, N) uint8."""
-    flips = generator(seed, "sign flips", differences).integers(2, size=(permutations, differences), dtype=np.uint8)
+    flips = generator(seed, "sign flips", differences).integers(
+        2, size=(permutations, differences), dtype=np.uint8
+    )
     flips.flags.writeable = False
     return flips
 
@@ -196,8 +250,9 @@ def _flips(differences: int, permutations: int, seed: int) -> np.ndarray:
 def wilcoxon_p(differences: Sequence[float], clusters: Sequence[Hashable] | None = None) -> float:
     """Two-sided p of Wilcoxon's signed-rank test.
 
-    Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6) (1945), as SciPy does it: differences
-    of 0 are dropped; exact for at most 50 differences without ties, or at most 13; otherwise by the normal distribution.
+    Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6) (1945), as SciPy
+    does it: differences of 0 are dropped; exact for at most 50 differences without ties, or at most
+    13; otherwise by the normal distribution.
 
     Parameters
     ----------
@@ -218,18 +273,24 @@ def wilcoxon_p(differences: Sequence[float], clusters: Sequence[Hashable] | None
     return float(stats.wilcoxon(means).pvalue) if means.any() else 1.0
 
 
-def _by_cluster(differences: Sequence[float], clusters: Sequence[Hashable] | None) -> list[list[float]]:
+def _by_cluster(
+    differences: Sequence[float], clusters: Sequence[Hashable] | None
+) -> list[list[float]]:
     own: dict[Hashable, list[float]] = {}
-    for cluster, difference in zip(range(len(differences)) if clusters is None else clusters, differences, strict=True):
+    for cluster, difference in zip(
+        range(len(differences)) if clusters is None else clusters, differences, strict=True
+    ):
         own.setdefault(cluster, []).append(float(difference))
     return list(own.values())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of one family of tests, adjusted so that the chance of any false finding stays below the level.
+    """p-values of one family of tests, adjusted so that the chance of any false finding stays below
+    the level.
 
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2) (1979): the
-    k-th smallest of m is multiplied by m - k + 1, never falls below the one before, and never exceeds 1.
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6(2) (1979): the k-th smallest of m is multiplied by m - k + 1, never falls below the
+    one before, and never exceeds 1.
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
-"""Which of several runs is best over all cases and metrics, as the BraTS challenge ranks its participants.
+"""Which of several runs is best over all cases and metrics, as the BraTS challenge ranks its
+participants.
 
-Bakas et al., "Identifying the best machine learning algorithms for brain tumor segmentation, progression assessment,
-and overall survival prediction in the BRATS challenge", arXiv:1811.02629 (2018), section on the ranking; the challenges
-published the same procedure as PermRanker (github.com/IUCompPath/PermRanker).
+Bakas et al., "Identifying the best machine learning algorithms for brain tumor segmentation,
+progression assessment, and overall survival prediction in the BRATS challenge", arXiv:1811.02629
+(2018), section on the ranking; the challenges published the same procedure as PermRanker
+(github.com/IUCompPath/PermRanker).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -35,20 +37,25 @@ def ranks(values: np.ndarray, directions: Sequence[int]) -> np.ndarray:
 
 
 def standing(
-    runs: Mapping[str, Sequence[Mapping[str, Any]]], metrics: Sequence[str], *, permutations: int = PERMUTATIONS, seed: int = SEED
+    runs: Mapping[str, Sequence[Mapping[str, Any]]],
+    metrics: Sequence[str],
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = SEED,
 ) -> list[dict[str, Any]]:
     """Rank runs by their mean rank over cases, regions and metrics.
 
-    The mean rank of a run in a case, over regions and metrics, is the challenge's cumulative rank; its mean over cases,
-    divided by the number of runs, the challenge's final ranking score. To compare two runs, the challenge lets their
-    cumulative ranks change places at random in each case, and takes as p how often their means then lie further apart,
-    in the observed direction; ours counts both directions and ties, so it is about twice as large.
+    The mean rank of a run in a case, over regions and metrics, is the challenge's cumulative rank;
+    its mean over cases, divided by the number of runs, the challenge's final ranking score. To
+    compare two runs, the challenge lets their cumulative ranks change places at random in each
+    case, and takes as p how often their means then lie further apart, in the observed direction;
+    ours counts both directions and ties, so it is about twice as large.
 
     Parameters
     ----------
     runs : mapping of str to sequence of mapping
-        Name of a run to its rows, as for `pipeline.statistics.paired.compare_pairs`. Cases and targets that are not in every
-        run are left out.
+        Name of a run to its rows, as for `pipeline.statistics.paired.compare_pairs`. Cases and
+        targets that are not in every run are left out.
     metrics : sequence of str
         Names for which `pipeline.statistics.paired.direction` knows what is better.
     permutations, seed
@@ -57,10 +64,11 @@ def standing(
     Returns
     -------
     list of dict
-        From the best run to the worst, equals by name: ``run``; ``place``, runs of equal mean rank sharing the best of
-        their places; ``mean_rank``, 1 to the number of runs; ``score``, that divided by their number; ``cases``;
-        ``rankings``, how many ranks the mean was taken over; ``first``, in how many of these the run is best or shares
-        that; ``p_next``, two-sided, against the run below, absent from the last.
+        From the best run to the worst, equals by name: ``run``; ``place``, runs of equal mean rank
+        sharing the best of their places; ``mean_rank``, 1 to the number of runs; ``score``, that
+        divided by their number; ``cases``; ``rankings``, how many ranks the mean was taken over;
+        ``first``, in how many of these the run is best or shares that; ``p_next``, two-sided,
+        against the run below, absent from the last.
 
     Raises
     ------
@@ -68,14 +76,23 @@ def standing(
         If the runs share no case and target.
     """
     names = list(runs)
-    tables = [{(row["case"], row["kind"], row["name"]): row for row in rows} for rows in runs.values()]
+    tables = [
+        {(row["case"], row["kind"], row["name"]): row for row in rows} for rows in runs.values()
+    ]
     shared = [key for key in tables[0] if all(key in table for table in tables)]
     if not shared:
         raise ValueError(f"{', '.join(names)}: no case and target is in all of them")
-    values = np.array([[[value_of(table[key], metric) for metric in metrics] for key in shared] for table in tables])
+    values = np.array(
+        [
+            [[value_of(table[key], metric) for metric in metrics] for key in shared]
+            for table in tables
+        ]
+    )
     placed = ranks(values, [direction(metric) for metric in metrics])
     cases, patients = _cases(shared, tables[0])
-    cumulative = np.array([[placed[run][rows].mean() for rows in cases] for run in range(len(names))])
+    cumulative = np.array(
+        [[placed[run][rows].mean() for rows in cases] for run in range(len(names))]
+    )
     means = cumulative.mean(axis=1)
     order = sorted(range(len(names)), key=lambda run: (round(means[run], 12), names[run]))
     summary = [
@@ -91,11 +108,15 @@ def standing(
         for run in order
     ]
     for row, run, below in zip(summary, order, order[1:], strict=False):
-        row["p_next"] = sign_flip_p(cumulative[run] - cumulative[below], patients, permutations=permutations, seed=seed)
+        row["p_next"] = sign_flip_p(
+            cumulative[run] - cumulative[below], patients, permutations=permutations, seed=seed
+        )
     return summary
 
 
-def _cases(shared: Sequence[tuple[str, str, str]], table: Mapping[tuple, Mapping[str, Any]]) -> tuple[list[list[int]], list[Hashable]]:
+def _cases(
+    shared: Sequence[tuple[str, str, str]], table: Mapping[tuple, Mapping[str, Any]]
+) -> tuple[list[list[int]], list[Hashable]]:
     """The rows of each case, and its patient."""
     rows: dict[str, list[int]] = {}
     patients: dict[str, Hashable] = {}

@@ -52,8 +52,8 @@ def verify(found: Found, schema: Schema) -> Verified:
     Parameters
     ----------
     found : Found
-        Its files; a path in the entry is ``case/name``, as `download` lays them out. Where files of the case share a name,
-        each has its modality or ``seg`` in front: ``case/t1n_image.nii.gz``.
+        Its files; a path in the entry is ``case/name``, as `download` lays them out. Where files of
+        the case share a name, each has its modality or ``seg`` in front: ``case/t1n_image.nii.gz``.
     schema : Schema
         What they must hold.
 
@@ -74,12 +74,16 @@ def verify(found: Found, schema: Schema) -> Verified:
     voxels = case.image[..., shown]
     brain_voxels = np.count_nonzero(case.image.any(axis=-1))
     return Verified(
-        entry=_entry(found, schema, case, volumes, brain_voxels, skull_stripped(voxels, case.grid.spacing_mm)),
+        entry=_entry(
+            found, schema, case, volumes, brain_voxels, skull_stripped(voxels, case.grid.spacing_mm)
+        ),
         fingerprint=fingerprint(voxels, case.grid),
         relations=relations(case.image, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
         warnings=(*found.notes, *told(found, volumes)),
-        faults=tuple(faults({name: volumes[name] for name in schema.modalities}, case.grid, brain_voxels)),
+        faults=tuple(
+            faults({name: volumes[name] for name in schema.modalities}, case.grid, brain_voxels)
+        ),
     )
 
 
@@ -102,15 +106,17 @@ def alone(
     modalities : sequence of str
         Names of the channels.
     trained_stripped : bool or None
-        Whether the skull was removed in the training cases; None where that is not known, or was done to the case just now.
+        Whether the skull was removed in the training cases; None where that is not known, or was
+        done to the case just now.
     nonzero : bool
         Whether voxels that differ from 0 count as brain.
 
     Returns
     -------
     list of str
-        What would make the labels wrong without a word: contradictory headers, modalities under each other's names, a skull that the
-        network never saw or never missed, air that is not 0, masks in place of images.
+        What would make the labels wrong without a word: contradictory headers, modalities under
+        each other's names, a skull that the network never saw or never missed, air that is not 0,
+        masks in place of images.
     """
     warnings = [
         *found.notes,
@@ -121,23 +127,41 @@ def alone(
     if trained_stripped and stripped is False:
         nonzero = False  # the skull is why more than a brain differs from 0
         warnings.append(
-            f"{case.name}: the skull is on, or air is not even, but the network was trained on brains alone: the labels cannot be trusted. "
-            "Run it again with --native, which extracts the brain."
+            f"{case.name}: the skull is on, or air is not even, but the network was trained on"
+            " brains alone: the labels cannot be trusted. Run it again with --native, which"
+            " extracts the brain."
         )
     if trained_stripped is False and stripped:
-        warnings.append(f"{case.name}: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted.")
+        warnings.append(
+            f"{case.name}: the skull was removed, but the network was trained on heads with it: the"
+            " labels cannot be trusted."
+        )
     brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if nonzero else None
     own = faults({name: volumes[name] for name in modalities}, case.grid, brain_voxels)
     return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
 
 
-def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume], brain_voxels: int, stripped: bool | None) -> CaseEntry:
+def _entry(
+    found: Found,
+    schema: Schema,
+    case: Case,
+    volumes: dict[str, Volume],
+    brain_voxels: int,
+    stripped: bool | None,
+) -> CaseEntry:
     classes = {} if case.classes is None else dict(enumerate(schema.labels, 1))
     return CaseEntry(
         case=found.case,
         patient=found.patient,
-        images={name: _describe(found, name, found.images[name], volumes[name]) for name in schema.modalities},
-        labels=None if found.labels is None else _describe(found, "seg", found.labels, volumes["labels"]),
+        images={
+            name: _describe(found, name, found.images[name], volumes[name])
+            for name in schema.modalities
+        },
+        labels=(
+            None
+            if found.labels is None
+            else _describe(found, "seg", found.labels, volumes["labels"])
+        ),
         shape=case.grid.shape,
         affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
         spacing_mm=case.grid.spacing_mm,
@@ -146,7 +170,9 @@ def _entry(found: Found, schema: Schema, case: Case, volumes: dict[str, Volume],
         attributes=dict(sorted(found.attributes.items())),
         native=found.native and f"{found.case}/{found.native.name}",
         stripped=stripped,
-        label_voxels={name: int(np.count_nonzero(case.classes == index)) for index, name in classes.items()},
+        label_voxels={
+            name: int(np.count_nonzero(case.classes == index)) for index, name in classes.items()
+        },
     )
 
 
@@ -164,6 +190,8 @@ def _describe(found: Found, name: str, path: Path, volume: Volume) -> FileEntry:
 
 
 def _stored_name(found: Found, name: str, path: Path) -> str:
-    """Name of a file in the folder of its case; letters of either case are one to some file systems."""
+    """Name of a file in the folder of its case; letters of either case are one to some file
+    systems.
+    """
     names = [file.name.casefold() for file in (*found.images.values(), found.labels) if file]
     return path.name if len(set(names)) == len(names) else f"{name}_{path.name}"

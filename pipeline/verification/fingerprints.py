@@ -1,4 +1,6 @@
-"""Which examinations are the same: exact content whatever the file, and a fingerprint that survives resaving."""
+"""Which examinations are the same: exact content whatever the file, and a fingerprint that survives
+resaving.
+"""
 
 import hashlib
 import itertools
@@ -11,9 +13,11 @@ from ..core.boxes import bounding_box
 from ..core.grid import Grid, canonical_spacing_mm, to_canonical
 
 SAME = 0.9
-"""Similarity from which two volumes, or two slices, are one examination. Among 137 FLAIR volumes the same ones, processed by other hands
-and one of them tilted by 20 degrees, reached at least 0.95, others at most 0.83; among 1,221 slices the same patient at another time
-reached 0.84, others 0.81. `python -m benchmarks leakage` prints such figures."""
+"""Similarity from which two volumes, or two slices, are one examination. Among 137 FLAIR volumes
+the same ones, processed by other hands and one of them tilted by 20 degrees, reached at least 0.95,
+others at most 0.83; among 1,221 slices the same patient at another time reached 0.84, others 0.81.
+`python -m benchmarks leakage` prints such figures.
+"""
 
 _SAMPLES = 80  # along an axis, at least; finer voxels are skipped
 _FAINT = 0.12  # of the 98th percentile; less is air
@@ -39,30 +43,35 @@ def content_sha256(voxels: np.ndarray, grid: Grid) -> str:
     Returns
     -------
     str
-        sha256 of the voxels as float32 in RAS+ order, cropped to the smallest box of non-zero ones, and of its shape.
+        sha256 of the voxels as float32 in RAS+ order, cropped to the smallest box of non-zero ones,
+        and of its shape.
     """
     canonical = to_canonical(voxels, grid.affine)
     cropped = canonical[bounding_box(canonical)]
     content = hashlib.sha256(repr(cropped.shape).encode())
-    content.update(np.ascontiguousarray(cropped.transpose(2, 1, 0), np.float32) + np.float32(0))  # -0 becomes 0
+    content.update(
+        np.ascontiguousarray(cropped.transpose(2, 1, 0), np.float32) + np.float32(0)
+    )  # -0 becomes 0
     return content.hexdigest()
 
 
 def fingerprint(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     """Describe the coarse appearance of a volume by few numbers.
 
-    The foreground sets a frame by its mean and standard deviation along each RAS+ axis, which neither empty margins nor
-    the spacing change. Mean intensities of cells of that frame are replaced by their ranks, which no rescaling changes,
-    and written as a discrete cosine transform without its longest waves. A flipped axis changes the sign of its odd
-    waves and exchanged axes exchange the numbers, so `pairs` can undo both. A volume is described twice: as it lies, and turned
-    to the principal axes of its foreground, which undoes a tilt of the head.
+    The foreground sets a frame by its mean and standard deviation along each RAS+ axis, which
+    neither empty margins nor the spacing change. Mean intensities of cells of that frame are
+    replaced by their ranks, which no rescaling changes, and written as a discrete cosine transform
+    without its longest waves. A flipped axis changes the sign of its odd waves and exchanged axes
+    exchange the numbers, so `pairs` can undo both. A volume is described twice: as it lies, and
+    turned to the principal axes of its foreground, which undoes a tilt of the head.
 
     Parameters
     ----------
     voxels : (X, Y, Z) array
         One modality; a slice has one axis of length 1.
     grid : Grid
-        Of the voxels; the directions of its axes count, and its spacing for the principal axes alone.
+        Of the voxels; the directions of its axes count, and its spacing for the principal axes
+        alone.
 
     Returns
     -------
@@ -72,36 +81,49 @@ def fingerprint(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     canonical = to_canonical(voxels, grid.affine)
     if 1 in canonical.shape:
         flat = np.squeeze(canonical, axis=canonical.shape.index(1))[:, :, None]
-        return _transformed(_cells(flat.astype(np.float32), (2 * _CELLS, 2 * _CELLS, 1)), _WAVES[2])[None]
+        return _transformed(
+            _cells(flat.astype(np.float32), (2 * _CELLS, 2 * _CELLS, 1)), _WAVES[2]
+        )[None]
     steps = [max(1, length // _SAMPLES) for length in canonical.shape]
     strided = canonical[tuple(slice(None, None, step) for step in steps)].astype(np.float32)
-    poses = (strided, _along_principal_axes(strided, np.multiply(steps, canonical_spacing_mm(grid.affine))))
+    poses = (
+        strided,
+        _along_principal_axes(strided, np.multiply(steps, canonical_spacing_mm(grid.affine))),
+    )
     return np.stack([_transformed(_cells(samples, (_CELLS,) * 3), _WAVES[3]) for samples in poses])
 
 
 def _along_principal_axes(samples: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """The foreground turned so that the second moments of its shape are diagonal, in a cube of about 2 mm; air is 0."""
+    """The foreground turned so that the second moments of its shape are diagonal, in a cube of
+    about 2 mm; air is 0.
+    """
     raised = samples - air(samples)
     raised *= foreground(raised)
     points = np.argwhere(raised)
     if len(points) < 2:
         return raised
     middle = points.mean(axis=0)
-    variances, axes = np.linalg.eigh(np.cov(points, rowvar=False) * np.outer(spacing_mm, spacing_mm))  # their order is left to `pairs`
+    variances, axes = np.linalg.eigh(
+        np.cov(points, rowvar=False) * np.outer(spacing_mm, spacing_mm)
+    )  # their order is left to `pairs`
     turn = axes / spacing_mm[:, None] * (2 * _REACH_SD * np.sqrt(variances[-1]) / _SAMPLES)
     corner = middle - turn @ np.full(3, (_SAMPLES - 1) / 2)
     return ndimage.affine_transform(raised, turn, corner, (_SAMPLES,) * 3, order=1)
 
 
 def _cells(samples: np.ndarray, cells: tuple[int, int, int]) -> np.ndarray:
-    """Ranks of the mean intensities of the cells, from -1 to 1 where a cell lies in the foreground, 0 elsewhere."""
+    """Ranks of the mean intensities of the cells, from -1 to 1 where a cell lies in the foreground,
+    0 elsewhere.
+    """
     raised = samples - air(samples)
     mask = foreground(raised)
     ranks = np.zeros(cells, np.float32)
     if not mask.any():
         return ranks
     averages = [_averages(mask, axis, count) for axis, count in enumerate(cells)]
-    inside = ndimage.binary_fill_holes(_along_axes(mask.astype(np.float32), averages) > _INSIDE)  # a normalised image passes 0
+    inside = ndimage.binary_fill_holes(
+        _along_axes(mask.astype(np.float32), averages) > _INSIDE
+    )  # a normalised image passes 0
     means = _along_axes(raised * mask, averages)[inside]
     ordered = np.empty(means.size, np.float32)
     ordered[means.argsort(kind="stable")] = np.linspace(-1, 1, means.size, dtype=np.float32)
@@ -123,7 +145,9 @@ def foreground(raised: np.ndarray) -> np.ndarray:
     """
     sparse = raised[::2, ::2]
     level = _FAINT * np.percentile(np.abs(sparse), 98)
-    if np.mean(sparse < -level) > 0.01:  # normalised: the intensities of the brain pass that of the air
+    if (
+        np.mean(sparse < -level) > 0.01
+    ):  # normalised: the intensities of the brain pass that of the air
         level *= 0.1
     return np.abs(raised) > max(level, 6 * np.median(np.abs(_edges(raised))))
 
@@ -135,17 +159,23 @@ def air(volume: np.ndarray) -> float:
 
 def _edges(volume: np.ndarray) -> np.ndarray:
     ends = list(itertools.product((0, -1), repeat=2))
-    return np.concatenate([edge for i, j in ends for edge in (volume[:, i, j], volume[i, :, j], volume[i, j])])
+    return np.concatenate(
+        [edge for i, j in ends for edge in (volume[:, i, j], volume[i, :, j], volume[i, j])]
+    )
 
 
 def _averages(mask: np.ndarray, axis: int, cells: int) -> np.ndarray:
-    """(cells, samples) float32: the mean of the samples in each cell of the frame along an axis, 0 beyond the volume."""
+    """(cells, samples) float32: the mean of the samples in each cell of the frame along an axis, 0
+    beyond the volume.
+    """
     profile = mask.sum(axis=tuple(other for other in range(3) if other != axis), dtype=np.float64)
     if profile.size == 1:  # of a slice
         return np.ones((1, 1), np.float32)
     samples = np.arange(profile.size)
     middle = np.average(samples + 0.5, weights=profile)
-    deviation = np.sqrt(np.average((samples + 0.5 - middle) ** 2, weights=profile) + 1 / 12)  # that of a sample's extent
+    deviation = np.sqrt(
+        np.average((samples + 0.5 - middle) ** 2, weights=profile) + 1 / 12
+    )  # that of a sample's extent
     edges = middle + _REACH_SD * deviation * np.linspace(-1, 1, cells + 1)
     overlap = np.minimum(edges[1:, None], samples + 1) - np.maximum(edges[:-1, None], samples)
     return (np.clip(overlap, 0, None) / (edges[1] - edges[0])).astype(np.float32)
@@ -158,7 +188,9 @@ def _along_axes(volume: np.ndarray, operators: list[np.ndarray]) -> np.ndarray:
 
 
 def _transformed(cells: np.ndarray, waves: tuple[int, int, int]) -> np.ndarray:
-    numbers = _along_axes(cells, [_cosines(count, length) for count, length in zip(waves, cells.shape, strict=True)])
+    numbers = _along_axes(
+        cells, [_cosines(count, length) for count, length in zip(waves, cells.shape, strict=True)]
+    )
     order = np.sqrt(sum(index**2 for index in np.ogrid[tuple(map(slice, waves))]))
     numbers *= order >= _COARSEST
     norm = np.linalg.norm(numbers)
@@ -167,7 +199,9 @@ def _transformed(cells: np.ndarray, waves: tuple[int, int, int]) -> np.ndarray:
 
 def _cosines(waves: int, length: int) -> np.ndarray:
     """Orthonormal DCT-II, (waves, length) float32."""
-    table = np.cos(np.pi / length * np.arange(waves)[:, None] * (np.arange(length) + 0.5)) * np.sqrt(2 / length)
+    table = np.cos(
+        np.pi / length * np.arange(waves)[:, None] * (np.arange(length) + 0.5)
+    ) * np.sqrt(2 / length)
     table[0] /= np.sqrt(2)
     return table.astype(np.float32)
 
@@ -189,9 +223,10 @@ def pairs(fingerprints: np.ndarray, threshold: float) -> list[tuple[int, int, fl
 
     Notes
     -----
-    Similarity is the cosine of two fingerprints, the largest over the P poses and over all flips and exchanges of the axes of one
-    of them: 48 for volumes. The waves of each parity (even or odd along each axis) are multiplied apart; all flips are signed sums of
-    these products, so that eight flips cost one product.
+    Similarity is the cosine of two fingerprints, the largest over the P poses and over all flips
+    and exchanges of the axes of one of them: 48 for volumes. The waves of each parity (even or odd
+    along each axis) are multiplied apart; all flips are signed sums of these products, so that
+    eight flips cost one product.
     """
     if len(fingerprints) < 2:
         return []
@@ -201,8 +236,15 @@ def pairs(fingerprints: np.ndarray, threshold: float) -> list[tuple[int, int, fl
         similarity = np.full((rows.stop - rows.start, columns.stop - columns.start), -np.inf)
         for turned, norms in poses:
             for others in turned:
-                products = [one[rows] @ other[columns].T for one, other in zip(turned[0], others, strict=True)]
-                np.maximum(similarity, _best_flip(products) / norms[rows, None] / norms[columns], out=similarity)
+                products = [
+                    one[rows] @ other[columns].T
+                    for one, other in zip(turned[0], others, strict=True)
+                ]
+                np.maximum(
+                    similarity,
+                    _best_flip(products) / norms[rows, None] / norms[columns],
+                    out=similarity,
+                )
         for i, j in np.argwhere(similarity >= threshold):
             if rows.start + i < columns.start + j:
                 found.append((int(rows.start + i), int(columns.start + j), float(similarity[i, j])))
@@ -210,15 +252,25 @@ def pairs(fingerprints: np.ndarray, threshold: float) -> list[tuple[int, int, fl
 
 
 def _prepared(numbers: np.ndarray) -> tuple[list[list[np.ndarray]], np.ndarray]:
-    """Fingerprints of one pose in every order of their axes, as they are first, split by parity; and their (N,) norms."""
+    """Fingerprints of one pose in every order of their axes, as they are first, split by parity;
+    and their (N,) norms.
+    """
     norms = np.sqrt(np.square(numbers, dtype=np.float64).sum(axis=(1, 2, 3)))
-    turned = [_by_parity(numbers.astype(np.float32).transpose(0, *axes)) for axes in _exchanges(numbers.shape[1:])]
+    turned = [
+        _by_parity(numbers.astype(np.float32).transpose(0, *axes))
+        for axes in _exchanges(numbers.shape[1:])
+    ]
     return turned, np.where(norms == 0, np.inf, norms)
 
 
 def _by_parity(numbers: np.ndarray) -> list[np.ndarray]:
-    """Eight (N, D) float32 arrays: waves even or odd along each axis. Products of such whole numbers are exact."""
-    return [np.ascontiguousarray(numbers[:, x::2, y::2, z::2]).reshape(len(numbers), -1) for x, y, z in itertools.product((0, 1), repeat=3)]
+    """Eight (N, D) float32 arrays: waves even or odd along each axis. Products of such whole
+    numbers are exact.
+    """
+    return [
+        np.ascontiguousarray(numbers[:, x::2, y::2, z::2]).reshape(len(numbers), -1)
+        for x, y, z in itertools.product((0, 1), repeat=3)
+    ]
 
 
 def _exchanges(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
@@ -234,7 +286,10 @@ def _best_flip(products: list[np.ndarray]) -> np.ndarray:
     """Largest signed sum over the flips of three axes: a Walsh-Hadamard transform, axis by axis."""
     for step in (1, 2, 4):
         for first in (index for index in range(8) if not index & step):
-            products[first], products[first + step] = products[first] + products[first + step], products[first] - products[first + step]
+            products[first], products[first + step] = (
+                products[first] + products[first + step],
+                products[first] - products[first + step],
+            )
     return np.maximum.reduce(products)
 
 
@@ -242,4 +297,7 @@ def _blocks(count: int) -> Iterator[tuple[slice, slice]]:
     starts = range(0, count, _BLOCK)
     for first in starts:
         for second in range(first, count, _BLOCK):
-            yield slice(first, min(first + _BLOCK, count)), slice(second, min(second + _BLOCK, count))
+            yield (
+                slice(first, min(first + _BLOCK, count)),
+                slice(second, min(second + _BLOCK, count)),
+            )

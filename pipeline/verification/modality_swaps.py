@@ -1,9 +1,10 @@
-"""Modalities under each other's names: what T1, T1 with contrast agent, T2 and FLAIR must look like beside each other.
+"""Modalities under each other's names: what T1, T1 with contrast agent, T2 and FLAIR must look like
+beside each other.
 
-Two relations of local contrast, that is intensity against its surroundings of some 3 cm, which shading by the coil cannot
-change. *Correlation*: fluid is dark and white matter bright in T1, the reverse in T2; FLAIR suppresses the fluid of T2. *Lean*
-of a difference: vessels, plexus and enhancing tissue make T1c - T1n lean to the bright side; fluid does so to T2 - FLAIR and
-T2 - T1.
+Two relations of local contrast, that is intensity against its surroundings of some 3 cm, which
+shading by the coil cannot change. *Correlation*: fluid is dark and white matter bright in T1, the
+reverse in T2; FLAIR suppresses the fluid of T2. *Lean* of a difference: vessels, plexus and
+enhancing tissue make T1c - T1n lean to the bright side; fluid does so to T2 - FLAIR and T2 - T1.
 """
 
 import itertools
@@ -18,7 +19,9 @@ from .fingerprints import foreground
 
 
 class Relation(NamedTuple):
-    """What two modalities are expected to show: correlation and lean of the first less the second, with their spreads."""
+    """What two modalities are expected to show: correlation and lean of the first less the second,
+    with their spreads.
+    """
 
     correlation: float
     correlation_sd: float
@@ -34,13 +37,17 @@ EXPECTED = {
     ("t1c", "t2f"): Relation(0.2, 0.2, 0.5, 0.3),
     ("t2w", "t2f"): Relation(-0.2, 0.2, 1.0, 0.2),
 }
-"""Signs and order follow from the physics above; the numbers are rounded from skull-stripped glioma cases of eight years."""
+"""Signs and order follow from the physics above; the numbers are rounded from skull-stripped glioma
+cases of eight years.
+"""
 
 CLEARLY = 6.0
 """How much nearer, in squared standard deviations, other names must be before they are proposed."""
 
 TWINS = 0.95
-"""Correlation above which two modalities are one acquisition under two names; of T1 and T1c it reached 0.89 in real cases."""
+"""Correlation above which two modalities are one acquisition under two names; of T1 and T1c it
+reached 0.89 in real cases.
+"""
 
 _CELL_MM, _AROUND_MM, _EDGE_MM = 3.0, 27.0, 6.0
 _LEAST_CELLS = 2000
@@ -60,9 +67,9 @@ def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     Returns
     -------
     (C, C, 2) float64 array
-        Correlation of local contrasts, in -1..1, and lean of the difference of the first and the second: logarithm of the
-        distance of the 99th percentile from the median over that of the 1st, antisymmetric. NaN where there is too little
-        brain to tell, as in a single slice.
+        Correlation of local contrasts, in -1..1, and lean of the difference of the first and the
+        second: logarithm of the distance of the 99th percentile from the median over that of the
+        1st, antisymmetric. NaN where there is too little brain to tell, as in a single slice.
     """
     count = image.shape[-1]
     if count < 2 or min(image.shape[:3]) < 2:
@@ -84,16 +91,25 @@ def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
 
 
 def _local_contrasts(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    """(C, N) float32: intensity over the mean of its surroundings, less 1, of the cells inside the brain but its edge."""
+    """(C, N) float32: intensity over the mean of its surroundings, less 1, of the cells inside the
+    brain but its edge.
+    """
     factors = [max(1, round(_CELL_MM / spacing)) for spacing in spacing_mm]
     sparse = image[tuple(slice(None, None, factor) for factor in factors)].any(axis=-1)
-    box = tuple(slice(side.start * factor, side.stop * factor) for side, factor in zip(bounding_box(sparse), factors, strict=True))
+    box = tuple(
+        slice(side.start * factor, side.stop * factor)
+        for side, factor in zip(bounding_box(sparse), factors, strict=True)
+    )
     volumes = [_means(image[box][..., channel], factors) for channel in range(image.shape[-1])]
     if min(volumes[0].shape) < 1:
         return np.empty((len(volumes), 0), np.float32)
-    brain = foreground(sum(np.abs(volume) / max(np.percentile(np.abs(volume), 98), 1e-6) for volume in volumes))
+    brain = foreground(
+        sum(np.abs(volume) / max(np.percentile(np.abs(volume), 98), 1e-6) for volume in volumes)
+    )
     lengths = [factor * spacing for factor, spacing in zip(factors, spacing_mm, strict=True)]
-    inner = ndimage.minimum_filter(brain, [2 * round(_EDGE_MM / length) + 1 for length in lengths], mode="constant")
+    inner = ndimage.minimum_filter(
+        brain, [2 * round(_EDGE_MM / length) + 1 for length in lengths], mode="constant"
+    )
     widths = [2 * round(_AROUND_MM / length / 4) + 1 for length in lengths]
     weights = _smoothed(brain.astype(np.float32), widths)[inner]
     contrasts = np.empty((len(volumes), weights.size), np.float32)
@@ -106,18 +122,25 @@ def _local_contrasts(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
 
 
 def _means(volume: np.ndarray, factors: Sequence[int]) -> np.ndarray:
-    """Means of blocks of so many voxels along each axis, the last axis first: it lies farthest apart in memory."""
+    """Means of blocks of so many voxels along each axis, the last axis first: it lies farthest
+    apart in memory.
+    """
     for axis in (2, 1, 0):
         factor = factors[axis]
         whole = volume.shape[axis] // factor * factor
-        steps = [volume[(slice(None),) * axis + (slice(start, whole, factor),)] for start in range(factor)]
+        steps = [
+            volume[(slice(None),) * axis + (slice(start, whole, factor),)]
+            for start in range(factor)
+        ]
         volume = sum(steps[1:], start=steps[0].astype(np.float32)) / np.float32(factor)
     return volume
 
 
 def _smoothed(volume: np.ndarray, widths: Sequence[int]) -> np.ndarray:
     """Two moving means after each other: a tent."""
-    return ndimage.uniform_filter(ndimage.uniform_filter(volume, widths, mode="constant"), widths, mode="constant")
+    return ndimage.uniform_filter(
+        ndimage.uniform_filter(volume, widths, mode="constant"), widths, mode="constant"
+    )
 
 
 def _lean(difference: np.ndarray) -> float:
@@ -133,24 +156,28 @@ def suspicions(measured: np.ndarray, modalities: Sequence[str], cases: Sequence[
     measured : (N, C, C, 2) array
         `relations` of each case, channels in the order of `modalities`; NaN is passed over.
     modalities : sequence of C str
-        Declared names. Only t1n, t1c, t2w and t2f are judged; of t1n and t2f alone, or t1c and t2f alone, a swap is
-        seldom clear.
+        Declared names. Only t1n, t1c, t2w and t2f are judged; of t1n and t2f alone, or t1c and t2f
+        alone, a swap is seldom clear.
     cases : sequence of N str
         Identities, for the messages.
 
     Returns
     -------
     list of str
-        Warnings: modalities that fit better under each other's names, or that are one acquisition under two names.
+        Warnings: modalities that fit better under each other's names, or that are one acquisition
+        under two names.
 
     Notes
     -----
-    The distance of names from what was measured is the sum of ((measured - expected) / sd)² over both relations of all
-    pairs. From five cases on, what is expected is drawn from `EXPECTED` towards the medians of the cohort, all the more
-    the more cases there are, so that habits of its scanners do not count as errors; the medians themselves are judged by
-    `EXPECTED`, so that an error in all cases is told, once.
+    The distance of names from what was measured is the sum of ((measured - expected) / sd)² over
+    both relations of all pairs. From five cases on, what is expected is drawn from `EXPECTED`
+    towards the medians of the cohort, all the more the more cases there are, so that habits of its
+    scanners do not count as errors; the medians themselves are judged by `EXPECTED`, so that an
+    error in all cases is told, once.
     """
-    known = [index for index, name in enumerate(modalities) if any(name in pair for pair in EXPECTED)]
+    known = [
+        index for index, name in enumerate(modalities) if any(name in pair for pair in EXPECTED)
+    ]
     if len(known) < 2:
         return []
     names = tuple(modalities[index] for index in known)
@@ -159,35 +186,49 @@ def suspicions(measured: np.ndarray, modalities: Sequence[str], cases: Sequence[
     expected, warnings = EXPECTED, []
     if len(usable) >= _COHORT:
         medians = np.median(usable, axis=0)
-        expected, warnings = _drawn(medians, len(usable), names), _swapped("the whole cohort", medians, names, EXPECTED)
+        expected, warnings = (
+            _drawn(medians, len(usable), names),
+            _swapped("the whole cohort", medians, names, EXPECTED),
+        )
     for case, own in zip(cases, measured, strict=True):
         if np.isfinite(own).all():
             warnings += _swapped(case, own, names, expected) + _twins(case, own, names)
     return warnings
 
 
-def _swapped(case: str, measured: np.ndarray, names: tuple[str, ...], expected: dict[tuple[str, str], Relation]) -> list[str]:
-    distances = {chosen: _distance(measured, chosen, expected) for chosen in itertools.permutations(names)}
+def _swapped(
+    case: str,
+    measured: np.ndarray,
+    names: tuple[str, ...],
+    expected: dict[tuple[str, str], Relation],
+) -> list[str]:
+    distances = {
+        chosen: _distance(measured, chosen, expected) for chosen in itertools.permutations(names)
+    }
     better = min(distances, key=distances.get)
     if distances[names] - distances[better] <= CLEARLY:
         return []
-    changes = ", ".join(f"{name} like {other}" for name, other in zip(names, better, strict=True) if name != other)
+    changes = ", ".join(
+        f"{name} like {other}" for name, other in zip(names, better, strict=True) if name != other
+    )
     return [
-        f"{case}: modalities may be swapped: {changes} (distance {distances[better]:.1f} that way, {distances[names]:.1f} as declared). "
-        "Look at them, and rename the files if so."
+        f"{case}: modalities may be swapped: {changes} (distance {distances[better]:.1f} that way,"
+        f" {distances[names]:.1f} as declared). Look at them, and rename the files if so."
     ]
 
 
 def _twins(case: str, measured: np.ndarray, names: tuple[str, ...]) -> list[str]:
     return [
-        f"{case}: {names[one]} and {names[other]} look like one acquisition (correlation {measured[one, other, 0]:.3f}). Look at them, "
-        "and fetch the one that is missing."
+        f"{case}: {names[one]} and {names[other]} look like one acquisition (correlation"
+        f" {measured[one, other, 0]:.3f}). Look at them, and fetch the one that is missing."
         for one, other in itertools.combinations(range(len(names)), 2)
         if measured[one, other, 0] > TWINS
     ]
 
 
-def _drawn(medians: np.ndarray, cases: int, names: tuple[str, ...]) -> dict[tuple[str, str], Relation]:
+def _drawn(
+    medians: np.ndarray, cases: int, names: tuple[str, ...]
+) -> dict[tuple[str, str], Relation]:
     """What is expected, drawn towards the medians of a cohort for the pairs it has."""
     share = cases / (cases + _COHORT)
     drawn = dict(EXPECTED)
@@ -201,7 +242,9 @@ def _drawn(medians: np.ndarray, cases: int, names: tuple[str, ...]) -> dict[tupl
     return drawn
 
 
-def _distance(measured: np.ndarray, names: tuple[str, ...], expected: dict[tuple[str, str], Relation]) -> float:
+def _distance(
+    measured: np.ndarray, names: tuple[str, ...], expected: dict[tuple[str, str], Relation]
+) -> float:
     total = 0.0
     for pair in itertools.permutations(range(len(names)), 2):
         relation = expected.get((names[pair[0]], names[pair[1]]))

@@ -13,7 +13,9 @@ _FAVOURITES = ("t2f", "t1c", "t2w", "t1n")
 
 
 def favourite(modalities: tuple[str, ...]) -> int:
-    """Index of the modality that shows most at a glance: FLAIR if there is one, else T1c, T2, T1, else the first."""
+    """Index of the modality that shows most at a glance: FLAIR if there is one, else T1c, T2, T1,
+    else the first.
+    """
     return next((modalities.index(name) for name in _FAVOURITES if name in modalities), 0)
 
 
@@ -31,12 +33,16 @@ def thumbnail(case: Case, channel: int) -> np.ndarray:
     -------
     (72, 72, 3) uint8 array
         Rows from the front to the back, columns from the patient's right to the left (radiological
-        convention), true to the proportions of the voxels; between the 1st and the 99th percentile of
-        the slice's brain; the outer border of all labels together in orange.
+        convention), true to the proportions of the voxels; between the 1st and the 99th percentile
+        of the slice's brain; the outer border of all labels together in orange.
     """
     voxels = to_canonical(case.image[..., channel], case.grid.affine)
     brain = voxels != 0
-    tumour = np.zeros(voxels.shape, bool) if case.classes is None else to_canonical(case.classes, case.grid.affine) > 0
+    tumour = (
+        np.zeros(voxels.shape, bool)
+        if case.classes is None
+        else to_canonical(case.classes, case.grid.affine) > 0
+    )
     level = int(np.argmax((tumour if tumour.any() else brain).sum(axis=(0, 1))))
     inside = bounding_box(brain[..., level : level + 1], 2)[:2]
     edges_mm = canonical_spacing_mm(case.grid.affine)[:2]
@@ -60,5 +66,11 @@ def _fitted(plane: np.ndarray, edges_mm: tuple[float, ...], order: int) -> np.nd
         ((np.arange(SIDE) - (SIDE - 1) / 2) * step_mm + length_mm / 2) / edge - 0.5
         for length_mm, edge in zip(lengths_mm, edges_mm, strict=True)
     ]
-    smooth = ndimage.uniform_filter(plane, [max(int(step_mm / edge), 1) for edge in edges_mm]) if order else plane
-    return ndimage.map_coordinates(smooth, np.meshgrid(*places, indexing="ij"), order=order, mode="constant")
+    smooth = (
+        ndimage.uniform_filter(plane, [max(int(step_mm / edge), 1) for edge in edges_mm])
+        if order
+        else plane
+    )
+    return ndimage.map_coordinates(
+        smooth, np.meshgrid(*places, indexing="ij"), order=order, mode="constant"
+    )

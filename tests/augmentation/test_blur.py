@@ -29,7 +29,9 @@ def test_neighbours_grow_alike(brain, blur_mm, coarsening):
 
 @pytest.mark.parametrize(("blur_mm", "coarsening"), [(1.5, 1.0), (0.0, 2.5), (1.0, 2.0)])
 def test_a_constant_brain_stays_constant_up_to_its_border(brain, blur_mm, coarsening):
-    softened = soften(np.full(brain.sum(), 2.0, np.float32), brain, (1.0, 1.0, 1.0), blur_mm, coarsening)
+    softened = soften(
+        np.full(brain.sum(), 2.0, np.float32), brain, (1.0, 1.0, 1.0), blur_mm, coarsening
+    )
     np.testing.assert_allclose(softened, 2.0, rtol=1e-5)
 
 
@@ -38,7 +40,10 @@ def test_sigma_is_in_millimetres_along_every_axis():
     values[10, 10, 10] = 1
     point = soften(values[brain], brain, (1.0, 1.0, 2.0), 2.0, 1.0).reshape(brain.shape)
     offset = np.arange(21) - 10.0
-    spread = [np.sqrt((point.sum(axis=others) * offset**2).sum() / point.sum()) for others in ((1, 2), (0, 1))]
+    spread = [
+        np.sqrt((point.sum(axis=others) * offset**2).sum() / point.sum())
+        for others in ((1, 2), (0, 1))
+    ]
     assert spread == pytest.approx([2.0, 1.0], rel=0.01)  # in voxels along x and z
 
 

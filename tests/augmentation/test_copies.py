@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline.augmentation.copies import BiasField, Blur, Draw, Elastic, LowResolution, Ranges, Rotation, Scaling, apply, draw
+from pipeline.augmentation.copies import (
+    BiasField,
+    Blur,
+    Draw,
+    Elastic,
+    LowResolution,
+    Ranges,
+    Rotation,
+    Scaling,
+    apply,
+    draw,
+)
 from pipeline.augmentation.mirror import Mirror
 from pipeline.augmentation.ranges import Brightness, Contrast, Gamma, Noise
 
@@ -37,7 +48,9 @@ def _draw(seed, probability=1.0, shape=(*SHAPE, 3)):
 
 @pytest.fixture
 def shard():
-    place = (np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2) / np.array(SHAPE)[:, None, None, None]
+    place = (np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2) / np.array(SHAPE)[
+        :, None, None, None
+    ]
     brain = (place**2).sum(axis=0) < 0.2
     image = np.random.default_rng(0).standard_normal((*SHAPE, 3)) * brain[..., None]
     classes = (place**2).sum(axis=0) < 0.02
@@ -71,7 +84,15 @@ def test_a_draw_survives_a_line_of_a_csv_table(shard):
 
 def test_the_columns_of_the_table_name_the_axis_or_the_modality():
     row = _draw(0).row(MODALITIES)
-    assert {"seed", "mirror_x", "rotation_degrees_z", "scale", "elastic_mm", "gamma_t1c", "noise_sd_t2w"} <= set(row)
+    assert {
+        "seed",
+        "mirror_x",
+        "rotation_degrees_z",
+        "scale",
+        "elastic_mm",
+        "gamma_t1c",
+        "noise_sd_t2w",
+    } <= set(row)
     assert all(type(cell) in (int, float) for cell in row.values())
 
 
@@ -83,7 +104,9 @@ def test_the_same_generator_gives_the_same_draw_and_another_gives_another():
 def test_another_probability_of_one_transform_leaves_the_other_draws_as_they_were():
     with_all, ranges = _draw(4), _ranges(1.0)
     silent = ranges.model_copy(update={"gamma": Gamma(probability=0.0, exponent=(0.7, 1.5))})
-    assert draw(np.random.default_rng(4), silent, (*SHAPE, 3)) == replace(with_all, gamma=(1.0, 1.0, 1.0))
+    assert draw(np.random.default_rng(4), silent, (*SHAPE, 3)) == replace(
+        with_all, gamma=(1.0, 1.0, 1.0)
+    )
 
 
 def test_probability_zero_is_the_identity(shard):
@@ -119,22 +142,41 @@ def test_the_set_of_classes_never_grows_and_nothing_appears_outside_the_brain(sh
         assert np.isfinite(moved_image).all()
         still = replace(
             _draw(0, probability=0.0),
-            **{name: getattr(drawn, name) for name in ("seed", "mirror", "rotation_degrees", "scale", "elastic_mm", "elastic_knots_mm")},
+            **{
+                name: getattr(drawn, name)
+                for name in (
+                    "seed",
+                    "mirror",
+                    "rotation_degrees",
+                    "scale",
+                    "elastic_mm",
+                    "elastic_knots_mm",
+                )
+            },
         )
         only_moved, _ = apply(still, image, classes, SPACING_MM)
         np.testing.assert_array_equal(moved_image.any(axis=-1), only_moved.any(axis=-1))
 
 
 RECOLOURINGS = {
-    "gamma": 1.5, "bias_log": 0.4, "contrast": 0.7, "brightness": 0.3, "blur_mm": 1.0, "low_resolution": 2.0, "noise_sd": 0.2
-}  # fmt: skip
+    "gamma": 1.5,
+    "bias_log": 0.4,
+    "contrast": 0.7,
+    "brightness": 0.3,
+    "blur_mm": 1.0,
+    "low_resolution": 2.0,
+    "noise_sd": 0.2,
+}
 
 
 @pytest.mark.parametrize("name", RECOLOURINGS)
 def test_a_change_of_intensity_touches_the_brain_of_its_modality_only(shard, name):
     image, classes = shard
     neutral = _draw(0, probability=0.0)
-    changed = replace(neutral, **{name: (getattr(neutral, name)[0], RECOLOURINGS[name], getattr(neutral, name)[2])})
+    changed = replace(
+        neutral,
+        **{name: (getattr(neutral, name)[0], RECOLOURINGS[name], getattr(neutral, name)[2])},
+    )
     changed = replace(changed, bias_knots_mm=20.0)
     result, same_classes = apply(changed, image, classes, SPACING_MM)
     brain = image.any(axis=-1)
@@ -159,7 +201,9 @@ def _moved_point(shape, at, spacing_mm, **moves):
     image, classes = _point(shape, at)
     image, classes = apply(replace(_draw(0, probability=0.0), **moves), image, classes, spacing_mm)
     places = np.argwhere(classes == 1)
-    assert [tuple(place) for place in np.argwhere(image[..., 0] > 4.9)] == [tuple(place) for place in places]
+    assert [tuple(place) for place in np.argwhere(image[..., 0] > 4.9)] == [
+        tuple(place) for place in places
+    ]
     return [tuple(int(index) for index in place) for place in places]
 
 
@@ -208,7 +252,9 @@ def test_a_single_slice_is_turned_in_its_plane_only():
 
 
 def test_a_shard_without_brain_stays_empty():
-    image, classes = apply(_draw(0), np.zeros((*SHAPE, 3), np.float16), np.zeros(SHAPE, np.uint8), SPACING_MM)
+    image, classes = apply(
+        _draw(0), np.zeros((*SHAPE, 3), np.float16), np.zeros(SHAPE, np.uint8), SPACING_MM
+    )
     assert not image.any()
     assert not classes.any()
 

@@ -19,7 +19,10 @@ def test_gamma_keeps_the_order_the_mean_and_the_standard_deviation(values, expon
 
 def test_a_gamma_below_one_lifts_the_middle_tones_and_one_above_lowers_them():
     values = np.linspace(-2, 2, 101, dtype=np.float32)
-    place = [(bent[50] - bent[0]) / (bent[-1] - bent[0]) for bent in (intensity.gamma(values, g) for g in (0.5, 2.0))]
+    place = [
+        (bent[50] - bent[0]) / (bent[-1] - bent[0])
+        for bent in (intensity.gamma(values, g) for g in (0.5, 2.0))
+    ]
     assert place == pytest.approx([0.5**0.5, 0.5**2], rel=1e-5)
 
 

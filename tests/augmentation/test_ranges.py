@@ -17,7 +17,9 @@ def test_amounts_and_factors_stay_in_their_range_and_fill_it():
 
 def test_a_factor_is_as_often_above_one_as_below_in_a_range_symmetric_in_its_logarithm():
     rng = np.random.default_rng(0)
-    factors = np.array([Gamma(probability=1.0, exponent=(0.25, 4.0)).draw(rng) for _ in range(2000)])
+    factors = np.array(
+        [Gamma(probability=1.0, exponent=(0.25, 4.0)).draw(rng) for _ in range(2000)]
+    )
     assert abs((factors > 1).mean() - 0.5) < 0.04
 
 

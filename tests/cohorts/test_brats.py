@@ -1,4 +1,6 @@
-"""BraTS folders of 2017 to 2025 are recognised, their tables read, and what is ambiguous is refused."""
+"""BraTS folders of 2017 to 2025 are recognised, their tables read, and what is ambiguous is
+refused.
+"""
 
 import json
 import shutil
@@ -27,7 +29,13 @@ def renamed(folder, old: str, new: str) -> None:
 
 def write_2023(folder: Path, case: str, seg: np.ndarray | None = None) -> Path:
     written = write_case(folder, case, seg=case_arrays()[1] % 4 if seg is None else seg)
-    for old, new in (("_t1ce", "-t1c"), ("_t1.", "-t1n."), ("_t2", "-t2w"), ("_flair", "-t2f"), ("_seg", "-seg")):
+    for old, new in (
+        ("_t1ce", "-t1c"),
+        ("_t1.", "-t1n."),
+        ("_t2", "-t2w"),
+        ("_flair", "-t2f"),
+        ("_seg", "-seg"),
+    ):
         renamed(written, old, new)
     return written
 
@@ -59,7 +67,10 @@ def test_the_misnamed_mask_of_case_355_is_found(tmp_path):
 
 
 def test_a_limit_takes_the_first_cases(cohort):
-    assert [case.case for case in brats.find(cohort, limit=2)[1]] == ["BraTS2021_00000", "BraTS2021_00001"]
+    assert [case.case for case in brats.find(cohort, limit=2)[1]] == [
+        "BraTS2021_00000",
+        "BraTS2021_00001",
+    ]
 
 
 def test_no_cases_is_an_error_that_names_the_setting(tmp_path):
@@ -110,7 +121,9 @@ def test_the_grade_is_told_by_the_folder(tmp_path, location):
 
 def test_a_table_against_the_folder_is_noted(tmp_path):
     write_case(tmp_path / "HGG", "Brats18_2013_2_1")
-    (tmp_path / "name_mapping.csv").write_text("Grade,BraTS_2018_subject_ID\nLGG,Brats18_2013_2_1\n")
+    (tmp_path / "name_mapping.csv").write_text(
+        "Grade,BraTS_2018_subject_ID\nLGG,Brats18_2013_2_1\n"
+    )
     _, (found,) = brats.find(tmp_path)
     assert found.attributes["grade"] == "HGG"
     assert "the table gives grade LGG" in found.notes[0]
@@ -144,7 +157,9 @@ def test_every_kind_is_found_under_its_name_with_its_labels(tmp_path, name):
 @pytest.mark.parametrize("name", KINDS)
 def test_another_kind_is_sent_to_its_source(tmp_path, name):
     write_2023(tmp_path, KINDS[name])
-    with pytest.raises(InputError, match=rf"is not of source brats\. Set cohort\.source: (.* or )?{name}\b"):
+    with pytest.raises(
+        InputError, match=rf"is not of source brats\. Set cohort\.source: (.* or )?{name}\b"
+    ):
         brats.find(tmp_path)
 
 
@@ -159,18 +174,40 @@ def test_the_user_is_told_what_was_assumed_of_a_name_that_two_years_share(tmp_pa
         assert f"set cohort.source to {other}." in caplog.messages[-1]
 
 
-def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_the_log(tmp_path, caplog):
+def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_the_log(
+    tmp_path, caplog
+):
     for number in (1, 2, 3):
         images, values = case_arrays(number)
         write_2023(tmp_path / "source", f"BraTS-PED-0000{number}-000", values % 4)
         for path in (tmp_path / f"source/BraTS-PED-0000{number}-000").glob("*-t*.nii.gz"):
-            nifti.write(path, images[{"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}[path.name.split("-")[-1][:3]]], LPS)
-    cohort = Cohort(source="brats-ped", location=str(tmp_path / "source"), cases=0, unlabelled="refuse", seed=1)
-    download(tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", cohort, AS_IT_IS)
-    told = [warning for warning in json.loads((tmp_path / "verify.json").read_text())["warnings"] if "brats-ped2023" in warning]
+            nifti.write(
+                path,
+                images[
+                    {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}[
+                        path.name.split("-")[-1][:3]
+                    ]
+                ],
+                LPS,
+            )
+    cohort = Cohort(
+        source="brats-ped", location=str(tmp_path / "source"), cases=0, unlabelled="refuse", seed=1
+    )
+    download(
+        tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", cohort, AS_IT_IS
+    )
+    told = [
+        warning
+        for warning in json.loads((tmp_path / "verify.json").read_text())["warnings"]
+        if "brats-ped2023" in warning
+    ]
     assert len(told) == 1
-    assert told[0].startswith("BraTS-PED-00001-000: here and in all other cases PED of 2024 and later was assumed")
-    assert [record.levelname for record in caplog.records if "brats-ped2023" in record.message] == ["WARNING"]
+    assert told[0].startswith(
+        "BraTS-PED-00001-000: here and in all other cases PED of 2024 and later was assumed"
+    )
+    assert [record.levelname for record in caplog.records if "brats-ped2023" in record.message] == [
+        "WARNING"
+    ]
 
 
 def test_the_names_of_ucsf_pdgm_are_read_beside_its_many_other_files(tmp_path):
@@ -183,9 +220,15 @@ def test_the_names_of_ucsf_pdgm_are_read_beside_its_many_other_files(tmp_path):
     nifti.write(folder / "UCSF-PDGM-0004_tumor_segmentation.nii.gz", values, LPS)
     nifti.write(folder / "UCSF-PDGM-0004_brain_segmentation.nii.gz", values, LPS)
     schema, (found,) = brats.find(tmp_path)
-    assert (found.case, found.patient, schema.labels["enhancing"]) == ("UCSF-PDGM-0004", "UCSF-PDGM-0004", 4)
+    assert (found.case, found.patient, schema.labels["enhancing"]) == (
+        "UCSF-PDGM-0004",
+        "UCSF-PDGM-0004",
+        4,
+    )
     assert found.labels.name == "UCSF-PDGM-0004_tumor_segmentation.nii.gz"
-    assert sorted(path.name for path in found.images.values()) == sorted(f"UCSF-PDGM-0004_{name}.nii.gz" for name in names.values())
+    assert sorted(path.name for path in found.images.values()) == sorted(
+        f"UCSF-PDGM-0004_{name}.nii.gz" for name in names.values()
+    )
     assert len(found.passed_over) == 5
     assert "5 image files fit no name that is known" in found.notes[0]
 
@@ -206,19 +249,31 @@ def test_a_case_that_is_met_twice_through_a_link_is_one(tmp_path):
 def test_kinds_are_not_mixed(tmp_path):
     write_2023(tmp_path, "BraTS-MEN-00004-000")
     write_2023(tmp_path, "BraTS-SSA-00004-000")
-    with pytest.raises(InputError, match=r"BraTS-SSA-00004-000 is not of source brats-men\. Set cohort\.source: brats-ssa"):
+    with pytest.raises(
+        InputError,
+        match=r"BraTS-SSA-00004-000 is not of source brats-men\. Set cohort\.source: brats-ssa",
+    ):
         NAMED["brats-men"].find(tmp_path, 0)
 
 
 def test_a_cavity_is_no_label_of_a_cohort_before_treatment(tmp_path):
     schema = brats.schema("-")
     folder = write_2023(tmp_path, "BraTS-GLI-00005-000", case_arrays()[1])
-    with pytest.raises(InputError, match=r"seg\.nii\.gz: label values 4 \(208 voxels\) are not among"):
+    with pytest.raises(
+        InputError, match=r"seg\.nii\.gz: label values 4 \(208 voxels\) are not among"
+    ):
         checks.verify(brats.read_folder(folder)[1], schema)
 
 
 def test_meningiomas_before_radiotherapy_have_one_modality_and_a_target_volume(tmp_path):
-    folder = write_case(tmp_path, "BraTS-MEN-RT-0001-1", t1=None, t2=None, flair=None, seg=(case_arrays()[1] > 0).astype(np.uint8))
+    folder = write_case(
+        tmp_path,
+        "BraTS-MEN-RT-0001-1",
+        t1=None,
+        t2=None,
+        flair=None,
+        seg=(case_arrays()[1] > 0).astype(np.uint8),
+    )
     renamed(folder, "_t1ce", "_t1c")
     renamed(folder, "_seg", "_gtv")
     schema, (found,) = NAMED["brats-menrt"].find(tmp_path, 0)
@@ -228,7 +283,11 @@ def test_meningiomas_before_radiotherapy_have_one_modality_and_a_target_volume(t
     assert checks.verify(found, schema).entry.label_voxels["tumour"] > 0
 
 
-@pytest.mark.parametrize("schema", [schema for source in brats.SOURCES for schema in source.schemas], ids=lambda schema: schema.cohort)
+@pytest.mark.parametrize(
+    "schema",
+    [schema for source in brats.SOURCES for schema in source.schemas],
+    ids=lambda schema: schema.cohort,
+)
 def test_labels_survive_the_way_over_regions(schema):
     classes = values_to_classes(np.array([[[0, *schema.labels.values()]]]), schema)
     assert np.array_equal(regions_to_classes(classes_to_regions(classes, schema), schema), classes)
@@ -248,13 +307,20 @@ def test_files_of_macos_are_passed_over_and_strange_names_refused(tmp_path):
     (folder / "._BraTS2021_00001_t1.nii.gz").write_bytes(b"of macOS")
     assert len(brats.find(tmp_path)[1][0].images) == 4
     write_case(tmp_path, "BraTS2021 00002")
-    with pytest.raises(InputError, match=r"the name of case 'BraTS2021 00002' is more than letters"):
+    with pytest.raises(
+        InputError, match=r"the name of case 'BraTS2021 00002' is more than letters"
+    ):
         brats.find(tmp_path)
 
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("folder", "count", "patient"), [("brats2018", 1, "2013_2"), ("brats2021", 6, "BraTS2021_01476"), ("brats2023", 1, "BraTS-GLI-00000")]
+    ("folder", "count", "patient"),
+    [
+        ("brats2018", 1, "2013_2"),
+        ("brats2021", 6, "BraTS2021_01476"),
+        ("brats2023", 1, "BraTS-GLI-00000"),
+    ],
 )
 def test_real_cases_are_found(real_cases, folder, count, patient):
     schema, found = brats.find(real_cases / folder)

@@ -1,4 +1,6 @@
-"""The first challenges' MetaImage folders are recognised, and their two ways of labelling are kept apart."""
+"""The first challenges' MetaImage folders are recognised, and their two ways of labelling are kept
+apart.
+"""
 
 from pathlib import Path
 
@@ -22,7 +24,9 @@ def write(path: Path, voxels: np.ndarray) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(voxels.astype(np.int16).transpose(2, 1, 0)), path)
 
 
-def write_2012(folder: Path, case: str, truth_folder: Path | None = None, suffix: str = ".mha") -> None:
+def write_2012(
+    folder: Path, case: str, truth_folder: Path | None = None, suffix: str = ".mha"
+) -> None:
     for ending, name in {"FLAIR": "flair", "T1": "t1", "T1C": "t1ce", "T2": "t2"}.items():
         write(folder / case / f"{case}_{ending}{suffix}", IMAGES[name])
     write((truth_folder or folder / case) / f"{case}_truth{suffix}", np.minimum(VALUES, 2))
@@ -30,7 +34,8 @@ def write_2012(folder: Path, case: str, truth_folder: Path | None = None, suffix
 
 def write_2013(case_folder: Path, reference: str = "VSD.Brain_3more.XX.XX.OT") -> None:
     stems = {
-        f"VSD.Brain.XX.O.MR_{ending}": IMAGES[name] for ending, name in {"Flair": "flair", "T1": "t1", "T1c": "t1ce", "T2": "t2"}.items()
+        f"VSD.Brain.XX.O.MR_{ending}": IMAGES[name]
+        for ending, name in {"Flair": "flair", "T1": "t1", "T1c": "t1ce", "T2": "t2"}.items()
     }
     for number, (stem, voxels) in enumerate((stems | {reference: VALUES}).items(), 684):
         write(case_folder / stem / f"{stem}.{number}.mha", voxels)
@@ -48,7 +53,10 @@ def test_cases_of_2012_are_found_and_generated_ones_told_apart(tmp_path, apart):
     for case in found:
         assert set(case.images) == set(schema.modalities)
         assert case.labels.name == f"{case.case}_truth.mha"
-        assert checks.verify(case, schema).entry.label_voxels == {"edema": 8, "core": int((VALUES > 1).sum())}
+        assert checks.verify(case, schema).entry.label_voxels == {
+            "edema": 8,
+            "core": int((VALUES > 1).sum()),
+        }
 
 
 def test_endings_do_not_swap_modalities(tmp_path):
@@ -60,7 +68,9 @@ def test_endings_do_not_swap_modalities(tmp_path):
             assert np.array_equal(cases.read_volume(found.images[modality]).voxels, IMAGES[name])
 
 
-@pytest.mark.parametrize("reference", ["VSD.Brain_3more.XX.XX.OT", "VSD.Brain_3more.XX.O.OT", "VSD.Brain_2more.XX.XX.OT"])
+@pytest.mark.parametrize(
+    "reference", ["VSD.Brain_3more.XX.XX.OT", "VSD.Brain_3more.XX.O.OT", "VSD.Brain_2more.XX.XX.OT"]
+)
 def test_cases_of_the_skeleton_database_are_found(tmp_path, reference):
     write_2013(tmp_path / "Image_Data/HG/0001", reference)
     write_2013(tmp_path / "Image_Data/LG/0001", reference)
@@ -69,11 +79,18 @@ def test_cases_of_the_skeleton_database_are_found(tmp_path, reference):
     assert [case.attributes["grade"] for case in found] == ["HGG", "LGG"]
     assert [case.case for case in SECOND.find(tmp_path / "Image_Data/HG", 0)[1]] == ["HG0001"]
     entry = checks.verify(found[0], schema).entry
-    assert entry.label_voxels == {name: int((value == VALUES).sum()) for name, value in schema.labels.items()}
+    assert entry.label_voxels == {
+        name: int((value == VALUES).sum()) for name, value in schema.labels.items()
+    }
 
 
 def test_two_visits_of_2015_are_one_patient(tmp_path):
-    for folder in ("HGG/brats_tcia_pat153_0001", "HGG/brats_tcia_pat153_0109", "HGG/brats_2013_pat0013_1", "LGG/brats_2013_pat0013_1"):
+    for folder in (
+        "HGG/brats_tcia_pat153_0001",
+        "HGG/brats_tcia_pat153_0109",
+        "HGG/brats_2013_pat0013_1",
+        "LGG/brats_2013_pat0013_1",
+    ):
         write_2013(tmp_path / folder)
     _, found = SECOND.find(tmp_path, 0)
     assert {case.case: case.patient for case in found} == {
@@ -86,7 +103,12 @@ def test_two_visits_of_2015_are_one_patient(tmp_path):
 
 def test_label_values_of_one_year_are_not_read_as_the_other_s(tmp_path):
     write_2012(tmp_path / "a", "BRATS_HG0001")
-    with pytest.raises(InputError, match=r"has the label values of brats2012, not of brats2013\. Set cohort\.source: brats2012"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"has the label values of brats2012, not of brats2013\. Set cohort\.source: brats2012"
+        ),
+    ):
         SECOND.find(tmp_path / "a", 0)
     write_2013(tmp_path / "b/Image_Data/HG/0001")
     with pytest.raises(InputError, match=r"label values of brats2013, not of brats2012"):

@@ -46,20 +46,35 @@ def test_survival_and_grade_come_from_the_tables_of_2020(tmp_path):
         "BraTS20_Training_002,52.2,ALIVE (361 days later),NA",
     )
     _, (first, second, third) = brats.find(tmp_path)
-    assert first.attributes == {"grade": "HGG", "age": "60.463", "survival_days": "289", "resection": "GTR"}
-    assert second.attributes == {"grade": "LGG", "age": "52.2", "survival": "ALIVE (361 days later)"}
+    assert first.attributes == {
+        "grade": "HGG",
+        "age": "60.463",
+        "survival_days": "289",
+        "resection": "GTR",
+    }
+    assert second.attributes == {
+        "grade": "LGG",
+        "age": "52.2",
+        "survival": "ALIVE (361 days later)",
+    }
     assert third.attributes == {}
     assert second.patient == "TCGA-CS-0001"
     assert third.patient == third.case
 
 
-@pytest.mark.parametrize("header", ["Brats17ID,Age,Survival", "BraTS18ID,Age,Survival,ResectionStatus"])
+@pytest.mark.parametrize(
+    "header", ["Brats17ID,Age,Survival", "BraTS18ID,Age,Survival,ResectionStatus"]
+)
 def test_survival_tables_of_2017_and_2018_are_read(tmp_path, header):
     year = header[5:7]
     write_case(tmp_path / "HGG", f"Brats{year}_CBICA_AAB_1")
-    write_table(tmp_path / "survival_data.csv", f"\ufeff{header}", f"Brats{year}_CBICA_AAB_1,60.5,289,GTR")
+    write_table(
+        tmp_path / "survival_data.csv", f"\ufeff{header}", f"Brats{year}_CBICA_AAB_1,60.5,289,GTR"
+    )
     _, (found,) = brats.find(tmp_path)
-    assert found.attributes.items() >= {"grade": "HGG", "age": "60.5", "survival_days": "289"}.items()
+    assert (
+        found.attributes.items() >= {"grade": "HGG", "age": "60.5", "survival_days": "289"}.items()
+    )
 
 
 def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
@@ -83,13 +98,19 @@ def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
     )
     write_table(
         tmp_path / "tables/BraTS2021_MappingToTCIA.csv",
-        "Data Collection (as on TCIA+additional),Site ID,PatientID on TCIA Radiology Portal,BraTS2021 ID,MGMT value",
+        "Data Collection (as on TCIA+additional),Site ID,PatientID on TCIA Radiology"
+        " Portal,BraTS2021 ID,MGMT value",
         "TCGA-GBM,4,TCGA-02-0001,BraTS2021_00077,1",
         "UCSF-PDGM,18,new-not-previously-in-TCIA,BraTS2021_00078,",
     )
     _, found = brats.find(tmp_path)
-    assert {case.case: case.patient for case in found} == dict.fromkeys(names[:5], "TCGA-02-0001") | {names[5]: names[5]}
-    assert next(case for case in found if case.case == "BraTS2021_00077").attributes["collection"] == "TCGA-GBM"
+    assert {case.case: case.patient for case in found} == dict.fromkeys(
+        names[:5], "TCGA-02-0001"
+    ) | {names[5]: names[5]}
+    assert (
+        next(case for case in found if case.case == "BraTS2021_00077").attributes["collection"]
+        == "TCGA-GBM"
+    )
 
 
 def test_two_scans_of_a_collection_are_one_patient(tmp_path):

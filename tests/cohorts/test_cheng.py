@@ -1,4 +1,6 @@
-"""The Cheng set is found in its published form and as pictures, with types, patients and folds, and both forms show the same."""
+"""The Cheng set is found in its published form and as pictures, with types, patients and folds, and
+both forms show the same.
+"""
 
 import re
 from collections import defaultdict
@@ -10,7 +12,12 @@ import pytest
 from pipeline.cohorts import cheng
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
-from pipeline.core.regions import classes_to_regions, classes_to_values, regions_to_classes, values_to_classes
+from pipeline.core.regions import (
+    classes_to_regions,
+    classes_to_values,
+    regions_to_classes,
+    values_to_classes,
+)
 from pipeline.formats import cases, nifti
 from pipeline.formats.images import read_picture
 from pipeline.verification import checks
@@ -35,7 +42,9 @@ def write_published(folder: Path) -> Path:
 def write_pictures(folder: Path, suffix: str = ".png", rows: dict[int, str] = ROWS) -> Path:
     """The same three slices as pictures, and the table."""
     flips = {708: lambda a: a, 709: lambda a: a[::-1], 1500: np.transpose}
-    for (number, flip), kind in zip(flips.items(), ("meningioma", "glioma", "pituitary"), strict=True):
+    for (number, flip), kind in zip(
+        flips.items(), ("meningioma", "glioma", "pituitary"), strict=True
+    ):
         write_picture(folder / kind / f"{number}_mri{suffix}", flip(PICTURE))
         write_picture(folder / kind / f"{number}_mask{suffix}", flip(MASK * np.uint8(255)))
     lines = [f"{number},{row}" for number, row in rows.items()]
@@ -81,15 +90,22 @@ def test_a_case_is_verified_and_made_a_file_with_the_reference_kept(tmp_path, wr
     schema, found = cheng.find(write(tmp_path / "source"))
     for case in found:
         entry = checks.verify(cases.as_files(case, tmp_path / "raw"), schema).entry
-        assert entry.label_voxels == {name: 1500 * (name == case.attributes["type"]) for name in schema.labels}
+        assert entry.label_voxels == {
+            name: 1500 * (name == case.attributes["type"]) for name in schema.labels
+        }
         assert entry.labels.origin_sha256 == case.labels.read().sha256
         values = nifti.read(tmp_path / "raw" / entry.labels.path).voxels
         masks = classes_to_regions(values_to_classes(values, schema), schema)
-        assert np.array_equal(classes_to_values(regions_to_classes(masks, schema), schema), case.labels.read().voxels)
+        assert np.array_equal(
+            classes_to_values(regions_to_classes(masks, schema), schema), case.labels.read().voxels
+        )
 
 
 def test_a_limit_takes_the_first_by_number(tmp_path):
-    assert [case.case for case in cheng.find(write_published(tmp_path), 2)[1]] == ["cheng_0708", "cheng_0709"]
+    assert [case.case for case in cheng.find(write_published(tmp_path), 2)[1]] == [
+        "cheng_0708",
+        "cheng_0709",
+    ]
 
 
 def test_folds_are_left_out_where_cvind_is_absent(tmp_path):
@@ -105,7 +121,14 @@ def test_a_picture_without_a_mask_is_a_case_without_a_reference(tmp_path):
 def test_a_patient_in_two_folds_or_with_two_types_is_noted(tmp_path):
     rows = {**ROWS, 709: "MR1,2,5"}
     _, (one, other, third) = cheng.find(write_pictures(tmp_path, rows=rows))
-    assert one.notes == other.notes == ("patient MR1 has several of type: glioma, meningioma", "patient MR1 has several of fold: 1, 5")
+    assert (
+        one.notes
+        == other.notes
+        == (
+            "patient MR1 has several of type: glioma, meningioma",
+            "patient MR1 has several of fold: 1, 5",
+        )
+    )
     assert third.notes == ()
 
 
@@ -133,7 +156,9 @@ def test_a_picture_in_two_formats_is_refused(tmp_path):
 
 def test_a_slice_that_cvind_does_not_know_is_refused(tmp_path):
     write_folds(write_published(tmp_path) / "cvind.mat", [1.0, 2.0])
-    with pytest.raises(InputError, match=r"708\.mat: is slice 708, but cvind\.mat knows the folds of 1 to 2"):
+    with pytest.raises(
+        InputError, match=r"708\.mat: is slice 708, but cvind\.mat knows the folds of 1 to 2"
+    ):
         cheng.find(tmp_path)
 
 
@@ -145,7 +170,9 @@ def test_a_mask_without_its_image_is_refused(tmp_path):
 
 def test_pictures_without_the_table_of_patients_are_refused(tmp_path):
     (write_pictures(tmp_path) / "folds.csv").unlink()
-    with pytest.raises(InputError, match=r"no folds\.csv \(sample_id, pid, label, fold\) that tells their patients"):
+    with pytest.raises(
+        InputError, match=r"no folds\.csv \(sample_id, pid, label, fold\) that tells their patients"
+    ):
         cheng.find(tmp_path)
 
 
@@ -173,7 +200,9 @@ def test_a_table_that_is_no_text_is_refused(tmp_path):
 
 def test_a_picture_that_is_not_square_is_refused(tmp_path):
     write_picture(write_pictures(tmp_path) / "glioma/709_mri.png", PICTURE[:200])
-    with pytest.raises(InputError, match=r"709_mri\.png: has 256 x 200 pixels where a square is due"):
+    with pytest.raises(
+        InputError, match=r"709_mri\.png: has 256 x 200 pixels where a square is due"
+    ):
         cheng.find(tmp_path)
 
 
@@ -185,8 +214,14 @@ def test_an_image_and_a_mask_of_two_sizes_are_refused(tmp_path):
 
 
 def test_every_public_file_is_https_with_size_and_sum():
-    assert {remote.name for remote in cheng.SOURCE.remotes} >= {"cvind.mat", "brainTumorDataPublic_1-766.zip"}
-    assert all(remote.url.startswith("https://") and remote.size and len(remote.checksum) == 36 for remote in cheng.SOURCE.remotes)
+    assert {remote.name for remote in cheng.SOURCE.remotes} >= {
+        "cvind.mat",
+        "brainTumorDataPublic_1-766.zip",
+    }
+    assert all(
+        remote.url.startswith("https://") and remote.size and len(remote.checksum) == 36
+        for remote in cheng.SOURCE.remotes
+    )
 
 
 @pytest.mark.real
@@ -207,7 +242,9 @@ def test_real_pictures_are_all_found_and_the_one_patient_in_two_folds_is_noted(r
     for case in found[::150]:
         entry = checks.verify(case, schema).entry
         assert entry.orientation == "LPS"
-        assert [name for name, count in entry.label_voxels.items() if count] == [case.attributes["type"]]
+        assert [name for name, count in entry.label_voxels.items() if count] == [
+            case.attributes["type"]
+        ]
 
 
 @pytest.mark.real
@@ -217,7 +254,13 @@ def test_a_real_slice_is_the_same_from_matlab_as_from_its_picture(real_cases, tm
         pixels, _ = read_picture(case.images["t1c"].path)
         number = int(case.case[-4:])
         shown = read_picture(case.labels.path)[0] > 127
-        write_mat(tmp_path / f"{number}.mat", 1, case.patient, pixels.astype(np.int16), shown.astype(np.uint8))
+        write_mat(
+            tmp_path / f"{number}.mat",
+            1,
+            case.patient,
+            pixels.astype(np.int16),
+            shown.astype(np.uint8),
+        )
     _, published = cheng.find(tmp_path)
     for case, other in zip(found, published, strict=True):
         assert np.array_equal(case.images["t1c"].read().voxels, other.images["t1c"].read().voxels)

@@ -24,11 +24,16 @@ IDENTITIES = ("MRN4711", "MRN4712", "Roe", "Jane", "19610203")
 
 
 def write_study(folder: Path, number: int = 1, series: dict[str, str] = FOUR, **values) -> Path:
-    """One examination: a folder per series, and a localizer; `number` tells patients and examinations apart."""
+    """One examination: a folder per series, and a localizer; `number` tells patients and
+    examinations apart.
+    """
     told = {"PatientID": f"MRN471{number}", "StudyInstanceUID": f"1.2.826.{number}"} | values
     for place, (name, description) in enumerate({"loc": "3 plane loc", **series}.items()):
         planes = {"plane": VOXELS[0] + np.int16(10 * place)}
-        uids = {"SeriesInstanceUID": f"1.2.826.{number}.{place + 1}", "SeriesDescription": description}
+        uids = {
+            "SeriesInstanceUID": f"1.2.826.{number}.{place + 1}",
+            "SeriesDescription": description,
+        }
         write_series(folder / name, (0, 1, 2), **(planes | uids | told))
     return folder
 
@@ -42,8 +47,12 @@ def test_a_study_is_found_with_its_modalities(study):
     schema, (found,) = dicom.find(study.parent)
     assert schema.modalities == ("t1n", "t1c", "t2w", "t2f")
     assert found.folder == study
-    assert {name: part.path.name for name, part in found.images.items()} == {name: name for name in FOUR}
-    assert all(isinstance(part, DicomSeries) and len(part.files) == 3 for part in found.images.values())
+    assert {name: part.path.name for name, part in found.images.items()} == {
+        name: name for name in FOUR
+    }
+    assert all(
+        isinstance(part, DicomSeries) and len(part.files) == 3 for part in found.images.values()
+    )
     assert found.labels is None
     assert dicom.read_study(study) == found
 
@@ -70,12 +79,18 @@ def test_no_identity_is_in_anything_produced(study, tmp_path):
     assert len(files) == 5
     for path in files:
         content = nifti.read_description(path) if path.suffix == ".gz" else path.read_text()
-        produced = f"{path.relative_to(tmp_path / 'raw')} {content} {found.case} {found.patient} {found.attributes} {found.notes}"
+        produced = (
+            f"{path.relative_to(tmp_path / 'raw')} {content} {found.case} {found.patient}"
+            f" {found.attributes} {found.notes}"
+        )
         assert not [identity for identity in IDENTITIES if identity.lower() in produced.lower()]
         if path.suffix == ".gz":
             header = gzip.decompress(path.read_bytes())[:352]
             assert not [identity for identity in IDENTITIES if identity.encode() in header]
-    assert json.loads((tmp_path / "raw" / "catalogue.json").read_text())["patient"] == f"patient-{pseudonym('patient', 'MRN4711')}"
+    assert (
+        json.loads((tmp_path / "raw" / "catalogue.json").read_text())["patient"]
+        == f"patient-{pseudonym('patient', 'MRN4711')}"
+    )
 
 
 def test_two_examinations_of_a_patient_are_two_cases_of_one_patient(tmp_path):
@@ -95,7 +110,10 @@ def test_only_modalities_that_all_have_are_taken_and_the_rest_is_told(tmp_path):
     schema, found = dicom.find(tmp_path)
     assert schema.modalities == ("t1c", "t2f")
     assert all(list(case.images) == ["t1c", "t2f"] for case in found)
-    assert sorted(case.notes for case in found) == [(), ("t1n, t2w is not used, since not all examinations have it",)]
+    assert sorted(case.notes for case in found) == [
+        (),
+        ("t1n, t2w is not used, since not all examinations have it",),
+    ]
 
 
 def test_cohorts_without_a_common_modality_are_refused(tmp_path):
@@ -110,7 +128,10 @@ def test_cohorts_without_a_common_modality_are_refused(tmp_path):
     [
         *(("'^COR T1': null", "t1c"), ("'^AX T1 POST': null", "second")),
         *(("'^COR T1': t1c", "second"), ("'1.2.826.1.6': t1c", "second")),
-        *(("'T1': null\n'1.2.826.1.6': t1c", "second"), ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second")),
+        *(
+            ("'T1': null\n'1.2.826.1.6': t1c", "second"),
+            ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second"),
+        ),
     ],
 )
 def test_the_users_table_decides(tmp_path, table, folder):
@@ -123,9 +144,20 @@ def test_the_users_table_decides(tmp_path, table, folder):
 def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
     write_study(tmp_path / "a", 1, {"t1n": "AX T1"})
     for number in range(6):
-        echo = {"EchoTime": (15, 95)[number % 2], "SeriesDescription": "AX PD T2", "SeriesInstanceUID": "1.2.826.1.9"}
-        told = {"PatientID": "MRN4711", "StudyInstanceUID": "1.2.826.1", "SOPInstanceUID": f"1.2.9.{number}"}
-        write(tmp_path / "a" / "dual" / f"{number}.dcm", slice_of(number // 2, plane=VOXELS[number], **told, **echo))
+        echo = {
+            "EchoTime": (15, 95)[number % 2],
+            "SeriesDescription": "AX PD T2",
+            "SeriesInstanceUID": "1.2.826.1.9",
+        }
+        told = {
+            "PatientID": "MRN4711",
+            "StudyInstanceUID": "1.2.826.1",
+            "SOPInstanceUID": f"1.2.9.{number}",
+        }
+        write(
+            tmp_path / "a" / "dual" / f"{number}.dcm",
+            slice_of(number // 2, plane=VOXELS[number], **told, **echo),
+        )
     _, (found,) = dicom.find(tmp_path)
     assert np.array_equal(found.images["t2w"].read().voxels, VOXELS[1::2][:3].transpose(2, 1, 0))
 
@@ -139,7 +171,13 @@ def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
         ("[t1c]", "must be a table"),
         ("'T1': t1c\n'T1': t1n", "cannot be read as YAML"),
         ("'T1': !!python/object:os.system x", "cannot be read as YAML|must be one of"),
-        ("'T1: t1c", r"cannot be read as YAML.*Write one line for each kind of series, such as '\^AX T1 POST\$': t1c"),
+        (
+            "'T1: t1c",
+            (
+                r"cannot be read as YAML.*Write one line for each kind of series, such as '\^AX T1"
+                r" POST\$': t1c"
+            ),
+        ),
         ("'T1': &x t1c\n'T2': *x", "it holds an alias.*Write one line"),
     ],
 )
@@ -150,7 +188,9 @@ def test_a_wrong_table_is_refused(study, text, said):
 
 
 def test_a_stranger_among_the_files_is_refused(study):
-    stranger = slice_of(5, PatientID="MRN4712", StudyInstanceUID="1.2.826.1", SeriesInstanceUID="1.2.826.1.3")
+    stranger = slice_of(
+        5, PatientID="MRN4712", StudyInstanceUID="1.2.826.1", SeriesInstanceUID="1.2.826.1.3"
+    )
     path = write(study / "t1c" / "zzz.dcm", stranger)
     with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as refusal:
         dicom.find(study.parent)
@@ -168,20 +208,27 @@ def test_what_is_no_mr_image_is_passed_over(study):
     (study / "readme.txt").write_text("Jane Roe")
     (study / "DICOMDIR").write_bytes(bytes(200))
     told = {"PatientID": "MRN4711", "StudyInstanceUID": "1.2.826.1"}
-    write(study / "report" / "1.dcm", slice_of(0, Modality="SR", PixelData=None, SOPClassUID=uid.BasicTextSRStorage, **told))
+    write(
+        study / "report" / "1.dcm",
+        slice_of(0, Modality="SR", PixelData=None, SOPClassUID=uid.BasicTextSRStorage, **told),
+    )
     assert list(dicom.read_study(study).images) == list(FOUR)
 
 
 def test_a_dcm_file_that_is_none_is_refused(study):
     (study / "t1c" / "broken.dcm").write_bytes(bytes(500))
-    with pytest.raises(InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missing"):
+    with pytest.raises(
+        InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missing"
+    ):
         dicom.find(study.parent)
 
 
 def test_files_without_preamble_make_the_same_case(study, tmp_path):
     for place, path in enumerate(sorted((tmp_path / "cohort").rglob("*.dcm"))):
         syntax = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian)[place % 2]
-        target = tmp_path / "bare" / path.relative_to(study).with_suffix(("", ".dcm")[place % 3 > 0])
+        target = (
+            tmp_path / "bare" / path.relative_to(study).with_suffix(("", ".dcm")[place % 3 > 0])
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         bare(target, pydicom.dcmread(path), syntax)
     (tmp_path / "bare" / "notes").write_text("Jane Roe")
@@ -190,7 +237,10 @@ def test_files_without_preamble_make_the_same_case(study, tmp_path):
     (tmp_path / "bare" / "mask.nii").rename(tmp_path / "bare" / "mask")
     good, found = dicom.read_study(study), dicom.read_study(tmp_path / "bare")
     assert list(found.images) == list(FOUR)
-    assert all(np.array_equal(found.images[name].read().voxels, good.images[name].read().voxels) for name in FOUR)
+    assert all(
+        np.array_equal(found.images[name].read().voxels, good.images[name].read().voxels)
+        for name in FOUR
+    )
 
 
 def test_a_file_without_a_study_is_refused(study):

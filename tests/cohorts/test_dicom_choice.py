@@ -1,4 +1,6 @@
-"""Whatever headers leave open is asked in one message, and its block, pasted as printed, leads to a result."""
+"""Whatever headers leave open is asked in one message, and its block, pasted as printed, leads to a
+result.
+"""
 
 from pathlib import Path
 
@@ -21,8 +23,14 @@ AFTER = {"ContrastBolusAgent": "Gd"}
 
 
 def add(study: Path, number: int, description: str, time: str = "100000", **values) -> Path:
-    """A series of three slices in a folder named by its number; `values` replace elements, and `edge` is that of its voxels in mm."""
-    edge, axes, matrix = values.pop("edge", (0.75, 5.5)), values.pop("axes", AXIAL), values.pop("matrix", 12)
+    """A series of three slices in a folder named by its number; `values` replace elements, and
+    `edge` is that of its voxels in mm.
+    """
+    edge, axes, matrix = (
+        values.pop("edge", (0.75, 5.5)),
+        values.pop("axes", AXIAL),
+        values.pop("matrix", 12),
+    )
     normal = np.cross(axes[:3], axes[3:])
     told = {
         "SeriesNumber": number,
@@ -41,14 +49,19 @@ def add(study: Path, number: int, description: str, time: str = "100000", **valu
             "SOPInstanceUID": f"1.2.9.{number}.{place}",
         }
         plane = np.tile(VOXELS[place], (2, 2))[:10, :matrix] + np.int16(number)
-        write(study / f"{number:02d}" / f"{place}.dcm", slice_of(place, plane=plane, **(told | there | values)))
+        write(
+            study / f"{number:02d}" / f"{place}.dcm",
+            slice_of(place, plane=plane, **(told | there | values)),
+        )
     return study / f"{number:02d}"
 
 
 def asked(read, *arguments) -> str:
     with pytest.raises(InputError) as refusal:
         read(*arguments)
-    assert not [identity for identity in IDENTITIES if identity.lower() in str(refusal.value).lower()]
+    assert not [
+        identity for identity in IDENTITIES if identity.lower() in str(refusal.value).lower()
+    ]
     return str(refusal.value)
 
 
@@ -74,11 +87,20 @@ def test_two_series_of_one_description_are_asked_for_with_all_that_tells_them_ap
     add(study, 9, "AX T1", "104210", edge=(0.9375, 5.5), axes=TILTED)
     message = asked(dicom.read_study, study)
     assert "1 (study-" in message.splitlines()[0]
-    assert "2 series may be t1n, no series is recognised as t1c or t2w or t2f." in message.splitlines()[0]
+    assert (
+        "2 series may be t1n, no series is recognised as t1c or t2w or t2f."
+        in message.splitlines()[0]
+    )
     facts = "axial oblique by 16 degrees, 0.94 x 0.94 x 5.5 mm, 12 x 10 x 3, 'AX T1', 3 files"
-    assert f'"1.2.826.7.4": t1n   # series 4, 10:15:00, {facts}\n"1.2.826.7.9": null  # series 9, 10:42:10, {facts}' in message
+    assert (
+        f'"1.2.826.7.4": t1n   # series 4, 10:15:00, {facts}\n"1.2.826.7.9": null  # series 9,'
+        f" 10:42:10, {facts}" in message
+    )
     assert f"Put the block above into a new text file {study / TABLE}." in message
-    assert "no series is recognised as t1c. If series 9 (10:42:10) was acquired after the injection, write t1c in its line" in message
+    assert (
+        "no series is recognised as t1c. If series 9 (10:42:10) was acquired after the injection,"
+        " write t1c in its line" in message
+    )
     assert paste(message, study) == {"1.2.826.7.4": "t1n", "1.2.826.7.9": None}
     assert chosen(dicom.read_study(study)) == {"t1n": "04"}
     (study / TABLE).rename(tmp_path / TABLE)
@@ -97,7 +119,9 @@ def test_the_earlier_of_two_series_with_an_agent_may_be_the_one_before_it(tmp_pa
     add(tmp_path / "1", 4, "AX T1", "101500", **AFTER)
     add(tmp_path / "1", 9, "AX T1", "104210", **AFTER)
     message = asked(dicom.read_study, tmp_path / "1")
-    assert "If series 4 (10:15:00) was acquired before the injection, write t1n in its line" in message
+    assert (
+        "If series 4 (10:15:00) was acquired before the injection, write t1n in its line" in message
+    )
     assert paste(message, tmp_path / "1") == {"1.2.826.7.9": "t1c", "1.2.826.7.4": None}
 
 
@@ -111,12 +135,21 @@ def test_all_that_is_open_is_asked_at_once_with_the_series_passed_over(tmp_path)
     add(study, 6, "SAG T2", axes=SAGITTAL)
     add(study, 7, "AX DWI b1000")
     message = asked(dicom.read_study, study)
-    assert "2 series may be t1n, 3 series may be t2w, no series is recognised as t1c or t2f." in message
+    assert (
+        "2 series may be t1n, 3 series may be t2w, no series is recognised as t1c or t2f."
+        in message
+    )
     assert "'3-plane loc', 3 files: localizer ('3 plane' in its description)" in message
     assert "3 files: diffusion image ('dwi' in its description)" in message
-    assert "differ in matrix, spacing, orientation or position: give `python -m pipeline predict` the option --native" in message
+    assert (
+        "differ in matrix, spacing, orientation or position: give `python -m pipeline predict` the"
+        " option --native" in message
+    )
     table = paste(message, study)
-    assert {key: word for key, word in table.items() if word} == {"1.2.826.7.2": "t1n", "1.2.826.7.4": "t2w"}
+    assert {key: word for key, word in table.items() if word} == {
+        "1.2.826.7.2": "t1n",
+        "1.2.826.7.4": "t2w",
+    }
     assert len(table) == 7
     assert chosen(dicom.read_study(study)) == {"t1n": "02", "t2w": "04"}
 
@@ -126,7 +159,10 @@ def test_what_is_recognised_is_said_and_one_grid_needs_no_advice(tmp_path):
     add(tmp_path / "1", 4, "AX T2")
     add(tmp_path / "1", 5, "COR T2", axes=CORONAL)
     message = asked(dicom.read_study, tmp_path / "1")
-    assert "# t1n is recognised: series 2, 10:00:00, axial, 0.75 x 0.75 x 5.5 mm, 12 x 10 x 3, 'AX T1', 3 files" in message
+    assert (
+        "# t1n is recognised: series 2, 10:00:00, axial, 0.75 x 0.75 x 5.5 mm, 12 x 10 x 3, 'AX"
+        " T1', 3 files" in message
+    )
     assert "--native" not in message
 
 
@@ -142,7 +178,16 @@ def test_what_is_recognised_is_said_and_one_grid_needs_no_advice(tmp_path):
         ({"SeriesTime": "095500", "AcquisitionTime": "102000"}, "09"),
         ({"ImagePositionPatient": None}, "04"),
     ],
-    ids=["axial", "3D", "small voxels", "large voxels", "later", "earlier", "later acquisition", "without place"],
+    ids=[
+        "axial",
+        "3D",
+        "small voxels",
+        "large voxels",
+        "later",
+        "earlier",
+        "later acquisition",
+        "without place",
+    ],
 )
 def test_the_proposal_follows_the_rule_that_is_printed(tmp_path, others, taken):
     add(tmp_path / "1", 4, "AX T1 +C", "100000")
@@ -171,10 +216,20 @@ def test_all_examinations_of_a_cohort_are_asked_for_in_one_block(tmp_path):
 def test_volumes_of_one_series_are_told_apart_by_their_kind(tmp_path):
     study = tmp_path / "1"
     for echo in (90.0, 110.0):
-        add(study, int(echo), "AX T2", SeriesInstanceUID="1.2.826.7.5", SeriesNumber=5, EchoTime=echo)
+        add(
+            study,
+            int(echo),
+            "AX T2",
+            SeriesInstanceUID="1.2.826.7.5",
+            SeriesNumber=5,
+            EchoTime=echo,
+        )
     add(study, 9, "AX T2", EchoTime=100.0, axes=CORONAL)
     table = paste(asked(dicom.read_study, study), study)
-    assert {key for key, word in table.items() if word is None} == {"1.2.826.7.9", "1.2.826.7.5 (echo 90.0 ms)"}
+    assert {key for key, word in table.items() if word is None} == {
+        "1.2.826.7.9",
+        "1.2.826.7.5 (echo 90.0 ms)",
+    }
     assert table["1.2.826.7.5 (echo 110.0 ms)"] == "t2w"
     assert dicom.read_study(study).images["t2w"].kind == "echo 110.0 ms"
 
@@ -212,18 +267,30 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
     assert chosen(dicom.read_study(study, ("t2f",))) == {"t2f": "05"}
     message = asked(dicom.read_study, study, ("t2f", "t1c"))
     assert "3 series may be t1n, no series is recognised as t1c." in message
-    assert "If series 3 (10:30:00) or series 4 (10:40:00) was acquired after the injection, write t1c in its line" in message
+    assert (
+        "If series 3 (10:30:00) or series 4 (10:40:00) was acquired after the injection, write t1c"
+        " in its line" in message
+    )
     assert "The network needs t1c: write it at a series" in message
-    assert "'Whole Brain', 3 files: neither its description nor its header tells the weighting" in message
+    assert (
+        "'Whole Brain', 3 files: neither its description nor its header tells the weighting"
+        in message
+    )
     paste(message, study)
     again = asked(dicom.read_study, study, ("t2f", "t1c"))
     assert 'in this file already: "1.2.826.7.3", series 3' in again
     assert f"Change the words in {study / TABLE}" in again
     (study / TABLE).write_text((study / TABLE).read_text().replace('.8": null', '.8": t1c'))
-    assert chosen(dicom.read_study(study, ("t2f", "t1c"))) == {"t1n": "02", "t1c": "08", "t2f": "05"}
+    assert chosen(dicom.read_study(study, ("t2f", "t1c"))) == {
+        "t1n": "02",
+        "t1c": "08",
+        "t2f": "05",
+    }
 
 
-def test_the_later_t1_series_of_one_description_is_proposed_as_the_contrast_that_is_needed_with_a_request_to_check(tmp_path):
+def test_the_later_t1_series_of_one_description_is_proposed_as_the_contrast_that_is_needed_with_a_request_to_check(
+    tmp_path,
+):
     study = tmp_path / "1"
     add(study, 2, "SAG T1", "100000", axes=SAGITTAL)
     add(study, 4, "AX T1", "103000")
@@ -232,15 +299,26 @@ def test_the_later_t1_series_of_one_description_is_proposed_as_the_contrast_that
     message = asked(dicom.read_study, study, ("t1n", "t1c", "t2f"))
     assert "3 series may be t1n, no header names t1c, one series is proposed." in message
     assert (
-        "CHECK CONTRAST: the network needs t1c, and no header names one. t1c is proposed at series 4 (10:30:00), which repeats" in message
+        "CHECK CONTRAST: the network needs t1c, and no header names one. t1c is proposed at series"
+        " 4 (10:30:00), which repeats" in message
     )
     paste(message, study)
-    assert chosen(dicom.read_study(study, ("t1n", "t1c", "t2f"))) == {"t1n": "03", "t1c": "04", "t2f": "05"}
+    assert chosen(dicom.read_study(study, ("t1n", "t1c", "t2f"))) == {
+        "t1n": "03",
+        "t1c": "04",
+        "t2f": "05",
+    }
 
 
 def test_a_modality_that_no_series_can_be_is_refused(tmp_path):
     add(tmp_path / "1", 2, "AX T1")
-    with pytest.raises(InputError, match=r"1: dwi is needed, but DICOM series are recognised as t1n, t1c, t2w, t2f alone\. Convert"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"1: dwi is needed, but DICOM series are recognised as t1n, t1c, t2w, t2f alone\."
+            r" Convert"
+        ),
+    ):
         dicom.read_study(tmp_path / "1", ("t1n", "dwi"))
 
 
@@ -258,7 +336,14 @@ def test_a_study_in_which_nothing_is_recognised_is_asked_for_with_the_reasons(tm
 def test_a_series_of_many_volumes_that_is_passed_over_takes_one_line(tmp_path):
     study = tmp_path / "1"
     for time in range(5):
-        add(study, 20 + time, "DSC PERF", SeriesInstanceUID="1.2.826.7.20", SeriesNumber=20, TemporalPositionIdentifier=time)
+        add(
+            study,
+            20 + time,
+            "DSC PERF",
+            SeriesInstanceUID="1.2.826.7.20",
+            SeriesNumber=20,
+            TemporalPositionIdentifier=time,
+        )
     message = asked(dicom.read_study, study)
     assert message.count("DSC PERF") == 1
     assert "(and 4 more volumes)" in message
@@ -279,7 +364,10 @@ def test_a_damaged_uid_that_is_too_long_for_a_key_is_replaced_by_the_text(tmp_pa
     study = tmp_path / "1"
     add(study, 4, "AX T2", "100000", SeriesInstanceUID="\x01" * 2000)
     add(study, 9, "COR T2", "101000", axes=CORONAL)
-    assert paste(asked(dicom.read_study, study), study) == {"^AX\\ T2\\ \\(\\)$": "t2w", "1.2.826.7.9": None}
+    assert paste(asked(dicom.read_study, study), study) == {
+        "^AX\\ T2\\ \\(\\)$": "t2w",
+        "1.2.826.7.9": None,
+    }
     assert chosen(dicom.read_study(study)) == {"t2w": "04"}
 
 
@@ -293,16 +381,34 @@ def test_series_without_a_uid_are_named_by_their_text(tmp_path):
 
 def enhanced(description: str, number: int) -> Dataset:
     """Three coronal frames in one file."""
-    dataset = slice_of(0, plane=VOXELS[:3], SeriesDescription=description, SeriesNumber=number, SeriesInstanceUID=f"1.2.826.7.{number}")
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices", "SliceThickness"):
+    dataset = slice_of(
+        0,
+        plane=VOXELS[:3],
+        SeriesDescription=description,
+        SeriesNumber=number,
+        SeriesInstanceUID=f"1.2.826.7.{number}",
+    )
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "SpacingBetweenSlices",
+        "SliceThickness",
+    ):
         delattr(dataset, keyword)
     dataset.AcquisitionDateTime, dataset.NumberOfFrames = f"2026021110{number:02d}30.5", 3
     frames = []
     for place in range(3):
         frame, position, orientation, measures = Dataset(), Dataset(), Dataset(), Dataset()
-        position.ImagePositionPatient, orientation.ImageOrientationPatient = [0, 2 * place, 0], CORONAL
+        position.ImagePositionPatient, orientation.ImageOrientationPatient = (
+            [0, 2 * place, 0],
+            CORONAL,
+        )
         measures.PixelSpacing, measures.SliceThickness = [1.0, 0.5], 2.0
-        frame.PlanePositionSequence, frame.PlaneOrientationSequence = Sequence([position]), Sequence([orientation])
+        frame.PlanePositionSequence, frame.PlaneOrientationSequence = (
+            Sequence([position]),
+            Sequence([orientation]),
+        )
         frame.PixelMeasuresSequence = Sequence([measures])
         frames.append(frame)
     dataset.PerFrameFunctionalGroupsSequence = Sequence(frames)
@@ -313,6 +419,9 @@ def test_enhanced_series_are_told_apart_alike(tmp_path):
     for number in (4, 9):
         write(tmp_path / "1" / str(number) / "a.dcm", enhanced("COR T1 +C", number))
     message = asked(dicom.read_study, tmp_path / "1")
-    assert "# series 9, 10:09:30, coronal, 0.5 x 1 x 2 mm, 12 x 10 x 3, 'COR T1 +C', 1 file\n" in message
+    assert (
+        "# series 9, 10:09:30, coronal, 0.5 x 1 x 2 mm, 12 x 10 x 3, 'COR T1 +C', 1 file\n"
+        in message
+    )
     paste(message, tmp_path / "1")
     assert chosen(dicom.read_study(tmp_path / "1")) == {"t1c": "9"}

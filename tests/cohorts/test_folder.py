@@ -1,4 +1,6 @@
-"""A folder is understood as its cohort.yaml says, and what does not fit together is refused by name."""
+"""A folder is understood as its cohort.yaml says, and what does not fit together is refused by
+name.
+"""
 
 import json
 from pathlib import Path
@@ -20,7 +22,11 @@ DESCRIBED = {
     "modalities": {"t1c": "{case}/{case}_post.nii.gz", "t2f": "{case}/{case}_fla.nii.gz"},
     "mask": "{case}/{case}_seg.nii.gz",
     "labels": {"edema": 2, "enhancing": 4, "necrotic": 1},
-    "regions": {"WT": ["edema", "enhancing", "necrotic"], "TC": ["enhancing", "necrotic"], "ET": ["enhancing"]},
+    "regions": {
+        "WT": ["edema", "enhancing", "necrotic"],
+        "TC": ["enhancing", "necrotic"],
+        "ET": ["enhancing"],
+    },
 }
 
 
@@ -65,15 +71,26 @@ def test_cases_are_found_by_the_patterns_and_are_patients_of_their_own(cohort):
     assert schema.modalities == ("t1c", "t2f")
     assert (schema.cohort, schema.dimensions, schema.empty_rule) == ("two-contrasts", 3, "nan")
     assert schema.regions["TC"] == ("enhancing", "necrotic")
-    assert [(case.case, case.patient) for case in found] == [("007", "007"), ("008", "008"), ("x-9", "x-9")]
-    assert found[0].images == {name: cohort / f"007/007_{kind}.nii.gz" for name, kind in (("t1c", "post"), ("t2f", "fla"))}
+    assert [(case.case, case.patient) for case in found] == [
+        ("007", "007"),
+        ("008", "008"),
+        ("x-9", "x-9"),
+    ]
+    assert found[0].images == {
+        name: cohort / f"007/007_{kind}.nii.gz" for name, kind in (("t1c", "post"), ("t2f", "fla"))
+    }
     assert found[0].labels == cohort / "007/007_seg.nii.gz"
 
 
 def test_labels_are_types_only_where_the_description_says_so(cohort):
     assert not folder.find(cohort)[0].types
-    assert "labels that are types need a region of their own each" in refused(describe(cohort, types=True))
-    kinds = {"labels": {"glioma": 1, "pituitary": 2}, "regions": {"glioma": ["glioma"], "pituitary": ["pituitary"]}}
+    assert "labels that are types need a region of their own each" in refused(
+        describe(cohort, types=True)
+    )
+    kinds = {
+        "labels": {"glioma": 1, "pituitary": 2},
+        "regions": {"glioma": ["glioma"], "pituitary": ["pituitary"]},
+    }
     assert folder.find(describe(cohort, types=True, **kinds))[0].types
 
 
@@ -90,12 +107,16 @@ def test_voxels_of_described_files_become_the_classes_of_the_description(tmp_pat
 
 def test_metaimages_of_one_file_are_taken_as_they_are_and_of_two_as_parts(tmp_path):
     fill(tmp_path, "a_fla.mha", "a_seg.mhd", "a_seg.raw")
-    _, (found,) = folder.find(describe(tmp_path, modalities={"t2f": "{case}_fla.mha"}, mask="{case}_seg.mhd"))
+    _, (found,) = folder.find(
+        describe(tmp_path, modalities={"t2f": "{case}_fla.mha"}, mask="{case}_seg.mhd")
+    )
     assert found.images == {"t2f": tmp_path / "a_fla.mha"}
     assert found.parts == {"seg": HeaderAndData(tmp_path / "a_seg.mhd")}
 
 
-def test_the_description_may_lie_elsewhere_under_any_name_and_state_the_root(cohort, tmp_path_factory):
+def test_the_description_may_lie_elsewhere_under_any_name_and_state_the_root(
+    cohort, tmp_path_factory
+):
     elsewhere = tmp_path_factory.mktemp("described")
     describe(elsewhere, root=str(cohort)).joinpath("cohort.yaml").rename(elsewhere / "mine.yml")
     assert len(folder.find(elsewhere / "mine.yml")[1]) == 3
@@ -150,16 +171,32 @@ SESSIONS = {
 @pytest.fixture
 def sessions(tmp_path):
     """Two patients with a session of one name, and one with a second."""
-    for patient, session in (("Patient-001", "week-000"), ("Patient-001", "week-044"), ("Patient-002", "week-044")):
-        fill(tmp_path, *(f"{patient}/{session}/{name}.nii.gz" for name in ("T1", "CT1")), f"masks/{patient}_{session}.nii.gz")
+    for patient, session in (
+        ("Patient-001", "week-000"),
+        ("Patient-001", "week-044"),
+        ("Patient-002", "week-044"),
+    ):
+        fill(
+            tmp_path,
+            *(f"{patient}/{session}/{name}.nii.gz" for name in ("T1", "CT1")),
+            f"masks/{patient}_{session}.nii.gz",
+        )
     return describe(tmp_path, **SESSIONS)
 
 
 def test_sessions_whose_names_repeat_in_every_patient_are_cases_named_by_both(sessions):
     _, found = folder.find(sessions)
-    assert [case.case for case in found] == ["Patient-001_week-000", "Patient-001_week-044", "Patient-002_week-044"]
+    assert [case.case for case in found] == [
+        "Patient-001_week-000",
+        "Patient-001_week-044",
+        "Patient-002_week-044",
+    ]
     assert [case.patient for case in found] == ["Patient-001", "Patient-001", "Patient-002"]
-    assert [case.attributes for case in found] == [{"timepoint": "week-000"}, {"timepoint": "week-044"}, {"timepoint": "week-044"}]
+    assert [case.attributes for case in found] == [
+        {"timepoint": "week-000"},
+        {"timepoint": "week-044"},
+        {"timepoint": "week-044"},
+    ]
     assert found[1].images["t1c"] == sessions / "Patient-001/week-044/CT1.nii.gz"
     assert found[2].labels == sessions / "masks/Patient-002_week-044.nii.gz"
 
@@ -173,11 +210,17 @@ def test_a_table_tells_of_sessions_by_the_name_of_the_case(sessions):
 
 def test_a_session_without_a_file_is_named_with_the_path_it_should_have(sessions):
     (sessions / "Patient-001/week-044/CT1.nii.gz").unlink()
-    assert "case Patient-001_week-044 has no t1c, 'Patient-001/week-044/CT1.nii.gz'" in refused(sessions)
+    assert "case Patient-001_week-044 has no t1c, 'Patient-001/week-044/CT1.nii.gz'" in refused(
+        sessions
+    )
 
 
 def test_two_sessions_that_give_one_name_are_refused(sessions):
-    fill(sessions, *(f"{place}/{name}.nii.gz" for place in ("a_b/c", "a/b_c") for name in ("T1", "CT1")), "masks/a_b_c.nii.gz")
+    fill(
+        sessions,
+        *(f"{place}/{name}.nii.gz" for place in ("a_b/c", "a/b_c") for name in ("T1", "CT1")),
+        "masks/a_b_c.nii.gz",
+    )
     message = refused(sessions)
     assert "a_b/c/T1.nii.gz" in message
     assert "a/b_c/T1.nii.gz, and both are case a_b_c. Rename" in message
@@ -186,9 +229,13 @@ def test_two_sessions_that_give_one_name_are_refused(sessions):
     assert "case a_b_c belongs to patients a, a_b" in refused(sessions)
 
 
-@pytest.mark.parametrize("key", [{"case": "[a-z]+"}, {"patient": "{case}"}, {"patient": "(Patient-[0-9]+)_"}])
+@pytest.mark.parametrize(
+    "key", [{"case": "[a-z]+"}, {"patient": "{case}"}, {"patient": "(Patient-[0-9]+)_"}]
+)
 def test_sessions_leave_nothing_to_say_of_case_and_patient(sessions, key):
-    assert f"patterns with {{session}} tell case and patient: remove {next(iter(key))}" in refused(describe(sessions, **SESSIONS, **key))
+    assert f"patterns with {{session}} tell case and patient: remove {next(iter(key))}" in refused(
+        describe(sessions, **SESSIONS, **key)
+    )
 
 
 def test_every_case_carries_the_terms_of_the_description(cohort):
@@ -197,16 +244,25 @@ def test_every_case_carries_the_terms_of_the_description(cohort):
 
 
 def test_columns_of_the_table_become_attributes(cohort):
-    (cohort / "cases.csv").write_bytes("\ufeffcase,fold,grade\r\n007,1,HGG\r\n008,2,\r\nx-9,2,LGG\r\nabsent,3,LGG\r\n".encode())
+    (cohort / "cases.csv").write_bytes(
+        "\ufeffcase,fold,grade\r\n007,1,HGG\r\n008,2,\r\nx-9,2,LGG\r\nabsent,3,LGG\r\n".encode()
+    )
     _, found = folder.find(describe(cohort, table="cases.csv"))
-    assert [case.attributes for case in found] == [{"fold": "1", "grade": "HGG"}, {"fold": "2"}, {"fold": "2", "grade": "LGG"}]
+    assert [case.attributes for case in found] == [
+        {"fold": "1", "grade": "HGG"},
+        {"fold": "2"},
+        {"fold": "2", "grade": "LGG"},
+    ]
 
 
 def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
     for path in list(flat.glob("*_fla.nii.gz")):
         path.rename(path.with_name(path.name.replace("_fla", "")))
     changes = {"modalities": {"t2f": "{case}.nii.gz"}, "mask": "{case}_seg.nii.gz"}
-    assert "sub-01_ses-1_seg.nii.gz is t2f of case sub-01_ses-1_seg and mask of case sub-01_ses-1" in refused(describe(flat, **changes))
+    assert (
+        "sub-01_ses-1_seg.nii.gz is t2f of case sub-01_ses-1_seg and mask of case sub-01_ses-1"
+        in refused(describe(flat, **changes))
+    )
     _, found = folder.find(describe(flat, **changes, case="sub-[0-9]+_ses-[0-9]"))
     assert [case.case for case in found] == ["sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"]
 
@@ -214,31 +270,61 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"modality": {}}, "cohort.yaml.modality: extra inputs are not permitted: remove it or mend its name"),
+        (
+            {"modality": {}},
+            "cohort.yaml.modality: extra inputs are not permitted: remove it or mend its name",
+        ),
         ({"mask": None}, "cohort.yaml.mask: field required"),
         ({"dimensions": 4}, "cohort.yaml.dimensions: input should be 2 or 3, got 4"),
         ({"dimensions": "3"}, "cohort.yaml.dimensions: input should be 2 or 3, got '3'"),
-        ({"labels": {"tumour": [1, 4]}}, "cohort.yaml.labels.tumour: input should be a valid integer, got [1, 4]"),
-        ({"labels": {"edema": 2, "enhancing": 2, "necrotic": 1}}, "label values must be distinct and in 1..255"),
+        (
+            {"labels": {"tumour": [1, 4]}},
+            "cohort.yaml.labels.tumour: input should be a valid integer, got [1, 4]",
+        ),
+        (
+            {"labels": {"edema": 2, "enhancing": 2, "necrotic": 1}},
+            "label values must be distinct and in 1..255",
+        ),
         ({"regions": {"WT": ["oedema"]}}, "region WT must unite some of the labels"),
-        ({"lesion_rules": "glioma"}, "cohort.yaml.lesion_rules: input should be 'brats2023-gli', 'brats2023-ssa', "),
+        (
+            {"lesion_rules": "glioma"},
+            "cohort.yaml.lesion_rules: input should be 'brats2023-gli', 'brats2023-ssa', ",
+        ),
         ({"modalities": {}}, "cohort.yaml.modalities: dictionary should have at least 1 item"),
         ({"modalities": {"flair": "{case}.nii"}}, "flair is called t2f here"),
         ({"modalities": {"mask": "{case}.nii"}}, "mask is called mask, beside modalities here"),
         ({"modalities": {"t2f": "007_fla.nii.gz"}}, "must hold {case}"),
         ({"modalities": {"t2f": "../{case}.nii"}}, "a pattern is a path within the folder"),
         ({"modalities": {"t2f": "/data/{case}.nii"}}, "a pattern is a path within the folder"),
-        ({"mask": "{case}/{subject}.nii"}, "a pattern knows {case}, {patient}, {session} and * only"),
-        ({"mask": "{case}/{case_seg.nii"}, "a pattern knows {case}, {patient}, {session} and * only"),
-        ({"mask": "{session}/seg.nii"}, "must hold {case}, the name of the case, or both {patient} and {session}"),
-        ({"mask": "{patient}/seg.nii"}, "must hold {case}, the name of the case, or both {patient} and {session}"),
+        (
+            {"mask": "{case}/{subject}.nii"},
+            "a pattern knows {case}, {patient}, {session} and * only",
+        ),
+        (
+            {"mask": "{case}/{case_seg.nii"},
+            "a pattern knows {case}, {patient}, {session} and * only",
+        ),
+        (
+            {"mask": "{session}/seg.nii"},
+            "must hold {case}, the name of the case, or both {patient} and {session}",
+        ),
+        (
+            {"mask": "{patient}/seg.nii"},
+            "must hold {case}, the name of the case, or both {patient} and {session}",
+        ),
         ({"mask": "{patient}/{session}/{case}.nii"}, "holds {case} or {session}, not both"),
-        ({"mask": "{patient}/{session}/seg.nii"}, "or all {patient} and {session}; t1c, t2f hold {case}"),
+        (
+            {"mask": "{patient}/{session}/seg.nii"},
+            "or all {patient} and {session}; t1c, t2f hold {case}",
+        ),
         ({"case": "[0-9"}, "cohort.yaml.case: value error, not a regular expression"),
         ({"case": r"(a)\2"}, "cohort.yaml.case: value error, not a regular expression"),
         ({"case": "(?P<patient>a)"}, "cohort.yaml.case: value error, not a regular expression"),
         ({"patient": "(sub"}, "cohort.yaml.patient: value error, not a regular expression"),
-        ({"patient": "sub-[0-9]+"}, "a regular expression with one group in parentheses, got 'sub-[0-9]+'"),
+        (
+            {"patient": "sub-[0-9]+"},
+            "a regular expression with one group in parentheses, got 'sub-[0-9]+'",
+        ),
         ({"root": "absent"}, "absent, is not a folder"),
     ],
 )
@@ -279,7 +365,10 @@ def test_a_folder_without_a_description_says_how_to_write_one(tmp_path):
 def test_a_pattern_that_matches_nothing_names_the_nearest_files_one_of_each_kind(cohort):
     fill(cohort, "notes.txt")
     message = refused(describe(cohort, modalities={"t2f": "{case}/{case}_flair.nii.gz"}))
-    assert "holds no file for t2f, '{case}/{case}_flair.nii.gz'. Of 11 files there the nearest are" in message
+    assert (
+        "holds no file for t2f, '{case}/{case}_flair.nii.gz'. Of 11 files there the nearest are"
+        in message
+    )
     nearest = message.split("nearest are ")[1].split(". Mend")[0].split(", ")
     assert "007/007_fla.nii.gz" in nearest
     assert "008/008_fla.nii.gz" not in nearest
@@ -305,7 +394,11 @@ def test_a_case_without_a_mask_is_found_and_left_to_download(cohort):
 def test_a_case_to_predict_needs_no_mask_and_keeps_the_one_it_has(cohort):
     (cohort / "008/008_seg.nii.gz").unlink()
     _, found = folder.find(cohort, masked=False)
-    assert [case.labels for case in found] == [cohort / "007/007_seg.nii.gz", None, cohort / "x-9/x-9_seg.nii.gz"]
+    assert [case.labels for case in found] == [
+        cohort / "007/007_seg.nii.gz",
+        None,
+        cohort / "x-9/x-9_seg.nii.gz",
+    ]
     assert found[1].folder == cohort / "008"
     assert set(found[1].images) == {"t1c", "t2f"}
     for mask in cohort.rglob("*_seg.nii.gz"):
@@ -325,14 +418,18 @@ def test_two_files_for_one_are_refused(cohort):
 
 def test_one_file_for_two_modalities_is_refused(cohort):
     assert "007/007_fla.nii.gz is t2f of case 007 and t2w of case 007" in refused(
-        describe(cohort, modalities={"t2f": "{case}/{case}_fla.nii.gz", "t2w": "{case}/*_fla.nii.gz"})
+        describe(
+            cohort, modalities={"t2f": "{case}/{case}_fla.nii.gz", "t2w": "{case}/*_fla.nii.gz"}
+        )
     )
 
 
 def test_other_formats_are_refused(cohort):
     fill(cohort, "007/007_fla.tif")
     assert "007_fla.tif: t2f must be one of .nii, .nii.gz, .mha, .mhd" in refused(
-        describe(cohort, modalities={"t2f": "{case}/{case}_fla.tif"}, mask="{case}/{case}_seg.nii.gz")
+        describe(
+            cohort, modalities={"t2f": "{case}/{case}_fla.tif"}, mask="{case}/{case}_seg.nii.gz"
+        )
     )
 
 
@@ -362,13 +459,20 @@ def test_a_table_that_does_not_fit_is_refused(cohort, rows, message):
 
 def test_a_patient_that_is_told_in_two_ways_is_refused(cohort):
     (cohort / "cases.csv").write_text("case,patient\n007,A\n008,A\nx-9,B\n")
-    assert "case 007 belongs to patients 007, A" in refused(describe(cohort, table="cases.csv", patient="{case}"))
-    assert "finds no patient in the name of case x-9" in refused(describe(cohort, patient="([0-9]+)"))
+    assert "case 007 belongs to patients 007, A" in refused(
+        describe(cohort, table="cases.csv", patient="{case}")
+    )
+    assert "finds no patient in the name of case x-9" in refused(
+        describe(cohort, patient="([0-9]+)")
+    )
 
 
 def test_lesions_are_scored_by_the_rules_that_the_description_names_or_by_none(cohort):
     assert folder.find(cohort)[0].lesion_rules is None
-    assert folder.find(describe(cohort, lesion_rules="brats2023-met"))[0].lesion_rules == "brats2023-met"
+    assert (
+        folder.find(describe(cohort, lesion_rules="brats2023-met"))[0].lesion_rules
+        == "brats2023-met"
+    )
 
 
 def test_nothing_is_written(cohort):
@@ -402,8 +506,14 @@ def test_the_whole_tumour_cohorts_are_described_in_a_few_lines(real_cases, tmp_p
     ("paths", "described", "expected"),
     [
         (
-            ["sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz", "derivatives/sub-1/ses-2/anat/sub-1_ses-2_mask.nii.gz"],
-            {"modalities": {"t1c": "{patient}/*/anat/{case}_T1w.nii.gz"}, "mask": "derivatives/{patient}/*/anat/{case}_mask.nii.gz"},
+            [
+                "sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz",
+                "derivatives/sub-1/ses-2/anat/sub-1_ses-2_mask.nii.gz",
+            ],
+            {
+                "modalities": {"t1c": "{patient}/*/anat/{case}_T1w.nii.gz"},
+                "mask": "derivatives/{patient}/*/anat/{case}_mask.nii.gz",
+            },
             ("sub-1_ses-2", "sub-1"),
         ),
         (
@@ -411,7 +521,12 @@ def test_the_whole_tumour_cohorts_are_described_in_a_few_lines(real_cases, tmp_p
             {
                 "modalities": {
                     name: f"{{patient}}/{{session}}/{file}.nii.gz"
-                    for name, file in {"t1n": "T1", "t1c": "CT1", "t2w": "T2", "t2f": "FLAIR"}.items()
+                    for name, file in {
+                        "t1n": "T1",
+                        "t1c": "CT1",
+                        "t2w": "T2",
+                        "t2f": "FLAIR",
+                    }.items()
                 },
                 "mask": "{patient}/{session}/seg.nii.gz",
             },
@@ -420,7 +535,10 @@ def test_the_whole_tumour_cohorts_are_described_in_a_few_lines(real_cases, tmp_p
         (
             ["imagesTr/b_0000.nii.gz", "imagesTr/b_0001.nii.gz", "labelsTr/b.nii.gz"],
             {
-                "modalities": {"t1n": "imagesTr/{case}_0000.nii.gz", "t1c": "imagesTr/{case}_0001.nii.gz"},
+                "modalities": {
+                    "t1n": "imagesTr/{case}_0000.nii.gz",
+                    "t1c": "imagesTr/{case}_0001.nii.gz",
+                },
                 "mask": "labelsTr/{case}.nii.gz",
             },
             ("b", "b"),
@@ -440,9 +558,17 @@ def test_layouts_of_the_documentation_are_understood(tmp_path, paths, described,
 
 
 def test_the_example_of_the_documentation_is_a_description(tmp_path):
-    example = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    example = (
+        (Path(__file__).parents[2] / "docs/data.md")
+        .read_text(encoding="utf-8")
+        .split("```yaml\n")[1]
+        .split("```")[0]
+    )
     (tmp_path / "cohort.yaml").write_text(example, encoding="utf-8")
     _, described = folder.read(tmp_path)
     assert described.schema.labels == {"tumour": 1}
     assert described.schema.lesion_rules == "brats2023-gli"
-    assert described.patterns == {"t2f": "{case}/{case}_fla.nii.gz", "mask": "{case}/{case}_seg.nii.gz"}
+    assert described.patterns == {
+        "t2f": "{case}/{case}_fla.nii.gz",
+        "mask": "{case}/{case}_seg.nii.gz",
+    }

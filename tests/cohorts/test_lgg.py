@@ -1,4 +1,6 @@
-"""Kaggle's TCGA-LGG folders become thick-slice volumes of three sequences, and sequences that are copies of FLAIR are recognised."""
+"""Kaggle's TCGA-LGG folders become thick-slice volumes of three sequences, and sequences that are
+copies of FLAIR are recognised.
+"""
 
 import shutil
 from pathlib import Path
@@ -8,18 +10,27 @@ import pytest
 
 from pipeline.cohorts import lgg
 from pipeline.core.errors import InputError
-from pipeline.core.regions import classes_to_regions, classes_to_values, regions_to_classes, values_to_classes
+from pipeline.core.regions import (
+    classes_to_regions,
+    classes_to_values,
+    regions_to_classes,
+    values_to_classes,
+)
 from pipeline.formats import cases, nifti
 from pipeline.verification import checks
 from tests.formats.test_images import write_picture
 
 CASE = "TCGA_CS_4941_19960909"
-PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 24, 3), np.uint8)  # slices, rows, columns, sequences
+PIXELS = np.random.default_rng(0).integers(
+    0, 256, (12, 20, 24, 3), np.uint8
+)  # slices, rows, columns, sequences
 TUMOUR = np.zeros((12, 20, 24), np.uint8)
 TUMOUR[4:9, 5:11, 8:16] = 255
 
 
-def write_patient(folder: Path, case: str = CASE, pixels: np.ndarray = PIXELS, tumour: np.ndarray | None = TUMOUR) -> Path:
+def write_patient(
+    folder: Path, case: str = CASE, pixels: np.ndarray = PIXELS, tumour: np.ndarray | None = TUMOUR
+) -> Path:
     """Write one folder of kaggle_3m; slice numbers begin at 1."""
     for number, plane in enumerate(pixels, 1):
         write_picture(folder / case / f"{case}_{number}.tif", plane)
@@ -46,7 +57,10 @@ def test_the_spacing_is_said_to_be_nominal_once_for_all(tmp_path):
     _, (first, second) = lgg.find(tmp_path)
     assert first.images["t2f"].read().grid.spacing_mm == (1.0, 1.0, 5.0)
     assert first.notes == (
-        "here and in all other cases the spacing was not published: millimetres and millilitres are nominal, of 1 x 1 x 5 mm voxels",
+        (
+            "here and in all other cases the spacing was not published: millimetres and millilitres"
+            " are nominal, of 1 x 1 x 5 mm voxels"
+        ),
     )
     assert second.notes == ()
     assert "missing" not in first.attributes
@@ -116,7 +130,10 @@ def test_no_case_is_an_error_that_names_the_setting(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [(f"{CASE}_5.tif", "slice 5 before it is missing"), (f"{CASE}_5_mask.tif", "slice 5 before it is missing")],
+    [
+        (f"{CASE}_5.tif", "slice 5 before it is missing"),
+        (f"{CASE}_5_mask.tif", "slice 5 before it is missing"),
+    ],
 )
 def test_a_missing_slice_is_refused(tmp_path, name, said):
     (write_patient(tmp_path) / name).unlink()
@@ -174,4 +191,6 @@ def test_real_stacks_are_read_and_their_reference_kept(real_cases, tmp_path):
     assert entry.label_voxels["tumour"] > 10_000
     values = nifti.read(tmp_path / entry.labels.path).voxels
     masks = classes_to_regions(values_to_classes(values, schema), schema)
-    assert np.array_equal(classes_to_values(regions_to_classes(masks, schema), schema), found[1].labels.read().voxels)
+    assert np.array_equal(
+        classes_to_values(regions_to_classes(masks, schema), schema), found[1].labels.read().voxels
+    )

@@ -1,4 +1,6 @@
-"""Task01_BrainTumour is read by the names in its dataset.json, one channel of its 4D files at a time."""
+"""Task01_BrainTumour is read by the names in its dataset.json, one channel of its 4D files at a
+time.
+"""
 
 import json
 import pickle
@@ -26,7 +28,9 @@ def write_task(folder: Path, names=("BRATS_001", "BRATS_002"), **changes) -> Pat
     for kind in ("imagesTr", "labelsTr", "imagesTs"):
         (task / kind).mkdir(parents=True)
     for number, name in enumerate(names):
-        stacked = np.stack([IMAGES[channel] + number for channel in CHANNELS.values()], axis=-1).astype(np.float32)
+        stacked = np.stack(
+            [IMAGES[channel] + number for channel in CHANNELS.values()], axis=-1
+        ).astype(np.float32)
         nibabel.Nifti1Image(stacked, LPS).to_filename(task / f"imagesTr/{name}.nii.gz")
         nifti.write(task / f"labelsTr/{name}.nii.gz", PUBLISHED, LPS)
     (task / "imagesTs/BRATS_485.nii.gz").write_bytes(b"a test image")
@@ -38,9 +42,17 @@ def write_task(folder: Path, names=("BRATS_001", "BRATS_002"), **changes) -> Pat
         "licence": "CC-BY-SA 4.0",
         "tensorImageSize": "4D",
         "modality": {str(number): name for number, name in enumerate(CHANNELS)},
-        "labels": {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"},
+        "labels": {
+            "0": "background",
+            "1": "edema",
+            "2": "non-enhancing tumor",
+            "3": "enhancing tumour",
+        },
         "numTraining": len(names),
-        "training": [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in reversed(names)],
+        "training": [
+            {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+            for name in reversed(names)
+        ],
         "test": ["./imagesTs/BRATS_485.nii.gz"],
     }
     (task / "dataset.json").write_text(json.dumps(described | changes))
@@ -68,16 +80,32 @@ def test_each_modality_is_its_channel(task):
             volume = case.images[modality].read()
             assert np.array_equal(volume.voxels, IMAGES[channel] + number)
             assert np.array_equal(volume.grid.affine, LPS)
-    assert checks.verify(found[0], schema).entry.label_voxels == {"necrotic": 8, "edema": int((VALUES == 2).sum()), "enhancing": 208}
+    assert checks.verify(found[0], schema).entry.label_voxels == {
+        "necrotic": 8,
+        "edema": int((VALUES == 2).sum()),
+        "enhancing": 208,
+    }
 
 
 def test_another_order_of_channels_and_labels_is_followed(tmp_path):
     order = {"3": "FLAIR", "2": "T1w", "0": "t1gd", "1": "T2w"}
     task = write_task(
-        tmp_path, modality=order, labels={"0": "background", "1": "non-enhancing tumor", "2": "edema", "3": "enhancing tumour"}
+        tmp_path,
+        modality=order,
+        labels={
+            "0": "background",
+            "1": "non-enhancing tumor",
+            "2": "edema",
+            "3": "enhancing tumour",
+        },
     )
     schema, (found, _) = msd.find(task)
-    assert {name: part.channel for name, part in found.images.items()} == {"t1n": 2, "t1c": 0, "t2w": 1, "t2f": 3}
+    assert {name: part.channel for name, part in found.images.items()} == {
+        "t1n": 2,
+        "t1c": 0,
+        "t2w": 1,
+        "t2f": 3,
+    }
     assert schema.labels == {"necrotic": 1, "edema": 2, "enhancing": 3}
 
 
@@ -85,7 +113,10 @@ def test_a_case_becomes_files_that_verify(task, tmp_path):
     schema, (found, _) = msd.find(task)
     written = cases.as_files(pickle.loads(pickle.dumps(found)), tmp_path / "raw")
     assert np.array_equal(nifti.read(written.images["t1c"]).voxels, IMAGES["t1ce"])
-    assert written.origins["t1c"] == nifti.read_channel(task / "imagesTr/BRATS_001.nii.gz", 0, 4).sha256
+    assert (
+        written.origins["t1c"]
+        == nifti.read_channel(task / "imagesTr/BRATS_001.nii.gz", 0, 4).sha256
+    )
     assert checks.verify(written, schema).entry.label_voxels["enhancing"] == 208
 
 
@@ -98,11 +129,20 @@ def test_a_case_becomes_files_that_verify(task, tmp_path):
         ({"labels": {"0": "background", "1": "liver"}}, "its labels are"),
         ({"labels": ["background", "edema"]}, r"dataset\.json\.labels"),
         ({"training": []}, "lists 0 training cases"),
-        ({"training": [{"image": "./imagesTr/BRATS_001.nii.gz"}]}, r"dataset\.json\.training\.0\.label"),
-        ({"training": [{"image": "BRATS_001.nii.gz", "label": "BRATS_001.nii.gz"}] * 2}, "lists 2 training cases, 1 of them distinct"),
+        (
+            {"training": [{"image": "./imagesTr/BRATS_001.nii.gz"}]},
+            r"dataset\.json\.training\.0\.label",
+        ),
+        (
+            {"training": [{"image": "BRATS_001.nii.gz", "label": "BRATS_001.nii.gz"}] * 2},
+            "lists 2 training cases, 1 of them distinct",
+        ),
         ({"training": [{"image": "BRATS_001.nii.gz", "label": "BRATS_002.nii.gz"}]}, "with label"),
         ({"training": [{"image": "a b.nii.gz", "label": "a b.nii.gz"}]}, "with label"),
-        ({"training": [{"image": "../../etc/BRATS_009.nii.gz", "label": "BRATS_009.nii.gz"}]}, r"imagesTr/BRATS_009\.nii\.gz: is listed"),
+        (
+            {"training": [{"image": "../../etc/BRATS_009.nii.gz", "label": "BRATS_009.nii.gz"}]},
+            r"imagesTr/BRATS_009\.nii\.gz: is listed",
+        ),
     ],
 )
 def test_another_task_or_a_damaged_list_is_refused(tmp_path, changes, said):
@@ -112,7 +152,9 @@ def test_another_task_or_a_damaged_list_is_refused(tmp_path, changes, said):
 
 def test_what_is_not_there_is_refused(task):
     (task / "labelsTr/BRATS_002.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"labelsTr/BRATS_002\.nii\.gz: is listed .*Unpack the archive again"):
+    with pytest.raises(
+        InputError, match=r"labelsTr/BRATS_002\.nii\.gz: is listed .*Unpack the archive again"
+    ):
         msd.find(task)
     (task / "dataset.json").write_text("{")
     with pytest.raises(InputError, match=r"dataset\.json: invalid JSON"):
@@ -122,8 +164,12 @@ def test_what_is_not_there_is_refused(task):
 
 
 def test_a_file_of_other_channels_is_refused(task):
-    nibabel.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), LPS).to_filename(task / "imagesTr/BRATS_001.nii.gz")
-    with pytest.raises(InputError, match=r"BRATS_001\.nii\.gz: has shape \(4, 4, 4, 3\) where 4 volumes"):
+    nibabel.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), LPS).to_filename(
+        task / "imagesTr/BRATS_001.nii.gz"
+    )
+    with pytest.raises(
+        InputError, match=r"BRATS_001\.nii\.gz: has shape \(4, 4, 4, 3\) where 4 volumes"
+    ):
         msd.find(task)[1][0].images["t1n"].read()
 
 

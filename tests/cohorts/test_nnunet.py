@@ -1,4 +1,6 @@
-"""Folders of nnU-Net v2 are told apart and described: what is printed, written as it is, lets `folder` read them."""
+"""Folders of nnU-Net v2 are told apart and described: what is printed, written as it is, lets
+`folder` read them.
+"""
 
 import json
 from pathlib import Path
@@ -15,10 +17,21 @@ from tests.cohorts import test_msd
 from tests.conftest import LPS, case_arrays
 
 PLAIN = {"background": 0, "tumour": 1}
-BRATS = {"WT": {"edema", "necrotic", "enhancing"}, "TC": {"necrotic", "enhancing"}, "ET": {"enhancing"}}
+BRATS = {
+    "WT": {"edema", "necrotic", "enhancing"},
+    "TC": {"necrotic", "enhancing"},
+    "ET": {"enhancing"},
+}
 
 
-def write_dataset(where: Path, labels=PLAIN, channels=("T1", "T1Gd", "T2w", "FLAIR"), cases=("b_1", "b_2"), ending=".nii.gz", **changes):
+def write_dataset(
+    where: Path,
+    labels=PLAIN,
+    channels=("T1", "T1Gd", "T2w", "FLAIR"),
+    cases=("b_1", "b_2"),
+    ending=".nii.gz",
+    **changes,
+):
     """A folder as nnU-Net v2 has them, its files without content."""
     dataset = where / "Dataset007_Brain tumours"
     for kind in ("imagesTr", "labelsTr", "imagesTs"):
@@ -52,15 +65,24 @@ def regions_of(schema):
 def test_cases_are_found_with_their_channels_and_masks(tmp_path):
     dataset = write_dataset(tmp_path)
     schema, found = found_as_printed(dataset)
-    assert (schema.cohort, schema.dimensions, schema.empty_rule) == ("Dataset007_Brain_tumours", 3, "nan")
+    assert (schema.cohort, schema.dimensions, schema.empty_rule) == (
+        "Dataset007_Brain_tumours",
+        3,
+        "nan",
+    )
     assert schema.modalities == ("t1n", "t1c", "t2w", "t2f")
     assert [(case.case, case.patient) for case in found] == [("b_1", "b_1"), ("b_2", "b_2")]
-    assert found[1].images == {name: dataset / f"imagesTr/b_2_000{number}.nii.gz" for number, name in enumerate(schema.modalities)}
+    assert found[1].images == {
+        name: dataset / f"imagesTr/b_2_000{number}.nii.gz"
+        for number, name in enumerate(schema.modalities)
+    }
     assert found[1].labels == dataset / "labelsTr/b_2.nii.gz"
 
 
 def test_voxels_become_the_classes_that_the_labels_name(tmp_path):
-    dataset = write_dataset(tmp_path, {"background": 0, "core": [1, 4], "ring": [4]}, ("T1ce",), cases=("b",))
+    dataset = write_dataset(
+        tmp_path, {"background": 0, "core": [1, 4], "ring": [4]}, ("T1ce",), cases=("b",)
+    )
     images, values = case_arrays()
     nifti.write(dataset / "imagesTr/b_0000.nii.gz", images["t1ce"], LPS)
     nifti.write(dataset / "labelsTr/b.nii.gz", np.where(values == 2, np.uint8(0), values), LPS)
@@ -85,14 +107,29 @@ def test_voxels_become_the_classes_that_the_labels_name(tmp_path):
             {"edema": 1, "necrotic": 2, "enhancing": 3},
             BRATS,
         ),
-        ({"background": 0, "NCR": 1, "ED": 2, "ET": 3}, {"necrotic": 1, "edema": 2, "enhancing": 3}, BRATS),
         (
-            {"background": 0, "Necrotic_core": 1, "SNFH (non-enhancing)": 2, "Enhancing": 3, "resection cavity": 4},
+            {"background": 0, "NCR": 1, "ED": 2, "ET": 3},
+            {"necrotic": 1, "edema": 2, "enhancing": 3},
+            BRATS,
+        ),
+        (
+            {
+                "background": 0,
+                "Necrotic_core": 1,
+                "SNFH (non-enhancing)": 2,
+                "Enhancing": 3,
+                "resection cavity": 4,
+            },
             {"necrotic": 1, "edema": 2, "enhancing": 3, "resection_cavity": 4},
             BRATS | {"resection_cavity": {"resection_cavity"}},
         ),
         (
-            {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]},
+            {
+                "background": 0,
+                "whole tumor": [1, 2, 3],
+                "tumor core": [2, 3],
+                "enhancing tumor": [3],
+            },
             {"edema": 1, "necrotic": 2, "enhancing": 3},
             BRATS,
         ),
@@ -108,11 +145,29 @@ def test_voxels_become_the_classes_that_the_labels_name(tmp_path):
         (
             {"background": 0, "whole": [1, 2, 4], "ET": 4},
             {"whole_without_ET_1": 1, "whole_without_ET_2": 2, "ET": 4},
-            {"whole": {"whole_without_ET_1", "whole_without_ET_2", "ET"}, "ET": {"ET"}, "whole_without_ET_2": {"whole_without_ET_2"}},
+            {
+                "whole": {"whole_without_ET_1", "whole_without_ET_2", "ET"},
+                "ET": {"ET"},
+                "whole_without_ET_2": {"whole_without_ET_2"},
+            },
         ),
-        ({"background": 0, "left": [1], "right": [2, 3]}, {"left": 1, "right_2": 2, "right_3": 3}, None),
+        (
+            {"background": 0, "left": [1], "right": [2, 3]},
+            {"left": 1, "right_2": 2, "right_3": 3},
+            None,
+        ),
     ],
-    ids=["one", "odd names", "MSD's names", "short names", "cavity", "BraTS regions", "regions", "two values added", "apart"],
+    ids=[
+        "one",
+        "odd names",
+        "MSD's names",
+        "short names",
+        "cavity",
+        "BraTS regions",
+        "regions",
+        "two values added",
+        "apart",
+    ],
 )
 def test_labels_and_regions_are_described_as_they_are_meant(tmp_path, labels, values, regions):
     schema, _ = found_as_printed(write_dataset(tmp_path, labels))
@@ -127,17 +182,24 @@ def test_labels_and_regions_are_described_as_they_are_meant(tmp_path, labels, va
     [
         (("FLAIR", "T1w", "t1gd", "T2w"), ("t2f", "t1n", "t1c", "t2w")),
         (("noNorm", "CT", "noNorm", "T1 post"), ("nonorm", "ct", "nonorm2", "t1c")),
-        (("T1", "t1-w", "seg", "mask", "µ", "t", "T"), ("t1n", "t1n2", "seg2", "mask2", "channel", "t", "t3")),
+        (
+            ("T1", "t1-w", "seg", "mask", "µ", "t", "T"),
+            ("t1n", "t1n2", "seg2", "mask2", "channel", "t", "t3"),
+        ),
     ],
 )
-def test_channels_are_called_by_our_names_or_by_their_own_and_each_once(tmp_path, channels, modalities):
+def test_channels_are_called_by_our_names_or_by_their_own_and_each_once(
+    tmp_path, channels, modalities
+):
     schema, found = found_as_printed(write_dataset(tmp_path, channels=channels))
     assert schema.modalities == modalities
     assert len(set(found[0].images.values())) == len(channels)
 
 
 def test_metaimages_and_terms_are_described_too(tmp_path):
-    dataset = write_dataset(tmp_path, ending=".mha", licence="CC: BY\n4.0", reference='Me & "you", 2026')
+    dataset = write_dataset(
+        tmp_path, ending=".mha", licence="CC: BY\n4.0", reference='Me & "you", 2026'
+    )
     _, found = found_as_printed(dataset)
     assert found[0].labels.name == "b_1.mha"
     assert found[0].terms == 'CC: BY 4.0 Me & "you", 2026'
@@ -146,18 +208,39 @@ def test_metaimages_and_terms_are_described_too(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"ending": ".nrrd"}, "its files end with '.nrrd', where .nii, .nii.gz, .mha, .mhd can be read. Convert them"),
-        ({"labels": PLAIN | {"ignore": 2}}, "voxels of value 2 are to be ignored, which is not supported. Remove the cases"),
-        ({"labels": {"a": [1, 2], "b": [2, 3]}}, "region b must lie within a, listed before it, or apart from it"),
-        ({"labels": {"a": [1, 2], "b": 1, "c": 2}}, "each region must add one label to those within it"),
+        (
+            {"ending": ".nrrd"},
+            "its files end with '.nrrd', where .nii, .nii.gz, .mha, .mhd can be read. Convert them",
+        ),
+        (
+            {"labels": PLAIN | {"ignore": 2}},
+            "voxels of value 2 are to be ignored, which is not supported. Remove the cases",
+        ),
+        (
+            {"labels": {"a": [1, 2], "b": [2, 3]}},
+            "region b must lie within a, listed before it, or apart from it",
+        ),
+        (
+            {"labels": {"a": [1, 2], "b": 1, "c": 2}},
+            "each region must add one label to those within it",
+        ),
         ({"labels": {"a": [1, 2], "b": [1, 2]}}, "region b must"),
         ({"labels": {"background": 0}}, "regions must be at least one"),
         ({"labels": {"tumour": 300}}, "label values must be distinct and in 1..255"),
-        ({"labels": {"0": "background", "1": "tumour"}}, "dataset.json.labels.0.0: input should be a valid integer"),
+        (
+            {"labels": {"0": "background", "1": "tumour"}},
+            "dataset.json.labels.0.0: input should be a valid integer",
+        ),
         ({"labels": {"ignore": []}}, "are to be ignored"),
-        ({"channel_names": {}}, "dataset.json.channel_names: dictionary should have at least 1 item"),
+        (
+            {"channel_names": {}},
+            "dataset.json.channel_names: dictionary should have at least 1 item",
+        ),
         ({"channel_names": {"one": "T1"}}, "input should be a valid integer"),
-        ({"dataset": {"b_1": {"images": ["/data/1.nii.gz"], "label": "/data/2.nii.gz"}}}, "it lists the files of each case"),
+        (
+            {"dataset": {"b_1": {"images": ["/data/1.nii.gz"], "label": "/data/2.nii.gz"}}},
+            "it lists the files of each case",
+        ),
     ],
 )
 def test_what_no_description_can_state_is_said_with_the_reason(tmp_path, changes, said):
@@ -171,12 +254,22 @@ def test_what_no_description_can_state_is_said_with_the_reason(tmp_path, changes
 @pytest.mark.parametrize("location", [".", ".."], ids=["the folder", "the one that holds it"])
 def test_sources_given_such_a_folder_print_its_description(tmp_path, find, location):
     dataset = write_dataset(tmp_path)
-    with pytest.raises(InputError, match=r"(?s)dataset\.json: is the dataset\.json of nnU-Net v2.*mask: labelsTr/{case}\.nii\.gz"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"(?s)dataset\.json: is the dataset\.json of nnU-Net v2.*mask: labelsTr/{case}\.nii\.gz"
+        ),
+    ):
         find((dataset / location).resolve())
 
 
 def test_other_folders_get_no_hint(tmp_path):
-    assert nnunet_hint(test_msd.write_task(tmp_path)) == nnunet_hint(tmp_path) == nnunet_hint(tmp_path / "absent") == ""
+    assert (
+        nnunet_hint(test_msd.write_task(tmp_path))
+        == nnunet_hint(tmp_path)
+        == nnunet_hint(tmp_path / "absent")
+        == ""
+    )
     for text in ("{", "[]", "null", "[" * 100_000, '{"labels": {}}'):
         (tmp_path / "dataset.json").write_text(text)
         assert nnunet_hint(tmp_path) == ""

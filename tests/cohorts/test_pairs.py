@@ -1,4 +1,6 @@
-"""Masks of two folders meet by the name of their case; wrong pairs are refused with what is wrong and what to do."""
+"""Masks of two folders meet by the name of their case; wrong pairs are refused with what is wrong
+and what to do.
+"""
 
 import gzip
 import json
@@ -37,7 +39,9 @@ def put(tmp_path):
 
 def pair(folder, one="one", other="two", subset=False, reference=None, prediction=None):
     where = folder / one, folder / other
-    return pairs.paired(pairs.masks_of(where[0], reference), pairs.masks_of(where[1], prediction), where, subset)
+    return pairs.paired(
+        pairs.masks_of(where[0], reference), pairs.masks_of(where[1], prediction), where, subset
+    )
 
 
 def refused(folder, *arguments, **options) -> str:
@@ -51,13 +55,27 @@ def cases(folder, **options) -> list[str]:
 
 
 def test_files_of_one_stem_are_a_pair_whatever_their_endings_and_folders(tmp_path, put):
-    put("one/b.nii.gz", "one/a.nii", "one/deep/c.nii.gz", "two/a.nii.gz", "two/b.nii", "two/c/x/c.nii")
+    put(
+        "one/b.nii.gz",
+        "one/a.nii",
+        "one/deep/c.nii.gz",
+        "two/a.nii.gz",
+        "two/b.nii",
+        "two/c/x/c.nii",
+    )
     assert cases(tmp_path) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("ending", ["_seg", "-seg", "_SEG", "_gtv"])
-def test_in_the_folders_of_brats_only_masks_count_and_the_ending_is_no_part_of_the_case(tmp_path, put, ending):
-    put(f"one/A_1/A_1{ending}.nii.gz", "one/A_1/A_1_t1.nii.gz", "one/A_1/A_1_flair.nii.gz", "two/A_1.nii.gz")
+def test_in_the_folders_of_brats_only_masks_count_and_the_ending_is_no_part_of_the_case(
+    tmp_path, put, ending
+):
+    put(
+        f"one/A_1/A_1{ending}.nii.gz",
+        "one/A_1/A_1_t1.nii.gz",
+        "one/A_1/A_1_flair.nii.gz",
+        "two/A_1.nii.gz",
+    )
     (found,) = pair(tmp_path)
     assert (found.case, found.reference.name) == ("A_1", f"A_1{ending}.nii.gz")
 
@@ -93,7 +111,9 @@ def test_a_pattern_says_which_files_and_which_part_is_the_case(tmp_path, put, pa
     assert list(pairs.masks_of(tmp_path / "two", pattern)) == expected
 
 
-@pytest.mark.parametrize("pattern", ["", "a.nii.gz", "{patient}.nii", "{case}{x}.nii", "{case", "{case}}.nii"])
+@pytest.mark.parametrize(
+    "pattern", ["", "a.nii.gz", "{patient}.nii", "{case}{x}.nii", "{case", "{case}}.nii"]
+)
 def test_a_pattern_without_the_case_is_none(tmp_path, put, pattern):
     put("two/a.nii.gz")
     with pytest.raises(InputError, match=r"is not a pattern: it needs \{case\}"):
@@ -102,7 +122,13 @@ def test_a_pattern_without_the_case_is_none(tmp_path, put, pattern):
 
 def test_a_pattern_that_fits_nothing_tells_the_names_there_are(tmp_path, put):
     put("two/a.nii.gz", "two/deep/b.nii.gz")
-    with pytest.raises(InputError, match=r"two: no file fits the pattern '{case}\.mha'; there are a\.nii\.gz, deep/b\.nii\.gz\. Mend"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"two: no file fits the pattern '{case}\.mha'; there are a\.nii\.gz, deep/b\.nii\.gz\."
+            r" Mend"
+        ),
+    ):
         pairs.masks_of(tmp_path / "two", "{case}.mha")
 
 
@@ -132,7 +158,9 @@ def test_a_prediction_without_reference_is_refused_by_name(tmp_path, put):
     assert "--subset" not in refused(tmp_path, subset=True)
 
 
-def test_a_reference_without_prediction_is_refused_by_name_unless_a_subset_is_asked_for(tmp_path, put):
+def test_a_reference_without_prediction_is_refused_by_name_unless_a_subset_is_asked_for(
+    tmp_path, put
+):
     put(*(f"one/{letter}.nii" for letter in "abcdefgh"), "two/a.nii")
     said = refused(tmp_path)
     assert "two: has no prediction for 7 of 8 references, b, c, d, e, f and 2 more." in said
@@ -155,7 +183,9 @@ def test_folders_that_share_no_case_are_refused_even_as_a_subset(tmp_path, put):
         ("case_1_manual.nii", "case_1.nii.gz", "--reference-pattern '{case}_manual.nii'"),
     ],
 )
-def test_names_that_differ_by_a_fixed_part_are_told_with_the_pattern_that_mends_it(tmp_path, put, one, two, hint):
+def test_names_that_differ_by_a_fixed_part_are_told_with_the_pattern_that_mends_it(
+    tmp_path, put, one, two, hint
+):
     put(f"one/{one}", f"two/{two}")
     assert hint in refused(tmp_path)
     side, pattern = hint.removeprefix("--").split("-pattern ")
@@ -189,7 +219,10 @@ def suspicion(folder, one="one", other="two") -> str:
 def test_a_reference_that_our_network_wrote_is_suspected(tmp_path, put):
     put("one/a.nii.gz", description=OURS)
     put("two/a.nii.gz")
-    assert "one/a.nii.gz: its header says that TumorFlow predicted it, yet it is given as a reference" in suspicion(tmp_path)
+    assert (
+        "one/a.nii.gz: its header says that TumorFlow predicted it, yet it is given as a reference"
+        in suspicion(tmp_path)
+    )
     assert not suspicion(tmp_path, "two", "one")
 
 
@@ -205,7 +238,10 @@ def test_a_reference_beside_the_arguments_of_nnunet_is_suspected(tmp_path, put):
     assert not suspicion(tmp_path, "two", "one")
 
 
-@pytest.mark.parametrize(("record", "suspected"), [({"network_sha256": "0"}, True), ({"origin": "scanner"}, False), (7, False)])
+@pytest.mark.parametrize(
+    ("record", "suspected"),
+    [({"network_sha256": "0"}, True), ({"origin": "scanner"}, False), (7, False)],
+)
 def test_a_record_of_a_network_beside_the_reference_is_seen(tmp_path, put, record, suspected):
     put("one/a.nii.gz", "two/a.nii.gz")
     (tmp_path / "one/a.nii.gz.json").write_text(json.dumps(record))
@@ -221,14 +257,23 @@ def test_folders_whose_names_say_the_opposite_are_suspected(tmp_path, put, one, 
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("predictions", "ours"), ("test", "labels"), ("outputs", "results"), ("spread", "masked"), ("a", "b")]
+    ("one", "other"),
+    [
+        ("predictions", "ours"),
+        ("test", "labels"),
+        ("outputs", "results"),
+        ("spread", "masked"),
+        ("a", "b"),
+    ],
 )
 def test_a_name_alone_raises_no_suspicion(tmp_path, put, one, other):
     put(f"{one}/a.nii", f"{other}/a.nii")
     assert not suspicion(tmp_path, one, other)
 
 
-def test_predictions_beside_the_images_are_suspected_only_if_the_references_are_called_predictions(tmp_path, put):
+def test_predictions_beside_the_images_are_suspected_only_if_the_references_are_called_predictions(
+    tmp_path, put
+):
     put("predictions/A.nii.gz", "cohort/A/A_seg.nii.gz", "cohort/A/A_t1.nii.gz", "one/A.nii.gz")
     assert "lies beside the images of its case" in suspicion(tmp_path, "predictions", "cohort")
     assert not suspicion(tmp_path, "one", "cohort")
@@ -256,7 +301,13 @@ def test_another_affine_is_refused_with_both(tmp_path, put):
     with pytest.raises(InputError) as error:
         pairs.read_pair(*pair(tmp_path), brats.schema("_"))
     said = str(error.value)
-    for part in ("two/a.nii: lies on another grid than", "one/a.nii.gz", "[[-1.", "[0. 0. 2. 0.]", "nearest neighbour"):
+    for part in (
+        "two/a.nii: lies on another grid than",
+        "one/a.nii.gz",
+        "[[-1.",
+        "[0. 0. 2. 0.]",
+        "nearest neighbour",
+    ):
         assert part in said
 
 

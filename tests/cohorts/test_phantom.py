@@ -1,4 +1,6 @@
-"""Phantoms are put into a folder whole, kept when they are there, and made anew when seed or code differ."""
+"""Phantoms are put into a folder whole, kept when they are there, and made anew when seed or code
+differ.
+"""
 
 import os
 import signal
@@ -25,7 +27,9 @@ def two(tmp_path_factory):
 
 
 def files(raw) -> dict[str, tuple[int, int]]:
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in raw.rglob("*.nii.gz")}
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in raw.rglob("*.nii.gz")
+    }
 
 
 def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
@@ -34,7 +38,9 @@ def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
     assert entry.shape == (240, 240, 155)
     assert entry.spacing_mm == (1, 1, 1)
     assert entry.orientation == "LPS"
-    assert {path.name for path in found[0].images.values()} == {f"Phantom_001_{name}.nii.gz" for name in ("t1", "t1ce", "t2", "flair")}
+    assert {path.name for path in found[0].images.values()} == {
+        f"Phantom_001_{name}.nii.gz" for name in ("t1", "t1ce", "t2", "flair")
+    }
     assert entry.region_ml(phantom.SCHEMA, "WT") > 20
 
 
@@ -52,7 +58,9 @@ def test_phantoms_that_are_there_are_kept_and_the_missing_ones_made(two):
     found[1].labels.unlink()
     phantom.generate(raw, 2, seed=1)
     after = files(raw)
-    assert {name for name in after if after[name] != before[name]} == {name for name in before if "002" in name}
+    assert {name for name in after if after[name] != before[name]} == {
+        name for name in before if "002" in name
+    }
 
 
 def test_a_phantom_of_another_seed_takes_the_place_of_the_old_one(two, tmp_path):
@@ -65,7 +73,11 @@ def test_a_phantom_of_another_seed_takes_the_place_of_the_old_one(two, tmp_path)
 
 
 def contents(raw: Path) -> dict[str, bytes]:
-    return {path.relative_to(raw).as_posix(): path.read_bytes() for path in sorted(raw.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(raw).as_posix(): path.read_bytes()
+        for path in sorted(raw.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_phantom_that_lost_an_image_or_has_a_truncated_one_is_made_again(two):
@@ -79,8 +91,13 @@ def test_a_phantom_that_lost_an_image_or_has_a_truncated_one_is_made_again(two):
 
 
 def test_a_generation_killed_while_it_wrote_ends_with_the_same_bytes(two, tmp_path):
-    program = f"import pathlib, pipeline.cohorts.phantom as phantom; phantom.generate(pathlib.Path({str(tmp_path)!r}), 2, seed=1)"
-    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    program = (
+        "import pathlib, pipeline.cohorts.phantom as phantom;"
+        f" phantom.generate(pathlib.Path({str(tmp_path)!r}), 2, seed=1)"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     while not (tmp_path / ".partial-Phantom_001").exists():
         assert running.poll() is None, "nothing was half written at any time"
         time.sleep(0.005)

@@ -16,7 +16,15 @@ RULES = {
     "brats-ped": "brats2024-ped",
     "brats-menrt": "brats2024-menrt",
 }
-GLIOMAS = {"brats2012", "brats2013", "brats2018-2021", "brats2023", "msd-braintumour", "lgg", "phantom"}
+GLIOMAS = {
+    "brats2012",
+    "brats2013",
+    "brats2018-2021",
+    "brats2023",
+    "msd-braintumour",
+    "lgg",
+    "phantom",
+}
 SCHEMAS = {schema.cohort: schema for source in SOURCES.values() for schema in source.schemas}
 
 
@@ -29,5 +37,9 @@ def test_a_cohort_names_the_rules_for_its_lesions_or_is_known_to_have_none(cohor
 
 
 def test_the_rules_are_those_of_the_challenge_of_the_cohort():
-    assert {name: schema.lesion_rules for name, schema in SCHEMAS.items() if name not in GLIOMAS | WITHOUT_RULES} == RULES
+    assert {
+        name: schema.lesion_rules
+        for name, schema in SCHEMAS.items()
+        if name not in GLIOMAS | WITHOUT_RULES
+    } == RULES
     assert {SCHEMAS[name].lesion_rules for name in GLIOMAS} == {"brats2023-gli"}

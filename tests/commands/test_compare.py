@@ -36,10 +36,23 @@ def rows_of(seed, gain=0.0, cases=range(12), filled=False, **changes):
     for case in cases:
         for kind, name in (("label", "edema"), ("region", "WT"), ("region", "ET")):
             dice, distance = min(rng.beta(8, 2) * 0.9 + gain, 1.0), rng.exponential(4)
-            row = {"case": f"case{case:02d}", "patient": f"P{case // 2}", "kind": kind, "name": name, "dice": dice, "hd95_mm": distance}
+            row = {
+                "case": f"case{case:02d}",
+                "patient": f"P{case // 2}",
+                "kind": kind,
+                "name": name,
+                "dice": dice,
+                "hd95_mm": distance,
+            }
             row |= {"reference_ml": 10.0 + case, "prediction_ml": 9.0 + case, "filled": ""}
             if filled and name == "ET" and case == 3:
-                row |= {"dice": 1.0, "hd95_mm": 0.0, "reference_ml": 0.0, "prediction_ml": 0.0, "filled": "both_empty"}
+                row |= {
+                    "dice": 1.0,
+                    "hd95_mm": 0.0,
+                    "reference_ml": 0.0,
+                    "prediction_ml": 0.0,
+                    "filled": "both_empty",
+                }
             rows.append(row | changes)
     return rows
 
@@ -63,11 +76,28 @@ def test_two_runs_are_compared_region_by_region_within_120_columns(folder, capsy
     assert "A and B share 12 cases of 6 patients." in lines
     head = next(line for line in lines if "p perm" in line)
     assert re.split("  +", head.strip()) == [
-        *("metric", "n", "rule", "undef", "mean A", "mean B", "B - A", "95% interval", "+/-", "p perm", "p Wilc", "Holm"),
+        *(
+            "metric",
+            "n",
+            "rule",
+            "undef",
+            "mean A",
+            "mean B",
+            "B - A",
+            "95% interval",
+            "+/-",
+            "p perm",
+            "p Wilc",
+            "Holm",
+        )
     ]
-    named = [line for line in lines if re.match(r"(WT|ET|  )\s+(dice|hd95_mm)\s+12\s+0\s+0\s", line)]
+    named = [
+        line for line in lines if re.match(r"(WT|ET|  )\s+(dice|hd95_mm)\s+12\s+0\s+0\s", line)
+    ]
     assert len(named) == 4
-    assert len({line.index("[") + len(re.search(r"\[.*?\]", line)[0]) for line in named}) == 1, "aligned"
+    assert len({line.index("[") + len(re.search(r"\[.*?\]", line)[0]) for line in named}) == 1, (
+        "aligned"
+    )
     assert "edema" not in shown
 
 
@@ -75,7 +105,10 @@ def test_what_is_printed_is_what_was_computed(folder, capsys):
     call("old", "new", "--metrics", "dice", "--json", "out/numbers.json")
     shown = capsys.readouterr().out
     numbers = json.loads(Path("out/numbers.json").read_text())
-    assert [(run["letter"], run["name"], run["cases"]) for run in numbers["runs"]] == [("A", "old", 12), ("B", "new", 12)]
+    assert [(run["letter"], run["name"], run["cases"]) for run in numbers["runs"]] == [
+        ("A", "old", 12),
+        ("B", "new", 12),
+    ]
     for row in numbers["comparisons"][0]["rows"]:
         line = next(line for line in shown.splitlines() if line.startswith(row["name"]))
         for key in ("mean_first", "mean_second", "p_permutation", "p_wilcoxon"):
@@ -121,7 +154,10 @@ def test_the_cases_that_moved_most_come_first_with_where_and_how(folder, capsys)
     call("a.csv", "b.csv", "--cases", 5)
     shown = capsys.readouterr().out
     listed = shown.partition("moved most from A to B:\n")[2].partition("\n\n")[0].splitlines()
-    assert [line.split()[:3] for line in listed] == [["case04", "ET", "dice"], ["case07", "WT", "dice"]]
+    assert [line.split()[:3] for line in listed] == [
+        ["case04", "ET", "dice"],
+        ["case07", "WT", "dice"],
+    ]
     before = first[3 * 4 + 2]["dice"]
     assert f"{before:.4f} -> 0.0000 ({-before:+.4f})" in listed[0]
     call("a.csv", "b.csv", "--cases", 0)
@@ -130,8 +166,13 @@ def test_the_cases_that_moved_most_come_first_with_where_and_how(folder, capsys)
 
 def test_as_many_metrics_of_a_moved_case_are_shown_as_fit(folder, capsys):
     for name, gain in (("a.csv", 0.0), ("b.csv", 0.1)):
-        rows = [row | {"case": f"{row['case']} of a hospital with a long name"} for row in rows_of(1, gain)]
-        write_csv(Path(name), [row | {"nsd_1mm": row["dice"], "nsd_2mm": row["dice"]} for row in rows])
+        rows = [
+            row | {"case": f"{row['case']} of a hospital with a long name"}
+            for row in rows_of(1, gain)
+        ]
+        write_csv(
+            Path(name), [row | {"nsd_1mm": row["dice"], "nsd_2mm": row["dice"]} for row in rows]
+        )
     call("a.csv", "b.csv", "--metrics", "dice,hd95_mm,nsd_1mm,nsd_2mm")
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 120
@@ -142,7 +183,10 @@ def test_as_many_metrics_of_a_moved_case_are_shown_as_fit(folder, capsys):
 
 def test_few_patients_are_warned_of(folder, capsys):
     call("old", "new")
-    assert "Warning: 6 patients are few: their intervals are too narrow, and no p can be below 0.031." in capsys.readouterr().out
+    assert (
+        "Warning: 6 patients are few: their intervals are too narrow, and no p can be below 0.031."
+        in capsys.readouterr().out
+    )
     for name, seed in (("a.csv", 1), ("b.csv", 2)):
         write_csv(Path(name), rows_of(seed, cases=range(40)))
     call("a.csv", "b.csv")
@@ -166,17 +210,25 @@ def test_cases_and_regions_of_one_run_alone_are_named_and_left_out(folder, capsy
     assert "Only in A, left out: 5 cases (case00, case01, case02, case03 and 1 more)." in shown
     assert "Only in B, left out: 12 cases (case08, case09, case10, case11 and 8 more)." in shown
     assert "Only in B, left out: 1 regions (WT)." in shown
-    assert re.search(r"^ET +dice +3 .* \[-, -\] ", shown, re.MULTILINE), "two patients have no interval"
+    assert re.search(r"^ET +dice +3 .* \[-, -\] ", shown, re.MULTILINE), (
+        "two patients have no interval"
+    )
 
 
 def test_another_empty_rule_is_told(folder, capsys):
     ruled = rows_of(1, filled=True)
-    undefined = [row | ({"dice": nan, "hd95_mm": nan, "filled": ""} if row["filled"] else {}) for row in ruled]
+    undefined = [
+        row | ({"dice": nan, "hd95_mm": nan, "filled": ""} if row["filled"] else {})
+        for row in ruled
+    ]
     write_csv(Path("a.csv"), ruled)
     write_csv(Path("b.csv"), undefined)
     call("a.csv", "b.csv")
     shown = capsys.readouterr().out
-    assert "Warning: empty masks are not scored by one rule: A gives scores where both are empty; B leaves" in shown
+    assert (
+        "Warning: empty masks are not scored by one rule: A gives scores where both are empty; B"
+        " leaves" in shown
+    )
     assert re.search(r"^ET +dice +11 +0 +1 ", shown, re.MULTILINE)
 
 
@@ -185,7 +237,9 @@ def test_a_table_of_before_the_new_columns_is_compared_on_what_it_has(folder, ca
     write_csv(Path("modern.csv"), modern)
     call("old", "modern.csv")
     assert "nsd_1mm" not in capsys.readouterr().out.partition("\n\n")[2]
-    assert "nsd_1mm is not in old. All runs have dice, hd95_mm." in refused("old", "modern.csv", "--metrics", "dice,nsd_1mm")
+    assert "nsd_1mm is not in old. All runs have dice, hd95_mm." in refused(
+        "old", "modern.csv", "--metrics", "dice,nsd_1mm"
+    )
     write_csv(Path("modern too.csv"), modern)
     call("modern.csv", "modern too.csv", "--metrics", "volume_error_ml, nsd_1mm")
     assert "nsd_1mm" in capsys.readouterr().out
@@ -194,7 +248,13 @@ def test_a_table_of_before_the_new_columns_is_compared_on_what_it_has(folder, ca
 def test_the_lesion_wise_table_of_a_run_can_be_compared(folder, capsys):
     for name, gain in (("old", 0.0), ("new", 0.1)):
         lesions = [
-            {"case": row["case"], "patient": row["patient"], "name": row["name"], "lesion_dice": row["dice"], "lesions": 1}
+            {
+                "case": row["case"],
+                "patient": row["patient"],
+                "name": row["name"],
+                "lesion_dice": row["dice"],
+                "lesions": 1,
+            }
             for row in rows_of(1, gain)
             if row["kind"] == "region"
         ]
@@ -208,7 +268,11 @@ def test_the_lesion_wise_table_of_a_run_can_be_compared(folder, capsys):
 def test_the_instances_of_a_run_can_be_compared(folder, capsys):
     for name, gain in (("old", 0.0), ("new", 0.1)):
         regions = [row for row in rows_of(1, gain) if row["kind"] == "region"]
-        rows = [{key: row[key] for key in ("case", "patient", "name")} | {"f1": row["dice"], "pq": row["dice"]} for row in regions]
+        rows = [
+            {key: row[key] for key in ("case", "patient", "name")}
+            | {"f1": row["dice"], "pq": row["dice"]}
+            for row in regions
+        ]
         write_csv(Path(name) / "metrics/tables/instances.csv", rows)
     call("old", "new", "--table", "instances")
     assert re.search(r"^WT +f1 +12 ", capsys.readouterr().out, re.MULTILINE)
@@ -221,14 +285,20 @@ def test_more_runs_are_ranked(folder, capsys):
     assert "A and B share" in shown
     assert "A and C share" in shown
     table = shown.partition("Ranking as in the BraTS challenge")[2].splitlines()
-    assert [line.split()[:3] for line in table[2:5]] == [["1", "B", "new"], ["2", "A", "old"], ["3", "C", "bad.csv"]]
+    assert [line.split()[:3] for line in table[2:5]] == [
+        ["1", "B", "new"],
+        ["2", "A", "old"],
+        ["3", "C", "bad.csv"],
+    ]
     assert max(map(len, shown.splitlines())) <= 120
     standing = json.loads(Path("numbers.json").read_text())["standing"]
     assert [row["run"] for row in standing] == ["new", "old", "bad.csv"]
     assert standing[0]["cases"] == 12
 
 
-@pytest.mark.parametrize(("name", "starts"), [("moves.png", b"\x89PNG"), ("figures/moves.svg", b"<?xml")])
+@pytest.mark.parametrize(
+    ("name", "starts"), [("moves.png", b"\x89PNG"), ("figures/moves.svg", b"<?xml")]
+)
 def test_the_figure_is_drawn_as_its_name_says(name, starts, folder, capsys):
     call("old", "new", "--figure", name)
     assert Path(name).read_bytes().startswith(starts)
@@ -249,7 +319,10 @@ def test_the_workspace_is_a_run(folder, capsys):
         (["old", "none.csv"], "none.csv: no such file"),
         (["workspace", "old"], "metrics: no such file"),
         (["old", "."], "holds neither metrics/cases.csv nor cases.csv"),
-        (["old", "new", "--metrics", "dise"], "dise is not in old, new. All runs have dice, hd95_mm."),
+        (
+            ["old", "new", "--metrics", "dise"],
+            "dise is not in old, new. All runs have dice, hd95_mm.",
+        ),
         (["old", "new", "--metrics", "reference_ml"], "reference_ml is no score"),
         (["old", "new", "--table", "lesionwise"], "holds neither metrics/tables/lesionwise.csv"),
         (
@@ -293,10 +366,16 @@ def test_runs_that_share_cases_but_no_region_are_refused(folder):
 
 
 def test_another_reference_is_refused(folder):
-    changed = [row | ({"reference_ml": 3.0} if row["case"] in ("case02", "case05") else {}) for row in rows_of(2)]
+    changed = [
+        row | ({"reference_ml": 3.0} if row["case"] in ("case02", "case05") else {})
+        for row in rows_of(2)
+    ]
     write_csv(Path("other.csv"), changed)
     message = refused("old", "other.csv")
-    assert "2 of 12 cases have other references in other.csv than in old: WT of case02 has 3 ml against 12 ml" in message
+    assert (
+        "2 of 12 cases have other references in other.csv than in old: WT of case02 has 3 ml"
+        " against 12 ml" in message
+    )
 
 
 def test_a_third_run_without_shared_cases_is_refused(folder, capsys):
@@ -307,12 +386,16 @@ def test_a_third_run_without_shared_cases_is_refused(folder, capsys):
 
 @pytest.fixture
 def revisions(folder, monkeypatch):
-    """A repository with a commit, and on it an experiment, as `dvc exp run --name tidy-newt` leaves them."""
+    """A repository with a commit, and on it an experiment, as `dvc exp run --name tidy-newt` leaves
+    them.
+    """
     from dvc.repo import Repo
 
     def git(*arguments):
         who = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
-        return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *who, *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     def commit(rows, message):
         write_csv(Path("metrics/cases.csv"), rows)
@@ -334,20 +417,31 @@ def revisions(folder, monkeypatch):
     return base
 
 
-@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC 3.67 asks pygtrie 2.5 in its older way
+@pytest.mark.filterwarnings(
+    "ignore:_NoneStep.value:DeprecationWarning"
+)  # DVC 3.67 asks pygtrie 2.5 in its older way
 def test_a_dvc_experiment_is_compared_with_a_revision(revisions, capsys):
     call("HEAD", "tidy-newt")
     shown = capsys.readouterr().out
     assert "A  HEAD  (DVC; 12 cases)\nB  tidy-newt  (DVC; 12 cases)" in shown
     call(revisions[:8], "../old", "--metrics", "dice")
-    assert "No dice moved." in capsys.readouterr().out, "the commit holds the scores of the first run"
+    assert "No dice moved." in capsys.readouterr().out, (
+        "the commit holds the scores of the first run"
+    )
 
 
-@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # DVC 3.67 asks pygtrie 2.5 in its older way
+@pytest.mark.filterwarnings(
+    "ignore:_NoneStep.value:DeprecationWarning"
+)  # DVC 3.67 asks pygtrie 2.5 in its older way
 def test_a_name_that_is_no_run_is_refused_with_where_it_was_looked_for(revisions):
     message = refused("tidy-newt", "tidy-nwet")
-    assert "tidy-nwet: no such run. It is no file or folder here. DVC: no experiment or revision of this name. MLflow: " in message
-    assert "metrics/tables/lesionwise.csv of this revision is not" in refused("HEAD", "tidy-newt", "--table", "lesionwise")
+    assert (
+        "tidy-nwet: no such run. It is no file or folder here. DVC: no experiment or revision of"
+        " this name. MLflow: " in message
+    )
+    assert "metrics/tables/lesionwise.csv of this revision is not" in refused(
+        "HEAD", "tidy-newt", "--table", "lesionwise"
+    )
 
 
 def test_an_mlflow_run_is_found_by_name_and_by_id(mlflow_root, tmp_path, monkeypatch, capsys):
@@ -380,11 +474,15 @@ def test_real_masks_moved_by_more_are_found_to_be_worse(real_cases, folder, sche
             classes[values == value] = index
         for rows, shift in zip(runs.values(), (1, 3), strict=True):
             scored = score_case(classes, np.roll(classes, shift, axis=0), schema, (1.0, 1.0, 1.0))
-            rows += [{"case": path.parent.name, "patient": path.parent.name} | row for row in scored]
+            rows += [
+                {"case": path.parent.name, "patient": path.parent.name} | row for row in scored
+            ]
     for name, rows in runs.items():
         write_csv(Path(f"{name}.csv"), rows)
     call("near.csv", "far.csv", "--metrics", "dice", "--json", "numbers.json")
     for row in json.loads(Path("numbers.json").read_text())["comparisons"][0]["rows"]:
-        assert (row["better"], row["worse"]) == (0, 6 - row["filled"]), "two cases have no enhancing tumour"
+        assert (row["better"], row["worse"]) == (0, 6 - row["filled"]), (
+            "two cases have no enhancing tumour"
+        )
         assert row["p_permutation"] == row["p_wilcoxon"] == 2 / 2 ** row["worse"]
         assert row["low"] < row["difference"] < row["high"] < 0

@@ -35,7 +35,11 @@ def git(*arguments):
 
 def test_every_required_package_is_listed_with_its_version():
     findings = found(doctor.packages())
-    required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    required = [
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     assert len(findings) == len(required)
     assert findings["numpy"] == doctor.Finding("ok", "numpy", __import__("numpy").__version__)
 
@@ -120,8 +124,26 @@ def test_an_engine_that_does_not_load_fails_with_advice(folder, monkeypatch):
 
 
 def test_the_list_is_aligned_with_marks_and_advice_below(capsys):
-    findings = [doctor.Finding("ok", "cores", "2"), doctor.Finding("fail", "disk", "full\nindeed", "Make room.")]
+    findings = [
+        doctor.Finding("ok", "cores", "2"),
+        doctor.Finding("fail", "disk", "full\nindeed", "Make room."),
+    ]
     assert list(doctor._printed("machine", findings)) == ["ok", "fail"]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.strip() for line in lines] == ["machine", *(line.strip() for line in lines[1:3]), "indeed", "-> Make room."]
-    assert len({lines[1].index("2"), lines[2].index("full"), lines[3].index("indeed"), lines[4].index("->")}) == 1
+    assert [line.strip() for line in lines] == [
+        "machine",
+        *(line.strip() for line in lines[1:3]),
+        "indeed",
+        "-> Make room.",
+    ]
+    assert (
+        len(
+            {
+                lines[1].index("2"),
+                lines[2].index("full"),
+                lines[3].index("indeed"),
+                lines[4].index("->"),
+            }
+        )
+        == 1
+    )

@@ -24,8 +24,14 @@ def test_a_described_case_needs_no_mask(tmp_path):
 
 
 def test_of_several_described_cases_the_description_chooses_one(tmp_path):
-    fill(tmp_path, *(f"{case}/{case}_{kind}.nii.gz" for case in ("007", "008") for kind in ("post", "fla")))
-    with pytest.raises(InputError, match=r"holds 2 cases, among them 007, 008\. Let `case` in its cohort\.yaml match one"):
+    fill(
+        tmp_path,
+        *(f"{case}/{case}_{kind}.nii.gz" for case in ("007", "008") for kind in ("post", "fla")),
+    )
+    with pytest.raises(
+        InputError,
+        match=r"holds 2 cases, among them 007, 008\. Let `case` in its cohort\.yaml match one",
+    ):
         predict._in_folder(describe(tmp_path), "folder", ())
     assert predict._in_folder(describe(tmp_path, case="008"), "folder", ())[1].case == "008"
 
@@ -38,7 +44,10 @@ def test_a_case_and_its_series_are_found_through_links(tmp_path):
     (tmp_path / "study").mkdir()
     for series in study.iterdir():
         (tmp_path / "study" / series.name).symlink_to(series)
-    assert set(predict._in_folder(tmp_path / "study", None, ("t1n", "t2f"))[1].images) >= {"t1n", "t2f"}
+    assert set(predict._in_folder(tmp_path / "study", None, ("t1n", "t2f"))[1].images) >= {
+        "t1n",
+        "t2f",
+    }
 
 
 def test_images_in_a_case_folder_go_before_dicom_files_that_a_link_leads_to(tmp_path):
@@ -54,7 +63,9 @@ def test_a_study_that_is_met_twice_through_a_link_is_read_once(tmp_path):
     before = predict._in_folder(tmp_path, None, ())[1]
     (tmp_path / "latest").symlink_to(study)
     again = predict._in_folder(tmp_path, None, ())[1]
-    assert {name: len(part.files) for name, part in again.images.items()} == {name: len(part.files) for name, part in before.images.items()}
+    assert {name: len(part.files) for name, part in again.images.items()} == {
+        name: len(part.files) for name, part in before.images.items()
+    }
 
 
 def test_an_unknown_source_and_a_folder_of_several_cases_are_refused(tmp_path):
@@ -62,5 +73,7 @@ def test_an_unknown_source_and_a_folder_of_several_cases_are_refused(tmp_path):
         predict._in_folder(tmp_path, "brats1999", ())
     for number in (1, 2):
         write_case(tmp_path, f"BraTS-MEN-0000{number}-000")
-    with pytest.raises(InputError, match=r"holds 2 cases, among them BraTS-MEN-00001-000, .*Name the folder of one"):
+    with pytest.raises(
+        InputError, match=r"holds 2 cases, among them BraTS-MEN-00001-000, .*Name the folder of one"
+    ):
         predict._in_folder(tmp_path, "brats-men", ())

@@ -34,7 +34,11 @@ def keys_of(values, prefix=""):
     """Dotted names of all values."""
     if not isinstance(values, dict) or not values:
         return {prefix}
-    return {name for key, value in values.items() for name in keys_of(value, f"{prefix}.{key}".removeprefix("."))}
+    return {
+        name
+        for key, value in values.items()
+        for name in keys_of(value, f"{prefix}.{key}".removeprefix("."))
+    }
 
 
 def read(path="params.yaml"):
@@ -50,7 +54,10 @@ def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
     assert not apply("brats-cpu", "cohort.location=../cases", "train.learning_rate=1e-4")
     after = Path("params.yaml").read_text().splitlines()
     values = read()
-    assert values["cohort"] | {"source": "brats", "location": "../cases", "cases": 0} == values["cohort"]
+    assert (
+        values["cohort"] | {"source": "brats", "location": "../cases", "cases": 0}
+        == values["cohort"]
+    )
     assert values["train"]["learning_rate"] == 0.0001
     assert len(before) == len(after)
     for old, new in zip(before, after, strict=True):
@@ -80,11 +87,20 @@ def test_the_change_is_shown_as_a_diff(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["brats"], "brats: no such preset; there are brats-cpu, brats2021, cheng, flair-wt, phantom"),
+        (
+            ["brats"],
+            "brats: no such preset; there are brats-cpu, brats2021, cheng, flair-wt, phantom",
+        ),
         (["phantom", "train.lr=1"], "no key train.lr; train has epochs"),
         (["phantom", "training.epochs=1"], "no key training.epochs; the sections are cohort"),
-        (["phantom", "train.epochs.first=1"], "no key train.epochs.first; train.epochs has no keys"),
-        (["phantom", "train.on_the_fly=1"], "train.on_the_fly is a group; set one of train.on_the_fly.mirror"),
+        (
+            ["phantom", "train.epochs.first=1"],
+            "no key train.epochs.first; train.epochs has no keys",
+        ),
+        (
+            ["phantom", "train.on_the_fly=1"],
+            "train.on_the_fly is a group; set one of train.on_the_fly.mirror",
+        ),
         (["phantom", "train.epochs"], "train.epochs: not of the form key=value"),
         (["phantom", "train.patch=[1, 2"], "train.patch=[1, 2: cannot be read as YAML"),
         (["phantom", "--params", "absent.yaml"], "absent.yaml: cannot be read"),
@@ -97,10 +113,20 @@ def test_what_cannot_be_set_is_refused_by_name_and_nothing_changes(here, argumen
 
 
 def test_a_value_is_read_as_yaml(here):
-    apply("phantom", "preprocess.spacing_mm=[1, 1.5, 2e0]", "cohort.location=", "evaluate.mirror=true", "split.val_fold=null")
+    apply(
+        "phantom",
+        "preprocess.spacing_mm=[1, 1.5, 2e0]",
+        "cohort.location=",
+        "evaluate.mirror=true",
+        "split.val_fold=null",
+    )
     values = read()
     assert values["preprocess"]["spacing_mm"] == [1, 1.5, 2.0]
-    assert (values["cohort"]["location"], values["evaluate"]["mirror"], values["split"]["val_fold"]) == ("", True, None)
+    assert (
+        values["cohort"]["location"],
+        values["evaluate"]["mirror"],
+        values["split"]["val_fold"],
+    ) == ("", True, None)
 
 
 def test_without_a_name_all_presets_are_listed_with_what_they_cost(here, capsys):
@@ -108,7 +134,9 @@ def test_without_a_name_all_presets_are_listed_with_what_they_cost(here, capsys)
     listed = capsys.readouterr().out
     for name in NAMES:
         about = listed.split(f"{name}\n    ")[1].split("\n\n")[0]
-        assert all(f"{item}: " in about for item in ("command", "hardware", "cost", "expected score"))
+        assert all(
+            f"{item}: " in about for item in ("command", "hardware", "cost", "expected score")
+        )
 
 
 def test_the_phantom_preset_sets_every_value_there_is():
@@ -124,7 +152,9 @@ def test_every_stage_takes_the_values_of_a_preset(here, name):
     assert not apply(name)
     values = read()
     for module in STAGES:
-        for key, kind in stage.keys(getattr(importlib.import_module(f"pipeline.{module}"), module)).values():
+        for key, kind in stage.keys(
+            getattr(importlib.import_module(f"pipeline.{module}"), module)
+        ).values():
             params.value(values, key, kind, Path("params.yaml"))
     patch, unet = values["train"]["patch"], values["unet"]
     assert len(patch) == unet["dimensions"]

@@ -1,4 +1,6 @@
-"""Any two folders of masks are scored as `evaluate` would score them, and wrong pairs are refused with what to do."""
+"""Any two folders of masks are scored as `evaluate` would score them, and wrong pairs are refused
+with what to do.
+"""
 
 import csv
 import json
@@ -44,7 +46,9 @@ def folders(tmp_path):
     for number in range(3):
         values = reference(number)
         nifti.write(tmp_path / f"labels/A_{number}.nii.gz", values, SPACING)
-        nifti.write(tmp_path / f"ours/A_{number}.nii.gz", np.roll(values, number + 1, axis=0), SPACING)
+        nifti.write(
+            tmp_path / f"ours/A_{number}.nii.gz", np.roll(values, number + 1, axis=0), SPACING
+        )
     return tmp_path / "labels", tmp_path / "ours"
 
 
@@ -60,21 +64,37 @@ def number(text: str) -> float:
 def test_the_rows_are_those_of_the_stage(folders, tmp_path, schema):
     assert not call(*folders, "--cohort", "brats2018-2021", "--out", tmp_path / "out")
     rows = table(tmp_path / "out/cases.csv")
-    classes = [values_to_classes(array, schema) for array in (reference(1), np.roll(reference(1), 2, axis=0))]
-    expected = [{"case": "A_1", "patient": "A_1"} | row for row in score_case(*classes, schema, (1.0, 1.0, 2.0))]
+    classes = [
+        values_to_classes(array, schema)
+        for array in (reference(1), np.roll(reference(1), 2, axis=0))
+    ]
+    expected = [
+        {"case": "A_1", "patient": "A_1"} | row
+        for row in score_case(*classes, schema, (1.0, 1.0, 2.0))
+    ]
     found = [row for row in rows if row["case"] == "A_1"]
     assert [list(row) for row in found] == [list(row) for row in expected]
     for one, other in zip(found, expected, strict=True):
         for column, value in other.items():
-            assert one[column] == value if isinstance(value, str) else number(one[column]) == pytest.approx(value, abs=0, nan_ok=True)
+            assert (
+                one[column] == value
+                if isinstance(value, str)
+                else number(one[column]) == pytest.approx(value, abs=0, nan_ok=True)
+            )
 
 
 def test_all_tables_are_written_and_the_confusion_counts_every_voxel(folders, tmp_path, schema):
     assert not call(*folders, "--cohort", "brats2018-2021", "--out", tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*(f"{name}.csv" for name in TABLES), "summary.json"])
-    assert sum(int(row["voxels"]) for row in table(tmp_path / "out/confusion.csv")) == 3 * 24 * 22 * 20
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        [*(f"{name}.csv" for name in TABLES), "summary.json"]
+    )
+    assert (
+        sum(int(row["voxels"]) for row in table(tmp_path / "out/confusion.csv")) == 3 * 24 * 22 * 20
+    )
     assert len(table(tmp_path / "out/multiclass.csv")) == 3
-    assert [row["name"] for row in table(tmp_path / "out/lesionwise.csv")] == list(schema.regions) * 3
+    assert [row["name"] for row in table(tmp_path / "out/lesionwise.csv")] == list(
+        schema.regions
+    ) * 3
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["cases"] == 3
     assert summary["region"]["WT"]["dice"]["mean_low"] <= summary["region"]["WT"]["dice"]["mean"]
@@ -84,7 +104,9 @@ def test_all_tables_are_written_and_the_confusion_counts_every_voxel(folders, tm
 
 def test_two_scorings_write_the_same_bytes_whatever_the_number_of_workers(folders, tmp_path):
     for name, workers in (("one", 1), ("two", 2)):
-        assert not call(*folders, "--cohort", "brats2018-2021", "--out", tmp_path / name, "--workers", workers)
+        assert not call(
+            *folders, "--cohort", "brats2018-2021", "--out", tmp_path / name, "--workers", workers
+        )
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
@@ -101,7 +123,14 @@ def test_the_printed_table_has_every_region_with_its_interval(folders, capsys):
     shown = capsys.readouterr()
     assert shown.out.startswith("3 cases of cohort brats2018-2021: mean region Dice 0.")
     for region in ("WT", "TC", "ET"):
-        assert len(re.findall(rf"^{region} .* 0\.\d{{3}} \[0\.\d{{3}}, 0\.\d{{3}}\]", shown.out, re.MULTILINE)) == 2
+        assert (
+            len(
+                re.findall(
+                    rf"^{region} .* 0\.\d{{3}} \[0\.\d{{3}}, 0\.\d{{3}}\]", shown.out, re.MULTILINE
+                )
+            )
+            == 2
+        )
     assert max(map(len, shown.out.splitlines())) <= 130
     assert "3/3" in shown.err
 
@@ -110,7 +139,11 @@ def test_a_perfect_prediction_scores_one_and_no_millimetre(folders, tmp_path, ca
     for count in range(3):
         nifti.write(tmp_path / f"same/A_{count}.nii", reference(count), SPACING)
     assert not call(folders[0], tmp_path / "same", "--cohort", "brats2018-2021")
-    assert re.search(r"^WT +3 +1\.000 \[1\.000, 1\.000\] +1\.000 +0\.0 \[0\.0, 0\.0\]", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(
+        r"^WT +3 +1\.000 \[1\.000, 1\.000\] +1\.000 +0\.0 \[0\.0, 0\.0\]",
+        capsys.readouterr().out,
+        re.MULTILINE,
+    )
 
 
 def test_what_the_rule_for_empty_regions_gave_is_counted(folders, tmp_path, capsys):
@@ -141,7 +174,14 @@ def test_metaimage_and_other_names_are_read_by_patterns(folders, tmp_path, capsy
         SimpleITK.WriteImage(image, tmp_path / f"theirs/A_{count}_out.mha")
     said = call(folders[0], tmp_path / "theirs", "--cohort", "brats2018-2021")
     assert "--prediction-pattern '{case}_out.mha'" in said
-    assert not call(folders[0], tmp_path / "theirs", "--cohort", "brats2018-2021", "--prediction-pattern", "{case}_out.mha")
+    assert not call(
+        folders[0],
+        tmp_path / "theirs",
+        "--cohort",
+        "brats2018-2021",
+        "--prediction-pattern",
+        "{case}_out.mha",
+    )
     assert "mean region Dice 1.000" in capsys.readouterr().out
 
 
@@ -149,8 +189,15 @@ def test_several_cases_of_a_patient_are_told_by_the_names_of_brats(tmp_path):
     for place, shift in (("one", 0), ("two", 1)):
         for time in ("000", "001"):
             values = np.roll(np.where(reference() == 4, 3, reference()), shift, axis=0)
-            nifti.write(tmp_path / f"{place}/BraTS-GLI-00005-{time}-seg.nii.gz", values, SPACING, f"{place} {time}")
-    assert not call(tmp_path / "one", tmp_path / "two", "--cohort", "brats2023", "--out", tmp_path / "out")
+            nifti.write(
+                tmp_path / f"{place}/BraTS-GLI-00005-{time}-seg.nii.gz",
+                values,
+                SPACING,
+                f"{place} {time}",
+            )
+    assert not call(
+        tmp_path / "one", tmp_path / "two", "--cohort", "brats2023", "--out", tmp_path / "out"
+    )
     assert {(row["case"], row["patient"]) for row in table(tmp_path / "out/cases.csv")} == {
         ("BraTS-GLI-00005-000", "BraTS-GLI-00005"),
         ("BraTS-GLI-00005-001", "BraTS-GLI-00005"),
@@ -160,8 +207,17 @@ def test_several_cases_of_a_patient_are_told_by_the_names_of_brats(tmp_path):
 @pytest.mark.parametrize(
     ("name", "cohort"),
     [
-        *(("brats2018-2021", "brats2018-2021"), ("brats2021", "brats2018-2021"), ("brats2018", "brats2018-2021")),
-        *(("brats2023", "brats2023"), ("msd", "msd-braintumour"), ("brats-men", "brats-men"), ("phantom", "phantom")),
+        *(
+            ("brats2018-2021", "brats2018-2021"),
+            ("brats2021", "brats2018-2021"),
+            ("brats2018", "brats2018-2021"),
+        ),
+        *(
+            ("brats2023", "brats2023"),
+            ("msd", "msd-braintumour"),
+            ("brats-men", "brats-men"),
+            ("phantom", "phantom"),
+        ),
     ],
 )
 def test_a_cohort_is_known_by_its_name_its_source_and_its_year(name, cohort):
@@ -186,11 +242,19 @@ def test_an_unknown_cohort_is_refused_with_the_nearest(name, hint, folders):
 
 @pytest.fixture
 def described(tmp_path):
-    """A function that writes a cohort.yaml for the folders, with lines of its own, and returns its path."""
+    """A function that writes a cohort.yaml for the folders, with lines of its own, and returns its
+    path.
+    """
 
     def write(lines=""):
-        text = "cohort: mine\ndimensions: 3\nmodalities: {t1c: '{case}_t1c.nii'}\nmask: '{case}.nii'\npatient: '(A)_.*'\n"
-        text += "labels: {core: 1, edema: 2, rim: 4}\nregions: {all: [core, edema, rim], core: [core], rim: [rim]}\n"
+        text = (
+            "cohort: mine\ndimensions: 3\nmodalities: {t1c: '{case}_t1c.nii'}\nmask:"
+            " '{case}.nii'\npatient: '(A)_.*'\n"
+        )
+        text += (
+            "labels: {core: 1, edema: 2, rim: 4}\nregions: {all: [core, edema, rim], core: [core],"
+            " rim: [rim]}\n"
+        )
         (tmp_path / "cohort.yaml").write_text(text + lines)
         return tmp_path / "cohort.yaml"
 
@@ -204,8 +268,12 @@ def test_a_described_folder_gives_its_labels_and_patients(folders, tmp_path, des
     assert {row["patient"] for row in rows} == {"A"}
 
 
-def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the_output_says_why(folders, tmp_path, described, capsys):
-    assert not call(*folders, "--cohort", described("lesion_rules: brats2023-men\n"), "--out", tmp_path / "out")
+def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the_output_says_why(
+    folders, tmp_path, described, capsys
+):
+    assert not call(
+        *folders, "--cohort", described("lesion_rules: brats2023-men\n"), "--out", tmp_path / "out"
+    )
     capsys.readouterr()
     assert not call(*folders, "--cohort", described(), "--out", tmp_path / "out")
     shown = capsys.readouterr().out
@@ -213,16 +281,26 @@ def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the
     assert "brats2024-menrt" in shown
     assert "lesion by lesion" not in shown.lower()
     assert max(map(len, shown.splitlines())) <= 130
-    assert {"lesionwise.csv", "lesions.csv"}.isdisjoint(path.name for path in (tmp_path / "out").iterdir())
-    assert [row["name"] for row in table(tmp_path / "out/instances.csv")] == ["all", "core", "rim"] * 3
+    assert {"lesionwise.csv", "lesions.csv"}.isdisjoint(
+        path.name for path in (tmp_path / "out").iterdir()
+    )
+    assert [row["name"] for row in table(tmp_path / "out/instances.csv")] == [
+        "all",
+        "core",
+        "rim",
+    ] * 3
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert (summary["lesionwise"], summary["lesion_rules"]) == ({}, None)
 
 
 def test_a_described_folder_is_scored_by_the_rules_it_names(folders, tmp_path, described, capsys):
-    assert not call(*folders, "--cohort", described("lesion_rules: brats2023-men\n"), "--out", tmp_path / "out")
+    assert not call(
+        *folders, "--cohort", described("lesion_rules: brats2023-men\n"), "--out", tmp_path / "out"
+    )
     assert "lesion by lesion, rules brats2023-men\n" in capsys.readouterr().out
-    assert json.loads((tmp_path / "out/summary.json").read_text())["lesion_rules"] == "brats2023-men"
+    assert (
+        json.loads((tmp_path / "out/summary.json").read_text())["lesion_rules"] == "brats2023-men"
+    )
     assert len(table(tmp_path / "out/lesionwise.csv")) == 9
 
 
@@ -240,9 +318,15 @@ def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(fold
 @pytest.mark.parametrize(
     ("values", "hint"),
     [
-        (reference().astype(np.float32) / 4, "of probabilities, take the label of each voxel first"),
+        (
+            reference().astype(np.float32) / 4,
+            "of probabilities, take the label of each voxel first",
+        ),
         (np.where(reference() == 4, np.nan, 1.0).astype(np.float32), "Masks hold whole numbers"),
-        (np.where(reference() == 4, 77, 0).astype(np.uint8), "Write the file with the values of brats2018-2021."),
+        (
+            np.where(reference() == 4, 77, 0).astype(np.uint8),
+            "Write the file with the values of brats2018-2021.",
+        ),
     ],
 )
 def test_what_is_no_mask_is_refused_with_what_to_do(folders, values, hint):
@@ -263,7 +347,9 @@ def test_every_pair_on_two_grids_is_named(folders):
 
 def test_a_missing_prediction_is_refused_or_left_out_on_request(folders, capsys):
     (folders[1] / "A_2.nii.gz").unlink()
-    assert "has no prediction for 1 of 3 references, A_2." in call(*folders, "--cohort", "brats2018-2021")
+    assert "has no prediction for 1 of 3 references, A_2." in call(
+        *folders, "--cohort", "brats2018-2021"
+    )
     assert not call(*folders, "--cohort", "brats2018-2021", "--subset")
     assert "1 reference without a prediction left out" in capsys.readouterr().out
 
@@ -286,7 +372,10 @@ def test_labels_in_another_order_are_warned_of(folders, capsys):
         volume = nifti.read(path)
         nifti.write(path, np.array([0, 2, 1, 0, 4], np.uint8)[volume.voxels], volume.grid.affine)
     assert not call(*folders, "--cohort", "brats2018-2021")
-    assert "Warning: necrotic is mostly called edema, edema is mostly called necrotic." in capsys.readouterr().out
+    assert (
+        "Warning: necrotic is mostly called edema, edema is mostly called necrotic."
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.real
@@ -294,8 +383,14 @@ def test_real_masks_against_shifted_ones(real_cases, tmp_path, capsys):
     names = ("BraTS2021_01476", "BraTS2021_01480")
     for name in names:
         volume = nifti.read(real_cases / f"brats2021/{name}/{name}_seg.nii.gz")
-        nifti.write(tmp_path / f"{name}.nii.gz", np.roll(volume.voxels, 2, axis=1).astype(np.uint8), volume.grid.affine)
-    assert not call(real_cases / "brats2021", tmp_path, "--cohort", "brats2021", "--subset", "--workers", 1)
+        nifti.write(
+            tmp_path / f"{name}.nii.gz",
+            np.roll(volume.voxels, 2, axis=1).astype(np.uint8),
+            volume.grid.affine,
+        )
+    assert not call(
+        real_cases / "brats2021", tmp_path, "--cohort", "brats2021", "--subset", "--workers", 1
+    )
     out = capsys.readouterr().out
     assert "2 cases of cohort brats2018-2021" in out
     assert "4 references without a prediction left out" in out
@@ -303,19 +398,28 @@ def test_real_masks_against_shifted_ones(real_cases, tmp_path, capsys):
 
 @pytest.fixture
 def dices(tmp_path, capsys):
-    """A function that scores two folders: mean Dice by region, and the warnings, which are printed and written."""
+    """A function that scores two folders: mean Dice by region, and the warnings, which are printed
+    and written.
+    """
 
     def scored(*arguments) -> tuple[dict[str, float], str]:
         assert not call(*arguments, "--cohort", "brats2018-2021", "--out", tmp_path / "out")
-        summary, shown = json.loads((tmp_path / "out/summary.json").read_text()), capsys.readouterr().out
+        summary, shown = (
+            json.loads((tmp_path / "out/summary.json").read_text()),
+            capsys.readouterr().out,
+        )
         assert all(f"Warning: {said}" in shown for said in summary["warnings"])
         assert str(tmp_path) not in json.dumps(summary)
-        return {name: region["dice"]["mean"] for name, region in summary["region"].items()}, "\n".join(summary["warnings"])
+        return {
+            name: region["dice"]["mean"] for name, region in summary["region"].items()
+        }, "\n".join(summary["warnings"])
 
     return scored
 
 
-def test_linked_case_folders_and_capital_endings_are_scored_like_any_other(folders, tmp_path, dices):
+def test_linked_case_folders_and_capital_endings_are_scored_like_any_other(
+    folders, tmp_path, dices
+):
     expected = dices(*folders)
     for folder in folders:
         (tmp_path / f"linked-{folder.name}").mkdir()
@@ -334,11 +438,16 @@ def test_a_mask_along_other_axes_is_reordered_without_loss_and_with_a_warning(fo
     assert silence == ""
     path = folders[1] / "A_1.nii.gz"
     values = np.roll(reference(1), 2, axis=0)
-    turn = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])  # voxel (k, i, j) is voxel (i, j, k) of before
+    turn = np.array(
+        [[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]]
+    )  # voxel (k, i, j) is voxel (i, j, k) of before
     nifti.write(path, values.transpose(2, 0, 1), SPACING @ turn)
     found, warning = dices(*folders)
     assert found == expected
-    assert warning == "A_1.nii.gz: its axes run SLP, those of A_1.nii.gz LPS: reordered, no voxel changed"
+    assert (
+        warning
+        == "A_1.nii.gz: its axes run SLP, those of A_1.nii.gz LPS: reordered, no voxel changed"
+    )
 
 
 def channels_of(values: np.ndarray, ending=(3,)) -> np.ndarray:
@@ -351,7 +460,11 @@ def channels_of(values: np.ndarray, ending=(3,)) -> np.ndarray:
 def test_masks_of_regions_in_channels_are_read_where_they_are_named(folders, dices, ending):
     expected = dices(*folders)
     for number in range(3):
-        nifti.write(folders[1] / f"A_{number}.nii.gz", channels_of(np.roll(reference(number), number + 1, axis=0), ending), SPACING)
+        nifti.write(
+            folders[1] / f"A_{number}.nii.gz",
+            channels_of(np.roll(reference(number), number + 1, axis=0), ending),
+            SPACING,
+        )
     said = call(*folders, "--cohort", "brats2018-2021")
     assert "A_0.nii.gz: holds 3 channels" in said
     assert "masks of regions" in said
@@ -370,13 +483,19 @@ def test_channels_that_are_not_nested_or_not_binary_are_told(folders, dices):
     nifti.write(folders[1] / "A_0.nii.gz", outside, SPACING)
     found, warning = dices(*folders, "--channels", "TC,WT,ET")
     assert found == {"WT": 1, "TC": 1, "ET": 1}
-    assert warning == "A_0.nii.gz: 1 voxels of its regions lie outside of the region around them, and were left out"
+    assert (
+        warning
+        == "A_0.nii.gz: 1 voxels of its regions lie outside of the region around them, and were"
+        " left out"
+    )
     nifti.write(folders[1] / "A_0.nii.gz", channels_of(reference(0)) * np.float32(0.7), SPACING)
     said = call(*folders, "--cohort", "brats2018-2021", "--channels", "TC,WT,ET")
     assert "channel TC holds 0 to 0.7, not 0 and 1. Of probabilities, take those above 0.5" in said
 
 
-def test_a_prediction_that_lost_its_header_is_told_to_copy_it_first_and_the_command_works(folders, tmp_path, dices, monkeypatch):
+def test_a_prediction_that_lost_its_header_is_told_to_copy_it_first_and_the_command_works(
+    folders, tmp_path, dices, monkeypatch
+):
     expected = dices(*folders)
     path = folders[1] / "A_1.nii.gz"
     nifti.write(path, np.roll(reference(1), 2, axis=0), np.eye(4))
@@ -399,7 +518,9 @@ def test_a_mirrored_prediction_is_scored_with_a_warning(tmp_path, dices, axes, a
     found, warning = dices(tmp_path / "labels", tmp_path / "ours")
     assert found["WT"] < 0.1
     assert re.fullmatch(
-        rf"A\.nii\.gz: its mirror image fits the reference far better, along {along}: Dice 0\.\d\d instead of 0\.00.*", warning
+        rf"A\.nii\.gz: its mirror image fits the reference far better, along {along}: Dice 0\.\d\d"
+        r" instead of 0\.00.*",
+        warning,
     )
 
 
@@ -411,13 +532,19 @@ def test_a_prediction_that_is_merely_bad_is_not_called_mirrored(tmp_path, dices)
     assert dices(tmp_path / "labels", tmp_path / "ours")[1] == ""
 
 
-def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(folders, dices, tmp_path, monkeypatch):
+def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(
+    folders, dices, tmp_path, monkeypatch
+):
     expected = dices(*folders)[0]
     path = folders[1] / "A_1.nii.gz"
     as_floats(4)(path)
     found, warning = dices(*folders)
     assert found == expected
-    assert re.fullmatch(r"A_1\.nii\.gz: label values lie up to 0\.0078 off whole numbers, since scl_slope is 0\.0156863: rounded", warning)
+    assert re.fullmatch(
+        r"A_1\.nii\.gz: label values lie up to 0\.0078 off whole numbers, since scl_slope is"
+        r" 0\.0156863: rounded",
+        warning,
+    )
     header(112, "2f", 1.7, 0)(path)
     nifti.write(path, np.roll(reference(1), 2, axis=0), SPACING)
     header(112, "2f", 1.7, 0)(path)
@@ -433,13 +560,19 @@ def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(folders, 
 def test_what_the_headers_of_a_pair_contradict_is_a_warning(folders, dices):
     pixdim_apart(0, 1)(folders[0] / "A_2.nii.gz")
     warning = dices(*folders)[1]
-    assert warning.startswith("A_2.nii.gz: its sform gives voxels of 1 x 1 x 2 mm, its pixdim 1 x 1 x 3 mm; the sform is used")
+    assert warning.startswith(
+        "A_2.nii.gz: its sform gives voxels of 1 x 1 x 2 mm, its pixdim 1 x 1 x 3 mm; the sform is"
+        " used"
+    )
 
 
 def test_channels_in_front_are_told_to_move(folders):
     nifti.write(folders[1] / "A_0.nii.gz", np.moveaxis(channels_of(reference()), -1, 0), SPACING)
     said = call(*folders, "--cohort", "brats2018-2021")
-    assert "A_0.nii.gz: has shape (3, 24, 22, 20): its first axis seems to hold 3 channels. Move it to the end" in said
+    assert (
+        "A_0.nii.gz: has shape (3, 24, 22, 20): its first axis seems to hold 3 channels. Move it to"
+        " the end" in said
+    )
 
 
 def test_a_damaged_header_of_a_prediction_or_reference_is_an_error_with_its_name(folders):

@@ -22,13 +22,25 @@ def source(schema):
     return Source(
         name="made-up",
         title="Cases that nobody has",
-        schemas=(schema, schema.model_copy(update={"cohort": "second", "modalities": ("t1c", "adc"), "labels": {"enhancing": 3}})),
+        schemas=(
+            schema,
+            schema.model_copy(
+                update={
+                    "cohort": "second",
+                    "modalities": ("t1c", "adc"),
+                    "labels": {"enhancing": 3},
+                }
+            ),
+        ),
         patients="One of each case.",
         licence="None.",
         citation="",
         access="Ask. Then wait.",
         find=None,
-        remotes=(Remote("https://example.org/a.zip", "a.zip", 2_500_000_000, "md5:0"), Remote("https://example.org/b", "b", None, None)),
+        remotes=(
+            Remote("https://example.org/a.zip", "a.zip", 2_500_000_000, "md5:0"),
+            Remote("https://example.org/b", "b", None, None),
+        ),
     )
 
 
@@ -56,7 +68,10 @@ def test_a_row_tells_dimensions_modalities_labels_and_the_way_to_the_data(source
         ({"remotes": ()}, "Ask."),
         ({"remotes": (), "access": "Ask the hospital, then wait."}, "Ask the hospital."),
         ({"generate": lambda raw, cases, seed: []}, "Generated; nothing to get."),
-        ({"remotes": (Remote("https://example.org/a", "a", 12, None),)}, "Fetched by `download`: 12 bytes."),
+        (
+            {"remotes": (Remote("https://example.org/a", "a", 12, None),)},
+            "Fetched by `download`: 12 bytes.",
+        ),
     ],
 )
 def test_how_to_get_a_source_is_told_in_a_few_words(source, changes, says):

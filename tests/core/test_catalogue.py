@@ -16,8 +16,13 @@ from pipeline.core.catalogue import CaseEntry, Catalogue
         ([None, None], None),
     ],
 )
-def test_a_cohort_is_stripped_if_four_of_five_cases_are_and_unknown_cases_do_not_count(known, stripped):
-    entries = tuple(CaseEntry.model_construct(case=str(number), stripped=value) for number, value in enumerate(known))
+def test_a_cohort_is_stripped_if_four_of_five_cases_are_and_unknown_cases_do_not_count(
+    known, stripped
+):
+    entries = tuple(
+        CaseEntry.model_construct(case=str(number), stripped=value)
+        for number, value in enumerate(known)
+    )
     other = CaseEntry.model_construct(case="other", stripped=not stripped)
     catalogue = Catalogue.model_construct(cases=(*entries, other, other))
     assert catalogue.stripped([entry.case for entry in entries]) is stripped

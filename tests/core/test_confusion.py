@@ -12,7 +12,8 @@ def test_confusion_counts_every_pair_of_classes(order):
     reference, prediction = rng.integers(0, 4, (2, *SHAPE)).astype(np.uint8)
     counts = confusion(np.asarray(reference, order=order), prediction, 4)
     assert counts.tolist() == [
-        [sum(reference[v] == i and prediction[v] == j for v in np.ndindex(SHAPE)) for j in range(4)] for i in range(4)
+        [sum(reference[v] == i and prediction[v] == j for v in np.ndindex(SHAPE)) for j in range(4)]
+        for i in range(4)
     ]
 
 
@@ -24,12 +25,17 @@ def test_confusion_counts_the_background_outside_the_box_around_the_tumour():
 
 
 def test_confusion_of_two_empty_maps_is_all_background():
-    assert confusion(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8), 2).tolist() == [[120, 0], [0, 0]]
+    assert confusion(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8), 2).tolist() == [
+        [120, 0],
+        [0, 0],
+    ]
 
 
 def test_confusion_holds_when_every_class_index_of_uint8_is_used():
     reference = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    assert np.array_equal(confusion(reference, reference[::-1], 256), np.eye(256)[reference[::-1].ravel()].T)
+    assert np.array_equal(
+        confusion(reference, reference[::-1], 256), np.eye(256)[reference[::-1].ravel()].T
+    )
 
 
 def test_confusion_refuses_a_class_beyond_the_count():

@@ -12,7 +12,11 @@ from pipeline.core.folds import Split, deal
 from pipeline.core.rng import generator
 
 often = settings(max_examples=100, deadline=None, database=None, derandomize=True)
-shares = st.integers(1, 6).flatmap(lambda parts: st.lists(st.integers(0, 10), min_size=parts, max_size=parts)).filter(any)
+shares = (
+    st.integers(1, 6)
+    .flatmap(lambda parts: st.lists(st.integers(0, 10), min_size=parts, max_size=parts))
+    .filter(any)
+)
 cohorts = st.lists(st.tuples(st.booleans(), st.floats(0, 300)), min_size=0, max_size=40)
 PATIENTS = {f"p{number:02d}": (number >= 7, float(number)) for number in range(24)}
 
@@ -32,7 +36,9 @@ def test_every_patient_is_in_exactly_one_part(cohort, weights, seed):
 
 @often
 @given(cohorts, shares, st.integers(0, 99))
-def test_sizes_are_the_shares_to_less_than_one_patient_unless_a_part_would_be_empty(cohort, weights, seed):
+def test_sizes_are_the_shares_to_less_than_one_patient_unless_a_part_would_be_empty(
+    cohort, weights, seed
+):
     parts = deal(named(cohort), [weight / sum(weights) for weight in weights], generator(seed))
     wanted = [len(cohort) * weight / sum(weights) for weight in weights]
     if all(exact >= 1 for exact in wanted):
@@ -72,7 +78,10 @@ def test_of_the_first_in_any_order_a_part_holds_its_share_to_less_than_one(cohor
     expected = np.arange(1, len(ordered) + 1) * len(test) / len(ordered)
     assert np.abs(held - expected).max() < 1 - 1e-9
     without = [patient for patient in strata if not strata[patient][0]]  # they come first
-    assert abs(sum(patient in test for patient in without) - len(without) * len(test) / len(strata)) < 1
+    assert (
+        abs(sum(patient in test for patient in without) - len(without) * len(test) / len(strata))
+        < 1
+    )
 
 
 @often
@@ -88,7 +97,9 @@ def test_folds_are_alike_in_what_their_patients_are_ordered_by(count, folds, see
 @pytest.mark.parametrize(("patients", "share"), [(24, 0.2), (10, 0.3), (17, 0.5)])
 def test_every_patient_has_the_same_chance_of_every_part(patients, share):
     strata, draws = dict(list(PATIENTS.items())[:patients]), 2000
-    dealt = [deal(strata, (1 - share, share), generator(seed, "chance"))[1] for seed in range(draws)]
+    dealt = [
+        deal(strata, (1 - share, share), generator(seed, "chance"))[1] for seed in range(draws)
+    ]
     counts = Counter(patient for test in dealt for patient in test)
     chance = len(dealt[0]) / patients
     deviation = (draws * chance * (1 - chance)) ** 0.5
@@ -102,13 +113,18 @@ def test_every_fold_is_as_likely_for_the_first_as_for_the_last():
     for seed in range(draws):
         for number, fold in enumerate(deal(PATIENTS, [1 / 3] * 3, generator(seed))):
             counts.update((number, patient) for patient in fold)
-    assert all(abs(counts[number, patient] - draws / 3) < 4 * (draws * 2 / 9) ** 0.5 for number in range(3) for patient in PATIENTS)
+    assert all(
+        abs(counts[number, patient] - draws / 3) < 4 * (draws * 2 / 9) ** 0.5
+        for number in range(3)
+        for patient in PATIENTS
+    )
 
 
 def test_the_seed_decides_and_the_order_of_the_patients_does_not():
     backwards = dict(reversed(PATIENTS.items()))
     one, again, turned, other = (
-        deal(strata, (0.8, 0.2), generator(seed)) for strata, seed in ((PATIENTS, 1), (PATIENTS, 1), (backwards, 1), (PATIENTS, 2))
+        deal(strata, (0.8, 0.2), generator(seed))
+        for strata, seed in ((PATIENTS, 1), (PATIENTS, 1), (backwards, 1), (PATIENTS, 2))
     )
     assert one == again == turned
     assert one != other
@@ -133,13 +149,34 @@ def test_a_clean_split_passes_and_survives_json():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"val": ("c1", "a2"), "train": ("a1", "b1")}, r"split\.json: patient A stands in train \(case a1\) and in val \(case a2\)"),
-        ({"test": ("d1",), "val": ("c1", "d2")}, r"patient D stands in val \(case d2\) and in test \(case d1\)"),
-        ({"test": ("d1", "d2", "b1")}, r"patient B stands in train \(case b1\) and in test \(case b1\)"),
-        ({"train": ("a1", "a2", "b1", "b1")}, r"patient B stands in train \(case b1\) and in train \(case b1\)"),
-        ({"folds": (("a1",), ("a2", "b1", "c1"))}, r"patient A stands in fold 0 \(case a1\) and in fold 1 \(case a2\)"),
-        ({"folds": (("a1", "a2"), ("b1", "d1"))}, r"patient D stands in test \(case d1\) and in fold 1 \(case d1\)"),
-        ({"train": ("a1", "a2", "e1")}, r"split\.json: case e1 of train has no patient\. Run `dvc repro split`"),
+        (
+            {"val": ("c1", "a2"), "train": ("a1", "b1")},
+            r"split\.json: patient A stands in train \(case a1\) and in val \(case a2\)",
+        ),
+        (
+            {"test": ("d1",), "val": ("c1", "d2")},
+            r"patient D stands in val \(case d2\) and in test \(case d1\)",
+        ),
+        (
+            {"test": ("d1", "d2", "b1")},
+            r"patient B stands in train \(case b1\) and in test \(case b1\)",
+        ),
+        (
+            {"train": ("a1", "a2", "b1", "b1")},
+            r"patient B stands in train \(case b1\) and in train \(case b1\)",
+        ),
+        (
+            {"folds": (("a1",), ("a2", "b1", "c1"))},
+            r"patient A stands in fold 0 \(case a1\) and in fold 1 \(case a2\)",
+        ),
+        (
+            {"folds": (("a1", "a2"), ("b1", "d1"))},
+            r"patient D stands in test \(case d1\) and in fold 1 \(case d1\)",
+        ),
+        (
+            {"train": ("a1", "a2", "e1")},
+            r"split\.json: case e1 of train has no patient\. Run `dvc repro split`",
+        ),
     ],
 )
 def test_a_split_that_leaks_is_refused_with_names(changes, said):

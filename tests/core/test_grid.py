@@ -10,12 +10,23 @@ from pipeline.core.grid import Grid, canonical_spacing_mm, onto_axes_of, slice_p
 from tests.conftest import from_canonical
 
 SHAPE = (3, 4, 5)
-CODES = ["".join(codes) for axes in itertools.permutations(("RL", "AP", "SI")) for codes in itertools.product(*axes)]
+CODES = [
+    "".join(codes)
+    for axes in itertools.permutations(("RL", "AP", "SI"))
+    for codes in itertools.product(*axes)
+]
 
 
 def affine_of(codes: str, spacing_mm=(1.0, 2.0, 3.0), turn_degrees: float = 0) -> np.ndarray:
     """An affine whose voxel axes run towards the codes, turned about an oblique axis."""
-    columns = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
+    columns = {
+        "R": (1, 0, 0),
+        "L": (-1, 0, 0),
+        "A": (0, 1, 0),
+        "P": (0, -1, 0),
+        "S": (0, 0, 1),
+        "I": (0, 0, -1),
+    }
     axis = np.array([2.0, -1.0, 2.0]) / 3
     cross = np.cross(np.eye(3), axis)
     angle = np.deg2rad(turn_degrees)
@@ -51,18 +62,24 @@ def test_the_names_of_the_axes_and_their_spacing_are_read_off_the_affine(codes):
     grid = Grid(SHAPE, affine_of(codes))
     assert grid.orientation == codes
     assert grid.spacing_mm == (1.0, 2.0, 3.0)
-    by_axis = {"RL".find(code) >= 0: length for code, length in zip(codes, grid.spacing_mm, strict=True)}
+    by_axis = {
+        "RL".find(code) >= 0: length for code, length in zip(codes, grid.spacing_mm, strict=True)
+    }
     assert canonical_spacing_mm(grid.affine)[0] == by_axis[True]
 
 
 def test_the_rightmost_voxel_of_an_lps_grid_comes_last_on_the_first_canonical_axis():
     array = np.zeros(SHAPE)
-    array[0, -1, 0] = 1  # the first voxel of a grid that runs to the left, back and top: right, back, bottom
+    array[0, -1, 0] = (
+        1  # the first voxel of a grid that runs to the left, back and top: right, back, bottom
+    )
     assert np.argwhere(to_canonical(array, affine_of("LPS"))).tolist() == [[2, 0, 0]]
 
 
 def test_spacing_of_an_oblique_grid_is_the_length_of_its_voxels():
-    np.testing.assert_allclose(Grid(SHAPE, affine_of("SLP", (0.9, 1.1, 5.5), 40)).spacing_mm, (0.9, 1.1, 5.5))
+    np.testing.assert_allclose(
+        Grid(SHAPE, affine_of("SLP", (0.9, 1.1, 5.5), 40)).spacing_mm, (0.9, 1.1, 5.5)
+    )
 
 
 def test_channels_stay_behind_the_three_axes_and_nothing_is_copied():
@@ -71,7 +88,9 @@ def test_channels_stay_behind_the_three_axes_and_nothing_is_copied():
     assert canonical.shape == (5, 3, 4, 2)
     assert np.shares_memory(canonical, array)
     for channel in range(2):
-        np.testing.assert_array_equal(canonical[..., channel], to_canonical(array[..., channel], affine_of("PIR")))
+        np.testing.assert_array_equal(
+            canonical[..., channel], to_canonical(array[..., channel], affine_of("PIR"))
+        )
     np.testing.assert_array_equal(from_canonical(canonical, affine_of("PIR")), array)
 
 
@@ -80,10 +99,16 @@ def test_equal_grids_do_not_differ():
 
 
 def test_another_shape_is_told():
-    assert Grid((3, 4, 5), np.eye(4)).differs(Grid((3, 4, 6), np.eye(4))) == "shape (3, 4, 5) against (3, 4, 6)"
+    assert (
+        Grid((3, 4, 5), np.eye(4)).differs(Grid((3, 4, 6), np.eye(4)))
+        == "shape (3, 4, 5) against (3, 4, 6)"
+    )
 
 
-@pytest.mark.parametrize(("shift_mm", "differs"), [((9e-4, 0, 0), False), ((1.1e-3, 0, 0), True), ((8e-4, 8e-4, 0), True)])
+@pytest.mark.parametrize(
+    ("shift_mm", "differs"),
+    [((9e-4, 0, 0), False), ((1.1e-3, 0, 0), True), ((8e-4, 8e-4, 0), True)],
+)
 def test_a_shift_counts_by_its_length(shift_mm, differs):
     moved = np.eye(4)
     moved[:3, 3] = shift_mm
@@ -105,7 +130,14 @@ def test_flipped_axes_over_the_same_extent_differ():
 
 
 @pytest.mark.parametrize(
-    ("codes", "plane"), [("LPS", "axial"), ("RAI", "axial"), ("LSA", "coronal"), ("RIP", "coronal"), ("PIR", "sagittal")]
+    ("codes", "plane"),
+    [
+        ("LPS", "axial"),
+        ("RAI", "axial"),
+        ("LSA", "coronal"),
+        ("RIP", "coronal"),
+        ("PIR", "sagittal"),
+    ],
 )
 def test_slices_lie_in_the_plane_that_their_axes_span(codes, plane):
     assert slice_plane(affine_of(codes)) == (plane, pytest.approx(0, abs=1e-5))
@@ -129,10 +161,14 @@ def test_voxels_along_other_axes_are_put_in_order_without_loss(codes):
     expected = Grid(SHAPE, affine_of("LPS", turn_degrees=7))
     image = nibabel.Nifti1Image(voxels.astype(np.int16), expected.affine)
     turn = nibabel.orientations.ornt_transform(
-        nibabel.orientations.io_orientation(expected.affine), nibabel.orientations.axcodes2ornt(codes)
+        nibabel.orientations.io_orientation(expected.affine),
+        nibabel.orientations.axcodes2ornt(codes),
     )
     turned = image.as_reoriented(turn)
-    assert np.array_equal(onto_axes_of(np.asarray(turned.dataobj), Grid(turned.shape, turned.affine), expected), voxels)
+    assert np.array_equal(
+        onto_axes_of(np.asarray(turned.dataobj), Grid(turned.shape, turned.affine), expected),
+        voxels,
+    )
 
 
 def test_a_grid_of_other_places_is_not_reached_by_reordering():

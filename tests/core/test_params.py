@@ -24,18 +24,28 @@ GOOD = {"rate": 0.5, "count": 3, "name": "a", "mirror": True, "patch": [1, 2]}
 def written(folder: Path, text: str, **sections: str) -> Path:
     """A params.yaml whose `train` section is the text; the other sections are empty."""
     path = folder / "params.yaml"
-    path.write_text("\n".join([*(f"{name}: {{}}" for name in params.SECTIONS if name != "train"), "train:", text]))
+    path.write_text(
+        "\n".join(
+            [*(f"{name}: {{}}" for name in params.SECTIONS if name != "train"), "train:", text]
+        )
+    )
     return path
 
 
-@pytest.mark.parametrize(("text", "number"), [("1e-4", 1e-4), ("1e-05", 1e-5), ("1.0e-4", 1e-4), ("1.", 1.0), (".5", 0.5), ("3", 3.0)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-4", 1e-4), ("1e-05", 1e-5), ("1.0e-4", 1e-4), ("1.", 1.0), (".5", 0.5), ("3", 3.0)],
+)
 def test_numbers_are_read_as_dvc_writes_them(tmp_path, text, number):
     values = params.read(written(tmp_path, f"  rate: {text}"))
     assert values["train"]["rate"] == number
     assert not isinstance(values["train"]["rate"], str)
 
 
-@pytest.mark.parametrize(("text", "value"), [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1_000", "1_000"), ("1:2", "1:2")])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1_000", "1_000"), ("1:2", "1:2")],
+)
 def test_texts_that_yaml_1_1_would_convert_stay_texts(tmp_path, text, value):
     assert params.read(written(tmp_path, f"  name: {text}"))["train"]["name"] == value
 
@@ -57,7 +67,10 @@ def test_python_objects_in_yaml_are_refused(tmp_path):
         ("a: ~\nb:\nc: Null", {"a": None, "b": None, "c": None}),
         ("[0x1F, 0o17, 017, +3, -4]", [31, 15, 17, 3, -4]),
         ("[1e5, -1.5E-3, .inf, -.Inf]", [1e5, -1.5e-3, float("inf"), float("-inf")]),
-        ("{a: 2020-01-01, b: no, c: =, <<: {d: 1}}", {"a": "2020-01-01", "b": "no", "c": "=", "<<": {"d": 1}}),
+        (
+            "{a: 2020-01-01, b: no, c: =, <<: {d: 1}}",
+            {"a": "2020-01-01", "b": "no", "c": "=", "<<": {"d": 1}},
+        ),
         ('{"a":[{"b":"\\u00e9"}], 1: !!str 2}', {"a": [{"b": "é"}], 1: "2"}),
         ("\ufeffa: '*b'", {"a": "*b"}),
     ],
@@ -89,7 +102,9 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
 )
 def test_what_is_no_plain_yaml_is_refused_with_file_finding_and_remedy(tmp_path, text, finding):
     (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(InputError, match=rf"(?s)/a\.yaml: cannot be read as YAML: .*{finding}.*Mend it\.$"):
+    with pytest.raises(
+        InputError, match=rf"(?s)/a\.yaml: cannot be read as YAML: .*{finding}.*Mend it\.$"
+    ):
         params.read_yaml(tmp_path / "a.yaml", "Mend it.")
 
 
@@ -101,7 +116,13 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read \(No such file or directory\)\. .*git checkout params\.yaml"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"nowhere\.yaml: cannot be read \(No such file or directory\)\. .*git checkout"
+            r" params\.yaml"
+        ),
+    ):
         params.read(tmp_path / "nowhere.yaml")
 
 
@@ -113,7 +134,10 @@ def test_a_missing_file_is_named(tmp_path):
         ({"count": "3"}, r"train\.count: .*got '3'"),
         ({"mirror": 1}, r"train\.mirror: .*got 1"),
         ({"patch": [1, "x"]}, r"train\.patch\.1: .*got 'x'"),
-        ({"learning_rat": 1}, r"train\.learning_rat: .*not permitted: remove it or mend its name, got 1"),
+        (
+            {"learning_rat": 1},
+            r"train\.learning_rat: .*not permitted: remove it or mend its name, got 1",
+        ),
     ],
 )
 def test_an_ill_typed_or_unknown_key_is_named_with_its_value(change, said):
@@ -123,7 +147,12 @@ def test_an_ill_typed_or_unknown_key_is_named_with_its_value(change, said):
 
 def test_a_missing_key_is_named():
     with pytest.raises(InputError, match=r"params\.yaml: train\.rate: field required"):
-        params.value({"train": {key: value for key, value in GOOD.items() if key != "rate"}}, "train", Section, Path("params.yaml"))
+        params.value(
+            {"train": {key: value for key, value in GOOD.items() if key != "rate"}},
+            "train",
+            Section,
+            Path("params.yaml"),
+        )
 
 
 def test_a_dotted_key_reaches_into_a_section():

@@ -39,15 +39,31 @@ def test_both_conventions_give_the_same_classes():
 
 
 def test_the_value_255_is_a_value_like_any_other():
-    schema = Schema(cohort="x", dimensions=3, modalities=("t1c",), labels={"tumour": 255}, regions={"WT": ("tumour",)}, empty_rule="nan")
+    schema = Schema(
+        cohort="x",
+        dimensions=3,
+        modalities=("t1c",),
+        labels={"tumour": 255},
+        regions={"WT": ("tumour",)},
+        empty_rule="nan",
+    )
     assert values_to_classes(np.array([[[0, 255]]], np.uint8), schema).tolist() == [[[0, 1]]]
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (np.array([3, 3, 1], np.int16), r"label values 3 \(2 voxels\) are not among 0 and .*'enhancing': 4.* of cohort brats2018-2021"),
-        (np.array([3, 255, 3, 7], np.uint8), r"values 3 \(2 voxels\), 7 \(1 voxels\), 255 \(1 voxels\) are"),
+        (
+            np.array([3, 3, 1], np.int16),
+            (
+                r"label values 3 \(2 voxels\) are not among 0 and .*'enhancing': 4.* of cohort"
+                r" brats2018-2021"
+            ),
+        ),
+        (
+            np.array([3, 255, 3, 7], np.uint8),
+            r"values 3 \(2 voxels\), 7 \(1 voxels\), 255 \(1 voxels\) are",
+        ),
         (np.array([1, 0.5, 1.999]), r"values 0\.5 \(1 voxels\), 1\.999 \(1 voxels\) are"),
         (np.array([np.nan, 1, np.nan], np.float32), r"values nan \(2 voxels\) are"),
         (np.array([np.inf, -1]), r"values -1 \(1 voxels\), inf \(1 voxels\) are"),
@@ -97,7 +113,9 @@ def test_targets_of_a_network_read_back_as_its_classes(convention, output):
     target = classes_to_outputs(EVERY_CLASS, convention, output)
     assert target.dtype == np.uint8
     assert target.shape == (*EVERY_CLASS.shape, {"regions": 3, "labels": 4}[output])
-    np.testing.assert_array_equal(outputs_to_classes(target.astype(np.float32), convention, output), EVERY_CLASS)
+    np.testing.assert_array_equal(
+        outputs_to_classes(target.astype(np.float32), convention, output), EVERY_CLASS
+    )
 
 
 def test_targets_of_labels_are_one_hot(convention):
@@ -107,12 +125,17 @@ def test_targets_of_labels_are_one_hot(convention):
 
 
 def test_the_most_probable_label_wins_and_the_first_of_equals(convention):
-    softmax = np.array([[0.2, 0.5, 0.2, 0.1], [0.1, 0.1, 0.2, 0.6], [0.3, 0.1, 0.3, 0.3], [0.1, 0.4, 0.1, 0.4]], np.float32)
+    softmax = np.array(
+        [[0.2, 0.5, 0.2, 0.1], [0.1, 0.1, 0.2, 0.6], [0.3, 0.1, 0.3, 0.3], [0.1, 0.4, 0.1, 0.4]],
+        np.float32,
+    )
     assert outputs_to_classes(softmax, convention, "labels").tolist() == [1, 3, 0, 1]
 
 
 def test_a_region_is_taken_above_one_half_not_at_it(convention):
-    sigmoids = np.array([[0.5, 0.5, 0.5], [0.51, 0.5, 0.9], [0.9, 0.6, 0.5], [0.9, 0.8, 0.7]], np.float32)
+    sigmoids = np.array(
+        [[0.5, 0.5, 0.5], [0.51, 0.5, 0.9], [0.9, 0.6, 0.5], [0.9, 0.8, 0.7]], np.float32
+    )
     assert outputs_to_classes(sigmoids, convention, "regions").tolist() == [0, 2, 1, 3]
 
 
@@ -136,11 +159,23 @@ def test_regions_side_by_side_become_classes_and_come_back():
     classes = np.arange(6, dtype=np.uint8)
     masks = classes_to_regions(classes, PEDIATRIC)
     np.testing.assert_array_equal(regions_to_classes(masks, PEDIATRIC), classes)
-    np.testing.assert_array_equal(outputs_to_classes(masks.astype(np.float32), PEDIATRIC, "regions"), classes)
+    np.testing.assert_array_equal(
+        outputs_to_classes(masks.astype(np.float32), PEDIATRIC, "regions"), classes
+    )
 
 
 def test_of_regions_side_by_side_the_most_probable_is_taken_whatever_their_order():
     #                         WT   TC   ET   CC   RC
-    probabilities = np.array([[0.9, 0.9, 0.8, 0.7, 0.1], [0.9, 0.9, 0.7, 0.8, 0.1], [0.6, 0.9, 0.9, 0.0, 0.9], [0.4, 0.4, 0.9, 0.1, 0.2]])
-    names = [["background", *PEDIATRIC.labels][index] for index in outputs_to_classes(probabilities, PEDIATRIC, "regions")]
+    probabilities = np.array(
+        [
+            [0.9, 0.9, 0.8, 0.7, 0.1],
+            [0.9, 0.9, 0.7, 0.8, 0.1],
+            [0.6, 0.9, 0.9, 0.0, 0.9],
+            [0.4, 0.4, 0.9, 0.1, 0.2],
+        ]
+    )
+    names = [
+        ["background", *PEDIATRIC.labels][index]
+        for index in outputs_to_classes(probabilities, PEDIATRIC, "regions")
+    ]
     assert names == ["enhancing", "cystic", "cavity", "background"]

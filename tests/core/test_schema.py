@@ -10,7 +10,11 @@ GOOD = {
     "dimensions": 3,
     "modalities": ("t1n", "t1c"),
     "labels": {"necrotic": 1, "edema": 2, "enhancing": 4},
-    "regions": {"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    "regions": {
+        "WT": ("necrotic", "edema", "enhancing"),
+        "TC": ("necrotic", "enhancing"),
+        "ET": ("enhancing",),
+    },
     "empty_rule": "brats",
 }
 ALL, CORE = GOOD["regions"]["WT"], GOOD["regions"]["TC"]
@@ -22,7 +26,11 @@ def test_each_region_adds_one_label_to_the_next_smaller_one():
 
 def test_classes_of_a_region_are_positions_in_the_labels_not_values():
     schema = Schema(**GOOD)
-    assert {region: schema.classes_of(region) for region in schema.regions} == {"WT": [1, 2, 3], "TC": [1, 3], "ET": [3]}
+    assert {region: schema.classes_of(region) for region in schema.regions} == {
+        "WT": [1, 2, 3],
+        "TC": [1, 3],
+        "ET": [3],
+    }
 
 
 def test_one_label_and_one_region_are_a_schema():
@@ -33,10 +41,22 @@ def test_one_label_and_one_region_are_a_schema():
 def test_regions_may_stand_side_by_side_and_within_the_same_one():
     labels = {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4, "cavity": 5}
     core = ("enhancing", "nonenhancing", "cystic")
-    regions = {"WT": (*core, "edema"), "TC": core, "ET": ("enhancing",), "CC": ("cystic",), "RC": ("cavity",)}
+    regions = {
+        "WT": (*core, "edema"),
+        "TC": core,
+        "ET": ("enhancing",),
+        "CC": ("cystic",),
+        "RC": ("cavity",),
+    }
     schema = Schema(**GOOD | {"labels": labels, "regions": regions})
     assert schema.around == {"WT": None, "TC": "WT", "ET": "TC", "CC": "TC", "RC": None}
-    assert schema.own_labels == {"WT": {"edema"}, "TC": {"nonenhancing"}, "ET": {"enhancing"}, "CC": {"cystic"}, "RC": {"cavity"}}
+    assert schema.own_labels == {
+        "WT": {"edema"},
+        "TC": {"nonenhancing"},
+        "ET": {"enhancing"},
+        "CC": {"cystic"},
+        "RC": {"cavity"},
+    }
     assert schema.innermost == ["ET", "CC", "RC"]
 
 
@@ -54,7 +74,9 @@ def test_a_schema_written_before_types_were_known_has_none():
 
 
 def test_a_schema_written_before_lesion_rules_were_named_has_none():
-    text = Schema(**GOOD | {"lesion_rules": "brats2023-gli"}).model_dump_json(exclude={"lesion_rules"})
+    text = Schema(**GOOD | {"lesion_rules": "brats2023-gli"}).model_dump_json(
+        exclude={"lesion_rules"}
+    )
     assert Schema.model_validate_json(text).lesion_rules is None
 
 
@@ -66,7 +88,11 @@ def test_rules_that_do_not_exist_are_refused_with_those_that_do():
 
 
 def test_labels_that_are_types_have_a_region_each():
-    types = {"labels": {"glioma": 1, "pituitary": 2}, "regions": {"glioma": ("glioma",), "pituitary": ("pituitary",)}, "types": True}
+    types = {
+        "labels": {"glioma": 1, "pituitary": 2},
+        "regions": {"glioma": ("glioma",), "pituitary": ("pituitary",)},
+        "types": True,
+    }
     schema = Schema(**GOOD | types)
     assert schema.types
     assert Schema.model_validate_json(schema.model_dump_json()) == schema
@@ -83,18 +109,36 @@ def test_labels_that_are_types_have_a_region_each():
         ({"modalities": ()}, "at least one"),
         ({"regions": {}}, "regions must be at least one"),
         ({"regions": {"WT": ALL, "TC": CORE, "ET": ()}}, "region ET must unite some of the labels"),
-        ({"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}}, "region ET must unite some of the labels"),
-        ({"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",), "ET": ("enhancing",)}}, "must add one label"),
-        ({"regions": {"TC": CORE, "outer": ("edema", "necrotic"), "ET": ("enhancing",)}}, "region outer must lie within TC"),
-        ({"regions": {"ET": ("enhancing",), "TC": CORE, "WT": ALL}}, "region TC must lie within ET"),
+        (
+            {"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}},
+            "region ET must unite some of the labels",
+        ),
+        (
+            {"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",), "ET": ("enhancing",)}},
+            "must add one label",
+        ),
+        (
+            {"regions": {"TC": CORE, "outer": ("edema", "necrotic"), "ET": ("enhancing",)}},
+            "region outer must lie within TC",
+        ),
+        (
+            {"regions": {"ET": ("enhancing",), "TC": CORE, "WT": ALL}},
+            "region TC must lie within ET",
+        ),
         ({"regions": {"WT": ALL, "ET": ("enhancing",)}}, "must add one label"),
         ({"regions": {"WT": ALL, "TC": CORE}}, "must add one label"),
-        ({"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ("enhancing",)}}, "region core must lie within TC"),
+        (
+            {"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ("enhancing",)}},
+            "region core must lie within TC",
+        ),
         ({"regions": {"TC": CORE, "ET": ("enhancing",)}}, "must add one label"),
         ({"dimensions": 4}, "2 or 3"),
         ({"empty_rule": "one"}, "'brats' or 'nan'"),
         ({"types": True}, "labels that are types need a region of their own each"),
-        ({"labels": {"none": 1}, "regions": {"WT": ("none",)}, "types": True}, "none may be called none"),
+        (
+            {"labels": {"none": 1}, "regions": {"WT": ("none",)}, "types": True},
+            "none may be called none",
+        ),
         ({"types": 1}, "valid boolean"),
     ],
 )

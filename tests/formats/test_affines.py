@@ -15,7 +15,14 @@ NOWHERE = np.full((4, 4), np.nan)
 
 
 def judged(sform, sform_code=1, qform=NOWHERE, qform_code=0):
-    return examine("case/t1.nii.gz", SHAPE, np.asarray(sform, float), sform_code, np.asarray(qform, float), qform_code)
+    return examine(
+        "case/t1.nii.gz",
+        SHAPE,
+        np.asarray(sform, float),
+        sform_code,
+        np.asarray(qform, float),
+        qform_code,
+    )
 
 
 @pytest.mark.parametrize("codes", CODES)
@@ -44,7 +51,9 @@ def test_a_last_row_other_than_0_0_0_1_is_refused():
 @pytest.mark.parametrize(("degrees", "refused"), [(0.3, False), (1.0, True), (15.0, True)])
 def test_sheared_axes_are_refused_beyond_rounding(degrees, refused):
     affine = np.eye(4)
-    affine[1, 2] = np.tan(np.deg2rad(degrees))  # a gantry tilt: the third axis leans towards the second
+    affine[1, 2] = np.tan(
+        np.deg2rad(degrees)
+    )  # a gantry tilt: the third axis leans towards the second
     verdict = judged(affine)
     assert bool(verdict.refusal) == refused
     if refused:
@@ -75,7 +84,9 @@ def test_the_command_of_a_disagreement_mends_the_file(tmp_path, monkeypatch):
     folder.mkdir()
     nibabel.save(image, folder / "t1.nii.gz")
     name = str(folder / "t1.nii.gz")
-    (warning,) = examine(name, SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True)).warnings
+    (warning,) = examine(
+        name, SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True)
+    ).warnings
     monkeypatch.chdir(tmp_path)
     exec(shlex.split(warning.splitlines()[-1])[2])
     mended = nibabel.load(tmp_path / "mended-t1.nii.gz")
@@ -92,7 +103,10 @@ def test_what_nibabel_writes_agrees_with_itself():
         image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), affine)
         image.set_qform(affine, 1)
         image.set_sform(affine, 1)
-        assert examine("x", SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True)) == ("", ())
+        assert examine("x", SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True)) == (
+            "",
+            (),
+        )
 
 
 def test_a_header_without_any_affine_is_told():
@@ -107,14 +121,45 @@ def test_a_strong_tilt_is_told_a_slight_one_is_not():
 
 
 def test_spacings_that_contradict_each_other_are_told_with_both_and_which_is_used():
-    (warning,) = examine("t1.nii.gz", SHAPE, affine_of("LPS", (1, 1, 1)), 1, NOWHERE, 0, {"pixdim": (1, 1, 3)}).warnings
-    assert "its sform gives voxels of 1 x 1 x 1 mm, its pixdim 1 x 1 x 3 mm; the sform is used" in warning
-    (warning,) = examine("t1.nii.gz", SHAPE, NOWHERE, 0, affine_of("LPS", (1, 1, 1)), 1, {"sform (code 0)": (1, 2, 1)}).warnings
-    assert "its qform gives voxels of 1 x 1 x 1 mm, its sform (code 0) 1 x 2 x 1 mm; the qform is used" in warning
-    assert examine("t1.nii.gz", SHAPE, affine_of("LPS", (1, 1, 1)), 1, NOWHERE, 0, {"pixdim": (1.001, 1, 0.999)}) == ("", ())
+    (warning,) = examine(
+        "t1.nii.gz", SHAPE, affine_of("LPS", (1, 1, 1)), 1, NOWHERE, 0, {"pixdim": (1, 1, 3)}
+    ).warnings
+    assert (
+        "its sform gives voxels of 1 x 1 x 1 mm, its pixdim 1 x 1 x 3 mm; the sform is used"
+        in warning
+    )
+    (warning,) = examine(
+        "t1.nii.gz",
+        SHAPE,
+        NOWHERE,
+        0,
+        affine_of("LPS", (1, 1, 1)),
+        1,
+        {"sform (code 0)": (1, 2, 1)},
+    ).warnings
+    assert (
+        "its qform gives voxels of 1 x 1 x 1 mm, its sform (code 0) 1 x 2 x 1 mm; the qform is used"
+        in warning
+    )
+    assert examine(
+        "t1.nii.gz",
+        SHAPE,
+        affine_of("LPS", (1, 1, 1)),
+        1,
+        NOWHERE,
+        0,
+        {"pixdim": (1.001, 1, 0.999)},
+    ) == ("", ())
 
 
-@pytest.mark.parametrize(("edge", "said"), [(0.001, True), (0.09, True), (0.3, False), (8, False), (21, True), (1000, True)])
+@pytest.mark.parametrize(
+    ("edge", "said"),
+    [(0.001, True), (0.09, True), (0.3, False), (8, False), (21, True), (1000, True)],
+)
 def test_voxels_that_no_scanner_makes_are_told(edge, said):
-    warnings = examine("t1.nii.gz", SHAPE, affine_of("LPS", (edge, edge, edge)), 1, NOWHERE, 0).warnings
-    assert any("mm large, which no scanner of heads makes" in warning for warning in warnings) == said
+    warnings = examine(
+        "t1.nii.gz", SHAPE, affine_of("LPS", (edge, edge, edge)), 1, NOWHERE, 0
+    ).warnings
+    assert (
+        any("mm large, which no scanner of heads makes" in warning for warning in warnings) == said
+    )

@@ -30,9 +30,13 @@ def test_a_good_case_is_read_as_it_was_written(tmp_path, schema):
 
 
 def test_an_entry_says_what_the_files_hold(tmp_path, schema):
-    entry = checks.verify(brats.read_folder(write_case(tmp_path, "BraTS2021_00001"))[1], schema).entry
+    entry = checks.verify(
+        brats.read_folder(write_case(tmp_path, "BraTS2021_00001"))[1], schema
+    ).entry
     _, values = case_arrays()
-    assert entry.label_voxels == {name: np.count_nonzero(values == value) for name, value in schema.labels.items()}
+    assert entry.label_voxels == {
+        name: np.count_nonzero(values == value) for name, value in schema.labels.items()
+    }
     assert entry.orientation == "LPS"
     assert entry.shape == values.shape
     assert entry.images["t1c"].path == "BraTS2021_00001/BraTS2021_00001_t1ce.nii.gz"
@@ -40,18 +44,54 @@ def test_an_entry_says_what_the_files_hold(tmp_path, schema):
 
 
 BAD = {
-    "a modality is missing": ({"flair": None}, r"BraTS2021_00001: modality t2f .* missing, found \['t1c', 't1n', 't2w'\]\. Add the file"),
-    "the mask has another shape": ({"seg": case_arrays()[1][:-1]}, r"_seg\.nii\.gz: lies on another grid .*shape \(23, 22, 20\)"),
-    "a modality has another shape": ({"t2": case_arrays()[0]["t2"][:, 1:]}, r"_t2\.nii\.gz: lies on another grid .*shape"),
-    "a label is foreign": ({"seg": np.where(case_arrays()[1] == 4, 3, case_arrays()[1])}, r"_seg\.nii\.gz: label values 3 \(\d+ voxels\)"),
-    "a label is a fraction": ({"seg": case_arrays()[1] * np.float32(0.5)}, r"_seg\.nii\.gz: label values 0\.5 "),
-    "a label is negative": ({"seg": -case_arrays()[1].astype(np.int16)}, r"_seg\.nii\.gz: label values -4 "),
-    "a label is NaN": ({"seg": np.where(case_arrays()[1] == 1, np.nan, 0).astype(np.float32)}, r"_seg\.nii\.gz: label values nan"),
-    "a voxel is NaN": ({"t1ce": with_voxel("t1ce", np.nan)}, r"_t1ce\.nii\.gz: 1 voxels are NaN or infinite"),
-    "a voxel is infinite": ({"t1ce": with_voxel("t1ce", np.inf)}, r"_t1ce\.nii\.gz: 1 voxels are NaN or infinite"),
-    "a volume is all zero": ({"t1": np.zeros((24, 22, 20), np.int16)}, r"_t1\.nii\.gz: every voxel is 0, the volume is empty"),
-    "a volume is constant": ({"t1": np.full((24, 22, 20), 9, np.int16)}, r"_t1\.nii\.gz: every voxel is 9"),
-    "a volume has a time axis": ({"t1": np.zeros((24, 22, 20, 2), np.int16)}, r"_t1\.nii\.gz: has 4 dimensions"),
+    "a modality is missing": (
+        {"flair": None},
+        r"BraTS2021_00001: modality t2f .* missing, found \['t1c', 't1n', 't2w'\]\. Add the file",
+    ),
+    "the mask has another shape": (
+        {"seg": case_arrays()[1][:-1]},
+        r"_seg\.nii\.gz: lies on another grid .*shape \(23, 22, 20\)",
+    ),
+    "a modality has another shape": (
+        {"t2": case_arrays()[0]["t2"][:, 1:]},
+        r"_t2\.nii\.gz: lies on another grid .*shape",
+    ),
+    "a label is foreign": (
+        {"seg": np.where(case_arrays()[1] == 4, 3, case_arrays()[1])},
+        r"_seg\.nii\.gz: label values 3 \(\d+ voxels\)",
+    ),
+    "a label is a fraction": (
+        {"seg": case_arrays()[1] * np.float32(0.5)},
+        r"_seg\.nii\.gz: label values 0\.5 ",
+    ),
+    "a label is negative": (
+        {"seg": -case_arrays()[1].astype(np.int16)},
+        r"_seg\.nii\.gz: label values -4 ",
+    ),
+    "a label is NaN": (
+        {"seg": np.where(case_arrays()[1] == 1, np.nan, 0).astype(np.float32)},
+        r"_seg\.nii\.gz: label values nan",
+    ),
+    "a voxel is NaN": (
+        {"t1ce": with_voxel("t1ce", np.nan)},
+        r"_t1ce\.nii\.gz: 1 voxels are NaN or infinite",
+    ),
+    "a voxel is infinite": (
+        {"t1ce": with_voxel("t1ce", np.inf)},
+        r"_t1ce\.nii\.gz: 1 voxels are NaN or infinite",
+    ),
+    "a volume is all zero": (
+        {"t1": np.zeros((24, 22, 20), np.int16)},
+        r"_t1\.nii\.gz: every voxel is 0, the volume is empty",
+    ),
+    "a volume is constant": (
+        {"t1": np.full((24, 22, 20), 9, np.int16)},
+        r"_t1\.nii\.gz: every voxel is 9",
+    ),
+    "a volume has a time axis": (
+        {"t1": np.zeros((24, 22, 20, 2), np.int16)},
+        r"_t1\.nii\.gz: has 4 dimensions",
+    ),
 }
 
 
@@ -68,8 +108,12 @@ def test_another_affine_is_refused_and_both_are_shown(tmp_path, schema, kind):
     images, values = case_arrays()
     shifted = LPS.copy()
     shifted[0, 3] += 0.5
-    nifti.write(folder / f"BraTS2021_00001_{kind}.nii.gz", (images | {"seg": values})[kind], shifted)
-    with pytest.raises(InputError, match=r"(?s)another grid than .*up to 0\.5 mm apart.*0\.5\].*against"):
+    nifti.write(
+        folder / f"BraTS2021_00001_{kind}.nii.gz", (images | {"seg": values})[kind], shifted
+    )
+    with pytest.raises(
+        InputError, match=r"(?s)another grid than .*up to 0\.5 mm apart.*0\.5\].*against"
+    ):
         read(folder, schema)
 
 
@@ -82,7 +126,11 @@ def test_affines_that_differ_by_rounding_are_one_grid(tmp_path, schema):
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("folder", "style"),
-    [("brats2018/Brats18_2013_2_1", "_"), ("brats2021/BraTS2021_01476", "_"), ("brats2023/BraTS-GLI-00000-000", "-")],
+    [
+        ("brats2018/Brats18_2013_2_1", "_"),
+        ("brats2021/BraTS2021_01476", "_"),
+        ("brats2023/BraTS-GLI-00000-000", "-"),
+    ],
 )
 def test_real_cases_of_every_year_are_read(real_cases, folder, style):
     found_style, found = brats.read_folder(real_cases / folder)
@@ -94,7 +142,9 @@ def test_real_cases_of_every_year_are_read(real_cases, folder, style):
 
 
 def test_a_note_on_all_cases_is_told_once_after_what_the_first_has_to_tell(tmp_path):
-    first, second = (cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b"))
+    first, second = (
+        cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b")
+    )
     told, other = cases.noted([first, second], "it rains")
     assert told.notes == ("its own", "here and in all other cases it rains")
     assert (told.case, other) == ("a", second)

@@ -1,4 +1,6 @@
-"""Pictures are read as slices in radiological display, stacks in the order of their numbers; what is damaged or ambiguous is refused."""
+"""Pictures are read as slices in radiological display, stacks in the order of their numbers; what
+is damaged or ambiguous is refused.
+"""
 
 import zlib
 from pathlib import Path
@@ -69,21 +71,34 @@ def test_colour_is_refused_where_no_channel_is_named_and_gray_where_one_is(tmp_p
 
 
 def test_a_stack_is_read_in_the_order_given_and_its_sum_covers_every_file(tmp_path):
-    files = tuple(write_picture(tmp_path / f"s_{number}.tif", GRAY + np.uint8(number)) for number in (1, 2, 10))
+    files = tuple(
+        write_picture(tmp_path / f"s_{number}.tif", GRAY + np.uint8(number))
+        for number in (1, 2, 10)
+    )
     volume = Slices(tmp_path, files, SPACING).read()
     assert volume.voxels.shape == (50, 40, 3)
-    assert [int(value) for value in volume.voxels[0, 0]] == [int((GRAY + np.uint8(number))[0, 0]) for number in (1, 2, 10)]
+    assert [int(value) for value in volume.voxels[0, 0]] == [
+        int((GRAY + np.uint8(number))[0, 0]) for number in (1, 2, 10)
+    ]
     write_picture(files[2], GRAY)
     assert Slices(tmp_path, files, SPACING).read().sha256 != volume.sha256
 
 
 def test_slices_are_ordered_by_number_not_by_name():
-    assert in_order([(10, Path("s_10")), (9, Path("s_9")), (11, Path("s_11"))]) == (Path("s_9"), Path("s_10"), Path("s_11"))
+    assert in_order([(10, Path("s_10")), (9, Path("s_9")), (11, Path("s_11"))]) == (
+        Path("s_9"),
+        Path("s_10"),
+        Path("s_11"),
+    )
 
 
 @pytest.mark.parametrize(
     ("numbers", "said"),
-    [((1, 2, 2), "slice 2 also stands"), ((1, 2, 4), "slice 3 before it is missing"), ((3, 9), "slice 4 to 8 before it is missing")],
+    [
+        ((1, 2, 2), "slice 2 also stands"),
+        ((1, 2, 4), "slice 3 before it is missing"),
+        ((3, 9), "slice 4 to 8 before it is missing"),
+    ],
 )
 def test_a_slice_twice_or_missing_is_refused(numbers, said):
     with pytest.raises(InputError, match=said):
@@ -93,7 +108,10 @@ def test_a_slice_twice_or_missing_is_refused(numbers, said):
 @pytest.mark.parametrize("other", [GRAY[:-1], GRAY.astype(np.uint16)])
 def test_slices_that_differ_in_size_or_dtype_are_refused(tmp_path, other):
     files = (write_picture(tmp_path / "s_1.tif", GRAY), write_picture(tmp_path / "s_2.tif", other))
-    with pytest.raises(InputError, match=r"s_2\.tif: has 50 x .* but s_1\.tif of the same stack 50 x 40 pixels of uint8"):
+    with pytest.raises(
+        InputError,
+        match=r"s_2\.tif: has 50 x .* but s_1\.tif of the same stack 50 x 40 pixels of uint8",
+    ):
         Slices(tmp_path, files, SPACING).read()
 
 
@@ -148,7 +166,10 @@ def test_a_flipped_byte_in_a_png_is_refused(tmp_path, place):
     stored = bytearray(path.read_bytes())
     stored[place] ^= 0x7F
     path.write_bytes(stored)
-    with pytest.raises(InputError, match=r"a\.png: is damaged, the chunk at byte \d+ has another length or checksum"):
+    with pytest.raises(
+        InputError,
+        match=r"a\.png: is damaged, the chunk at byte \d+ has another length or checksum",
+    ):
         one(path).read()
 
 

@@ -29,7 +29,11 @@ def test_a_stream_is_opened_in_pieces_from_bytes_and_views(tmp_path, kind):
 def test_a_stream_cut_anywhere_is_refused(tmp_path, kind):
     for length in (1, 2, 9, 10, 11, 100, *range(len(KINDS[kind]) - 9, len(KINDS[kind]))):
         with pytest.raises(
-            InputError, match=rf"a\.mha: its {'(gzip|zlib)' if length == 1 else kind} stream is cut short after {length} bytes"
+            InputError,
+            match=(
+                rf"a\.mha: its {'(gzip|zlib)' if length == 1 else kind} stream is cut short after"
+                rf" {length} bytes"
+            ),
         ):
             whole(tmp_path / "a.mha", KINDS[kind][:length])
 
@@ -38,9 +42,16 @@ def test_a_stream_cut_anywhere_is_refused(tmp_path, kind):
 def test_a_wrong_checksum_and_a_broken_middle_are_damage(tmp_path, kind):
     stored = KINDS[kind]
     place = -8 if kind == "gzip" else -4
-    for bad in (stored[:place] + bytes([stored[place] ^ 1]) + (stored[place:][1:]), stored[:40] + b"\xff" * 40 + stored[80:]):
+    for bad in (
+        stored[:place] + bytes([stored[place] ^ 1]) + (stored[place:][1:]),
+        stored[:40] + b"\xff" * 40 + stored[80:],
+    ):
         with pytest.raises(
-            InputError, match=rf"its {kind} stream is (damaged \(.*\)|cut short .*)\. Fetch the file again|more data follow"
+            InputError,
+            match=(
+                rf"its {kind} stream is (damaged \(.*\)|cut short .*)\. Fetch the file again|more"
+                r" data follow"
+            ),
         ):
             whole(tmp_path, bad)
 
@@ -56,10 +67,15 @@ def test_what_follows_a_stream_is_refused(tmp_path, kind):
 
 def members(size: int) -> bytes:
     """One gzip member for so many bytes each, and an empty one at the end, as bgzip writes them."""
-    return b"".join(gzip.compress(RAW[start : start + size], mtime=0) for start in range(0, len(RAW) + size, size))
+    return b"".join(
+        gzip.compress(RAW[start : start + size], mtime=0)
+        for start in range(0, len(RAW) + size, size)
+    )
 
 
-@pytest.mark.parametrize("stored", [KINDS["gzip"] + b"\0" * 700, members(7), members(1700), members(4999) + b"\0"])
+@pytest.mark.parametrize(
+    "stored", [KINDS["gzip"] + b"\0" * 700, members(7), members(1700), members(4999) + b"\0"]
+)
 def test_a_gzip_file_may_have_several_members_and_zeros_behind_them(tmp_path, stored):
     assert whole(tmp_path, stored) == RAW
     with pytest.raises(InputError, match="cut short after"):

@@ -1,4 +1,6 @@
-"""MATLAB v7.3 files of the Cheng set are read as they display, and whatever is wrong with them is said by name."""
+"""MATLAB v7.3 files of the Cheng set are read as they display, and whatever is wrong with them is
+said by name.
+"""
 
 import shutil
 import tracemalloc
@@ -14,13 +16,23 @@ from pipeline.formats import matlab
 from pipeline.formats.matlab import MatlabImage, MatlabMask
 
 SPACING = (0.98, 0.98, 7.0)
-IMAGE = np.random.default_rng(0).integers(-5, 12000, (256, 256)).astype(np.int16)  # rows, columns, as MATLAB displays it
+IMAGE = (
+    np.random.default_rng(0).integers(-5, 12000, (256, 256)).astype(np.int16)
+)  # rows, columns, as MATLAB displays it
 MASK = np.zeros((256, 256), np.uint8)
 MASK[40:90, 100:130] = 1
 
 
-def write_mat(path: Path, label: float = 2, patient: str = "MR040241D", image: np.ndarray = IMAGE, mask: np.ndarray = MASK) -> Path:
-    """Write a slice as MATLAB does: a user block, then HDF5 with each matrix transposed, in deflated chunks."""
+def write_mat(
+    path: Path,
+    label: float = 2,
+    patient: str = "MR040241D",
+    image: np.ndarray = IMAGE,
+    mask: np.ndarray = MASK,
+) -> Path:
+    """Write a slice as MATLAB does: a user block, then HDF5 with each matrix transposed, in
+    deflated chunks.
+    """
     fields = {
         "label": np.array([[label]], float),
         "PID": np.array([[ord(letter)] for letter in patient], np.uint16),
@@ -111,7 +123,10 @@ def read_all(path: Path) -> None:
         ({"image": np.zeros((1024, 1024), np.int16)}, "cjdata.image has shape"),
         ({"tumorMask": IMAGE.T}, "tumorMask holds"),
         ({"tumorMask": MASK.T * np.uint8(255)}, r"tumorMask holds \[  0 255\]"),
-        *[({name: None}, f"has no field cjdata.{name}") for name in ("label", "PID", "image", "tumorMask")],
+        *[
+            ({name: None}, f"has no field cjdata.{name}")
+            for name in ("label", "PID", "image", "tumorMask")
+        ],
     ],
 )
 def test_a_field_that_is_missing_or_not_what_it_should_be_is_refused(tmp_path, changes, said):
@@ -130,7 +145,9 @@ def rewritten(path: Path, changes: dict) -> Path:
     return path
 
 
-@pytest.mark.parametrize("link", [h5py.ExternalLink("other.mat", "/cjdata/image"), h5py.SoftLink("/cjdata/tumorMask")])
+@pytest.mark.parametrize(
+    "link", [h5py.ExternalLink("other.mat", "/cjdata/image"), h5py.SoftLink("/cjdata/tumorMask")]
+)
 def test_a_field_that_leads_elsewhere_is_not_followed(path, link):
     shutil.copy(path, path.with_name("other.mat"))
     rewritten(path, {"image": link})
@@ -142,7 +159,12 @@ def test_voxels_in_another_file_are_not_fetched(path):
     rewritten(path, {"image": None})
     (path.parent / "secret").write_bytes(IMAGE.tobytes())
     with h5py.File(path, "a") as file:
-        file.create_dataset("cjdata/image", (256, 256), np.int16, external=[(str(path.parent / "secret"), 0, IMAGE.nbytes)])
+        file.create_dataset(
+            "cjdata/image",
+            (256, 256),
+            np.int16,
+            external=[(str(path.parent / "secret"), 0, IMAGE.nbytes)],
+        )
     with pytest.raises(InputError, match="stored in a way MATLAB does not"):
         read_all(path)
 
@@ -169,7 +191,9 @@ def test_filters_that_matlab_does_not_use_are_refused(path, options):
 def test_chunks_that_were_never_written_are_refused(path):
     rewritten(path, {"image": None})
     with h5py.File(path, "a") as file:
-        file.create_dataset("cjdata/image", (256, 256), np.int16, chunks=(64, 64), compression=3)[:64] = 1
+        file.create_dataset("cjdata/image", (256, 256), np.int16, chunks=(64, 64), compression=3)[
+            :64
+        ] = 1
     with pytest.raises(InputError, match="holds 4 of 16 chunks"):
         read_all(path)
 
@@ -179,7 +203,9 @@ def test_a_chunk_that_unpacks_to_hundreds_of_megabytes_takes_no_memory(path):
     stream = zlib.compressobj()
     bomb = b"".join(stream.compress(bytes(1 << 20)) for _ in range(128)) + stream.flush()
     with h5py.File(path, "a") as file:
-        dataset = file.create_dataset("cjdata/image", (256, 256), np.int16, chunks=(256, 256), compression=3)
+        dataset = file.create_dataset(
+            "cjdata/image", (256, 256), np.int16, chunks=(256, 256), compression=3
+        )
         dataset.id.write_direct_chunk((0, 0), bomb)
     tracemalloc.start()
     with pytest.raises(InputError, match=r"chunk 0 of cjdata\.image is damaged"):

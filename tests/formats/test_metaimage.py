@@ -1,4 +1,6 @@
-"""MetaImage files are read whole and checked, as SimpleITK reads them; what is damaged or hostile is refused by name."""
+"""MetaImage files are read whole and checked, as SimpleITK reads them; what is damaged or hostile
+is refused by name.
+"""
 
 import hashlib
 import os
@@ -13,7 +15,9 @@ from pipeline.core.errors import InputError
 from pipeline.formats import cases, metaimage
 
 VOXELS = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 50
-TURN = np.array([[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]])  # no symmetry hides rows taken for columns
+TURN = np.array(
+    [[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]]
+)  # no symmetry hides rows taken for columns
 
 
 def image(voxels: np.ndarray = VOXELS) -> sitk.Image:
@@ -63,9 +67,16 @@ def test_every_type_keeps_its_voxels(tmp_path, dtype):
 @pytest.mark.parametrize("dispatched", [False, True])
 def test_a_header_with_its_data_beside_it_is_one_volume(tmp_path, compressed, dispatched):
     sitk.WriteImage(image(), tmp_path / "a.mhd", useCompression=compressed)
-    volume = cases.read_volume(tmp_path / "a.mhd") if dispatched else metaimage.HeaderAndData(tmp_path / "a.mhd").read()
+    volume = (
+        cases.read_volume(tmp_path / "a.mhd")
+        if dispatched
+        else metaimage.HeaderAndData(tmp_path / "a.mhd").read()
+    )
     assert np.array_equal(volume.voxels, VOXELS)
-    sums = [hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.mhd", "a.zraw" if compressed else "a.raw")]
+    sums = [
+        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        for name in ("a.mhd", "a.zraw" if compressed else "a.raw")
+    ]
     assert volume.sha256 == hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
@@ -84,27 +95,37 @@ def header(**changes: str | None) -> bytes:
         "ElementType": "MET_SHORT",
     }
     lines = fields | changes | {"ElementDataFile": changes.get("ElementDataFile", "LOCAL")}
-    return "".join(f"{name} = {value}\n" for name, value in lines.items() if value is not None).encode("latin-1")
+    return "".join(
+        f"{name} = {value}\n" for name, value in lines.items() if value is not None
+    ).encode("latin-1")
 
 
 RAW = VOXELS.tobytes(order="F")
 
 
 def test_big_endian_voxels_are_read_as_native(tmp_path):
-    (tmp_path / "a.mha").write_bytes(header(BinaryDataByteOrderMSB="True") + VOXELS.astype(">i2").tobytes(order="F"))
+    (tmp_path / "a.mha").write_bytes(
+        header(BinaryDataByteOrderMSB="True") + VOXELS.astype(">i2").tobytes(order="F")
+    )
     found = metaimage.read(tmp_path / "a.mha").voxels
     assert np.array_equal(found, VOXELS)
     assert found.dtype == np.int16
     assert found.dtype.isnative
-    assert np.array_equal(found, sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "a.mha")).transpose(2, 1, 0))
+    assert np.array_equal(
+        found, sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "a.mha")).transpose(2, 1, 0)
+    )
 
 
 def test_other_spellings_of_fields_and_line_ends_of_windows_are_read(tmp_path):
-    spelled = header(Offset=None, Position="1 2 3", ElementSpacing=None, ElementSize="1 1 2").replace(b"\n", b"\r\n")
+    spelled = header(
+        Offset=None, Position="1 2 3", ElementSpacing=None, ElementSize="1 1 2"
+    ).replace(b"\n", b"\r\n")
     (tmp_path / "a.mha").write_bytes(spelled + RAW)
     volume = metaimage.read(tmp_path / "a.mha")
     assert np.array_equal(volume.voxels, VOXELS)
-    assert np.array_equal(volume.grid.affine, [[-1, 0, 0, -1], [0, -1, 0, -2], [0, 0, 2, 3], [0, 0, 0, 1]])
+    assert np.array_equal(
+        volume.grid.affine, [[-1, 0, 0, -1], [0, -1, 0, -2], [0, 0, 2, 3], [0, 0, 0, 1]]
+    )
 
 
 COMPRESSED = zlib.compress(RAW)
@@ -116,7 +137,10 @@ REFUSED = {
     "empty": (b"", "not a MetaImage"),
     "text": (b"this is not an image\n" * 40, "not a MetaImage"),
     "no line end": (b"x" * 100_000, "not a MetaImage"),
-    "endless header": (b"a = b\n" + b"".join(b"key%d = 1\n" % number for number in range(20_000)), "not a MetaImage"),
+    "endless header": (
+        b"a = b\n" + b"".join(b"key%d = 1\n" % number for number in range(20_000)),
+        "not a MetaImage",
+    ),
     "voxels of another file": (b"\x1f\x8b\x08" + bytes(400), "not a MetaImage"),
     "a field twice": (b"NDims = 3\n" + header() + RAW, "NDims twice"),
     "cut in the header": (header()[:60], "not a MetaImage"),
@@ -124,7 +148,10 @@ REFUSED = {
     "two dimensions": (header(NDims="2", DimSize="5 6") + RAW[:60], "NDims = 2"),
     "channels": (header(ElementNumberOfChannels="3") + RAW * 3, "ElementNumberOfChannels = 3"),
     "text voxels": (header(BinaryData="False") + RAW, "BinaryData = False"),
-    "a scale": (header(ElementToIntensityFunctionSlope="2.5") + RAW, "ElementToIntensityFunctionSlope = 2.5"),
+    "a scale": (
+        header(ElementToIntensityFunctionSlope="2.5") + RAW,
+        "ElementToIntensityFunctionSlope = 2.5",
+    ),
     "a header before the data": (header(HeaderSize="-1") + RAW, "HeaderSize = -1"),
     "another object": (header(ObjectType="Tube") + RAW, "ObjectType = Tube"),
     "colours": (header(ElementType="MET_UCHAR_ARRAY") + RAW, "ElementType = 'MET_UCHAR_ARRAY'"),
@@ -135,23 +162,59 @@ REFUSED = {
     "a size in letters": (header(DimSize="5 six 7") + RAW, "DimSize"),
     "a size of many digits": (header(DimSize=f"5 6 {'7' * 5000}") + RAW, "DimSize"),
     "terabytes": (header(DimSize="99999 99999 99999") + RAW, "announces 1999940000599998 bytes"),
-    "compressed terabytes": (header(CompressedData="True", DimSize="99999 99999 99999") + COMPRESSED, "cannot hold"),
-    "a neither true nor false": (header(CompressedData="perhaps") + RAW, "CompressedData = 'perhaps'"),
-    "another size of the stream": (header(CompressedData="True", CompressedDataSize="7") + COMPRESSED, "header announces 7"),
+    "compressed terabytes": (
+        header(CompressedData="True", DimSize="99999 99999 99999") + COMPRESSED,
+        "cannot hold",
+    ),
+    "a neither true nor false": (
+        header(CompressedData="perhaps") + RAW,
+        "CompressedData = 'perhaps'",
+    ),
+    "another size of the stream": (
+        header(CompressedData="True", CompressedDataSize="7") + COMPRESSED,
+        "header announces 7",
+    ),
     "a stream cut short": (header(CompressedData="True") + COMPRESSED[:-9], "cut short|damaged"),
     "a stream without its checksum": (header(CompressedData="True") + COMPRESSED[:-4], "cut short"),
-    "a wrong checksum": (header(CompressedData="True") + COMPRESSED[:-1] + bytes([COMPRESSED[-1] ^ 1]), "damaged"),
-    "a damaged stream": (header(CompressedData="True") + COMPRESSED[:9] + b"\xff\xff\xff" + COMPRESSED[12:], "damaged|cut short"),
-    "data after the stream": (header(CompressedData="True") + COMPRESSED + b"more", "more data follow"),
-    "a stream of too much": (header(CompressedData="True") + zlib.compress(RAW + b"\0"), "holds more"),
-    "a stream of too little": (header(CompressedData="True") + zlib.compress(RAW[:-2]), "holds 418 bytes"),
+    "a wrong checksum": (
+        header(CompressedData="True") + COMPRESSED[:-1] + bytes([COMPRESSED[-1] ^ 1]),
+        "damaged",
+    ),
+    "a damaged stream": (
+        header(CompressedData="True") + COMPRESSED[:9] + b"\xff\xff\xff" + COMPRESSED[12:],
+        "damaged|cut short",
+    ),
+    "data after the stream": (
+        header(CompressedData="True") + COMPRESSED + b"more",
+        "more data follow",
+    ),
+    "a stream of too much": (
+        header(CompressedData="True") + zlib.compress(RAW + b"\0"),
+        "holds more",
+    ),
+    "a stream of too little": (
+        header(CompressedData="True") + zlib.compress(RAW[:-2]),
+        "holds 418 bytes",
+    ),
     "a bomb": (header(CompressedData="True") + BOMB, "holds more"),
     "no spacing along z": (header(ElementSpacing="1 1 0") + RAW, "affine cannot be inverted"),
-    "spacing that is no number": (header(ElementSpacing="1 1 nan") + RAW, "affine cannot be inverted"),
-    "spacing without end": (header(ElementSpacing="1e300 1e300 1e300") + RAW, "affine cannot be inverted"),
+    "spacing that is no number": (
+        header(ElementSpacing="1 1 nan") + RAW,
+        "affine cannot be inverted",
+    ),
+    "spacing without end": (
+        header(ElementSpacing="1e300 1e300 1e300") + RAW,
+        "affine cannot be inverted",
+    ),
     "spacing in letters": (header(ElementSpacing="1 1 one") + RAW, "ElementSpacing = '1 1 one'"),
-    "two directions alike": (header(TransformMatrix="1 0 0 1 0 0 0 0 1") + RAW, "affine cannot be inverted"),
-    "eight directions": (header(TransformMatrix="1 0 0 0 1 0 0 0") + RAW, "where 9 numbers are due"),
+    "two directions alike": (
+        header(TransformMatrix="1 0 0 1 0 0 0 0 1") + RAW,
+        "affine cannot be inverted",
+    ),
+    "eight directions": (
+        header(TransformMatrix="1 0 0 0 1 0 0 0") + RAW,
+        "where 9 numbers are due",
+    ),
     "data above the folder": (header(ElementDataFile="../a.raw"), "one file beside it is due"),
     "data at the root": (header(ElementDataFile="/etc/hostname"), "one file beside it is due"),
     "data on a drive": (header(ElementDataFile="C:\\a.raw"), "one file beside it is due"),
@@ -217,5 +280,7 @@ def test_the_first_challenge_is_read_as_simpleitk_reads_it(real_cases):
     for path in sorted((real_cases / "brats2012").rglob("*.mha")):
         volume, other = metaimage.read(path), sitk.ReadImage(path)
         assert np.array_equal(volume.voxels, sitk.GetArrayFromImage(other).transpose(2, 1, 0))
-        assert np.allclose((volume.grid.affine @ [159, 215, 175, 1])[:3], physical_ras(other, (159, 215, 175)))
+        assert np.allclose(
+            (volume.grid.affine @ [159, 215, 175, 1])[:3], physical_ras(other, (159, 215, 175))
+        )
         assert volume.grid.orientation == "LPS"

@@ -48,7 +48,10 @@ def test_scaled_voxels_are_scaled(tmp_path):
     image = nibabel.Nifti1Image(VOXELS, AFFINE)
     image.header.set_slope_inter(0.5, 10)
     image.to_filename(tmp_path / "scaled.nii")
-    assert np.allclose(nifti.read(tmp_path / "scaled.nii").voxels, nibabel.load(tmp_path / "scaled.nii").get_fdata())
+    assert np.allclose(
+        nifti.read(tmp_path / "scaled.nii").voxels,
+        nibabel.load(tmp_path / "scaled.nii").get_fdata(),
+    )
 
 
 def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
@@ -57,7 +60,9 @@ def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
 
 
 def test_big_endian_files_are_read(tmp_path):
-    nibabel.Nifti1Image(VOXELS.astype(">i2"), AFFINE, nibabel.Nifti1Header(endianness=">")).to_filename(tmp_path / "big.nii")
+    nibabel.Nifti1Image(
+        VOXELS.astype(">i2"), AFFINE, nibabel.Nifti1Header(endianness=">")
+    ).to_filename(tmp_path / "big.nii")
     assert np.array_equal(nifti.read(tmp_path / "big.nii").voxels, VOXELS)
 
 
@@ -128,7 +133,9 @@ def test_a_header_that_announces_terabytes_does_not_take_them(path):
 
 
 def test_several_volumes_in_one_file_are_refused(tmp_path):
-    nibabel.Nifti1Image(np.stack([VOXELS, VOXELS], axis=-1), AFFINE).to_filename(tmp_path / "four.nii.gz")
+    nibabel.Nifti1Image(np.stack([VOXELS, VOXELS], axis=-1), AFFINE).to_filename(
+        tmp_path / "four.nii.gz"
+    )
     with pytest.raises(InputError, match=r"four\.nii\.gz: has 4 dimensions \(5, 6, 7, 2\)"):
         nifti.read(tmp_path / "four.nii.gz")
 
@@ -136,7 +143,9 @@ def test_several_volumes_in_one_file_are_refused(tmp_path):
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_one_of_several_volumes_is_read_with_the_sum_of_the_whole_file(tmp_path, suffix):
     four = tmp_path / f"four{suffix}"
-    nibabel.Nifti1Image(np.stack([VOXELS, VOXELS + 1000, -VOXELS], axis=-1), AFFINE).to_filename(four)
+    nibabel.Nifti1Image(np.stack([VOXELS, VOXELS + 1000, -VOXELS], axis=-1), AFFINE).to_filename(
+        four
+    )
     for channel, expected in enumerate((VOXELS, VOXELS + 1000, -VOXELS)):
         volume = nifti.read_channel(four, channel, 3)
         assert volume.voxels.dtype == np.int16
@@ -155,19 +164,34 @@ def test_one_of_several_volumes_is_scaled_as_nibabel_scales_it(tmp_path):
     assert np.allclose(volume.voxels, nibabel.load(tmp_path / "scaled.nii.gz").get_fdata()[..., 1])
 
 
-@pytest.mark.parametrize(("shape", "said"), [((5, 6, 7, 3), r"\(5, 6, 7, 3\)"), ((5, 6, 7), r"\(5, 6, 7\)"), ((5, 6, 7, 2, 2), "2, 2")])
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [((5, 6, 7, 3), r"\(5, 6, 7, 3\)"), ((5, 6, 7), r"\(5, 6, 7\)"), ((5, 6, 7, 2, 2), "2, 2")],
+)
 def test_another_number_of_volumes_than_due_is_refused(tmp_path, shape, said):
     nibabel.Nifti1Image(np.zeros(shape, np.int16), AFFINE).to_filename(tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match=rf"a\.nii\.gz: has shape .*{said}.* where 2 volumes \(X, Y, Z, 2\) are due\. Fetch"):
+    with pytest.raises(
+        InputError,
+        match=rf"a\.nii\.gz: has shape .*{said}.* where 2 volumes \(X, Y, Z, 2\) are due\. Fetch",
+    ):
         nifti.read_channel(tmp_path / "a.nii.gz", 0, 2)
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [("cut by one byte", "cut short"), ("wrong checksum", "damaged"), ("voxels missing", "announces"), ("text", "not a NIfTI")],
+    [
+        ("cut by one byte", "cut short"),
+        ("wrong checksum", "damaged"),
+        ("voxels missing", "announces"),
+        ("text", "not a NIfTI"),
+    ],
 )
-def test_one_volume_of_a_damaged_file_is_refused_though_its_own_bytes_are_there(tmp_path, damage, said):
-    nibabel.Nifti1Image(np.stack([VOXELS, VOXELS + 1], axis=-1), AFFINE).to_filename(tmp_path / "a.nii.gz")
+def test_one_volume_of_a_damaged_file_is_refused_though_its_own_bytes_are_there(
+    tmp_path, damage, said
+):
+    nibabel.Nifti1Image(np.stack([VOXELS, VOXELS + 1], axis=-1), AFFINE).to_filename(
+        tmp_path / "a.nii.gz"
+    )
     (tmp_path / "a.nii.gz").write_bytes(damaged(damage, (tmp_path / "a.nii.gz").read_bytes()))
     with pytest.raises(InputError, match=rf"a\.nii\.gz: (?s:.*){said}"):
         nifti.read_channel(tmp_path / "a.nii.gz", 0, 2)

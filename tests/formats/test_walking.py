@@ -1,4 +1,6 @@
-"""Files are found through links, whatever the case of their endings, and in folders that stand for files."""
+"""Files are found through links, whatever the case of their endings, and in folders that stand for
+files.
+"""
 
 import re
 
@@ -19,8 +21,14 @@ def test_files_are_found_through_links_to_folders_and_files(tmp_path):
     (tmp_path / "here/cases").mkdir(parents=True)
     (tmp_path / "here/cases/one").symlink_to(away.parent)
     (tmp_path / "here/file.nii").symlink_to(away)
-    assert files_below(tmp_path / "here") == [tmp_path / "here/cases/one/a.nii.gz", tmp_path / "here/file.nii"]
-    assert folders_below(tmp_path / "here") == [tmp_path / "here/cases", tmp_path / "here/cases/one"]
+    assert files_below(tmp_path / "here") == [
+        tmp_path / "here/cases/one/a.nii.gz",
+        tmp_path / "here/file.nii",
+    ]
+    assert folders_below(tmp_path / "here") == [
+        tmp_path / "here/cases",
+        tmp_path / "here/cases/one",
+    ]
     (tmp_path / "there").symlink_to(tmp_path / "here")
     assert len(files_below(tmp_path / "there")) == 2
 
@@ -42,7 +50,10 @@ def test_folders_that_all_link_to_each_other_are_refused_before_they_explode(tmp
     for name in names:
         for other in names:
             (tmp_path / name / f"to-{other}").symlink_to(tmp_path / other)
-    with pytest.raises(InputError, match=r"lies behind more than 4 links to folders\. Remove links that lead to each other"):
+    with pytest.raises(
+        InputError,
+        match=r"lies behind more than 4 links to folders\. Remove links that lead to each other",
+    ):
         files_below(tmp_path)
 
 
@@ -72,7 +83,13 @@ def test_a_folder_made_of_a_file_stands_for_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "fits"), [("a.b_t1.nii.gz", True), ("a.b_t1.NII.GZ", True), ("a.b_T1.nii.gz", False), ("axb_t1.nii.gz", False)]
+    ("name", "fits"),
+    [
+        ("a.b_t1.nii.gz", True),
+        ("a.b_t1.NII.GZ", True),
+        ("a.b_T1.nii.gz", False),
+        ("axb_t1.nii.gz", False),
+    ],
 )
 def test_only_the_ending_of_a_pattern_may_be_in_capitals(name, fits):
     assert bool(re.fullmatch(as_expression("a.b_t1.nii.gz"), name)) == fits

@@ -1,4 +1,6 @@
-"""What is fuzzed: readers of bytes from outside, each with small good files, made by code, to start from."""
+"""What is fuzzed: readers of bytes from outside, each with small good files, made by code, to start
+from.
+"""
 
 import gzip
 import shutil
@@ -44,7 +46,8 @@ class Reader:
     seeds : callable
         Takes an empty folder; good inputs.
     packed : callable
-        What is done with an input before it is put into the file, such as compression, so that damage goes deeper.
+        What is done with an input before it is put into the file, such as compression, so that
+        damage goes deeper.
     """
 
     name: str
@@ -54,7 +57,9 @@ class Reader:
 
 
 def run(reader: Reader, data: bytes, folder: Path) -> str:
-    """Read an input; what the reader says of it, empty if it takes it. A folder of its own must be empty again afterwards."""
+    """Read an input; what the reader says of it, empty if it takes it. A folder of its own must be
+    empty again afterwards.
+    """
     path = folder / reader.name
     path.write_bytes(reader.packed(data))
     try:
@@ -77,7 +82,11 @@ def _read_nifti(path: Path) -> None:
 
 
 def _nifti_seeds(_: Path) -> list[bytes]:
-    images = [kind(voxels, LPS) for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image) for voxels in (VOXELS, VOXELS.astype(np.float32))]
+    images = [
+        kind(voxels, LPS)
+        for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image)
+        for voxels in (VOXELS, VOXELS.astype(np.float32))
+    ]
     images.append(nibabel.Nifti1Image(np.stack([VOXELS, VOXELS], -1), LPS))
     scaled = nibabel.Nifti1Image(VOXELS, LPS)
     scaled.header.set_slope_inter(2, 1)
@@ -107,40 +116,72 @@ def _read_dicom(path: Path) -> None:
 
 def _dicom_seeds(folder: Path) -> list[bytes]:
     plane = PLANE.astype(np.int16)
-    datasets = [slice_of(0, plane=plane), slice_of(0, plane=plane, RescaleSlope=2.0, RescaleIntercept=-5.0)]
+    datasets = [
+        slice_of(0, plane=plane),
+        slice_of(0, plane=plane, RescaleSlope=2.0, RescaleIntercept=-5.0),
+    ]
     for syntax in (uid.RLELossless, uid.DeflatedExplicitVRLittleEndian, uid.ImplicitVRLittleEndian):
         datasets.append(slice_of(0, plane=plane))
         if syntax == uid.RLELossless:
             datasets[-1].compress(syntax)
         else:
             datasets[-1].file_meta.TransferSyntaxUID = syntax
-    marked = [write(folder / f"{number}.dcm", dataset).read_bytes() for number, dataset in enumerate(datasets)]
-    syntaxes = [(uid.ExplicitVRLittleEndian, False), (uid.ImplicitVRLittleEndian, False), (uid.DeflatedExplicitVRLittleEndian, True)]
-    return marked + [bare(folder / "bare.dcm", slice_of(0, plane=plane), syntax, meta).read_bytes() for syntax, meta in syntaxes]
+    marked = [
+        write(folder / f"{number}.dcm", dataset).read_bytes()
+        for number, dataset in enumerate(datasets)
+    ]
+    syntaxes = [
+        (uid.ExplicitVRLittleEndian, False),
+        (uid.ImplicitVRLittleEndian, False),
+        (uid.DeflatedExplicitVRLittleEndian, True),
+    ]
+    return marked + [
+        bare(folder / "bare.dcm", slice_of(0, plane=plane), syntax, meta).read_bytes()
+        for syntax, meta in syntaxes
+    ]
 
 
 def _read_matlab(path: Path) -> None:
-    for read in (describe, MatlabImage(path, SPACING).read, MatlabMask(path, SPACING).read, read_folds):
+    for read in (
+        describe,
+        MatlabImage(path, SPACING).read,
+        MatlabMask(path, SPACING).read,
+        read_folds,
+    ):
         with suppress(InputError):
             read(*((path,) if read in (describe, read_folds) else ()))
 
 
 def _matlab_seeds(folder: Path) -> list[bytes]:
     small = np.zeros((256, 256), np.uint8)
-    return [write_mat(folder / "1.mat", image=small, mask=small).read_bytes(), write_folds(folder / "2.mat", [1.0, 5.0, 3.0]).read_bytes()]
+    return [
+        write_mat(folder / "1.mat", image=small, mask=small).read_bytes(),
+        write_folds(folder / "2.mat", [1.0, 5.0, 3.0]).read_bytes(),
+    ]
 
 
 def _read_picture(path: Path) -> None:
     size(path)
-    for part in (Slices(path, (path,), SPACING), Slices(path, (path,), SPACING, 1), MaskSlices(path, (path,), SPACING)):
+    for part in (
+        Slices(path, (path,), SPACING),
+        Slices(path, (path,), SPACING, 1),
+        MaskSlices(path, (path,), SPACING),
+    ):
         with suppress(InputError):
             part.read()
 
 
 def _picture_seeds(suffix: str) -> Callable[[Path], list[bytes]]:
     def seeds(folder: Path) -> list[bytes]:
-        pictures = [PLANE, np.repeat(PLANE[..., None], 3, axis=2), np.where(PLANE > 60, 255, 0).astype(np.uint8)]
-        return [write_picture(folder / f"{number}{suffix}", picture).read_bytes() for number, picture in enumerate(pictures)]
+        pictures = [
+            PLANE,
+            np.repeat(PLANE[..., None], 3, axis=2),
+            np.where(PLANE > 60, 255, 0).astype(np.uint8),
+        ]
+        return [
+            write_picture(folder / f"{number}{suffix}", picture).read_bytes()
+            for number, picture in enumerate(pictures)
+        ]
 
     return seeds
 
@@ -150,9 +191,13 @@ def _unpack(path: Path) -> None:
     try:
         unpack(path, target, most_members=100, most_ratio=20)
         inside = {target.resolve(), *(other.resolve() for other in target.rglob("*"))}
-        assert all(other.is_relative_to(target.resolve()) and not other.is_symlink() for other in inside)
+        assert all(
+            other.is_relative_to(target.resolve()) and not other.is_symlink() for other in inside
+        )
     finally:
-        left = {other.name for other in target.parent.iterdir()} if target.parent.is_dir() else set()
+        left = (
+            {other.name for other in target.parent.iterdir()} if target.parent.is_dir() else set()
+        )
         shutil.rmtree(target.parent, ignore_errors=True)
         assert left <= {".folder.lock", "folder"}, f"left over: {left}"
         assert {other.name for other in path.parent.iterdir()} <= {path.name}
@@ -162,7 +207,9 @@ FILES = [("a/b.txt", b"one"), ("c.bin", bytes(range(200)))]
 
 READERS = {
     "nifti": Reader("a.nii", _read_nifti, _nifti_seeds),
-    "nifti-gz": Reader("a.nii.gz", _read_nifti, _nifti_seeds, lambda data: gzip.compress(data, 1, mtime=0)),
+    "nifti-gz": Reader(
+        "a.nii.gz", _read_nifti, _nifti_seeds, lambda data: gzip.compress(data, 1, mtime=0)
+    ),
     "metaimage": Reader("a.mha", _read_metaimage, _metaimage_seeds),
     "dicom": Reader("a.dcm", _read_dicom, _dicom_seeds),
     "matlab": Reader("1.mat", _read_matlab, _matlab_seeds),
@@ -171,7 +218,12 @@ READERS = {
     "png": Reader("a.png", _read_picture, _picture_seeds(".png")),
     "zip": Reader("a.zip", _unpack, lambda _: [zipped(FILES), zipped(FILES, 0)]),
     "tar": Reader("a.tar", _unpack, lambda _: [tar(FILES, form) for form in (0, 1, 2)]),
-    "tar-gz": Reader("a.tgz", _unpack, lambda _: [tar(FILES, form) for form in (0, 1, 2)], lambda data: gzip.compress(data, 1, mtime=0)),
+    "tar-gz": Reader(
+        "a.tgz",
+        _unpack,
+        lambda _: [tar(FILES, form) for form in (0, 1, 2)],
+        lambda data: gzip.compress(data, 1, mtime=0),
+    ),
 }
 
 

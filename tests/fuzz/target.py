@@ -1,4 +1,6 @@
-"""One fuzzer: `python -m tests.fuzz.target READER [libFuzzer options]`, in an environment with atheris."""
+"""One fuzzer: `python -m tests.fuzz.target READER [libFuzzer options]`, in an environment with
+atheris.
+"""
 
 import logging
 import os
@@ -15,11 +17,15 @@ with atheris.instrument_imports(include=["pipeline.io", "pipeline.domain", "niba
 
 
 def main(name: str, options: list[str]) -> None:
-    """Fuzz until libFuzzer has had enough; it saves what crashes, exhausts memory or takes too long."""
+    """Fuzz until libFuzzer has had enough; it saves what crashes, exhausts memory or takes too
+    long.
+    """
     logging.disable()
     warnings.simplefilter("ignore")
     reader = READERS[name]
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    ) as folder:
         corpus, place = Path(folder) / "corpus", Path(folder) / "input"
         corpus.mkdir()
         place.mkdir()

@@ -1,4 +1,6 @@
-"""The fuzzers start from inputs that the readers take, and a few hundred simple mutations raise nothing but our error."""
+"""The fuzzers start from inputs that the readers take, and a few hundred simple mutations raise
+nothing but our error.
+"""
 
 import numpy as np
 import pytest
@@ -19,6 +21,12 @@ def test_mutated_inputs_are_taken_or_refused(name, tmp_path):
     for seed in seeds(READERS[name]):
         for _ in range(40):
             data = np.frombuffer(seed, np.uint8).copy()
-            places = rng.integers(0, min(len(data), rng.choice([64, 512, len(data)])), rng.integers(1, 5))
+            places = rng.integers(
+                0, min(len(data), rng.choice([64, 512, len(data)])), rng.integers(1, 5)
+            )
             data[places] = rng.choice([0, 1, 127, 128, 255, rng.integers(256)], len(places))
-            run(READERS[name], data[: rng.integers(1, len(data) + 1) if rng.random() < 0.2 else None].tobytes(), tmp_path)
+            run(
+                READERS[name],
+                data[: rng.integers(1, len(data) + 1) if rng.random() < 0.2 else None].tobytes(),
+                tmp_path,
+            )

@@ -1,4 +1,6 @@
-"""Brier score, calibration error and reliability bins, by hand, against slow loops, and where the answer is known."""
+"""Brier score, calibration error and reliability bins, by hand, against slow loops, and where the
+answer is known.
+"""
 
 from math import isnan
 
@@ -7,7 +9,14 @@ import pytest
 
 from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
-from pipeline.metrics.calibration import BINS, MEASURES, bin_probabilities, calibration_rows, pooled, reliability_rows
+from pipeline.metrics.calibration import (
+    BINS,
+    MEASURES,
+    bin_probabilities,
+    calibration_rows,
+    pooled,
+    reliability_rows,
+)
 from pipeline.metrics.uncertainty import aurc, count_errors, entropy_bits
 
 SCHEMA = Schema(
@@ -31,16 +40,30 @@ def drawn(seed, shape=(7, 6, 5)):
     probabilities[random.random((*shape, 2)) < 0.2] = 0
     probabilities[random.random((*shape, 2)) < 0.1] = 1
     disagreement = random.random((*shape, 2), dtype=np.float32) / 2
-    return probabilities, disagreement, random.integers(0, 3, shape, np.uint8), random.random(shape) < 0.6
+    return (
+        probabilities,
+        disagreement,
+        random.integers(0, 3, shape, np.uint8),
+        random.random(shape) < 0.6,
+    )
 
 
 def loop(probabilities, reference):
-    """Voxel by voxel: Brier score, calibration error, and voxels, mean probability and share of positives of each bin."""
+    """Voxel by voxel: Brier score, calibration error, and voxels, mean probability and share of
+    positives of each bin.
+    """
     bins = [[] for _ in range(BINS)]
     for p, y in zip(probabilities, reference, strict=True):
         bins[min(int(p * np.float32(BINS)), BINS - 1)].append((float(p), int(y)))
-    means = [(len(own), sum(p for p, _ in own) / len(own), sum(y for _, y in own) / len(own)) if own else (0, 0, 0) for own in bins]
-    brier = sum((float(p) - int(y)) ** 2 for p, y in zip(probabilities, reference, strict=True)) / len(probabilities)
+    means = [
+        (len(own), sum(p for p, _ in own) / len(own), sum(y for _, y in own) / len(own))
+        if own
+        else (0, 0, 0)
+        for own in bins
+    ]
+    brier = sum(
+        (float(p) - int(y)) ** 2 for p, y in zip(probabilities, reference, strict=True)
+    ) / len(probabilities)
     return brier, sum(n * abs(p - y) for n, p, y in means) / len(probabilities), means
 
 
@@ -69,7 +92,9 @@ def test_one_pass_equals_a_loop_over_voxels(seed):
         for place, (voxels, probability, share) in enumerate(means):
             assert bins[row["name"]].voxels[place] == voxels
             if voxels:
-                assert bins[row["name"]].mean_probability[place] == pytest.approx(probability, rel=1e-6)
+                assert bins[row["name"]].mean_probability[place] == pytest.approx(
+                    probability, rel=1e-6
+                )
                 assert bins[row["name"]].share_positive[place] == pytest.approx(share)
 
 
@@ -86,7 +111,9 @@ def test_probabilities_that_mean_what_they_say_are_calibrated_and_overconfident_
     true = random.beta(0.4, 0.6, 400_000).astype(np.float32)
     reference = random.random(len(true)) < true
     assert bin_probabilities(true, reference).ece < 0.003
-    assert bin_probabilities(true, reference).brier == pytest.approx(float((true * (1 - true)).mean()), abs=0.002)
+    assert bin_probabilities(true, reference).brier == pytest.approx(
+        float((true * (1 - true)).mean()), abs=0.002
+    )
     surer = (true**3 / (true**3 + (1 - true) ** 3)).astype(np.float32)
     assert bin_probabilities(surer, reference).ece > 0.05
 
@@ -100,7 +127,9 @@ def test_the_share_of_positives_everywhere_is_calibrated_and_yet_tells_nothing()
 def test_the_mirrored_region_has_the_same_brier_score():
     probabilities, _, classes, _ = drawn(3)
     own, reference = probabilities[..., 0].ravel(), classes.ravel() > 0
-    assert bin_probabilities(1 - own, ~reference).brier == pytest.approx(bin_probabilities(own, reference).brier, rel=1e-6)
+    assert bin_probabilities(1 - own, ~reference).brier == pytest.approx(
+        bin_probabilities(own, reference).brier, rel=1e-6
+    )
 
 
 def test_a_region_that_the_reference_lacks_is_judged_like_any():
@@ -137,11 +166,18 @@ def test_what_lies_outside_the_brain_changes_nothing():
 def test_axes_and_memory_order_change_nothing_but_rounding(axes):
     probabilities, disagreement, classes, brain = drawn(4)
     expected, bins = calibration_rows(probabilities, disagreement, classes, brain, SCHEMA)
-    turned = [np.asfortranarray(np.transpose(array, (*axes, 3)[: array.ndim])) for array in (probabilities, disagreement, classes, brain)]
+    turned = [
+        np.asfortranarray(np.transpose(array, (*axes, 3)[: array.ndim]))
+        for array in (probabilities, disagreement, classes, brain)
+    ]
     found, turned_bins = calibration_rows(*turned, SCHEMA)
     for one, other in zip(expected, found, strict=True):
-        assert [one[name] for name in MEASURES] == pytest.approx([other[name] for name in MEASURES], rel=1e-6)
-        np.testing.assert_array_equal(bins[one["name"]].positives, turned_bins[one["name"]].positives)
+        assert [one[name] for name in MEASURES] == pytest.approx(
+            [other[name] for name in MEASURES], rel=1e-6
+        )
+        np.testing.assert_array_equal(
+            bins[one["name"]].positives, turned_bins[one["name"]].positives
+        )
 
 
 def test_without_mirror_images_disagreement_is_undefined_and_the_rest_the_same():
@@ -149,13 +185,18 @@ def test_without_mirror_images_disagreement_is_undefined_and_the_rest_the_same()
     with_it, _ = calibration_rows(probabilities, disagreement, classes, brain, SCHEMA)
     without, _ = calibration_rows(probabilities, None, classes, brain, SCHEMA)
     for one, other in zip(with_it, without, strict=True):
-        assert {name for name in one if isinstance(other[name], float) and isnan(other[name])} == {"mean_disagreement", "aurc_disagreement"}
+        assert {name for name in one if isinstance(other[name], float) and isnan(other[name])} == {
+            "mean_disagreement",
+            "aurc_disagreement",
+        }
         assert all(one[name] == other[name] for name in one if "disagreement" not in name)
 
 
 def test_without_a_brain_nothing_is_defined():
     probabilities, disagreement, classes, brain = drawn(6)
-    rows, bins = calibration_rows(probabilities, disagreement, classes, np.zeros_like(brain), SCHEMA)
+    rows, bins = calibration_rows(
+        probabilities, disagreement, classes, np.zeros_like(brain), SCHEMA
+    )
     assert all(isnan(row[name]) for row in rows for name in MEASURES)
     assert all(row["voxels"] == 0 for row in rows + reliability_rows(bins))
 
@@ -196,7 +237,9 @@ def test_reliability_rows_say_where_a_bin_lies_and_that_an_empty_one_has_no_mean
 def test_what_interpolation_rounds_beyond_one_or_zero_is_taken_for_certain():
     assert np.flatnonzero(of([-1e-7, 1 + 2e-7], [0, 1]).voxels).tolist() == [0, BINS - 1]
     probabilities = np.array([-1e-7, 1 + 2e-7] * 4, np.float32).reshape(2, 2, 1, 2)
-    rows, _ = calibration_rows(probabilities, None, np.ones((2, 2, 1), np.uint8), np.ones((2, 2, 1), bool), SCHEMA)
+    rows, _ = calibration_rows(
+        probabilities, None, np.ones((2, 2, 1), np.uint8), np.ones((2, 2, 1), bool), SCHEMA
+    )
     assert [row["mean_entropy"] for row in rows] == [0, 0]
 
 

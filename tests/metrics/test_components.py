@@ -49,7 +49,11 @@ def test_one_dilation_of_a_voxel_reaches_its_eighteen_neighbours():
 @pytest.mark.parametrize("name", awkward_masks())
 def test_dilation_equals_scipys(name, times):
     mask = awkward_masks()[name]
-    expected = ndimage.binary_dilation(mask, ndimage.generate_binary_structure(3, 2), times) if times else mask
+    expected = (
+        ndimage.binary_dilation(mask, ndimage.generate_binary_structure(3, 2), times)
+        if times
+        else mask
+    )
     assert np.array_equal(dilated(mask, times), expected)
     assert np.array_equal(dilated(np.asfortranarray(mask), times), expected)
 
@@ -66,7 +70,9 @@ def test_an_extent_is_the_dilation_of_its_own_piece(name):
     assert drawn.numbers.tolist() == extents.numbers.tolist()
     box = whole(awkward_masks()[name])
     for number in drawn.numbers:
-        assert np.array_equal(dilated(drawn.within(box) == number, 2), extents.within(box) == number)
+        assert np.array_equal(
+            dilated(drawn.within(box) == number, 2), extents.within(box) == number
+        )
 
 
 def test_boxes_hold_their_pieces_within_the_whole():
@@ -80,7 +86,12 @@ def test_boxes_hold_their_pieces_within_the_whole():
 def test_pieces_are_numbered_along_the_first_axis_first_in_either_memory_order():
     mask = voxels((0, 5, 0), (5, 0, 0), (9, 9, 0), (0, 0, 5))
     pieces = numbered(mask)
-    assert [pieces.labels[place] for place in ((5, 0, 0), (0, 5, 0), (9, 9, 0), (0, 0, 5))] == [1, 2, 3, 4]
+    assert [pieces.labels[place] for place in ((5, 0, 0), (0, 5, 0), (9, 9, 0), (0, 0, 5))] == [
+        1,
+        2,
+        3,
+        4,
+    ]
     assert np.array_equal(numbered(np.asfortranarray(mask)).labels, pieces.labels)
 
 
@@ -95,19 +106,28 @@ def test_pieces_are_seen_within_any_box():
     pieces = components.numbered(mask[box], box)
     image = np.zeros(SHAPE, int)
     image[box] = pieces.labels
-    for other in (whole(mask), (slice(4, 6), slice(3, 5), slice(2, 3)), (slice(0, 5), slice(4, 11), slice(6, 8))):
+    for other in (
+        whole(mask),
+        (slice(4, 6), slice(3, 5), slice(2, 3)),
+        (slice(0, 5), slice(4, 11), slice(6, 8)),
+    ):
         assert np.array_equal(pieces.within(other), image[other])
     assert not pieces.within((slice(0, 2), slice(0, 2), slice(0, 1))).any()
 
 
 @pytest.mark.parametrize("few", [0, 2**20], ids=["sorted", "in a table"])
 @pytest.mark.parametrize(
-    "crop", [(slice(0, 13), slice(0, 11), slice(0, 8)), (slice(5, 12), slice(0, 6), slice(2, 8))], ids=["whole", "crop"]
+    "crop",
+    [(slice(0, 13), slice(0, 11), slice(0, 8)), (slice(5, 12), slice(0, 6), slice(2, 8))],
+    ids=["whole", "crop"],
 )
 def test_shared_voxels_name_every_pair_that_overlaps(few, crop, monkeypatch):
     monkeypatch.setattr(components, "FEW_PAIRS", few)
     rng = np.random.default_rng(1)
-    one, other = numbered(rng.random(SHAPE) < 0.1), components.numbered((rng.random(SHAPE) < 0.1)[crop], crop)
+    one, other = (
+        numbered(rng.random(SHAPE) < 0.1),
+        components.numbered((rng.random(SHAPE) < 0.1)[crop], crop),
+    )
     labels = one.labels, other.within(whole(one.labels))
     expected = {
         (a, b): count
@@ -129,7 +149,10 @@ def test_pieces_of_at_most_so_many_voxels_are_dropped():
 
 
 def test_pieces_that_touch_one_partner_are_joined():
-    pieces, partners = numbered(voxels((1, 1, 1), (5, 1, 1), (9, 8, 5))), numbered(voxels((2, 1, 1), (3, 1, 1), (4, 1, 1)))
+    pieces, partners = (
+        numbered(voxels((1, 1, 1), (5, 1, 1), (9, 8, 5))),
+        numbered(voxels((2, 1, 1), (3, 1, 1), (4, 1, 1))),
+    )
     table = joining(pieces, partners)
     assert table[1] == table[2] != table[3]
     assert pieces.renumbered(table).voxels[table[1]] == 2
@@ -137,7 +160,10 @@ def test_pieces_that_touch_one_partner_are_joined():
 
 def test_touching_is_over_faces_and_edges_not_corners():
     pieces = numbered(voxels((4, 4, 4), (8, 8, 4)))
-    over_edges, over_a_corner = numbered(voxels((5, 5, 4), (6, 6, 4), (7, 7, 4))), numbered(voxels((5, 5, 5), (6, 6, 5), (7, 7, 4)))
+    over_edges, over_a_corner = (
+        numbered(voxels((5, 5, 4), (6, 6, 4), (7, 7, 4))),
+        numbered(voxels((5, 5, 5), (6, 6, 5), (7, 7, 4))),
+    )
     assert len(set(joining(pieces, over_edges)[1:])) == 1
     assert len(set(joining(pieces, over_a_corner)[1:])) == 2
 
@@ -151,4 +177,6 @@ def test_a_piece_between_two_partners_follows_the_first():
 
 def test_without_partners_nothing_is_joined():
     pieces = numbered(awkward_masks()["specks"])
-    assert joining(pieces, numbered(awkward_masks()["empty"])).tolist() == list(range(len(pieces.voxels)))
+    assert joining(pieces, numbered(awkward_masks()["empty"])).tolist() == list(
+        range(len(pieces.voxels))
+    )

@@ -8,7 +8,14 @@ from pipeline.metrics.detection import NORMAL_QUANTILE, SIZES_ML, detection, wil
 
 
 def lesion(volume_ml, found=1, kind="reference", name="WT"):
-    return {"name": name, "kind": kind, "volume_ml": volume_ml, "found": found, "dice": 0.5 * found, "hd95_mm": 3.0}
+    return {
+        "name": name,
+        "kind": kind,
+        "volume_ml": volume_ml,
+        "found": found,
+        "dice": 0.5 * found,
+        "hd95_mm": 3.0,
+    }
 
 
 ROWS = [
@@ -30,7 +37,9 @@ def by_size(name, cases=4):
 def test_lesions_and_false_ones_are_counted_by_size():
     rows = by_size("WT")
     assert list(rows) == ["all", "below 0.1 ml", "0.1 to 1 ml", "1 to 10 ml", "from 10 ml"]
-    assert {size: (row["found"], row["lesions"], row["false_positives"]) for size, row in rows.items()} == {
+    assert {
+        size: (row["found"], row["lesions"], row["false_positives"]) for size, row in rows.items()
+    } == {
         "all": (4, 5, 2),
         "below 0.1 ml": (1, 2, 1),
         "0.1 to 1 ml": (1, 1, 0),  # 0.1 ml itself
@@ -54,9 +63,9 @@ def test_bins_of_all_sizes_add_up_and_do_not_overlap():
     rows = detection(ROWS, ["WT", "ET"], 4)
     for name in ("WT", "ET"):
         whole, *bins = [row for row in rows if row["name"] == name]
-        assert [sum(row[count] for row in bins) for count in ("lesions", "found", "false_positives")] == [
-            whole[count] for count in ("lesions", "found", "false_positives")
-        ]
+        assert [
+            sum(row[count] for row in bins) for count in ("lesions", "found", "false_positives")
+        ] == [whole[count] for count in ("lesions", "found", "false_positives")]
         assert [row["low_ml"] for row in bins] == [0.0, *SIZES_ML]
         assert [row["high_ml"] for row in bins] == [*SIZES_ML, inf]
 
@@ -77,10 +86,15 @@ def test_rows_read_from_a_file_count_as_the_same():
 
 
 def test_wilsons_interval_of_half_of_ten():
-    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Newcombe, Statistics in Medicine 17:857-872 (1998)
+    assert wilson(5, 10) == pytest.approx(
+        (0.2366, 0.7634), abs=1e-4
+    )  # Newcombe, Statistics in Medicine 17:857-872 (1998)
 
 
-@pytest.mark.parametrize(("successes", "trials"), [pair for pair in product((0, 1, 3, 17, 40), (1, 3, 17, 40)) if pair[0] <= pair[1]])
+@pytest.mark.parametrize(
+    ("successes", "trials"),
+    [pair for pair in product((0, 1, 3, 17, 40), (1, 3, 17, 40)) if pair[0] <= pair[1]],
+)
 def test_wilsons_interval_equals_scipys(successes, trials):
     expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)

@@ -87,8 +87,15 @@ def test_voxels_that_share_a_corner_are_one_instance():
 
 def test_what_is_empty_leaves_readings_undefined():
     empty, some = awkward_masks()["empty"], awkward_masks()["apart"]
-    neither, false, missed = match_instances(empty, empty), match_instances(empty, some), match_instances(some, empty)
-    assert all(isnan(value) for value in (neither.precision, neither.recall, neither.f1, neither.sq, neither.pq))
+    neither, false, missed = (
+        match_instances(empty, empty),
+        match_instances(empty, some),
+        match_instances(some, empty),
+    )
+    assert all(
+        isnan(value)
+        for value in (neither.precision, neither.recall, neither.f1, neither.sq, neither.pq)
+    )
     assert (false.precision, false.f1, false.pq, false.false_positives) == (0, 0, 0, 3)
     assert (missed.recall, missed.f1, missed.pq, missed.false_negatives) == (0, 0, 0, 3)
     assert isnan(false.recall)
@@ -107,7 +114,9 @@ def test_matches_equal_a_look_at_every_pair(pair):
 def test_exchanging_the_masks_exchanges_precision_and_recall():
     one, other = awkward_masks()["apart"], awkward_masks()["moved"]
     there, back = match_instances(one, other), match_instances(other, one)
-    assert (there.precision, there.recall, there.f1, there.pq) == pytest.approx((back.recall, back.precision, back.f1, back.pq))
+    assert (there.precision, there.recall, there.f1, there.pq) == pytest.approx(
+        (back.recall, back.precision, back.f1, back.pq)
+    )
 
 
 @pytest.mark.parametrize("axes", list(permutations(range(3))))
@@ -118,7 +127,9 @@ def test_nothing_changes_when_axes_are_permuted(axes):
 
 
 def test_numbers_may_be_missing_and_in_any_order():
-    one, other = (numbered(mask, WHOLE) for mask in (blocks((1, 1, 1), (6, 1, 1)), blocks((6, 1, 1))))
+    one, other = (
+        numbered(mask, WHOLE) for mask in (blocks((1, 1, 1), (6, 1, 1)), blocks((6, 1, 1)))
+    )
     renamed = match_pieces(one.renumbered(np.array([0, 9, 4])), other.renumbered(np.array([0, 7])))
     assert renamed == match_pieces(one, other)
 
@@ -129,17 +140,29 @@ def test_masks_on_two_grids_are_refused():
 
 
 def test_rows_of_a_case_are_those_of_its_masks(schema):
-    reference, prediction = (np.random.default_rng(seed).integers(0, 4, SHAPE).astype(np.uint8) for seed in (1, 2))
+    reference, prediction = (
+        np.random.default_rng(seed).integers(0, 4, SHAPE).astype(np.uint8) for seed in (1, 2)
+    )
     reference[3:9], prediction[4:8] = 0, 0
     rows = instance_rows(reference, prediction, schema)
     for row, region in zip(rows, schema.regions, strict=True):
-        found = match_instances(*(np.isin(classes, schema.classes_of(region)) for classes in (reference, prediction)))
-        assert (row["name"], row["f1"], row["pq"], row["filled"]) == (region, found.f1, found.pq, "")
+        found = match_instances(
+            *(np.isin(classes, schema.classes_of(region)) for classes in (reference, prediction))
+        )
+        assert (row["name"], row["f1"], row["pq"], row["filled"]) == (
+            region,
+            found.f1,
+            found.pq,
+            "",
+        )
 
 
 def test_instances_of_an_empty_region_count_as_the_cohort_says(schema):
     blank = np.zeros(SHAPE, np.uint8)
-    filled, undefined = (instance_rows(blank, blank, schema.model_copy(update={"empty_rule": rule}))[0] for rule in ("brats", "nan"))
+    filled, undefined = (
+        instance_rows(blank, blank, schema.model_copy(update={"empty_rule": rule}))[0]
+        for rule in ("brats", "nan")
+    )
     assert filled == {"name": "WT", "f1": 1, "sq": 1, "pq": 1, "filled": "both_empty"}
     assert all(isnan(undefined[name]) for name in FILLS["both_empty"])
     assert undefined["filled"] == ""

@@ -23,24 +23,35 @@ PUBLISHED_2024 = {
 def test_rules_of_2023_are_as_published(challenge):
     rules = PRESETS[f"brats2023-{challenge}"]
     assert (rules.dilation_voxels, rules.least_volume_mm3) == PUBLISHED_2023[challenge]
-    assert (rules.connectivity, rules.penalty_hd95_mm, rules.merge_prediction, rules.least_prediction_voxels) == (26, 374, False, 0)
+    assert (
+        rules.connectivity,
+        rules.penalty_hd95_mm,
+        rules.merge_prediction,
+        rules.least_prediction_voxels,
+    ) == (26, 374, False, 0)
 
 
 @pytest.mark.parametrize(("challenge", "name"), PUBLISHED_2024)
 def test_rules_of_2024_are_as_published(challenge, name):
     rules = PRESETS[f"brats2024-{challenge}"].of(name)
-    assert (rules.dilation_voxels, rules.least_volume_mm3, rules.penalty_hd95_mm) == PUBLISHED_2024[challenge, name]
+    assert (rules.dilation_voxels, rules.least_volume_mm3, rules.penalty_hd95_mm) == PUBLISHED_2024[
+        challenge, name
+    ]
     assert (rules.connectivity, rules.merge_prediction, rules.nsd) == (26, True, "voxels")
     assert max(rules.least_prediction_voxels, rules.least_prediction_mm3) == rules.least_volume_mm3
     assert rules.count_false_positives == (challenge != "menrt")
 
 
 def test_the_farthest_dilation_is_that_of_any_region():
-    assert [PRESETS[name].reach_voxels for name in ("brats2023-gli", "brats2024-gli", "brats2024-met")] == [3, 5, 1]
+    assert [
+        PRESETS[name].reach_voxels for name in ("brats2023-gli", "brats2024-gli", "brats2024-met")
+    ] == [3, 5, 1]
 
 
 def test_a_penalty_may_be_the_diagonal_in_voxels():
-    assert PRESETS["brats2024-menrt"].penalty_mm((3, 4, 12)) == pytest.approx(sqrt(3**2 + 4**2 + 12**2))
+    assert PRESETS["brats2024-menrt"].penalty_mm((3, 4, 12)) == pytest.approx(
+        sqrt(3**2 + 4**2 + 12**2)
+    )
     assert PRESETS["brats2023-gli"].penalty_mm((3, 4, 12)) == 374
 
 

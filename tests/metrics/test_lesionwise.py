@@ -21,19 +21,29 @@ ADULT = Schema(
     dimensions=3,
     modalities=("t1c",),
     labels={"necrotic": 1, "edema": 2, "enhancing": 3},
-    regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    regions={
+        "WT": ("necrotic", "edema", "enhancing"),
+        "TC": ("necrotic", "enhancing"),
+        "ET": ("enhancing",),
+    },
     empty_rule="brats",
     lesion_rules="brats2023-gli",
 )
 TREATED = ADULT.model_copy(
-    update={"cohort": "brats-gli2024", "labels": {**ADULT.labels, "cavity": 4}, "regions": {**ADULT.regions, "RC": ("cavity",)}}
+    update={
+        "cohort": "brats-gli2024",
+        "labels": {**ADULT.labels, "cavity": 4},
+        "regions": {**ADULT.regions, "RC": ("cavity",)},
+    }
     | {"lesion_rules": "brats2024-gli"}
 )
 
 
 def block(start, size, shape=SHAPE):
     mask = np.zeros(shape, bool)
-    mask[tuple(slice(first, first + length) for first, length in zip(start, size, strict=True))] = True
+    mask[tuple(slice(first, first + length) for first, length in zip(start, size, strict=True))] = (
+        True
+    )
     return mask
 
 
@@ -58,7 +68,10 @@ class Published:
 def numbered(mask):
     """26-connected pieces, numbered as a scan with the first axis fastest meets them."""
     labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
-    starts = sorted(range(1, count + 1), key=lambda number: np.flatnonzero((labels == number).ravel(order="F"))[0])
+    starts = sorted(
+        range(1, count + 1),
+        key=lambda number: np.flatnonzero((labels == number).ravel(order="F"))[0],
+    )
     renamed = np.zeros(mask.shape, int)
     for new, old in enumerate(starts, 1):
         renamed[labels == old] = new
@@ -66,7 +79,11 @@ def numbered(mask):
 
 
 def merged(mask, times):
-    return numbered(ndimage.binary_dilation(mask, NEIGHBOURS, times)) * mask if mask.any() else mask.astype(int)
+    return (
+        numbered(ndimage.binary_dilation(mask, NEIGHBOURS, times)) * mask
+        if mask.any()
+        else mask.astype(int)
+    )
 
 
 def without_small(labels, least_voxels):
@@ -78,7 +95,9 @@ def without_small(labels, least_voxels):
 
 
 def joined_through(labels, partners):
-    """Lesions that touch one partner become one; each follows the first it touches; one touching pair alone changes nothing."""
+    """Lesions that touch one partner become one; each follows the first it touches; one touching
+    pair alone changes nothing.
+    """
     pairs = [
         (number, partner)
         for number in sorted(set(labels[labels > 0].tolist()))
@@ -101,7 +120,10 @@ def voxel_surface_dice(one, other, tolerance_mm, spacing_mm):
         return mask & ~ndimage.binary_erosion(mask)
 
     def share(start, goal):
-        return np.mean(ndimage.distance_transform_edt(~surface(goal), sampling=spacing_mm)[surface(start)] <= tolerance_mm + 1e-6)
+        return np.mean(
+            ndimage.distance_transform_edt(~surface(goal), sampling=spacing_mm)[surface(start)]
+            <= tolerance_mm + 1e-6
+        )
 
     return (share(one, other) + share(other, one)) / 2
 
@@ -110,11 +132,21 @@ def compared(one, other, spacing_mm, nsd):
     surfels = surfel_distances(one, other, spacing_mm)
     dice = 2 * (one & other).sum() / (one.sum() + other.sum())
     if nsd == "surfels":
-        return dice, robust_hausdorff_mm(surfels), {mm: surface_dice(surfels, mm) for mm in TOLERANCES_MM}
-    return dice, robust_hausdorff_mm(surfels), {mm: voxel_surface_dice(one, other, mm, spacing_mm) for mm in TOLERANCES_MM}
+        return (
+            dice,
+            robust_hausdorff_mm(surfels),
+            {mm: surface_dice(surfels, mm) for mm in TOLERANCES_MM},
+        )
+    return (
+        dice,
+        robust_hausdorff_mm(surfels),
+        {mm: voxel_surface_dice(one, other, mm, spacing_mm) for mm in TOLERANCES_MM},
+    )
 
 
-def published(lesions, predicted, spacing_mm, times, least_mm3, penalty_mm, nsd, false_positives_count=True):
+def published(
+    lesions, predicted, spacing_mm, times, least_mm3, penalty_mm, nsd, false_positives_count=True
+):
     touching, rows, found = set(), [], 0
     for number in sorted(set(lesions[lesions > 0].tolist())):
         lesion = lesions == number
@@ -134,11 +166,21 @@ def published(lesions, predicted, spacing_mm, times, least_mm3, penalty_mm, nsd,
         return Published(1.0, 0.0, dict.fromkeys(TOLERANCES_MM, 1.0), 0, 0, false)
     distances = [row[1] for row in rows] + ([penalty_mm] * false if false_positives_count else [])
     nsds = {mm: sum(row[2][mm] for row in rows) / count for mm in TOLERANCES_MM}
-    return Published(sum(row[0] for row in rows) / count, sum(distances) / count, nsds, len(rows), found, false)
+    return Published(
+        sum(row[0] for row in rows) / count, sum(distances) / count, nsds, len(rows), found, false
+    )
 
 
 def published_2023(reference, prediction, spacing_mm, times, least_mm3):
-    return published(merged(reference, times), numbered(prediction), spacing_mm, times, least_mm3, 374.0, "surfels")
+    return published(
+        merged(reference, times),
+        numbered(prediction),
+        spacing_mm,
+        times,
+        least_mm3,
+        374.0,
+        "surfels",
+    )
 
 
 def published_2024(reference, prediction, spacing_mm, region):
@@ -149,7 +191,8 @@ def published_2024(reference, prediction, spacing_mm, region):
 
     def region_lesions(classes, least):
         enhancing, necrotic, cavity = (
-            tissue(classes, [member], times, least and own) for member, times, own in ((3, 3, 10), (1, 5, 20), (4, 5, 20))
+            tissue(classes, [member], times, least and own)
+            for member, times, own in ((3, 3, 10), (1, 5, 20), (4, 5, 20))
         )
         if region == "ET":
             return joined_through(joined_through(enhancing, necrotic), cavity)
@@ -158,14 +201,28 @@ def published_2024(reference, prediction, spacing_mm, region):
         return tissue(classes, [1, 2, 3] if region == "WT" else [1, 3], 3, least and 20)
 
     lesions, predicted = region_lesions(reference, 0), region_lesions(prediction, 1)
-    return published(lesions, predicted, spacing_mm, 5 if region == "RC" else 3, 10 if region == "ET" else 20, 337.0, "voxels")
+    return published(
+        lesions,
+        predicted,
+        spacing_mm,
+        5 if region == "RC" else 3,
+        10 if region == "ET" else 20,
+        337.0,
+        "voxels",
+    )
 
 
 def assert_equal(scores, expected):
-    assert (scores.reference_lesions, scores.found, scores.false_positives) == (expected.lesions, expected.found, expected.false_positives)
+    assert (scores.reference_lesions, scores.found, scores.false_positives) == (
+        expected.lesions,
+        expected.found,
+        expected.false_positives,
+    )
     assert scores.dice == pytest.approx(expected.dice, abs=1e-12)
     assert scores.hd95_mm == pytest.approx(expected.hd95_mm, abs=1e-9)
-    assert [scores.nsd(mm) for mm in TOLERANCES_MM] == pytest.approx([expected.nsd[mm] for mm in TOLERANCES_MM], abs=1e-9)
+    assert [scores.nsd(mm) for mm in TOLERANCES_MM] == pytest.approx(
+        [expected.nsd[mm] for mm in TOLERANCES_MM], abs=1e-9
+    )
 
 
 def awkward_pairs():
@@ -189,9 +246,19 @@ def awkward_pairs():
         "blobs": (blobs, other_blobs),
         "moved blobs": (blobs, moved),
         "blobs and specks": (blobs, moved | specks),
-        "bridge": (CUBE | FAR, CUBE | FAR | block((3, 3, 3), (19, 1, 1)) | block((21, 3, 3), (1, 14, 1)) | block((21, 16, 3), (1, 1, 8))),
+        "bridge": (
+            CUBE | FAR,
+            CUBE
+            | FAR
+            | block((3, 3, 3), (19, 1, 1))
+            | block((21, 3, 3), (1, 14, 1))
+            | block((21, 16, 3), (1, 1, 8)),
+        ),
         "sheets in the last plane": (block((3, 3, 17), (9, 9, 1)), block((5, 3, 17), (9, 9, 1))),
-        "shell": (block((4, 4, 4), (9, 9, 9)) & ~block((6, 6, 6), (5, 5, 5)), block((7, 7, 7), (3, 3, 3))),
+        "shell": (
+            block((4, 4, 4), (9, 9, 9)) & ~block((6, 6, 6), (5, 5, 5)),
+            block((7, 7, 7), (3, 3, 3)),
+        ),
     }
 
 
@@ -201,7 +268,11 @@ def awkward_classes():
 
     def smooth(share):
         field = ndimage.gaussian_filter(rng.random((4, *SHAPE)), (0, 1.1, 1.1, 1.1))
-        return np.where(field.max(axis=0) > np.quantile(field.max(axis=0), 1 - share), field.argmax(axis=0) + 1, 0).astype(np.uint8)
+        return np.where(
+            field.max(axis=0) > np.quantile(field.max(axis=0), 1 - share),
+            field.argmax(axis=0) + 1,
+            0,
+        ).astype(np.uint8)
 
     pairs = {f"tissues {share}": (smooth(share), smooth(share)) for share in (0.05, 0.1, 0.2)}
     one = smooth(0.1)
@@ -209,7 +280,9 @@ def awkward_classes():
     blank = np.zeros(SHAPE, np.uint8)
     foci, beside = blank.copy(), blank.copy()
     foci[3:6, 3:6, 3:6] = foci[16:19, 3:6, 3:6] = 3
-    beside[3:6, 3:6, 8:11] = beside[16:19, 3:6, 8:11] = 3  # within the dilated extents, outside the box around the foci
+    beside[3:6, 3:6, 8:11] = beside[16:19, 3:6, 8:11] = (
+        3  # within the dilated extents, outside the box around the foci
+    )
     apart = foci.copy()
     apart[6, 4, 4] = apart[15, 4, 4] = 1  # pieces that five dilations merge and three do not
     false = foci[:, ::-1].copy()
@@ -240,16 +313,24 @@ def test_a_lesion_missed_halves_the_score_of_two():
 def test_a_false_lesion_halves_it_too_however_small():
     scores = score_lesions(CUBE, CUBE | block((20, 20, 10), (1, 1, 1)), CUBIC_MM, GLIOMA)
     assert (scores.dice, scores.hd95_mm, scores.nsd(1.0)) == (0.5, 187, 0.5)
-    assert [(lesion.kind, lesion.volume_ml) for lesion in scores.lesions] == [("reference", 0.064), ("false_positive", 0.001)]
+    assert [(lesion.kind, lesion.volume_ml) for lesion in scores.lesions] == [
+        ("reference", 0.064),
+        ("false_positive", 0.001),
+    ]
 
 
 def test_two_empty_masks_are_perfect_and_a_false_lesion_in_health_is_the_worst():
-    perfect, worst = score_lesions(NOTHING, NOTHING, CUBIC_MM, GLIOMA), score_lesions(NOTHING, CUBE, CUBIC_MM, GLIOMA)
+    perfect, worst = (
+        score_lesions(NOTHING, NOTHING, CUBIC_MM, GLIOMA),
+        score_lesions(NOTHING, CUBE, CUBIC_MM, GLIOMA),
+    )
     assert (perfect.dice, perfect.hd95_mm, perfect.nsd(2.0), perfect.lesions) == (1, 0, 1, ())
     assert (worst.dice, worst.hd95_mm, worst.nsd(2.0), worst.false_positives) == (0, 374, 0, 1)
 
 
-@pytest.mark.parametrize(("size", "dice"), [((5, 5, 2), 1), ((17, 3, 1), 0)], ids=["50 mm3", "51 mm3"])
+@pytest.mark.parametrize(
+    ("size", "dice"), [((5, 5, 2), 1), ((17, 3, 1), 0)], ids=["50 mm3", "51 mm3"]
+)
 def test_a_lesion_of_just_fifty_cubic_millimetres_does_not_count(size, dice):
     assert score_lesions(block((2, 2, 2), size), NOTHING, CUBIC_MM, GLIOMA).dice == dice
 
@@ -257,7 +338,12 @@ def test_a_lesion_of_just_fifty_cubic_millimetres_does_not_count(size, dice):
 def test_an_edge_of_a_millimetre_may_be_rounded():
     lesion, rounded = block((2, 2, 2), (5, 5, 2)), (1.0000001, 1.0, 1.0)
     assert score_lesions(lesion, NOTHING, rounded, GLIOMA).reference_lesions == 0
-    assert score_lesions(CUBE, CUBE | block((15, 15, 8), (5, 5, 2)), rounded, PRESETS["brats2024-menrt"]).false_positives == 0
+    assert (
+        score_lesions(
+            CUBE, CUBE | block((15, 15, 8), (5, 5, 2)), rounded, PRESETS["brats2024-menrt"]
+        ).false_positives
+        == 0
+    )
 
 
 def test_volume_is_of_the_spacing():
@@ -290,7 +376,9 @@ def test_a_prediction_that_only_touches_the_dilated_extent_finds_the_lesion(gap,
 
 def test_dilation_reaches_over_edges_but_not_corners():
     over_edge, over_corner = block((7, 7, 6), (1, 1, 1)), block((7, 7, 7), (1, 1, 1))
-    assert [score_lesions(CUBE, other, CUBIC_MM, MENINGIOMA).found for other in (over_edge, over_corner)] == [1, 0]
+    assert [
+        score_lesions(CUBE, other, CUBIC_MM, MENINGIOMA).found for other in (over_edge, over_corner)
+    ] == [1, 0]
 
 
 def test_a_prediction_over_two_lesions_serves_both():
@@ -309,16 +397,25 @@ def test_several_predictions_of_one_lesion_are_taken_together():
 
 def test_in_2024_small_false_lesions_are_dropped_and_near_ones_merged():
     rules = PRESETS["brats2024-gli"]
-    two = block((20, 16, 10), (3, 2, 2)) | block((20, 21, 10), (3, 2, 2))  # 12 voxels each, 24 together
-    assert score_lesions(CUBE, CUBE | block((20, 16, 10), (5, 2, 2)), CUBIC_MM, rules).false_positives == 0
+    two = block((20, 16, 10), (3, 2, 2)) | block(
+        (20, 21, 10), (3, 2, 2)
+    )  # 12 voxels each, 24 together
+    assert (
+        score_lesions(CUBE, CUBE | block((20, 16, 10), (5, 2, 2)), CUBIC_MM, rules).false_positives
+        == 0
+    )
     assert score_lesions(CUBE, CUBE | two, CUBIC_MM, rules).false_positives == 1
     assert score_lesions(CUBE, CUBE | two, CUBIC_MM, GLIOMA).false_positives == 2
 
 
 def test_in_2024_the_surface_dice_counts_voxels():
-    grown = block((3, 3, 3), (5, 4, 4))  # 64 voxels, 16 of them 1 mm out; all else of either surface lies on the other or 1 mm from it
+    grown = block(
+        (3, 3, 3), (5, 4, 4)
+    )  # 64 voxels, 16 of them 1 mm out; all else of either surface lies on the other or 1 mm from it
     scores = score_lesions(CUBE, grown, CUBIC_MM, PRESETS["brats2024-gli"])
-    reference_share = (56 - 4) / 56  # the four voxels in the middle of the face that moved are inside now
+    reference_share = (
+        56 - 4
+    ) / 56  # the four voxels in the middle of the face that moved are inside now
     prediction_share = (68 - 16) / 68
     assert scores.nsd(0.5) == pytest.approx((reference_share + prediction_share) / 2)
     assert scores.nsd(1.0) == 1
@@ -335,15 +432,21 @@ def test_false_lesions_are_free_in_radiotherapy_and_a_miss_costs_the_diagonal_in
 def test_radiotherapy_drops_predictions_by_volume():
     thin = CUBE | FAR
     assert score_lesions(CUBE, thin, CUBIC_MM, PRESETS["brats2024-menrt"]).false_positives == 1
-    assert score_lesions(CUBE, thin, (0.5, 1.0, 1.0), PRESETS["brats2024-menrt"]).false_positives == 0
+    assert (
+        score_lesions(CUBE, thin, (0.5, 1.0, 1.0), PRESETS["brats2024-menrt"]).false_positives == 0
+    )
 
 
 @pytest.mark.parametrize("name", awkward_pairs())
-@pytest.mark.parametrize("rules", [GLIOMA, MENINGIOMA, METASTASIS], ids=["gliomas", "meningiomas", "metastases"])
+@pytest.mark.parametrize(
+    "rules", [GLIOMA, MENINGIOMA, METASTASIS], ids=["gliomas", "meningiomas", "metastases"]
+)
 @pytest.mark.parametrize("spacing_mm", [CUBIC_MM, SPACING_MM], ids=["1 mm", "anisotropic"])
 def test_scores_of_2023_equal_the_published_procedure(name, rules, spacing_mm):
     reference, prediction = awkward_pairs()[name]
-    expected = published_2023(reference, prediction, spacing_mm, rules.dilation_voxels, rules.least_volume_mm3)
+    expected = published_2023(
+        reference, prediction, spacing_mm, rules.dilation_voxels, rules.least_volume_mm3
+    )
     assert_equal(score_lesions(reference, prediction, spacing_mm, rules), expected)
 
 
@@ -353,9 +456,23 @@ def test_scores_of_2024_equal_the_published_procedure(name, challenge):
     reference, prediction = awkward_pairs()[name]
     times, least = {"ped": (5, 10), "menrt": (1, 50)}[challenge]
     penalty_mm = 374.0 if challenge == "ped" else sqrt(sum(length**2 for length in SHAPE))
-    predicted = without_small(merged(prediction, times), least if challenge == "ped" else least / prod(SPACING_MM))
-    expected = published(merged(reference, times), predicted, SPACING_MM, times, least, penalty_mm, "voxels", challenge == "ped")
-    assert_equal(score_lesions(reference, prediction, SPACING_MM, PRESETS[f"brats2024-{challenge}"]), expected)
+    predicted = without_small(
+        merged(prediction, times), least if challenge == "ped" else least / prod(SPACING_MM)
+    )
+    expected = published(
+        merged(reference, times),
+        predicted,
+        SPACING_MM,
+        times,
+        least,
+        penalty_mm,
+        "voxels",
+        challenge == "ped",
+    )
+    assert_equal(
+        score_lesions(reference, prediction, SPACING_MM, PRESETS[f"brats2024-{challenge}"]),
+        expected,
+    )
 
 
 @pytest.mark.parametrize("name", awkward_classes())
@@ -363,18 +480,33 @@ def test_scores_of_2024_equal_the_published_procedure(name, challenge):
 def test_treated_gliomas_of_2024_equal_the_published_procedure(name, region):
     reference, prediction = awkward_classes()[name]
     expected = published_2024(reference, prediction, CUBIC_MM, region)
-    row = next(row for row in lesion_rows(reference, prediction, TREATED, CUBIC_MM)[0] if row["name"] == region)
+    row = next(
+        row
+        for row in lesion_rows(reference, prediction, TREATED, CUBIC_MM)[0]
+        if row["name"] == region
+    )
     counts = row["lesions"], row["found"], row["false_positives"]
     assert counts == (expected.lesions, expected.found, expected.false_positives)
-    scored = row["lesion_dice"], row["lesion_hd95_mm"], *(row[f"lesion_nsd_{mm}mm"] for mm in (1, 2, 3))
-    assert scored == pytest.approx((expected.dice, expected.hd95_mm, *(expected.nsd[mm] for mm in (1, 2, 3))), abs=1e-9)
+    scored = (
+        row["lesion_dice"],
+        row["lesion_hd95_mm"],
+        *(row[f"lesion_nsd_{mm}mm"] for mm in (1, 2, 3)),
+    )
+    assert scored == pytest.approx(
+        (expected.dice, expected.hd95_mm, *(expected.nsd[mm] for mm in (1, 2, 3))), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("rules", ["brats2024-met", "brats2024-ssa", "brats2024-gli"])
 def test_enhancing_foci_on_one_necrosis_are_one_lesion_in_2024_alone(rules):
     reference, without_necrosis = awkward_classes()["two foci on one necrosis"]
-    larger = np.where(ndimage.grey_dilation(reference, footprint=NEIGHBOURS) == 3, 3, reference).astype(np.uint8)  # of more than 50 mm3
-    enhancing = [lesion_rows(larger, larger, ADULT, CUBIC_MM, PRESETS[name])[0][2] for name in (rules, "brats2023-gli")]
+    larger = np.where(
+        ndimage.grey_dilation(reference, footprint=NEIGHBOURS) == 3, 3, reference
+    ).astype(np.uint8)  # of more than 50 mm3
+    enhancing = [
+        lesion_rows(larger, larger, ADULT, CUBIC_MM, PRESETS[name])[0][2]
+        for name in (rules, "brats2023-gli")
+    ]
     assert [row["lesions"] for row in enhancing] == [1, 2]
     missed, _ = lesion_rows(reference, without_necrosis, ADULT, CUBIC_MM, PRESETS["brats2024-met"])
     assert (missed[2]["lesions"], missed[2]["lesion_dice"]) == (1, 1)
@@ -382,14 +514,26 @@ def test_enhancing_foci_on_one_necrosis_are_one_lesion_in_2024_alone(rules):
 
 @pytest.mark.parametrize("name", awkward_classes())
 def test_rows_of_a_case_are_those_of_its_masks(name):
-    reference, prediction = (np.where(classes == 4, 0, classes) for classes in awkward_classes()[name])
+    reference, prediction = (
+        np.where(classes == 4, 0, classes) for classes in awkward_classes()[name]
+    )
     rows, lesions = lesion_rows(reference, prediction, ADULT, SPACING_MM)
     assert [row["name"] for row in rows] == list(ADULT.regions)
     for row, region in zip(rows, ADULT.regions, strict=True):
-        scores = score_lesions(*(np.isin(classes, ADULT.classes_of(region)) for classes in (reference, prediction)), SPACING_MM, GLIOMA)
-        assert (row["lesion_dice"], row["lesion_hd95_mm"], row["lesion_nsd_2mm"]) == (scores.dice, scores.hd95_mm, scores.nsd(2.0))
+        scores = score_lesions(
+            *(np.isin(classes, ADULT.classes_of(region)) for classes in (reference, prediction)),
+            SPACING_MM,
+            GLIOMA,
+        )
+        assert (row["lesion_dice"], row["lesion_hd95_mm"], row["lesion_nsd_2mm"]) == (
+            scores.dice,
+            scores.hd95_mm,
+            scores.nsd(2.0),
+        )
         own = [lesion for lesion in lesions if lesion["name"] == region]
-        assert [lesion["volume_ml"] for lesion in own] == [lesion.volume_ml for lesion in scores.lesions]
+        assert [lesion["volume_ml"] for lesion in own] == [
+            lesion.volume_ml for lesion in scores.lesions
+        ]
         assert sum(lesion["found"] for lesion in own) == row["found"]
         assert sum(lesion["kind"] == "false_positive" for lesion in own) == row["false_positives"]
         assert row["lesions"] + row["false_positives"] == len(own)
@@ -406,7 +550,12 @@ def test_rows_have_the_columns_of_the_tables():
 def test_a_schema_that_names_no_rules_gives_no_row_whatever_its_name():
     reference, prediction = awkward_classes()["specked"]
     for cohort in ("knee", "brats-gli2024", "phantom"):
-        assert lesion_rows(reference, prediction, TREATED.model_copy(update={"cohort": cohort, "lesion_rules": None}), CUBIC_MM) == ([], [])
+        assert lesion_rows(
+            reference,
+            prediction,
+            TREATED.model_copy(update={"cohort": cohort, "lesion_rules": None}),
+            CUBIC_MM,
+        ) == ([], [])
 
 
 def test_rules_are_taken_from_the_schema_not_from_the_name_of_the_cohort():
@@ -420,8 +569,14 @@ def test_rules_are_taken_from_the_schema_not_from_the_name_of_the_cohort():
 @pytest.mark.parametrize("rule", ["brats", "nan"])
 def test_an_empty_region_is_perfect_by_rule_whatever_the_cohort_says_of_masks(rule):
     blank = np.zeros(SHAPE, np.uint8)
-    (filled, *_), _ = lesion_rows(blank, blank, ADULT.model_copy(update={"empty_rule": rule}), CUBIC_MM)
-    assert (filled["lesion_dice"], filled["lesion_hd95_mm"], filled["filled"]) == (1, 0, "no_lesion")
+    (filled, *_), _ = lesion_rows(
+        blank, blank, ADULT.model_copy(update={"empty_rule": rule}), CUBIC_MM
+    )
+    assert (filled["lesion_dice"], filled["lesion_hd95_mm"], filled["filled"]) == (
+        1,
+        0,
+        "no_lesion",
+    )
     assert set(FILLS["no_lesion"]) < set(filled)
 
 
@@ -440,7 +595,11 @@ def test_a_slice_is_scored_in_its_plane():
     slices[4:12, 4:12] = 2
     moved = np.roll(slices, 1, axis=0)
     rows, lesions = lesion_rows(slices, moved, ADULT, (1.0, 1.0, 6.0))
-    assert (rows[0]["lesions"], rows[0]["found"], rows[0]["lesion_dice"]) == (1, 1, pytest.approx(2 * 56 / 128))
+    assert (rows[0]["lesions"], rows[0]["found"], rows[0]["lesion_dice"]) == (
+        1,
+        1,
+        pytest.approx(2 * 56 / 128),
+    )
     assert rows[0]["lesion_hd95_mm"] == 1
     assert lesions[0]["volume_ml"] == pytest.approx(0.384)
 
@@ -448,8 +607,12 @@ def test_a_slice_is_scored_in_its_plane():
 @pytest.mark.parametrize("name", awkward_classes())
 def test_memory_order_changes_nothing(name):
     reference, prediction = awkward_classes()[name]
-    columns = lesion_rows(np.asfortranarray(reference), np.asfortranarray(prediction), TREATED, SPACING_MM)
-    assert columns == lesion_rows(np.ascontiguousarray(reference), np.ascontiguousarray(prediction), TREATED, SPACING_MM)
+    columns = lesion_rows(
+        np.asfortranarray(reference), np.asfortranarray(prediction), TREATED, SPACING_MM
+    )
+    assert columns == lesion_rows(
+        np.ascontiguousarray(reference), np.ascontiguousarray(prediction), TREATED, SPACING_MM
+    )
 
 
 @pytest.mark.parametrize("axes", list(permutations(range(3))))
@@ -457,7 +620,9 @@ def test_nothing_changes_when_axes_are_permuted(axes):
     reference, prediction = awkward_pairs()["blobs and specks"]
     plain = score_lesions(reference, prediction, SPACING_MM, GLIOMA)
     spacing_mm = tuple(SPACING_MM[axis] for axis in axes)
-    permuted = score_lesions(reference.transpose(axes), prediction.transpose(axes), spacing_mm, GLIOMA)
+    permuted = score_lesions(
+        reference.transpose(axes), prediction.transpose(axes), spacing_mm, GLIOMA
+    )
     assert permuted.dice == pytest.approx(plain.dice)
     assert permuted.hd95_mm == pytest.approx(plain.hd95_mm)
     assert permuted.nsd(1.0) == pytest.approx(plain.nsd(1.0))

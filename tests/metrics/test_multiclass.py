@@ -47,7 +47,12 @@ def test_a_prediction_of_background_only_looks_good_only_with_the_background():
     row = score_classes(reference, np.zeros_like(reference), schema_with("brats"))
     assert row["accuracy_with_background"] == 0.98
     assert row["specificity_with_background"] == pytest.approx(2 / 3)
-    assert row["accuracy_without_background"] == row["mean_dice_without_background"] == row["sensitivity_without_background"] == 0
+    assert (
+        row["accuracy_without_background"]
+        == row["mean_dice_without_background"]
+        == row["sensitivity_without_background"]
+        == 0
+    )
     assert row["precision_without_background"] == 0
     assert row["classes_filled"] == 2
 
@@ -81,7 +86,10 @@ def test_every_number_keeps_its_place_and_is_plain():
     row = score_classes(line(0, 1), line(0, 2), schema_with("brats"))
     names = ["accuracy", "mean_dice", "mean_iou", "precision", "sensitivity", "specificity"]
     endings = ("with_background", "without_background")
-    assert list(row) == [f"{name}_{ending}" for ending in endings for name in names] + ["classes_filled", "classes_undefined"]
+    assert list(row) == [f"{name}_{ending}" for ending in endings for name in names] + [
+        "classes_filled",
+        "classes_undefined",
+    ]
     assert {type(value) for value in row.values()} == {float, int}
 
 
@@ -89,7 +97,9 @@ def test_confusion_as_a_table_names_every_pair_of_classes_and_counts_every_voxel
     reference, prediction = line(0, 0, 1, 1, 2, 2), line(0, 1, 1, 2, 2, 2)
     rows = confusion_rows(confusion(reference, prediction, 3), schema_with("nan"))
     assert len(rows) == 9
-    assert {(row["reference"], row["prediction"]): row["voxels"] for row in rows if row["voxels"]} == {
+    assert {
+        (row["reference"], row["prediction"]): row["voxels"] for row in rows if row["voxels"]
+    } == {
         ("background", "background"): 1,
         ("background", "core"): 1,
         ("core", "core"): 1,

@@ -18,8 +18,15 @@ def mask_of(*voxels):
 
 
 def counted_one_by_one(reference, prediction):
-    pairs = [(bool(reference[voxel]), bool(prediction[voxel])) for voxel in np.ndindex(reference.shape)]
-    return Overlap(*(pairs.count(pair) for pair in ((True, True), (False, True), (True, False), (False, False))))
+    pairs = [
+        (bool(reference[voxel]), bool(prediction[voxel])) for voxel in np.ndindex(reference.shape)
+    ]
+    return Overlap(
+        *(
+            pairs.count(pair)
+            for pair in ((True, True), (False, True), (True, False), (False, False))
+        )
+    )
 
 
 def awkward_masks():
@@ -42,7 +49,9 @@ def test_three_voxels_against_two_are_read_as_counted_by_hand():
     reference = mask_of((0, 0, 0), (0, 0, 1), (0, 0, 2))
     prediction = mask_of((0, 0, 2), (0, 0, 3))
     found = overlap(reference, prediction)
-    assert found == Overlap(true_positives=1, false_positives=1, false_negatives=2, true_negatives=116)
+    assert found == Overlap(
+        true_positives=1, false_positives=1, false_negatives=2, true_negatives=116
+    )
     assert found.readings() == {
         "dice": 2 / 5,
         "iou": 1 / 4,
@@ -70,7 +79,12 @@ def test_swapping_the_masks_keeps_dice_and_iou_and_swaps_precision_with_sensitiv
 
 def test_two_empty_masks_leave_all_but_specificity_undefined():
     readings = overlap(mask_of(), mask_of()).readings()
-    assert [name for name in READINGS if isnan(readings[name])] == ["dice", "iou", "precision", "sensitivity"]
+    assert [name for name in READINGS if isnan(readings[name])] == [
+        "dice",
+        "iou",
+        "precision",
+        "sensitivity",
+    ]
     assert readings["specificity"] == 1
 
 
@@ -105,4 +119,6 @@ def test_dice_of_a_set_of_classes_joins_them():
     counts = np.array([[50, 1, 0], [2, 10, 4], [0, 3, 20]])
     assert class_overlap(counts, [2]).dice == pytest.approx(2 * 20 / (23 + 24))
     assert class_overlap(counts, [1, 2]).dice == pytest.approx(2 * 37 / (39 + 38))
-    assert [dice_of_classes(counts, some) for some in ([2], [1, 2])] == [class_overlap(counts, some).dice for some in ([2], [1, 2])]
+    assert [dice_of_classes(counts, some) for some in ([2], [1, 2])] == [
+        class_overlap(counts, some).dice for some in ([2], [1, 2])
+    ]

@@ -29,7 +29,11 @@ def schema_with(empty_rule):
         dimensions=3,
         modalities=("t1n", "t1c"),
         labels={"necrotic": 1, "edema": 2, "enhancing": 4},
-        regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+        regions={
+            "WT": ("necrotic", "edema", "enhancing"),
+            "TC": ("necrotic", "enhancing"),
+            "ET": ("enhancing",),
+        },
         empty_rule=empty_rule,
     )
 
@@ -48,7 +52,9 @@ def by_name(rows):
 
 def test_a_perfect_prediction_scores_one_and_zero_millimetres_everywhere():
     rows = score_case(nested_tumour(), nested_tumour(), schema_with("nan"), SPACING_MM)
-    assert [[row[metric] for metric in METRICS] for row in rows] == [[1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]] * 6
+    assert [[row[metric] for metric in METRICS] for row in rows] == [
+        [1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
+    ] * 6
     assert {row["filled"] for row in rows} == {""}
 
 
@@ -61,7 +67,9 @@ def test_rows_come_labels_first_then_regions_from_outer_to_inner():
 
 
 def test_a_tumour_shifted_by_one_voxel_scores_as_counted_by_hand():
-    row = by_name(score_case(nested_tumour(), nested_tumour(1), schema_with("brats"), SPACING_MM))["region", "WT"]
+    row = by_name(score_case(nested_tumour(), nested_tumour(1), schema_with("brats"), SPACING_MM))[
+        "region", "WT"
+    ]
     assert (row["dice"], row["iou"]) == (7 / 8, 7 / 9)  # cubes of 8 voxels share 7 of 8 layers
     assert row["precision"] == row["sensitivity"] == 7 / 8
     assert row["specificity"] == 1 - 64 / (1320 - 512)
@@ -71,10 +79,15 @@ def test_a_tumour_shifted_by_one_voxel_scores_as_counted_by_hand():
 
 
 def test_every_row_equals_the_scores_of_its_two_masks():
-    schema, members = schema_with("brats"), {"necrotic": [1], "edema": [2], "enhancing": [3], "WT": [1, 2, 3], "TC": [1, 3], "ET": [3]}
+    schema, members = (
+        schema_with("brats"),
+        {"necrotic": [1], "edema": [2], "enhancing": [3], "WT": [1, 2, 3], "TC": [1, 3], "ET": [3]},
+    )
     rng = np.random.default_rng(2)
     reference = nested_tumour()
-    prediction = np.where(rng.random(SHAPE) < 0.2, rng.integers(0, 4, SHAPE), nested_tumour(2)).astype(np.uint8)
+    prediction = np.where(
+        rng.random(SHAPE) < 0.2, rng.integers(0, 4, SHAPE), nested_tumour(2)
+    ).astype(np.uint8)
     for row in score_case(reference, prediction, schema, SPACING_MM):
         masks = [np.isin(classes, members[row["name"]]) for classes in (reference, prediction)]
         expected = {**overlap(*masks).readings(), **distances(*masks, SPACING_MM)}
@@ -84,7 +97,10 @@ def test_every_row_equals_the_scores_of_its_two_masks():
 def test_scores_do_not_depend_on_memory_order_or_leave_a_trace_in_the_maps():
     reference, prediction = nested_tumour(), nested_tumour(2)
     rows = score_case(reference, prediction, schema_with("brats"), SPACING_MM)
-    assert score_case(np.asfortranarray(reference), prediction, schema_with("brats"), SPACING_MM) == rows
+    assert (
+        score_case(np.asfortranarray(reference), prediction, schema_with("brats"), SPACING_MM)
+        == rows
+    )
     assert np.array_equal(reference, nested_tumour())
     assert np.array_equal(prediction, nested_tumour(2))
 
@@ -93,7 +109,9 @@ def test_a_tumour_at_the_image_border_is_scored_like_its_masks():
     reference, prediction = np.zeros((2, *SHAPE), np.uint8)
     reference[:4, :4, :4] = 2
     prediction[:6, :4, :5] = 2
-    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))["region", "WT"]
+    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))[
+        "region", "WT"
+    ]
     assert row["hd95_mm"] == pytest.approx(hd95_mm(reference > 0, prediction > 0, SPACING_MM))
 
 
@@ -101,7 +119,9 @@ def test_a_tumour_in_one_slice_of_a_volume_is_scored_like_its_masks():
     reference, prediction = np.zeros((2, *SHAPE), np.uint8)
     reference[2:9, 2:9, 4] = 2
     prediction[4:6, 4:6, 4] = 2
-    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))["region", "WT"]
+    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))[
+        "region", "WT"
+    ]
     assert row["hd95_mm"] == pytest.approx(hd95_mm(reference > 0, prediction > 0, SPACING_MM))
 
 
@@ -117,12 +137,20 @@ def test_worst_hd95_is_the_diagonal_of_the_brats_grid():
         (True, False, "prediction_empty", 0, 0, 0, 0, WORST_HD95_MM),
     ],
 )
-def test_brats_rule_fills_an_absent_region(in_reference, in_prediction, filled, dice, iou, precision, sensitivity, hd95):
+def test_brats_rule_fills_an_absent_region(
+    in_reference, in_prediction, filled, dice, iou, precision, sensitivity, hd95
+):
     pair = nested_tumour(with_enhancing=in_reference), nested_tumour(with_enhancing=in_prediction)
     rows = by_name(score_case(*pair, schema_with("brats"), SPACING_MM))
     row = rows["region", "ET"]
     assert row["filled"] == filled
-    assert (row["dice"], row["iou"], row["precision"], row["sensitivity"], row["hd95_mm"]) == (dice, iou, precision, sensitivity, hd95)
+    assert (row["dice"], row["iou"], row["precision"], row["sensitivity"], row["hd95_mm"]) == (
+        dice,
+        iou,
+        precision,
+        sensitivity,
+        hd95,
+    )
     assert rows["label", "enhancing"] == {**row, "kind": "label", "name": "enhancing"}
     assert rows["region", "WT"]["filled"] == ""
 
@@ -135,7 +163,9 @@ def test_brats_rule_fills_an_absent_region(in_reference, in_prediction, filled, 
         (True, False, {"precision", "hd_mm", "hd95_mm", "assd_mm"}),
     ],
 )
-def test_nan_rule_leaves_undefined_scores_of_an_absent_region_undefined(in_reference, in_prediction, undefined):
+def test_nan_rule_leaves_undefined_scores_of_an_absent_region_undefined(
+    in_reference, in_prediction, undefined
+):
     pair = nested_tumour(with_enhancing=in_reference), nested_tumour(with_enhancing=in_prediction)
     row = by_name(score_case(*pair, schema_with("nan"), SPACING_MM))["region", "ET"]
     assert {metric for metric in METRICS if isnan(row[metric])} == undefined
@@ -144,13 +174,22 @@ def test_nan_rule_leaves_undefined_scores_of_an_absent_region_undefined(in_refer
 
 def test_two_empty_maps_are_scored_without_a_tumour_anywhere():
     empty = np.zeros(SHAPE, np.uint8)
-    assert {row["filled"] for row in score_case(empty, empty, schema_with("brats"), SPACING_MM)} == {"both_empty"}
-    assert all(row["reference_ml"] == 0 and row["specificity"] == 1 for row in score_case(empty, empty, schema_with("nan"), SPACING_MM))
+    assert {
+        row["filled"] for row in score_case(empty, empty, schema_with("brats"), SPACING_MM)
+    } == {"both_empty"}
+    assert all(
+        row["reference_ml"] == 0 and row["specificity"] == 1
+        for row in score_case(empty, empty, schema_with("nan"), SPACING_MM)
+    )
 
 
 def test_the_brats_rule_fills_exactly_what_mathematics_leaves_undefined():
     empty, some = np.zeros(SHAPE, bool), nested_tumour() > 0
-    for name, pair in {"both_empty": (empty, empty), "reference_empty": (empty, some), "prediction_empty": (some, empty)}.items():
+    for name, pair in {
+        "both_empty": (empty, empty),
+        "reference_empty": (empty, some),
+        "prediction_empty": (some, empty),
+    }.items():
         counts = overlap(*pair)
         readings = {**counts.readings(), **distances(*pair, SPACING_MM)}
         undefined = {metric for metric, value in readings.items() if isnan(value)}
@@ -181,7 +220,9 @@ def test_a_class_beyond_the_schema_is_refused():
 def test_a_prediction_twice_as_large_is_one_volume_too_much():
     reference, prediction = np.zeros((2, *SHAPE), np.uint8)
     reference[:4, :4, :4], prediction[:4, :4, :8] = 2, 2
-    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))["region", "WT"]
+    row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))[
+        "region", "WT"
+    ]
     assert row["volume_error_ml"] == pytest.approx(64 * 3 / 1000)
     assert row["relative_volume_error"] == 1
 
@@ -191,20 +232,36 @@ def test_a_relative_volume_error_needs_a_reference():
     row = by_name(score_case(empty, some, schema_with("brats"), SPACING_MM))["region", "WT"]
     assert isnan(row["relative_volume_error"])
     assert row["volume_error_ml"] == row["prediction_ml"]
-    assert by_name(score_case(some, empty, schema_with("brats"), SPACING_MM))["region", "WT"]["relative_volume_error"] == -1
+    assert (
+        by_name(score_case(some, empty, schema_with("brats"), SPACING_MM))["region", "WT"][
+            "relative_volume_error"
+        ]
+        == -1
+    )
 
 
 def test_summary_of_values_says_how_many_it_was_taken_over():
-    summary = summarise_values([1.0, 4.0, nan, 1.0], ["a", "b", "c", "d"], [True, False, False, False])
+    summary = summarise_values(
+        [1.0, 4.0, nan, 1.0], ["a", "b", "c", "d"], [True, False, False, False]
+    )
     found = {key: summary[key] for key in ("mean", "median", "sd", "cases", "filled", "undefined")}
-    assert found == {"mean": 2.0, "median": 1.0, "sd": pytest.approx(sqrt(3)), "cases": 3, "filled": 1, "undefined": 1}
+    assert found == {
+        "mean": 2.0,
+        "median": 1.0,
+        "sd": pytest.approx(sqrt(3)),
+        "cases": 3,
+        "filled": 1,
+        "undefined": 1,
+    }
     assert 1 <= summary["mean_low"] < 2 < summary["mean_high"] <= 4
 
 
 def test_summary_of_one_value_has_neither_standard_deviation_nor_interval():
     summary = summarise_values([0.5], ["a"])
     assert (summary["mean"], summary["median"], summary["cases"]) == (0.5, 0.5, 1)
-    assert all(isnan(summary[key]) for key in ("sd", "mean_low", "mean_high", "median_low", "median_high"))
+    assert all(
+        isnan(summary[key]) for key in ("sd", "mean_low", "mean_high", "median_low", "median_high")
+    )
 
 
 def test_summary_of_nothing_defined_is_undefined_not_zero():
@@ -226,13 +283,19 @@ def test_a_table_is_summarised_name_by_name_and_column_by_column():
         for case, name, value in (("a", "WT", 1.0), ("b", "WT", 0.5), ("a", "ET", nan))
     ]
     summary = summarise_columns(rows)
-    assert (summary["WT"]["pq"]["mean"], summary["WT"]["pq"]["cases"], summary["ET"]["pq"]["undefined"]) == (0.75, 2, 1)
+    assert (
+        summary["WT"]["pq"]["mean"],
+        summary["WT"]["pq"]["cases"],
+        summary["ET"]["pq"]["undefined"],
+    ) == (0.75, 2, 1)
 
 
 def three_cases(empty_rule):
     schema = schema_with(empty_rule)
     with_both = score_case(nested_tumour(), nested_tumour(), schema, SPACING_MM)
-    with_neither = score_case(nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False), schema, SPACING_MM)
+    with_neither = score_case(
+        nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False), schema, SPACING_MM
+    )
     missed = score_case(nested_tumour(), nested_tumour(with_enhancing=False), schema, SPACING_MM)
     cases = {"one": with_both, "two": with_neither, "three": missed}
     return [{"case": case, "patient": case, **row} for case, rows in cases.items() for row in rows]
@@ -241,8 +304,18 @@ def three_cases(empty_rule):
 def test_summary_counts_what_the_brats_rule_filled():
     summary = summarise(three_cases("brats"), "brats")
     enhancing = summary["region"]["ET"]
-    found = {key: enhancing["dice"][key] for key in ("mean", "median", "sd", "cases", "filled", "undefined")}
-    expected = {"mean": 2 / 3, "median": 1.0, "sd": sqrt(1 / 3), "cases": 3, "filled": 1, "undefined": 0}
+    found = {
+        key: enhancing["dice"][key]
+        for key in ("mean", "median", "sd", "cases", "filled", "undefined")
+    }
+    expected = {
+        "mean": 2 / 3,
+        "median": 1.0,
+        "sd": sqrt(1 / 3),
+        "cases": 3,
+        "filled": 1,
+        "undefined": 0,
+    }
     assert found == pytest.approx(expected)
     assert enhancing["hd95_mm"]["mean"] == pytest.approx(WORST_HD95_MM / 3)
     assert [enhancing[metric]["filled"] for metric in METRICS] == [1, 1, 2, 1, 0, 2, 2, 2, 1, 1, 1]
@@ -252,33 +325,56 @@ def test_summary_counts_what_the_brats_rule_filled():
 def test_summary_leaves_undefined_scores_out_and_counts_them():
     summary = summarise(three_cases("nan"), "nan")
     enhancing = summary["region"]["ET"]
-    assert (enhancing["dice"]["mean"], enhancing["dice"]["cases"], enhancing["dice"]["undefined"]) == (0.5, 2, 1)
-    assert (enhancing["hd95_mm"]["mean"], enhancing["hd95_mm"]["cases"], enhancing["hd95_mm"]["undefined"]) == (0, 1, 2)
+    assert (
+        enhancing["dice"]["mean"],
+        enhancing["dice"]["cases"],
+        enhancing["dice"]["undefined"],
+    ) == (0.5, 2, 1)
+    assert (
+        enhancing["hd95_mm"]["mean"],
+        enhancing["hd95_mm"]["cases"],
+        enhancing["hd95_mm"]["undefined"],
+    ) == (0, 1, 2)
     assert [enhancing[metric]["filled"] for metric in METRICS] == [0] * len(METRICS)
 
 
 def test_mean_region_dice_is_the_mean_over_regions_of_their_means():
     summary = summarise(three_cases("nan"), "nan")
     assert [region["dice"]["mean"] for region in summary["region"].values()] == [1, 1, 0.5]
-    found = {key: summary["mean_region_dice"][key] for key in ("value", "regions", "cases", "filled", "undefined")}
-    assert found == pytest.approx({"value": 2.5 / 3, "regions": 3, "cases": 8, "filled": 0, "undefined": 1})
+    found = {
+        key: summary["mean_region_dice"][key]
+        for key in ("value", "regions", "cases", "filled", "undefined")
+    }
+    assert found == pytest.approx(
+        {"value": 2.5 / 3, "regions": 3, "cases": 8, "filled": 0, "undefined": 1}
+    )
     assert summary["mean_region_dice"]["low"] <= 2.5 / 3 <= summary["mean_region_dice"]["high"] <= 1
 
 
 def test_mean_region_dice_leaves_out_and_counts_a_region_undefined_in_every_case():
     pair = nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False)
-    rows = [{"case": "one", "patient": "one", **row} for row in score_case(*pair, schema_with("nan"), SPACING_MM)]
+    rows = [
+        {"case": "one", "patient": "one", **row}
+        for row in score_case(*pair, schema_with("nan"), SPACING_MM)
+    ]
     found = summarise(rows, "nan")["mean_region_dice"]
     assert {key: found[key] for key in ("value", "regions", "cases", "filled", "undefined")} == {
-        "value": 1.0, "regions": 2, "cases": 2, "filled": 0, "undefined": 1,
-    }  # fmt: skip
+        "value": 1.0,
+        "regions": 2,
+        "cases": 2,
+        "filled": 0,
+        "undefined": 1,
+    }
     assert isnan(found["low"])
 
 
 def test_summary_lists_names_in_the_order_of_the_schema_and_ignores_further_keys():
     rows = [{"further": 1, **row} for row in three_cases("brats")]
     summary = summarise(rows, "brats")
-    assert [list(summary[key]) for key in ("label", "region")] == [["necrotic", "edema", "enhancing"], ["WT", "TC", "ET"]]
+    assert [list(summary[key]) for key in ("label", "region")] == [
+        ["necrotic", "edema", "enhancing"],
+        ["WT", "TC", "ET"],
+    ]
     assert list(summary["region"]["WT"]) == [*METRICS, *VOLUMES]
     assert summary == summarise(three_cases("brats"), "brats")
 

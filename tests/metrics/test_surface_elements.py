@@ -9,7 +9,13 @@ with warnings.catch_warnings(action="ignore"):  # it imports old names of scipy
     import surface_distance
     from surface_distance import lookup_tables
 
-from pipeline.metrics.surface_elements import areas_mm, nearest_mm, robust_hausdorff_mm, surface_dice, surfel_distances
+from pipeline.metrics.surface_elements import (
+    areas_mm,
+    nearest_mm,
+    robust_hausdorff_mm,
+    surface_dice,
+    surfel_distances,
+)
 
 SHAPE = (9, 8, 7)
 SPACING_MM = (0.7, 1.0, 2.5)
@@ -49,28 +55,45 @@ def by_deepmind(reference, prediction, spacing_mm):
 
 
 def assert_equal_to_deepmind(ours, theirs):
-    np.testing.assert_allclose(np.sort(ours.reference_mm), theirs["distances_gt_to_pred"], rtol=1e-12)
-    np.testing.assert_allclose(np.sort(ours.prediction_mm), theirs["distances_pred_to_gt"], rtol=1e-12)
-    np.testing.assert_allclose(np.sort(ours.reference_areas), np.sort(theirs["surfel_areas_gt"]), rtol=1e-12)
-    np.testing.assert_allclose(np.sort(ours.prediction_areas), np.sort(theirs["surfel_areas_pred"]), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(ours.reference_mm), theirs["distances_gt_to_pred"], rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        np.sort(ours.prediction_mm), theirs["distances_pred_to_gt"], rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        np.sort(ours.reference_areas), np.sort(theirs["surfel_areas_gt"]), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        np.sort(ours.prediction_areas), np.sort(theirs["surfel_areas_pred"]), rtol=1e-12
+    )
     for tolerance in (0, 0.5, 1, 2, 3, 10):
         expected = surface_distance.compute_surface_dice_at_tolerance(theirs, tolerance)
         assert surface_dice(ours, tolerance) == pytest.approx(expected, abs=1e-12)
     for percent in (37, 95, 100):
-        assert robust_hausdorff_mm(ours, percent) == pytest.approx(surface_distance.compute_robust_hausdorff(theirs, percent), abs=1e-9)
+        assert robust_hausdorff_mm(ours, percent) == pytest.approx(
+            surface_distance.compute_robust_hausdorff(theirs, percent), abs=1e-9
+        )
 
 
 def readings(reference, prediction, spacing_mm, scale=1):
     measured = surfel_distances(reference, prediction, spacing_mm)
-    return [surface_dice(measured, tolerance * scale) for tolerance in (0, 1.1, 2.3, 4.7)] + [robust_hausdorff_mm(measured) / scale]
+    return [surface_dice(measured, tolerance * scale) for tolerance in (0, 1.1, 2.3, 4.7)] + [
+        robust_hausdorff_mm(measured) / scale
+    ]
 
 
 def elements_one_by_one(mask, spacing_mm):
-    """Corner and number of voxels of each element, by a look at the eight voxels around each corner of the voxel grid."""
+    """Corner and number of voxels of each element, by a look at the eight voxels around each corner
+    of the voxel grid.
+    """
     found = []
     for corner in product(*(range(length + 1) for length in mask.shape)):
         around = [tuple(np.subtract(corner, step)) for step in product((0, 1), repeat=3)]
-        inside = sum(all(0 <= i < n for i, n in zip(voxel, mask.shape, strict=True)) and bool(mask[voxel]) for voxel in around)
+        inside = sum(
+            all(0 <= i < n for i, n in zip(voxel, mask.shape, strict=True)) and bool(mask[voxel])
+            for voxel in around
+        )
         if 0 < inside < 8:
             found.append(tuple(i * mm for i, mm in zip(corner, spacing_mm, strict=True)))
     return found
@@ -95,14 +118,20 @@ def test_the_area_between_inside_and_outside_is_the_same_from_both_sides(steps_m
 
 def test_a_voxel_has_the_surface_of_an_octahedron():
     voxel = block((4, 5), (3, 4), (2, 3))
-    assert surfel_distances(voxel, voxel, (1.0, 1.0, 1.0)).reference_areas == pytest.approx([sqrt(3) / 8] * 8)
-    assert sum(surfel_distances(voxel, voxel, (1.0, 2.0, 3.0)).reference_areas) == pytest.approx(7)  # sqrt(6**2 + 3**2 + 2**2)
+    assert surfel_distances(voxel, voxel, (1.0, 1.0, 1.0)).reference_areas == pytest.approx(
+        [sqrt(3) / 8] * 8
+    )
+    assert sum(surfel_distances(voxel, voxel, (1.0, 2.0, 3.0)).reference_areas) == pytest.approx(
+        7
+    )  # sqrt(6**2 + 3**2 + 2**2)
 
 
 def test_a_pixel_has_the_outline_of_a_diamond():
     pixel = np.zeros((5, 1, 6), bool)
     pixel[2, 0, 3] = True
-    assert surfel_distances(pixel, pixel, (3.0, 99.0, 4.0)).reference_areas == pytest.approx([2.5] * 4)
+    assert surfel_distances(pixel, pixel, (3.0, 99.0, 4.0)).reference_areas == pytest.approx(
+        [2.5] * 4
+    )
 
 
 def test_voxels_three_apart_are_as_far_as_their_nearest_corners():
@@ -126,15 +155,21 @@ def test_distances_equal_all_pairs_of_corners_measured_one_by_one(pair):
     one, other = masks_of(pair)
     measured = surfel_distances(one, other, SPACING_MM)
     start, goal = (elements_one_by_one(mask, SPACING_MM) for mask in (one, other))
-    np.testing.assert_allclose(measured.reference_mm, [min(dist(a, b) for b in goal) for a in start], atol=1e-12)
-    np.testing.assert_allclose(measured.prediction_mm, [min(dist(a, b) for a in start) for b in goal], atol=1e-12)
+    np.testing.assert_allclose(
+        measured.reference_mm, [min(dist(a, b) for b in goal) for a in start], atol=1e-12
+    )
+    np.testing.assert_allclose(
+        measured.prediction_mm, [min(dist(a, b) for a in start) for b in goal], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS_MM, ids=str)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_everything_equals_deepmind(pair, spacing_mm):
     one, other = masks_of(pair)
-    assert_equal_to_deepmind(surfel_distances(one, other, spacing_mm), by_deepmind(one, other, spacing_mm))
+    assert_equal_to_deepmind(
+        surfel_distances(one, other, spacing_mm), by_deepmind(one, other, spacing_mm)
+    )
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -152,19 +187,25 @@ def test_small_lesions_equal_deepmind_where_shares_of_area_are_round(seed):
     lesion = np.pad(rng.random((3, 3, 3)) < 0.7, 3)
     moved = np.roll(lesion, rng.integers(-2, 3, 3), (0, 1, 2))
     theirs = by_deepmind(lesion, moved, (1.0, 1.0, 1.0))
-    assert robust_hausdorff_mm(surfel_distances(lesion, moved, (1.0, 1.0, 1.0))) == surface_distance.compute_robust_hausdorff(theirs, 95)
+    assert robust_hausdorff_mm(
+        surfel_distances(lesion, moved, (1.0, 1.0, 1.0))
+    ) == surface_distance.compute_robust_hausdorff(theirs, 95)
 
 
 @pytest.mark.parametrize("pair", PAIRS[::3], ids="-".join)
 def test_readings_do_not_depend_on_which_mask_comes_first(pair):
     one, other = masks_of(pair)
-    assert readings(one, other, SPACING_MM) == pytest.approx(readings(other, one, SPACING_MM), rel=1e-12)
+    assert readings(one, other, SPACING_MM) == pytest.approx(
+        readings(other, one, SPACING_MM), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("axes", list(permutations(range(3))))
 def test_readings_do_not_change_when_axes_and_spacing_are_permuted(axes):
     one, other = masks_of(("hollow", "specks"))
-    permuted = readings(one.transpose(axes), other.transpose(axes), tuple(SPACING_MM[axis] for axis in axes))
+    permuted = readings(
+        one.transpose(axes), other.transpose(axes), tuple(SPACING_MM[axis] for axis in axes)
+    )
     assert permuted == pytest.approx(readings(one, other, SPACING_MM), rel=1e-12)
 
 
@@ -182,7 +223,9 @@ def test_background_around_both_masks_changes_nothing(pair):
 
 
 def test_equal_masks_agree_wholly():
-    assert all(readings(mask, mask, SPACING_MM) == [1, 1, 1, 1, 0] for mask in awkward_masks().values())
+    assert all(
+        readings(mask, mask, SPACING_MM) == [1, 1, 1, 1, 0] for mask in awkward_masks().values()
+    )
 
 
 def test_an_empty_mask_scores_nothing_and_two_are_undefined():
@@ -202,7 +245,9 @@ def test_a_distance_of_three_voxels_is_within_3_mm_whatever_the_rounding_of_the_
     assert surface_dice(surfel_distances(one, other, (edge_mm,) * 3), 3) == 1
 
 
-@pytest.mark.parametrize("steps_mm", [*SPACINGS_MM, (1.0, 1.0), (0.1, 3.0), (0.01, 1.0, 1.0)], ids=str)
+@pytest.mark.parametrize(
+    "steps_mm", [*SPACINGS_MM, (1.0, 1.0), (0.1, 3.0), (0.01, 1.0, 1.0)], ids=str
+)
 def test_nearest_points_are_found_near_and_far(steps_mm):
     rng = np.random.default_rng(5)
     shape = (40, 12, 9)[: len(steps_mm)]
@@ -218,8 +263,13 @@ def test_nearest_points_are_found_near_and_far(steps_mm):
 @pytest.mark.parametrize("spacing_mm", SPACINGS_MM, ids=str)
 def test_a_bound_changes_no_distance_within_it(spacing_mm, at_most_mm):
     one, other = masks_of(("apart", "specks"))
-    whole, bounded = (surfel_distances(one, other, spacing_mm, bound) for bound in (inf, at_most_mm))
-    for all_mm, some_mm in ((whole.reference_mm, bounded.reference_mm), (whole.prediction_mm, bounded.prediction_mm)):
+    whole, bounded = (
+        surfel_distances(one, other, spacing_mm, bound) for bound in (inf, at_most_mm)
+    )
+    for all_mm, some_mm in (
+        (whole.reference_mm, bounded.reference_mm),
+        (whole.prediction_mm, bounded.prediction_mm),
+    ):
         assert np.array_equal(some_mm[all_mm <= at_most_mm], all_mm[all_mm <= at_most_mm])
         assert np.all((some_mm == all_mm) | (some_mm == inf))
 

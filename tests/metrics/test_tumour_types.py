@@ -1,11 +1,20 @@
-"""The type of a slice and of a patient is that of the largest volume, and nothing predicted is wrong."""
+"""The type of a slice and of a patient is that of the largest volume, and nothing predicted is
+wrong.
+"""
 
 from math import isnan
 
 import pytest
 
 from pipeline.cohorts.cheng import SCHEMA
-from pipeline.metrics.tumour_types import NONE, accuracy, confusion_matrix, patient_rows, summarise_types, type_rows
+from pipeline.metrics.tumour_types import (
+    NONE,
+    accuracy,
+    confusion_matrix,
+    patient_rows,
+    summarise_types,
+    type_rows,
+)
 
 NAMES = list(SCHEMA.labels)
 
@@ -13,7 +22,12 @@ NAMES = list(SCHEMA.labels)
 def scores(case, patient, reference, predicted):
     """Rows of a case, given the millilitres of some labels."""
     rows = [
-        {"kind": kind, "name": name, "reference_ml": reference.get(name, 0.0), "prediction_ml": predicted.get(name, 0.0)}
+        {
+            "kind": kind,
+            "name": name,
+            "reference_ml": reference.get(name, 0.0),
+            "prediction_ml": predicted.get(name, 0.0),
+        }
         for kind in ("label", "region")
         for name in NAMES
     ]
@@ -45,13 +59,28 @@ def test_the_type_of_a_patient_is_that_of_the_summed_volumes_not_of_most_slices(
 
 
 def test_of_equal_volumes_the_first_label_of_the_schema_is_taken():
-    assert type_rows(scores("s", "A", {"pituitary": 1.0}, {"pituitary": 0.5, "glioma": 0.5}), SCHEMA)[0]["predicted"] == "glioma"
+    assert (
+        type_rows(scores("s", "A", {"pituitary": 1.0}, {"pituitary": 0.5, "glioma": 0.5}), SCHEMA)[
+            0
+        ]["predicted"]
+        == "glioma"
+    )
 
 
 def test_accuracy_counts_what_is_not_found_as_wrong_and_leaves_out_what_is_not_known():
-    assert accuracy(type_rows(THREE, SCHEMA)) == {"accuracy": 1 / 3, "right": 1, "known": 3, "unknown": 0}
+    assert accuracy(type_rows(THREE, SCHEMA)) == {
+        "accuracy": 1 / 3,
+        "right": 1,
+        "known": 3,
+        "unknown": 0,
+    }
     healthy = [*THREE, *scores("s4", "C", {}, {"glioma": 1.0}), *scores("s5", "D", {}, {})]
-    assert accuracy(type_rows(healthy, SCHEMA)) == {"accuracy": 1 / 3, "right": 1, "known": 3, "unknown": 2}
+    assert accuracy(type_rows(healthy, SCHEMA)) == {
+        "accuracy": 1 / 3,
+        "right": 1,
+        "known": 3,
+        "unknown": 2,
+    }
     assert isnan(accuracy(type_rows(scores("s", "A", {}, {}), SCHEMA))["accuracy"])
 
 
@@ -71,5 +100,10 @@ def test_the_summary_is_of_cases_and_of_patients_whatever_their_order():
 
 
 def test_a_reference_of_two_types_is_refused():
-    with pytest.raises(ValueError, match="case s has the labels meningioma, glioma, but in cohort cheng each case has one type"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "case s has the labels meningioma, glioma, but in cohort cheng each case has one type"
+        ),
+    ):
         type_rows(scores("s", "A", {"glioma": 1.0, "meningioma": 0.1}, {}), SCHEMA)

@@ -1,4 +1,6 @@
-"""Entropy and the risk-coverage curve, by hand, against slow loops, and between the best and no ranking."""
+"""Entropy and the risk-coverage curve, by hand, against slow loops, and between the best and no
+ranking.
+"""
 
 from itertools import permutations
 from math import isnan, log, log2
@@ -6,7 +8,15 @@ from math import isnan, log, log2
 import numpy as np
 import pytest
 
-from pipeline.metrics.uncertainty import LEVELS, aurc, aurc_oracle, aurc_random, count_errors, entropy_bits, risk_coverage
+from pipeline.metrics.uncertainty import (
+    LEVELS,
+    aurc,
+    aurc_oracle,
+    aurc_random,
+    count_errors,
+    entropy_bits,
+    risk_coverage,
+)
 
 
 def counts_of(*levels):
@@ -25,16 +35,26 @@ def drawn(voxels, errors, seed):
     uncertainty = random.random(voxels, dtype=np.float32)
     wrong = np.zeros(voxels, bool)
     if errors:
-        wrong[random.choice(voxels, errors, replace=False, p=uncertainty / uncertainty.sum(dtype=np.float64))] = True
+        wrong[
+            random.choice(
+                voxels, errors, replace=False, p=uncertainty / uncertainty.sum(dtype=np.float64)
+            )
+        ] = True
     return uncertainty, wrong
 
 
 def test_a_coin_has_one_bit_and_certainty_none():
-    np.testing.assert_allclose(entropy_bits(np.array([0.5, 0.25, 0.75, 0, 1], np.float32)), [1, 0.8112781, 0.8112781, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(
+        entropy_bits(np.array([0.5, 0.25, 0.75, 0, 1], np.float32)),
+        [1, 0.8112781, 0.8112781, 0, 0],
+        rtol=1e-6,
+    )
 
 
 def test_entropy_equals_its_formula_down_to_the_smallest_probabilities():
-    probabilities = np.concatenate([np.logspace(-37, -0.01, 50), 1 - np.logspace(-7, -0.01, 50)]).astype(np.float32)
+    probabilities = np.concatenate(
+        [np.logspace(-37, -0.01, 50), 1 - np.logspace(-7, -0.01, 50)]
+    ).astype(np.float32)
     expected = [-p * log2(p) - (1 - p) * log2(1 - p) for p in map(float, probabilities)]
     found = entropy_bits(probabilities)
     assert found.dtype == np.float32
@@ -45,7 +65,9 @@ def test_entropy_equals_its_formula_down_to_the_smallest_probabilities():
 
 def test_four_voxels_by_hand():
     # in order of uncertainty right, wrong, right, wrong: risks 0, 1/2, 1/3, 2/4
-    counts = count_errors(np.array([0.9, 0.1, 0.6, 0.3], np.float32), np.array([True, False, False, True]), 1.0)
+    counts = count_errors(
+        np.array([0.9, 0.1, 0.6, 0.3], np.float32), np.array([True, False, False, True]), 1.0
+    )
     assert aurc(counts) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
     assert aurc_random(counts) == pytest.approx(1 / 2)
     assert aurc_oracle(counts) == pytest.approx((0 + 0 + 1 / 3 + 2 / 4) / 4)
@@ -54,19 +76,25 @@ def test_four_voxels_by_hand():
     np.testing.assert_allclose(risk, [0, 1 / 2, 1 / 3, 1 / 2])
 
 
-@pytest.mark.parametrize(("voxels", "errors"), [(1, 0), (1, 1), (7, 3), (500, 40), (3000, 1), (3000, 2999), (5000, 200)])
+@pytest.mark.parametrize(
+    ("voxels", "errors"), [(1, 0), (1, 1), (7, 3), (500, 40), (3000, 1), (3000, 2999), (5000, 200)]
+)
 def test_the_area_equals_the_mean_of_all_selective_risks(voxels, errors):
     uncertainty, wrong = drawn(voxels, errors, voxels)
     levels = (uncertainty * np.float32(LEVELS)).astype(int)
     ordered = counts_of(*[(1 - w, w) for w in wrong[np.argsort(levels, kind="stable")].tolist()])
     assert aurc(ordered) == pytest.approx(loop_area(ordered[:, 1].tolist()), rel=1e-9)
-    assert aurc(count_errors(uncertainty, wrong, 1.0)) == pytest.approx(aurc(ordered), rel=0.02, abs=1e-12)
+    assert aurc(count_errors(uncertainty, wrong, 1.0)) == pytest.approx(
+        aurc(ordered), rel=0.02, abs=1e-12
+    )
 
 
 def test_tied_voxels_count_as_the_mean_over_their_orders():
     tied = [0, 0, 1, 1, 1]
     by_hand = np.mean([loop_area([0, 1, *order, 0, 1]) for order in permutations(tied)])
-    assert aurc(counts_of((1, 0), (0, 1), (2, 3), (1, 0), (0, 1))) == pytest.approx(by_hand, rel=1e-12)
+    assert aurc(counts_of((1, 0), (0, 1), (2, 3), (1, 0), (0, 1))) == pytest.approx(
+        by_hand, rel=1e-12
+    )
 
 
 def test_the_area_is_exact_where_large_numbers_would_cancel():
@@ -74,7 +102,9 @@ def test_the_area_is_exact_where_large_numbers_would_cancel():
     voxels = 1_000_001
     assert aurc(counts_of((voxels - 1, 0), (0, 1))) == pytest.approx(1 / voxels / voxels, rel=1e-6)
     levels = counts_of((999, 1), (2, 0), (999_000, 10), (500, 300))
-    expected = np.repeat(levels[:, 1] / levels.sum(1), levels.sum(1)).cumsum() / np.arange(1, levels.sum() + 1)
+    expected = np.repeat(levels[:, 1] / levels.sum(1), levels.sum(1)).cumsum() / np.arange(
+        1, levels.sum() + 1
+    )
     assert aurc(levels) == pytest.approx(expected.mean(), rel=1e-9)
 
 
@@ -96,7 +126,9 @@ def test_an_uncertainty_that_tells_nothing_has_the_share_of_errors():
 
 def test_the_oracle_comes_near_its_limit_for_many_voxels():
     # Geifman, Uziel and El-Yaniv 2019: r + (1 - r) ln(1 - r)
-    assert aurc_oracle(counts_of((900_000, 100_000))) == pytest.approx(0.1 + 0.9 * log(0.9), rel=1e-4)
+    assert aurc_oracle(counts_of((900_000, 100_000))) == pytest.approx(
+        0.1 + 0.9 * log(0.9), rel=1e-4
+    )
 
 
 def test_any_uncertainty_lies_between_the_oracle_and_its_reverse():
@@ -108,7 +140,9 @@ def test_any_uncertainty_lies_between_the_oracle_and_its_reverse():
 
 def test_only_the_order_of_the_uncertainty_matters():
     uncertainty, wrong = drawn(400, 50, 8)
-    assert aurc(count_errors(uncertainty, wrong, 1.0)) == aurc(count_errors(uncertainty / 2, wrong, 0.5))
+    assert aurc(count_errors(uncertainty, wrong, 1.0)) == aurc(
+        count_errors(uncertainty / 2, wrong, 0.5)
+    )
 
 
 def test_counts_of_cases_add_up_in_any_order():

@@ -8,9 +8,16 @@ from pipeline.network.architecture import Architecture
 from pipeline.network.backend import keras
 
 TINY = Architecture(
-    dimensions=2, depth=3, filters=4, max_filters=12, normalization="instance", residual=False,
-    deep_supervision=False, dropout=0.0, output="regions",
-)  # fmt: skip
+    dimensions=2,
+    depth=3,
+    filters=4,
+    max_filters=12,
+    normalization="instance",
+    residual=False,
+    deep_supervision=False,
+    dropout=0.0,
+    output="regions",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +31,12 @@ def tiny(channels: int = 4, outputs: int = 3, **changes) -> keras.Model:
     return unet.build(TINY.model_copy(update=changes), channels, outputs)
 
 
-def nested_batch(epoch: int, step: int, shape: tuple[int, ...] = (2, 16, 16)) -> tuple[np.ndarray, np.ndarray]:
-    """Four channels of noise and the three nested regions where their sum is high: something to learn."""
+def nested_batch(
+    epoch: int, step: int, shape: tuple[int, ...] = (2, 16, 16)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Four channels of noise and the three nested regions where their sum is high: something to
+    learn.
+    """
     drawn = np.random.default_rng((epoch, step))
     image = drawn.normal(size=(*shape, 4)).astype(np.float32)
     image += drawn.normal(size=(shape[0], *[1] * (len(shape) - 1), 4)).astype(np.float32)

@@ -18,7 +18,10 @@ def test_filters_double_up_to_their_maximum():
 
 @pytest.mark.parametrize(("depth", "levels"), [(2, 1), (3, 1), (4, 2), (6, 4)])
 def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
-    assert TINY.model_copy(update={"depth": depth, "deep_supervision": True}).supervised_levels == levels
+    assert (
+        TINY.model_copy(update={"depth": depth, "deep_supervision": True}).supervised_levels
+        == levels
+    )
     assert TINY.model_copy(update={"depth": depth}).supervised_levels == 1
 
 

@@ -42,7 +42,9 @@ def test_an_unknown_precision_is_refused():
 
 
 @pytest.mark.parametrize(("tensorflow", "engine"), [(object(), "tensorflow"), (None, "jax")])
-def test_the_engine_is_tensorflow_where_it_is_installed_and_jax_elsewhere(monkeypatch, tensorflow, engine):
+def test_the_engine_is_tensorflow_where_it_is_installed_and_jax_elsewhere(
+    monkeypatch, tensorflow, engine
+):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", {"tensorflow": tensorflow}.get)
     backend._settle_environment()
@@ -57,14 +59,19 @@ def test_the_engine_that_the_user_names_is_kept_and_runs_repeat_exactly(monkeypa
     backend._settle_environment()
     assert os.environ["KERAS_BACKEND"] == "torch"
     assert os.environ["TF_DETERMINISTIC_OPS"] == "1"
-    assert os.environ["XLA_FLAGS"] == "--xla_force_host_platform_device_count=2 --xla_gpu_deterministic_ops=true"
+    assert (
+        os.environ["XLA_FLAGS"]
+        == "--xla_force_host_platform_device_count=2 --xla_gpu_deterministic_ops=true"
+    )
 
 
 def test_only_jax_is_compiled():
     assert backend.compiles() == (keras.backend.backend() == "jax")
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about the executor of TensorFlow")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="about the executor of TensorFlow"
+)
 def test_a_sum_of_several_tensors_gives_the_same_bits_whatever_else_runs():
     import tensorflow
 
@@ -83,25 +90,36 @@ def test_a_sum_of_several_tensors_gives_the_same_bits_whatever_else_runs():
     assert len({chain(start)[0].numpy().tobytes() for _ in range(200)}) == 1
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about the graph rewriter of TensorFlow")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="about the graph rewriter of TensorFlow"
+)
 def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
     from tensorflow.python.eager import context
 
-    model, rule = tiny(filters=16, max_filters=256, depth=5), optimizer.build("adamw", 1e-4, 0.9, 12.0, 0.98)
+    model, rule = (
+        tiny(filters=16, max_filters=256, depth=5),
+        optimizer.build("adamw", 1e-4, 0.9, 12.0, 0.98),
+    )
     training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
     context.enable_run_metadata()
     model.train_on_batch(*nested_batch(0, 0, (16, 96, 96)))
     graphs = context.export_run_metadata().partition_graphs
     context.disable_run_metadata()
     kinds = {node.op for graph in graphs for node in graph.node} | {
-        node.op for graph in graphs for function in graph.library.function for node in function.node_def
+        node.op
+        for graph in graphs
+        for function in graph.library.function
+        for node in function.node_def
     }
     assert "AddN" in kinds, "nothing was seen"
     assert "TemporaryVariable" not in kinds
 
 
 def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
-    model, rule = tiny(filters=16, max_filters=64, depth=4), optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
+    model, rule = (
+        tiny(filters=16, max_filters=64, depth=4),
+        optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0),
+    )
     training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
     rule.learning_rate = 1.0
     start, batch, ends = model.get_weights(), nested_batch(0, 0, (16, 128, 128)), []

@@ -26,7 +26,9 @@ def on_the_fly(share: float) -> OnTheFly:
 
 
 def shard(number: int, shape: tuple[int, int, int] = (30, 28, 20), dtype: str = "float16") -> Shard:
-    """A case whose first modality is its number plus one all over, with a small tumour of all classes near one end."""
+    """A case whose first modality is its number plus one all over, with a small tumour of all
+    classes near one end.
+    """
     image = np.random.default_rng(number).normal(size=(*shape, 4)).astype(dtype)
     image[..., 0] = number + 1
     classes = np.zeros(shape, np.uint8)
@@ -68,11 +70,21 @@ def test_the_same_epoch_and_step_give_the_same_bytes_in_any_order_and_by_any_thr
     one = sampler(patch)
     forwards = {number: as_bytes(one.training(*number, on_the_fly(0.5))) for number in numbers}
     fresh = sampler(patch)
-    backwards = {number: as_bytes(fresh.training(*number, on_the_fly(0.5))) for number in reversed(numbers)}
+    backwards = {
+        number: as_bytes(fresh.training(*number, on_the_fly(0.5))) for number in reversed(numbers)
+    }
     assert backwards == forwards
     shared = sampler(patch)
     with ThreadPoolExecutor(2) as threads:
-        together = dict(zip(numbers, threads.map(lambda number: as_bytes(shared.training(*number, on_the_fly(0.5))), numbers), strict=True))
+        together = dict(
+            zip(
+                numbers,
+                threads.map(
+                    lambda number: as_bytes(shared.training(*number, on_the_fly(0.5))), numbers
+                ),
+                strict=True,
+            )
+        )
     assert together == forwards
     assert len(set(forwards.values())) == len(numbers)
 
@@ -80,12 +92,17 @@ def test_the_same_epoch_and_step_give_the_same_bytes_in_any_order_and_by_any_thr
 def test_a_tumour_too_large_to_list_is_sampled_the_same_way_each_time():
     large = shard(0, (48, 48, 48))
     large.classes[4:44, 4:44, 4:44] = 2  # 64 000 voxels, of which 4 096 are kept
-    one, again = (sampler(shards=[large], foreground_share=1.0).training(0, 0, on_the_fly(0)) for _ in range(2))
+    one, again = (
+        sampler(shards=[large], foreground_share=1.0).training(0, 0, on_the_fly(0))
+        for _ in range(2)
+    )
     assert as_bytes(one) == as_bytes(again)
 
 
 def test_another_seed_gives_another_batch():
-    assert as_bytes(sampler(seed=7).training(0, 0, on_the_fly(0))) != as_bytes(sampler(seed=8).training(0, 0, on_the_fly(0)))
+    assert as_bytes(sampler(seed=7).training(0, 0, on_the_fly(0))) != as_bytes(
+        sampler(seed=8).training(0, 0, on_the_fly(0))
+    )
 
 
 def test_the_validation_batches_are_fixed_and_take_every_case_in_turn():
@@ -102,7 +119,9 @@ def test_validation_is_not_augmented():
 
 def test_every_case_is_drawn_about_as_often():
     one = sampler(batch_size=20)
-    drawn = np.concatenate([one.training(0, step, on_the_fly(0))[0][:, 0, 0, 0, 0] for step in range(30)])
+    drawn = np.concatenate(
+        [one.training(0, step, on_the_fly(0))[0][:, 0, 0, 0, 0] for step in range(30)]
+    )
     assert all(140 < np.count_nonzero(drawn == number) < 260 for number in (1, 2, 3))
 
 
@@ -116,7 +135,9 @@ def test_with_a_foreground_share_of_1_every_patch_holds_tumour(patch):
 
 def test_with_a_foreground_share_of_0_most_patches_of_a_large_volume_hold_none():
     one = sampler(foreground_share=0.0, batch_size=20)
-    held = np.concatenate([one.training(0, step, on_the_fly(0))[1][..., 0].any(axis=(1, 2, 3)) for step in range(5)])
+    held = np.concatenate(
+        [one.training(0, step, on_the_fly(0))[1][..., 0].any(axis=(1, 2, 3)) for step in range(5)]
+    )
     assert held.mean() < 0.4
 
 
@@ -131,7 +152,9 @@ def test_a_case_without_tumour_is_drawn_all_the_same():
 def test_regions_of_the_target_are_nested(patch):
     one = sampler(patch, foreground_share=1.0)
     for step in range(5):
-        whole, core, enhancing = np.moveaxis(one.training(0, step, on_the_fly(1.0))[1].astype(bool), -1, 0)
+        whole, core, enhancing = np.moveaxis(
+            one.training(0, step, on_the_fly(1.0))[1].astype(bool), -1, 0
+        )
         assert (enhancing <= core).all()
         assert (core <= whole).all()
         assert core.any()

@@ -28,7 +28,9 @@ def test_a_checkpoint_comes_back_bit_for_bit(path):
     assert (read.fingerprint, read.history) == (STATE.fingerprint, STATE.history)
     for group in checkpoint.GROUPS:
         kept = [(array.dtype, array.shape, array.tobytes()) for array in getattr(read, group)]
-        assert kept == [(array.dtype, array.shape, array.tobytes()) for array in getattr(STATE, group)]
+        assert kept == [
+            (array.dtype, array.shape, array.tobytes()) for array in getattr(STATE, group)
+        ]
 
 
 def test_equal_states_give_equal_bytes(path):

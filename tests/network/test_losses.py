@@ -29,7 +29,9 @@ def test_the_loss_of_regions_is_the_weighted_sum_of_dice_and_binary_cross_entrop
 
 
 def test_the_loss_of_labels_leaves_the_background_out_of_dice_but_not_out_of_the_cross_entropy():
-    probabilities = np.exp(LOGITS.astype(float)) / np.exp(LOGITS.astype(float)).sum(-1, keepdims=True)
+    probabilities = np.exp(LOGITS.astype(float)) / np.exp(LOGITS.astype(float)).sum(
+        -1, keepdims=True
+    )
     entropy = -np.mean(np.log((probabilities * ONE_HOT).sum(-1)))
     overlap = np.mean([slow_dice(ONE_HOT[..., o], probabilities[..., o]) for o in (1, 2)])
     loss = DiceCrossEntropy("labels", dice_weight=1.0, cross_entropy_weight=0.5)(ONE_HOT, LOGITS)
@@ -54,7 +56,9 @@ def test_dice_is_taken_over_the_batch_and_not_averaged_over_its_samples():
 
 
 def test_an_empty_region_that_is_not_predicted_is_right():
-    assert float(soft_dice(np.zeros((1, 4, 1), np.float32), np.zeros((1, 4, 1), np.float32))[0]) == 1
+    assert (
+        float(soft_dice(np.zeros((1, 4, 1), np.float32), np.zeros((1, 4, 1), np.float32))[0]) == 1
+    )
 
 
 def test_the_loss_is_float32_under_mixed_precision():

@@ -15,5 +15,8 @@ def test_a_case_of_about_the_trained_voxel_size_is_accepted(spacing_mm):
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 5.5), (0.5, 1.0, 2.0)])
 def test_a_case_of_another_voxel_size_is_refused_with_both_sizes(spacing_mm):
-    with pytest.raises(InputError, match=r"folder/a: prepared voxels of .* mm, but the network was trained on 1 x 1 x 2 mm"):
+    with pytest.raises(
+        InputError,
+        match=r"folder/a: prepared voxels of .* mm, but the network was trained on 1 x 1 x 2 mm",
+    ):
         refuse_other_spacing(CARD, spacing_mm, "folder/a")

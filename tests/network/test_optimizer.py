@@ -11,10 +11,16 @@ PLAIN = {"weight_decay": 0.0, "momentum": 0.0, "clip_norm": 0.0, "ema_momentum":
 
 def stepped(rule, gradients, values, names):
     """Values of the weights after one step of rate 1."""
-    weights = [keras.Variable(np.array(value, np.float32), name=name) for value, name in zip(values, names, strict=True)]
+    weights = [
+        keras.Variable(np.array(value, np.float32), name=name)
+        for value, name in zip(values, names, strict=True)
+    ]
     rule.build(weights)
     rule.learning_rate = 1.0
-    rule.apply([keras.ops.convert_to_tensor(np.array(gradient, np.float32)) for gradient in gradients], weights)
+    rule.apply(
+        [keras.ops.convert_to_tensor(np.array(gradient, np.float32)) for gradient in gradients],
+        weights,
+    )
     return [keras.ops.convert_to_numpy(weight) for weight in weights]
 
 
@@ -26,7 +32,9 @@ def test_adam_has_no_weight_decay():
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_decay_shrinks_kernels_and_spares_normalisations_and_biases(name):
     rule = optimizer.build(name, **(PLAIN | {"weight_decay": 0.25}))
-    kernel, gamma, beta, bias = stepped(rule, [[0.0]] * 4, [[4.0]] * 4, ["kernel", "gamma", "beta", "bias"])
+    kernel, gamma, beta, bias = stepped(
+        rule, [[0.0]] * 4, [[4.0]] * 4, ["kernel", "gamma", "beta", "bias"]
+    )
     assert kernel == pytest.approx(3.0)
     assert (gamma, beta, bias) == (4.0, 4.0, 4.0)
 
@@ -55,5 +63,7 @@ def test_losses_are_scaled_in_float16_only():
     kinds = {}
     for precision in backend.PRECISIONS:
         backend.prepare(0, precision)
-        kinds[precision] = isinstance(optimizer.build("adam", **PLAIN), keras.optimizers.LossScaleOptimizer)
+        kinds[precision] = isinstance(
+            optimizer.build("adam", **PLAIN), keras.optimizers.LossScaleOptimizer
+        )
     assert kinds == {"float32": False, "mixed_bfloat16": False, "mixed_float16": True}

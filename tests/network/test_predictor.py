@@ -20,7 +20,10 @@ SCHEMA = Schema(
     empty_rule="brats",
 )
 SETTINGS = predictor.Settings(
-    overlap=0.5, mirror=True, batch_size=2, postprocess=Postprocess(min_component_ml=0.004, fill_holes=True, min_innermost_ml=0)
+    overlap=0.5,
+    mirror=True,
+    batch_size=2,
+    postprocess=Postprocess(min_component_ml=0.004, fill_holes=True, min_innermost_ml=0),
 )
 # raw axes run to the left and to the back; the prepared voxels are twice as long
 GEOMETRY = Geometry(
@@ -34,7 +37,9 @@ IMAGE = np.random.default_rng(0).normal(size=(*GEOMETRY.shape, 4)).astype(np.flo
 
 
 def card(output):
-    return Card.model_construct(cohort=SCHEMA, architecture=TINY.model_copy(update={"output": output}), patch=(4, 4))
+    return Card.model_construct(
+        cohort=SCHEMA, architecture=TINY.model_copy(update={"output": output}), patch=(4, 4)
+    )
 
 
 def network(output):
@@ -45,12 +50,16 @@ def network(output):
 def test_probabilities_are_the_same_with_and_without_disagreement(output):
     model = network(output)
     expected = predictor.probabilities_of(model, card(output), SETTINGS, IMAGE)
-    found, disagreement = predictor.probabilities_and_disagreement(model, card(output), SETTINGS, IMAGE)
+    found, disagreement = predictor.probabilities_and_disagreement(
+        model, card(output), SETTINGS, IMAGE
+    )
     assert np.array_equal(found, expected)
     assert disagreement.shape == (*GEOMETRY.shape, 3)
     assert disagreement.any()
     unmirrored = SETTINGS.model_copy(update={"mirror": False})
-    assert predictor.probabilities_and_disagreement(model, card(output), unmirrored, IMAGE)[1] is None
+    assert (
+        predictor.probabilities_and_disagreement(model, card(output), unmirrored, IMAGE)[1] is None
+    )
 
 
 @pytest.mark.parametrize("output", ["regions", "labels"])
@@ -76,7 +85,9 @@ def test_labels_are_summed_to_regions_and_never_beyond_one():
     found = predictor.region_probabilities(raw, card("labels"))
     assert found.dtype == np.float32
     assert found.max() <= 1
-    np.testing.assert_allclose(found, raw @ classes_to_regions(np.arange(4), SCHEMA).astype(np.float32), atol=1e-6)
+    np.testing.assert_allclose(
+        found, raw @ classes_to_regions(np.arange(4), SCHEMA).astype(np.float32), atol=1e-6
+    )
     np.testing.assert_allclose(found[..., 0], 1 - raw[..., 0], atol=1e-6)
     assert (found[..., 0] + 1e-6 >= found[..., 1]).all()
     assert (found[..., 1] + 1e-6 >= found[..., 2]).all()

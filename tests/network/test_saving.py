@@ -21,10 +21,15 @@ IMAGE = np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype(np.float32)
 def trained(folder: Path) -> list[str]:
     """Hashes of the files of small networks in 2D and 3D after a few steps."""
     hashes = []
-    for dimensions, shape, precision in ((2, (4, 32, 32), "mixed_bfloat16"), (3, (2, 8, 8, 8), "float32")):
+    for dimensions, shape, precision in (
+        (2, (4, 32, 32), "mixed_bfloat16"),
+        (3, (2, 8, 8, 8), "float32"),
+    ):
         backend.prepare(5, precision)
         model = tiny(dimensions=dimensions, depth=2, dropout=0.2)
-        rule = optimizer.build("adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=0.9)
+        rule = optimizer.build(
+            "adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=0.9
+        )
         training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
         for step in range(4):
             model.train_on_batch(*nested_batch(0, step, shape))
@@ -34,10 +39,19 @@ def trained(folder: Path) -> list[str]:
 
 
 def test_the_same_training_gives_the_same_bytes_in_another_process(tmp_path):
-    program = "import sys, pathlib; from tests.network import test_saving; print(test_saving.trained(pathlib.Path(sys.argv[1])))"
+    program = (
+        "import sys, pathlib; from tests.network import test_saving;"
+        " print(test_saving.trained(pathlib.Path(sys.argv[1])))"
+    )
     root, other = Path(__file__).parents[2], tmp_path / "other"
     other.mkdir()
-    ran = subprocess.run([sys.executable, "-c", program, other], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", program, other],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     assert ran.stdout.splitlines()[-1] == str(trained(tmp_path))
 
 
@@ -82,6 +96,8 @@ def test_a_file_cut_short_is_refused_by_name(tmp_path):
 
 def test_code_inside_a_file_is_not_run(tmp_path):
     image = keras.Input((None, None, 4))
-    keras.Model(image, keras.layers.Lambda(lambda voxels: voxels)(image)).save(tmp_path / "network.keras")
+    keras.Model(image, keras.layers.Lambda(lambda voxels: voxels)(image)).save(
+        tmp_path / "network.keras"
+    )
     with pytest.raises(InputError, match="safely"):
         saving.load_model(tmp_path / "network.keras")

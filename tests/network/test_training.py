@@ -16,35 +16,67 @@ REGIONS = DiceCrossEntropy("regions", 1.0, 1.0)
 
 
 def adam(ema_momentum=0.8):
-    return optimizer.build("adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=ema_momentum)
+    return optimizer.build(
+        "adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=ema_momentum
+    )
 
 
 def course(epochs=4, steps=3, patience=0, threads=2, rate=0.02):
-    return Course(epochs, steps, patience, threads, ahead=3, learning_rate=lambda step, losses: rate / (1 + step + len(losses)))
+    return Course(
+        epochs,
+        steps,
+        patience,
+        threads,
+        ahead=3,
+        learning_rate=lambda step, losses: rate / (1 + step + len(losses)),
+    )
 
 
 class Training:
-    """One training of a tiny network with everything that has a state: dropout, moments, running averages."""
+    """One training of a tiny network with everything that has a state: dropout, moments, running
+    averages.
+    """
 
     def __init__(self, folder, schema, **changes):
         self.path, self.schema, self.changes = folder / "checkpoint.npz", schema, changes
 
-    def run(self, plan, batch=nested_batch, seed=0, rule=None, loss=REGIONS, on_epoch=lambda record, timing: None):
+    def run(
+        self,
+        plan,
+        batch=nested_batch,
+        seed=0,
+        rule=None,
+        loss=REGIONS,
+        on_epoch=lambda record, timing: None,
+    ):
         backend.prepare(seed, self.changes.get("precision", "float32"))
         shape = {"depth": 2, "dropout": 0.3}
         network = {name: value for name, value in self.changes.items() if name != "precision"}
         self.model = tiny(**(shape | network))
         resumed = checkpoint.load(self.path, "same")
         history = fitting.fit(
-            self.model, loss, rule or adam(), plan, batch, [nested_batch(0, 0)], self.schema, self.path, "same",
-            resumed=resumed, on_epoch=on_epoch,
-        )  # fmt: skip
+            self.model,
+            loss,
+            rule or adam(),
+            plan,
+            batch,
+            [nested_batch(0, 0)],
+            self.schema,
+            self.path,
+            "same",
+            resumed=resumed,
+            on_epoch=on_epoch,
+        )
         return history, self.model.get_weights()
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"normalization": "batch", "residual": True}, {"depth": 4, "deep_supervision": True}, {"precision": "mixed_float16"}],
+    [
+        {"normalization": "batch", "residual": True},
+        {"depth": 4, "deep_supervision": True},
+        {"precision": "mixed_float16"},
+    ],
     ids=["batch norm", "deep supervision", "loss scaling"],
 )
 def test_a_resumed_training_ends_with_the_bits_of_an_undisturbed_one(tmp_path, schema, changes):
@@ -53,7 +85,9 @@ def test_a_resumed_training_ends_with_the_bits_of_an_undisturbed_one(tmp_path, s
             raise KeyboardInterrupt
         return nested_batch(epoch, step)
 
-    undisturbed, disturbed = (Training(tmp_path / name, schema, **changes) for name in ("whole", "cut"))
+    undisturbed, disturbed = (
+        Training(tmp_path / name, schema, **changes) for name in ("whole", "cut")
+    )
     history, weights = undisturbed.run(course())
     with pytest.raises(KeyboardInterrupt):
         disturbed.run(course(), killed)
@@ -74,7 +108,9 @@ def test_a_finished_training_is_resumed_without_a_step(tmp_path, schema):
 
     again, restored = training.run(course(epochs=2), refuse, seed=7)
     assert again == history
-    assert all(np.array_equal(first, second) for first, second in zip(weights, restored, strict=True))
+    assert all(
+        np.array_equal(first, second) for first, second in zip(weights, restored, strict=True)
+    )
 
 
 def test_the_state_of_dropout_and_of_every_moment_is_in_the_checkpoint(tmp_path, schema):
@@ -85,18 +121,26 @@ def test_the_state_of_dropout_and_of_every_moment_is_in_the_checkpoint(tmp_path,
     assert sum("seed_generator" in path for path in paths) == 1
     assert len(state.variables) == len(paths)
     trainable = len(training.model.trainable_variables)
-    assert len(state.optimizer) == 2 + 3 * trainable  # iterations, rate; two moments and an average of each weight
+    assert (
+        len(state.optimizer) == 2 + 3 * trainable
+    )  # iterations, rate; two moments and an average of each weight
 
 
 def test_the_number_of_threads_changes_nothing(tmp_path, schema):
-    alone, together = (Training(tmp_path / str(threads), schema).run(course(threads=threads)) for threads in (1, 4))
+    alone, together = (
+        Training(tmp_path / str(threads), schema).run(course(threads=threads)) for threads in (1, 4)
+    )
     assert alone[0] == together[0]
-    assert all(np.array_equal(first, second) for first, second in zip(alone[1], together[1], strict=True))
+    assert all(
+        np.array_equal(first, second) for first, second in zip(alone[1], together[1], strict=True)
+    )
 
 
 def test_training_learns_nested_regions(tmp_path, schema):
     history, _ = Training(tmp_path, schema, dropout=0.0).run(
-        Course(3, 40, 0, 1, 2, lambda step, losses: 0.02), rule=adam(0.9), batch=lambda epoch, step: nested_batch(0, step % 2)
+        Course(3, 40, 0, 1, 2, lambda step, losses: 0.02),
+        rule=adam(0.9),
+        batch=lambda epoch, step: nested_batch(0, step % 2),
     )
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
@@ -112,7 +156,9 @@ def test_training_learns_labels(tmp_path, schema):
     backend.prepare(0, "float32")
     model, loss = tiny(outputs=4, depth=2, output="labels"), DiceCrossEntropy("labels", 1.0, 1.0)
     plan = Course(2, 60, 0, 1, 2, lambda step, losses: 0.02)
-    history = fitting.fit(model, loss, adam(0.9), plan, labels, [labels(0, 0)], schema, tmp_path / "state.npz", "same")
+    history = fitting.fit(
+        model, loss, adam(0.9), plan, labels, [labels(0, 0)], schema, tmp_path / "state.npz", "same"
+    )
     assert history[-1]["val_dice_WT"] > 0.9
 
 
@@ -135,15 +181,21 @@ def test_an_error_while_a_batch_is_made_ends_training_and_every_thread(tmp_path,
 
     with pytest.raises(RuntimeError, match="shard is gone"):
         Training(tmp_path, schema).run(course(steps=9), broken)
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("batches")]
+    assert not [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("batches")
+    ]
 
 
 def test_records_repeat_and_timings_stand_apart(tmp_path, schema):
     seen = []
-    history, _ = Training(tmp_path, schema).run(course(epochs=2), on_epoch=lambda record, timing: seen.append((record, timing)))
+    history, _ = Training(tmp_path, schema).run(
+        course(epochs=2), on_epoch=lambda record, timing: seen.append((record, timing))
+    )
     assert [record for record, _ in seen] == history
     expected = {"epoch", "learning_rate", "loss", "val_loss", "val_dice"}
-    expected |= {f"val_dice_{name}" for name in ("WT", "TC", "ET", "necrotic", "edema", "enhancing")}
+    expected |= {
+        f"val_dice_{name}" for name in ("WT", "TC", "ET", "necrotic", "edema", "enhancing")
+    }
     assert set(history[0]) == expected
     for _, timing in seen:
         assert set(timing) == {"seconds", "waiting"}
@@ -171,7 +223,9 @@ def test_averaged_weights_are_lent_and_given_back():
         model.train_on_batch(*nested_batch(0, step))
         seen.append(model.get_weights()[0])
     with fitting.averaged_weights(model):
-        np.testing.assert_allclose(model.get_weights()[0], seen[0] / 4 + seen[1] / 4 + seen[2] / 2, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            model.get_weights()[0], seen[0] / 4 + seen[1] / 4 + seen[2] / 2, rtol=1e-4, atol=1e-6
+        )
     np.testing.assert_array_equal(model.get_weights()[0], seen[2])
 
 

@@ -9,8 +9,12 @@ from tests.network.conftest import tiny
 
 
 @pytest.mark.parametrize(("dimensions", "sides"), [(2, (12, 8)), (3, (8, 12, 4))])
-@pytest.mark.parametrize(("normalization", "residual"), [("instance", True), ("group", False), ("batch", True)])
-def test_logits_have_the_size_of_the_image_and_float32_whatever_the_precision(dimensions, sides, normalization, residual):
+@pytest.mark.parametrize(
+    ("normalization", "residual"), [("instance", True), ("group", False), ("batch", True)]
+)
+def test_logits_have_the_size_of_the_image_and_float32_whatever_the_precision(
+    dimensions, sides, normalization, residual
+):
     backend.prepare(0, "mixed_bfloat16")
     model = tiny(dimensions=dimensions, normalization=normalization, residual=residual, dropout=0.1)
     logits = keras.ops.convert_to_numpy(model(np.ones((2, *sides, 4), np.float32)))
@@ -26,20 +30,31 @@ def test_one_network_takes_every_size_that_its_levels_can_halve():
 
 def test_deep_supervision_gives_each_output_at_half_the_size_of_the_one_before():
     model = tiny(depth=5, deep_supervision=True)
-    assert [output.shape for output in model(np.zeros((1, 32, 32, 4), np.float32))] == [(1, 32, 32, 3), (1, 16, 16, 3), (1, 8, 8, 3)]
+    assert [output.shape for output in model(np.zeros((1, 32, 32, 4), np.float32))] == [
+        (1, 32, 32, 3),
+        (1, 16, 16, 3),
+        (1, 8, 8, 3),
+    ]
 
 
 def test_without_supervision_the_finest_logits_and_the_same_weights_are_left():
-    model, image = tiny(depth=4, deep_supervision=True), np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype("float32")
+    model, image = (
+        tiny(depth=4, deep_supervision=True),
+        np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype("float32"),
+    )
     alone = unet.without_supervision(model)
     np.testing.assert_array_equal(alone(image), model(image)[0])
     assert not any("logits_1" in variable.path for variable in alone.variables)
 
 
 def test_names_of_layers_do_not_depend_on_what_was_built_before():
-    first, second = (tiny(residual=True, deep_supervision=True, depth=4, dropout=0.2) for _ in range(2))
+    first, second = (
+        tiny(residual=True, deep_supervision=True, depth=4, dropout=0.2) for _ in range(2)
+    )
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
-    assert [variable.path for variable in first.weights] == [variable.path for variable in second.weights]
+    assert [variable.path for variable in first.weights] == [
+        variable.path for variable in second.weights
+    ]
 
 
 def test_the_parameters_are_those_of_nnunets_network_of_the_same_shape_but_for_biases():

@@ -12,7 +12,11 @@ def ball_brain() -> Anatomy:
     radius = np.sqrt((place**2).sum(axis=0))
     ventricles = place[0] ** 2 + (place[1] / 2) ** 2 + place[2] ** 2 < 36
     brain = radius < 43
-    shells = [(radius >= 34) & (radius < 40), (radius < 34) & ~ventricles, (radius >= 40) & brain | ventricles]
+    shells = [
+        (radius >= 34) & (radius < 40),
+        (radius < 34) & ~ventricles,
+        (radius >= 40) & brain | ventricles,
+    ]
     gray, white, csf = (gaussian_filter(shell.astype(np.float32), 0.7) * brain for shell in shells)
     total = np.where(brain, gray + white + csf, 1)
     return Anatomy(gray / total, white / total, csf / total, ventricles.astype(np.float32))

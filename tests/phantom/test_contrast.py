@@ -10,9 +10,13 @@ TISSUES = ("gray", "white", "csf", "edema", "necrosis", "enhancing", "vessel")
 
 @pytest.fixture(scope="module")
 def medians():
-    """Median over ten scanners of each tissue's mean signal against white matter, {modality: {tissue: float}}."""
+    """Median over ten scanners of each tissue's mean signal against white matter, {modality:
+    {tissue: float}}.
+    """
     column = np.indices(BRAIN.shape)[0][BRAIN] // 8
-    fractions = {tissue: (column == index).astype(np.float32) for index, tissue in enumerate(TISSUES)}
+    fractions = {
+        tissue: (column == index).astype(np.float32) for index, tissue in enumerate(TISSUES)
+    }
     fractions["white"] += (column >= len(TISSUES)).astype(np.float32)
     levels = {modality: [] for modality in MODALITIES}
     for seed in range(10):
@@ -20,7 +24,10 @@ def medians():
         for modality, image in images.items():
             means = {tissue: image[BRAIN][share == 1].mean() for tissue, share in fractions.items()}
             levels[modality].append([means[tissue] / means["white"] for tissue in TISSUES])
-    return {modality: dict(zip(TISSUES, np.median(rows, axis=0), strict=True)) for modality, rows in levels.items()}
+    return {
+        modality: dict(zip(TISSUES, np.median(rows, axis=0), strict=True))
+        for modality, rows in levels.items()
+    }
 
 
 def test_tissues_stand_in_the_order_of_real_images(medians):
@@ -42,13 +49,19 @@ def test_images_are_zero_outside_the_brain_and_positive_inside():
 
 def test_scanners_differ_in_gain():
     levels = [
-        np.median(acquire(np.random.default_rng(seed), {"white": np.ones(BRAIN.sum(), np.float32)}, BRAIN)["t1n"][BRAIN])
+        np.median(
+            acquire(
+                np.random.default_rng(seed), {"white": np.ones(BRAIN.sum(), np.float32)}, BRAIN
+            )["t1n"][BRAIN]
+        )
         for seed in range(6)
     ]
     assert max(levels) > 1.5 * min(levels)
 
 
 def test_noise_is_there_and_small():
-    image = acquire(np.random.default_rng(0), {"white": np.ones(BRAIN.sum(), np.float32)}, BRAIN)["t1n"].astype(float)
+    image = acquire(np.random.default_rng(0), {"white": np.ones(BRAIN.sum(), np.float32)}, BRAIN)[
+        "t1n"
+    ].astype(float)
     step = np.diff(image[2:58, 2:18, 1:11], axis=0) / np.sqrt(2)
     assert 0.015 < step.std() / np.median(image[BRAIN]) < 0.06

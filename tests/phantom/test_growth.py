@@ -40,12 +40,17 @@ def test_a_tumour_stays_in_tissue(ball_brain, lesion):
 
 def test_edema_prefers_white_matter(ball_brain, lesion):
     near = ndimage.binary_dilation(lesion.classes > 0, iterations=4) & ball_brain.brain
-    shares = [(lesion.classes[near & (tissue > 0.9)] == EDEMA).mean() for tissue in (ball_brain.white, ball_brain.gray)]
+    shares = [
+        (lesion.classes[near & (tissue > 0.9)] == EDEMA).mean()
+        for tissue in (ball_brain.white, ball_brain.gray)
+    ]
     assert shares[0] > 2 * shares[1]
 
 
 def test_the_rim_lies_between_the_necrosis_and_the_rest(lesion):
-    beside_necrosis = ndimage.binary_dilation(lesion.classes == NECROTIC) & (lesion.classes != NECROTIC)
+    beside_necrosis = ndimage.binary_dilation(lesion.classes == NECROTIC) & (
+        lesion.classes != NECROTIC
+    )
     assert (lesion.classes[beside_necrosis] == ENHANCING).mean() > 0.9
 
 
@@ -64,7 +69,9 @@ def test_the_rim_is_about_as_thick_as_drawn_and_varies(ball_brain):
 def test_a_tumour_that_does_not_enhance_has_the_same_core_without_a_rim(ball_brain, lesion):
     plain = grown(ball_brain, replace(SMALL, enhancing=False))
     assert not (plain.classes == ENHANCING).any()
-    np.testing.assert_array_equal(plain.classes == NECROTIC, np.isin(lesion.classes, (NECROTIC, ENHANCING)))
+    np.testing.assert_array_equal(
+        plain.classes == NECROTIC, np.isin(lesion.classes, (NECROTIC, ENHANCING))
+    )
 
 
 def test_each_focus_grows_a_core_of_its_own_volume(ball_brain):

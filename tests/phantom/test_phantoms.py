@@ -23,7 +23,9 @@ def made(template):
 
 
 def best_dice(image, region):
-    """Dice of the best of all thresholds "at least t" inside the brain, t chosen with the truth at hand."""
+    """Dice of the best of all thresholds "at least t" inside the brain, t chosen with the truth at
+    hand.
+    """
     inside = np.bincount(image[region], minlength=32768)[::-1].cumsum()
     above = np.bincount(image[image > 0], minlength=32768)[::-1].cumsum()
     return float((2 * inside / (above + region.sum())).max())
@@ -90,8 +92,14 @@ def test_no_threshold_finds_the_tumour(made):
 
 def test_the_tumour_shows_in_every_modality(made):
     for case in made:
-        around = {name: np.median(image[(case.classes == 0) & (image > 0)]) for name, image in case.images.items()}
-        inside = {name: [np.median(image[case.classes == k]) for k in (1, 2, 3)] for name, image in case.images.items()}
+        around = {
+            name: np.median(image[(case.classes == 0) & (image > 0)])
+            for name, image in case.images.items()
+        }
+        inside = {
+            name: [np.median(image[case.classes == k]) for k in (1, 2, 3)]
+            for name, image in case.images.items()
+        }
         assert inside["t1n"][0] < around["t1n"]
         assert inside["t1c"][2] > 1.1 * around["t1c"]
         assert inside["t1c"][2] > 1.5 * inside["t1c"][0]

@@ -14,6 +14,8 @@ def test_a_field_has_mean_zero_and_standard_deviation_one(scale_voxels):
 
 
 def test_a_field_of_larger_scale_is_smoother():
-    rough, smooth = (normal_field(np.random.default_rng(0), (60, 60, 60), scale) for scale in (4.0, 12.0))
+    rough, smooth = (
+        normal_field(np.random.default_rng(0), (60, 60, 60), scale) for scale in (4.0, 12.0)
+    )
     steps = [np.abs(np.diff(field, axis=0)).mean() for field in (rough, smooth)]
     assert 2.5 < steps[0] / steps[1] < 3.5

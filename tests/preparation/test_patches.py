@@ -3,13 +3,26 @@
 import numpy as np
 import pytest
 
-from pipeline.preparation.patches import box_of, cut, draw_origin, importance, overlap_of, window_origins
+from pipeline.preparation.patches import (
+    box_of,
+    cut,
+    draw_origin,
+    importance,
+    overlap_of,
+    window_origins,
+)
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.75])
 @pytest.mark.parametrize(
     ("shape", "patch"),
-    [((10, 9, 8), (4, 3, 8)), ((5, 5, 5), (8, 2, 5)), ((7, 6, 4), (4, 4)), ((3, 3, 2), (8, 8)), ((33, 32, 31), (16, 16, 16))],
+    [
+        ((10, 9, 8), (4, 3, 8)),
+        ((5, 5, 5), (8, 2, 5)),
+        ((7, 6, 4), (4, 4)),
+        ((3, 3, 2), (8, 8)),
+        ((33, 32, 31), (16, 16, 16)),
+    ],
 )
 def test_windows_cover_every_voxel_and_stay_inside_where_they_fit(shape, patch, overlap):
     seen = np.zeros(shape, int)
@@ -56,7 +69,9 @@ def test_importance_falls_by_the_gaussian_of_an_eighth_of_the_side():
 
 def test_draws_without_foreground_reach_every_origin_and_no_other():
     drawn = np.random.default_rng(0)
-    origins = {draw_origin(drawn, (5, 4, 3), (3, 4), np.empty((0, 4), np.int16), 1.0) for _ in range(300)}
+    origins = {
+        draw_origin(drawn, (5, 4, 3), (3, 4), np.empty((0, 4), np.int16), 1.0) for _ in range(300)
+    }
     assert origins == {(x, 0, z) for x in range(3) for z in range(3)}
 
 
@@ -67,7 +82,10 @@ def test_a_foreground_draw_holds_the_voxel_and_sees_rare_classes_as_often(patch)
     for _ in range(200):
         origin = draw_origin(drawn, (10, 10, 10), patch, foreground, 1.0)
         held = [
-            all(lowest <= at < lowest + side for lowest, at, side in zip(origin, voxel, box_of(patch), strict=True))
+            all(
+                lowest <= at < lowest + side
+                for lowest, at, side in zip(origin, voxel, box_of(patch), strict=True)
+            )
             for voxel in foreground[:, 1:]
         ]
         assert any(held)

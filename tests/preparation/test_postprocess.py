@@ -16,16 +16,27 @@ GLIOMA = Schema(
     dimensions=3,
     modalities=("t1n", "t1c"),
     labels={"necrotic": 1, "edema": 2, "enhancing": 4},
-    regions={"WT": ("necrotic", "edema", "enhancing"), "TC": ("necrotic", "enhancing"), "ET": ("enhancing",)},
+    regions={
+        "WT": ("necrotic", "edema", "enhancing"),
+        "TC": ("necrotic", "enhancing"),
+        "ET": ("enhancing",),
+    },
     empty_rule="brats",
 )
 ONE_LABEL = Schema(
-    cohort="whole tumour", dimensions=2, modalities=("t2f",), labels={"tumour": 1}, regions={"WT": ("tumour",)}, empty_rule="nan"
+    cohort="whole tumour",
+    dimensions=2,
+    modalities=("t2f",),
+    labels={"tumour": 1},
+    regions={"WT": ("tumour",)},
+    empty_rule="nan",
 )
 
 
 def mending(min_component_ml=0.0, fill_holes=False, min_innermost_ml=0.0):
-    return Postprocess(min_component_ml=min_component_ml, fill_holes=fill_holes, min_innermost_ml=min_innermost_ml)
+    return Postprocess(
+        min_component_ml=min_component_ml, fill_holes=fill_holes, min_innermost_ml=min_innermost_ml
+    )
 
 
 def tumour():
@@ -52,7 +63,9 @@ def test_the_prediction_given_is_not_changed():
     assert np.array_equal(noise, speckled(1))
 
 
-@pytest.mark.parametrize(("spacing_mm", "remains"), [((1.0, 1.0, 1.0), True), ((1.0, 1.0, 0.99), False)])
+@pytest.mark.parametrize(
+    ("spacing_mm", "remains"), [((1.0, 1.0, 1.0), True), ((1.0, 1.0, 0.99), False)]
+)
 def test_a_component_remains_if_it_is_exactly_as_large_as_the_least_volume(spacing_mm, remains):
     classes = tumour()
     classes[12, 10:13, 11] = EDEMA
@@ -63,13 +76,17 @@ def test_a_component_remains_if_it_is_exactly_as_large_as_the_least_volume(spaci
 def test_the_least_volume_is_compared_in_whole_voxels_not_in_rounding_errors():
     classes = np.zeros(SHAPE, np.uint8)
     classes[2:12, 5, 5] = EDEMA  # ten voxels of 0.5 x 0.5 x 1.2 mm are 0.003 ml
-    assert np.array_equal(postprocess(classes, GLIOMA, (0.5, 0.5, 1.2), mending(min_component_ml=0.003)), classes)
+    assert np.array_equal(
+        postprocess(classes, GLIOMA, (0.5, 0.5, 1.2), mending(min_component_ml=0.003)), classes
+    )
 
 
 def test_a_component_is_judged_by_all_its_labels_together_and_joined_over_corners():
     classes = np.zeros(SHAPE, np.uint8)
     classes[2, 2, 2], classes[3, 3, 3], classes[4, 4, 3] = EDEMA, ENHANCING, NECROTIC
-    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.003)), classes)
+    assert np.array_equal(
+        postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.003)), classes
+    )
     assert not postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.004)).any()
 
 
@@ -96,7 +113,9 @@ def test_a_cavity_is_given_to_the_region_that_encloses_it():
 
 
 def test_the_necrotic_core_in_an_enhancing_rim_is_no_hole():
-    assert np.array_equal(postprocess(tumour(), GLIOMA, UNIT_MM, mending(fill_holes=True)), tumour())
+    assert np.array_equal(
+        postprocess(tumour(), GLIOMA, UNIT_MM, mending(fill_holes=True)), tumour()
+    )
 
 
 def test_a_dent_that_is_open_to_the_outside_is_no_hole():
@@ -116,7 +135,9 @@ def test_a_dent_in_a_tumour_at_the_image_border_is_open_to_the_outside():
 def test_filled_regions_equal_those_of_scipy(seed):
     classes = speckled(seed)
     masks = classes_to_regions(classes, GLIOMA)
-    mended = classes_to_regions(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), GLIOMA)
+    mended = classes_to_regions(
+        postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), GLIOMA
+    )
     assert not np.array_equal(mended, masks)
     for region in (0, 1):
         assert np.array_equal(mended[..., region], ndimage.binary_fill_holes(masks[..., region]))
@@ -140,13 +161,17 @@ def test_holes_of_a_single_slice_are_filled_in_its_plane():
 
 @pytest.mark.parametrize(("least_ml", "label"), [(98.0 / 1000, ENHANCING), (98.1 / 1000, NECROTIC)])
 def test_an_innermost_region_below_the_least_volume_becomes_its_parent(least_ml, label):
-    mended = postprocess(tumour(), GLIOMA, UNIT_MM, mending(min_innermost_ml=least_ml))  # the rim holds 125 - 27 voxels
+    mended = postprocess(
+        tumour(), GLIOMA, UNIT_MM, mending(min_innermost_ml=least_ml)
+    )  # the rim holds 125 - 27 voxels
     assert set(np.unique(mended[tumour() == ENHANCING])) == {label}
     assert np.array_equal(mended[tumour() != ENHANCING], tumour()[tumour() != ENHANCING])
 
 
 def test_the_least_volume_of_the_innermost_region_is_measured_in_millilitres():
-    mended = postprocess(tumour(), GLIOMA, (2.0, 2.0, 2.0), mending(min_innermost_ml=0.5))  # 98 voxels of 0.008 ml
+    mended = postprocess(
+        tumour(), GLIOMA, (2.0, 2.0, 2.0), mending(min_innermost_ml=0.5)
+    )  # 98 voxels of 0.008 ml
     assert np.array_equal(mended, tumour())
 
 
@@ -155,20 +180,26 @@ def test_the_innermost_region_is_measured_after_small_components_are_gone():
     classes[1:6, 1:6, 1:6] = EDEMA
     classes[2, 2, 2] = ENHANCING
     classes[9:11, 9:11, 9:11] = ENHANCING
-    mended = postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.01, min_innermost_ml=0.002))
+    mended = postprocess(
+        classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.01, min_innermost_ml=0.002)
+    )
     assert mended[2, 2, 2] == NECROTIC
     assert not mended[8:].any()
 
 
 def test_an_empty_prediction_stays_empty():
-    assert not postprocess(np.zeros(SHAPE, np.uint8), GLIOMA, UNIT_MM, mending(0.1, True, 0.1)).any()
+    assert not postprocess(
+        np.zeros(SHAPE, np.uint8), GLIOMA, UNIT_MM, mending(0.1, True, 0.1)
+    ).any()
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_axis_order_and_memory_order_change_nothing(axes):
     noise, params = speckled(4), mending(0.004, True, 0.2)
     mended = postprocess(noise, GLIOMA, UNIT_MM, params)
-    assert np.array_equal(postprocess(noise.transpose(axes), GLIOMA, UNIT_MM, params), mended.transpose(axes))
+    assert np.array_equal(
+        postprocess(noise.transpose(axes), GLIOMA, UNIT_MM, params), mended.transpose(axes)
+    )
 
 
 def test_mending_twice_changes_nothing_more():
@@ -178,7 +209,10 @@ def test_mending_twice_changes_nothing_more():
 
 
 def test_dissolving_the_only_region_is_refused_by_name():
-    with pytest.raises(InputError, match=r"min_innermost_ml is 0\.1, but of the regions WT .* none has one around it"):
+    with pytest.raises(
+        InputError,
+        match=r"min_innermost_ml is 0\.1, but of the regions WT .* none has one around it",
+    ):
         postprocess(np.ones(SHAPE, np.uint8), ONE_LABEL, UNIT_MM, mending(min_innermost_ml=0.1))
 
 

@@ -15,7 +15,13 @@ from pipeline.preparation.preprocessing import Geometry, Prepared, Recipe, prepa
 from tests.conftest import from_canonical
 
 SCHEMA = brats.schema("_")
-KEEP = Recipe(spacing_mm=None, foreground="nonzero", margin_voxels=1, clip_percentiles=(0.5, 99.5), dtype="float32")
+KEEP = Recipe(
+    spacing_mm=None,
+    foreground="nonzero",
+    margin_voxels=1,
+    clip_percentiles=(0.5, 99.5),
+    dtype="float32",
+)
 TWO_MM = KEEP.model_copy(update={"spacing_mm": (2.0, 2.0, 2.0)})
 AXES = {
     "RAS": np.diag([1.0, 1, 1]),
@@ -25,18 +31,28 @@ AXES = {
 }
 
 
-def head(codes: str = "RAS", spacing_mm=(1.0, 1.0, 1.0), shape=(48, 44, 40), reach: float = 0.45) -> Case:
-    """Two modalities of an ellipsoid brain with three nested balls off its middle, spacing along right, front, top."""
+def head(
+    codes: str = "RAS", spacing_mm=(1.0, 1.0, 1.0), shape=(48, 44, 40), reach: float = 0.45
+) -> Case:
+    """Two modalities of an ellipsoid brain with three nested balls off its middle, spacing along
+    right, front, top.
+    """
     axes = AXES[codes]
     affine = np.eye(4)
     affine[:3, :3] = axes * (np.abs(axes).T @ spacing_mm)
     affine[:3, 3] = (-20, 30, 5)
     place = np.moveaxis(np.indices(shape) + 0.5, 0, -1)
     brain = ((place / shape - 0.5) ** 2).sum(axis=-1) < reach**2
-    distance_mm = np.linalg.norm((place - np.array(shape) * (0.55, 0.45, 0.5)) * spacing_mm, axis=-1)
-    classes = np.select([distance_mm < 5, distance_mm < 8, distance_mm < 12], [1, 3, 2], 0).astype(np.uint8)
+    distance_mm = np.linalg.norm(
+        (place - np.array(shape) * (0.55, 0.45, 0.5)) * spacing_mm, axis=-1
+    )
+    classes = np.select([distance_mm < 5, distance_mm < 8, distance_mm < 12], [1, 3, 2], 0).astype(
+        np.uint8
+    )
     drawn = np.random.default_rng(0).normal(size=(*shape, 2))
-    image = np.where(brain[..., None], 500 + 40 * drawn + 150 * (classes[..., None] > 0), 0).astype(np.float32)
+    image = np.where(brain[..., None], 500 + 40 * drawn + 150 * (classes[..., None] > 0), 0).astype(
+        np.float32
+    )
     raw_image, raw_classes = from_canonical(image, affine), from_canonical(classes, affine)
     return Case("head", raw_image, raw_classes, Grid(raw_classes.shape, affine))
 
@@ -44,7 +60,11 @@ def head(codes: str = "RAS", spacing_mm=(1.0, 1.0, 1.0), shape=(48, 44, 40), rea
 def there_and_back(case: Case, recipe: Recipe) -> np.ndarray:
     """Classes of the raw grid that a network without fault would give."""
     prepared = prepare(case, recipe)
-    return regions_to_classes(restore(classes_to_regions(prepared.classes, SCHEMA).astype(np.float32), prepared.geometry) > 0.5, SCHEMA)
+    return regions_to_classes(
+        restore(classes_to_regions(prepared.classes, SCHEMA).astype(np.float32), prepared.geometry)
+        > 0.5,
+        SCHEMA,
+    )
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -80,7 +100,9 @@ def test_a_tumour_comes_back_to_where_it_was(codes, spacing_mm):
     case = head(codes, spacing_mm)
     restored = there_and_back(case, TWO_MM)
     assert restored.shape == case.classes.shape
-    np.testing.assert_allclose(middle_mm(restored, case.grid), middle_mm(case.classes, case.grid), atol=0.25)
+    np.testing.assert_allclose(
+        middle_mm(restored, case.grid), middle_mm(case.classes, case.grid), atol=0.25
+    )
     masks, expected = classes_to_regions(restored, SCHEMA), classes_to_regions(case.classes, SCHEMA)
     # balls 24 and 16 mm across and a rim 3 mm thick, seen at 2 mm
     assert dice(masks[..., 0], expected[..., 0]) > 0.94
@@ -140,7 +162,12 @@ def test_the_image_has_the_dtype_of_the_recipe(dtype):
 
 
 @pytest.mark.parametrize(
-    ("margin", "box"), [(0, ((5, 9), (0, 7), (11, 20))), (2, ((3, 11), (0, 9), (9, 20))), (50, ((0, 24), (0, 22), (0, 20)))]
+    ("margin", "box"),
+    [
+        (0, ((5, 9), (0, 7), (11, 20))),
+        (2, ((3, 11), (0, 9), (9, 20))),
+        (50, ((0, 24), (0, 22), (0, 20))),
+    ],
 )
 def test_the_crop_is_the_brain_and_its_margin_as_far_as_the_image_goes(margin, box):
     image = np.zeros((24, 22, 20, 1), np.float32)
@@ -148,7 +175,11 @@ def test_the_crop_is_the_brain_and_its_margin_as_far_as_the_image_goes(margin, b
     case = Case("box", image, None, Grid(image.shape[:3], np.eye(4)))
     prepared = prepare(case, KEEP.model_copy(update={"margin_voxels": margin}))
     assert prepared.geometry.box == box
-    assert prepared.geometry.shape == prepared.image.shape[:3] == tuple(stop - start for start, stop in box)
+    assert (
+        prepared.geometry.shape
+        == prepared.image.shape[:3]
+        == tuple(stop - start for start, stop in box)
+    )
     assert prepared.classes is None
 
 
@@ -158,7 +189,13 @@ def test_a_brain_up_to_every_border_loses_nothing():
     assert prepared.geometry.box == ((0, 48), (0, 44), (0, 40))
     assert brain_of(prepared).all()
     np.testing.assert_array_equal(there_and_back(case, KEEP), case.classes)
-    assert restore(np.ones((*prepare(case, TWO_MM).geometry.shape, 1), np.float32), prepare(case, TWO_MM).geometry).min() > 0.999
+    assert (
+        restore(
+            np.ones((*prepare(case, TWO_MM).geometry.shape, 1), np.float32),
+            prepare(case, TWO_MM).geometry,
+        ).min()
+        > 0.999
+    )
 
 
 def test_shape_and_spacing_of_an_anisotropic_grid_cover_the_same_extent():
@@ -210,9 +247,17 @@ def test_the_case_is_left_as_it_was():
 
 def test_a_brain_thinner_than_the_voxels_is_refused_by_name():
     image = np.zeros((40, 40, 40, 1), np.float32)
-    image[3:37, 3:37, 3] = image[3:37, 3, 3:37] = image[3, 3:37, 3:37] = np.random.default_rng(0).uniform(1, 2, (34, 34, 1))
-    with pytest.raises(InputError, match=r"case shell: no voxel of the brain is left at spacing_mm \(40\.0, 40\.0, 40\.0\)"):
-        prepare(Case("shell", image, None, Grid(image.shape[:3], np.eye(4))), KEEP.model_copy(update={"spacing_mm": (40.0, 40.0, 40.0)}))
+    image[3:37, 3:37, 3] = image[3:37, 3, 3:37] = image[3, 3:37, 3:37] = np.random.default_rng(
+        0
+    ).uniform(1, 2, (34, 34, 1))
+    with pytest.raises(
+        InputError,
+        match=r"case shell: no voxel of the brain is left at spacing_mm \(40\.0, 40\.0, 40\.0\)",
+    ):
+        prepare(
+            Case("shell", image, None, Grid(image.shape[:3], np.eye(4))),
+            KEEP.model_copy(update={"spacing_mm": (40.0, 40.0, 40.0)}),
+        )
 
 
 @pytest.mark.parametrize(
@@ -233,11 +278,15 @@ def test_a_recipe_without_sense_is_refused(change, said):
 
 
 @pytest.mark.real
-def test_labels_of_a_real_case_come_back_exactly_at_its_own_spacing_and_closely_from_2_mm(real_cases):
+def test_labels_of_a_real_case_come_back_exactly_at_its_own_spacing_and_closely_from_2_mm(
+    real_cases,
+):
     schema, found = brats.find(real_cases / "brats2021", 1)
     case = cases.read(found[0], schema)
     np.testing.assert_array_equal(there_and_back(case, KEEP), case.classes)
-    np.testing.assert_array_equal(there_and_back(case, KEEP.model_copy(update={"spacing_mm": (1.0, 1.0, 1.0)})), case.classes)
+    np.testing.assert_array_equal(
+        there_and_back(case, KEEP.model_copy(update={"spacing_mm": (1.0, 1.0, 1.0)})), case.classes
+    )
     restored = there_and_back(case, TWO_MM)
     assert dice(restored > 0, case.classes > 0) > 0.95
 

@@ -7,7 +7,19 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.preparation.resample import kernel_matrix, resample_classes, resample_linear
 
-PAIRS = [(1, 1), (1, 4), (4, 1), (5, 5), (6, 3), (3, 6), (7, 4), (4, 7), (155, 77), (31, 155), (240, 239)]
+PAIRS = [
+    (1, 1),
+    (1, 4),
+    (4, 1),
+    (5, 5),
+    (6, 3),
+    (3, 6),
+    (7, 4),
+    (4, 7),
+    (155, 77),
+    (31, 155),
+    (240, 239),
+]
 
 
 def line(values) -> np.ndarray:
@@ -34,13 +46,15 @@ def test_the_same_shape_gives_the_same_voxels():
 
 
 def test_twice_as_many_voxels_are_interpolated_at_quarters():
-    # the centres of the halves of a voxel lie a quarter to each side of its own; beyond the outer centres nothing changes
+    # the centres of the halves of a voxel lie a quarter to each side of its own; beyond the outer
+    # centres nothing changes
     result = resample_linear(line([0, 4, 8]), (6, 1, 1)).ravel()
     assert result.tolist() == [0, 1, 3, 5, 7, 8]
 
 
 def test_half_as_many_voxels_are_averages_over_four_with_triangle_weights():
-    # distances 1.5, 0.5, 0.5, 1.5 under a triangle that reaches 2 voxels: weights 1, 3, 3, 1; at a face the outermost falls away
+    # distances 1.5, 0.5, 0.5, 1.5 under a triangle that reaches 2 voxels: weights 1, 3, 3, 1; at a
+    # face the outermost falls away
     result = resample_linear(line([0, 8, 0, 0, 0, 16, 0, 0]), (4, 1, 1)).ravel()
     np.testing.assert_allclose(result, [8 * 3 / 7, 8 / 8, 16 * 3 / 8, 16 / 7], rtol=1e-6)
 
@@ -55,7 +69,9 @@ def test_axes_are_resampled_one_by_one():
 
 @pytest.mark.parametrize("shape", [(9, 9, 9), (5, 13, 30), (1, 2, 3)])
 def test_constants_are_kept_up_to_the_faces(shape):
-    np.testing.assert_allclose(resample_linear(np.full((9, 10, 11), 7, np.int16), shape), 7, rtol=1e-6)
+    np.testing.assert_allclose(
+        resample_linear(np.full((9, 10, 11), 7, np.int16), shape), 7, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("shape", [(20, 20, 20), (13, 16, 40), (60, 55, 50), (33, 21, 14)])
@@ -65,7 +81,10 @@ def test_the_middle_of_a_blob_stays_where_it_is(shape):
     place = np.moveaxis(np.indices(source) + 0.5, 0, -1)
     blob = np.exp(-0.5 * (((place - centre * source) / 3) ** 2).sum(axis=-1))
     result = resample_linear(blob, shape)
-    middle = [(result.sum(axis=tuple({0, 1, 2} - {axis})) * (np.arange(n) + 0.5)).sum() / result.sum() / n for axis, n in enumerate(shape)]
+    middle = [
+        (result.sum(axis=tuple({0, 1, 2} - {axis})) * (np.arange(n) + 0.5)).sum() / result.sum() / n
+        for axis, n in enumerate(shape)
+    ]
     np.testing.assert_allclose(middle * source, centre * source, atol=0.02)  # source voxels
 
 
@@ -80,7 +99,10 @@ def test_inside_of_the_outer_centres_upsampling_is_that_of_simpleitk(shape):
     sampler.SetOutputSpacing(step.tolist())
     sampler.SetOutputOrigin(((step - 1) / 2).tolist())
     expected = SimpleITK.GetArrayFromImage(sampler.Execute(image)).T
-    inside = tuple(slice(int(np.ceil(0.5 / s)), n - int(np.ceil(0.5 / s))) for s, n in zip(step, shape, strict=True))
+    inside = tuple(
+        slice(int(np.ceil(0.5 / s)), n - int(np.ceil(0.5 / s)))
+        for s, n in zip(step, shape, strict=True)
+    )
     np.testing.assert_allclose(resample_linear(voxels, shape)[inside], expected[inside], atol=1e-5)
 
 
@@ -89,7 +111,10 @@ def test_bytes_depend_neither_on_threads_nor_on_memory_order():
     made = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            made += [resample_linear(array, shape) for array in (voxels, np.asfortranarray(voxels), voxels[::-1].copy()[::-1])]
+            made += [
+                resample_linear(array, shape)
+                for array in (voxels, np.asfortranarray(voxels), voxels[::-1].copy()[::-1])
+            ]
     assert len({np.ascontiguousarray(one).tobytes() for one in made}) == 1
 
 
@@ -110,7 +135,10 @@ def test_no_class_appears_between_two_others(shape):
 
 def test_the_largest_share_wins_and_the_smaller_class_on_a_tie():
     # weights 3, 3, 1 of 7 at each face; the two middle voxels are a tie of 1, 3 against 3, 1
-    assert resample_classes(line([2, 2, 1, 1]).astype(np.uint8), (2, 1, 1)).ravel().tolist() == [2, 1]
+    assert resample_classes(line([2, 2, 1, 1]).astype(np.uint8), (2, 1, 1)).ravel().tolist() == [
+        2,
+        1,
+    ]
     assert resample_classes(line([3, 1]).astype(np.uint8), (1, 1, 1)).ravel().tolist() == [1]
     assert resample_classes(line([0, 3, 3, 0]).astype(np.uint8), (1, 1, 1)).ravel().tolist() == [3]
 

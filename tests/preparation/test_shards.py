@@ -43,7 +43,10 @@ def test_a_truncated_file_is_refused(tmp_path):
         shards.read(tmp_path, "a")
 
 
-@pytest.mark.parametrize(("image", "classes"), [(IMAGE[..., 0], CLASSES), (IMAGE.astype(int), CLASSES), (IMAGE, CLASSES[:1])])
+@pytest.mark.parametrize(
+    ("image", "classes"),
+    [(IMAGE[..., 0], CLASSES), (IMAGE.astype(int), CLASSES), (IMAGE, CLASSES[:1])],
+)
 def test_arrays_that_are_no_shard_are_refused(tmp_path, image, classes):
     shards.write(tmp_path, "a", image, classes)
     with pytest.raises(InputError, match="are no shard"):

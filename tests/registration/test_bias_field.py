@@ -11,7 +11,10 @@ def test_a_smooth_shading_is_taken_out_of_the_tissue():
     corrected = correct_bias(shaded, brain, shrink=2)
     assert corrected.dtype == np.float32
     slopes = [
-        np.polyfit(place[0][tissue == 500], image[tissue == 500] / image[tissue == 500].mean(), 1)[0] for image in (shaded, corrected)
+        np.polyfit(place[0][tissue == 500], image[tissue == 500] / image[tissue == 500].mean(), 1)[
+            0
+        ]
+        for image in (shaded, corrected)
     ]
     assert abs(slopes[1]) < 0.3 * abs(slopes[0])
     assert not corrected[~brain].any()

@@ -20,7 +20,13 @@ from pipeline.registration.native import (
 )
 from tests.registration.test_mutual_information import RAS_2MM, error_mm, head, rigid
 
-RECIPE = NativeRecipe(enabled=True, template_transform="rigid", interpolation="linear", correct_bias=True, extract_brain=True)
+RECIPE = NativeRecipe(
+    enabled=True,
+    template_transform="rigid",
+    interpolation="linear",
+    correct_bias=True,
+    extract_brain=True,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +39,24 @@ def template() -> Template:
 
 
 def acquired(contrast: tuple[float, ...], true: np.ndarray) -> Sampled:
-    """The ellipsoid within a skull and a scalp, in slices of 4 mm, where `true` leads from its millimetres to the template's."""
+    """The ellipsoid within a skull and a scalp, in slices of 4 mm, where `true` leads from its
+    millimetres to the template's.
+    """
     brain = head(contrast)
-    shells = (((np.indices((64, 64, 64)) * 2.0 - 64) / np.array([46, 56, 40])[:, None, None, None]) ** 2).sum(axis=0) ** 0.5
-    whole = np.where(brain.voxels > 0, brain.voxels, np.select([shells < 1.12, shells < 1.25], [15.0, 900.0], 5.0)).astype(np.float32)
-    slices = Grid((64, 64, 34), np.array([[-2.0, 0, 0, 64], [0, -2, 0, 64], [0, 0, 4, -68], [0, 0, 0, 1]]))
-    return Sampled(resample(Sampled(whole, brain.grid), slices, np.linalg.inv(true), "linear"), slices)
+    shells = (
+        ((np.indices((64, 64, 64)) * 2.0 - 64) / np.array([46, 56, 40])[:, None, None, None]) ** 2
+    ).sum(axis=0) ** 0.5
+    whole = np.where(
+        brain.voxels > 0,
+        brain.voxels,
+        np.select([shells < 1.12, shells < 1.25], [15.0, 900.0], 5.0),
+    ).astype(np.float32)
+    slices = Grid(
+        (64, 64, 34), np.array([[-2.0, 0, 0, 64], [0, -2, 0, 64], [0, 0, 4, -68], [0, 0, 0, 1]])
+    )
+    return Sampled(
+        resample(Sampled(whole, brain.grid), slices, np.linalg.inv(true), "linear"), slices
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +66,10 @@ def truths() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def series(truths) -> dict[str, Sampled]:
-    return {"t1n": acquired((300, 400, 500, 600), truths["t1n"]), "t2f": acquired((600, 300, 450, 200), truths["t2f"])}
+    return {
+        "t1n": acquired((300, 400, 500, 600), truths["t1n"]),
+        "t2f": acquired((600, 300, 450, 200), truths["t2f"]),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +81,36 @@ def test_series_of_two_poses_come_to_lie_on_the_template(aligned, truths, templa
     assert aligned.native.reference == "t1n"
     for modality, true in truths.items():
         assert (
-            error_mm(np.array(aligned.native.series[modality].to_template), template.pose @ true) < 4.0
+            error_mm(np.array(aligned.native.series[modality].to_template), template.pose @ true)
+            < 4.0
         )  # rigid part of an affine, 4 mm slices
 
 
 def test_the_brain_is_found_and_all_else_is_zero(aligned, template):
-    reference = resample(Sampled(template.brain, template.t1.grid), template.grid, template.pose, "nearest")
+    reference = resample(
+        Sampled(template.brain, template.t1.grid), template.grid, template.pose, "nearest"
+    )
     dice = 2 * (aligned.brain & reference).sum() / (aligned.brain.sum() + reference.sum())
     assert dice > 0.93
-    assert all(not image[~aligned.brain].any() and image.dtype == np.float32 for image in aligned.images.values())
+    assert all(
+        not image[~aligned.brain].any() and image.dtype == np.float32
+        for image in aligned.images.values()
+    )
 
 
 def test_the_steps_done_are_told_and_those_not_asked_for_are_left_out(series, template, aligned):
-    assert aligned.native.steps == ("register", "rigid to template", "resample linear", "N4", "extract brain")
-    bare = align({"t1n": series["t1n"]}, template, RECIPE.model_copy(update={"correct_bias": False, "extract_brain": False}))
+    assert aligned.native.steps == (
+        "register",
+        "rigid to template",
+        "resample linear",
+        "N4",
+        "extract brain",
+    )
+    bare = align(
+        {"t1n": series["t1n"]},
+        template,
+        RECIPE.model_copy(update={"correct_bias": False, "extract_brain": False}),
+    )
     assert bare.native.steps == ("register", "rigid to template", "resample linear")
 
 
@@ -88,7 +125,9 @@ def test_a_mask_drawn_on_thick_slices_returns_to_them_unchanged(aligned, series)
     drawn = np.zeros(series["t2f"].grid.shape, np.uint8)
     drawn[24:40, 24:40, 12:22] = 2
     drawn[28:34, 28:34, 14:20] = 1
-    returned = labels_to_series(labels_from_series(drawn, aligned.native, "t2f"), aligned.native, "t2f")
+    returned = labels_to_series(
+        labels_from_series(drawn, aligned.native, "t2f"), aligned.native, "t2f"
+    )
     assert returned.dtype == np.uint8
     assert set(np.unique(returned)) == {0, 1, 2}
     assert (returned == drawn)[drawn > 0].mean() > 0.9
@@ -96,11 +135,19 @@ def test_a_mask_drawn_on_thick_slices_returns_to_them_unchanged(aligned, series)
 
 def test_probabilities_return_linearly_to_where_they_belong():
     place = SeriesPlace(
-        shape=(4, 4, 2), affine=tuple(map(tuple, np.diag([2.0, 2, 4, 1]).tolist())), to_template=tuple(map(tuple, np.eye(4).tolist())),
-        mutual_information=0.5, overlap=1.0,
-    )  # fmt: skip
+        shape=(4, 4, 2),
+        affine=tuple(map(tuple, np.diag([2.0, 2, 4, 1]).tolist())),
+        to_template=tuple(map(tuple, np.eye(4).tolist())),
+        mutual_information=0.5,
+        overlap=1.0,
+    )
     native = Native(
-        reference="t1n", template="none", shape=(8, 8, 8), affine=tuple(map(tuple, np.eye(4).tolist())), series={"t1n": place}, steps=()
+        reference="t1n",
+        template="none",
+        shape=(8, 8, 8),
+        affine=tuple(map(tuple, np.eye(4).tolist())),
+        series={"t1n": place},
+        steps=(),
     )
     ramp = np.stack([np.indices((8, 8, 8))[0] / 8, np.ones((8, 8, 8))], axis=-1).astype(np.float32)
     back = probabilities_to_series(ramp, native, "t1n")
@@ -115,7 +162,9 @@ def test_an_examination_without_a_known_modality_is_refused(template):
 
 def test_a_head_that_would_have_to_shrink_by_a_third_is_refused(template):
     large = Grid((64, 64, 64), np.diag([1.5, 1.5, 1.5, 1]) @ RAS_2MM)
-    with pytest.raises(InputError, match=r"t1n: its fit to ellipsoid stretches it by .*extract the brain first"):
+    with pytest.raises(
+        InputError, match=r"t1n: its fit to ellipsoid stretches it by .*extract the brain first"
+    ):
         align({"t1n": Sampled(head((300, 400, 500, 600)).voxels, large)}, template, RECIPE)
 
 
@@ -130,9 +179,19 @@ def test_the_mni_brain_stands_where_brats_brains_stand():
 @pytest.mark.slow
 def test_a_patient_as_acquired_agrees_with_the_copy_that_others_registered(real_cases):
     folder = real_cases / "native/TCGA-FG-6692"
-    series = {modality: nifti.read(folder / f"TCGA-FG-6692_{name}.nii.gz") for modality, name in (("t1c", "t1c"), ("t2f", "fla"))}
-    found = align(series, mni_template(read_template("t1")), RECIPE.model_copy(update={"correct_bias": False}))
+    series = {
+        modality: nifti.read(folder / f"TCGA-FG-6692_{name}.nii.gz")
+        for modality, name in (("t1c", "t1c"), ("t2f", "fla"))
+    }
+    found = align(
+        series, mni_template(read_template("t1")), RECIPE.model_copy(update={"correct_bias": False})
+    )
     theirs = nifti.read(folder / "brats_space/TCGA-FG-6692_fla.nii.gz")
     brain = theirs.voxels != 0
     assert 2 * (found.brain & brain).sum() / (found.brain.sum() + brain.sum()) > 0.92
-    assert np.linalg.norm(centre_of_mass_mm(found.brain, BRATS_GRID) - centre_of_mass_mm(brain, BRATS_GRID)) < 5
+    assert (
+        np.linalg.norm(
+            centre_of_mass_mm(found.brain, BRATS_GRID) - centre_of_mass_mm(brain, BRATS_GRID)
+        )
+        < 5
+    )

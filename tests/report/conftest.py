@@ -17,7 +17,9 @@ MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 
 @pytest.fixture
 def case() -> Case:
-    """A brain of 32 x 40 x 24 mm on RAS axes whose tumour lies at the patient's right, front and top."""
+    """A brain of 32 x 40 x 24 mm on RAS axes whose tumour lies at the patient's right, front and
+    top.
+    """
     rng = np.random.default_rng(7)
     image = np.zeros((36, 44, 28, 4), np.float32)
     image[2:-2, 2:-2, 2:-2] = rng.normal(500, 20, (32, 40, 24, 4))
@@ -34,15 +36,23 @@ def case() -> Case:
 def view_on(case):
     """View of the case with a prediction: the reference itself unless one is given."""
     return lambda prediction=None, **changes: view_of(
-        Case(**{**vars(case), **changes}), case.classes if prediction is None else prediction, MODALITIES
+        Case(**{**vars(case), **changes}),
+        case.classes if prediction is None else prediction,
+        MODALITIES,
     )
 
 
 @pytest.fixture
 def rows(case, schema) -> list[dict]:
-    """Scores of three cases: a bad one, a good one, and one in which reference and prediction lack the innermost region."""
+    """Scores of three cases: a bad one, a good one, and one in which reference and prediction lack
+    the innermost region.
+    """
     shifted = [np.roll(case.classes, shift, axis=0) for shift in (8, 1)]
-    pairs = [(case.classes, shifted[0]), (case.classes, shifted[1]), (np.where(case.classes == 3, 2, case.classes),) * 2]
+    pairs = [
+        (case.classes, shifted[0]),
+        (case.classes, shifted[1]),
+        (np.where(case.classes == 3, 2, case.classes),) * 2,
+    ]
     names = ("Made_bad", "Made_good", "Made_bare")
     return [
         {"case": name, "patient": name.upper(), **row}
@@ -57,7 +67,8 @@ def history(schema) -> list[dict]:
     columns = ["val_loss", *(f"val_dice_{name}" for name in (*schema.regions, *schema.labels))]
     blank = {(epoch, column): float("nan") for epoch, column in product((1, 3), columns)}
     return [
-        {"epoch": epoch, "learning_rate": 1e-3 / epoch, "loss": 1 / epoch} | {column: blank.get((epoch, column), 0.5) for column in columns}
+        {"epoch": epoch, "learning_rate": 1e-3 / epoch, "loss": 1 / epoch}
+        | {column: blank.get((epoch, column), 0.5) for column in columns}
         for epoch in range(1, 5)
     ]
 
@@ -71,4 +82,6 @@ def pixels():
 @pytest.fixture
 def near(pixels):
     """How many pixels of an array have a colour, give or take."""
-    return lambda area, colour, tolerance=30: int((np.abs(area - np.array(colour)).max(axis=-1) <= tolerance).sum())
+    return lambda area, colour, tolerance=30: int(
+        (np.abs(area - np.array(colour)).max(axis=-1) <= tolerance).sum()
+    )

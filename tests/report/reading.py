@@ -29,8 +29,14 @@ class Page(HTMLParser):
 
     def all(self, name, attribute):
         """The values of an attribute of all elements of a name that have it."""
-        return [attributes[attribute] for tag, attributes in self.elements if tag == name and attribute in attributes]
+        return [
+            attributes[attribute]
+            for tag, attributes in self.elements
+            if tag == name and attribute in attributes
+        ]
 
     def has(self, name, **attributes):
         """Whether an element of a name has these attributes."""
-        return any(tag == name and attributes.items() <= found.items() for tag, found in self.elements)
+        return any(
+            tag == name and attributes.items() <= found.items() for tag, found in self.elements
+        )

@@ -1,4 +1,6 @@
-"""The report as a reader meets it: in a real browser, with mouse and keyboard, on a phone, in the dark."""
+"""The report as a reader meets it: in a real browser, with mouse and keyboard, on a phone, in the
+dark.
+"""
 
 import io
 from pathlib import Path
@@ -23,12 +25,16 @@ SCHEMA = brats.schema("_")
 CASES = 6
 PHONE = {"width": 390, "height": 844, "touch": True}
 READY = "!document.querySelector('.viewer').hasAttribute('aria-busy')"
-VALUES = "[...document.querySelectorAll('.sortable tbody tr')].map(row => row.cells[1].dataset.value)"
+VALUES = (
+    "[...document.querySelectorAll('.sortable tbody tr')].map(row => row.cells[1].dataset.value)"
+)
 HEAD = ".sortable th[aria-sort]:nth-child(2) button"
 
 
 def made_view(number):
-    """A head of 32 x 40 x 24 mm with a tumour in another place for each number, and a prediction beside it."""
+    """A head of 32 x 40 x 24 mm with a tumour in another place for each number, and a prediction
+    beside it.
+    """
     rng = np.random.default_rng(number)
     image = np.zeros((36, 44, 28, 4), np.float32)
     image[2:-2, 2:-2, 2:-2] = rng.normal(500, 20, (32, 40, 24, 4))
@@ -44,8 +50,16 @@ def made_view(number):
 def report(tmp_path_factory) -> Path:
     """A report with two cases to look at."""
     views = [made_view(number) for number in range(2)]
-    pictured = [Pictured(view.case, overlay(view, SCHEMA, "", 50), animation(view, SCHEMA, 3, 0.1)) for view in views]
-    run = made_run(SCHEMA, CASES, pictured=pictured, viewer=viewer([viewed(view, SCHEMA) for view in views], SCHEMA))
+    pictured = [
+        Pictured(view.case, overlay(view, SCHEMA, "", 50), animation(view, SCHEMA, 3, 0.1))
+        for view in views
+    ]
+    run = made_run(
+        SCHEMA,
+        CASES,
+        pictured=pictured,
+        viewer=viewer([viewed(view, SCHEMA) for view in views], SCHEMA),
+    )
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(report_page(run, {}), encoding="utf-8")
     return path
@@ -170,14 +184,21 @@ def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
     axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in told.split(" · ")[:3])
     place = tuple(np.array((sagittal, coronal, axial)) - view.offset)
     names = ["no tumour", *SCHEMA.labels]
-    assert told.endswith(f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}")
+    assert told.endswith(
+        f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}"
+    )
 
 
 def test_the_wheel_scrolls_the_page_until_the_picture_is_clicked(looking):
     def turn():
         before = words(looking), looking.evaluate("scrollY")
         box = looking.box(".viewer canvas")
-        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "deltaX": 0, "deltaY": 100}
+        at = {
+            "x": box["x"] + box["width"] / 2,
+            "y": box["y"] + box["height"] / 2,
+            "deltaX": 0,
+            "deltaY": 100,
+        }
         looking.ask("Input.dispatchMouseEvent", type="mouseWheel", **at)
         looking.browser.listen(0.3)
         return words(looking) != before[0]
@@ -204,7 +225,9 @@ def test_3d_turns(looking):
 def test_the_canvas_says_what_it_shows(looking):
     label = looking.evaluate("document.querySelector('.viewer canvas').getAttribute('aria-label')")
     modality = looking.evaluate("document.getElementById('viewer-modality').value")
-    assert label.startswith(f"Made_00000, {modality}, Axial, with reference, prediction laid over. axial slice")
+    assert label.startswith(
+        f"Made_00000, {modality}, Axial, with reference, prediction laid over. axial slice"
+    )
 
 
 def test_the_table_sorts_by_click_and_by_keyboard(page):
@@ -214,8 +237,12 @@ def test_the_table_sorts_by_click_and_by_keyboard(page):
     other = page.evaluate(VALUES)
     assert len(one) == CASES
     assert one == other[::-1]
-    order = page.evaluate(f"document.querySelector({HEAD!r}).parentElement.getAttribute('aria-sort')")
-    assert [float(value) for value in other] == sorted(map(float, other), reverse=order == "descending")
+    order = page.evaluate(
+        f"document.querySelector({HEAD!r}).parentElement.getAttribute('aria-sort')"
+    )
+    assert [float(value) for value in other] == sorted(
+        map(float, other), reverse=order == "descending"
+    )
     assert one != other
 
 
@@ -226,7 +253,10 @@ def test_the_filter_leaves_the_rows_that_match(page):
     visible = "[...document.querySelectorAll('.sortable tbody tr')].filter(row => !row.hidden)"
     shown = page.evaluate(f"{visible}.map(row => row.cells[0].textContent)")
     assert shown == ["Made_00003"]
-    assert page.evaluate("document.querySelector('.sortable output').textContent") == f"1 of {CASES} shown"
+    assert (
+        page.evaluate("document.querySelector('.sortable output').textContent")
+        == f"1 of {CASES} shown"
+    )
 
 
 def test_tab_reaches_every_control_in_order(looking):
@@ -257,7 +287,9 @@ def test_in_the_dark_page_and_controls_are_dark(looking):
     for dark, found in brightness.items():
         looking.look(dark=dark)
         for selector in ("body", "section", "#viewer-start", "#viewer-case"):
-            colour = looking.evaluate(f"getComputedStyle(document.querySelector({selector!r})).backgroundColor")
+            colour = looking.evaluate(
+                f"getComputedStyle(document.querySelector({selector!r})).backgroundColor"
+            )
             found.append(np.mean([int(part) for part in colour[4:-1].split(",")]))
     assert max(brightness[True]) < 60
     assert min(brightness[False]) > 200
@@ -267,7 +299,8 @@ def test_a_viewer_that_cannot_start_says_so(page):
     page.evaluate("HTMLCanvasElement.prototype.getContext = () => null")
     page.click(".viewer-open")
     page.wait_for(READY)
-    assert page.evaluate("document.querySelector('.viewer-status').textContent") == (
-        "The viewer cannot be shown: this browser offers no WebGL 2."
+    assert (
+        page.evaluate("document.querySelector('.viewer-status').textContent")
+        == "The viewer cannot be shown: this browser offers no WebGL 2."
     )
     assert page.evaluate("document.getElementById('viewer-panel').hidden")

@@ -1,4 +1,6 @@
-"""The model card says what the tables say, for whom too few cases speak, and the same for the same arguments."""
+"""The model card says what the tables say, for whom too few cases speak, and the same for the same
+arguments.
+"""
 
 import math
 import re
@@ -14,7 +16,14 @@ CASES = [f"Made_{number:03d}" for number in range(12)]
 CARD = {
     "use": "Research use only, not for diagnosis.",
     "recipe": {"spacing_mm": None, "foreground": "nonzero", "clip_percentiles": [0.5, 99.5]},
-    "architecture": {"dimensions": 3, "depth": 4, "filters": 16, "max_filters": 100, "normalization": "group", "output": "regions"},
+    "architecture": {
+        "dimensions": 3,
+        "depth": 4,
+        "filters": 16,
+        "max_filters": 100,
+        "normalization": "group",
+        "output": "regions",
+    },
     "patch": [64, 64, 32],
     "spacing_mm": [1.0, 1.0, 1.25],
     "seed": 7,
@@ -41,7 +50,15 @@ PROVENANCE = {"commit": "f" * 40, "changed": [], "command": f"git checkout {'f' 
 
 
 def summary(mean: float | None, **changes) -> dict:
-    return {"mean": mean, "median": mean, "mean_low": 0.1, "mean_high": 0.9, "cases": 12, "filled": 1, "undefined": 2} | changes
+    return {
+        "mean": mean,
+        "median": mean,
+        "mean_low": 0.1,
+        "mean_high": 0.9,
+        "cases": 12,
+        "filled": 1,
+        "undefined": 2,
+    } | changes
 
 
 def evaluation(schema) -> dict:
@@ -55,12 +72,17 @@ def evaluation(schema) -> dict:
         "label": {name: dict(metrics) for name in schema.labels},
         "lesionwise": {name: dict(lesions) for name in schema.regions},
         "instances": {name: dict(instances) for name in schema.regions},
-        "calibration": {name: {key: summary(0.0125) for key in ("ece", "brier", "aurc")} for name in schema.regions},
+        "calibration": {
+            name: {key: summary(0.0125) for key in ("ece", "brier", "aurc")}
+            for name in schema.regions
+        },
     }
 
 
 def rows_of(schema, cases=CASES) -> list[dict]:
-    """Dice rises with the number of the case; ET is neither in the reference nor in the prediction of the first."""
+    """Dice rises with the number of the case; ET is neither in the reference nor in the prediction
+    of the first.
+    """
     rows = []
     for number, case in enumerate(cases):
         for region in schema.regions:
@@ -68,17 +90,34 @@ def rows_of(schema, cases=CASES) -> list[dict]:
             dice, volume = (math.nan, 0.0) if absent else (number / 20, 10.0 * (number + 1))
             whose = {"case": case, "patient": case, "kind": "region", "name": region}
             rows.append(whose | {"dice": dice, "reference_ml": volume, "prediction_ml": volume / 2})
-        rows.append({"case": case, "patient": case, "kind": "label", "name": "edema", "dice": 1.0, "reference_ml": 1, "prediction_ml": 1})
+        rows.append(
+            {
+                "case": case,
+                "patient": case,
+                "kind": "label",
+                "name": "edema",
+                "dice": 1.0,
+                "reference_ml": 1,
+                "prediction_ml": 1,
+            }
+        )
     return rows
 
 
 def catalogue(schema, **attributes) -> Catalogue:
     """Twelve cases; each attribute has one letter per case, "-" where it is not told."""
     entries = [
-        CaseEntry.model_construct(case=case, attributes={name: text[number] for name, text in attributes.items() if text[number] != "-"})
+        CaseEntry.model_construct(
+            case=case,
+            attributes={
+                name: text[number] for name, text in attributes.items() if text[number] != "-"
+            },
+        )
         for number, case in enumerate(CASES)
     ]
-    return Catalogue.model_construct(cohort=schema, licence="Ask first.", cases=tuple(entries), alike=())
+    return Catalogue.model_construct(
+        cohort=schema, licence="Ask first.", cases=tuple(entries), alike=()
+    )
 
 
 SPLIT = Split(
@@ -86,7 +125,8 @@ SPLIT = Split(
     val=("V_1",),
     test=tuple(CASES),
     folds=(),
-    patients={"T_1": "one", "T_2": "one", "T_3": "two", "V_1": "three"} | {case: case for case in CASES},
+    patients={"T_1": "one", "T_2": "one", "T_3": "two", "V_1": "three"}
+    | {case: case for case in CASES},
 )
 
 
@@ -113,13 +153,26 @@ def part(text: str, title: str) -> str:
 
 
 def table_rows(text: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
 
 
 def test_the_card_has_its_parts_in_order_and_the_same_bytes_again(write):
     text = write()
     assert re.findall("^## (.*)$", text, re.MULTILINE) == [
-        *("Intended use", "Not intended", "Data", "Network and training", "Scores", "Scores by subgroup", "Where it fails", "Calibration"),
+        *(
+            "Intended use",
+            "Not intended",
+            "Data",
+            "Network and training",
+            "Scores",
+            "Scores by subgroup",
+            "Where it fails",
+            "Calibration",
+        ),
         *("Limits", "How to use", "Provenance"),
     ]
     assert text == write()
@@ -127,13 +180,29 @@ def test_the_card_has_its_parts_in_order_and_the_same_bytes_again(write):
 
 
 def test_cases_and_patients_of_every_part_are_counted(write):
-    assert table_rows(part(write(), "Data"))[2:] == [["training", "3", "2"], ["validation", "1", "1"], ["test", "12", "12"]]
+    assert table_rows(part(write(), "Data"))[2:] == [
+        ["training", "3", "2"],
+        ["validation", "1", "1"],
+        ["test", "12", "12"],
+    ]
     assert "Terms: Ask first." in write()
 
 
 def test_the_scores_stand_with_interval_median_and_counts(write):
-    (row,) = [row for row in table_rows(part(write(), "Scores")) if row[0] == "ET" and len(row) == 9]
-    assert row == ["ET", "0.500 [0.100, 0.900]", "0.500", "0.5 [0.1, 0.9]", "0.5", "0.500", "12", "1, 1", "2, 2"]
+    (row,) = [
+        row for row in table_rows(part(write(), "Scores")) if row[0] == "ET" and len(row) == 9
+    ]
+    assert row == [
+        "ET",
+        "0.500 [0.100, 0.900]",
+        "0.500",
+        "0.5 [0.1, 0.9]",
+        "0.5",
+        "0.500",
+        "12",
+        "1, 1",
+        "2, 2",
+    ]
     assert "Mean region Dice **0.500** [0.250, 0.750] over 12 cases" in write()
     assert ["WT", "0.250 [0.100, 0.900]", "0.2 [0.1, 0.9]"] in table_rows(write())
     assert ["WT", "0.750 [0.100, 0.900]", "0.750 [0.100, 0.900]"] in table_rows(write())
@@ -160,7 +229,10 @@ def test_thirds_by_tumour_volume_have_means_and_intervals(write, schema):
 
 def test_fewer_than_nine_cases_make_no_thirds(write, schema):
     said = part(write(rows=rows_of(schema, CASES[:8])), "Scores by subgroup")
-    assert said.startswith("None: neither tumour volume nor what the cohort tells of its cases makes two groups of 3 test cases.")
+    assert said.startswith(
+        "None: neither tumour volume nor what the cohort tells of its cases makes two groups of 3"
+        " test cases."
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,10 +243,15 @@ def test_fewer_than_nine_cases_make_no_thirds(write, schema):
         ({"site": "AAAABBBBCCDD"}, ["site: A", "site: B"]),
         ({"site": "AAAAAAAAAABB"}, []),
         ({"fold": "111111222222"}, []),
-        ({"year": "AAABBBCCCDDD", "grade": "HHHHHHHHHLLL"}, ["grade: H", "grade: L", *(f"year: {year}" for year in "ABCD")]),
+        (
+            {"year": "AAABBBCCCDDD", "grade": "HHHHHHHHHLLL"},
+            ["grade: H", "grade: L", *(f"year: {year}" for year in "ABCD")],
+        ),
     ],
 )
-def test_what_the_cohort_tells_makes_groups_where_each_of_two_has_three_cases(write, schema, attributes, groups):
+def test_what_the_cohort_tells_makes_groups_where_each_of_two_has_three_cases(
+    write, schema, attributes, groups
+):
     said = table_rows(part(write(catalogue=catalogue(schema, **attributes)), "Scores by subgroup"))
     assert [row[0] for row in said[5:]] == groups
 
@@ -200,7 +277,14 @@ def test_missed_and_invented_regions_are_counted(write, schema):
 def test_the_worst_cases_come_first_with_their_volumes(write):
     worst = table_rows(part(write(), "Where it fails"))[7:]
     assert [row[0] for row in worst] == [f"`{case}`" for case in CASES[:5]]
-    assert worst[0] == ["`Made_000`", "0.000", "0.000", "0.000", "–", "WT 10.0, 5.0; TC 10.0, 5.0; ET 0.0, 0.0"]
+    assert worst[0] == [
+        "`Made_000`",
+        "0.000",
+        "0.000",
+        "0.000",
+        "–",
+        "WT 10.0, 5.0; TC 10.0, 5.0; ET 0.0, 0.0",
+    ]
 
 
 def test_calibration_is_told_where_it_was_measured(write, schema):
@@ -211,7 +295,10 @@ def test_calibration_is_told_where_it_was_measured(write, schema):
 
 def test_a_cohort_without_rules_is_told_why_its_lesions_have_no_score(write, schema):
     foreign = schema.model_copy(update={"cohort": "knee", "lesion_rules": None})
-    text = write(catalogue=catalogue(foreign), evaluation=evaluation(schema) | {"lesionwise": {}, "lesion_rules": None})
+    text = write(
+        catalogue=catalogue(foreign),
+        evaluation=evaluation(schema) | {"lesionwise": {}, "lesion_rules": None},
+    )
     assert "No lesion-wise score: the schema of cohort knee names no rules" in part(text, "Scores")
     assert "panoptic quality" in part(text, "Scores")
     assert "names no rules" not in write()
@@ -226,8 +313,13 @@ def test_labels_that_are_the_regions_are_scored_once(write, schema):
 
 
 def test_the_command_and_the_changes_of_the_code_are_told(write):
-    text = write(provenance=PROVENANCE | {"changed": [f"pipeline/{letter}.py" for letter in "abcdefg"]})
-    assert "with changes in pipeline/a.py, pipeline/b.py, pipeline/c.py, pipeline/d.py, pipeline/e.py and 2 more" in text
+    text = write(
+        provenance=PROVENANCE | {"changed": [f"pipeline/{letter}.py" for letter in "abcdefg"]}
+    )
+    assert (
+        "with changes in pipeline/a.py, pipeline/b.py, pipeline/c.py, pipeline/d.py, pipeline/e.py"
+        " and 2 more" in text
+    )
     assert f"again: `git checkout {'f' * 40} && dvc repro`" in text
     assert "with changes" not in write()
     assert "commit `none`" in write(provenance=PROVENANCE | {"commit": ""})

@@ -8,7 +8,15 @@ def row(case, dice, kind="region"):
 
 
 def test_cases_stand_from_the_worst_to_the_best_and_the_undefined_last():
-    rows = [row("b", 0.5), row("b", 0.7), row("a", 0.6), row("a", 0.6), row("c", nan), row("d", 0.1), row("d", 1.0, "label")]
+    rows = [
+        row("b", 0.5),
+        row("b", 0.7),
+        row("a", 0.6),
+        row("a", 0.6),
+        row("c", nan),
+        row("d", 0.1),
+        row("d", 1.0, "label"),
+    ]
     means = mean_region_dice(rows)
     assert list(means) == ["d", "a", "b", "c"]
     assert [means[case] for case in "dab"] == [0.1, 0.6, 0.6]

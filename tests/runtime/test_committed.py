@@ -15,7 +15,13 @@ def repository(tmp_path, monkeypatch) -> Path:
     table.parent.mkdir(parents=True)
     table.write_text("case,dice\na,0.5\n")
     monkeypatch.chdir(tmp_path / "clone")
-    for command in ("init -q", "config user.name test", "config user.email test@localhost", "add -A", "commit -q -m one"):
+    for command in (
+        "init -q",
+        "config user.name test",
+        "config user.email test@localhost",
+        "add -A",
+        "commit -q -m one",
+    ):
         subprocess.run(["git", *command.split()], check=True)
     table.write_text("case,dice\na,0.75\n")
     return tmp_path / "clone"
@@ -26,7 +32,9 @@ def test_the_commit_is_read_not_the_workspace(repository):
     assert found.texts == ("case,dice\na,0.5\n",)
     assert found.rows_of(0) == [{"case": "a", "dice": "0.5"}]
     assert (repository / "metrics/cases.csv").read_text() == "case,dice\na,0.75\n"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     assert found.name.startswith(f"{commit} of 2")
 
 
@@ -34,7 +42,9 @@ def test_a_file_that_the_commit_has_not_is_none(repository):
     assert committed(Path("metrics/cases.csv"), Path("metrics/other.csv")) is None
 
 
-def test_a_folder_outside_of_the_repository_or_without_commits_has_none(tmp_path, monkeypatch, repository):
+def test_a_folder_outside_of_the_repository_or_without_commits_has_none(
+    tmp_path, monkeypatch, repository
+):
     assert committed(tmp_path / "metrics/cases.csv") is None
     (tmp_path / "bare").mkdir()
     monkeypatch.chdir(tmp_path / "bare")

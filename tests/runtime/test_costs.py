@@ -36,7 +36,10 @@ def only_row(table) -> dict:
 def test_a_row_has_the_agreed_columns(table):
     with costs.recorded("split", table):
         pass
-    assert table.read_text().splitlines()[0] == "stage,seconds,cpu_seconds,peak_memory_mb,energy_wh,started"
+    assert (
+        table.read_text().splitlines()[0]
+        == "stage,seconds,cpu_seconds,peak_memory_mb,energy_wh,started"
+    )
     assert only_row(table)["stage"] == "split"
     assert only_row(table)["started"].endswith("Z")
 
@@ -68,7 +71,10 @@ def test_the_memory_of_a_child_counts_with_that_of_the_process(table, monkeypatc
     with costs.recorded("alone", table):
         pass
     with costs.recorded("together", table):
-        subprocess.run([sys.executable, "-c", "import time\nheld = b'1' * 200_000_000\ntime.sleep(0.3)"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "import time\nheld = b'1' * 200_000_000\ntime.sleep(0.3)"],
+            check=True,
+        )
     alone, together = (row["peak_memory_mb"] for row in costs.read(table))
     assert 190 < together - alone < 400
 
@@ -109,7 +115,9 @@ def test_a_stage_that_fails_leaves_the_table_and_no_thread(table):
     assert threading.active_count() == threads
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "stage,seconds\nsplit,1\n", "stage,seconds,cpu_seconds\na,b,c\n", "\0"])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "stage,seconds\nsplit,1\n", "stage,seconds,cpu_seconds\na,b,c\n", "\0"]
+)
 def test_a_table_that_is_none_is_begun_anew(table, text):
     table.parent.mkdir()
     table.write_text(text)
@@ -142,4 +150,6 @@ def test_a_gpu_that_does_not_tell_its_power_is_left_out(table, tmp_path, monkeyp
     with costs.recorded("train", table):
         pass
     row = only_row(table)
-    assert row["energy_wh"] == pytest.approx(energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000), abs=0.01)
+    assert row["energy_wh"] == pytest.approx(
+        energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000), abs=0.01
+    )

@@ -1,4 +1,6 @@
-"""Where a result comes from is told alike by two clones, wherever they lie, and can be repeated from what is told."""
+"""Where a result comes from is told alike by two clones, wherever they lie, and can be repeated
+from what is told.
+"""
 
 import json
 import os
@@ -21,12 +23,18 @@ SOME = {"scores": "metrics/cases.csv", "predictions": "metrics/predictions"}
 def commit(folder: Path) -> None:
     """One commit with everything, the same wherever it is made."""
     when = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "A clone"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "A clone"],
+    ):
         subprocess.run(["git", *command], cwd=folder, check=True, env=os.environ | when)
 
 
 def clone(folder: Path) -> Path:
-    """A clone with the repository's params.yaml, a file of code, and results that git does not know."""
+    """A clone with the repository's params.yaml, a file of code, and results that git does not
+    know.
+    """
     (folder / "pipeline").mkdir(parents=True)
     (folder / "pipeline/train.py").write_text("learn = True\n")
     (folder / "dvc.yaml").write_text("stages: {}\n")
@@ -41,7 +49,9 @@ def clone(folder: Path) -> Path:
 
 
 def told(folder: Path) -> dict:
-    return provenance.provenance({name: folder / path for name, path in SOME.items()}, folder / "params.yaml")
+    return provenance.provenance(
+        {name: folder / path for name, path in SOME.items()}, folder / "params.yaml"
+    )
 
 
 def change(folder: Path, **changes) -> None:
@@ -64,7 +74,11 @@ def test_two_clones_of_one_commit_tell_the_same_wherever_they_lie(tmp_path):
 
 def test_no_path_no_host_and_no_user_is_told(tmp_path, monkeypatch):
     folder = clone(tmp_path / "secret_folder")
-    change(folder, cohort__location="/home/someone/secret_folder/cases", compute__address="tcp://someone:pass@secret_host:1")
+    change(
+        folder,
+        cohort__location="/home/someone/secret_folder/cases",
+        compute__address="tcp://someone:pass@secret_host:1",
+    )
     text = json.dumps(told(folder))
     for private in ("secret", "someone", "/home", str(tmp_path), os.uname().nodename):
         assert private not in text
@@ -77,7 +91,16 @@ def test_a_public_place_of_the_cases_is_told(tmp_path, place):
     assert told(folder)["params"]["cohort"]["location"] == place
 
 
-@pytest.mark.parametrize("place", ["/data/cases", "../cases", "https://me:word@example.org/a.zip", "s3://bucket/a", "synapse:syn1 /x"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/data/cases",
+        "../cases",
+        "https://me:word@example.org/a.zip",
+        "s3://bucket/a",
+        "synapse:syn1 /x",
+    ],
+)
 def test_another_place_of_the_cases_is_not_told(tmp_path, place):
     folder = clone(tmp_path)
     change(folder, cohort__location=place)
@@ -90,11 +113,21 @@ def test_the_hashes_are_those_that_dvc_writes(tmp_path):
     outside = tmp_path / "outside"
     shutil.copytree(folder / "metrics", outside)
     run = [sys.executable, "-m", "dvc"]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")} | {"DVC_NO_ANALYTICS": "1"}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("DVC_")
+    } | {"DVC_NO_ANALYTICS": "1"}
     for command in (["init", "--no-scm", "-q"], ["add", "-q", "cases.csv", "predictions"]):
-        subprocess.run([*run, *command], cwd=outside, check=True, capture_output=True, env=environment)
-    by_dvc = {path.stem: yaml.safe_load(path.read_text())["outs"][0]["md5"] for path in outside.glob("?*.dvc")}
-    assert told(folder)["files"] == {"scores": by_dvc["cases.csv"], "predictions": by_dvc["predictions"]}
+        subprocess.run(
+            [*run, *command], cwd=outside, check=True, capture_output=True, env=environment
+        )
+    by_dvc = {
+        path.stem: yaml.safe_load(path.read_text())["outs"][0]["md5"]
+        for path in outside.glob("?*.dvc")
+    }
+    assert told(folder)["files"] == {
+        "scores": by_dvc["cases.csv"],
+        "predictions": by_dvc["predictions"],
+    }
 
 
 def test_other_content_gives_another_hash(tmp_path):
@@ -184,7 +217,9 @@ def test_the_seed_the_packages_and_the_machine_are_told(tmp_path):
 
 def test_the_packages_are_those_of_the_requirements():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    required = {re.split(r"[<>=~\[ #]", line)[0] for line in lines if line and not line.startswith("#")}
+    required = {
+        re.split(r"[<>=~\[ #]", line)[0] for line in lines if line and not line.startswith("#")
+    }
     assert required <= set(provenance.PACKAGES)
     assert set(provenance.PACKAGES) - required <= {"tensorflow-cpu", "jax", "psutil"}
 

@@ -1,4 +1,6 @@
-"""The frame of the stages: flags and params from a signature, errors without tracebacks, work in order."""
+"""The frame of the stages: flags and params from a signature, errors without tracebacks, work in
+order.
+"""
 
 import sys
 from collections.abc import Callable
@@ -21,13 +23,29 @@ def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.see
 
 def params_file(folder: Path, seed: object) -> Path:
     path = folder / "params.yaml"
-    path.write_text("\n".join(f"{name}: {{}}" for name in SECTIONS).replace("cohort: {}", f"cohort: {{seed: {seed}}}"))
-    path.write_text(path.read_text().replace("compute: {}", 'compute: {backend: loky, address: "", workers: 0}'))
+    path.write_text(
+        "\n".join(f"{name}: {{}}" for name in SECTIONS).replace(
+            "cohort: {}", f"cohort: {{seed: {seed}}}"
+        )
+    )
+    path.write_text(
+        path.read_text().replace("compute: {}", 'compute: {backend: loky, address: "", workers: 0}')
+    )
     return path
 
 
 def run(folder: Path, seed: object) -> None:
-    stage.main(sample, ["--raw", "a", "--out-file", str(folder / "out"), "--params", str(params_file(folder, seed))])
+    stage.main(
+        sample,
+        [
+            "--raw",
+            "a",
+            "--out-file",
+            str(folder / "out"),
+            "--params",
+            str(params_file(folder, seed)),
+        ],
+    )
 
 
 def test_flags_and_params_come_from_the_signature(tmp_path):
@@ -55,7 +73,10 @@ def unreadable(raw: Path) -> None:
 
 def test_what_the_system_says_of_a_file_ends_the_stage_with_its_name(tmp_path):
     with pytest.raises(SystemExit, match=r"absent/file: No such file or directory\. Check that"):
-        stage.main(unreadable, ["--raw", str(tmp_path / "absent"), "--params", str(params_file(tmp_path, 1))])
+        stage.main(
+            unreadable,
+            ["--raw", str(tmp_path / "absent"), "--params", str(params_file(tmp_path, 1))],
+        )
 
 
 def test_check_reads_the_params_and_touches_nothing(tmp_path):
@@ -73,7 +94,9 @@ def double(number: int) -> int:
 
 def test_results_come_in_the_order_of_the_cases_whatever_the_number_of_workers():
     for workers in (1, 2):
-        assert parallel.over_cases(double, range(9), "double", workers=workers) == [*range(0, 18, 2)]
+        assert parallel.over_cases(double, range(9), "double", workers=workers) == [
+            *range(0, 18, 2)
+        ]
 
 
 def test_all_refused_cases_are_named_at_once():
@@ -83,27 +106,43 @@ def test_all_refused_cases_are_named_at_once():
 
 def test_a_dask_cluster_gives_the_same_results_and_the_same_refusals():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as cluster:
         for address in ("", cluster.scheduler_address):
             with parallel.computing(Compute(backend="dask", address=address, workers=2)):
                 assert parallel.over_cases(double, range(9), "double") == [*range(0, 18, 2)]
-                with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
+                with pytest.raises(
+                    InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"
+                ):
                     parallel.over_cases(double, [-1, 2, -3], "double")
 
 
 def test_a_cluster_that_does_not_answer_is_refused_and_a_fault_of_the_work_is_not_taken_for_one():
     dask = pytest.importorskip("dask")
     silent = parallel.computing(Compute(backend="dask", address="tcp://127.0.0.1:9", workers=1))
-    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(InputError, match="no dask answers there"), silent:
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(InputError, match="no dask answers there"),
+        silent,
+    ):
         pass
-    with pytest.raises(FileNotFoundError), parallel.computing(Compute(backend="loky", address="", workers=1)):
+    with (
+        pytest.raises(FileNotFoundError),
+        parallel.computing(Compute(backend="loky", address="", workers=1)),
+    ):
         Path("absent").read_bytes()
 
 
 def test_a_cluster_whose_library_is_absent_is_refused_with_the_way_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     absent = parallel.computing(Compute(backend="ray", address="", workers=1))
-    with pytest.raises(InputError, match=r"compute\.backend is ray, which is not installed .*: pip install ray"), absent:
+    with (
+        pytest.raises(
+            InputError, match=r"compute\.backend is ray, which is not installed .*: pip install ray"
+        ),
+        absent,
+    ):
         pass
 
 
@@ -114,35 +153,57 @@ def lone(out_file: Path) -> None:
 
 def over_all(out_file: Path) -> None:
     """A stage that works over cases, twice."""
-    out_file.write_text(str(parallel.over_cases(double, range(3), "double") + parallel.over_cases(double, range(2), "double")))
+    out_file.write_text(
+        str(
+            parallel.over_cases(double, range(3), "double")
+            + parallel.over_cases(double, range(2), "double")
+        )
+    )
 
 
 def run_on(folder: Path, function: Callable, backend: str, address: str = "") -> str:
     path = params_file(folder, 1)
-    path.write_text(path.read_text().replace('backend: loky, address: ""', f'backend: {backend}, address: "{address}"'))
+    path.write_text(
+        path.read_text().replace(
+            'backend: loky, address: ""', f'backend: {backend}, address: "{address}"'
+        )
+    )
     stage.main(function, ["--out-file", str(folder / "out"), "--params", str(path)])
     return (folder / "out").read_text()
 
 
-def test_a_stage_without_work_over_cases_needs_neither_joblib_nor_the_cluster(tmp_path, monkeypatch):
+def test_a_stage_without_work_over_cases_needs_neither_joblib_nor_the_cluster(
+    tmp_path, monkeypatch
+):
     for absent in ("joblib", "ray"):
         monkeypatch.setitem(sys.modules, absent, None)
     assert run_on(tmp_path, lone, "ray") == "done"
 
 
-def test_the_first_work_over_cases_of_a_stage_meets_the_cluster_and_its_refusals(tmp_path, monkeypatch):
+def test_the_first_work_over_cases_of_a_stage_meets_the_cluster_and_its_refusals(
+    tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SystemExit, match=r"compute\.backend is ray, which is not installed .*: pip install ray"):
+    with pytest.raises(
+        SystemExit, match=r"compute\.backend is ray, which is not installed .*: pip install ray"
+    ):
         run_on(tmp_path, over_all, "ray")
     dask = pytest.importorskip("dask")
-    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), pytest.raises(SystemExit, match="no dask answers there"):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(SystemExit, match="no dask answers there"),
+    ):
         run_on(tmp_path, over_all, "dask", "tcp://127.0.0.1:9")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_stage_works_where_its_section_says_until_it_ends(tmp_path, monkeypatch):
     joined = []
-    monkeypatch.setitem(parallel._BACKENDS, "loky", lambda stack, *where: stack.callback(joined.append, "left") and joined.append("joined"))
+    monkeypatch.setitem(
+        parallel._BACKENDS,
+        "loky",
+        lambda stack, *where: stack.callback(joined.append, "left") and joined.append("joined"),
+    )
     assert run_on(tmp_path, over_all, "loky") == "[0, 2, 4, 0, 2]"
     assert joined == ["joined", "left"]
     assert parallel.over_cases(double, [1], "double", workers=1) == [2]

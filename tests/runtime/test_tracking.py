@@ -14,8 +14,14 @@ from pipeline.runtime import tracking, workspace
 
 ROOT = Path(__file__).parents[2]
 TAGS = {"data_hash": "d" * 64, "code_hash": "c" * 64, "keras_backend": "tensorflow"}
-EPOCHS = [{"epoch": 1, "loss": 0.9, "val_dice_ET": float("nan")}, {"epoch": 2, "loss": 0.5, "val_dice_ET": 0.25}]
-PROCESS = "import os, signal\nfrom pipeline.runtime import tracking\nfrom tests.runtime.test_tracking import *\n"
+EPOCHS = [
+    {"epoch": 1, "loss": 0.9, "val_dice_ET": float("nan")},
+    {"epoch": 2, "loss": 0.5, "val_dice_ET": 0.25},
+]
+PROCESS = (
+    "import os, signal\nfrom pipeline.runtime import tracking\nfrom tests.runtime.test_tracking"
+    " import *\n"
+)
 
 
 @pytest.fixture(scope="session")
@@ -48,12 +54,20 @@ def clone(tmp_path, tables, monkeypatch):
 
 
 def write_params(**evaluate):
-    values = {name: {} for name in SECTIONS} | {"unet": {"filters": 8, "normalization": "instance"}, "evaluate": evaluate}
+    values = {name: {} for name in SECTIONS} | {
+        "unet": {"filters": 8, "normalization": "instance"},
+        "evaluate": evaluate,
+    }
     Path("params.yaml").write_text(json.dumps(values))
 
 
 def write_scores(dice):
-    scores = {"region": {"ET": {"dice": {"mean": dice, "sd": 0.1}}}, "cases": 4, "cohort": "phantom", "held_out_loss": 0.25}
+    scores = {
+        "region": {"ET": {"dice": {"mean": dice, "sd": 0.1}}},
+        "cases": 4,
+        "cohort": "phantom",
+        "held_out_loss": 0.25,
+    }
     Path("evaluate.json").write_text(json.dumps(scores))
 
 
@@ -114,11 +128,20 @@ def _fail(parts):
 
 
 def start(code, **environment):
-    return subprocess.Popen([sys.executable, "-c", PROCESS + code], env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS + code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+    )
 
 
 COMPLETE = [
-    *("evaluation/cases.csv", "evaluation/evaluate.json", "model/card.json", "model/history.csv", "model/network.keras"),
+    *(
+        "evaluation/cases.csv",
+        "evaluation/evaluate.json",
+        "model/card.json",
+        "model/history.csv",
+        "model/network.keras",
+    ),
     *("report/figures", "report/report.html"),
 ]
 
@@ -128,13 +151,19 @@ def test_the_three_stages_of_one_reproduction_share_one_complete_run(clone):
     (run,) = all_runs()
     assert ids == {run.info.run_id}
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"unet.filters": "8", "unet.normalization": "instance", "evaluate.overlap": "0.5"}
+    assert run.data.params == {
+        "unet.filters": "8",
+        "unet.normalization": "instance",
+        "evaluate.overlap": "0.5",
+    }
     assert points(run.info.run_id, "loss") == [(1, 0.9), (2, 0.5)]
     assert points(run.info.run_id, "val_dice_ET") == [(2, 0.25)]
     assert run.data.metrics["region/ET/dice"] == 0.8
     assert run.data.metrics["case/seconds"] == 1.5
     assert artifacts(run.info.run_id) == COMPLETE
-    assert (clone / "mlartifacts" / run.info.run_id / "artifacts/model/network.keras").read_text() == "content of network.keras"
+    assert (
+        clone / "mlartifacts" / run.info.run_id / "artifacts/model/network.keras"
+    ).read_text() == "content of network.keras"
     assert run.data.tags | TAGS | {"dvc_exp_name": "", "workspace": str(clone)} == run.data.tags
 
 
@@ -174,18 +203,18 @@ def test_a_forced_repetition_of_everything_is_a_run_of_its_own(clone):
 
 
 def test_a_killed_training_goes_on_in_its_run_without_doubles(clone):
-    process = start(
-        """
+    process = start("""
 with tracking.run(TAGS, MODEL) as run:
     run.log_epoch(EPOCHS[0])
     run.log_epoch(EPOCHS[1])
     os.kill(os.getpid(), signal.SIGKILL)
-"""
-    )
+""")
     assert process.wait() == -9
     (killed,) = all_runs()
     assert killed.info.status == "RUNNING"
-    assert train(EPOCHS[1:], past=EPOCHS[:1]) == killed.info.run_id  # the second epoch had been logged, but is in no checkpoint
+    assert (
+        train(EPOCHS[1:], past=EPOCHS[:1]) == killed.info.run_id
+    )  # the second epoch had been logged, but is in no checkpoint
     assert points(killed.info.run_id, "loss") == [(1, 0.9), (2, 0.5)]
     assert client().get_run(killed.info.run_id).info.status == "FINISHED"
 
@@ -203,7 +232,11 @@ def test_a_training_that_starts_again_does_not_mix_with_the_epochs_of_an_earlier
     assert train() != train()
 
 
-@pytest.mark.parametrize("parts", [(MODEL,), (MODEL, EVALUATION), (MODEL, EVALUATION, REPORT)], ids=["train", "evaluate", "visualize"])
+@pytest.mark.parametrize(
+    "parts",
+    [(MODEL,), (MODEL, EVALUATION), (MODEL, EVALUATION, REPORT)],
+    ids=["train", "evaluate", "visualize"],
+)
 def test_a_stage_that_broke_goes_on_in_its_run(clone, parts):
     broken = fail(*parts)
     assert client().get_run(broken).info.status == "FAILED"
@@ -238,12 +271,16 @@ def test_another_dvc_experiment_is_another_run(clone, monkeypatch):
     assert client().get_run(second).info.run_name == "pious-wave"
 
 
-def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_leaves_its_runs_alone(clone, monkeypatch):
+def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_leaves_its_runs_alone(
+    clone, monkeypatch
+):
     first = train()
     client().update_run(first, status="RUNNING")
     monkeypatch.setenv("DVC_ROOT", str(clone))
     workspace = clone / ".dvc/tmp/exps/tmp1"
-    shutil.copytree(clone, workspace, ignore=shutil.ignore_patterns("mlartifacts", "mlflow*", ".dvc"))
+    shutil.copytree(
+        clone, workspace, ignore=shutil.ignore_patterns("mlartifacts", "mlflow*", ".dvc")
+    )
     (workspace / ".dvc").mkdir()
     monkeypatch.chdir(workspace)
     second = evaluate()
@@ -329,7 +366,9 @@ def test_a_clone_in_a_folder_of_any_name_keeps_store_and_artifacts_in_it(awkward
     assert tracking.runs_kept() == 1
     assert points(run_id, "loss") == [(1, 0.9), (2, 0.5)]
     assert artifacts(run_id) == COMPLETE[2:5]
-    assert (awkward / "mlartifacts" / run_id / "artifacts/model/network.keras").read_text() == "content of network.keras"
+    assert (
+        awkward / "mlartifacts" / run_id / "artifacts/model/network.keras"
+    ).read_text() == "content of network.keras"
     assert tracking.shown_store() == str(awkward / "mlflow.db")
     assert list(awkward.parent.iterdir()) == [awkward]
 
@@ -346,18 +385,28 @@ def test_a_fresh_store_is_made_in_a_folder_of_any_name(awkward):
 @pytest.mark.parametrize("awkward", ["a'b\"c"], indirect=True)
 def test_a_folder_in_which_mlflow_cannot_make_a_store_is_refused_with_a_way_out(awkward):
     Path("mlflow.db").unlink()
-    with pytest.raises(InputError, match=r"cannot be opened(.|\n)*move the clone if its path has quotes") as refusal:
+    with pytest.raises(
+        InputError, match=r"cannot be opened(.|\n)*move the clone if its path has quotes"
+    ) as refusal:
         train()
     assert str(awkward / "mlflow.db") in str(refusal.value)
 
 
 @pytest.mark.parametrize("awkward", ["a?b%20c"], indirect=True)
 def test_make_ui_opens_the_store_that_the_stages_write_to(awkward, monkeypatch):
-    recipe = (ROOT / "Makefile").read_text().split("--backend-store-uri ")[1].splitlines()[0].replace("$$", "$")
+    recipe = (
+        (ROOT / "Makefile")
+        .read_text()
+        .split("--backend-store-uri ")[1]
+        .splitlines()[0]
+        .replace("$$", "$")
+    )
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for address in (tracking.store(), "http://127.0.0.1:9"):
-        said = subprocess.run(["sh", "-c", f"printf %s {recipe}"], check=True, capture_output=True, text=True).stdout
+        said = subprocess.run(
+            ["sh", "-c", f"printf %s {recipe}"], check=True, capture_output=True, text=True
+        ).stdout
         assert said == tracking.store() == address
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
@@ -374,7 +423,9 @@ def test_a_commit_and_changes_of_code_or_params_are_tagged(clone):
         subprocess.run([*git, *command], check=True, capture_output=True)
     Path("dvc.lock").write_text("written by DVC between the stages")
     tags = client().get_run(train()).data.tags
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     assert (tags["git_commit"], tags["git_changed"]) == (commit, "false")
     write_params(overlap=0.25)
     assert client().get_run(train()).data.tags["git_changed"] == "true"

@@ -19,7 +19,9 @@ def enumerated(values, statistic, confidence):
     taken = {"mean": np.mean, "median": np.median}[statistic]
     replicates = np.array([taken(drawn) for drawn in product(values, repeat=len(values))])
     estimate = taken(values)
-    below = ((replicates < estimate - 1e-12).sum() + (replicates <= estimate + 1e-12).sum()) / (2 * len(replicates))
+    below = ((replicates < estimate - 1e-12).sum() + (replicates <= estimate + 1e-12).sum()) / (
+        2 * len(replicates)
+    )
     bias = stats.norm.ppf(below)
     left_out = [taken(values[:place] + values[place + 1 :]) for place in range(len(values))]
     pulls = np.mean(left_out) - left_out
@@ -27,12 +29,16 @@ def enumerated(values, statistic, confidence):
     ends = []
     for share in ((1 - confidence) / 2, (1 + confidence) / 2):
         reach = bias + stats.norm.ppf(share)
-        ends.append(np.quantile(replicates, stats.norm.cdf(bias + reach / (1 - acceleration * reach))))
+        ends.append(
+            np.quantile(replicates, stats.norm.cdf(bias + reach / (1 - acceleration * reach)))
+        )
     return ends
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])
-@pytest.mark.parametrize("values", [[0.1, 0.5, 0.7, 0.9, 0.95], [3.0, 1.0, 4.0, 1.0, 5.0], [1.0, 1.0, 1.0, 0.0, 0.5]])
+@pytest.mark.parametrize(
+    "values", [[0.1, 0.5, 0.7, 0.9, 0.95], [3.0, 1.0, 4.0, 1.0, 5.0], [1.0, 1.0, 1.0, 0.0, 0.5]]
+)
 def test_few_values_have_the_interval_of_all_their_bootstrap_samples(values, statistic):
     drawn = interval(values, statistic, resamples=100_000, confidence=0.9)
     assert drawn == pytest.approx(enumerated(values, statistic, 0.9), abs=0.01 * max(values))
@@ -42,7 +48,9 @@ def test_few_values_have_the_interval_of_all_their_bootstrap_samples(values, sta
 @pytest.mark.parametrize("name", SAMPLES)
 def test_an_interval_is_that_of_scipy_but_for_the_draws(name, statistic):
     values = SAMPLES[name]
-    oracle = stats.bootstrap((values,), getattr(np, statistic), method="BCa", n_resamples=20_000, rng=1).confidence_interval
+    oracle = stats.bootstrap(
+        (values,), getattr(np, statistic), method="BCa", n_resamples=20_000, rng=1
+    ).confidence_interval
     width = oracle.high - oracle.low
     assert interval(values, statistic, resamples=20_000) == pytest.approx(oracle, abs=0.06 * width)
 
@@ -50,7 +58,9 @@ def test_an_interval_is_that_of_scipy_but_for_the_draws(name, statistic):
 def test_intervals_hold_the_true_mean_as_often_as_they_say_and_as_those_of_scipy():
     drawn = np.random.default_rng(6).exponential(1.0, (200, 30))
     ours = np.array([interval(sample, "mean", resamples=1000) for sample in drawn])
-    theirs = stats.bootstrap((drawn,), np.mean, method="BCa", n_resamples=1000, rng=2, axis=1, batch=200).confidence_interval
+    theirs = stats.bootstrap(
+        (drawn,), np.mean, method="BCa", n_resamples=1000, rng=2, axis=1, batch=200
+    ).confidence_interval
     held = ((ours[:, 0] <= 1) & (ours[:, 1] >= 1)).mean()
     held_theirs = ((theirs.low <= 1) & (theirs.high >= 1)).mean()
     assert 0.88 <= held <= 0.98
@@ -68,9 +78,15 @@ def test_the_interval_moves_with_the_values_and_mirrors_with_them(statistic, clu
     values = SAMPLES["skewed to 1"]
     low, high = interval(values, statistic, clusters=clusters)
     assert low < getattr(np, statistic)(values) < high
-    assert interval(values + 5, statistic, clusters=clusters) == pytest.approx((low + 5, high + 5), abs=1e-12)
-    assert interval(values * 100, statistic, clusters=clusters) == pytest.approx((low * 100, high * 100), abs=1e-10)
-    assert interval(-values, statistic, clusters=clusters) == pytest.approx((-high, -low), abs=1e-12)
+    assert interval(values + 5, statistic, clusters=clusters) == pytest.approx(
+        (low + 5, high + 5), abs=1e-12
+    )
+    assert interval(values * 100, statistic, clusters=clusters) == pytest.approx(
+        (low * 100, high * 100), abs=1e-10
+    )
+    assert interval(-values, statistic, clusters=clusters) == pytest.approx(
+        (-high, -low), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])
@@ -79,7 +95,9 @@ def test_the_order_of_cases_and_the_names_of_patients_change_nothing(statistic):
     order = np.random.default_rng(7).permutation(31)
     assert interval(values[order], statistic) == interval(values, statistic)
     named = [f"patient {number * 7 % 31}" for number in patients[order]]
-    assert interval(values[order], statistic, clusters=named) == interval(values, statistic, clusters=patients)
+    assert interval(values[order], statistic, clusters=named) == interval(
+        values, statistic, clusters=patients
+    )
 
 
 def test_the_seed_alone_makes_the_draws():
@@ -90,12 +108,17 @@ def test_the_seed_alone_makes_the_draws():
 
 def test_more_confidence_is_a_wider_interval():
     values = SAMPLES["skewed to 0"]
-    wide, narrow = interval(values, "mean", confidence=0.99), interval(values, "mean", confidence=0.8)
+    wide, narrow = (
+        interval(values, "mean", confidence=0.99),
+        interval(values, "mean", confidence=0.8),
+    )
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_undefined_values_are_left_out():
-    assert interval([nan, 0.2, nan, 0.4, 0.9, 0.5], "mean") == interval([0.2, 0.4, 0.9, 0.5], "mean")
+    assert interval([nan, 0.2, nan, 0.4, 0.9, 0.5], "mean") == interval(
+        [0.2, 0.4, 0.9, 0.5], "mean"
+    )
     with_patients = interval([nan, 0.2, nan, 0.4, 0.9, 0.5], "median", clusters="abcdef")
     assert with_patients == interval([0.2, 0.4, 0.9, 0.5], "median")
 
@@ -107,7 +130,10 @@ def test_fewer_than_three_values_have_no_interval(values, statistic):
 
 
 def test_many_cases_of_two_patients_have_no_interval():
-    assert all(isnan(end) for end in interval(SAMPLES["with ties"], "mean", clusters=["one"] * 20 + ["other"] * 11))
+    assert all(
+        isnan(end)
+        for end in interval(SAMPLES["with ties"], "mean", clusters=["one"] * 20 + ["other"] * 11)
+    )
 
 
 @pytest.mark.parametrize("clusters", [None, "aabbccc"])
@@ -141,7 +167,12 @@ def test_the_median_of_patients_drawn_whole_is_taken_over_their_cases():
     patients = rng.integers(0, 12, 40)
     values = SAMPLES["skewed to 1"]
     groups = [values[patients == patient] for patient in np.unique(patients)]
-    replicates = [np.median(np.concatenate([groups[place] for place in rng.integers(len(groups), size=len(groups))])) for _ in range(4000)]
+    replicates = [
+        np.median(
+            np.concatenate([groups[place] for place in rng.integers(len(groups), size=len(groups))])
+        )
+        for _ in range(4000)
+    ]
     low, high = interval(values, "median", clusters=patients)
     assert (low, high) == pytest.approx(np.quantile(replicates, [0.025, 0.975]), abs=0.03)
 
@@ -162,9 +193,13 @@ def test_what_cannot_be_drawn_from_is_refused(values, changes, says):
 
 def test_the_mean_over_regions_has_the_interval_of_the_means_of_the_cases_where_all_are_defined():
     table = np.random.default_rng(9).beta(8, 2, (30, 3))
-    assert interval_of_means(table) == pytest.approx(interval(table.mean(axis=1), "mean"), abs=1e-12)
+    assert interval_of_means(table) == pytest.approx(
+        interval(table.mean(axis=1), "mean"), abs=1e-12
+    )
     patients = np.arange(30) // 2
-    assert interval_of_means(table, clusters=patients) == pytest.approx(interval(table.mean(axis=1), "mean", clusters=patients), abs=1e-12)
+    assert interval_of_means(table, clusters=patients) == pytest.approx(
+        interval(table.mean(axis=1), "mean", clusters=patients), abs=1e-12
+    )
 
 
 def test_one_column_is_a_metric():

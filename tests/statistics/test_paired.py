@@ -6,11 +6,26 @@ import pytest
 from scipy import stats
 
 from pipeline.statistics.bootstrap import interval
-from pipeline.statistics.paired import compare_pairs, direction, holm, paired_rows, sign_flip_p, value_of, wilcoxon_p
+from pipeline.statistics.paired import (
+    compare_pairs,
+    direction,
+    holm,
+    paired_rows,
+    sign_flip_p,
+    value_of,
+    wilcoxon_p,
+)
 
 
 def row(case, **values):
-    return {"case": case, "patient": f"P{case}", "kind": "region", "name": "WT", "filled": "", **values}
+    return {
+        "case": case,
+        "patient": f"P{case}",
+        "kind": "region",
+        "name": "WT",
+        "filled": "",
+        **values,
+    }
 
 
 def rows_of(values, **more):
@@ -22,10 +37,17 @@ def runs():
     """Dice and HD95 of two regions of 20 cases under two runs, some undefined."""
     rng = np.random.default_rng(11)
     first = [
-        row(f"{case:02d}", dice=rng.beta(8, 2), hd95_mm=rng.exponential(5)) | {"name": name} for name in ("WT", "ET") for case in range(20)
+        row(f"{case:02d}", dice=rng.beta(8, 2), hd95_mm=rng.exponential(5)) | {"name": name}
+        for name in ("WT", "ET")
+        for case in range(20)
     ]
     second = [
-        one | {"dice": min(one["dice"] + rng.normal(0.02, 0.03), 1.0), "hd95_mm": one["hd95_mm"] * rng.uniform(0.7, 1.1)} for one in first
+        one
+        | {
+            "dice": min(one["dice"] + rng.normal(0.02, 0.03), 1.0),
+            "hd95_mm": one["hd95_mm"] * rng.uniform(0.7, 1.1),
+        }
+        for one in first
     ]
     first[25]["hd95_mm"] = nan
     return first, second
@@ -48,7 +70,10 @@ def test_differences_of_zero_carry_no_sign():
 def test_p_of_few_differences_is_that_of_scipy(count):
     values = np.random.default_rng(count).normal(0.3, 1, count)
     oracle = stats.permutation_test(
-        (values, np.zeros(count)), lambda one, other: np.mean(one - other), permutation_type="samples", n_resamples=np.inf
+        (values, np.zeros(count)),
+        lambda one, other: np.mean(one - other),
+        permutation_type="samples",
+        n_resamples=np.inf,
     )
     assert sign_flip_p(values) == pytest.approx(oracle.pvalue, abs=1e-12)
 
@@ -125,17 +150,42 @@ def test_a_comparison_computed_by_hand():
     first, second = rows_of([0.5, 0.6, 0.7, nan]), rows_of([0.6, 0.8, 1.0, 0.9])
     second[2]["filled"] = "both_empty"
     (result,) = compare_pairs(first, second, ["dice"])
-    assert {key: result[key] for key in ("kind", "name", "metric", "cases", "patients", "undefined", "filled", "better", "worse")} == {
-        "kind": "region", "name": "WT", "metric": "dice", "cases": 3, "patients": 3, "undefined": 1, "filled": 1, "better": 3, "worse": 0,
-    }  # fmt: skip
-    assert (result["mean_first"], result["mean_second"], result["difference"]) == pytest.approx((0.6, 0.8, 0.2))
+    assert {
+        key: result[key]
+        for key in (
+            "kind",
+            "name",
+            "metric",
+            "cases",
+            "patients",
+            "undefined",
+            "filled",
+            "better",
+            "worse",
+        )
+    } == {
+        "kind": "region",
+        "name": "WT",
+        "metric": "dice",
+        "cases": 3,
+        "patients": 3,
+        "undefined": 1,
+        "filled": 1,
+        "better": 3,
+        "worse": 0,
+    }
+    assert (result["mean_first"], result["mean_second"], result["difference"]) == pytest.approx(
+        (0.6, 0.8, 0.2)
+    )
     assert (result["low"], result["high"]) == interval([0.1, 0.2, 0.3], "mean")
     assert result["p_permutation"] == result["p_wilcoxon"] == result["p_permutation_holm"] == 0.25
 
 
 def test_swapped_runs_mirror_the_difference_and_keep_p(runs):
     first, second = runs
-    there, back = (compare_pairs(*pair, ["dice", "hd95_mm"]) for pair in ((first, second), (second, first)))
+    there, back = (
+        compare_pairs(*pair, ["dice", "hd95_mm"]) for pair in ((first, second), (second, first))
+    )
     for one, other in zip(there, back, strict=True):
         assert (one["difference"], one["low"], one["high"]) == pytest.approx(
             (-other["difference"], -other["high"], -other["low"]), abs=1e-12
@@ -148,31 +198,51 @@ def test_swapped_runs_mirror_the_difference_and_keep_p(runs):
 def test_what_both_runs_gain_changes_nothing(runs):
     first, second = runs
     moved = [[one | {"dice": one["dice"] + 3} for one in rows] for rows in runs]
-    for one, other in zip(compare_pairs(first, second, ["dice"]), compare_pairs(*moved, ["dice"]), strict=True):
-        assert one == pytest.approx(other | {key: one[key] for key in ("kind", "name", "metric", "mean_first", "mean_second")}, abs=1e-9)
+    for one, other in zip(
+        compare_pairs(first, second, ["dice"]), compare_pairs(*moved, ["dice"]), strict=True
+    ):
+        assert one == pytest.approx(
+            other
+            | {key: one[key] for key in ("kind", "name", "metric", "mean_first", "mean_second")},
+            abs=1e-9,
+        )
 
 
 def test_the_order_of_the_cases_changes_nothing(runs):
     first, second = runs
     order = np.random.default_rng(16).permutation(20)
     mixed = [first[place] for place in (*order, *(order + 20))]
-    assert str(compare_pairs(mixed, second[::-1], ["dice", "hd95_mm"])) == str(compare_pairs(first, second, ["dice", "hd95_mm"]))
+    assert str(compare_pairs(mixed, second[::-1], ["dice", "hd95_mm"])) == str(
+        compare_pairs(first, second, ["dice", "hd95_mm"])
+    )
 
 
 def test_equal_runs_do_not_differ(runs):
     for result in compare_pairs(runs[0], runs[0], ["dice", "hd95_mm"]):
-        assert (result["difference"], result["low"], result["high"], result["p_permutation"], result["p_wilcoxon"]) == (0, 0, 0, 1, 1)
+        assert (
+            result["difference"],
+            result["low"],
+            result["high"],
+            result["p_permutation"],
+            result["p_wilcoxon"],
+        ) == (0, 0, 0, 1, 1)
         assert (result["better"], result["worse"]) == (0, 0)
 
 
 def test_a_shorter_distance_is_better():
-    (result,) = compare_pairs([row("a", hd95_mm=5.0), row("b", hd95_mm=5.0)], [row("a", hd95_mm=2.0), row("b", hd95_mm=6.0)], ["hd95_mm"])
+    (result,) = compare_pairs(
+        [row("a", hd95_mm=5.0), row("b", hd95_mm=5.0)],
+        [row("a", hd95_mm=2.0), row("b", hd95_mm=6.0)],
+        ["hd95_mm"],
+    )
     assert (result["better"], result["worse"], result["difference"]) == (1, 1, -1.0)
 
 
 def test_of_a_volume_error_the_size_counts():
     assert value_of(row("a", volume_error_ml=-3.0), "volume_error_ml") == 3.0
-    (result,) = compare_pairs([row("a", volume_error_ml=-3.0)], [row("a", volume_error_ml=2.0)], ["volume_error_ml"])
+    (result,) = compare_pairs(
+        [row("a", volume_error_ml=-3.0)], [row("a", volume_error_ml=2.0)], ["volume_error_ml"]
+    )
     assert (result["mean_first"], result["difference"], result["better"]) == (3.0, -1.0, 1)
 
 
@@ -185,7 +255,17 @@ def test_two_cases_have_a_difference_but_no_interval():
 def test_without_a_defined_pair_nothing_is_said():
     (result,) = compare_pairs(rows_of([nan, nan]), rows_of([0.6, 0.6]), ["dice"])
     assert (result["cases"], result["undefined"]) == (0, 2)
-    assert all(isnan(result[key]) for key in ("mean_first", "difference", "low", "p_permutation", "p_wilcoxon", "p_permutation_holm"))
+    assert all(
+        isnan(result[key])
+        for key in (
+            "mean_first",
+            "difference",
+            "low",
+            "p_permutation",
+            "p_wilcoxon",
+            "p_permutation_holm",
+        )
+    )
 
 
 def test_holm_is_taken_over_all_metrics_and_regions(runs):
@@ -197,14 +277,18 @@ def test_holm_is_taken_over_all_metrics_and_regions(runs):
         ("ET", "hd95_mm"),
     ]
     for test in ("p_permutation", "p_wilcoxon"):
-        assert [result[f"{test}_holm"] for result in results] == holm([result[test] for result in results])
+        assert [result[f"{test}_holm"] for result in results] == holm(
+            [result[test] for result in results]
+        )
 
 
 def test_what_one_run_alone_has_is_left_out(runs):
     first, second = runs
     pairs = paired_rows(first, second[5:20])
     assert list(pairs) == [("region", "WT")]
-    assert [(one["case"], other["case"]) for one, other in pairs["region", "WT"]] == [(f"{case:02d}",) * 2 for case in range(5, 20)]
+    assert [(one["case"], other["case"]) for one, other in pairs["region", "WT"]] == [
+        (f"{case:02d}",) * 2 for case in range(5, 20)
+    ]
 
 
 def test_a_volume_is_no_score():

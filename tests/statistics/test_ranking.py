@@ -30,7 +30,9 @@ def test_the_best_is_first_in_the_direction_of_the_metric():
 
 def test_ties_share_the_mean_of_their_ranks():
     assert ranks([[[0.9]], [[0.9]], [[0.1]]], [1]).ravel().tolist() == [1.5, 1.5, 3]
-    assert ranks([[[0.8 - 0.1]], [[0.7]]], [1]).ravel().tolist() == [1.5, 1.5], "rounding breaks no tie"
+    assert ranks([[[0.8 - 0.1]], [[0.7]]], [1]).ravel().tolist() == [1.5, 1.5], (
+        "rounding breaks no tie"
+    )
 
 
 def test_an_undefined_value_is_worse_than_any():
@@ -53,8 +55,16 @@ def test_a_standing_computed_by_hand():
     }
     new, old, bad = standing(runs, ["dice", "hd95_mm"])
     assert [row["run"] for row in (new, old, bad)] == ["new", "old", "bad"]
-    assert (new["mean_rank"], old["mean_rank"], bad["mean_rank"]) == (1.25, 1.75, 3.0), "new: ranks 1 1 2 1; old: 2 2 1 2"
-    assert (new["score"], new["place"], new["first"], new["cases"], new["rankings"]) == (1.25 / 3, 1, 3, 2, 4)
+    assert (new["mean_rank"], old["mean_rank"], bad["mean_rank"]) == (1.25, 1.75, 3.0), (
+        "new: ranks 1 1 2 1; old: 2 2 1 2"
+    )
+    assert (new["score"], new["place"], new["first"], new["cases"], new["rankings"]) == (
+        1.25 / 3,
+        1,
+        3,
+        2,
+        4,
+    )
     assert new["p_next"] == sign_flip_p([-1.0, 0.0]) == 1.0
     assert "p_next" not in bad
 
@@ -78,21 +88,34 @@ def test_the_cases_of_a_patient_change_places_together():
 def test_equal_runs_share_a_place():
     runs = {name: rows_of([0.5, 0.6, 0.7]) for name in ("b", "a")} | {"c": rows_of([0.1, 0.2, 0.3])}
     listed = standing(runs, ["dice"])
-    assert [(row["run"], row["place"], row["mean_rank"]) for row in listed] == [("a", 1, 1.5), ("b", 1, 1.5), ("c", 3, 3.0)]
+    assert [(row["run"], row["place"], row["mean_rank"]) for row in listed] == [
+        ("a", 1, 1.5),
+        ("b", 1, 1.5),
+        ("c", 3, 3.0),
+    ]
     assert listed[0]["p_next"] == 1.0
 
 
 def test_a_run_is_ranked_on_what_all_share():
     runs = {"a": rows_of([0.5, 0.6, 0.7]), "b": rows_of([0.6, 0.7]) + rows_of([0.1], name="ET")}
-    assert [(row["run"], row["cases"], row["rankings"]) for row in standing(runs, ["dice"])] == [("b", 2, 2), ("a", 2, 2)]
+    assert [(row["run"], row["cases"], row["rankings"]) for row in standing(runs, ["dice"])] == [
+        ("b", 2, 2),
+        ("a", 2, 2),
+    ]
 
 
 def test_the_order_of_runs_and_cases_changes_nothing():
     rng = np.random.default_rng(3)
     runs = {name: rows_of(rng.beta(8, 2, 20), rng.exponential(5, 20)) for name in "abcd"}
     turned = {name: runs[name][::-1] for name in "dbca"}
-    for one, other in zip(standing(runs, ["dice", "hd95_mm"]), standing(turned, ["dice", "hd95_mm"]), strict=True):
-        assert one == pytest.approx(other) if "run" not in one else {**one, "run": ""} == pytest.approx({**other, "run": ""})
+    for one, other in zip(
+        standing(runs, ["dice", "hd95_mm"]), standing(turned, ["dice", "hd95_mm"]), strict=True
+    ):
+        assert (
+            one == pytest.approx(other)
+            if "run" not in one
+            else {**one, "run": ""} == pytest.approx({**other, "run": ""})
+        )
         assert one["run"] == other["run"]
 
 

@@ -1,4 +1,6 @@
-"""A case by itself shows what would make a prediction wrong: nothing in cases that are in order, something in all others."""
+"""A case by itself shows what would make a prediction wrong: nothing in cases that are in order,
+something in all others.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,7 +38,9 @@ def judged(found: Found, modalities=FOUR, trained_stripped: bool | None = True) 
 
 
 def with_head(case: Case, noise: float) -> Case:
-    """At half the resolution, a head around the brain: 4 mm of dark bone, 20 mm of soft tissue, and noise in the air unless that is 0."""
+    """At half the resolution, a head around the brain: 4 mm of dark bone, 20 mm of soft tissue, and
+    noise in the air unless that is 0.
+    """
     image = case.image[::2, ::2, ::2].copy()
     grid = Grid(image.shape[:3], case.grid.affine @ np.diag([2.0, 2, 2, 1]))
     brain = image.any(axis=-1)
@@ -44,7 +48,9 @@ def with_head(case: Case, noise: float) -> Case:
     texture = np.random.default_rng(1).random(brain.shape, np.float32)
     for channel in range(image.shape[-1]):
         level = np.percentile(image[..., channel][brain], 80)
-        around = np.where((away_mm > 4) & (away_mm < 24), level * (0.7 + 0.6 * texture), noise * level * texture)
+        around = np.where(
+            (away_mm > 4) & (away_mm < 24), level * (0.7 + 0.6 * texture), noise * level * texture
+        )
         image[..., channel] = np.where(brain, image[..., channel], around)
     return replace(case, image=image, grid=grid)
 
@@ -53,7 +59,12 @@ def with_head(case: Case, noise: float) -> Case:
 def made(tmp_path_factory) -> Found:
     """A phantom as files, skull off."""
     anatomy: Anatomy = load_anatomy()
-    case = phantom(generator(3, "0", "phantom"), anatomy, draw_tumour(generator(3, "0", "tumour"), True), (160, 190, 150))
+    case = phantom(
+        generator(3, "0", "phantom"),
+        anatomy,
+        draw_tumour(generator(3, "0", "tumour"), True),
+        (160, 190, 150),
+    )
     files = {name: tmp_path_factory.mktemp("made") / f"{name}.nii.gz" for name in FOUR}
     for name, path in files.items():
         nifti.write(path, case.images[name], np.diag([-1.0, -1.0, 1.0, 1.0]))
@@ -61,7 +72,9 @@ def made(tmp_path_factory) -> Found:
 
 
 def exchanged(found: Found, one: str, other: str) -> Found:
-    return replace(found, images=found.images | {one: found.images[other], other: found.images[one]})
+    return replace(
+        found, images=found.images | {one: found.images[other], other: found.images[one]}
+    )
 
 
 def test_a_made_case_in_order_raises_nothing(made):
@@ -82,7 +95,11 @@ def test_a_case_unlike_those_of_the_training_in_its_skull_is_named(made, noise):
     assert SKULL in warning
     assert "--native" in warning
     (warning,) = judged(made, trained_stripped=False)
-    assert warning == "made: the skull was removed, but the network was trained on heads with it: the labels cannot be trusted."
+    assert (
+        warning
+        == "made: the skull was removed, but the network was trained on heads with it: the labels"
+        " cannot be trusted."
+    )
 
 
 def test_more_than_a_brain_is_named_where_nothing_is_known_of_the_training(made):
@@ -102,26 +119,34 @@ def four_modality_cases() -> Iterator[Found]:
 def test_real_cases_of_four_modalities_raise_something_only_when_spoilt(real_cases):
     found = list(four_modality_cases())
     assert len(found) == sum(
-        len(list((real_cases / name).iterdir())) for name in ("brats2012", "brats2018", "brats2021", "brats2023", "unlabelled")
+        len(list((real_cases / name).iterdir()))
+        for name in ("brats2012", "brats2018", "brats2021", "brats2023", "unlabelled")
     )
     for own in found:
         case, volumes = read(own)
         assert checks.alone(own, case, volumes, FOUR, True, True) == [], own.case
         swapped = replace(case, image=case.image[..., [0, 2, 1, 3]])
-        assert any(SWAPPED in said for said in checks.alone(own, swapped, volumes, FOUR, True, True)), own.case
+        assert any(
+            SWAPPED in said for said in checks.alone(own, swapped, volumes, FOUR, True, True)
+        ), own.case
         for noise in (0.0, 0.04):
-            assert any(SKULL in said for said in checks.alone(own, with_head(case, noise), volumes, FOUR, True, True)), (
-                own.case,
-                noise,
-            )
+            assert any(
+                SKULL in said
+                for said in checks.alone(own, with_head(case, noise), volumes, FOUR, True, True)
+            ), (own.case, noise)
 
 
 @pytest.mark.real
 def test_real_flair_images_alone_raise_nothing(real_cases):
-    files = [*real_cases.glob("flair_wt*/*/*_fla.nii.gz"), *real_cases.glob("native/*/brats_space/*_fla.nii.gz")]
+    files = [
+        *real_cases.glob("flair_wt*/*/*_fla.nii.gz"),
+        *real_cases.glob("native/*/brats_space/*_fla.nii.gz"),
+    ]
     assert len(files) > 100
     for path in sorted(files):
-        assert judged(Found(path.parent.name, "", path.parent, {"t2f": path}, None), ("t2f",)) == [], path
+        assert (
+            judged(Found(path.parent.name, "", path.parent, {"t2f": path}, None), ("t2f",)) == []
+        ), path
 
 
 def heads(folder: Path) -> Iterator[tuple[str, Path | Part]]:

@@ -36,7 +36,9 @@ def brains(ball_brain) -> list[np.ndarray]:
 
 
 def similarity(one: np.ndarray, other: np.ndarray, grid: Grid = GRID) -> float:
-    return pairs(np.stack([fingerprint(one, GRID), fingerprint(other, Grid(other.shape, grid.affine))]), -1)[0][2]
+    return pairs(
+        np.stack([fingerprint(one, GRID), fingerprint(other, Grid(other.shape, grid.affine))]), -1
+    )[0][2]
 
 
 def noisy(voxels):
@@ -54,7 +56,9 @@ def halved(voxels):
 
 COPIES = {
     "as float32, scaled": lambda voxels: voxels * np.float32(0.37),
-    "as uint8": lambda voxels: np.clip(voxels / np.percentile(voxels, 99.9) * 255, 0, 255).astype(np.uint8),
+    "as uint8": lambda voxels: np.clip(voxels / np.percentile(voxels, 99.9) * 255, 0, 255).astype(
+        np.uint8
+    ),
     "with a curve": lambda voxels: np.sqrt(voxels),
     "normalised in the brain": normalised,
     "with noise in the air": noisy,
@@ -85,7 +89,9 @@ def heads() -> list[np.ndarray]:
     made = []
     for seed in range(2):
         rng = np.random.default_rng(seed)
-        coordinates = 2 * np.indices(shape, np.float32) - np.reshape(np.array(shape) - np.array(template.gray.shape) / 2, (3, 1, 1, 1))
+        coordinates = 2 * np.indices(shape, np.float32) - np.reshape(
+            np.array(shape) - np.array(template.gray.shape) / 2, (3, 1, 1, 1)
+        )
         for axis in range(3):
             coordinates[axis] += 4 * normal_field(rng, shape, 15.0)
         anatomy = sample(template, coordinates.astype(np.float32))
@@ -94,13 +100,17 @@ def heads() -> list[np.ndarray]:
     return made
 
 
-@pytest.mark.parametrize("turn_degrees", [(20, 0, 0), (-25, 0, 0), (0, 15, 0), (0, 0, 20), (15, -8, 10)])
+@pytest.mark.parametrize(
+    "turn_degrees", [(20, 0, 0), (-25, 0, 0), (0, 15, 0), (0, 0, 20), (15, -8, 10)]
+)
 def test_a_tilted_head_is_recognised_and_told_from_another(heads, turn_degrees):
     spacing, voxels_2mm = (2.0, 3.0, 5.0), Grid(heads[0].shape, np.diag([2.0, 2, 2, 1]))
     shape = np.round(np.array(heads[0].shape) * 2 / spacing).astype(int)
     turn = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() * spacing / 2
     corner = (np.array(heads[0].shape) - 1) / 2 - turn @ (shape - 1) / 2
-    tilted = ndimage.affine_transform(heads[0].astype(np.float32), turn, corner, tuple(shape), order=1)
+    tilted = ndimage.affine_transform(
+        heads[0].astype(np.float32), turn, corner, tuple(shape), order=1
+    )
     copy = fingerprint(tilted, Grid(tilted.shape, np.diag([*spacing, 1])))
     found = pairs(np.stack([copy, *(fingerprint(head, voxels_2mm) for head in heads)]), -1)
     similar = {pair[:2]: pair[2] for pair in found}
@@ -112,14 +122,24 @@ def test_a_tilted_head_is_recognised_and_told_from_another(heads, turn_degrees):
 def test_other_axes_of_the_same_anatomy_give_the_same_fingerprint_and_content(brains, codes):
     voxels, affine = brains[0][:, 5:-5, 8:-4], affine_of(codes)
     raw = from_canonical(voxels, affine)
-    there, here = Grid(raw.shape, affine), Grid(voxels.shape, np.diag([*canonical_spacing_mm(affine), 1]))
+    there, here = (
+        Grid(raw.shape, affine),
+        Grid(voxels.shape, np.diag([*canonical_spacing_mm(affine), 1])),
+    )
     np.testing.assert_array_equal(fingerprint(raw, there), fingerprint(voxels, here))
     assert content_sha256(raw, there) == content_sha256(voxels, here)
 
 
 def test_an_array_turned_under_its_header_is_recognised_in_all_48_ways(brains):
-    flips = [tuple(slice(None, None, step) for step in steps) for steps in itertools.product((1, -1), repeat=3)]
-    turned = [brains[0].transpose(axes)[flip] for axes in itertools.permutations(range(3)) for flip in flips]
+    flips = [
+        tuple(slice(None, None, step) for step in steps)
+        for steps in itertools.product((1, -1), repeat=3)
+    ]
+    turned = [
+        brains[0].transpose(axes)[flip]
+        for axes in itertools.permutations(range(3))
+        for flip in flips
+    ]
     found = pairs(np.stack([fingerprint(voxels, GRID) for voxels in turned]), 0.98)
     assert len(found) == 48 * 47 / 2
 
@@ -129,8 +149,12 @@ def test_similarity_is_the_largest_cosine_over_both_poses_and_all_48_ways():
     signs = [np.where(np.arange(8) % 2, sign, 1) for sign in (1, -1)]
     for one, other, found in pairs(numbers, -1):
         ways = (
-            (first * second.transpose(axes) * x[:, None, None] * y[:, None] * z).sum() / np.linalg.norm(first) / np.linalg.norm(second)
-            for first, second in zip(numbers[one].astype(float), numbers[other].astype(float), strict=True)
+            (first * second.transpose(axes) * x[:, None, None] * y[:, None] * z).sum()
+            / np.linalg.norm(first)
+            / np.linalg.norm(second)
+            for first, second in zip(
+                numbers[one].astype(float), numbers[other].astype(float), strict=True
+            )
             for axes in itertools.permutations(range(3))
             for x, y, z in itertools.product(signs, repeat=3)
         )
@@ -162,14 +186,20 @@ def test_none_and_one_make_no_pair():
 @pytest.mark.parametrize("shape", [(2, 2, 2), (1, 1, 1), (3, 200, 2), (1, 40, 30)])
 def test_small_and_flat_volumes_have_a_fingerprint(shape):
     voxels = np.random.default_rng(0).integers(0, 100, shape).astype(np.int16)
-    assert fingerprint(voxels, Grid(shape, np.eye(4))).shape == ((1, 22, 22, 1) if 1 in shape else (2, 8, 8, 8))
+    assert fingerprint(voxels, Grid(shape, np.eye(4))).shape == (
+        (1, 22, 22, 1) if 1 in shape else (2, 8, 8, 8)
+    )
 
 
 def test_slices_are_recognised_and_told_apart(brains):
     slices = [voxels[:, :, height, None] for voxels in brains for height in (40, 60)]
     copies = [np.rot90(image)[5:-6, 4:] * 0.1 for image in slices]
-    prints = np.stack([fingerprint(image, Grid(image.shape, np.eye(4))) for image in slices + copies])
-    assert sorted(pair[:2] for pair in pairs(prints, SAME)) == [(number, number + 6) for number in range(6)]
+    prints = np.stack(
+        [fingerprint(image, Grid(image.shape, np.eye(4))) for image in slices + copies]
+    )
+    assert sorted(pair[:2] for pair in pairs(prints, SAME)) == [
+        (number, number + 6) for number in range(6)
+    ]
 
 
 def test_content_is_of_values_not_of_dtype_or_margin(brains):
@@ -188,7 +218,9 @@ def test_one_other_voxel_is_other_content(brains):
 def test_the_same_numbers_in_another_shape_are_other_content():
     numbers = np.arange(1, 25, dtype=np.int16)
     one, other = numbers.reshape(2, 3, 4), numbers.reshape(4, 3, 2)
-    assert content_sha256(one, Grid(one.shape, np.eye(4))) != content_sha256(other, Grid(other.shape, np.eye(4)))
+    assert content_sha256(one, Grid(one.shape, np.eye(4))) != content_sha256(
+        other, Grid(other.shape, np.eye(4))
+    )
 
 
 TWINS = {"017", "045", "062", "108", "161", "162", "170", "196"}
@@ -204,10 +236,14 @@ def test_patients_that_stand_in_two_folders_are_found_and_no_others():
     if not (SHARED / "flair_wt_2mm").is_dir():
         pytest.skip("no ../shared/data")
     paths = [
-        path for path in sorted(SHARED.glob("flair_wt*/*/*_fla.nii.gz")) if path.parent.name[-1] in "0123" or path.parent.name in TWINS
+        path
+        for path in sorted(SHARED.glob("flair_wt*/*/*_fla.nii.gz"))
+        if path.parent.name[-1] in "0123" or path.parent.name in TWINS
     ]
     paths += sorted(SHARED.glob("brats20*/*/*_flair.*"))
-    paths += sorted(SHARED.glob("brats20*/*/*t2f.nii.gz")) + sorted(SHARED.glob("native/*/brats_space/*_fla.nii.gz"))
+    paths += sorted(SHARED.glob("brats20*/*/*t2f.nii.gz")) + sorted(
+        SHARED.glob("native/*/brats_space/*_fla.nii.gz")
+    )
     found = pairs(np.stack([flair(path) for path in paths]), SAME)
     names = [f"{path.relative_to(SHARED).parts[0]} {path.name.split('_f')[0]}" for path in paths]
     assert {frozenset((names[one], names[other])) for one, other, _ in found} == {

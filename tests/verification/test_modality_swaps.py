@@ -58,17 +58,23 @@ def test_every_exchange_is_noticed_and_named_with_and_without_an_enhancing_tumou
         (warning,) = suspicions(exchanged(own, order)[None], MODALITIES, ["case-7"])
         assert warning.startswith("case-7: modalities may be swapped")
         for place, source in enumerate(order):
-            assert (f"{MODALITIES[place]} like {MODALITIES[source]}" in warning) == (place != source)
+            assert (f"{MODALITIES[place]} like {MODALITIES[source]}" in warning) == (
+                place != source
+            )
 
 
 def test_relations_of_exchanged_files_are_those_of_the_right_ones_exchanged(images, measured):
     order = (2, 0, 3, 1)
-    np.testing.assert_allclose(relations(images[0][..., order], SPACING_MM), exchanged(measured[0], order), atol=1e-5)
+    np.testing.assert_allclose(
+        relations(images[0][..., order], SPACING_MM), exchanged(measured[0], order), atol=1e-5
+    )
 
 
 def test_intensity_scale_and_shading_hardly_matter(images, measured):
     ramp = np.linspace(0.7, 1.3, images[0].shape[1], dtype=np.float32)[:, None, None]
-    np.testing.assert_allclose(relations(images[0] * ramp * (0.01, 3, 40, 1), SPACING_MM), measured[0], atol=0.05)
+    np.testing.assert_allclose(
+        relations(images[0] * ramp * (0.01, 3, 40, 1), SPACING_MM), measured[0], atol=0.05
+    )
 
 
 def test_an_image_normalised_to_both_sides_of_0_is_judged_the_same(images):
@@ -91,7 +97,9 @@ def test_one_of_a_cohort_is_found_among_its_fellows(measured):
 def test_an_error_in_all_cases_is_told_once(measured):
     cohort = exchanged(measured[[0, 1] * 5], (1, 0, 2, 3))
     (warning,) = suspicions(cohort, MODALITIES, [str(number) for number in range(10)])
-    assert warning.startswith("the whole cohort: modalities may be swapped: t1n like t1c, t1c like t1n")
+    assert warning.startswith(
+        "the whole cohort: modalities may be swapped: t1n like t1c, t1c like t1n"
+    )
 
 
 def test_the_same_acquisition_under_two_names_is_told(images):
@@ -101,7 +109,9 @@ def test_the_same_acquisition_under_two_names_is_told(images):
     assert any("t1n and t1c look like one acquisition" in warning for warning in warnings)
 
 
-@pytest.mark.parametrize("names", [("t1n", "t1c"), ("t1n", "t2w"), ("t1c", "t2w"), ("t2w", "t2f"), ("t1n", "t1c", "t2f")])
+@pytest.mark.parametrize(
+    "names", [("t1n", "t1c"), ("t1n", "t2w"), ("t1c", "t2w"), ("t2w", "t2f"), ("t1n", "t1c", "t2f")]
+)
 def test_fewer_modalities_are_judged_too(measured, names):
     chosen = [MODALITIES.index(name) for name in names]
     for own in exchanged(measured, chosen):

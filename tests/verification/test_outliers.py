@@ -13,7 +13,14 @@ SHAPE = (100, 120, 100)
 
 
 def file(name: str, **changes) -> FileEntry:
-    known = {"path": name, "sha256": "", "dtype": "int16", "minimum": 0.0, "maximum": 1000.0, "origin_sha256": None}
+    known = {
+        "path": name,
+        "sha256": "",
+        "dtype": "int16",
+        "minimum": 0.0,
+        "maximum": 1000.0,
+        "origin_sha256": None,
+    }
     fields = FileEntry.model_fields
     return FileEntry.model_construct(**{field: known.get(field) for field in fields} | changes)
 
@@ -29,12 +36,16 @@ def entry(number: int, schema, **changes) -> CaseEntry:
         "label_voxels": dict.fromkeys(schema.labels, 30_000 + 1000 * number),
         "stripped": True,
     }
-    return CaseEntry.model_construct(**{field: known.get(field) for field in CaseEntry.model_fields} | changes)
+    return CaseEntry.model_construct(
+        **{field: known.get(field) for field in CaseEntry.model_fields} | changes
+    )
 
 
 def warnings_of(schema, count=8, **changes) -> list[str]:
     """Of a cohort whose last case is changed."""
-    cases = [entry(number, schema) for number in range(count - 1)] + [entry(count - 1, schema, **changes)]
+    cases = [entry(number, schema) for number in range(count - 1)] + [
+        entry(count - 1, schema, **changes)
+    ]
     return oddities(Catalogue.model_construct(cohort=schema, licence="", cases=tuple(cases)))
 
 
@@ -46,12 +57,18 @@ def test_an_even_cohort_is_not_odd(schema):
     ("changes", "told"),
     [
         (
-            {"spacing_mm": (1.0, 1.0, 5.0), "label_voxels": dict.fromkeys(("necrotic", "edema", "enhancing"), 6600)},
+            {
+                "spacing_mm": (1.0, 1.0, 5.0),
+                "label_voxels": dict.fromkeys(("necrotic", "edema", "enhancing"), 6600),
+            },
             "spacing along Z is 5 mm, in this cohort usually 0.98",
         ),
         ({"brain_ml": 3400.0}, "head or brain is 3400 ml, in this cohort usually"),
         ({"orientation": "RAS"}, "orientation is RAS, in this cohort usually LPS (7 of 8 cases)"),
-        ({"label_voxels": {"necrotic": 33_000, "edema": 900_000, "enhancing": 33_000}}, "label edema is 900 ml, in this cohort usually"),
+        (
+            {"label_voxels": {"necrotic": 33_000, "edema": 900_000, "enhancing": 33_000}},
+            "label edema is 900 ml, in this cohort usually",
+        ),
     ],
 )
 def test_one_odd_case_is_named_with_its_value_and_what_is_usual(schema, changes, told):
@@ -86,7 +103,9 @@ def test_an_absent_label_is_not_an_odd_volume(schema):
 
 
 def test_a_cohort_that_is_divided_is_told_once(schema):
-    cases = [entry(number, schema, orientation="LPS" if number % 2 else "RAS") for number in range(8)]
+    cases = [
+        entry(number, schema, orientation="LPS" if number % 2 else "RAS") for number in range(8)
+    ]
     assert oddities(Catalogue.model_construct(cohort=schema, licence="", cases=tuple(cases))) == [
         "the cases differ in orientation: LPS in 4, RAS in 4 of 8 cases"
     ]
@@ -112,7 +131,10 @@ def brain() -> np.ndarray:
 
 def ellipsoid(*half_axes: float) -> np.ndarray:
     offsets = (np.arange(length) - (length - 1) / 2 for length in SHAPE)
-    return sum((offset / half) ** 2 for offset, half in zip(np.ix_(*offsets), half_axes, strict=True)) < 1
+    return (
+        sum((offset / half) ** 2 for offset, half in zip(np.ix_(*offsets), half_axes, strict=True))
+        < 1
+    )
 
 
 def test_a_brain_alone_is_stripped_and_a_head_is_not():

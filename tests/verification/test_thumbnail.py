@@ -10,10 +10,16 @@ from pipeline.verification.thumbnail import OUTLINE, SIDE, favourite, thumbnail
 RAS = np.diag([1.0, 1.0, 1.0, 1.0])
 
 
-def case(affine: np.ndarray = RAS, tumour: bool = True, shape: tuple[int, int, int] = (60, 60, 10)) -> Case:
-    """A disc of brain, brighter in front; a tumour in front on the patient's right, largest on slice 7."""
+def case(
+    affine: np.ndarray = RAS, tumour: bool = True, shape: tuple[int, int, int] = (60, 60, 10)
+) -> Case:
+    """A disc of brain, brighter in front; a tumour in front on the patient's right, largest on
+    slice 7.
+    """
     x, y, z = np.meshgrid(*map(np.arange, shape), indexing="ij")
-    brain = (x - shape[0] / 2) ** 2 / (shape[0] / 2 - 3) ** 2 + (y - shape[1] / 2) ** 2 / (shape[1] / 2 - 3) ** 2 < 1
+    brain = (x - shape[0] / 2) ** 2 / (shape[0] / 2 - 3) ** 2 + (y - shape[1] / 2) ** 2 / (
+        shape[1] / 2 - 3
+    ) ** 2 < 1
     image = np.where(brain, 100.0 + y, 0)[..., None].repeat(2, -1).astype(np.float32)
     classes = ((abs(x - 40) < 6) & (abs(y - 40) < 6) & (z == 7) & tumour).astype(np.uint8)
     return Case("case", image, classes, Grid(shape, affine))
@@ -36,7 +42,12 @@ def test_the_front_is_up_and_the_patients_right_on_the_left():
 
 def test_the_axes_of_the_file_do_not_matter():
     made = case()
-    turned = Case("case", made.image[::-1, ::-1], made.classes[::-1, ::-1], Grid(made.grid.shape, np.diag([-1.0, -1.0, 1.0, 1.0])))
+    turned = Case(
+        "case",
+        made.image[::-1, ::-1],
+        made.classes[::-1, ::-1],
+        Grid(made.grid.shape, np.diag([-1.0, -1.0, 1.0, 1.0])),
+    )
     np.testing.assert_array_equal(thumbnail(turned, 1), thumbnail(made, 1))
 
 
@@ -59,4 +70,6 @@ def test_one_slice_is_enough():
 
 
 def test_flair_is_shown_where_there_is_one():
-    assert [favourite(names) for names in [("t1n", "t1c", "t2w", "t2f"), ("t1n", "t1c"), ("ct",)]] == [3, 1, 0]
+    assert [
+        favourite(names) for names in [("t1n", "t1c", "t2w", "t2f"), ("t1n", "t1c"), ("ct",)]
+    ] == [3, 1, 0]

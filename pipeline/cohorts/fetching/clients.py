@@ -30,12 +30,20 @@ class Client:
 
 
 CLIENTS = {
-    "synapse": Client("synapseclient", ("synapse", "get", "-r", "{name}", "--downloadLocation", "{folder}"), "synapse login"),
+    "synapse": Client(
+        "synapseclient",
+        ("synapse", "get", "-r", "{name}", "--downloadLocation", "{folder}"),
+        "synapse login",
+    ),
     "kaggle": Client(
-        "kaggle", ("kaggle", "datasets", "download", "-d", "{name}", "-p", "{folder}", "--unzip"), "an API token in ~/.kaggle/kaggle.json"
+        "kaggle",
+        ("kaggle", "datasets", "download", "-d", "{name}", "-p", "{folder}", "--unzip"),
+        "an API token in ~/.kaggle/kaggle.json",
     ),
 }
-"""By the scheme of `cohort.location`: ``synapse:syn25829067``, ``kaggle:mateuszbuda/lgg-mri-segmentation``."""
+"""By the scheme of `cohort.location`: ``synapse:syn25829067``,
+``kaggle:mateuszbuda/lgg-mri-segmentation``.
+"""
 
 _LOCATION = re.compile(rf"(?P<client>{'|'.join(CLIENTS)}):(?P<name>[A-Za-z0-9][A-Za-z0-9._/-]*)")
 
@@ -53,8 +61,8 @@ def fetch_by_client(location: str, parent: Path) -> Path:
     location : str
         For which `is_account` holds.
     parent : Path
-        Gets a folder of its own for the data. Until the client has ended well that is called ``.NAME.unfinished``, so that
-        a client which can go on after a cut does.
+        Gets a folder of its own for the data. Until the client has ended well that is called
+        ``.NAME.unfinished``, so that a client which can go on after a cut does.
 
     Returns
     -------
@@ -68,23 +76,30 @@ def fetch_by_client(location: str, parent: Path) -> Path:
     """
     scheme, name = _LOCATION.fullmatch(location).group("client", "name")
     client, folder = CLIENTS[scheme], parent / re.sub(r"[^A-Za-z0-9.-]", "_", location)
-    by_hand = "Or fetch the data by hand in a browser and set cohort.location to its folder (python -m pipeline sources; docs/data.md)."
+    by_hand = (
+        "Or fetch the data by hand in a browser and set cohort.location to its folder (python -m"
+        " pipeline sources; docs/data.md)."
+    )
     if shutil.which(client.command[0]) is None:
         raise InputError(
-            f"params.yaml: cohort.location is {location}, which the client {client.command[0]} fetches, but that is not installed: "
-            f"pip install {client.package}, then {client.login}. {by_hand}"
+            f"params.yaml: cohort.location is {location}, which the client {client.command[0]}"
+            f" fetches, but that is not installed: pip install {client.package}, then"
+            f" {client.login}. {by_hand}"
         )
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
     with alone(folder.with_name(f".{folder.name}.lock")):
         if not folder.is_dir():
             command = [word.format(name=name, folder=unfinished) for word in client.command]
-            ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+            ended = subprocess.run(
+                command, stderr=subprocess.PIPE, text=True, errors="replace", check=False
+            )
             if ended.returncode:
                 words = " ".join(ended.stderr.split()[-40:])
                 raise InputError(
-                    f"{' '.join(command)}: ended with status {ended.returncode}: {words or 'no words'}. If it does not know you: "
-                    f"{client.login}, and agree to the terms of the data in a browser. {by_hand}"
+                    f"{' '.join(command)}: ended with status {ended.returncode}:"
+                    f" {words or 'no words'}. If it does not know you: {client.login}, and agree to"
+                    f" the terms of the data in a browser. {by_hand}"
                 )
             unfinished.rename(folder)
         else:

@@ -1,8 +1,9 @@
 """Files from the network: resumed after a cut, checked, and put in place whole or not at all.
 
-While NAME is fetched, its bytes stand in .NAME.partial and what the server said of them in .NAME.partial.json; both
-outlive a cut, Ctrl-C and SIGKILL, and the next start goes on from there. The bytes of a finished file are hashed again
-at each start: seconds for gigabytes, and no note of an earlier check can be out of date.
+While NAME is fetched, its bytes stand in .NAME.partial and what the server said of them in
+.NAME.partial.json; both outlive a cut, Ctrl-C and SIGKILL, and the next start goes on from there.
+The bytes of a finished file are hashed again at each start: seconds for gigabytes, and no note of
+an earlier check can be out of date.
 """
 
 import errno
@@ -74,7 +75,9 @@ class Remote:
 
 
 class _Again(Exception):
-    """A fault that another trial may mend; `after` is the pause in seconds that the server asks for."""
+    """A fault that another trial may mend; `after` is the pause in seconds that the server asks
+    for.
+    """
 
     def __init__(self, message: str, after: float = 0.0) -> None:
         super().__init__(message)
@@ -92,17 +95,19 @@ def fetch(
     stall_seconds: float = 60,
     parallel: int = 4,
 ) -> list[Path]:
-    """Fetch files into a folder, several at once, each with a progress bar; those that are there already stay.
+    """Fetch files into a folder, several at once, each with a progress bar; those that are there
+    already stay.
 
     Parameters
     ----------
     remotes : sequence of Remote
         What to fetch. Plain http is taken from loopback hosts alone.
     folder : Path
-        Made if need be. A second download into it, from any process, waits until the first has ended.
+        Made if need be. A second download into it, from any process, waits until the first has
+        ended.
     waits : sequence of float
-        Seconds before each further trial after a cut, a stall or an answer 408, 429 or 5xx. They start anew whenever
-        a trial brought the file further than ever before.
+        Seconds before each further trial after a cut, a stall or an answer 408, 429 or 5xx. They
+        start anew whenever a trial brought the file further than ever before.
     stall_seconds : float
         A connection that takes longer to open, or is silent for longer, is given up.
     parallel : int
@@ -111,15 +116,15 @@ def fetch(
     Returns
     -------
     list of Path
-        One per remote, in their order, with the published size and checksum. The sha256 of a file without a published
-        checksum is logged: nothing else tells whether it is what was published.
+        One per remote, in their order, with the published size and checksum. The sha256 of a file
+        without a published checksum is logged: nothing else tells whether it is what was published.
 
     Raises
     ------
     InputError
-        If the disk has no room, a server cannot be reached, refuses, or gives another file than was published; with
-        the messages of all files that failed. The others are in place, and what came of a file whose connection
-        failed is kept for the next start.
+        If the disk has no room, a server cannot be reached, refuses, or gives another file than was
+        published; with the messages of all files that failed. The others are in place, and what
+        came of a file whose connection failed is kept for the next start.
     """
     for remote in remotes:
         _refuse_malformed(remote)
@@ -129,7 +134,9 @@ def fetch(
         room = _Room(folder)
         room.expect({remote.name: _missing_bytes(remote, folder) for remote in remotes})
         stop = threading.Event()
-        transfers = [_Transfer(remote, folder, tuple(waits), stall_seconds, room, stop) for remote in remotes]
+        transfers = [
+            _Transfer(remote, folder, tuple(waits), stall_seconds, room, stop) for remote in remotes
+        ]
         with ThreadPoolExecutor(parallel) as pool:
             futures = [pool.submit(transfer.run) for transfer in transfers]
             try:
@@ -146,13 +153,25 @@ def fetch(
 
 def _refuse_malformed(remote: Remote) -> None:
     if remote.name != Path(remote.name).name or not re.fullmatch(r"\w[\w.+ -]*", remote.name):
-        raise InputError(f"{remote.url}: cannot be kept as {remote.name!r}. Give the file a plain name: letters, digits, dots, dashes.")
+        raise InputError(
+            f"{remote.url}: cannot be kept as {remote.name!r}. Give the file a plain name: letters,"
+            " digits, dots, dashes."
+        )
     if not _is_safe(remote.url, loopback=True):
-        raise InputError(f"{remote.url}: is not an https address. Name one, or fetch the file by hand.")
+        raise InputError(
+            f"{remote.url}: is not an https address. Name one, or fetch the file by hand."
+        )
     if remote.size is not None and remote.size < 0:
-        raise InputError(f"{remote.url}: its size is given as {remote.size} bytes. Give the published size.")
-    if remote.checksum is not None and not re.fullmatch("md5:[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{64}", remote.checksum):
-        raise InputError(f"{remote.url}: its checksum is given as {remote.checksum!r}. Write md5: or sha256: and all hexadecimal digits.")
+        raise InputError(
+            f"{remote.url}: its size is given as {remote.size} bytes. Give the published size."
+        )
+    if remote.checksum is not None and not re.fullmatch(
+        "md5:[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{64}", remote.checksum
+    ):
+        raise InputError(
+            f"{remote.url}: its checksum is given as {remote.checksum!r}. Write md5: or sha256: and"
+            " all hexadecimal digits."
+        )
 
 
 def _is_safe(url: str, loopback: bool) -> bool:
@@ -162,7 +181,9 @@ def _is_safe(url: str, loopback: bool) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and loopback and _is_loopback(host)))
+    return bool(host) and (
+        parts.scheme == "https" or (parts.scheme == "http" and loopback and _is_loopback(host))
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -177,7 +198,10 @@ def _refuse_shared_names(remotes: Sequence[Remote]) -> None:
     for remote in remotes:
         other = first.setdefault(remote.name.casefold(), remote)
         if other is not remote:
-            raise InputError(f"{remote.url}: would be kept as {remote.name}, like {other.url}. Give each file a name of its own.")
+            raise InputError(
+                f"{remote.url}: would be kept as {remote.name}, like {other.url}. Give each file a"
+                " name of its own."
+            )
 
 
 class _Room:
@@ -195,8 +219,9 @@ class _Room:
             needed, free = sum(self._missing.values()), shutil.disk_usage(self._folder).free
         if needed > free:
             raise InputError(
-                f"{self._folder}: {needed:,} bytes are still to be fetched ({', '.join(self._missing)}), the disk has {free:,} free. "
-                "Make room, or choose a folder on another disk."
+                f"{self._folder}: {needed:,} bytes are still to be fetched"
+                f" ({', '.join(self._missing)}), the disk has {free:,} free. Make room, or choose a"
+                " folder on another disk."
             )
 
     def arrived(self, name: str, count: int) -> None:
@@ -236,12 +261,16 @@ class _Partial:
         return self.data.stat().st_size if self.data.is_file() else 0
 
     def begin(self, begun: _Begun) -> None:
-        """Start with no bytes. The old ones go before the record changes, so a kill in between mixes nothing."""
+        """Start with no bytes. The old ones go before the record changes, so a kill in between
+        mixes nothing.
+        """
         self.remove()
         write_json(self.record, begun)
 
     def begun(self, remote: Remote) -> _Begun | None:
-        """What there is to go on with; None without bytes, or where nothing would tell that a resumed file is mixed of two."""
+        """What there is to go on with; None without bytes, or where nothing would tell that a
+        resumed file is mixed of two.
+        """
         try:
             begun = read_json(self.record, _Begun)
         except InputError:
@@ -255,7 +284,9 @@ class _Partial:
 
 
 class _Session(requests.Session):
-    """A session that leaves redirects alone: `_Transfer` follows them one by one, after a look at each address."""
+    """A session that leaves redirects alone: `_Transfer` follows them one by one, after a look at
+    each address.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
@@ -277,11 +308,20 @@ class _Transfer:
         return _Partial.of(self.folder, self.remote)
 
     def run(self) -> Path | InputError:
-        """Fetch the file unless it is there; what went wrong is returned, so that other files go on."""
+        """Fetch the file unless it is there; what went wrong is returned, so that other files go
+        on.
+        """
         target = self.folder / self.remote.name
         try:
             if not self._is_there(target):
-                bar = tqdm(total=self.remote.size, desc=self.remote.name, unit="B", unit_scale=True, unit_divisor=1024, mininterval=1)
+                bar = tqdm(
+                    total=self.remote.size,
+                    desc=self.remote.name,
+                    unit="B",
+                    unit_scale=True,
+                    unit_divisor=1024,
+                    mininterval=1,
+                )
                 with bar, _Session() as session:
                     self._until_whole(session, bar)
                 os.replace(self.partial.data, target)
@@ -289,7 +329,11 @@ class _Transfer:
         except InputError as fault:
             return fault
         if self.remote.checksum is None:
-            log.info("%s: no checksum is published; of what came, sha256:%s", target, _digest(target, "sha256"))
+            log.info(
+                "%s: no checksum is published; of what came, sha256:%s",
+                target,
+                _digest(target, "sha256"),
+            )
         return target
 
     def _is_there(self, target: Path) -> bool:
@@ -307,7 +351,9 @@ class _Transfer:
             return None
         kind = wanted.partition(":")[0]
         found = f"{kind}:{_digest(path, kind)}"
-        return None if found == wanted.lower() else f"its checksum is {found}, {wanted} is published"
+        return (
+            None if found == wanted.lower() else f"its checksum is {found}, {wanted} is published"
+        )
 
     def _until_whole(self, session: requests.Session, bar: tqdm) -> None:
         """Try until the file is whole, patiently as long as each trial brings it further."""
@@ -320,9 +366,20 @@ class _Transfer:
                     waits, furthest = iter(self.waits), self.partial.size
                 pause = next(waits, None)
                 if pause is None or fault.after > LONGEST_WAIT_SECONDS:
-                    kept = f"The {self.partial.size:,} bytes that came are kept: start again" if self.partial.size else "Start again"
-                    later = f"in {fault.after:.0f} s" if fault.after > LONGEST_WAIT_SECONDS else "when the network or the server is well"
-                    raise InputError(f"{self.remote.url}: {fault}. {kept} {later}, or fetch {self.remote.name} by hand.") from None
+                    kept = (
+                        f"The {self.partial.size:,} bytes that came are kept: start again"
+                        if self.partial.size
+                        else "Start again"
+                    )
+                    later = (
+                        f"in {fault.after:.0f} s"
+                        if fault.after > LONGEST_WAIT_SECONDS
+                        else "when the network or the server is well"
+                    )
+                    raise InputError(
+                        f"{self.remote.url}: {fault}. {kept} {later}, or fetch {self.remote.name}"
+                        " by hand."
+                    ) from None
                 pause = max(pause, fault.after)
                 log.info("%s: %s; trying again in %g s", self.remote.name, fault, pause)
                 if self.stop.wait(pause):
@@ -342,9 +399,14 @@ class _Transfer:
         fault = self._difference(self.partial.data)
         if fault:
             self.partial.remove()
-            if start or length is None:  # one of several pieces may be to blame, or a cut that nothing showed
+            if (
+                start or length is None
+            ):  # one of several pieces may be to blame, or a cut that nothing showed
                 raise _Again(f"came in pieces or without a length, and {fault}")
-            raise self._refusal(f"came whole, but {fault}", "Another file may stand there by now, or a portal answers in its place")
+            raise self._refusal(
+                f"came whole, but {fault}",
+                "Another file may stand there by now, or a portal answers in its place",
+            )
 
     def _show(self, bar: tqdm, start: int, length: int | None) -> None:
         bar.total, bar.n, bar.initial = length, start, start
@@ -352,10 +414,13 @@ class _Transfer:
 
     def _refusal(self, finding: str, reason: str) -> InputError:
         return InputError(
-            f"{self.remote.url}: {finding}. {reason}: fetch {self.remote.name} by hand from its publisher and put it into {self.folder}."
+            f"{self.remote.url}: {finding}. {reason}: fetch {self.remote.name} by hand from its"
+            f" publisher and put it into {self.folder}."
         )
 
-    def _ask(self, session: requests.Session, start: int, begun: _Begun | None) -> requests.Response:
+    def _ask(
+        self, session: requests.Session, start: int, begun: _Begun | None
+    ) -> requests.Response:
         """Send the request, and follow redirects to safe addresses."""
         headers = {"Accept-Encoding": "identity"}
         if start:
@@ -371,25 +436,42 @@ class _Transfer:
             response.close()
             url = _joined(url, location)
             if not _is_safe(url, loopback=_is_loopback(urlsplit(self.remote.url).hostname)):
-                raise self._refusal(f"leads to {url.partition('?')[0]!r}, which is not https", "It is not followed")
-        raise self._refusal(f"leads on and on, after {_REDIRECTS} redirects to {url.partition('?')[0]!r}", "The server is set up wrongly")
+                raise self._refusal(
+                    f"leads to {url.partition('?')[0]!r}, which is not https", "It is not followed"
+                )
+        raise self._refusal(
+            f"leads on and on, after {_REDIRECTS} redirects to {url.partition('?')[0]!r}",
+            "The server is set up wrongly",
+        )
 
-    def _get(self, session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+    def _get(
+        self, session: requests.Session, url: str, headers: dict[str, str]
+    ) -> requests.Response:
         try:
-            return session.get(url, headers=headers, stream=True, timeout=self.stall_seconds, allow_redirects=False)
+            return session.get(
+                url, headers=headers, stream=True, timeout=self.stall_seconds, allow_redirects=False
+            )
         except _FAULTS_OF_THE_WIRE as fault:
             cause = _cause(fault)
             if isinstance(cause, ssl.SSLCertVerificationError):
                 finding = f"has a certificate that is not trusted ({cause.verify_message})"
                 raise self._refusal(
-                    finding, "If your network has a proxy, let REQUESTS_CA_BUNDLE name its certificate. Otherwise"
+                    finding,
+                    "If your network has a proxy, let REQUESTS_CA_BUNDLE name its certificate."
+                    " Otherwise",
                 ) from None
             raise _Again(f"cannot be reached ({cause})") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as fault:
-            raise self._refusal(f"cannot be asked for ({_cause(fault)})", "The address or the answer is malformed") from None
+            raise self._refusal(
+                f"cannot be asked for ({_cause(fault)})", "The address or the answer is malformed"
+            ) from None
 
-    def _agree(self, response: requests.Response, start: int, begun: _Begun | None, length: int | None) -> tuple[int, int | None]:
-        """Where the bytes of an answer belong, and how many the file will have; refuses what is not the file."""
+    def _agree(
+        self, response: requests.Response, start: int, begun: _Begun | None, length: int | None
+    ) -> tuple[int, int | None]:
+        """Where the bytes of an answer belong, and how many the file will have; refuses what is not
+        the file.
+        """
         code = response.status_code
         if code == HTTPStatus.PARTIAL_CONTENT and start:
             fault = _misfit(response, start, begun, length)
@@ -411,11 +493,22 @@ class _Transfer:
         announced, published = _content_length(response), self.remote.size
         if None not in (announced, published) and announced != published:
             finding = f"announces {announced:,} bytes, {published:,} are published"
-            raise self._refusal(finding, "Another file may stand there by now, or a portal answers in its place")
+            raise self._refusal(
+                finding, "Another file may stand there by now, or a portal answers in its place"
+            )
         length = announced if published is None else published
-        if length is None and self.remote.checksum is None and response.headers.get("Transfer-Encoding") != "chunked":
-            raise self._refusal("tells no length, and neither size nor checksum is published", "A cut would go unnoticed")
-        self.partial.begin(_Begun(url=self.remote.url, validator=_validator(response), length=length))
+        if (
+            length is None
+            and self.remote.checksum is None
+            and response.headers.get("Transfer-Encoding") != "chunked"
+        ):
+            raise self._refusal(
+                "tells no length, and neither size nor checksum is published",
+                "A cut would go unnoticed",
+            )
+        self.partial.begin(
+            _Begun(url=self.remote.url, validator=_validator(response), length=length)
+        )
         self.room.expect({self.remote.name: length or 0})
         return length
 
@@ -433,7 +526,9 @@ class _Transfer:
                 position += len(chunk)
                 if length is not None and position > length:
                     self.partial.remove()
-                    raise self._refusal(f"sends more than {length:,} bytes", "Another file may stand there by now")
+                    raise self._refusal(
+                        f"sends more than {length:,} bytes", "Another file may stand there by now"
+                    )
                 self._write(file, chunk)
                 bar.update(len(chunk))
                 if self.stop.is_set():
@@ -444,15 +539,22 @@ class _Transfer:
             raise _Again(self._cut(length))
 
     def _cut(self, length: int | None, cause: str = "") -> str:
-        return f"was cut at byte {self.partial.size:,}{'' if length is None else f' of {length:,}'}{cause}"
+        return (
+            "was cut at byte"
+            f" {self.partial.size:,}{'' if length is None else f' of {length:,}'}{cause}"
+        )
 
     def _read(self, response: requests.Response, length: int | None) -> bytes:
-        """What has come, as sent: never decoded, and not held back until a chunk is full, so that a cut loses nothing."""
+        """What has come, as sent: never decoded, and not held back until a chunk is full, so that a
+        cut loses nothing.
+        """
         try:
             return response.raw.read1(_CHUNK_BYTES, decode_content=False) or b""
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as fault:
             cause = _cause(fault)
-            raise _Again(self._cut(length, "" if isinstance(cause, IncompleteRead) else f" ({cause})")) from None
+            raise _Again(
+                self._cut(length, "" if isinstance(cause, IncompleteRead) else f" ({cause})")
+            ) from None
 
     def _write(self, file: BinaryIO, chunk: bytes) -> None:
         try:
@@ -462,8 +564,9 @@ class _Transfer:
             if fault.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise InputError(
-                f"{self.folder}: the disk is full at byte {self.partial.size:,} of {self.remote.name} ({fault.strerror}). "
-                "Make room and start again: what came is kept."
+                f"{self.folder}: the disk is full at byte {self.partial.size:,} of"
+                f" {self.remote.name} ({fault.strerror}). Make room and start again: what came is"
+                " kept."
             ) from None
         self.room.arrived(self.remote.name, len(chunk))
 
@@ -476,14 +579,20 @@ def _joined(url: str, location: str) -> str:
         return location
 
 
-def _misfit(response: requests.Response, start: int, begun: _Begun, length: int | None) -> str | None:
+def _misfit(
+    response: requests.Response, start: int, begun: _Begun, length: int | None
+) -> str | None:
     """Why a partial answer is not the rest of the file we have begun."""
     said = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", said.strip())
     if not match:
         return f"answers with a part and does not say which (Content-Range {said!r})"
     first, last, total = int(match[1]), int(match[2]), match[3]
-    if first != start or last < first or (total != "*" and (last >= int(total) or (length is not None and int(total) != length))):
+    if (
+        first != start
+        or last < first
+        or (total != "*" and (last >= int(total) or (length is not None and int(total) != length)))
+    ):
         return f"answers bytes from {start:,} on by {said!r}"
     if _content_length(response) not in (None, last - first + 1):
         return f"announces {_content_length(response):,} bytes for {said!r}"
@@ -529,4 +638,6 @@ def _cause(fault: BaseException) -> BaseException:
 
 def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(kind, usedforsecurity=False)
+        ).hexdigest()

@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Hold a lock that only one process and thread at a time can have; it ends with the process, however that ends.
+    """Hold a lock that only one process and thread at a time can have; it ends with the process,
+    however that ends.
 
     Parameters
     ----------
@@ -32,5 +33,7 @@ def alone(path: Path) -> Iterator[None]:
             log.info("%s: another process is at work here; waiting for it", path.parent)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as fault:
-            raise InputError(f"{path}: cannot be locked ({fault.strerror}). Choose a folder on a local disk.") from None
+            raise InputError(
+                f"{path}: cannot be locked ({fault.strerror}). Choose a folder on a local disk."
+            ) from None
         yield

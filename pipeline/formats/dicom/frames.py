@@ -21,7 +21,8 @@ class Frame:
     number : int
         Of the frame in the file, from 0.
     kind : str
-        What tells it from other frames of the same series at the same position: component, echo, time, b-value, stack.
+        What tells it from other frames of the same series at the same position: component, echo,
+        time, b-value, stack.
     acquisition : Acquisition
         How it was made.
     position_mm : tuple of 3 floats or None
@@ -101,7 +102,9 @@ def frames_of(dataset: Dataset, path: Path) -> Iterator[Frame]:
     for number, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
         groups = _Groups(own, shared)
         acquisition = _enhanced(dataset, groups)
-        kind = _kind(acquisition, text(groups.get("TemporalPositionIndex")), text(groups.get("StackID")))
+        kind = _kind(
+            acquisition, text(groups.get("TemporalPositionIndex")), text(groups.get("StackID"))
+        )
         yield _frame(path, number, acquisition, kind, groups.get)
 
 
@@ -134,7 +137,8 @@ def _enhanced(dataset: Dataset, groups: _Groups) -> Acquisition:
         protocol=text(dataset.get("ProtocolName")),
         sequence_name=text(dataset.get("PulseSequenceName")),
         scanning_sequence=tuple(name for name, there in sequences.items() if there),
-        image_type=(_texts(groups.get("FrameType")) or _texts(dataset.get("ImageType"))) + _texts(groups.get("ComplexImageComponent")),
+        image_type=(_texts(groups.get("FrameType")) or _texts(dataset.get("ImageType")))
+        + _texts(groups.get("ComplexImageComponent")),
         contrast_agent=(text(agents[0].get("CodeMeaning")) or "named by a code") if agents else "",
         echo_time_ms=_number(groups.get("EffectiveEchoTime")),
         repetition_time_ms=_number(groups.get("RepetitionTime")),
@@ -145,7 +149,9 @@ def _enhanced(dataset: Dataset, groups: _Groups) -> Acquisition:
 
 def _kind(acquisition: Acquisition, time: str, stack: str) -> str:
     words = [
-        next((_COMPONENTS[value] for value in acquisition.image_type[2:] if value in _COMPONENTS), ""),
+        next(
+            (_COMPONENTS[value] for value in acquisition.image_type[2:] if value in _COMPONENTS), ""
+        ),
         "" if acquisition.echo_time_ms is None else f"echo {acquisition.echo_time_ms:.1f} ms",
         "" if acquisition.b_value is None else f"b {acquisition.b_value:g}",
         time and f"time {time}",
@@ -154,7 +160,9 @@ def _kind(acquisition: Acquisition, time: str, stack: str) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _frame(path: Path, number: int, acquisition: Acquisition, kind: str, value: Callable[[str], Any]) -> Frame:
+def _frame(
+    path: Path, number: int, acquisition: Acquisition, kind: str, value: Callable[[str], Any]
+) -> Frame:
     slope = _number(value("RescaleSlope"))
     return Frame(
         path=path,
@@ -176,7 +184,9 @@ def text(value: Any) -> str:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return () if not value else (text(value),) if isinstance(value, str) else tuple(map(text, value))
+    return (
+        () if not value else (text(value),) if isinstance(value, str) else tuple(map(text, value))
+    )
 
 
 def _number(value: Any) -> float | None:
@@ -187,4 +197,8 @@ def _number(value: Any) -> float | None:
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
-    return None if not value or isinstance(value, str) or len(value) != count else tuple(map(float, value))
+    return (
+        None
+        if not value or isinstance(value, str) or len(value) != count
+        else tuple(map(float, value))
+    )

@@ -1,7 +1,8 @@
 """Slices of a DICOM series in order, and the grid they make.
 
-DICOM PS3.3, C.7.6.2.1.1 (Image Position and Image Orientation): voxel (column c, row r) of a slice lies at
-position + c * column spacing * row direction + r * row spacing * column direction, in LPS+ millimetres.
+DICOM PS3.3, C.7.6.2.1.1 (Image Position and Image Orientation): voxel (column c, row r) of a slice
+lies at position + c * column spacing * row direction + r * row spacing * column direction, in LPS+
+millimetres.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ from .header import REMEDY
 
 SAME_POSITION_MM = 0.01
 TILT_MM = 0.2
-"""A slice this far beside the normal through the first is tilted; headers that round their cosines stay below."""
+"""A slice this far beside the normal through the first is tilted; headers that round their cosines
+stay below.
+"""
 UNEVEN = 0.05
 """A gap may differ from the usual one by this share of it."""
 _SAME_COSINE = 1e-4
@@ -42,8 +45,9 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
     Raises
     ------
     InputError
-        If a slice has no position, orientation or spacing, two differ in orientation or spacing, two share a
-        position, slices are displaced against their normal (gantry tilt), or gaps are uneven (missing slice).
+        If a slice has no position, orientation or spacing, two differ in orientation or spacing,
+        two share a position, slices are displaced against their normal (gantry tilt), or gaps are
+        uneven (missing slice).
     """
     first = frames[0]
     _refuse_without_place(frames)
@@ -59,11 +63,17 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
     _refuse_duplicates(sorted_frames, gaps)
     _refuse_tilt(sorted_frames, positions[order], normal)
     _refuse_uneven(sorted_frames, gaps)
-    step_mm = np.linalg.norm(positions[order[-1]] - positions[order[0]]) / len(gaps) if len(gaps) else _thickness(first)
+    step_mm = (
+        np.linalg.norm(positions[order[-1]] - positions[order[0]]) / len(gaps)
+        if len(gaps)
+        else _thickness(first)
+    )
     return order, _affine(first, normal, step_mm, positions[order[0]])
 
 
-def outlined(first: Frame, positions_mm: Sequence[tuple[float, ...] | None], columns: int, rows: int) -> Grid | None:
+def outlined(
+    first: Frame, positions_mm: Sequence[tuple[float, ...] | None], columns: int, rows: int
+) -> Grid | None:
     """The grid of a series as far as its headers outline it; nothing is rejected here.
 
     Parameters
@@ -78,12 +88,19 @@ def outlined(first: Frame, positions_mm: Sequence[tuple[float, ...] | None], col
     Returns
     -------
     Grid or None
-        That `in_order` finds if it accepts the slices; None where position, orientation, spacing or thickness is unusable.
+        That `in_order` finds if it accepts the slices; None where position, orientation, spacing or
+        thickness is unusable.
     """
     try:
         _refuse_without_place([first])
         normal = _normal(first, *np.array(first.orientation).reshape(2, 3))
-        positions = np.array([position for position in positions_mm if position is not None and np.isfinite(position).all()])
+        positions = np.array(
+            [
+                position
+                for position in positions_mm
+                if position is not None and np.isfinite(position).all()
+            ]
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             depths = positions @ normal
             steps = len(np.unique(np.round(depths / SAME_POSITION_MM))) - 1
@@ -112,8 +129,15 @@ def _refuse_without_place(frames: Sequence[Frame]) -> None:
             ("ImageOrientationPatient", frame.orientation),
             ("PixelSpacing", frame.spacing_mm),
         ):
-            if value is None or not np.isfinite(value).all() or (name == "PixelSpacing" and min(value) <= 0):
-                raise InputError(f"{frame.name}: has no usable {name}, so the slice cannot be placed in the patient. {REMEDY}")
+            if (
+                value is None
+                or not np.isfinite(value).all()
+                or (name == "PixelSpacing" and min(value) <= 0)
+            ):
+                raise InputError(
+                    f"{frame.name}: has no usable {name}, so the slice cannot be placed in the"
+                    f" patient. {REMEDY}"
+                )
 
 
 def _refuse_mixed(frames: Sequence[Frame]) -> None:
@@ -125,14 +149,22 @@ def _refuse_mixed(frames: Sequence[Frame]) -> None:
         ):
             if one != other and np.abs(np.subtract(one, other)).max() > tolerance:
                 raise InputError(
-                    f"{frame.name}: {name} is {list(other)}, but {list(one)} in {first.name}. "
-                    "The folder mixes several series: keep one series with one orientation and spacing per folder."
+                    f"{frame.name}: {name} is {list(other)}, but {list(one)} in {first.name}. The"
+                    " folder mixes several series: keep one series with one orientation and"
+                    " spacing per folder."
                 )
 
 
 def _normal(first: Frame, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    if abs(np.linalg.norm(row) - 1) > 1e-3 or abs(np.linalg.norm(column) - 1) > 1e-3 or abs(row @ column) > 1e-3:
-        raise InputError(f"{first.name}: rows and columns are no unit vectors at right angles: {list(first.orientation)}. {REMEDY}")
+    if (
+        abs(np.linalg.norm(row) - 1) > 1e-3
+        or abs(np.linalg.norm(column) - 1) > 1e-3
+        or abs(row @ column) > 1e-3
+    ):
+        raise InputError(
+            f"{first.name}: rows and columns are no unit vectors at right angles:"
+            f" {list(first.orientation)}. {REMEDY}"
+        )
     normal = np.cross(row, column)
     return normal / np.linalg.norm(normal)
 
@@ -142,7 +174,11 @@ def _refuse_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
         if gap < SAME_POSITION_MM:
             kinds = sorted({frame.kind for frame in frames})
             several = f"The series holds {len(kinds)} volumes ({'; '.join(kinds)}): choose one."
-            remedy = several if len(kinds) > 1 else "Remove the duplicated slice, or the second acquisition."
+            remedy = (
+                several
+                if len(kinds) > 1
+                else "Remove the duplicated slice, or the second acquisition."
+            )
             raise InputError(f"{other.name}: lies at the same position as {one.name}. {remedy}")
 
 
@@ -153,8 +189,9 @@ def _refuse_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndar
     if beside[worst] > TILT_MM:
         degrees = np.degrees(np.arctan2(beside[worst], offsets[worst] @ normal))
         raise InputError(
-            f"{frames[worst].name}: lies {beside[worst]:.2f} mm beside the normal through {frames[0].name} ({degrees:.1f} degrees): "
-            "the gantry is tilted or slices of several series are mixed. Resample the series onto a rectangular grid, or leave it out."
+            f"{frames[worst].name}: lies {beside[worst]:.2f} mm beside the normal through"
+            f" {frames[0].name} ({degrees:.1f} degrees): the gantry is tilted or slices of several"
+            " series are mixed. Resample the series onto a rectangular grid, or leave it out."
         )
 
 
@@ -165,12 +202,16 @@ def _refuse_uneven(frames: Sequence[Frame], gaps: np.ndarray) -> None:
     worst = int(np.abs(gaps - usual).argmax())
     if abs(gaps[worst] - usual) > UNEVEN * usual:
         raise InputError(
-            f"{frames[worst + 1].name}: follows {frames[worst].name} after {gaps[worst]:.3f} mm where slices lie {usual:.3f} mm apart: "
-            f"a slice is missing, or the gaps are uneven. {REMEDY}"
+            f"{frames[worst + 1].name}: follows {frames[worst].name} after {gaps[worst]:.3f} mm"
+            f" where slices lie {usual:.3f} mm apart: a slice is missing, or the gaps are uneven."
+            f" {REMEDY}"
         )
 
 
 def _thickness(frame: Frame) -> float:
     if frame.thickness_mm is None or not 0 < frame.thickness_mm < 1000:
-        raise InputError(f"{frame.name}: is a single slice without thickness. Add its SliceThickness, or leave it out.")
+        raise InputError(
+            f"{frame.name}: is a single slice without thickness. Add its SliceThickness, or leave"
+            " it out."
+        )
     return frame.thickness_mm

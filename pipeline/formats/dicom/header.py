@@ -1,4 +1,6 @@
-"""What one DICOM file says of itself, as plain values; who the patient is does not come out of here."""
+"""What one DICOM file says of itself, as plain values; who the patient is does not come out of
+here.
+"""
 
 import hashlib
 import io
@@ -30,7 +32,9 @@ _LENGTH_ELEMENT = 12  # bytes of FileMetaInformationGroupLength, which counts wh
 _LENGTH_TAG = b"\x02\0\0\0UL\x04\0"
 _INFLATED_BYTES = 2**29
 
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # what matters is checked by us
+pydicom.config.settings.reading_validation_mode = (
+    pydicom.config.IGNORE
+)  # what matters is checked by us
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Header:
     number : str
         SeriesNumber.
     acquired : tuple of 2 str
-        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition, see `_acquired`; empty where not given.
+        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition, see `_acquired`; empty where not
+        given.
     modality : str
         ``MR`` or what it is instead.
     rows, columns : int
@@ -70,7 +75,8 @@ class Header:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file carries the mark of DICOM (PS3.10, 7.1), or begins with a data element and parses without it.
+    """Whether a file carries the mark of DICOM (PS3.10, 7.1), or begins with a data element and
+    parses without it.
 
     Few files but DICOM's begin with bytes that may be an element, so few are parsed.
 
@@ -96,11 +102,15 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
         _refuse_bomb(path, head)
-        return header_of(pydicom.dcmread(path, stop_before_pixels=True, force=_begins_with_element(head)), path)
+        return header_of(
+            pydicom.dcmread(path, stop_before_pixels=True, force=_begins_with_element(head)), path
+        )
 
 
 def parse(path: Path, stored: bytes) -> Dataset:
-    """Parse the bytes of a file, to be called within `refusing`; where it names no transfer syntax, that is added as it was read."""
+    """Parse the bytes of a file, to be called within `refusing`; where it names no transfer syntax,
+    that is added as it was read.
+    """
     head = stored[:_HEAD_BYTES]
     _refuse_bomb(path, head)
     dataset = pydicom.dcmread(io.BytesIO(stored), force=_begins_with_element(head))
@@ -111,7 +121,10 @@ def parse(path: Path, stored: bytes) -> Dataset:
 
 def _syntax_read(dataset: Dataset, path: Path) -> pydicom.uid.UID:
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
-        raise InputError(f"{path}: its pixels are compressed, and it does not say how (TransferSyntaxUID is missing). {REMEDY}")
+        raise InputError(
+            f"{path}: its pixels are compressed, and it does not say how (TransferSyntaxUID is"
+            f" missing). {REMEDY}"
+        )
     implicit, little = dataset.original_encoding
     if not little:
         return pydicom.uid.ExplicitVRBigEndian
@@ -123,13 +136,17 @@ def _is_marked(head: bytes) -> bool:
 
 
 def _begins_with_element(head: bytes) -> bool:
-    """Whether a file without mark begins as a data set does: with an element of group 0002 or 0008, little endian (PS3.5, 7.1)."""
+    """Whether a file without mark begins as a data set does: with an element of group 0002 or 0008,
+    little endian (PS3.5, 7.1).
+    """
     if _is_marked(head) or len(head) < _LENGTH_ELEMENT:
         return False
     group, element, implicit_length = struct.unpack_from("<HHI", head)
     if group not in _FIRST_GROUPS or element > _LAST_FIRST_ELEMENT:
         return False
-    explicit = head[4:6] in _FIRST_VRS and int.from_bytes(head[6:8], "little") <= _LONGEST_FIRST_VALUE
+    explicit = (
+        head[4:6] in _FIRST_VRS and int.from_bytes(head[6:8], "little") <= _LONGEST_FIRST_VALUE
+    )
     return explicit or implicit_length <= _LONGEST_FIRST_VALUE
 
 
@@ -137,7 +154,9 @@ def _names_an_image(path: Path, head: bytes) -> bool:
     try:
         with refusing(path):
             _refuse_bomb(path, head)
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_IDENTITY))
+            dataset = pydicom.dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=list(_IDENTITY)
+            )
             return all(text(dataset.get(keyword)) for keyword in _IDENTITY)
     except InputError:
         return False
@@ -145,7 +164,9 @@ def _names_an_image(path: Path, head: bytes) -> bool:
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Turn whatever a parser raises on damaged bytes into an error that names the file, and quotes nothing of it."""
+    """Turn whatever a parser raises on damaged bytes into an error that names the file, and quotes
+    nothing of it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -153,9 +174,17 @@ def refusing(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or type(error).__name__}). Check that it exists and is whole.") from None
-    except Exception as error:  # pydicom lets through what struct, zlib, codecs and its converters raise
-        raise InputError(f"{path}: is no DICOM file, or damaged ({type(error).__name__} while it was parsed). {REMEDY}") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or type(error).__name__}). Check that it"
+            " exists and is whole."
+        ) from None
+    except (
+        Exception
+    ) as error:  # pydicom lets through what struct, zlib, codecs and its converters raise
+        raise InputError(
+            f"{path}: is no DICOM file, or damaged ({type(error).__name__} while it was parsed)."
+            f" {REMEDY}"
+        ) from None
 
 
 def _refuse_bomb(path: Path, head: bytes) -> None:
@@ -164,7 +193,9 @@ def _refuse_bomb(path: Path, head: bytes) -> None:
         return
     start = (_MARK.stop if _is_marked(head) else 0) + _LENGTH_ELEMENT
     if head[start - _LENGTH_ELEMENT : start - 4] != _LENGTH_TAG:
-        raise InputError(f"{path}: does not say how long its file meta information is (0002,0000). {REMEDY}")
+        raise InputError(
+            f"{path}: does not say how long its file meta information is (0002,0000). {REMEDY}"
+        )
     start += int.from_bytes(head[start - 4 : start], "little")
     inflated, inflater = 0, zlib.decompressobj(-zlib.MAX_WBITS)
     with path.open("rb") as file:
@@ -172,7 +203,9 @@ def _refuse_bomb(path: Path, head: bytes) -> None:
         while not inflater.eof and (chunk := inflater.unconsumed_tail or file.read(2**16)):
             inflated += len(inflater.decompress(chunk, 2**18))
             if inflated > _INFLATED_BYTES:
-                raise InputError(f"{path}: inflates to more than {_INFLATED_BYTES >> 20} MiB. {REMEDY}")
+                raise InputError(
+                    f"{path}: inflates to more than {_INFLATED_BYTES >> 20} MiB. {REMEDY}"
+                )
 
 
 def header_of(dataset: Dataset, path: Path) -> Header:
@@ -193,7 +226,9 @@ def header_of(dataset: Dataset, path: Path) -> Header:
 
 
 def _acquired(dataset: Dataset) -> tuple[str, str]:
-    """When the scanner measured. The time of the series comes second, since software that writes a series anew sets it anew."""
+    """When the scanner measured. The time of the series comes second, since software that writes a
+    series anew sets it anew.
+    """
     moment = _digits(dataset.get("AcquisitionDateTime"))
     if moment:
         return moment[:8], moment[8:14]
@@ -212,8 +247,9 @@ def _digits(value: Any) -> str:
 def pseudonym(purpose: str, identity: str) -> str:
     """A name that stands for an identity, the same wherever the identity is the same.
 
-    The first 16 digits of the SHA-256 of purpose and identity. This keeps identities out of outputs and patients
-    apart; it does not hide who a patient is from somebody who has a list of identities, and can hash them all.
+    The first 16 digits of the SHA-256 of purpose and identity. This keeps identities out of outputs
+    and patients apart; it does not hide who a patient is from somebody who has a list of
+    identities, and can hash them all.
 
     Parameters
     ----------
@@ -227,4 +263,8 @@ def pseudonym(purpose: str, identity: str) -> str:
     str
         Hexadecimal; empty where the identity is.
     """
-    return hashlib.sha256(f"tumorflow {purpose} {identity}".encode()).hexdigest()[:16] if identity else ""
+    return (
+        hashlib.sha256(f"tumorflow {purpose} {identity}".encode()).hexdigest()[:16]
+        if identity
+        else ""
+    )

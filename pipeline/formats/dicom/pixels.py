@@ -18,7 +18,14 @@ _PIXEL_MODULE = (
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
 )
 _JPEG = {
-    *(uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEGLSNearLossless),
+    *(
+        uid.JPEGBaseline8Bit,
+        uid.JPEGExtended12Bit,
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEGLSNearLossless,
+    ),
     *(uid.JPEG2000Lossless, uid.JPEG2000),
 }
 _END = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
@@ -31,8 +38,9 @@ _MOST_BYTES = 2**32
 def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
     """Decode the pixels of a file, to be called within `refusing`.
 
-    Native and RLE data are decoded by pydicom, the JPEG family by the GDCM within SimpleITK. Values of
-    MONOCHROME1, where the smallest is white, are turned over within the bits stored, so that larger is brighter.
+    Native and RLE data are decoded by pydicom, the JPEG family by the GDCM within SimpleITK. Values
+    of MONOCHROME1, where the smallest is white, are turned over within the bits stored, so that
+    larger is brighter.
 
     Parameters
     ----------
@@ -49,10 +57,14 @@ def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
     Raises
     ------
     InputError
-        If there are no pixels, fewer or more than announced, in colour, or in a transfer syntax that cannot be decoded.
+        If there are no pixels, fewer or more than announced, in colour, or in a transfer syntax
+        that cannot be decoded.
     """
     if not dataset.get("PixelData"):
-        raise InputError(f"{path}: holds no pixel data, or is cut short before them. Leave the file out, or fetch it again.")
+        raise InputError(
+            f"{path}: holds no pixel data, or is cut short before them. Leave the file out, or"
+            " fetch it again."
+        )
     syntax = dataset.file_meta.TransferSyntaxUID
     shape = _announced(dataset, path)
     if syntax in _JPEG:
@@ -60,31 +72,63 @@ def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
     elif syntax == uid.RLELossless or not syntax.is_encapsulated:
         values = dataset.pixel_array.reshape(-1, *shape[1:])
     else:
-        raise InputError(f"{path}: transfer syntax {syntax.name} cannot be decoded. Convert it: gdcmconv --raw IN OUT.")
+        raise InputError(
+            f"{path}: transfer syntax {syntax.name} cannot be decoded. Convert it: gdcmconv --raw"
+            " IN OUT."
+        )
     if values.shape != shape:
-        raise InputError(f"{path}: holds {len(values)} frames where its header announces {shape[0]}. {REMEDY}")
-    values = _without_unused_bits(values.astype(values.dtype.newbyteorder("="), copy=False), dataset, syntax)
-    return _turned_over(values, dataset) if dataset.PhotometricInterpretation == "MONOCHROME1" else values
+        raise InputError(
+            f"{path}: holds {len(values)} frames where its header announces {shape[0]}. {REMEDY}"
+        )
+    values = _without_unused_bits(
+        values.astype(values.dtype.newbyteorder("="), copy=False), dataset, syntax
+    )
+    return (
+        _turned_over(values, dataset)
+        if dataset.PhotometricInterpretation == "MONOCHROME1"
+        else values
+    )
 
 
 def _announced(dataset: Dataset, path: Path) -> tuple[int, int, int]:
-    """Shape by the header, refused where it cannot be that of the pixels, before memory is taken for it."""
-    if int(dataset.SamplesPerPixel) != 1 or dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
-        raise InputError(f"{path}: is in colour ({dataset.PhotometricInterpretation}), a picture rather than a series. Leave it out.")
+    """Shape by the header, refused where it cannot be that of the pixels, before memory is taken
+    for it.
+    """
+    if int(dataset.SamplesPerPixel) != 1 or dataset.PhotometricInterpretation not in (
+        "MONOCHROME1",
+        "MONOCHROME2",
+    ):
+        raise InputError(
+            f"{path}: is in colour ({dataset.PhotometricInterpretation}), a picture rather than a"
+            " series. Leave it out."
+        )
     shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
     bits = int(dataset.BitsAllocated)
     announced = int(np.prod(shape, dtype=object)) * bits // 8
-    if min(shape) < 1 or max(shape[1:]) > _LONGEST_SIDE or announced > _MOST_BYTES or bits not in (8, 16, 32):
-        raise InputError(f"{path}: its header announces {shape[0]} frames of {shape[1]}x{shape[2]} pixels of {bits} bits. {REMEDY}")
+    if (
+        min(shape) < 1
+        or max(shape[1:]) > _LONGEST_SIDE
+        or announced > _MOST_BYTES
+        or bits not in (8, 16, 32)
+    ):
+        raise InputError(
+            f"{path}: its header announces {shape[0]} frames of {shape[1]}x{shape[2]} pixels of"
+            f" {bits} bits. {REMEDY}"
+        )
     length, syntax = len(dataset.PixelData), dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
         items = io.BytesIO(dataset.PixelData)
         encaps.parse_basic_offsets(items)
         fragments = encaps.parse_fragments(items)[0]
         if fragments < shape[0]:
-            raise InputError(f"{path}: holds {fragments} compressed fragments for {shape[0]} frames. {REMEDY}")
+            raise InputError(
+                f"{path}: holds {fragments} compressed fragments for {shape[0]} frames. {REMEDY}"
+            )
     elif length < announced or any(dataset.PixelData[announced:]):  # zeros may fill up
-        raise InputError(f"{path}: holds {length} bytes of pixels where its header announces {announced}: cut short or damaged. {REMEDY}")
+        raise InputError(
+            f"{path}: holds {length} bytes of pixels where its header announces {announced}: cut"
+            f" short or damaged. {REMEDY}"
+        )
     return shape
 
 
@@ -95,12 +139,17 @@ def _decode_jpeg(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> n
         if _END not in frame[-16:]:  # padding follows it, not always of zeros
             raise InputError(f"{path}: its compressed pixels are cut short. {REMEDY}")
         if _coded_size(frame) != shape[1:]:
-            raise InputError(f"{path}: its compressed pixels are not {shape[1]}x{shape[2]} as its header announces. {REMEDY}")
+            raise InputError(
+                f"{path}: its compressed pixels are not {shape[1]}x{shape[2]} as its header"
+                f" announces. {REMEDY}"
+            )
     bare = Dataset()
     for keyword in _PIXEL_MODULE:
         if keyword in dataset:
             bare[keyword] = dataset[keyword]
-    bare.PixelData = encaps.encapsulate(frames)  # anew: GDCM takes gigabytes where lengths of fragments lie
+    bare.PixelData = encaps.encapsulate(
+        frames
+    )  # anew: GDCM takes gigabytes where lengths of fragments lie
     bare["PixelData"].is_undefined_length = True
     bare.SOPClassUID, bare.SOPInstanceUID = uid.MRImageStorage, uid.PYDICOM_ROOT_UID + "1"
     bare.file_meta = FileMetaDataset()
@@ -112,16 +161,23 @@ def _decode_jpeg(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> n
             return sitk.GetArrayFromImage(sitk.ReadImage(str(file), imageIO="GDCMImageIO"))
         except RuntimeError:
             syntax = dataset.file_meta.TransferSyntaxUID.name
-            raise InputError(f"{path}: its pixels ({syntax}) cannot be decoded, they are cut short or damaged. {REMEDY}") from None
+            raise InputError(
+                f"{path}: its pixels ({syntax}) cannot be decoded, they are cut short or damaged."
+                f" {REMEDY}"
+            ) from None
 
 
 def _coded_size(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns of a grey codestream, for which the decoder takes memory; None if it is none.
+    """Rows and columns of a grey codestream, for which the decoder takes memory; None if it is
+    none.
 
-    JPEG 2000: marker SIZ, ISO/IEC 15444-1, A.5.1; JPEG and JPEG-LS: frame header, ISO/IEC 10918-1, B.2.2, and 14495-1, C.2.2.
+    JPEG 2000: marker SIZ, ISO/IEC 15444-1, A.5.1; JPEG and JPEG-LS: frame header, ISO/IEC 10918-1,
+    B.2.2, and 14495-1, C.2.2.
     """
     if frame[:4] == b"\xff\x4f\xff\x51":
-        right, bottom, left, top, tile_width, tile_height, _, _, components = struct.unpack_from(">8IH", frame, 8)
+        right, bottom, left, top, tile_width, tile_height, _, _, components = struct.unpack_from(
+            ">8IH", frame, 8
+        )
         tiles = -(-right // max(tile_width, 1)) * -(-bottom // max(tile_height, 1))
         return (bottom - top, right - left) if components == 1 and tiles <= _MOST_TILES else None
     place = 2
@@ -134,7 +190,9 @@ def _coded_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def _without_unused_bits(values: np.ndarray, dataset: Dataset, syntax: uid.UID) -> np.ndarray:
-    """Clear what old overlays leave in bits beyond those stored, and extend the sign (PS3.5, 8.1.1)."""
+    """Clear what old overlays leave in bits beyond those stored, and extend the sign (PS3.5,
+    8.1.1).
+    """
     allocated, stored = values.dtype.itemsize * 8, int(dataset.BitsStored)
     if stored == allocated or syntax in _JPEG:
         return values
@@ -143,4 +201,8 @@ def _without_unused_bits(values: np.ndarray, dataset: Dataset, syntax: uid.UID) 
 
 
 def _turned_over(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    return ~values if values.dtype.kind == "i" else ((1 << int(dataset.BitsStored)) - 1 - values.astype(np.int64)).astype(values.dtype)
+    return (
+        ~values
+        if values.dtype.kind == "i"
+        else ((1 << int(dataset.BitsStored)) - 1 - values.astype(np.int64)).astype(values.dtype)
+    )

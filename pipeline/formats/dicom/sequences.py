@@ -17,7 +17,8 @@ class Acquisition:
     description, protocol, sequence_name : str
         SeriesDescription, ProtocolName, SequenceName (PulseSequenceName of enhanced MR).
     scanning_sequence, image_type : tuple of str
-        ScanningSequence (SE, IR, GR, EP, RM); ImageType, of enhanced MR with the component as its last value.
+        ScanningSequence (SE, IR, GR, EP, RM); ImageType, of enhanced MR with the component as its
+        last value.
     contrast_agent : str
         ContrastBolusAgent.
     echo_time_ms, repetition_time_ms, inversion_time_ms, b_value : float or None
@@ -53,36 +54,90 @@ _IMAGE_TYPES = {
     "diffusion image": {"DIFFUSION", "ADC", "FA", "TRACEW", "TENSOR", "DIFFUSION_ANISO"},
     "susceptibility image": {"SWI", "MNIP"},
     "perfusion image": {"PERFUSION", "ASL", "CBF", "CBV", "RELCBF", "RELCBV", "MTT", "TTP", "PBP"},
-    "projection or reformatted image": {"MIP", "MIN_IP", "MAX_IP", "PROJECTION IMAGE", "MPR", "MPR_THICK", "REFORMATTED", "CPR"},
-    "phase, real or imaginary image": {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "VELOCITY", "FIELD_MAP", "PHASE_MAP"},
-    "computed map": {"SUBTRACTION", "SUBTRACT", "T1 MAP", "T2 MAP", "T2_STAR MAP", "T1_MAP", "T2_MAP", "B0", "B1"},
+    "projection or reformatted image": {
+        "MIP",
+        "MIN_IP",
+        "MAX_IP",
+        "PROJECTION IMAGE",
+        "MPR",
+        "MPR_THICK",
+        "REFORMATTED",
+        "CPR",
+    },
+    "phase, real or imaginary image": {
+        "P",
+        "PHASE",
+        "PHASE MAP",
+        "R",
+        "REAL",
+        "I",
+        "IMAGINARY",
+        "VELOCITY",
+        "FIELD_MAP",
+        "PHASE_MAP",
+    },
+    "computed map": {
+        "SUBTRACTION",
+        "SUBTRACT",
+        "T1 MAP",
+        "T2 MAP",
+        "T2_STAR MAP",
+        "T1_MAP",
+        "T2_MAP",
+        "B0",
+        "B1",
+    },
     "picture of a screen": {"SCREEN SAVE", "CSA REPORT"},
 }
 _EXCLUDED = {
-    "localizer": r"\b(loc|locali[sz]ers?|scouts?|survey|plan|(3|three) ?planes?|aa ?(head|scout)\w*|calib\w*|asset|shim\w*|smartbrain)\b",
-    "diffusion image": r"\b(\w?dwi\w*|e?adc\w*|diff\w*|dti\w*|hardi|ivim|resolve|tensor|trace\w*|fa|colou?r ?fa|b ?\d{3,4}\w*)\b",
-    "susceptibility image": r"\b(swi\w*|swan\w*|susc\w*|veno\w*|ha?emo\w*|qsm)\b|t2 ?\*|\bt2 ?st(ar)?\b|\b(gre|ffe|fl2d|mpgr|medic)\b",
-    "perfusion image": r"\b(perf\w*|pwi|dsc\w*|dce\w*|\w?asl|pcasl|r?r?el?cb[fv]|r?cb[fv]|mtt|ttp|tmax|k ?trans|dyn\w*|twist)\b",
+    "localizer": (
+        r"\b(loc|locali[sz]ers?|scouts?|survey|plan|(3|three) ?planes?|aa"
+        r" ?(head|scout)\w*|calib\w*|asset|shim\w*|smartbrain)\b"
+    ),
+    "diffusion image": (
+        r"\b(\w?dwi\w*|e?adc\w*|diff\w*|dti\w*|hardi|ivim|resolve|tensor|trace\w*|fa|colou?r ?fa|b"
+        r" ?\d{3,4}\w*)\b"
+    ),
+    "susceptibility image": (
+        r"\b(swi\w*|swan\w*|susc\w*|veno\w*|ha?emo\w*|qsm)\b|t2 ?\*|\bt2"
+        r" ?st(ar)?\b|\b(gre|ffe|fl2d|mpgr|medic)\b"
+    ),
+    "perfusion image": (
+        r"\b(perf\w*|pwi|dsc\w*|dce\w*|\w?asl|pcasl|r?r?el?cb[fv]|r?cb[fv]|mtt|ttp|tmax|k"
+        r" ?trans|dyn\w*|twist)\b"
+    ),
     "angiography": r"\b(tof|\w?mr[av]|angio\w*|pc ?a|phase ?contrast|\d?d? ?pc)\b",
     "projection": r"\b(m?ip|mi[pn]p?s?|min ?ip|vrt|thick ?mpr|mpr ?(thick|range))\b",
     "spectroscopy": r"\b(mrs\w*|svs\w*|csi|spectro\w*|press)\b",
     "functional image": r"\b(bold\w*|fmri|resting|rest\d?|task)\b",
     "field map": r"\b(field ?map\w*|b[01] ?(map|field)\w*|b0)\b",
-    "computed map": r"\b(subs?|subtr\w*|\w*map|maps|synth\w*|symri|mask|seg\w*|overlay|fus(ed|ion))\b",
+    "computed map": (
+        r"\b(subs?|subtr\w*|\w*map|maps|synth\w*|symri|mask|seg\w*|overlay|fus(ed|ion))\b"
+    ),
     "picture of a screen": r"\b(report|screen ?save)\b",
-    "image of another part of the body": r"\b([ctl] ?spine|\w*spine|cervical|thoracic|lumbar|orbits?|neck|iacs?)\b",
+    "image of another part of the body": (
+        r"\b([ctl] ?spine|\w*spine|cervical|thoracic|lumbar|orbits?|neck|iacs?)\b"
+    ),
     "heavily T2-weighted steady-state image": r"\b(ciss|fiesta\w*|b ?ffe|bffe|drive)\b",
     "image with fat suppressed by inversion": r"\bstir\b",
 }
-_BEFORE = r"(?:(?<![a-z])|(?<=ax)|(?<=axi)|(?<=sag)|(?<=cor)|(?<=tra)|(?<=2d)|(?<=3d)|(?<=se)|(?<=wip))"
-_T1 = re.compile(rf"{_BEFORE}t1(?!\d)|\bmp ?rage|\bmp2rage|\b(i?r ?)?f?spgr\b|\bbravo\b|\btfl3?d?\b")
+_BEFORE = (
+    r"(?:(?<![a-z])|(?<=ax)|(?<=axi)|(?<=sag)|(?<=cor)|(?<=tra)|(?<=2d)|(?<=3d)|(?<=se)|(?<=wip))"
+)
+_T1 = re.compile(
+    rf"{_BEFORE}t1(?!\d)|\bmp ?rage|\bmp2rage|\b(i?r ?)?f?spgr\b|\bbravo\b|\btfl3?d?\b"
+)
 _T2 = re.compile(rf"{_BEFORE}t2(?!\d)|\bfrfse\b")
 _FLAIR = re.compile(r"flair|dark ?fluid|\btirm\b|fluid ?att")
 _PD = re.compile(r"\bpd\w{0,2}\b|proton|\bpdw\b")
-_NO_CONTRAST = re.compile(r"\b(pre\w*|without|w[ /]?o|non? ?(contrast|c|gad\w*|gd|ce)|nativ\w*|plain|unenhanced|no)\b|(?<!\w)- ?c\b")
+_NO_CONTRAST = re.compile(
+    r"\b(pre\w*|without|w[ /]?o|non?"
+    r" ?(contrast|c|gad\w*|gd|ce)|nativ\w*|plain|unenhanced|no)\b|(?<!\w)- ?c\b"
+)
 _CONTRAST = re.compile(
     r"\b(post\w*|(w|with|\+)? ?(gd|gado?|gad\w+|gbca)|contrast|kontrast|contraste|inj\w*|enhanced|"
-    r"km|ce|cm|magnevist|dotarem|multihance|prohance|omniscan|optimark|eovist|ablavar|vueway)\b|\+ ?c\b|\bc ?\+|\+ ?gd|\+ ?con|"
+    r"km|ce|cm|magnevist|dotarem|multihance|prohance|omniscan|optimark|eovist|ablavar|vueway)\b|\+"
+    r" ?c\b|\bc ?\+|\+ ?gd|\+ ?con|"
     r"t1 ?w? ?(c|ce|ca|gd|gad|post|km|pc)\b"
 )
 _NOT_OF_CONTRAST = re.compile(r"\bpost(erior)? ?(fossa|op\w*|surg\w*|rad\w*|rt|treat\w*)\b")
@@ -93,11 +148,12 @@ _NO_AGENT = {"", "no", "none", "n", "without", "off", "0", "n/a", "na", "no cont
 def recognise(acquisition: Acquisition) -> Recognised:
     """Tell the modality of a series.
 
-    What the operator wrote decides first (the series description; where it names no weighting, the protocol and
-    the sequence name), and echo, repetition and inversion time must not contradict it; where words say nothing,
-    the times decide alone, by the usual ranges of spin-echo weighting (Bernstein, King, Zhou, Handbook of MRI
-    Pulse Sequences, 2004, ch. 14). A T1 FLAIR is T1: its inversion time is some 0.7 to 1.1 s, that of a T2 FLAIR
-    more than 1.6 s at 1.5 T. A contrast agent in the header counts only where the description does not speak of contrast.
+    What the operator wrote decides first (the series description; where it names no weighting, the
+    protocol and the sequence name), and echo, repetition and inversion time must not contradict it;
+    where words say nothing, the times decide alone, by the usual ranges of spin-echo weighting
+    (Bernstein, King, Zhou, Handbook of MRI Pulse Sequences, 2004, ch. 14). A T1 FLAIR is T1: its
+    inversion time is some 0.7 to 1.1 s, that of a T2 FLAIR more than 1.6 s at 1.5 T. A contrast
+    agent in the header counts only where the description does not speak of contrast.
 
     Parameters
     ----------
@@ -112,7 +168,11 @@ def recognise(acquisition: Acquisition) -> Recognised:
     excluded = _exclusion(acquisition)
     if excluded:
         return Recognised(None, excluded)
-    for text in (_plain(acquisition.description), _plain(acquisition.protocol), _plain(acquisition.sequence_name)):
+    for text in (
+        _plain(acquisition.description),
+        _plain(acquisition.protocol),
+        _plain(acquisition.sequence_name),
+    ):
         weighting = _weighting(text, acquisition)
         if weighting.modality or weighting.reason:
             return _with_contrast(weighting, acquisition)
@@ -120,8 +180,14 @@ def recognise(acquisition: Acquisition) -> Recognised:
 
 
 def _plain(text: str) -> str:
-    """Lower case, with blanks for marks that join words; plus, minus, star and slash keep their meaning."""
-    text = re.sub(r"(?<=[a-z0-9])([A-Z][a-z])", r" \1", text) if re.search("[a-z][A-Z][a-z]", text) else text
+    """Lower case, with blanks for marks that join words; plus, minus, star and slash keep their
+    meaning.
+    """
+    text = (
+        re.sub(r"(?<=[a-z0-9])([A-Z][a-z])", r" \1", text)
+        if re.search("[a-z][A-Z][a-z]", text)
+        else text
+    )
     text = re.sub(r"[_.,;:()\[\]{}=&]+|(?<=\w)-(?=\w)", " ", text.lower())
     return re.sub(r"\s+", " ", text).strip()
 
@@ -152,13 +218,25 @@ def _weighting(text: str, acquisition: Acquisition) -> Recognised:
     if flair and not t1 and not t2:
         t1 = (echo is not None and echo < 40) or (inversion is not None and 0 < inversion < 1400)
     if t1:
-        return _unless(echo is not None and echo > 60, "t1n", f"T1 by its description, but the echo time is {echo} ms")
+        return _unless(
+            echo is not None and echo > 60,
+            "t1n",
+            f"T1 by its description, but the echo time is {echo} ms",
+        )
     if flair:
-        return _unless(echo is not None and echo < 40, "t2f", f"FLAIR by its description, but the echo time is {echo} ms")
+        return _unless(
+            echo is not None and echo < 40,
+            "t2f",
+            f"FLAIR by its description, but the echo time is {echo} ms",
+        )
     if t2:
         if inversion is not None and inversion > 1600:
             return Recognised("t2f", f"T2 with an inversion time of {inversion:g} ms")
-        return _unless(echo is not None and echo < 50, "t2w", f"T2 by its description, but the echo time is {echo} ms (proton density)")
+        return _unless(
+            echo is not None and echo < 50,
+            "t2w",
+            f"T2 by its description, but the echo time is {echo} ms (proton density)",
+        )
     return Recognised(None, "proton-density image" if _PD.search(text) else "")
 
 
@@ -167,17 +245,32 @@ def _unless(contradicted: bool, modality: str, contradiction: str) -> Recognised
 
 
 def _weighting_by_times(acquisition: Acquisition) -> Recognised:
-    echo, repetition, inversion = acquisition.echo_time_ms, acquisition.repetition_time_ms, acquisition.inversion_time_ms or 0
-    if echo is None or repetition is None or not {"SE", "IR", "GR"} & set(acquisition.scanning_sequence):
+    echo, repetition, inversion = (
+        acquisition.echo_time_ms,
+        acquisition.repetition_time_ms,
+        acquisition.inversion_time_ms or 0,
+    )
+    if (
+        echo is None
+        or repetition is None
+        or not {"SE", "IR", "GR"} & set(acquisition.scanning_sequence)
+    ):
         return Recognised(None, "neither its description nor its header tells the weighting")
-    times = f"echo time {echo:g} ms, repetition time {repetition:g} ms, inversion time {inversion:g} ms"
+    times = (
+        f"echo time {echo:g} ms, repetition time {repetition:g} ms, inversion time {inversion:g} ms"
+    )
     if inversion > 1600 and echo > 60:
         return Recognised("t2f", times)
-    if echo < 30 and (600 <= inversion <= 1400 or ("SE" in acquisition.scanning_sequence and repetition < 1000 and not inversion)):
+    if echo < 30 and (
+        600 <= inversion <= 1400
+        or ("SE" in acquisition.scanning_sequence and repetition < 1000 and not inversion)
+    ):
         return Recognised("t1n", times)
     if "SE" in acquisition.scanning_sequence and echo > 70 and repetition > 2000 and not inversion:
         return Recognised("t2w", times)
-    return Recognised(None, f"its description is silent, and its times are of no known weighting ({times})")
+    return Recognised(
+        None, f"its description is silent, and its times are of no known weighting ({times})"
+    )
 
 
 def _with_contrast(weighting: Recognised, acquisition: Acquisition) -> Recognised:
@@ -194,7 +287,9 @@ def _with_contrast(weighting: Recognised, acquisition: Acquisition) -> Recognise
     return weighting
 
 
-def overridden(acquisition: Acquisition, kind: str, series: str, table: Mapping[str, str | None]) -> Recognised | None:
+def overridden(
+    acquisition: Acquisition, kind: str, series: str, table: Mapping[str, str | None]
+) -> Recognised | None:
     """What the user's table says of a series.
 
     Parameters
@@ -202,12 +297,14 @@ def overridden(acquisition: Acquisition, kind: str, series: str, table: Mapping[
     acquisition : Acquisition
         Its description is searched, case ignored.
     kind : str
-        What tells it from others of the same series, such as ``echo 90.0 ms``; "description (kind)" is searched too.
+        What tells it from others of the same series, such as ``echo 90.0 ms``; "description (kind)"
+        is searched too.
     series : str
         Its SeriesInstanceUID, compared as a whole.
     table : dict of str to (str or None)
-        "SeriesInstanceUID (kind)", SeriesInstanceUID or regular expression -> modality, None to leave the series out.
-        An exact key counts before every expression, the narrower one first; of the expressions, the first that fits.
+        "SeriesInstanceUID (kind)", SeriesInstanceUID or regular expression -> modality, None to
+        leave the series out. An exact key counts before every expression, the narrower one first;
+        of the expressions, the first that fits.
 
     Returns
     -------
@@ -219,7 +316,9 @@ def overridden(acquisition: Acquisition, kind: str, series: str, table: Mapping[
             return Recognised(table[key], f"modalities.yaml, {key!r}")
     for pattern, modality in table.items():
         searched = (acquisition.description, f"{acquisition.description} ({kind})")
-        if not is_exact(pattern) and any(re.search(pattern, text, re.IGNORECASE) for text in searched):
+        if not is_exact(pattern) and any(
+            re.search(pattern, text, re.IGNORECASE) for text in searched
+        ):
             return Recognised(modality, f"modalities.yaml, {pattern!r}")
     return None
 
@@ -245,14 +344,19 @@ def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[in
     Returns
     -------
     dict of str to list of int
-        Modality -> indices of the series that may be it, in the order t1n, t1c, t2w, t2f: the user's choice before
-        what was recognised, an original before a derived image. More than one index: the user has to choose.
+        Modality -> indices of the series that may be it, in the order t1n, t1c, t2w, t2f: the
+        user's choice before what was recognised, an original before a derived image. More than one
+        index: the user has to choose.
     """
     chosen = {}
     for modality in MODALITIES:
         ranks = {
-            index: 0 if by_user else 1 + derived for index, (found, by_user, derived) in enumerate(series) if found.modality == modality
+            index: 0 if by_user else 1 + derived
+            for index, (found, by_user, derived) in enumerate(series)
+            if found.modality == modality
         }
         if ranks:
-            chosen[modality] = [index for index, rank in ranks.items() if rank == min(ranks.values())]
+            chosen[modality] = [
+                index for index, rank in ranks.items() if rank == min(ranks.values())
+            ]
     return chosen

@@ -39,14 +39,16 @@ class DicomSeries(Part):
         Returns
         -------
         Volume
-            Axes (column, row, slice), the slices ascending along the cross product of row and column direction. Stored
-            integers as they are where nothing rescales them, or else float32.
+            Axes (column, row, slice), the slices ascending along the cross product of row and
+            column direction. Stored integers as they are where nothing rescales them, or else
+            float32.
 
         Raises
         ------
         InputError
-            If a file is missing, damaged, no MR image or without pixels; if files are of several series or
-            patients, or differ in size, orientation or spacing; if the gantry is tilted, or a slice is missing or stands twice.
+            If a file is missing, damaged, no MR image or without pixels; if files are of several
+            series or patients, or differ in size, orientation or spacing; if the gantry is tilted,
+            or a slice is missing or stands twice.
         """
         if not self.files:
             raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")
@@ -59,7 +61,9 @@ class DicomSeries(Part):
             if self.kind in (None, frame.kind)
         ]
         if not slices:
-            raise InputError(f"{self.path}: holds no frame of the kind {self.kind!r}. Choose another.")
+            raise InputError(
+                f"{self.path}: holds no frame of the kind {self.kind!r}. Choose another."
+            )
         order, affine = in_order([frame for frame, _ in slices])
         voxels = _rescaled([slices[index] for index in order]).transpose(2, 1, 0)
         sums = "".join(sorted(total for _, _, total in read))
@@ -73,10 +77,16 @@ def _read(path: Path) -> tuple[Header, np.ndarray, str]:
         dataset = parse(path, stored)
         header = header_of(dataset, path)
         if header.modality != "MR":
-            raise InputError(f"{path}: is no MR image (Modality {header.modality or 'missing'}). Leave it out of the series.")
+            raise InputError(
+                f"{path}: is no MR image (Modality {header.modality or 'missing'}). Leave it out of"
+                " the series."
+            )
         values = stored_values(dataset, path)
         if len(values) != len(header.frames):
-            raise InputError(f"{path}: says where {len(header.frames)} of its {len(values)} frames lie. Export it as enhanced MR.")
+            raise InputError(
+                f"{path}: says where {len(header.frames)} of its {len(values)} frames lie. Export"
+                " it as enhanced MR."
+            )
     return header, values, hashlib.sha256(stored).hexdigest()
 
 
@@ -84,13 +94,20 @@ def _refuse_mixed(headers: Sequence[Header]) -> None:
     first = headers[0]
     for header in headers[1:]:
         if header.patient != first.patient:
-            raise InputError(f"{header.path}: is of another patient than {first.path}. Keep one patient per folder.")
+            raise InputError(
+                f"{header.path}: is of another patient than {first.path}. Keep one patient per"
+                " folder."
+            )
         if header.series != first.series:
-            raise InputError(f"{header.path}: is of another series (SeriesInstanceUID) than {first.path}. Keep one series per volume.")
+            raise InputError(
+                f"{header.path}: is of another series (SeriesInstanceUID) than {first.path}. Keep"
+                " one series per volume."
+            )
         if (header.rows, header.columns) != (first.rows, first.columns):
             raise InputError(
-                f"{header.path}: has {header.rows}x{header.columns} pixels, but {first.path} {first.rows}x{first.columns}. "
-                "The folder mixes several series: keep those of one size."
+                f"{header.path}: has {header.rows}x{header.columns} pixels, but {first.path}"
+                f" {first.rows}x{first.columns}. The folder mixes several series: keep those of one"
+                " size."
             )
 
 
@@ -100,5 +117,10 @@ def _rescaled(slices: Sequence[tuple[Frame, np.ndarray]]) -> np.ndarray:
         return np.stack([plane for _, plane in slices])
     for frame, _ in slices:
         if not (np.isfinite([frame.slope, frame.intercept]).all() and frame.slope):
-            raise InputError(f"{frame.name}: rescales by slope {frame.slope} and intercept {frame.intercept}. Export the series again.")
-    return np.stack([(plane * frame.slope + frame.intercept).astype(np.float32) for frame, plane in slices])
+            raise InputError(
+                f"{frame.name}: rescales by slope {frame.slope} and intercept {frame.intercept}."
+                " Export the series again."
+            )
+    return np.stack(
+        [(plane * frame.slope + frame.intercept).astype(np.float32) for frame, plane in slices]
+    )

@@ -63,11 +63,17 @@ class Stack:
     @property
     def name(self) -> str:
         """For messages: the description and the kind."""
-        return f"{self.acquisition.description!r} ({self.kind})" if self.kind else repr(self.acquisition.description)
+        return (
+            f"{self.acquisition.description!r} ({self.kind})"
+            if self.kind
+            else repr(self.acquisition.description)
+        )
 
     @property
     def plane(self) -> str:
-        """``axial``, ``coronal`` or ``sagittal``, whichever is nearest; empty where the headers do not place it."""
+        """``axial``, ``coronal`` or ``sagittal``, whichever is nearest; empty where the headers do
+        not place it.
+        """
         return slice_plane(self.grid.affine)[0] if self.grid else ""
 
     @property
@@ -84,10 +90,21 @@ class Stack:
 
     @property
     def facts(self) -> str:
-        """What tells it from others: number, time, plane, spacing, matrix, description, kind, number of files."""
+        """What tells it from others: number, time, plane, spacing, matrix, description, kind,
+        number of files.
+        """
         files = f"{len(self.files)} file{'s' if len(self.files) > 1 else ''}"
         shape = " x ".join(map(str, self.shape))
-        return ", ".join([f"series {self.number or '?'}", self.time or "no time", *self._place(), shape, self.name, files])
+        return ", ".join(
+            [
+                f"series {self.number or '?'}",
+                self.time or "no time",
+                *self._place(),
+                shape,
+                self.name,
+                files,
+            ]
+        )
 
     def _place(self) -> tuple[str, str]:
         if not self.grid:
@@ -121,7 +138,11 @@ class _Gathered:
             files=tuple(self.files),
             number=self.first.number,
             acquired=self.acquired,
-            shape=grid.shape if grid else (self.first.columns, self.first.rows, len(self.positions_mm)),
+            shape=(
+                grid.shape
+                if grid
+                else (self.first.columns, self.first.rows, len(self.positions_mm))
+            ),
             grid=grid,
         )
 
@@ -173,23 +194,41 @@ def studies(location: Path) -> list[Study]:
         first = headers[0]
         patient, path = patients.setdefault(first.study, (first.patient, first.path))
         if patient != first.patient:
-            raise InputError(f"{first.path}: is of another patient than {path}, though of the same examination. Remove what is wrong.")
+            raise InputError(
+                f"{first.path}: is of another patient than {path}, though of the same examination."
+                " Remove what is wrong."
+            )
         files.setdefault(first.study, []).extend(header.path for header in headers)
         gathered = stacks.setdefault(first.study, {})
         for header in headers:
             for kind, frames in _kinds(header).items():
-                gathered.setdefault((header.series, kind), _Gathered(header, frames[0])).add(header, frames)
+                gathered.setdefault((header.series, kind), _Gathered(header, frames[0])).add(
+                    header, frames
+                )
     return [
-        Study(study, patients[study][0], _common(files[study]), tuple(gathered.stack() for gathered in stacks[study].values()))
+        Study(
+            study,
+            patients[study][0],
+            _common(files[study]),
+            tuple(gathered.stack() for gathered in stacks[study].values()),
+        )
         for study in sorted(patients)
     ]
 
 
 def _by_folder(location: Path) -> Iterator[list[Header]]:
     """Headers of each folder that holds DICOM files directly."""
-    found = [path for path in files_below(location) if path.name.upper() != "DICOMDIR" and not path.is_dir()]
-    files = {os.path.realpath(path): path for path in reversed(found)}.values()  # each once, though links may lead to it in several ways
-    for _, paths in groupby(sorted(files, key=lambda path: (path.parent, path)), key=lambda path: path.parent):
+    found = [
+        path
+        for path in files_below(location)
+        if path.name.upper() != "DICOMDIR" and not path.is_dir()
+    ]
+    files = {
+        os.path.realpath(path): path for path in reversed(found)
+    }.values()  # each once, though links may lead to it in several ways
+    for _, paths in groupby(
+        sorted(files, key=lambda path: (path.parent, path)), key=lambda path: path.parent
+    ):
         headers = [read_header(path) for path in paths if _is_wanted(path)]
         if headers:
             yield headers
@@ -199,8 +238,9 @@ def _is_wanted(path: Path) -> bool:
     marked = is_dicom(path)
     if not marked and path.suffix.lower() in _ENDINGS:
         raise InputError(
-            f"{path}: is no DICOM file: the mark DICM is missing at byte 128, and the file does not begin with a data set that names its "
-            "modality and examination. Export it again, or remove it."
+            f"{path}: is no DICOM file: the mark DICM is missing at byte 128, and the file does not"
+            " begin with a data set that names its modality and examination. Export it again, or"
+            " remove it."
         )
     return marked
 
@@ -209,11 +249,20 @@ def _refuse_mixed(headers: list[Header]) -> None:
     first = headers[0]
     for header in headers:
         if not header.study:
-            raise InputError(f"{header.path}: names no examination (StudyInstanceUID). Export it again, or remove it.")
+            raise InputError(
+                f"{header.path}: names no examination (StudyInstanceUID). Export it again, or"
+                " remove it."
+            )
         if header.patient != first.patient:
-            raise InputError(f"{header.path}: is of another patient than {first.path}. Keep one patient per folder, and remove strangers.")
+            raise InputError(
+                f"{header.path}: is of another patient than {first.path}. Keep one patient per"
+                " folder, and remove strangers."
+            )
         if header.study != first.study:
-            raise InputError(f"{header.path}: is of another examination (StudyInstanceUID) than {first.path}. Keep one per folder.")
+            raise InputError(
+                f"{header.path}: is of another examination (StudyInstanceUID) than {first.path}."
+                " Keep one per folder."
+            )
 
 
 def _kinds(header: Header) -> dict[str, list[Frame]]:

@@ -1,4 +1,6 @@
-"""Pieces of a web page that opens from disk: text is escaped, pictures are inside, nothing is fetched."""
+"""Pieces of a web page that opens from disk: text is escaped, pictures are inside, nothing is
+fetched.
+"""
 
 import base64
 import html
@@ -8,10 +10,12 @@ STATIC = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Policy of a page without scripts: its own styles, and pictures inside it."""
 
 INTERACTIVE = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
-    "worker-src blob:; connect-src data: blob:; font-src data:"
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    " 'wasm-unsafe-eval' blob:; worker-src blob:; connect-src data: blob:; font-src data:"
 )
-"""Policy of a page whose own scripts may read what the page itself holds; nothing may come from or go to a network."""
+"""Policy of a page whose own scripts may read what the page itself holds; nothing may come from or
+go to a network.
+"""
 
 _VOID = {"br", "img", "input", "meta"}
 
@@ -38,13 +42,18 @@ def element(tag: str, *content: str, **attributes: str) -> Html:
     -------
     Html
     """
-    named = "".join(f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for name, value in attributes.items())
+    named = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"'
+        for name, value in attributes.items()
+    )
     return Html(f"<{tag}{named}>{join(*content)}" + ("" if tag in _VOID else f"</{tag}>"))
 
 
 def join(*content: str) -> Html:
     """Pieces one after the other, text escaped."""
-    return Html("".join(piece if isinstance(piece, Html) else html.escape(piece) for piece in content))
+    return Html(
+        "".join(piece if isinstance(piece, Html) else html.escape(piece) for piece in content)
+    )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> Html:
@@ -64,7 +73,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str) ->
     Html
     """
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in header)))
-    body = element("tbody", *(element("tr", element("th", row[0], scope="row"), *map(_cell, row[1:])) for row in rows))
+    body = element(
+        "tbody",
+        *(element("tr", element("th", row[0], scope="row"), *map(_cell, row[1:])) for row in rows),
+    )
     content = element("table", heading(caption), head, body)
     return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
@@ -75,7 +87,11 @@ def heading(caption: str) -> Html:
 
 
 def _cell(content: str) -> Html:
-    return content if isinstance(content, Html) and content.startswith("<td") else element("td", content)
+    return (
+        content
+        if isinstance(content, Html) and content.startswith("<td")
+        else element("td", content)
+    )
 
 
 def picture(data: bytes, kind: str, alt: str, caption: str, class_: str) -> Html:
@@ -92,8 +108,9 @@ def picture(data: bytes, kind: str, alt: str, caption: str, class_: str) -> Html
     caption : str or Html
         Stands below it.
     class_ : {"plot", "small plot", "scan", "film"}
-        A plot is drawn on white and turned dark in dark mode, a scan and a film stay as they are; plots and scans are
-        wide, so they scroll sideways on a narrow screen; small plots and films keep their size.
+        A plot is drawn on white and turned dark in dark mode, a scan and a film stay as they are;
+        plots and scans are wide, so they scroll sideways on a narrow screen; small plots and films
+        keep their size.
 
     Returns
     -------
@@ -101,13 +118,28 @@ def picture(data: bytes, kind: str, alt: str, caption: str, class_: str) -> Html
     """
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     image = element("img", src=source, alt=alt, class_=class_)
-    wide = {"class_": "scroll", "tabindex": "0", "role": "group", "aria_label": "picture, scrolls sideways on a narrow screen"}
-    return element("figure", image if class_ in ("film", "small plot") else element("div", image, **wide), element("figcaption", caption))
+    wide = {
+        "class_": "scroll",
+        "tabindex": "0",
+        "role": "group",
+        "aria_label": "picture, scrolls sideways on a narrow screen",
+    }
+    return element(
+        "figure",
+        image if class_ in ("film", "small plot") else element("div", image, **wide),
+        element("figcaption", caption),
+    )
 
 
 def section(name: str, title: str, *content: str) -> Html:
     """A part of the page that the navigation points to, a landmark with its title as name."""
-    return element("section", element("h2", title, id=f"{name}-title"), *content, id=name, aria_labelledby=f"{name}-title")
+    return element(
+        "section",
+        element("h2", title, id=f"{name}-title"),
+        *content,
+        id=name,
+        aria_labelledby=f"{name}-title",
+    )
 
 
 def script(code: str) -> Html:

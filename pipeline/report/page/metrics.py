@@ -10,7 +10,9 @@ from .text import interval, number, small, taken_over
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown: its title, the group it stands in, and how many decimals tell something."""
+    """How a metric is shown: its title, the group it stands in, and how many decimals tell
+    something.
+    """
 
     title: str
     group: str
@@ -64,14 +66,17 @@ CALIBRATION = {
 }
 
 
-def summary_table(summaries: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Metric], caption: str) -> Html:
+def summary_table(
+    summaries: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Metric], caption: str
+) -> Html:
     """A table of means with their intervals, one row per metric and one column per name.
 
     Parameters
     ----------
     summaries : mapping
-        Name (region or label) to metric to ``mean``, ``median``, ``sd``, ``cases``, ``filled``, ``undefined``, and, where
-        there are enough cases, ``mean_low``, ``mean_high``, ``median_low``, ``median_high``.
+        Name (region or label) to metric to ``mean``, ``median``, ``sd``, ``cases``, ``filled``,
+        ``undefined``, and, where there are enough cases, ``mean_low``, ``mean_high``,
+        ``median_low``, ``median_high``.
     metrics : mapping of str to Metric
         Which to show, in this order; those that no name has are left out.
     caption : str
@@ -82,20 +87,37 @@ def summary_table(summaries: Mapping[str, Mapping[str, Any]], metrics: Mapping[s
     Html
     """
     names = list(summaries)
-    head = element("thead", element("tr", element("td"), *(element("th", name, scope="col") for name in names)))
+    head = element(
+        "thead", element("tr", element("td"), *(element("th", name, scope="col") for name in names))
+    )
     groups: dict[str, list[str]] = {}
     for key, metric in metrics.items():
         if any(key in summary for summary in summaries.values()):
             groups.setdefault(metric.group, []).append(key)
     bodies = [_group(group, keys, summaries, metrics) for group, keys in groups.items()]
     content = element("table", heading(caption), head, *bodies)
-    return element("div", content, class_="scroll summary", tabindex="0", role="region", aria_label=caption)
+    return element(
+        "div", content, class_="scroll summary", tabindex="0", role="region", aria_label=caption
+    )
 
 
-def _group(group: str, keys: list[str], summaries: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Metric]) -> Html:
-    title = element("tr", element("th", group, scope="rowgroup", colspan=str(len(summaries) + 1)), class_="group")
+def _group(
+    group: str,
+    keys: list[str],
+    summaries: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Metric],
+) -> Html:
+    title = element(
+        "tr",
+        element("th", group, scope="rowgroup", colspan=str(len(summaries) + 1)),
+        class_="group",
+    )
     rows = (
-        element("tr", element("th", metrics[key].title, scope="row"), *(_cell(s.get(key), metrics[key].digits) for s in summaries.values()))
+        element(
+            "tr",
+            element("th", metrics[key].title, scope="row"),
+            *(_cell(s.get(key), metrics[key].digits) for s in summaries.values()),
+        )
         for key in keys
     )
     return element("tbody", title, *rows)
@@ -109,6 +131,11 @@ def summarised(summary: Mapping[str, Any], digits: int) -> Html:
     """A mean with its interval, the median with its own, and what they were taken over."""
     mean_interval = interval(summary.get("mean_low"), summary.get("mean_high"), digits)
     median_interval = interval(summary.get("median_low"), summary.get("median_high"), digits)
-    median = f"median {number(summary['median'], digits)}" + f" ({median_interval})" * bool(median_interval)
-    mean = join(element("b", number(summary["mean"], digits)), f" ({mean_interval})" if mean_interval else "")
+    median = f"median {number(summary['median'], digits)}" + f" ({median_interval})" * bool(
+        median_interval
+    )
+    mean = join(
+        element("b", number(summary["mean"], digits)),
+        f" ({mean_interval})" if mean_interval else "",
+    )
     return join(mean, *([small(median)] if summary["cases"] else []), small(taken_over(summary)))

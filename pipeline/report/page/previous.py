@@ -13,15 +13,29 @@ _METRICS = {"dice": ("Dice", 3), "hd95_mm": ("HD95 (mm)", 2)}
 
 
 def against_previous(run: Run) -> Html:
-    """Scores now and before, side by side, and what may be read from their difference; nothing without a run before."""
+    """Scores now and before, side by side, and what may be read from their difference; nothing
+    without a run before.
+    """
     if run.previous is None:
         return Html("")
     before = run.previous
     same = same_cases(run.rows, before.rows)
-    rows = [["Mean region Dice", *_values(run.evaluation["mean_region_dice"]["value"], before.evaluation["mean_region_dice"]["value"], 3)]]
+    rows = [
+        [
+            "Mean region Dice",
+            *_values(
+                run.evaluation["mean_region_dice"]["value"],
+                before.evaluation["mean_region_dice"]["value"],
+                3,
+            ),
+        ]
+    ]
     for region in run.schema.regions:
         for metric, (title, digits) in _METRICS.items():
-            now, then = (_mean(evaluation, region, metric) for evaluation in (run.evaluation, before.evaluation))
+            now, then = (
+                _mean(evaluation, region, metric)
+                for evaluation in (run.evaluation, before.evaluation)
+            )
             rows.append([f"{title} {region}", *_values(now, then, digits)])
     caption = f"Means of this run and of {before.name}."
     return element(
@@ -39,8 +53,13 @@ def same_cases(rows: Rows, others: Rows) -> bool:
 
 
 def paired_differences(rows: Rows, others: Rows) -> dict[str, float]:
-    """Case to the mean difference of the Dice of its regions, first table less second, over regions defined in both; cases with one."""
-    now, then = ({(row["case"], row["name"]): row["dice"] for row in table if row["kind"] == "region"} for table in (rows, others))
+    """Case to the mean difference of the Dice of its regions, first table less second, over regions
+    defined in both; cases with one.
+    """
+    now, then = (
+        {(row["case"], row["name"]): row["dice"] for row in table if row["kind"] == "region"}
+        for table in (rows, others)
+    )
     differences: dict[str, list[float]] = {}
     for case, name in sorted(now.keys() & then.keys()):
         difference = now[case, name] - then[case, name]
@@ -58,16 +77,18 @@ def _paired(rows: Rows, others: Rows) -> str:
     between = f" (95 % interval {signed(low)} to {signed(high)})" * (not isnan(low))
     better, worse = sum(value > 0 for value in values), sum(value < 0 for value in values)
     return (
-        f"Both runs scored the same cases, so the differences are paired: mean region Dice per case changed by {signed(fmean(values))}"
-        f"{between} on average over {count(len(values), 'case')}; {better} better, {worse} worse. "
-        "Tests of each metric: python -m pipeline compare."
+        "Both runs scored the same cases, so the differences are paired: mean region Dice per case"
+        f" changed by {signed(fmean(values))}{between} on average over"
+        f" {count(len(values), 'case')}; {better} better, {worse} worse. Tests of each metric:"
+        " python -m pipeline compare."
     )
 
 
 def _unpaired(run: Run, before: Previous) -> str:
     return (
-        f"The two runs did not score the same cases (now {count(run.evaluation['cases'], 'case')}, before "
-        f"{before.evaluation.get('cases', 'an unknown number')}): the differences are unpaired, and part of them is that of the cases."
+        f"The two runs did not score the same cases (now {count(run.evaluation['cases'], 'case')},"
+        f" before {before.evaluation.get('cases', 'an unknown number')}): the differences are"
+        " unpaired, and part of them is that of the cases."
     )
 
 

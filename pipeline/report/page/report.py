@@ -17,7 +17,9 @@ from .types import types
 from .verdict import limits, verdict
 
 PAGE_BYTES = 24_900_000
-"""Pictures of cases are put into the page, worst case first, until it would be longer; the rest are named."""
+"""Pictures of cases are put into the page, worst case first, until it would be longer; the rest are
+named.
+"""
 
 
 def report_page(run: Run, figures: Figures) -> str:
@@ -52,16 +54,37 @@ def report_page(run: Run, figures: Figures) -> str:
         "limits": ("Limits", limits(run)),
     }
     head = verdict(run)
-    taken = sum(len(piece.encode()) for piece in (head, STYLE, SCRIPT, STILL, *(content for _, content in parts.values())))
+    taken = sum(
+        len(piece.encode())
+        for piece in (head, STYLE, SCRIPT, STILL, *(content for _, content in parts.values()))
+    )
     parts["pictures"] = ("Pictures", case_pictures(run, PAGE_BYTES - taken))
     shown = {name: part for name, part in parts.items() if part[1]}
-    links = element("nav", *(element("a", title, href=f"#{name}") for name, (title, _) in shown.items()), aria_label="Parts of the report")
+    links = element(
+        "nav",
+        *(element("a", title, href=f"#{name}") for name, (title, _) in shown.items()),
+        aria_label="Parts of the report",
+    )
     sections = [section(name, title, content) for name, (title, content) in shown.items()]
     title = f"TumorFlow report: {run.schema.cohort}"
-    return document(title, STYLE, head, links, element("main", *sections), script(SCRIPT + STILL), policy=INTERACTIVE)
+    return document(
+        title,
+        STYLE,
+        head,
+        links,
+        element("main", *sections),
+        script(SCRIPT + STILL),
+        policy=INTERACTIVE,
+    )
 
 
 def _training(figures: Figures) -> Html:
-    alt = "Three plots over epochs: training and validation loss, Dice on the validation patches for each region and label, learning rate."
-    caption = "The validation cases steer training, so their Dice flatters; the scores above are those of cases that training never saw."
+    alt = (
+        "Three plots over epochs: training and validation loss, Dice on the validation patches for"
+        " each region and label, learning rate."
+    )
+    caption = (
+        "The validation cases steer training, so their Dice flatters; the scores above are those of"
+        " cases that training never saw."
+    )
     return plot(figures, "learning_curves", alt, caption)

@@ -61,7 +61,8 @@ class Run:
     pictured : sequence of Pictured
         From the worst case to the best.
     thumbnails : bytes
-        The sheet of all cases of the catalogue, in its order (`pipeline.verification.thumbnail_sheet`).
+        The sheet of all cases of the catalogue, in its order
+        (`pipeline.verification.thumbnail_sheet`).
     multiclass, lesionwise, lesions, confusion, calibration, reliability, types : sequence of dict
         The tables of metrics/ with these names; parts of the report without rows are left out.
     provenance : dict
@@ -94,7 +95,9 @@ class Run:
 
     @cached_property
     def detection(self) -> Rows:
-        """Lesions found and false by size, as `pipeline.metrics.detection.detection` reads them; empty without lesions."""
+        """Lesions found and false by size, as `pipeline.metrics.detection.detection` reads them;
+        empty without lesions.
+        """
         cases = len({row["case"] for row in self.rows})
         return detection(self.lesions, self.schema.regions, cases) if self.lesions else ()
 

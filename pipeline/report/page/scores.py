@@ -18,20 +18,24 @@ _MULTICLASS = {
     "specificity": "Specificity",
 }
 _MULTICLASS_NOTE = (
-    "Each class is scored against all others on hard labels of the raw grid, averaged over classes with equal weight, then over "
-    "cases. With background, the easy background counts as one class more and nearly every voxel is right; without it, the numbers "
-    "speak of the tumour alone."
+    "Each class is scored against all others on hard labels of the raw grid, averaged over classes"
+    " with equal weight, then over cases. With background, the easy background counts as one class"
+    " more and nearly every voxel is right; without it, the numbers speak of the tumour alone."
 )
 
 
 def scores(run: Run, figures: Figures) -> Html:
     """Plots and tables of the scores."""
     schema = run.schema
-    regions = ", ".join(f"{name} = {' + '.join(members)}" for name, members in schema.regions.items())
+    regions = ", ".join(
+        f"{name} = {' + '.join(members)}" for name, members in schema.regions.items()
+    )
     note = "Means in bold with their 95 % interval, medians below"
     return join(
         _score_plot(run, figures),
-        summary_table(_named(run, "region", schema.regions), SCORES, f"Regions. {note}. {regions}."),
+        summary_table(
+            _named(run, "region", schema.regions), SCORES, f"Regions. {note}. {regions}."
+        ),
         _labels(run, note),
         element("h3", "Volumes"),
         _volume_plots(run, figures),
@@ -39,7 +43,9 @@ def scores(run: Run, figures: Figures) -> Html:
         element("p", _MULTICLASS_NOTE),
         _multiclass_table(run),
         _confusion(figures),
-        element("p", f"Mean loss on the held-out cases: {number(run.evaluation['held_out_loss'], 4)}."),
+        element(
+            "p", f"Mean loss on the held-out cases: {number(run.evaluation['held_out_loss'], 4)}."
+        ),
     )
 
 
@@ -58,24 +64,38 @@ def _labels(run: Run, note: str) -> Html:
 
 def _score_plot(run: Run, figures: Figures) -> Html:
     names = ", ".join((*run.schema.regions, *run.schema.labels))
-    alt = f"Dice and HD95 of {names}: a dot per case, violins and boxes; the tables below hold the numbers."
+    alt = (
+        f"Dice and HD95 of {names}: a dot per case, violins and boxes; the tables below hold the"
+        " numbers."
+    )
     caption = (
-        "Regions left of the line, labels right of it. Boxes span the quartiles, the dark line is the median; violins show how dense the "
-        "values are. With fewer than five cases there are dots alone."
+        "Regions left of the line, labels right of it. Boxes span the quartiles, the dark line is"
+        " the median; violins show how dense the values are. With fewer than five cases there are"
+        " dots alone."
     )
     return plot(figures, "scores", alt, caption)
 
 
 def _volume_plots(run: Run, figures: Figures) -> Html:
     found = {region: agreement(run.rows, region) for region in run.schema.regions}
-    biases = ", ".join(f"{region} {number(values['bias'], 1)} ml" for region, values in found.items())
-    agreement_alt = f"Difference of predicted and reference volume against their mean, for each region. Mean difference: {biases}."
-    agreement_caption = (
-        "Bland-Altman plot: the solid line is the mean difference (bias), dashed lines are the limits of agreement, bias ± 1.96 standard "
-        "deviations. Dots above 0 were drawn too large."
+    biases = ", ".join(
+        f"{region} {number(values['bias'], 1)} ml" for region, values in found.items()
     )
-    dice_alt = "Dice of each case against the volume of the region in the reference, for each region."
-    dice_caption = "Small tumours are harder: the same error at the border costs them more. The line joins medians of cases of like volume."
+    agreement_alt = (
+        "Difference of predicted and reference volume against their mean, for each region. Mean"
+        f" difference: {biases}."
+    )
+    agreement_caption = (
+        "Bland-Altman plot: the solid line is the mean difference (bias), dashed lines are the"
+        " limits of agreement, bias ± 1.96 standard deviations. Dots above 0 were drawn too large."
+    )
+    dice_alt = (
+        "Dice of each case against the volume of the region in the reference, for each region."
+    )
+    dice_caption = (
+        "Small tumours are harder: the same error at the border costs them more. The line joins"
+        " medians of cases of like volume."
+    )
     return join(
         plot(figures, "volume_agreement", agreement_alt, agreement_caption),
         plot(figures, "dice_by_volume", dice_alt, dice_caption),
@@ -84,10 +104,20 @@ def _volume_plots(run: Run, figures: Figures) -> Html:
 
 def _multiclass_table(run: Run) -> Html:
     rows = [
-        [title, *(_multiclass(run, f"{name}_{ending}") for ending in ("with_background", "without_background"))]
+        [
+            title,
+            *(
+                _multiclass(run, f"{name}_{ending}")
+                for ending in ("with_background", "without_background")
+            ),
+        ]
         for name, title in _MULTICLASS.items()
     ]
-    return table(["", "With background", "Without background"], rows, "Mean over the cases in which it is defined.")
+    return table(
+        ["", "With background", "Without background"],
+        rows,
+        "Mean over the cases in which it is defined.",
+    )
 
 
 def _multiclass(run: Run, column: str) -> Html:
@@ -96,6 +126,12 @@ def _multiclass(run: Run, column: str) -> Html:
 
 
 def _confusion(figures: Figures) -> Html:
-    alt = "Matrix of voxels: a row for each class of the reference, a column for what the prediction calls them, in shares of the row."
-    caption = "Voxels of all held-out cases together. Each row adds up to 100 %: where the voxels of a class of the reference went."
+    alt = (
+        "Matrix of voxels: a row for each class of the reference, a column for what the prediction"
+        " calls them, in shares of the row."
+    )
+    caption = (
+        "Voxels of all held-out cases together. Each row adds up to 100 %: where the voxels of a"
+        " class of the reference went."
+    )
     return plot(figures, "confusion", alt, caption, "small plot")

@@ -48,7 +48,8 @@ for (const box of document.querySelectorAll(".sortable")) {
   filter.hidden = false;
 }
 """
-"""Makes a button of every heading and a filter of the field above every table of `sortable_table`."""
+"""Makes a button of every heading and a filter of the field above every table of `sortable_table`.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class Cell:
     share: float | None = None
 
 
-def sortable_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], caption: str, sorted_by: int) -> Html:
+def sortable_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], caption: str, sorted_by: int
+) -> Html:
     """A table under a field that filters it; needs `SCRIPT` once, anywhere behind it.
 
     Parameters
@@ -96,25 +99,42 @@ def sortable_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], ca
     -------
     Html
     """
-    field = element("label", "Filter: ", element("input", type="search", placeholder="part of a name", autocomplete="off"))
+    field = element(
+        "label",
+        "Filter: ",
+        element("input", type="search", placeholder="part of a name", autocomplete="off"),
+    )
     body = element("tbody", *(_row(cells) for cells in rows))
     content = element("table", heading(caption), _head(columns, sorted_by), body)
     return element(
         "div",
         element("p", field, " ", element("output", aria_live="polite"), class_="filter", hidden=""),
-        element("div", content, class_="scroll tall", tabindex="0", role="region", aria_label=caption),
+        element(
+            "div", content, class_="scroll tall", tabindex="0", role="region", aria_label=caption
+        ),
         class_="sortable",
     )
 
 
 def _head(columns: Sequence[Column], sorted_by: int) -> Html:
     orders = ["ascending" if place == sorted_by else "none" for place in range(len(columns))]
-    titles = [element("th", column.title, scope="col", aria_sort=order) for column, order in zip(columns, orders, strict=True)]
+    titles = [
+        element("th", column.title, scope="col", aria_sort=order)
+        for column, order in zip(columns, orders, strict=True)
+    ]
     if not any(column.group for column in columns):
         return element("thead", element("tr", *titles))
-    groups = [(name, len(list(members))) for name, members in groupby(columns, lambda column: column.group)]
+    groups = [
+        (name, len(list(members)))
+        for name, members in groupby(columns, lambda column: column.group)
+    ]
     heads = [
-        element("th", name, scope="colgroup", colspan=str(size)) if name else element("td", colspan=str(size)) for name, size in groups
+        (
+            element("th", name, scope="colgroup", colspan=str(size))
+            if name
+            else element("td", colspan=str(size))
+        )
+        for name, size in groups
     ]
     return element("thead", element("tr", *heads, class_="groups"), element("tr", *titles))
 
@@ -125,6 +145,10 @@ def _row(cells: Sequence[Cell]) -> Html:
 
 
 def _cell(cell: Cell) -> Html:
-    sorting = {} if cell.value is None else {"data_value": repr(cell.value) if cell.value == cell.value else ""}
+    sorting = (
+        {}
+        if cell.value is None
+        else {"data_value": repr(cell.value) if cell.value == cell.value else ""}
+    )
     shown = {} if cell.share is None else {"class_": "bar", "style": f"--share:{cell.share:.3f}"}
     return element("td", join(cell.text), **sorting, **shown)

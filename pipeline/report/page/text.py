@@ -20,7 +20,11 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     """An interval, ``0.812 to 0.879``; nothing where a bound is None or NaN."""
-    return "" if MISSING in (number(low), number(high)) else f"{number(low, digits)} to {number(high, digits)}"
+    return (
+        ""
+        if MISSING in (number(low), number(high))
+        else f"{number(low, digits)} to {number(high, digits)}"
+    )
 
 
 def count(size: int, noun: str) -> str:
@@ -34,7 +38,9 @@ def small(text: str) -> Html:
 
 
 def taken_over(summary: Mapping[str, Any]) -> str:
-    """Over how many cases a mean was taken, how many values of them a rule gave, and how many cases are left out."""
+    """Over how many cases a mean was taken, how many values of them a rule gave, and how many cases
+    are left out.
+    """
     parts = [f"n = {summary['cases']}"]
     if summary["filled"]:
         parts.append(f"{summary['filled']} by rule")
@@ -46,7 +52,13 @@ def taken_over(summary: Mapping[str, Any]) -> str:
 def plain(value: Any) -> str:
     """A JSON value as text; lists within a list by a cross, as in 240 × 240 × 155."""
     if isinstance(value, list | tuple):
-        return ", ".join(" × ".join(map(plain, item)) if isinstance(item, list | tuple) else plain(item) for item in value) or "none"
+        return (
+            ", ".join(
+                " × ".join(map(plain, item)) if isinstance(item, list | tuple) else plain(item)
+                for item in value
+            )
+            or "none"
+        )
     if value is None or value == "" or value == {}:
         return MISSING
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -63,4 +75,8 @@ def flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def facts(pairs: Iterable[tuple[str, str]], caption: str) -> Html:
     """A table of names and what is to be said of each."""
-    return element("div", table(["what", "found"], [[name, text] for name, text in pairs], caption), class_="words")
+    return element(
+        "div",
+        table(["what", "found"], [[name, text] for name, text in pairs], caption),
+        class_="words",
+    )

@@ -1,4 +1,6 @@
-"""The head of the report: what was trained on what, how well it does, and what that is to be held against."""
+"""The head of the report: what was trained on what, how well it does, and what that is to be held
+against.
+"""
 
 from typing import Any
 
@@ -22,9 +24,18 @@ def verdict(run: Run) -> Html:
     return element(
         "header",
         element("p", "TumorFlow report", class_="eyebrow"),
-        element("h1", f"Mean region Dice {number(mean['value'])} on {count(cases, 'held-out case')} of cohort {run.schema.cohort}"),
+        element(
+            "h1",
+            f"Mean region Dice {number(mean['value'])} on {count(cases, 'held-out case')} of cohort"
+            f" {run.schema.cohort}",
+        ),
         element("p", _trained(run, cases)),
-        element("div", _main_tile(mean), *(_tile(run, region) for region in run.schema.regions), class_="tiles"),
+        element(
+            "div",
+            _main_tile(mean),
+            *(_tile(run, region) for region in run.schema.regions),
+            class_="tiles",
+        ),
         element("p", _intervals(run), " ", _empty_rule(run.schema, mean), class_="faint"),
         element("div", against_previous(run), _anchors(run.schema.cohort), class_="sides"),
         element("p", USE, class_="caution"),
@@ -35,9 +46,19 @@ def verdict(run: Run) -> Html:
 def _trained(run: Run, cases: int) -> str:
     patients = len({row["patient"] for row in run.rows})
     network = _network(run.card)
-    trained = f"{network} trained on {count(len(run.split.train), 'case')}, validated on {len(run.split.val)}"
-    held_out = f"scored on {cases} held out of both ({count(patients, 'patient')}, none of whom is in another part)."
-    few = f" With {count(cases, 'case')} the mean may move by much when other cases are held out." if cases < _FEW_CASES else ""
+    trained = (
+        f"{network} trained on {count(len(run.split.train), 'case')}, validated on"
+        f" {len(run.split.val)}"
+    )
+    held_out = (
+        f"scored on {cases} held out of both ({count(patients, 'patient')}, none of whom is in"
+        " another part)."
+    )
+    few = (
+        f" With {count(cases, 'case')} the mean may move by much when other cases are held out."
+        if cases < _FEW_CASES
+        else ""
+    )
     return f"{trained}, {held_out}{few}"
 
 
@@ -62,7 +83,11 @@ def _tile(run: Run, region: str) -> Html:
     lesions = run.evaluation.get("lesionwise", {}).get(region, {}).get("lesion_dice")
     return element(
         "div",
-        element("span", element("i", style=f"background:{region_colours(run.schema)[region]}"), f"Dice {region}"),
+        element(
+            "span",
+            element("i", style=f"background:{region_colours(run.schema)[region]}"),
+            f"Dice {region}",
+        ),
         element("b", number(dice["mean"])),
         *([small(between)] if between else []),
         small(taken_over(dice)),
@@ -76,21 +101,25 @@ def _tile(run: Run, region: str) -> Html:
 def _intervals(run: Run) -> str:
     if run.evaluation["mean_region_dice"].get("low") is None:
         return ""
-    return "Ranges are 95 % intervals: made again and again from other patients of the same kind, 95 of 100 would hold the true mean."
+    return (
+        "Ranges are 95 % intervals: made again and again from other patients of the same kind, 95"
+        " of 100 would hold the true mean."
+    )
 
 
 def _empty_rule(schema: Schema, mean: dict[str, Any]) -> str:
     fills, total = EMPTY_RULES[schema.empty_rule], mean["cases"] + mean["undefined"]
     if not fills:
         return (
-            f"Where neither the reference nor the prediction has a voxel of a region, its Dice is undefined and left out of the mean "
-            f"(rule “{schema.empty_rule}”): {mean['undefined']} of {total} region scores."
+            "Where neither the reference nor the prediction has a voxel of a region, its Dice is"
+            f" undefined and left out of the mean (rule “{schema.empty_rule}”): {mean['undefined']}"
+            f" of {total} region scores."
         )
     both, one = fills["both_empty"], fills["reference_empty"]
     return (
-        f"Two empty masks count as Dice {both['dice']:g} and HD95 {both['hd95_mm']:g} mm, "
-        f"one empty mask as Dice 0 and HD95 {one['hd95_mm']:.2f} mm (rule “{schema.empty_rule}” of the cohort). "
-        f"It gave the Dice of {mean['filled']} of {total} region scores."
+        f"Two empty masks count as Dice {both['dice']:g} and HD95 {both['hd95_mm']:g} mm, one empty"
+        f" mask as Dice 0 and HD95 {one['hd95_mm']:.2f} mm (rule “{schema.empty_rule}” of the"
+        f" cohort). It gave the Dice of {mean['filled']} of {total} region scores."
     )
 
 
@@ -98,9 +127,20 @@ def _anchors(cohort: str) -> Html:
     found = anchors(cohort)
     if not found:
         return Html("")
-    rows = [[join(each.system, small(each.source)), join(each.value, small(each.metric), small(each.data))] for each in found]
-    note = "Other data, other split: not a comparison. They tell the order of what others reach on cases of this kind."
-    caption = "As published." + " ET / TC / WT: enhancing tumour, tumour core, whole tumour." * any("ET" in each.metric for each in found)
+    rows = [
+        [
+            join(each.system, small(each.source)),
+            join(each.value, small(each.metric), small(each.data)),
+        ]
+        for each in found
+    ]
+    note = (
+        "Other data, other split: not a comparison. They tell the order of what others reach on"
+        " cases of this kind."
+    )
+    caption = "As published." + " ET / TC / WT: enhancing tumour, tumour core, whole tumour." * any(
+        "ET" in each.metric for each in found
+    )
     return element(
         "div",
         element("h2", "Published results on cases of this kind"),
@@ -113,10 +153,15 @@ def limits(run: Run) -> Html:
     """What the scores do not say."""
     sentences = (
         USE,
-        f"The scores hold for cases like those of cohort {run.schema.cohort}; other scanners, protocols and tumours may do worse.",
+        (
+            f"The scores hold for cases like those of cohort {run.schema.cohort}; other scanners,"
+            " protocols and tumours may do worse."
+        ),
         "A mean hides cases that fail: look at the worst ones.",
-        "Intervals tell how much the mean depends on which patients were held out, not what another training run, another site or "
-        "another reader of the reference would change.",
+        (
+            "Intervals tell how much the mean depends on which patients were held out, not what"
+            " another training run, another site or another reader of the reference would change."
+        ),
         "The reference was drawn by people or by a generator and errs too.",
     )
     return join(element("ul", *(element("li", sentence) for sentence in sentences)))

@@ -1,4 +1,6 @@
-"""A viewer of volumes inside the report: slices, planes, 3D, reference and prediction, all from the page itself."""
+"""A viewer of volumes inside the report: slices, planes, 3D, reference and prediction, all from the
+page itself.
+"""
 
 import base64
 import gzip
@@ -13,14 +15,24 @@ import numpy as np
 
 from ...core.schema import Schema
 from ..plots.palette import label_colours, rgb
-from ..plots.planes import DISAGREEMENT, PLANES, View, convention, disagreement, planes_of, telling_modalities
+from ..plots.planes import (
+    DISAGREEMENT,
+    PLANES,
+    View,
+    convention,
+    disagreement,
+    planes_of,
+    telling_modalities,
+)
 from .html import Html, element, join
 
 ROOM_BYTES = 8_000_000
 """Of the page, for volumes; NiiVue itself takes 1.1 MB more."""
 
 GREYS = 64
-"""Steps of grey in the viewer: the eye hardly tells more, and the volumes take two thirds of the bytes."""
+"""Steps of grey in the viewer: the eye hardly tells more, and the volumes take two thirds of the
+bytes.
+"""
 
 _ASSETS = Path(__file__).parents[1] / "assets"
 _NIIVUE = "NiiVue 0.69.0"
@@ -28,7 +40,8 @@ _NIIVUE = "NiiVue 0.69.0"
 
 @dataclass(frozen=True)
 class Viewed:
-    """A case as the viewer gets it: NIfTI files, gzipped, uint8 on canonical axes, cropped to the head.
+    """A case as the viewer gets it: NIfTI files, gzipped, uint8 on canonical axes, cropped to the
+    head.
 
     Attributes
     ----------
@@ -39,11 +52,13 @@ class Viewed:
     telling : tuple of str
         The modalities that are kept where there is no room for all.
     maps : dict of str to bytes
-        Class indices of the ``reference`` and the ``prediction``, and their ``disagreement`` (0 to 3).
+        Class indices of the ``reference`` and the ``prediction``, and their ``disagreement`` (0 to
+        3).
     planes : tuple of (str, int)
         Names of the planes to look at, and the axis across each.
     shape, offset, raw_shape, start : tuple of 3 int
-        Of the crop; its first voxel in the whole volume, and the shape of that; where to begin, in the crop.
+        Of the crop; its first voxel in the whole volume, and the shape of that; where to begin, in
+        the crop.
     """
 
     case: str
@@ -77,9 +92,15 @@ def viewed(view: View, schema: Schema) -> Viewed:
     Viewed
         The same bytes for the same view.
     """
-    maps = {"reference": view.reference, "prediction": view.prediction, "disagreement": disagreement(view.reference, view.prediction)}
+    maps = {
+        "reference": view.reference,
+        "prediction": view.prediction,
+        "disagreement": disagreement(view.reference, view.prediction),
+    }
     step = 256 // GREYS
-    greys = {name: view.grey[..., channel] // step * step for channel, name in enumerate(view.modalities)}
+    greys = {
+        name: view.grey[..., channel] // step * step for channel, name in enumerate(view.modalities)
+    }
     return Viewed(
         case=view.case,
         modalities={name: _packed(grey, view.affine) for name, grey in greys.items()},
@@ -89,7 +110,9 @@ def viewed(view: View, schema: Schema) -> Viewed:
         shape=view.reference.shape,
         offset=view.offset,
         raw_shape=view.raw_shape,
-        start=tuple(view.busiest_slice(plane) for plane in sorted(PLANES, key=lambda plane: plane.axis)),
+        start=tuple(
+            view.busiest_slice(plane) for plane in sorted(PLANES, key=lambda plane: plane.axis)
+        ),
     )
 
 
@@ -106,8 +129,9 @@ def viewer(cases: Sequence[Viewed], schema: Schema, room: int = ROOM_BYTES) -> H
     Parameters
     ----------
     cases : sequence of Viewed
-        They go in from the first on, with all modalities, until one does not fit; if the first alone is too
-        large, it comes with its telling modalities. The text says so and names those left out.
+        They go in from the first on, with all modalities, until one does not fit; if the first
+        alone is too large, it comes with its telling modalities. The text says so and names those
+        left out.
     schema : Schema
         Names labels.
     room : int
@@ -116,34 +140,56 @@ def viewer(cases: Sequence[Viewed], schema: Schema, room: int = ROOM_BYTES) -> H
     Returns
     -------
     Html
-        Nothing if there is no case. The page's policy must be `pipeline.report.page.html.INTERACTIVE`.
+        Nothing if there is no case. The page's policy must be
+        `pipeline.report.page.html.INTERACTIVE`.
     """
     if not cases:
         return Html("")
     shown = _fitting(cases, room)
     if not shown:
-        text = f"Not shown: the volumes of {cases[0].case} alone would take {_megabytes(cases[0].bytes_of(cases[0].telling))} of this page."
+        text = (
+            f"Not shown: the volumes of {cases[0].case} alone would take"
+            f" {_megabytes(cases[0].bytes_of(cases[0].telling))} of this page."
+        )
         return element("p", f"{text} The pictures above and the files in metrics/figures show it.")
     script = _read("viewer.js")
     return join(
         element("style", Html(_read("viewer.css"))),
         element("p", _INTRO.format(convention=convention(schema))),
         element("p", _rule(cases, shown, room), class_="faint"),
-        element("noscript", element("p", "The viewer needs JavaScript, which is switched off here. The pictures above do without.")),
+        element(
+            "noscript",
+            element(
+                "p",
+                "The viewer needs JavaScript, which is switched off here. The pictures above do"
+                " without.",
+            ),
+        ),
         element("div", _opener(), _panel(shown, schema), class_="viewer"),
         *(_volumes(place, case, modalities) for place, (case, modalities) in enumerate(shown)),
-        element("script", Html(_json(_description(shown, schema))), type="application/json", id="viewer-description"),
-        _data("viewer-niivue", gzip.compress((_ASSETS / "niivue/niivue.umd.js").read_bytes(), 9, mtime=0)),
+        element(
+            "script",
+            Html(_json(_description(shown, schema))),
+            type="application/json",
+            id="viewer-description",
+        ),
+        _data(
+            "viewer-niivue",
+            gzip.compress((_ASSETS / "niivue/niivue.umd.js").read_bytes(), 9, mtime=0),
+        ),
         element("script", Html(script)),
         element(
-            "details", element("summary", f"Licences of {_NIIVUE}, which draws the viewer"), element("pre", _read("niivue/LICENSES.txt"))
+            "details",
+            element("summary", f"Licences of {_NIIVUE}, which draws the viewer"),
+            element("pre", _read("niivue/LICENSES.txt")),
         ),
     )
 
 
 _INTRO = (
-    "Scroll through the volumes, lay reference, prediction and their disagreement over any modality, turn the tumour in 3D. A click on "
-    "the picture goes there, and from then on the wheel scrolls it. {convention} Nothing is fetched: the volumes lie in this page."
+    "Scroll through the volumes, lay reference, prediction and their disagreement over any"
+    " modality, turn the tumour in 3D. A click on the picture goes there, and from then on the"
+    " wheel scrolls it. {convention} Nothing is fetched: the volumes lie in this page."
 )
 
 
@@ -160,14 +206,21 @@ def _fitting(cases: Sequence[Viewed], room: int) -> list[tuple[Viewed, tuple[str
     return shown
 
 
-def _rule(cases: Sequence[Viewed], shown: Sequence[tuple[Viewed, tuple[str, ...]]], room: int) -> str:
+def _rule(
+    cases: Sequence[Viewed], shown: Sequence[tuple[Viewed, tuple[str, ...]]], room: int
+) -> str:
     first, modalities = shown[0]
-    partly = f" {first.case} comes with {', '.join(modalities)} alone." if len(modalities) < len(first.modalities) else ""
+    partly = (
+        f" {first.case} comes with {', '.join(modalities)} alone."
+        if len(modalities) < len(first.modalities)
+        else ""
+    )
     names = [case.case for case in cases[len(shown) :]]
     rest = f" Left out: {', '.join(names)}." if names else ""
     return (
-        f"The volumes are cropped to the head, in {GREYS} greys, voxel by voxel as in the files. Cases go in one after the other until "
-        f"they would take more than {_megabytes(room)} of this page.{partly}{rest}"
+        f"The volumes are cropped to the head, in {GREYS} greys, voxel by voxel as in the files."
+        f" Cases go in one after the other until they would take more than {_megabytes(room)} of"
+        f" this page.{partly}{rest}"
     )
 
 
@@ -176,8 +229,17 @@ def _megabytes(count: int) -> str:
 
 
 def _opener() -> Html:
-    button = element("button", "Open the viewer", type="button", class_="viewer-open", aria_expanded="false", aria_controls="viewer-panel")
-    return element("p", button, " ", element("output", class_="viewer-status", aria_live="polite"), hidden="")
+    button = element(
+        "button",
+        "Open the viewer",
+        type="button",
+        class_="viewer-open",
+        aria_expanded="false",
+        aria_controls="viewer-panel",
+    )
+    return element(
+        "p", button, " ", element("output", class_="viewer-status", aria_live="polite"), hidden=""
+    )
 
 
 def _panel(shown: Sequence[tuple[Viewed, tuple[str, ...]]], schema: Schema) -> Html:
@@ -185,20 +247,41 @@ def _panel(shown: Sequence[tuple[Viewed, tuple[str, ...]]], schema: Schema) -> H
     fill, outline = ("fill", "filled"), ("outline", "outlined")
     controls = element(
         "div",
-        element("div", _choice("case", "Case", ()), _choice("modality", "Modality", ()), _choice("plane", "View", ()), class_="viewer-row"),
+        element(
+            "div",
+            _choice("case", "Case", ()),
+            _choice("modality", "Modality", ()),
+            _choice("plane", "View", ()),
+            class_="viewer-row",
+        ),
         element(
             "fieldset",
             element("legend", "Show"),
-            element("span", _tick("reference", "Reference", True), _choice("reference-as", "Reference drawn", (outline, fill), True)),
-            element("span", _tick("prediction", "Prediction", True), _choice("prediction-as", "Prediction drawn", (fill, outline), True)),
-            element("span", _tick("disagreement", "Disagreement", False), *map(_mark, DISAGREEMENT.items())),
+            element(
+                "span",
+                _tick("reference", "Reference", True),
+                _choice("reference-as", "Reference drawn", (outline, fill), True),
+            ),
+            element(
+                "span",
+                _tick("prediction", "Prediction", True),
+                _choice("prediction-as", "Prediction drawn", (fill, outline), True),
+            ),
+            element(
+                "span",
+                _tick("disagreement", "Disagreement", False),
+                *map(_mark, DISAGREEMENT.items()),
+            ),
             _slide("opacity", "Opacity of fills", 0, 100, 50),
             class_="viewer-row",
         ),
         element(
             "fieldset",
             element("legend", "Labels"),
-            *(_tick(f"label-{place}", mark, True) for place, mark in enumerate(map(_mark, label_colours(schema).items()), 1)),
+            *(
+                _tick(f"label-{place}", mark, True)
+                for place, mark in enumerate(map(_mark, label_colours(schema).items()), 1)
+            ),
             class_="viewer-row",
         ),
         element(
@@ -213,13 +296,26 @@ def _panel(shown: Sequence[tuple[Viewed, tuple[str, ...]]], schema: Schema) -> H
         class_="viewer-controls",
     )
     fallback = "This browser cannot draw the volumes."
-    canvas = element("canvas", fallback, role="img", aria_label="The volumes of the chosen case", tabindex="-1")
+    canvas = element(
+        "canvas", fallback, role="img", aria_label="The volumes of the chosen case", tabindex="-1"
+    )
     where = element("p", element("output", class_="viewer-where", aria_live="polite"))
     screen = element("div", canvas, class_="viewer-screen")
-    return element("div", controls, screen, where, id="viewer-panel", role="group", aria_label="Viewer", hidden="")
+    return element(
+        "div",
+        controls,
+        screen,
+        where,
+        id="viewer-panel",
+        role="group",
+        aria_label="Viewer",
+        hidden="",
+    )
 
 
-def _choice(name: str, title: str, options: Sequence[tuple[str, str]], untitled: bool = False) -> Html:
+def _choice(
+    name: str, title: str, options: Sequence[tuple[str, str]], untitled: bool = False
+) -> Html:
     chosen = [element("option", text, value=value) for value, text in options]
     if untitled:
         return element("select", *chosen, id=f"viewer-{name}", aria_label=title)
@@ -227,47 +323,74 @@ def _choice(name: str, title: str, options: Sequence[tuple[str, str]], untitled:
 
 
 def _tick(name: str, title: str, ticked: bool) -> Html:
-    box = element("input", type="checkbox", id=f"viewer-{name}", autocomplete="off", **({"checked": ""} if ticked else {}))
+    box = element(
+        "input",
+        type="checkbox",
+        id=f"viewer-{name}",
+        autocomplete="off",
+        **({"checked": ""} if ticked else {}),
+    )
     return element("label", box, " ", title, " ")
 
 
 def _slide(name: str, title: str, low: int, high: int, value: int) -> Html:
     slider = element(
-        "input", type="range", id=f"viewer-{name}", min=str(low), max=str(high), value=str(value), autocomplete="off"
-    )  # fmt: skip
+        "input",
+        type="range",
+        id=f"viewer-{name}",
+        min=str(low),
+        max=str(high),
+        value=str(value),
+        autocomplete="off",
+    )
     return element("label", element("span", title), " ", slider, class_="viewer-slide")
 
 
 def _mark(named: tuple[str, str]) -> Html:
     """A name beside its colour."""
-    return element("span", element("i", style=f"background:{named[1]}"), named[0], class_="viewer-mark")
+    return element(
+        "span", element("i", style=f"background:{named[1]}"), named[0], class_="viewer-mark"
+    )
 
 
 def _volumes(place: int, case: Viewed, modalities: Sequence[str]) -> Html:
     files = {name: case.modalities[name] for name in modalities} | dict(case.maps)
-    return join(*(_data(f"viewer-{place}-{number}", file) for number, file in enumerate(files.values())))
+    return join(
+        *(_data(f"viewer-{place}-{number}", file) for number, file in enumerate(files.values()))
+    )
 
 
 def _data(name: str, file: bytes) -> Html:
     """Bytes that the page holds and no one runs."""
-    return element("script", Html(base64.b64encode(file).decode()), type="application/gzip", id=name)
+    return element(
+        "script", Html(base64.b64encode(file).decode()), type="application/gzip", id=name
+    )
 
 
 def _description(shown: Sequence[tuple[Viewed, tuple[str, ...]]], schema: Schema) -> dict[str, Any]:
     """What the script must know.
 
-    The volumes of a case are numbered: modalities, reference, prediction, disagreement. ``inside`` are the classes of the
-    region that each label adds to.
+    The volumes of a case are numbered: modalities, reference, prediction, disagreement. ``inside``
+    are the classes of the region that each label adds to.
     """
     cases = [
         {
-            "name": case.case, "modalities": modalities, "telling": case.telling[0], "planes": case.planes,
-            "shape": case.shape, "offset": case.offset, "whole": case.raw_shape, "start": case.start,
+            "name": case.case,
+            "modalities": modalities,
+            "telling": case.telling[0],
+            "planes": case.planes,
+            "shape": case.shape,
+            "offset": case.offset,
+            "whole": case.raw_shape,
+            "start": case.start,
         }
         for case, modalities in shown
-    ]  # fmt: skip
+    ]
     colours = {"labels": label_colours(schema), "disagreement": DISAGREEMENT}
-    tables = {kind: {"names": list(named), "colours": [rgb(colour) for colour in named.values()]} for kind, named in colours.items()}
+    tables = {
+        kind: {"names": list(named), "colours": [rgb(colour) for colour in named.values()]}
+        for kind, named in colours.items()
+    }
     own = {next(iter(labels)): region for region, labels in schema.own_labels.items()}
     tables["labels"]["inside"] = [schema.classes_of(own[label]) for label in schema.labels]
     return {"cases": cases, "sides": schema.dimensions == 3} | tables

@@ -14,18 +14,21 @@ _GOLDEN = 0.6180339887498949
 _FEWEST_FOR_A_MEDIAN = 5
 
 
-def reliability_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
-    """Draw how often a region is where its probability is so large, and how many voxels have such a probability.
+def reliability_plot(
+    rows: Sequence[dict[str, Any]], schema: Schema, dpi: int
+) -> tuple[bytes, bytes]:
+    """Draw how often a region is where its probability is so large, and how many voxels have such a
+    probability.
 
-    On the diagonal, probabilities mean what they say; below it the network is surer than it is right. DeGroot and
-    Fienberg, "The comparison and evaluation of forecasters", The Statistician 32 (1983); Guo et al., "On calibration of
-    modern neural networks", ICML (2017), section 2.
+    On the diagonal, probabilities mean what they say; below it the network is surer than it is
+    right. DeGroot and Fienberg, "The comparison and evaluation of forecasters", The Statistician 32
+    (1983); Guo et al., "On calibration of modern neural networks", ICML (2017), section 2.
 
     Parameters
     ----------
     rows : sequence of dict
-        One per region and bin: ``name``, ``low``, ``high``, ``voxels``, ``mean_probability``, ``share_positive``; the last
-        two NaN for an empty bin.
+        One per region and bin: ``name``, ``low``, ``high``, ``voxels``, ``mean_probability``,
+        ``share_positive``; the last two NaN for an empty bin.
     schema : Schema
         Names the regions.
     dpi : int
@@ -39,32 +42,56 @@ def reliability_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -
     with style():
         figure = blank(11, 4.2)
         curve, counts = figure.subplots(1, 2)
-        curve.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (5, 3)), label="perfectly calibrated")
+        curve.plot(
+            [0, 1],
+            [0, 1],
+            color=FAINT,
+            linewidth=1,
+            linestyle=(0, (5, 3)),
+            label="perfectly calibrated",
+        )
         for region, colour in region_colours(schema).items():
-            own = sorted((row for row in rows if row["name"] == region and row["voxels"]), key=lambda row: row["low"])
+            own = sorted(
+                (row for row in rows if row["name"] == region and row["voxels"]),
+                key=lambda row: row["low"],
+            )
             if own:
                 _curve(curve, counts, own, region, colour)
-        curve.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="predicted probability", ylabel="share of voxels in the region")
+        curve.set(
+            xlim=(-0.02, 1.02),
+            ylim=(-0.02, 1.02),
+            xlabel="predicted probability",
+            ylabel="share of voxels in the region",
+        )
         curve.set_title("Reliability: the diagonal is perfect")
         curve.legend(loc="upper left")
-        counts.set(xlim=(-0.02, 1.02), xlabel="predicted probability", ylabel="voxels (logarithmic)", yscale="log")
+        counts.set(
+            xlim=(-0.02, 1.02),
+            xlabel="predicted probability",
+            ylabel="voxels (logarithmic)",
+            yscale="log",
+        )
         counts.set_title("How many voxels")
         figure.tight_layout(w_pad=2.5)
         return drawn(figure, dpi)
 
 
-def uncertainty_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
-    """Draw, for every region and case, where its area under the risk-coverage curve lies between the best and chance.
+def uncertainty_plot(
+    rows: Sequence[dict[str, Any]], schema: Schema, dpi: int
+) -> tuple[bytes, bytes]:
+    """Draw, for every region and case, where its area under the risk-coverage curve lies between
+    the best and chance.
 
-    The risk-coverage curve gives the share of wrong voxels among those kept when the most uncertain are set aside
-    (Geifman and El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017). Here 0 is an uncertainty that
-    ranks every error above every right voxel, 1 one that knows nothing, more than 1 one that misleads:
-    (AURC - oracle) / (chance - oracle).
+    The risk-coverage curve gives the share of wrong voxels among those kept when the most uncertain
+    are set aside (Geifman and El-Yaniv, "Selective classification for deep neural networks",
+    NeurIPS 2017). Here 0 is an uncertainty that ranks every error above every right voxel, 1 one
+    that knows nothing, more than 1 one that misleads: (AURC - oracle) / (chance - oracle).
 
     Parameters
     ----------
     rows : sequence of dict
-        One per case and region: ``case``, ``name``, ``aurc``, ``aurc_random``, ``aurc_oracle``, NaN where undefined.
+        One per case and region: ``case``, ``name``, ``aurc``, ``aurc_random``, ``aurc_oracle``, NaN
+        where undefined.
     schema : Schema
         Names the regions.
     dpi : int
@@ -83,11 +110,21 @@ def uncertainty_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -
             _strip(axes, place, _relative(rows, region), colour)
         axes.axvline(0, color=INK, linewidth=1.2)
         axes.axvline(1, color=INK, linewidth=1.2, linestyle=(0, (5, 3)))
-        axes.set_yticks(range(len(colours)), [f"{region}, n = {len(_relative(rows, region))}" for region in colours])
+        axes.set_yticks(
+            range(len(colours)),
+            [f"{region}, n = {len(_relative(rows, region))}" for region in colours],
+        )
         axes.set_ylim(len(colours) - 0.5, -0.5)
-        axes.set_xlim(-0.05, max([1.1, *(1.05 * value for region in colours for value in _relative(rows, region))]))
-        axes.set_xticks([0, 0.5, 1], ["0\nfinds every error first", "0.5", "1\nno better than chance"])
-        axes.set_title("Does uncertainty tell where the errors are? Area under the risk-coverage curve")
+        axes.set_xlim(
+            -0.05,
+            max([1.1, *(1.05 * value for region in colours for value in _relative(rows, region))]),
+        )
+        axes.set_xticks(
+            [0, 0.5, 1], ["0\nfinds every error first", "0.5", "1\nno better than chance"]
+        )
+        axes.set_title(
+            "Does uncertainty tell where the errors are? Area under the risk-coverage curve"
+        )
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         figure.tight_layout()
@@ -95,21 +132,53 @@ def uncertainty_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -
 
 
 def _curve(curve: Axes, counts: Axes, own: list[dict[str, Any]], region: str, colour: str) -> None:
-    probability, share, voxels = ([row[name] for row in own] for name in ("mean_probability", "share_positive", "voxels"))
+    probability, share, voxels = (
+        [row[name] for row in own] for name in ("mean_probability", "share_positive", "voxels")
+    )
     curve.plot(probability, share, "o-", color=colour, markersize=5, linewidth=1.8, label=region)
     for row, height in zip(own, voxels, strict=True):
-        counts.plot([row["low"], row["high"]], [height, height], color=colour, linewidth=3, solid_capstyle="butt")
+        counts.plot(
+            [row["low"], row["high"]],
+            [height, height],
+            color=colour,
+            linewidth=3,
+            solid_capstyle="butt",
+        )
 
 
 def _relative(rows: Sequence[dict[str, Any]], region: str) -> list[float]:
     """One value per case with a defined curve, ascending."""
-    own = [row for row in rows if row["name"] == region and row["aurc"] == row["aurc"] and row["aurc_random"] > row["aurc_oracle"]]
-    return sorted((row["aurc"] - row["aurc_oracle"]) / (row["aurc_random"] - row["aurc_oracle"]) for row in own)
+    own = [
+        row
+        for row in rows
+        if row["name"] == region
+        and row["aurc"] == row["aurc"]
+        and row["aurc_random"] > row["aurc_oracle"]
+    ]
+    return sorted(
+        (row["aurc"] - row["aurc_oracle"]) / (row["aurc_random"] - row["aurc_oracle"])
+        for row in own
+    )
 
 
 def _strip(axes: Axes, place: int, values: list[float], colour: str) -> None:
     axes.axhline(place, color=RULE, linewidth=0.6)
     across = place + (np.arange(len(values)) * _GOLDEN % 1 - 0.5) * 0.5 * (len(values) > 1)
-    axes.plot(values, across, "o", markersize=5, markerfacecolor=colour, markeredgecolor="white", markeredgewidth=0.5, zorder=3)
+    axes.plot(
+        values,
+        across,
+        "o",
+        markersize=5,
+        markerfacecolor=colour,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        zorder=3,
+    )
     if len(values) >= _FEWEST_FOR_A_MEDIAN:
-        axes.plot([np.median(values)] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=2.4, zorder=4)
+        axes.plot(
+            [np.median(values)] * 2,
+            [place - 0.34, place + 0.34],
+            color=INK,
+            linewidth=2.4,
+            zorder=4,
+        )

@@ -1,4 +1,6 @@
-"""Two runs on the same cases: how each case moved, and whether the mean difference is more than chance."""
+"""Two runs on the same cases: how each case moved, and whether the mean difference is more than
+chance.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +45,8 @@ def comparison_plot(pairs: Sequence[Pair], dpi: int) -> tuple[bytes, bytes]:
     Parameters
     ----------
     pairs : sequence of Pair
-        All with the same metrics. For one, values and differences are drawn side by side; for several, the differences.
+        All with the same metrics. For one, values and differences are drawn side by side; for
+        several, the differences.
     dpi : int
         Pixels per inch of a picture 11 inches wide or, for more than three pairs, wider.
 
@@ -68,7 +71,9 @@ def comparison_plot(pairs: Sequence[Pair], dpi: int) -> tuple[bytes, bytes]:
                     _draw_differences(own, pair, metric)
         figure.tight_layout(h_pad=2, w_pad=2.5, rect=(0, 0.4 / height, 1, 1 - 0.4 / height))
         called = dict.fromkeys(name for pair in pairs for name in (pair.first, pair.second))
-        figure.text(0.02, 1 - 0.14 / height, "      ".join(map(_short, called)), va="top", size=10.5)
+        figure.text(
+            0.02, 1 - 0.14 / height, "      ".join(map(_short, called)), va="top", size=10.5
+        )
         figure.legend(handles=_marks(), loc="lower center", ncols=4)
         return drawn(figure, dpi)
 
@@ -79,13 +84,23 @@ def _marks() -> list[Line2D]:
         Line2D([], [], color=BETTER, label="a case that got better", **dots),
         Line2D([], [], color=WORSE, label="worse", **dots),
         Line2D([], [], color=FAINT, label="unchanged", **dots),
-        Line2D([], [], color=INK, marker="D", markersize=5, linewidth=1.8, label=f"mean, and {CONFIDENCE:.0%} interval of its difference"),
+        Line2D(
+            [],
+            [],
+            color=INK,
+            marker="D",
+            markersize=5,
+            linewidth=1.8,
+            label=f"mean, and {CONFIDENCE:.0%} interval of its difference",
+        ),
     ]
 
 
 def _values(pair: Pair, target: tuple[str, str], metric: str) -> np.ndarray:
     """(N, 2) values of the cases in which both are defined."""
-    values = np.array([[value_of(row, metric) for row in rows] for rows in pair.targets.get(target, ())]).reshape(-1, 2)
+    values = np.array(
+        [[value_of(row, metric) for row in rows] for rows in pair.targets.get(target, ())]
+    ).reshape(-1, 2)
     return values[~np.isnan(values).any(axis=1)]
 
 
@@ -94,7 +109,10 @@ def _targets(pair: Pair) -> list[tuple[str, str]]:
 
 
 def _colours(differences: np.ndarray, metric: str) -> list[str]:
-    return [FAINT if not gain else BETTER if gain > 0 else WORSE for gain in np.round(differences, 12) * direction(metric)]
+    return [
+        FAINT if not gain else BETTER if gain > 0 else WORSE
+        for gain in np.round(differences, 12) * direction(metric)
+    ]
 
 
 def _faintness(cases: int) -> float:
@@ -103,26 +121,55 @@ def _faintness(cases: int) -> float:
 
 
 def _draw_values(axes: Axes, pair: Pair, metric: str) -> None:
-    """A line per case from its value in the first run to that in the second, targets below each other."""
+    """A line per case from its value in the first run to that in the second, targets below each
+    other.
+    """
     targets = _targets(pair)
     for place, target in enumerate(targets):
         values = _values(pair, target, metric)
-        for (before, after), colour in zip(values, _colours(values[:, 1] - values[:, 0], metric), strict=True):
+        for (before, after), colour in zip(
+            values, _colours(values[:, 1] - values[:, 0], metric), strict=True
+        ):
             axes.plot(
-                [before, after], [place - 0.28, place + 0.28], color=colour, linewidth=1, alpha=_faintness(len(values)),
-                marker="o", markersize=3, markeredgewidth=0, clip_on=False,
-            )  # fmt: skip
+                [before, after],
+                [place - 0.28, place + 0.28],
+                color=colour,
+                linewidth=1,
+                alpha=_faintness(len(values)),
+                marker="o",
+                markersize=3,
+                markeredgewidth=0,
+                clip_on=False,
+            )
         if len(values):
-            axes.plot(values.mean(axis=0), [place - 0.28, place + 0.28], color=INK, linewidth=2, marker="D", markersize=4, zorder=3)
+            axes.plot(
+                values.mean(axis=0),
+                [place - 0.28, place + 0.28],
+                color=INK,
+                linewidth=2,
+                marker="D",
+                markersize=4,
+                zorder=3,
+            )
     places = [place + shift for place in range(len(targets)) for shift in (-0.28, 0.28)]
     letters = [name.partition(":")[0] for name in (pair.first, pair.second)] * len(targets)
     axes.set_yticks(places, letters)
     for place, (_, name) in enumerate(targets):
-        axes.text(-0.07, place, name, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
+        axes.text(
+            -0.07,
+            place,
+            name,
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            weight="bold",
+        )
     _finish(axes, len(targets), metric, signed=False)
     low, high = axes.dataLim.intervalx
     axes.set_xlim(
-        (-0.1, max(1.4 * high, 3)) if metric.endswith("_mm") else (low - 0.04 * (high - low + 0.1), high + 0.04 * (high - low + 0.1))
+        (-0.1, max(1.4 * high, 3))
+        if metric.endswith("_mm")
+        else (low - 0.04 * (high - low + 0.1), high + 0.04 * (high - low + 0.1))
     )
     axes.set_title(f"{metric} of each case")
 
@@ -134,7 +181,11 @@ def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
     for place, target in enumerate(targets):
         values = _values(pair, target, metric)
         differences = np.sort(values[:, 1] - values[:, 0])
-        heights = place - 0.12 + (np.arange(len(differences)) * _GOLDEN % 1 - 0.5) * 0.4 * (len(differences) > 1)
+        heights = (
+            place
+            - 0.12
+            + (np.arange(len(differences)) * _GOLDEN % 1 - 0.5) * 0.4 * (len(differences) > 1)
+        )
         axes.scatter(
             differences,
             heights,
@@ -145,7 +196,15 @@ def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
             clip_on=False,
         )
         row = results[target]
-        axes.plot([row["low"], row["high"]], [place + 0.3] * 2, color=INK, linewidth=1.6, marker="|", markersize=8, markeredgewidth=1.6)
+        axes.plot(
+            [row["low"], row["high"]],
+            [place + 0.3] * 2,
+            color=INK,
+            linewidth=1.6,
+            marker="|",
+            markersize=8,
+            markeredgewidth=1.6,
+        )
         axes.plot([row["difference"]], [place + 0.3], color=INK, marker="D", markersize=3.5)
     axes.axvline(0, color=INK, linewidth=0.8)
     names = [f"{name}\nn = {results[kind, name]['cases']}" for kind, name in targets]
@@ -154,7 +213,9 @@ def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
     one, other = (name.partition(":")[0] for name in (pair.first, pair.second))
     axes.set_title(f"{metric}: {other} - {one}")
     sides = (one, other) if direction(metric) > 0 else (other, one)
-    axes.set_xlabel(f"\u25c2 {sides[0]} better          {sides[1]} better \u25b8", color=FAINT)  # on either side of the 0 in the middle
+    axes.set_xlabel(
+        f"\u25c2 {sides[0]} better          {sides[1]} better \u25b8", color=FAINT
+    )  # on either side of the 0 in the middle
 
 
 def _short(name: str) -> str:
@@ -171,5 +232,7 @@ def _finish(axes: Axes, targets: int, metric: str, signed: bool) -> None:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
     if signed:
-        reach = max(np.abs(axes.dataLim.intervalx).max(), 1e-3) * (1.4 if metric.endswith("_mm") else 1.06)
+        reach = max(np.abs(axes.dataLim.intervalx).max(), 1e-3) * (
+            1.4 if metric.endswith("_mm") else 1.06
+        )
         axes.set_xlim(-reach, reach)

@@ -23,14 +23,16 @@ def confusion_plot(rows: Sequence[dict[str, Any]], dpi: int) -> tuple[bytes, byt
     Parameters
     ----------
     rows : sequence of dict
-        ``reference`` and ``prediction``, names of classes, and ``voxels``; every pair of classes once.
+        ``reference`` and ``prediction``, names of classes, and ``voxels``; every pair of classes
+        once.
     dpi : int
         Pixels per inch.
 
     Returns
     -------
     tuple of bytes
-        A PNG file and an SVG file. Cells hold the share of their row, which colours them, and the voxels.
+        A PNG file and an SVG file. Cells hold the share of their row, which colours them, and the
+        voxels.
     """
     names = list(dict.fromkeys(row["reference"] for row in rows))
     counts = matrix(rows, (names, names), ("reference", "prediction"), "voxels")
@@ -55,12 +57,19 @@ def types_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tupl
         A PNG file and an SVG file. A column for no type is there where one was so predicted.
     """
     known = [row | {"cases": 1} for row in rows if row["reference"] != NONE]
-    predicted = [*schema.labels, *([NONE] if any(row["predicted"] == NONE for row in known) else [])]
+    predicted = [
+        *schema.labels,
+        *([NONE] if any(row["predicted"] == NONE for row in known) else []),
+    ]
     counts = matrix(known, (list(schema.labels), predicted), ("reference", "predicted"), "cases")
-    return _drawn((list(schema.labels), predicted), counts, ("predicted type", "type in the reference"), dpi)
+    return _drawn(
+        (list(schema.labels), predicted), counts, ("predicted type", "type in the reference"), dpi
+    )
 
 
-def matrix(rows: Sequence[dict[str, Any]], names: Names, columns: tuple[str, str], count: str) -> np.ndarray:
+def matrix(
+    rows: Sequence[dict[str, Any]], names: Names, columns: tuple[str, str], count: str
+) -> np.ndarray:
     """Sums of a count by two columns: (R, P) float, in the order of the names."""
     counts = np.zeros((len(names[0]), len(names[1])))
     for row in rows:
@@ -68,7 +77,9 @@ def matrix(rows: Sequence[dict[str, Any]], names: Names, columns: tuple[str, str
     return counts
 
 
-def _drawn(names: Names, counts: np.ndarray, axis_names: tuple[str, str], dpi: int) -> tuple[bytes, bytes]:
+def _drawn(
+    names: Names, counts: np.ndarray, axis_names: tuple[str, str], dpi: int
+) -> tuple[bytes, bytes]:
     with style():
         figure = blank(2.4 + _CELL_IN * len(names[1]), 1.1 + 0.7 * len(names[0]))
         _matrix(figure.subplots(), names, counts, axis_names)
@@ -84,7 +95,15 @@ def _matrix(axes: Axes, names: Names, counts: np.ndarray, axis_names: tuple[str,
         colour = "white" if share > 0.55 else INK
         text = f"{100 * share:.1f} %" if totals[row] else "–"
         axes.text(column, row - 0.12, text, ha="center", va="center", color=colour, fontsize=10)
-        axes.text(column, row + 0.2, f"{counts[row, column]:,.0f}", ha="center", va="center", color=colour, fontsize=7.5)
+        axes.text(
+            column,
+            row + 0.2,
+            f"{counts[row, column]:,.0f}",
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=7.5,
+        )
     axes.set_xticks(range(len(names[1])), names[1])
     axes.set_yticks(range(len(names[0])), names[0])
     axes.tick_params(length=0)

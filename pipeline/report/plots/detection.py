@@ -16,7 +16,9 @@ ALL = "all"
 _SPREAD = 0.7
 
 
-def detection_plot(readings: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
+def detection_plot(
+    readings: Sequence[dict[str, Any]], schema: Schema, dpi: int
+) -> tuple[bytes, bytes]:
     """Draw sensitivity and false positives per case over sizes, side by side.
 
     Parameters
@@ -31,7 +33,8 @@ def detection_plot(readings: Sequence[dict[str, Any]], schema: Schema, dpi: int)
     Returns
     -------
     tuple of bytes
-        A PNG file and an SVG file. Whiskers are 95 % intervals; sizes without a lesion have no mark.
+        A PNG file and an SVG file. Whiskers are 95 % intervals; sizes without a lesion have no
+        mark.
     """
     sizes = list(dict.fromkeys(reading["size"] for reading in readings))
     with style():
@@ -42,12 +45,19 @@ def detection_plot(readings: Sequence[dict[str, Any]], schema: Schema, dpi: int)
             own = {reading["size"]: reading for reading in readings if reading["name"] == region}
             offset = (number - (len(schema.regions) - 1) / 2) * width
             _sensitivity(found, [own[size] for size in sizes], offset, region, colour)
-            false.bar(np.arange(len(sizes)) + offset, [own[size]["false_positives_per_case"] for size in sizes], 0.9 * width, color=colour)
+            false.bar(
+                np.arange(len(sizes)) + offset,
+                [own[size]["false_positives_per_case"] for size in sizes],
+                0.9 * width,
+                color=colour,
+            )
         found.set(ylim=(-0.03, 1.03), ylabel="sensitivity (0 to 1)")
         found.set_title("Lesions found")
         found.legend(loc="lower right")
         false.set_ylabel("false positives in a case")
-        false.set_ylim(0, max([0.1, *(1.1 * reading["false_positives_per_case"] for reading in readings)]))
+        false.set_ylim(
+            0, max([0.1, *(1.1 * reading["false_positives_per_case"] for reading in readings)])
+        )
         false.set_title("False lesions")
         for axes in (found, false):
             _sizes(axes, sizes)
@@ -55,17 +65,37 @@ def detection_plot(readings: Sequence[dict[str, Any]], schema: Schema, dpi: int)
         return drawn(figure, dpi)
 
 
-def _sensitivity(axes: Axes, own: list[dict[str, Any]], offset: float, region: str, colour: str) -> None:
+def _sensitivity(
+    axes: Axes, own: list[dict[str, Any]], offset: float, region: str, colour: str
+) -> None:
     marked = [(place, reading) for place, reading in enumerate(own) if reading["lesions"]]
     places = [place + offset for place, _ in marked]
     for place, (_, reading) in zip(places, marked, strict=True):
-        axes.plot([place] * 2, [reading["sensitivity_low"], reading["sensitivity_high"]], color=colour, linewidth=1.8, alpha=0.7)
+        axes.plot(
+            [place] * 2,
+            [reading["sensitivity_low"], reading["sensitivity_high"]],
+            color=colour,
+            linewidth=1.8,
+            alpha=0.7,
+        )
     shares = [reading["sensitivity"] for _, reading in marked]
-    axes.plot(places, shares, "o", color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8, label=region)
+    axes.plot(
+        places,
+        shares,
+        "o",
+        color=colour,
+        markersize=7,
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+        label=region,
+    )
 
 
 def _sizes(axes: Axes, sizes: list[str]) -> None:
-    axes.set_xticks(range(len(sizes)), ["all sizes" if size == ALL else size.replace(" to ", " to\n") for size in sizes])
+    axes.set_xticks(
+        range(len(sizes)),
+        ["all sizes" if size == ALL else size.replace(" to ", " to\n") for size in sizes],
+    )
     axes.set_xlim(-0.6, len(sizes) - 0.4)
     axes.axvline(0.5, color="#c4c9d0", linewidth=1)
     axes.grid(axis="x", visible=False)

@@ -1,4 +1,6 @@
-"""Paper and ink: figures without global state, and files whose bytes depend on nothing but what was drawn."""
+"""Paper and ink: figures without global state, and files whose bytes depend on nothing but what was
+drawn.
+"""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -57,11 +59,15 @@ def blank(width_in: float, height_in: float, background: str = "white") -> Figur
 
 
 def panels(count: int, height_in: float, columns: int = 4) -> tuple[Figure, Sequence[Axes]]:
-    """An 11 inches wide figure of so many panels side by side, each row of them so high; few panels do not fill it."""
+    """An 11 inches wide figure of so many panels side by side, each row of them so high; few panels
+    do not fill it.
+    """
     across, down = min(count, columns), -(-count // columns)
     figure = blank(11, height_in * down)
     grid = figure.add_gridspec(down, max(across, 3))
-    return figure, [figure.add_subplot(grid[number // columns, number % columns]) for number in range(count)]
+    return figure, [
+        figure.add_subplot(grid[number // columns, number % columns]) for number in range(count)
+    ]
 
 
 def png(figure: Figure, dpi: int) -> bytes:

@@ -18,7 +18,8 @@ def figures_of(run: Run, dpi: int) -> dict[str, tuple[bytes, bytes]]:
     run : Run
         Its tables.
     dpi : int
-        Pixels per inch of the PNG files, which are 11 inches wide; the two matrices are as wide as they have classes.
+        Pixels per inch of the PNG files, which are 11 inches wide; the two matrices are as wide as
+        they have classes.
 
     Returns
     -------
@@ -36,6 +37,9 @@ def figures_of(run: Run, dpi: int) -> dict[str, tuple[bytes, bytes]]:
         "reliability": (run.reliability, lambda: reliability_plot(run.reliability, schema, dpi)),
         "uncertainty": (run.calibration, lambda: uncertainty_plot(run.calibration, schema, dpi)),
         "types": (run.types, lambda: types_plot(run.types, schema, dpi)),
-        "types_of_patients": (run.types, lambda: types_plot(patient_rows(run.rows, schema), schema, dpi)),
+        "types_of_patients": (
+            run.types,
+            lambda: types_plot(patient_rows(run.rows, schema), schema, dpi),
+        ),
     }
     return {name: draw() for name, (rows, draw) in drawings.items() if rows}

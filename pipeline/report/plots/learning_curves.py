@@ -10,14 +10,16 @@ from .drawing import FAINT, INK, blank, drawn, style
 from .palette import label_colours, region_colours
 
 
-def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
+def learning_curves(
+    history: Sequence[dict[str, float]], schema: Schema, dpi: int
+) -> tuple[bytes, bytes]:
     """Draw the history of a training run.
 
     Parameters
     ----------
     history : sequence of dict
-        One per epoch: ``epoch``, ``loss``, ``val_loss``, ``learning_rate`` and ``val_dice_NAME`` for each region and
-        label; NaN where an epoch was not validated.
+        One per epoch: ``epoch``, ``loss``, ``val_loss``, ``learning_rate`` and ``val_dice_NAME``
+        for each region and label; NaN where an epoch was not validated.
     schema : Schema
         Names regions and labels.
     dpi : int
@@ -48,7 +50,14 @@ def learning_curves(history: Sequence[dict[str, float]], schema: Schema, dpi: in
         return drawn(figure, dpi)
 
 
-def _line(axes: Axes, history: Sequence[dict[str, float]], column: str, colour: str, name: str = "", dashes: tuple[int, ...] = ()) -> None:
+def _line(
+    axes: Axes,
+    history: Sequence[dict[str, float]],
+    column: str,
+    colour: str,
+    name: str = "",
+    dashes: tuple[int, ...] = (),
+) -> None:
     points = [(row["epoch"], row[column]) for row in history if row[column] == row[column]]
     if not points:
         return
@@ -61,7 +70,9 @@ def _finish(axes: Axes, title: str, unit: str, history: Sequence[dict[str, float
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.set_ylabel(unit)
-    axes.set_xlim(min(row["epoch"] for row in history) - 0.5, max(row["epoch"] for row in history) + 0.5)
+    axes.set_xlim(
+        min(row["epoch"] for row in history) - 0.5, max(row["epoch"] for row in history) + 0.5
+    )
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     names = axes.get_legend_handles_labels()[1]
     if names:

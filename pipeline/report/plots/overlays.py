@@ -27,13 +27,16 @@ _ENLARGED_MM, _AROUND_MM = 45.0, 8.0
 Box = tuple[float, float, float, float]
 
 
-def overlay(view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["png", "svg"] = "png") -> bytes:
+def overlay(
+    view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["png", "svg"] = "png"
+) -> bytes:
     """Draw a case: one row per plane, one column per modality, and one for the disagreement.
 
-    Every row is the slice with the largest tumour area. Colour fills are the labels of the prediction, lines
-    the outlines of the regions, solid for the reference and dashed for the prediction, each in the colour of the label
-    that it adds. The last column enlarges the tumour and shows on dimmed anatomy where the two differ: tumour missed,
-    false alarm, tumour under another label; the legend counts them in the whole volume.
+    Every row is the slice with the largest tumour area. Colour fills are the labels of the
+    prediction, lines the outlines of the regions, solid for the reference and dashed for the
+    prediction, each in the colour of the label that it adds. The last column enlarges the tumour
+    and shows on dimmed anatomy where the two differ: tumour missed, false alarm, tumour under
+    another label; the legend counts them in the whole volume.
 
     Parameters
     ----------
@@ -57,7 +60,12 @@ def overlay(view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["
     widest = max(view.size_mm(plane)[0] for plane in planes)
     heights = [view.size_mm(plane)[1] / widest * _COLUMN_IN for plane in planes]
     width = _LEFT_IN + columns * (_COLUMN_IN + _GAP_IN)
-    height = _TOP_IN + sum(heights) + len(heights) * _GAP_IN + _LINE_IN * (2.4 if width > _WIDE_IN else 5.4)
+    height = (
+        _TOP_IN
+        + sum(heights)
+        + len(heights) * _GAP_IN
+        + _LINE_IN * (2.4 if width > _WIDE_IN else 5.4)
+    )
     with style():
         figure = blank(width, height, DARK)
         top = _TOP_IN
@@ -65,11 +73,20 @@ def overlay(view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["
             index = view.busiest_slice(plane)
             for column in range(columns):
                 left = _LEFT_IN + column * (_COLUMN_IN + _GAP_IN)
-                axes = figure.add_axes((left / width, 1 - (top + tall) / height, _COLUMN_IN / width, tall / height))
+                axes = figure.add_axes(
+                    (left / width, 1 - (top + tall) / height, _COLUMN_IN / width, tall / height)
+                )
                 _draw_panel(axes, view, plane, index, column, schema)
             middle = 1 - (top + tall / 2) / height
             figure.text(
-                _LEFT_IN / 2 / width, middle, view.cut_name(plane, index), rotation=90, ha="center", va="center", color=LIGHT, fontsize=8
+                _LEFT_IN / 2 / width,
+                middle,
+                view.cut_name(plane, index),
+                rotation=90,
+                ha="center",
+                va="center",
+                color=LIGHT,
+                fontsize=8,
             )
             top += tall + _GAP_IN
         _head(figure, view, subtitle)
@@ -78,15 +95,26 @@ def overlay(view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["
         return png(figure, dpi) if kind == "png" else drawn(figure, dpi)[1]
 
 
-def _draw_panel(axes: Axes, view: View, plane: Plane, index: int, column: int, schema: Schema) -> None:
-    reference, prediction = (cut(classes, plane, index) for classes in (view.reference, view.prediction))
+def _draw_panel(
+    axes: Axes, view: View, plane: Plane, index: int, column: int, schema: Schema
+) -> None:
+    reference, prediction = (
+        cut(classes, plane, index) for classes in (view.reference, view.prediction)
+    )
     width, height = view.size_mm(plane)
     box = (-width / 2, width / 2, -height / 2, height / 2)
     last = column == len(view.modalities)
     enlarged = _around((reference > 0) | (prediction > 0), box)
     grey = cut(view.grey[..., 0 if last else column], plane, index)
     axes.set_axis_off()
-    axes.imshow(grey * 0.55 if last else grey, cmap="gray", vmin=0, vmax=255, extent=box, interpolation="bilinear")
+    axes.imshow(
+        grey * 0.55 if last else grey,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        extent=box,
+        interpolation="bilinear",
+    )
     if last:
         axes.imshow(_differences(reference, prediction), extent=box, interpolation="nearest")
         for classes, line in ((reference, "solid"), (prediction, _DASHES)):
@@ -94,27 +122,42 @@ def _draw_panel(axes: Axes, view: View, plane: Plane, index: int, column: int, s
     else:
         axes.imshow(_fill(prediction, schema), extent=box, interpolation="nearest")
         for classes, line in ((prediction, _DASHES), (reference, "solid")):
-            _outlines(axes, classes_to_regions(classes, schema), box, region_colours(schema).values(), line)
+            _outlines(
+                axes,
+                classes_to_regions(classes, schema),
+                box,
+                region_colours(schema).values(),
+                line,
+            )
     axes.set_aspect("equal")
     axes.set_anchor("C")
     if last:
         axes.set(xlim=enlarged[:2], ylim=enlarged[2:])
     elif column == 0:
         _letters(axes, plane)
-        corner, size = (enlarged[0], enlarged[2]), (enlarged[1] - enlarged[0], enlarged[3] - enlarged[2])
+        corner, size = (
+            (enlarged[0], enlarged[2]),
+            (enlarged[1] - enlarged[0], enlarged[3] - enlarged[2]),
+        )
         if size[0] < width:
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=LIGHT, linewidth=0.5, linestyle=":"))
+            axes.add_patch(
+                Rectangle(corner, *size, fill=False, edgecolor=LIGHT, linewidth=0.5, linestyle=":")
+            )
 
 
 def _around(marked: np.ndarray, box: Box) -> Box:
-    """The part of a cut around what is marked, in the proportions of the whole; the whole where nothing is."""
+    """The part of a cut around what is marked, in the proportions of the whole; the whole where
+    nothing is.
+    """
     left, right, bottom, top = box
     if not marked.any():
         return box
     middles, shares = [], []
     for axis, start, length in ((1, left, right - left), (0, top, bottom - top)):
         places = np.flatnonzero(marked.any(axis=1 - axis))
-        first, last = (start + place * length / marked.shape[axis] for place in (places[0], places[-1] + 1))
+        first, last = (
+            start + place * length / marked.shape[axis] for place in (places[0], places[-1] + 1)
+        )
         middles.append((first + last) / 2)
         shares.append(max(abs(last - first) + 2 * _AROUND_MM, _ENLARGED_MM) / abs(length))
     share = min(max(shares), 1.0)
@@ -128,12 +171,16 @@ def _around(marked: np.ndarray, box: Box) -> Box:
 
 def _fill(prediction: np.ndarray, schema: Schema) -> np.ndarray:
     """(height, width, 4) uint8: the prediction in its labels' colours, transparent elsewhere."""
-    colours = [(*rgb(colour), round(255 * _FILL_ALPHA)) for colour in label_colours(schema).values()]
+    colours = [
+        (*rgb(colour), round(255 * _FILL_ALPHA)) for colour in label_colours(schema).values()
+    ]
     return np.array([(0, 0, 0, 0), *colours], np.uint8)[prediction]
 
 
 def _outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str], line: Any) -> None:
-    """Lines around each region of a (height, width, R) bool array, half-way between pixels inside and outside."""
+    """Lines around each region of a (height, width, R) bool array, half-way between pixels inside
+    and outside.
+    """
     left, right, bottom, top = box
     rows, columns = regions.shape[:2]
     x = left + (np.arange(columns) + 0.5) * (right - left) / columns
@@ -141,7 +188,15 @@ def _outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str],
     width = 1.1 if line == "solid" else 0.8
     for mask, colour in zip(np.moveaxis(regions, -1, 0), colours, strict=True):
         if mask.any() and not mask.all():
-            axes.contour(x, y, mask.astype(np.float32), levels=[0.5], colors=[colour], linewidths=width, linestyles=[line])
+            axes.contour(
+                x,
+                y,
+                mask.astype(np.float32),
+                levels=[0.5],
+                colors=[colour],
+                linewidths=width,
+                linestyles=[line],
+            )
 
 
 def _differences(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -151,7 +206,12 @@ def _differences(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def _letters(axes: Axes, plane: Plane) -> None:
-    edge = {"color": LIGHT, "fontsize": 8.5, "transform": axes.transAxes, "path_effects": [Stroke(linewidth=2, foreground=DARK), Normal()]}
+    edge = {
+        "color": LIGHT,
+        "fontsize": 8.5,
+        "transform": axes.transAxes,
+        "path_effects": [Stroke(linewidth=2, foreground=DARK), Normal()],
+    }
     axes.text(0.02, 0.5, plane.left, ha="left", va="center", **edge)
     axes.text(0.98, 0.5, plane.right, ha="right", va="center", **edge)
     axes.text(0.5, 0.98, plane.top, ha="center", va="top", **edge)
@@ -160,22 +220,54 @@ def _letters(axes: Axes, plane: Plane) -> None:
 
 def _head(figure: Figure, view: View, subtitle: str) -> None:
     width, height = figure.get_size_inches()
-    figure.text(_LEFT_IN / width, 1 - 0.2 / height, view.case, color="white", fontsize=11.5, weight="bold", va="center")
-    figure.text(1 - _GAP_IN / width, 1 - 0.2 / height, subtitle, color=LIGHT, fontsize=9.5, ha="right", va="center")
+    figure.text(
+        _LEFT_IN / width,
+        1 - 0.2 / height,
+        view.case,
+        color="white",
+        fontsize=11.5,
+        weight="bold",
+        va="center",
+    )
+    figure.text(
+        1 - _GAP_IN / width,
+        1 - 0.2 / height,
+        subtitle,
+        color=LIGHT,
+        fontsize=9.5,
+        ha="right",
+        va="center",
+    )
     for column, name in enumerate([*view.modalities, "disagreement, enlarged"]):
         middle = _LEFT_IN + column * (_COLUMN_IN + _GAP_IN) + _COLUMN_IN / 2
-        figure.text(middle / width, 1 - 0.55 / height, name, color=LIGHT, fontsize=9.5, ha="center", va="center")
+        figure.text(
+            middle / width,
+            1 - 0.55 / height,
+            name,
+            color=LIGHT,
+            fontsize=9.5,
+            ha="center",
+            va="center",
+        )
 
 
 def _foot(figure: Figure, view: View, schema: Schema) -> None:
-    """Legends of fills, lines and disagreement, and the convention: in two lines, or in five below few columns."""
+    """Legends of fills, lines and disagreement, and the convention: in two lines, or in five below
+    few columns.
+    """
     width, height = figure.get_size_inches()
     fills = [Patch(color=colour, label=name) for name, colour in label_colours(schema).items()]
-    regions = [Line2D([], [], color=colour, lw=1.6, label=name) for name, colour in region_colours(schema).items()]
+    regions = [
+        Line2D([], [], color=colour, lw=1.6, label=name)
+        for name, colour in region_colours(schema).items()
+    ]
     sides = (("reference", "solid"), ("prediction", _DASHES))
-    lines = [Line2D([], [], color=LIGHT, lw=1.2, linestyle=line, label=name) for name, line in sides]
+    lines = [
+        Line2D([], [], color=LIGHT, lw=1.2, linestyle=line, label=name) for name, line in sides
+    ]
     errors = [
-        Patch(color=colour, label=f"{name} {amount}") for (name, colour), amount in zip(DISAGREEMENT.items(), _amounts(view), strict=True)
+        Patch(color=colour, label=f"{name} {amount}")
+        for (name, colour), amount in zip(DISAGREEMENT.items(), _amounts(view), strict=True)
     ]
     left, right, line = _LEFT_IN / width, 1 - _GAP_IN / width, _LINE_IN / height
     wide = width > _WIDE_IN
@@ -187,17 +279,27 @@ def _foot(figure: Figure, view: View, schema: Schema) -> None:
         figure.text(left, y, name, color=LIGHT, fontsize=8.5, va="center")
         _legend(figure, marks, "center left", (left + 1.3 / width, y))
     _legend(figure, errors, f"center {side}", (edge, 1.7 * line))
-    figure.text(edge, 0.7 * line, convention(schema), color=LIGHT, fontsize=8.5, ha=side, va="center")
+    figure.text(
+        edge, 0.7 * line, convention(schema), color=LIGHT, fontsize=8.5, ha=side, va="center"
+    )
 
 
 def _amounts(view: View) -> list[str]:
     """How much of each kind of disagreement the whole volume has."""
-    counts = np.bincount(disagreement(view.reference, view.prediction).ravel(), minlength=len(DISAGREEMENT) + 1)[1:]
+    counts = np.bincount(
+        disagreement(view.reference, view.prediction).ravel(), minlength=len(DISAGREEMENT) + 1
+    )[1:]
     if view.reference.shape[2] == 1:
         return [f"{count * np.prod(view.spacing_mm[:2]) / 100:.3g} cm²" for count in counts]
     return [f"{count * np.prod(view.spacing_mm) / 1000:.3g} ml" for count in counts]
 
 
 def _legend(figure: Figure, marks: list[Artist], place: str, at: tuple[float, float]) -> None:
-    options = {"labelcolor": LIGHT, "borderaxespad": 0, "borderpad": 0, "handlelength": 1.2, "columnspacing": 1.4}
+    options = {
+        "labelcolor": LIGHT,
+        "borderaxespad": 0,
+        "borderpad": 0,
+        "handlelength": 1.2,
+        "columnspacing": 1.4,
+    }
     figure.legend(handles=marks, loc=place, ncols=len(marks), bbox_to_anchor=at, **options)

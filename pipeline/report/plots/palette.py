@@ -5,7 +5,9 @@ from itertools import cycle
 from ...core.schema import Schema
 
 _OKABE_ITO = ("#CC79A7", "#56B4E9", "#E69F00", "#009E73", "#D55E00", "#0072B2", "#F0E442")
-"""Okabe and Ito, "Color Universal Design" (2008), the order ours; black is left out: pictures are dark."""
+"""Okabe and Ito, "Color Universal Design" (2008), the order ours; black is left out: pictures are
+dark.
+"""
 
 MISSED, SURPLUS, MISTAKEN = "#FF5A36", "#F0E442", "#59D3C8"
 """Tumour in the reference alone, in the prediction alone, in both but under another label."""

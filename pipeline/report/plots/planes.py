@@ -28,7 +28,8 @@ class Plane:
         The canonical axis across it.
     left, right, top, bottom : str
         Sides of the patient at the edges of the picture, in radiological convention: the patient is
-        seen from the feet and from the front, with the right side on the left; a sagittal cut faces left.
+        seen from the feet and from the front, with the right side on the left; a sagittal cut faces
+        left.
     """
 
     name: str
@@ -93,7 +94,9 @@ class View:
     @property
     def planes(self) -> tuple[Plane, ...]:
         """The planes in which a picture has two dimensions: one for a single slice, else three."""
-        return tuple(plane for plane in PLANES if min(np.delete(self.reference.shape, plane.axis)) > 1)
+        return tuple(
+            plane for plane in PLANES if min(np.delete(self.reference.shape, plane.axis)) > 1
+        )
 
     def size_mm(self, plane: Plane) -> tuple[float, float]:
         """Width and height of a cut."""
@@ -102,7 +105,9 @@ class View:
         return float(lengths[width]), float(lengths[height])
 
     def busiest_slice(self, plane: Plane) -> int:
-        """Index of the cut with the largest tumour area, the middle one of equals; without a tumour the middle of all."""
+        """Index of the cut with the largest tumour area, the middle one of equals; without a tumour
+        the middle of all.
+        """
         area = self.tumour.sum(axis=tuple(axis for axis in range(3) if axis != plane.axis))
         largest = np.flatnonzero(area == area.max())
         return int(largest[len(largest) // 2])
@@ -113,7 +118,11 @@ class View:
 
     def cut_name(self, plane: Plane, index: int) -> str:
         """Name of the plane and number of the cut; the name alone where it is the only one."""
-        return plane.name if self.raw_shape[plane.axis] == 1 else f"{plane.name}, {self.slice_name(plane, index)}"
+        return (
+            plane.name
+            if self.raw_shape[plane.axis] == 1
+            else f"{plane.name}, {self.slice_name(plane, index)}"
+        )
 
 
 def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> View:
@@ -133,8 +142,12 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
     View
     """
     image = to_canonical(case.image, case.grid.affine)
-    affine = case.grid.affine @ orientations.inv_ornt_aff(orientations.io_orientation(case.grid.affine), case.grid.shape)
-    reference, prediction = (to_canonical(classes, case.grid.affine) for classes in (case.classes, prediction))
+    affine = case.grid.affine @ orientations.inv_ornt_aff(
+        orientations.io_orientation(case.grid.affine), case.grid.shape
+    )
+    reference, prediction = (
+        to_canonical(classes, case.grid.affine) for classes in (case.classes, prediction)
+    )
     shown = image.any(axis=-1)
     spacing_mm = canonical_spacing_mm(case.grid.affine)
     box = bounding_box(shown | (reference > 0) | (prediction > 0), _MARGIN_VOXELS)
@@ -164,7 +177,8 @@ def _shift(voxels: Sequence[int]) -> np.ndarray:
 
 
 def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
-    """The planes to draw a case in; of a single slice the plane has no name but ``slice``, and no sides.
+    """The planes to draw a case in; of a single slice the plane has no name but ``slice``, and no
+    sides.
 
     Parameters
     ----------
@@ -179,7 +193,10 @@ def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
     """
     if schema.dimensions == 3:
         return view.planes
-    return tuple(replace(plane, name="slice", left="", right="", top="", bottom="") for plane in view.planes[:1])
+    return tuple(
+        replace(plane, name="slice", left="", right="", top="", bottom="")
+        for plane in view.planes[:1]
+    )
 
 
 def convention(schema: Schema) -> str:
@@ -235,7 +252,8 @@ def disagreement(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
-    """Choose the channels in which the outermost and the innermost region stand out most from what is around them.
+    """Choose the channels in which the outermost and the innermost region stand out most from what
+    is around them.
 
     Parameters
     ----------
@@ -247,9 +265,10 @@ def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        One or two channels; the first channel where neither region has a voxel. Standing out is the difference of
-        the mean greys of the region and its surroundings, the brain for the outermost region and the outermost region
-        for the innermost, divided by the standard deviation of the greys of the brain.
+        One or two channels; the first channel where neither region has a voxel. Standing out is the
+        difference of the mean greys of the region and its surroundings, the brain for the outermost
+        region and the outermost region for the innermost, divided by the standard deviation of the
+        greys of the brain.
     """
     classes = view.reference if view.reference.any() else view.prediction
     surroundings, chosen = view.brain, []
@@ -257,10 +276,21 @@ def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
         inside = np.isin(classes, schema.classes_of(region))
         rest = surroundings & ~inside
         if inside.any() and rest.any():
-            chosen.append(int(np.argmax([_contrast(grey, view.brain, inside, rest) for grey in np.moveaxis(view.grey, -1, 0)])))
+            chosen.append(
+                int(
+                    np.argmax(
+                        [
+                            _contrast(grey, view.brain, inside, rest)
+                            for grey in np.moveaxis(view.grey, -1, 0)
+                        ]
+                    )
+                )
+            )
         surroundings = inside
     return tuple(dict.fromkeys(chosen)) or (0,)
 
 
 def _contrast(grey: np.ndarray, brain: np.ndarray, inside: np.ndarray, rest: np.ndarray) -> float:
-    return abs(float(grey[inside].mean()) - float(grey[rest].mean())) / max(float(grey[brain].std()), 1e-8)
+    return abs(float(grey[inside].mean()) - float(grey[rest].mean())) / max(
+        float(grey[brain].std()), 1e-8
+    )

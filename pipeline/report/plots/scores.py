@@ -21,16 +21,17 @@ _DOTS_WIDTH, _VIOLIN_WIDTH, _BOX_WIDTH = 0.42, 0.86, 0.2
 def score_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
     """Draw Dice and HD95 of all cases: a dot per case, and from five cases on a violin and a box.
 
-    The box spans the quartiles, its line is the median, its whiskers reach to the farthest value within 1.5 times the distance of
-    the quartiles (Tukey, "Exploratory Data Analysis", 1977). The violin is a Gaussian kernel density with Scott's
-    bandwidth, on the scale of the axis, ending at the extremes (Hintze and Nelson, "Violin plots", American Statistician
-    52(2), 1998).
+    The box spans the quartiles, its line is the median, its whiskers reach to the farthest value
+    within 1.5 times the distance of the quartiles (Tukey, "Exploratory Data Analysis", 1977). The
+    violin is a Gaussian kernel density with Scott's bandwidth, on the scale of the axis, ending at
+    the extremes (Hintze and Nelson, "Violin plots", American Statistician 52(2), 1998).
 
     Parameters
     ----------
     rows : sequence of dict
-        As `pipeline.metrics.scores.score_case` gives them, of all cases. A dot is hollow where ``filled`` says that
-        the empty rule decided the scores; undefined scores have no dot and are counted under the name.
+        As `pipeline.metrics.scores.score_case` gives them, of all cases. A dot is hollow where
+        ``filled`` says that the empty rule decided the scores; undefined scores have no dot and are
+        counted under the name.
     schema : Schema
         Names regions and labels.
     dpi : int
@@ -49,14 +50,22 @@ def score_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tupl
         dice.set_ylabel("Dice (0 to 1)")
         _draw(dice, rows, "dice", schema)
         distance.set_yscale("symlog", linthresh=1, linscale=0.5)
-        distance.set_yticks([0, 1, 3, 10, 30, 100, 300], ["0", "1", "3", "10", "30", "100", "300"], minor=False)
+        distance.set_yticks(
+            [0, 1, 3, 10, 30, 100, 300], ["0", "1", "3", "10", "30", "100", "300"], minor=False
+        )
         distance.set_yticks([], minor=True)
-        distance.set_ylim(-0.1, max([500, *(1.3 * row["hd95_mm"] for row in rows if row["hd95_mm"] == row["hd95_mm"])]))
+        distance.set_ylim(
+            -0.1,
+            max([500, *(1.3 * row["hd95_mm"] for row in rows if row["hd95_mm"] == row["hd95_mm"])]),
+        )
         distance.set_title("Hausdorff distance (95 %): 0 is perfect")
         distance.set_ylabel("HD95 (mm, logarithmic above 1)")
         _draw(distance, rows, "hd95_mm", schema)
         kinds = ((False, "a case"), (True, "a case with an empty mask, scored by rule"))
-        marks = [Line2D([], [], **_mark(FAINT, hollow, 6), linestyle="", label=name) for hollow, name in kinds]
+        marks = [
+            Line2D([], [], **_mark(FAINT, hollow, 6), linestyle="", label=name)
+            for hollow, name in kinds
+        ]
         figure.tight_layout(w_pad=2.5, rect=(0, 0.06, 1, 1))
         figure.legend(handles=marks, loc="lower center", ncols=2)
         return drawn(figure, dpi)
@@ -64,14 +73,26 @@ def score_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tupl
 
 def _draw(axes: Axes, rows: Sequence[dict[str, Any]], metric: str, schema: Schema) -> None:
     regions, labels = region_colours(schema), label_colours(schema)
-    targets = [*(("region", *item) for item in regions.items()), *(("label", *item) for item in labels.items())]
-    places = [place + (0.6 if kind == "label" else 0) for place, (kind, _, _) in enumerate(targets)]  # a gap between the kinds
+    targets = [
+        *(("region", *item) for item in regions.items()),
+        *(("label", *item) for item in labels.items()),
+    ]
+    places = [
+        place + (0.6 if kind == "label" else 0) for place, (kind, _, _) in enumerate(targets)
+    ]  # a gap between the kinds
     names = []
     for place, (kind, name, colour) in zip(places, targets, strict=True):
-        own = [row for row in rows if (row["kind"], row["name"]) == (kind, name) and row[metric] == row[metric]]
+        own = [
+            row
+            for row in rows
+            if (row["kind"], row["name"]) == (kind, name) and row[metric] == row[metric]
+        ]
         own.sort(key=lambda row: (row[metric], row["case"]))
         names.append(f"{name}\nn = {len(own)}")
-        values, filled = np.array([row[metric] for row in own]), np.array([bool(row["filled"]) for row in own], bool)
+        values, filled = (
+            np.array([row[metric] for row in own]),
+            np.array([bool(row["filled"]) for row in own], bool),
+        )
         if len(own) >= FEWEST_FOR_A_BOX:
             _violin(axes, place, values, colour)
             _box(axes, place, values, colour)
@@ -93,25 +114,53 @@ def _violin(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
 
     density = gaussian_kde(scaled)(heights)
     half = density / density.max() * _VIOLIN_WIDTH / 2
-    axes.fill_betweenx(scale.inverted().transform(heights), place - half, place + half, color=colour, alpha=0.18, linewidth=0)
+    axes.fill_betweenx(
+        scale.inverted().transform(heights),
+        place - half,
+        place + half,
+        color=colour,
+        alpha=0.18,
+        linewidth=0,
+    )
 
 
 def _box(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
     axes.boxplot(
-        [values], positions=[place], widths=_BOX_WIDTH, showfliers=False, patch_artist=True, manage_ticks=False, zorder=4,
-        boxprops={"facecolor": "white", "alpha": 0.85, "edgecolor": INK, "linewidth": 1}, medianprops={"color": INK, "linewidth": 2.2},
-        whiskerprops={"color": INK}, showcaps=False,
-    )  # fmt: skip
+        [values],
+        positions=[place],
+        widths=_BOX_WIDTH,
+        showfliers=False,
+        patch_artist=True,
+        manage_ticks=False,
+        zorder=4,
+        boxprops={"facecolor": "white", "alpha": 0.85, "edgecolor": INK, "linewidth": 1},
+        medianprops={"color": INK, "linewidth": 2.2},
+        whiskerprops={"color": INK},
+        showcaps=False,
+    )
 
 
 def _dots(axes: Axes, place: float, values: np.ndarray, filled: np.ndarray, colour: str) -> None:
-    across = place + (np.arange(len(values)) * _GOLDEN % 1 - 0.5) * _DOTS_WIDTH * (len(values) > 1)  # neighbours in value far apart
+    across = place + (np.arange(len(values)) * _GOLDEN % 1 - 0.5) * _DOTS_WIDTH * (
+        len(values) > 1
+    )  # neighbours in value far apart
     size = 6 if len(values) <= 40 else 3.6
     for hollow in set(filled.tolist()):
-        axes.plot(across[filled == hollow], values[filled == hollow], **_mark(colour, hollow, size), linestyle="")
+        axes.plot(
+            across[filled == hollow],
+            values[filled == hollow],
+            **_mark(colour, hollow, size),
+            linestyle="",
+        )
 
 
 def _mark(colour: str, hollow: bool, size: float) -> dict[str, Any]:
     face = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 0.23 * size}
     solid = {"markerfacecolor": colour, "markeredgecolor": "white", "markeredgewidth": 0.1 * size}
-    return {"marker": "o", "markersize": size, "zorder": 3, "clip_on": False, **(face if hollow else solid)}
+    return {
+        "marker": "o",
+        "markersize": size,
+        "zorder": 3,
+        "clip_on": False,
+        **(face if hollow else solid),
+    }

@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Reply:
     """How one request is answered; without values, as it should be.
 
-    `cut` closes and `stall` silences the connection when it has sent the file up to that byte; `length` is what
-    Content-Length says instead of the truth, None that it is left out; `padding` follows the file; `raw` is all that is sent.
+    `cut` closes and `stall` silences the connection when it has sent the file up to that byte;
+    `length` is what Content-Length says instead of the truth, None that it is left out; `padding`
+    follows the file; `raw` is all that is sent.
     """
 
     status: int | None = None
@@ -67,7 +68,10 @@ class _Answer(BaseHTTPRequestHandler):
         if reply.status or data is None:
             self._send(reply.status or 404, {"Content-Length": "0"} | reply.headers)
             return
-        own = {"ETag": f'"{hashlib.md5(data).hexdigest()}"', "Last-Modified": "Sun, 22 Nov 2026 09:00:00 GMT"} | site.headers
+        own = {
+            "ETag": f'"{hashlib.md5(data).hexdigest()}"',
+            "Last-Modified": "Sun, 22 Nov 2026 09:00:00 GMT",
+        } | site.headers
         start, wanted = 0, self.headers["Range"]
         fits = not reply.if_range or self.headers["If-Range"] in (None, *own.values())
         if wanted and reply.ranges and fits:
@@ -77,7 +81,11 @@ class _Answer(BaseHTTPRequestHandler):
                 return
             own["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         length = len(data) - start if reply.length == -1 else reply.length
-        own |= {"Transfer-Encoding": "chunked"} if reply.chunked else {"Content-Length": None if length is None else str(length)}
+        own |= (
+            {"Transfer-Encoding": "chunked"}
+            if reply.chunked
+            else {"Content-Length": None if length is None else str(length)}
+        )
         self._send(206 if "Content-Range" in own else 200, own | reply.headers)
         self._body(reply, data + reply.padding, start)
 
@@ -91,7 +99,9 @@ class _Answer(BaseHTTPRequestHandler):
     def _body(self, reply: Reply, data: bytes, start: int) -> None:
         ends = [end for end in (reply.cut, reply.stall) if end is not None]
         piece = data[start : min([len(data), *ends])]
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked and piece else piece)
+        self.wfile.write(
+            b"%x\r\n%b\r\n" % (len(piece), piece) if reply.chunked and piece else piece
+        )
         if reply.chunked and not ends:
             self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
@@ -113,7 +123,9 @@ class _Answer(BaseHTTPRequestHandler):
 def serving() -> Iterator[Site]:
     """A site while the block lasts."""
     site = Site()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("_AnswerOfSite", (_Answer,), {"site": site}))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("_AnswerOfSite", (_Answer,), {"site": site})
+    )
     site.root = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

@@ -26,23 +26,42 @@ from pipeline.cohorts.fetching.archives import MARKER, is_archive, unpack
 from pipeline.cohorts.fetching.locks import alone
 from pipeline.core.errors import InputError
 
-FILES = {"a.txt": b"one", "sub/b.bin": np.random.default_rng(0).bytes(3000), "sub/deep/empty": b"", "Zähne 1.txt": b"x" * 512}
-COMPRESSED = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress}
+FILES = {
+    "a.txt": b"one",
+    "sub/b.bin": np.random.default_rng(0).bytes(3000),
+    "sub/deep/empty": b"",
+    "Zähne 1.txt": b"x" * 512,
+}
+COMPRESSED = {
+    "tar": bytes,
+    "tar.gz": gzip.compress,
+    "tar.bz2": bz2.compress,
+    "tar.xz": lzma.compress,
+}
 FORMATS = ["zip", *COMPRESSED]
 
 
-def tar(members: Iterable[tarfile.TarInfo | tuple[str, bytes]], form: int = tarfile.PAX_FORMAT) -> bytes:
+def tar(
+    members: Iterable[tarfile.TarInfo | tuple[str, bytes]], form: int = tarfile.PAX_FORMAT
+) -> bytes:
     """A tar archive; a pair is a file, a TarInfo stands for itself, with zeros as its bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
         for member in members:
-            info, data = (tarfile.TarInfo(member[0]), member[1]) if isinstance(member, tuple) else (member, bytes(member.size))
+            info, data = (
+                (tarfile.TarInfo(member[0]), member[1])
+                if isinstance(member, tuple)
+                else (member, bytes(member.size))
+            )
             info.size = len(data) if isinstance(member, tuple) else info.size
             archive.addfile(info, io.BytesIO(data) if info.isreg() else None)
     return buffer.getvalue()
 
 
-def zipped(members: Iterable[zipfile.ZipInfo | tuple[str | zipfile.ZipInfo, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(
+    members: Iterable[zipfile.ZipInfo | tuple[str | zipfile.ZipInfo, bytes]],
+    method: int = zipfile.ZIP_DEFLATED,
+) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of duplicate names, which are meant
@@ -70,7 +89,11 @@ def zip_entry(name: str, mode: int = 0, system: int = 3) -> zipfile.ZipInfo:
 
 def content(folder: Path) -> dict[str, bytes]:
     """Files below a folder, without the marker."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     assert files.pop(MARKER)
     return files
 
@@ -99,7 +122,10 @@ def test_every_format_gives_the_files_back(tmp_path, form):
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("name", ["a/" * 40 + "b", "c" * 90])
 def test_every_tar_dialect_and_long_names_are_read(tmp_path, form, name):
-    assert opened(tmp_path, tar([(name, b"1" * 700), ("last", b"2")], form)) == {name: b"1" * 700, "last": b"2"}
+    assert opened(tmp_path, tar([(name, b"1" * 700), ("last", b"2")], form)) == {
+        name: b"1" * 700,
+        "last": b"2",
+    }
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -110,9 +136,22 @@ def test_stored_and_deflated_zips_are_read(tmp_path, method):
 def test_archives_are_told_from_tables_and_volumes_by_name():
     assert all(
         is_archive(Path(name))
-        for name in ("a.zip", "a.v2.ZIP", "Task01.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz", "a.rar", "a.7z")
+        for name in (
+            "a.zip",
+            "a.v2.ZIP",
+            "Task01.tar",
+            "a.tar.gz",
+            "a.tgz",
+            "a.tar.bz2",
+            "a.tar.xz",
+            "a.rar",
+            "a.7z",
+        )
     )
-    assert not any(is_archive(Path(name)) for name in ("a.nii.gz", "a.xlsx", "cvind.mat", "zip", "a.gz", "a.zip.txt"))
+    assert not any(
+        is_archive(Path(name))
+        for name in ("a.nii.gz", "a.xlsx", "cvind.mat", "zip", "a.gz", "a.zip.txt")
+    )
 
 
 def test_files_of_several_chunks_are_whole(tmp_path):
@@ -134,11 +173,19 @@ def test_empty_folders_come_too(tmp_path):
 
 
 def test_separators_of_windows_are_separators(tmp_path):
-    assert opened(tmp_path, zipped([(zip_entry("HGG\\", system=0), b""), (zip_entry("HGG\\a.txt", system=0), b"1")])) == {"HGG/a.txt": b"1"}
+    assert opened(
+        tmp_path,
+        zipped([(zip_entry("HGG\\", system=0), b""), (zip_entry("HGG\\a.txt", system=0), b"1")]),
+    ) == {"HGG/a.txt": b"1"}
 
 
 def test_what_macos_adds_is_left_out(tmp_path):
-    junk = [("__MACOSX/._a.txt", b"j"), ("._a.txt", b"j"), ("sub/._b", b"j" * 5000), ("sub/.DS_Store", b"j")]
+    junk = [
+        ("__MACOSX/._a.txt", b"j"),
+        ("._a.txt", b"j"),
+        ("sub/._b", b"j" * 5000),
+        ("sub/.DS_Store", b"j"),
+    ]
     for form in ("zip", "tar.gz"):
         assert opened(tmp_path, packed(form, [*junk, *FILES.items()])) == FILES
 
@@ -149,7 +196,10 @@ def test_permissions_are_those_of_new_files(tmp_path):
     before = os.umask(0o022)
     try:
         opened(tmp_path, tar([wild, shut]))
-        assert {stat.S_IMODE((tmp_path / "out/folder" / name).stat().st_mode) for name in ("wild", "shut/in")} == {0o644}
+        assert {
+            stat.S_IMODE((tmp_path / "out/folder" / name).stat().st_mode)
+            for name in ("wild", "shut/in")
+        } == {0o644}
         opened(tmp_path, zipped([(zip_entry("wild", stat.S_IFREG | 0o6777), b"1")]))
         assert stat.S_IMODE((tmp_path / "out/folder/wild").stat().st_mode) == 0o644
     finally:
@@ -165,7 +215,12 @@ def test_a_folder_unpacked_already_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [lambda path: path.unlink(), lambda path: path.write_bytes(b""), lambda path: path.with_name("c").touch()]
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.with_name("c").touch(),
+    ],
 )
 def test_a_folder_that_is_no_longer_whole_is_unpacked_anew(tmp_path, change):
     opened(tmp_path, packed("zip"))
@@ -191,7 +246,9 @@ def test_a_folder_of_the_user_is_refused_and_an_empty_one_taken(tmp_path):
     folder.mkdir(parents=True)
     assert opened(tmp_path, packed("zip")) == FILES
     (folder / MARKER).unlink()
-    with pytest.raises(InputError, match=r"out/folder: is there and was not unpacked.*Move it away"):
+    with pytest.raises(
+        InputError, match=r"out/folder: is there and was not unpacked.*Move it away"
+    ):
         opened(tmp_path, packed("zip"))
     assert (folder / "a.txt").read_bytes() == b"one"
 
@@ -226,7 +283,10 @@ def test_a_missing_archive_is_named(tmp_path):
     ("data", "said"),
     [
         (b"", "is no archive"),
-        (b"<!DOCTYPE html><html>Please log in", r"is no archive: it begins with b'<!DOCTYPE html><html'"),
+        (
+            b"<!DOCTYPE html><html>Please log in",
+            r"is no archive: it begins with b'<!DOCTYPE html><html'",
+        ),
         (np.random.default_rng(0).bytes(20_000), "is no archive"),
         (b"Rar!\x1a\x07\0" + bytes(600), "is a RAR archive.*by hand"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(600), "is a 7-Zip archive.*by hand"),
@@ -275,7 +335,9 @@ def test_a_name_that_leads_elsewhere_or_that_no_disk_takes_is_refused(tmp_path, 
 
 
 def test_a_name_with_a_nul_is_refused(tmp_path):
-    refused(tmp_path, zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"), "control characters")
+    refused(
+        tmp_path, zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"), "control characters"
+    )
     refused(tmp_path, tar([("ü" * 60 + "X", b"1")]).replace(b"X\n", b"\0\n"), "control characters")
 
 
@@ -286,7 +348,15 @@ def test_a_name_that_is_not_unicode_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        *(("a", "a"), ("a", "./a"), ("a", "A"), ("sub/a", "SUB/b"), ("straße", "STRASSE"), ("caf\u00e9", "cafe\u0301"), ("a", "a/b")),
+        *(
+            ("a", "a"),
+            ("a", "./a"),
+            ("a", "A"),
+            ("sub/a", "SUB/b"),
+            ("straße", "STRASSE"),
+            ("caf\u00e9", "cafe\u0301"),
+            ("a", "a/b"),
+        ),
         *(("a/b", "a"), ("x/a", "x//a"), ("x/a", "x\\a")),
     ],
 )
@@ -329,7 +399,9 @@ def test_links_and_special_files_in_a_tar_are_refused(tmp_path, member, said):
 )
 @pytest.mark.parametrize("system", [0, 3])
 def test_links_and_special_files_in_a_zip_are_refused(tmp_path, mode, said, system):
-    refused(tmp_path, zipped([("good", b"1"), (zip_entry("link", mode, system), b"/etc/passwd")]), said)
+    refused(
+        tmp_path, zipped([("good", b"1"), (zip_entry("link", mode, system), b"/etc/passwd")]), said
+    )
 
 
 def test_a_sparse_file_is_refused(tmp_path):
@@ -366,7 +438,9 @@ def lying(data: bytes, size: int) -> bytes:
 @pytest.mark.parametrize("size", [0, 1, 2999, 3001, 60_000_000])
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, method, size):
-    refused(tmp_path, lying(zipped([("b", FILES["sub/b.bin"])], method), size), "cut short or damaged")
+    refused(
+        tmp_path, lying(zipped([("b", FILES["sub/b.bin"])], method), size), "cut short or damaged"
+    )
 
 
 def test_a_zip_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path):
@@ -376,11 +450,14 @@ def test_a_zip_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path)
 
 
 def test_a_zip_whose_members_share_their_bytes_is_refused(tmp_path):
-    """The trick of the smallest bombs: many entries of the directory lead to the same compressed bytes."""
+    """The trick of the smallest bombs: many entries of the directory lead to the same compressed
+    bytes.
+    """
     data = zipped([("a", bytes(2_000_000))])
     directory, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
     listed = b"".join(
-        data[directory:end].replace(b"a", b"%c" % letter) for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        data[directory:end].replace(b"a", b"%c" % letter)
+        for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     )
     closing = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 52, 52, len(listed), directory, 0)
     refused(tmp_path, data[:directory] + listed + closing, "as bombs do")
@@ -398,7 +475,9 @@ def test_a_tar_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path,
     refused(tmp_path, COMPRESSED[form](header) + zeros(form, 2), "as bombs do")
 
 
-@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+)
 def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
     header = entry("bomb", kind, size=1 << 32).tobuf(tarfile.GNU_FORMAT)
     refused(tmp_path, bz2.compress(header) + zeros("tar.bz2", 2), "a header of 4,294,967,296 bytes")
@@ -406,7 +485,10 @@ def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["part", "._part"])
 def test_a_tar_of_few_bytes_that_unpacks_to_gigabytes_is_stopped(tmp_path, name):
-    data, heads = zeros("tar.bz2", 1), [entry(f"{name}{number}", tarfile.REGTYPE, size=1 << 24) for number in range(100)]
+    data, heads = (
+        zeros("tar.bz2", 1),
+        [entry(f"{name}{number}", tarfile.REGTYPE, size=1 << 24) for number in range(100)],
+    )
     bomb = b"".join(bz2.compress(head.tobuf()) + data for head in heads)
     assert len(bomb) < 20_000
     refused(tmp_path, bomb, "as bombs do")
@@ -431,7 +513,12 @@ def test_too_many_members_are_refused(tmp_path, form):
 
 def test_more_than_the_disk_holds_is_refused(tmp_path):
     header = entry("big", tarfile.REGTYPE, size=1 << 60).tobuf(tarfile.GNU_FORMAT)
-    refused(tmp_path, header + tar([("a", b"1")]), r"the disk has [\d,]+ free\. Make room", most_ratio=1e18)
+    refused(
+        tmp_path,
+        header + tar([("a", b"1")]),
+        r"the disk has [\d,]+ free\. Make room",
+        most_ratio=1e18,
+    )
 
 
 def places(data: bytes) -> list[int]:
@@ -447,7 +534,9 @@ def test_a_compressed_archive_cut_anywhere_is_refused(tmp_path, form):
 
 
 def test_a_tar_cut_anywhere_before_its_end_is_refused(tmp_path):
-    data = packed("tar", [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600]), ("ü" * 60, b"last")])
+    data = packed(
+        "tar", [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600]), ("ü" * 60, b"last")]
+    )
     end = len(data.rstrip(b"\0")) // 512 * 512 + 512
     for place in sorted({*range(0, end, 101), *range(0, end + 1, 512), *range(end, end + 512, 50)}):
         refused(tmp_path, data[:place], "cut short or damaged|is no archive")
@@ -464,7 +553,10 @@ def test_a_damaged_archive_is_refused_or_gives_what_it_held(tmp_path, form):
             found = opened(tmp_path, changed)
         except InputError:
             continue
-        if form not in ("tar", "zip"):  # bytes in a plain tar have no checksum, nor has a zip's directory
+        if form not in (
+            "tar",
+            "zip",
+        ):  # bytes in a plain tar have no checksum, nor has a zip's directory
             assert found == files, place
 
 
@@ -513,6 +605,14 @@ from pipeline.cohorts.fetching.archives import unpack
 sys.addaudithook(lambda event, given: os.kill(os.getpid(), signal.SIGKILL) if event == "open" and str(given[0]).endswith("/last") else None)
 unpack(Path({str(tmp_path / "archive")!r}), Path({str(tmp_path / "out/folder")!r}))
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True).returncode == -signal.SIGKILL
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {".folder.unpacking", ".folder.lock"}
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True
+        ).returncode
+        == -signal.SIGKILL
+    )
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        ".folder.unpacking",
+        ".folder.lock",
+    }
     assert opened(tmp_path, (tmp_path / "archive").read_bytes()).keys() == {*FILES, "last"}

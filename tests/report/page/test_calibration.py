@@ -6,9 +6,16 @@ from tests.report.reading import Page
 
 
 def test_calibration_has_its_curves_and_its_table(schema):
-    page = Page(calibration(made_run(schema, 3), {"reliability": (b"r", b""), "uncertainty": (b"u", b"")}))
+    page = Page(
+        calibration(made_run(schema, 3), {"reliability": (b"r", b""), "uncertainty": (b"u", b"")})
+    )
     assert len(page.all("img", "src")) == 2
-    for text in ("Expected calibration error", "Brier score", "AURC by chance", "n = 0, 3 undefined"):
+    for text in (
+        "Expected calibration error",
+        "Brier score",
+        "AURC by chance",
+        "n = 0, 3 undefined",
+    ):
         assert text in page.text
 
 

@@ -7,7 +7,13 @@ def test_every_metric_shown_is_defined_and_the_evaluation_has_the_word(schema):
     text = Page(definitions(made_run(schema, 3))).text
     assert "Dicetwice the overlap" in text
     assert "2 TP / (2 TP + FP + FN) of" not in text
-    for title in ("HD95 (mm)", "Surface Dice at 2 mm", "Expected calibration error", "Panoptic quality", "95 % interval"):
+    for title in (
+        "HD95 (mm)",
+        "Surface Dice at 2 mm",
+        "Expected calibration error",
+        "Panoptic quality",
+        "95 % interval",
+    ):
         assert title in text
 
 

@@ -1,4 +1,15 @@
-from pipeline.report.page.html import INTERACTIVE, STATIC, Html, document, element, join, picture, script, section, table
+from pipeline.report.page.html import (
+    INTERACTIVE,
+    STATIC,
+    Html,
+    document,
+    element,
+    join,
+    picture,
+    script,
+    section,
+    table,
+)
 from tests.report.reading import Page
 
 
@@ -34,7 +45,10 @@ def test_a_picture_is_inside_the_page():
 
 
 def test_what_may_be_wider_than_the_screen_can_be_scrolled_by_keyboard():
-    assert all('tabindex="0"' in markup for markup in (table([""], [["1"]], "c"), picture(b"", "png", "a", "c", "scan")))
+    assert all(
+        'tabindex="0"' in markup
+        for markup in (table([""], [["1"]], "c"), picture(b"", "png", "a", "c", "scan"))
+    )
     assert 'tabindex="0"' not in picture(b"", "png", "a", "c", "small plot")
 
 

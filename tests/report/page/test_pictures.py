@@ -12,7 +12,12 @@ from tests.report.reading import Page
 @pytest.fixture
 def run(schema):
     made = made_run(schema, 5)
-    return replace(made, pictured=[Pictured(case, bytes(30_000), bytes(10_000)) for case in mean_region_dice(made.rows)])
+    return replace(
+        made,
+        pictured=[
+            Pictured(case, bytes(30_000), bytes(10_000)) for case in mean_region_dice(made.rows)
+        ],
+    )
 
 
 def test_pictures_that_find_no_room_are_those_in_the_middle_and_named(run):
@@ -33,7 +38,10 @@ def test_what_moves_can_be_closed(run):
 
 
 def test_a_film_says_what_it_is(run):
-    films = replace(run, pictured=[Pictured("Made_00000", b"o", b"RIFF"), Pictured("Made_00001", b"o", b"GIF89a")])
+    films = replace(
+        run,
+        pictured=[Pictured("Made_00000", b"o", b"RIFF"), Pictured("Made_00001", b"o", b"GIF89a")],
+    )
     kinds = [source.split(";")[0] for source in Page(case_pictures(films, 10**7)).all("img", "src")]
     assert kinds == ["data:image/png", "data:image/webp", "data:image/png", "data:image/gif"]
 

@@ -31,7 +31,11 @@ def test_runs_on_the_same_cases_are_compared_case_by_case(run):
 
 def test_runs_on_other_cases_are_said_to_be_unpaired(run, schema):
     others = [row | {"case": f"other {row['case']}"} for row in worse(run.rows)]
-    text = Page(against_previous(replace(run, previous=Previous("a", made_evaluation(schema, others), others)))).text
+    text = Page(
+        against_previous(
+            replace(run, previous=Previous("a", made_evaluation(schema, others), others))
+        )
+    ).text
     assert "the differences are unpaired" in text
     assert "interval" not in text
 
@@ -45,7 +49,9 @@ def test_a_run_of_which_only_the_summary_is_known_is_unpaired(run, schema):
 
 def test_a_run_of_another_cohort_leaves_dashes(run):
     foreign = {"mean_region_dice": {"value": 0.5}, "region": {"tumour": {}}}
-    assert Page(against_previous(replace(run, previous=Previous("a", foreign)))).text.count("–") == 12
+    assert (
+        Page(against_previous(replace(run, previous=Previous("a", foreign)))).text.count("–") == 12
+    )
 
 
 def test_differences_are_those_of_the_means_over_regions_where_both_are_defined():
@@ -61,5 +67,7 @@ def test_two_cases_have_a_difference_without_an_interval(run, schema):
 
 def test_same_cases_without_a_defined_pair_say_so(run, schema):
     undefined = [row | {"dice": nan} for row in run.rows]
-    text = Page(against_previous(replace(run, previous=Previous("a", run.evaluation, undefined)))).text
+    text = Page(
+        against_previous(replace(run, previous=Previous("a", run.evaluation, undefined)))
+    ).text
     assert "in none of them is a region defined in both" in text

@@ -7,7 +7,9 @@ from tests.report.reading import Page
 
 def test_the_command_that_repeats_the_run_stands_first(schema):
     page = Page(provenance(made_run(schema, 1)))
-    assert page.text.startswith("To repeat it, in a clone of the repository:git checkout 0123abc && dvc repro")
+    assert page.text.startswith(
+        "To repeat it, in a clone of the repository:git checkout 0123abc && dvc repro"
+    )
 
 
 def test_where_nothing_is_known_dvc_repeats_it(schema):

@@ -5,13 +5,19 @@ from pipeline.report.page.published import anchors
 
 
 @pytest.mark.parametrize(
-    "cohort", [brats.schema("_"), brats.schema("-"), cheng.SCHEMA, lgg.SCHEMA, *msd.SOURCE.schemas], ids=lambda c: c.cohort
+    "cohort",
+    [brats.schema("_"), brats.schema("-"), cheng.SCHEMA, lgg.SCHEMA, *msd.SOURCE.schemas],
+    ids=lambda c: c.cohort,
 )
 def test_results_published_on_a_cohort_say_where(cohort):
     found = anchors(cohort.cohort)
     assert found
     assert all(
-        each.system and each.data and each.value and (":" in each.source or "," in each.source or "/" in each.source) for each in found
+        each.system
+        and each.data
+        and each.value
+        and (":" in each.source or "," in each.source or "/" in each.source)
+        for each in found
     )
 
 

@@ -15,7 +15,16 @@ from tests.report.reading import Page
 FIGURES = {
     name: (name.encode(), b"")
     for name in (
-        *("learning_curves", "scores", "volume_agreement", "dice_by_volume", "detection", "confusion", "reliability", "uncertainty"),
+        *(
+            "learning_curves",
+            "scores",
+            "volume_agreement",
+            "dice_by_volume",
+            "detection",
+            "confusion",
+            "reliability",
+            "uncertainty",
+        ),
         *("types", "types_of_patients"),
     )
 }
@@ -24,7 +33,13 @@ FIGURES = {
 @pytest.fixture
 def run(schema):
     made = made_run(schema, 4)
-    return replace(made, pictured=[Pictured(case, case.encode(), b"gif " + case.encode()) for case in mean_region_dice(made.rows)])
+    return replace(
+        made,
+        pictured=[
+            Pictured(case, case.encode(), b"gif " + case.encode())
+            for case in mean_region_dice(made.rows)
+        ],
+    )
 
 
 @pytest.fixture
@@ -35,10 +50,21 @@ def page(run):
 def test_the_parts_stand_in_order_and_the_navigation_leads_to_each(page):
     sections = page.all("section", "id")
     assert sections == [
-        *("scores", "lesions", "cases", "pictures", "calibration", "training", "data", "verification"),
+        *(
+            "scores",
+            "lesions",
+            "cases",
+            "pictures",
+            "calibration",
+            "training",
+            "data",
+            "verification",
+        ),
         *("definitions", "provenance", "model", "limits"),
     ]
-    assert [link for link in page.all("a", "href") if not link.startswith("#case-")] == [f"#{name}" for name in sections]
+    assert [link for link in page.all("a", "href") if not link.startswith("#case-")] == [
+        f"#{name}" for name in sections
+    ]
 
 
 def test_every_link_leads_somewhere_in_the_page(page):
@@ -55,8 +81,18 @@ def test_names_of_elements_are_given_once(page):
 
 def test_parts_without_data_are_left_out(run):
     evaluation = run.evaluation | {"instances": {}}
-    bare = replace(run, evaluation=evaluation, lesionwise=(), lesions=(), calibration=(), pictured=(), previous=None)
-    assert not {"lesions", "calibration", "pictures"} & set(Page(report_page(bare, {})).all("section", "id"))
+    bare = replace(
+        run,
+        evaluation=evaluation,
+        lesionwise=(),
+        lesions=(),
+        calibration=(),
+        pictured=(),
+        previous=None,
+    )
+    assert not {"lesions", "calibration", "pictures"} & set(
+        Page(report_page(bare, {})).all("section", "id")
+    )
 
 
 def test_types_and_the_viewer_have_their_parts():
@@ -90,12 +126,21 @@ def test_it_reads_in_the_dark_on_a_phone_and_aloud(run, page):
     assert "prefers-color-scheme:dark" in markup
     assert "width=device-width, initial-scale=1" in page.all("meta", "content")
     assert page.elements[0] == ("html", {"lang": "en"})
-    assert [tag for tag, _ in page.elements if tag in ("header", "nav", "main")] == ["header", "nav", "main"]
+    assert [tag for tag, _ in page.elements if tag in ("header", "nav", "main")] == [
+        "header",
+        "nav",
+        "main",
+    ]
 
 
 def test_names_from_outside_are_text(run):
     evil = "<img src=x onerror=alert(1)>"
-    changed = replace(run, rows=[row | {"patient": evil} for row in run.rows], card={evil: evil}, provenance={evil: {evil: evil}})
+    changed = replace(
+        run,
+        rows=[row | {"patient": evil} for row in run.rows],
+        card={evil: evil},
+        provenance={evil: {evil: evil}},
+    )
     page = Page(report_page(changed, FIGURES))
     assert page.text.count(evil) >= 4
     assert "x" not in page.all("img", "src")
@@ -103,11 +148,19 @@ def test_names_from_outside_are_text(run):
 
 def test_the_page_stays_below_its_size_whatever_is_pictured(schema):
     made = made_run(schema, 5)
-    large = replace(made, pictured=[Pictured(case, bytes(5_000_000), bytes(1_000_000)) for case in mean_region_dice(made.rows)])
+    large = replace(
+        made,
+        pictured=[
+            Pictured(case, bytes(5_000_000), bytes(1_000_000))
+            for case in mean_region_dice(made.rows)
+        ],
+    )
     markup = report_page(large, FIGURES)
     assert 16_000_000 < len(markup.encode()) < 25_000_000
     assert "Left out, to be found in metrics/figures: " in markup
-    with_viewer = report_page(replace(large, viewer=Html("<p>" + "v" * 12_000_000 + "</p>")), FIGURES)
+    with_viewer = report_page(
+        replace(large, viewer=Html("<p>" + "v" * 12_000_000 + "</p>")), FIGURES
+    )
     assert 12_000_000 < len(with_viewer.encode()) < 25_000_000
 
 

@@ -3,14 +3,19 @@ from pipeline.report.page.scores import scores
 from tests.report.made_runs import made_run
 from tests.report.reading import Page
 
-FIGURES = {name: (name.encode(), b"") for name in ("scores", "volume_agreement", "dice_by_volume", "confusion")}
+FIGURES = {
+    name: (name.encode(), b"")
+    for name in ("scores", "volume_agreement", "dice_by_volume", "confusion")
+}
 
 
 def test_tables_and_figures_are_there_for_regions_and_labels(schema):
     page = Page(scores(made_run(schema, 4), FIGURES))
     assert len(page.all("img", "src")) == 4
     assert "Label by label" in page.text
-    assert "WT = necrotic + edema + enhancing, TC = necrotic + enhancing, ET = enhancing." in page.text
+    assert (
+        "WT = necrotic + edema + enhancing, TC = necrotic + enhancing, ET = enhancing." in page.text
+    )
     assert "0.1250" in page.text  # the loss
 
 

@@ -5,7 +5,14 @@ from pipeline.report.page.sortable import SCRIPT, Cell, Column, sortable_table
 from tests.report.reading import Page
 
 COLUMNS = (Column("Case"), Column("WT", "Dice"), Column("ET", "Dice"), Column("Volume"))
-ROWS = ((Cell(element("a", "<a>", href="#a")), Cell("0.500", 0.5, 0.5), Cell("–", nan, 0), Cell("1.2", 1.23)),)
+ROWS = (
+    (
+        Cell(element("a", "<a>", href="#a")),
+        Cell("0.500", 0.5, 0.5),
+        Cell("–", nan, 0),
+        Cell("1.2", 1.23),
+    ),
+)
 
 
 def test_numbers_are_sorted_by_their_value_and_the_undefined_have_none():
@@ -16,7 +23,12 @@ def test_numbers_are_sorted_by_their_value_and_the_undefined_have_none():
 
 
 def test_the_heading_says_what_the_rows_are_sorted_by():
-    assert Page(sortable_table(COLUMNS, ROWS, "a caption", 1)).all("th", "aria-sort") == ["none", "ascending", "none", "none"]
+    assert Page(sortable_table(COLUMNS, ROWS, "a caption", 1)).all("th", "aria-sort") == [
+        "none",
+        "ascending",
+        "none",
+        "none",
+    ]
 
 
 def test_neighbours_of_one_group_have_a_heading_in_common():

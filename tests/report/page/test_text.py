@@ -6,7 +6,8 @@ from pipeline.report.page.text import count, flat, interval, number, plain, sign
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "text"), [(0.12345, 3, "0.123"), (-2.5, 1, "−2.5"), (-0.001, 1, "0.0"), (nan, 3, "–"), (None, 3, "–")]
+    ("value", "digits", "text"),
+    [(0.12345, 3, "0.123"), (-2.5, 1, "−2.5"), (-0.001, 1, "0.0"), (nan, 3, "–"), (None, 3, "–")],
 )
 def test_a_number_has_its_decimals_and_no_negative_zero(value, digits, text):
     assert number(value, digits) == text
@@ -32,6 +33,9 @@ def test_a_mean_says_what_it_was_taken_over():
 
 def test_nested_values_get_dotted_names():
     assert dict(flat({"a": {"b": [1, 2.5], "c": {}}, "d": None, "e": [[240, 240]]})) == {
-        "a.b": "1, 2.5", "a.c": "–", "d": "–", "e": "240 × 240"
-    }  # fmt: skip
+        "a.b": "1, 2.5",
+        "a.c": "–",
+        "d": "–",
+        "e": "240 × 240",
+    }
     assert plain([]) == "none"

@@ -20,7 +20,10 @@ def test_other_cohorts_have_no_types(run):
 
 
 def test_accuracy_is_that_of_the_cases_with_its_interval(run):
-    assert "The type is right in 12 of 14 cases: accuracy 0.857 (95 % interval 0." in Page(types(run, FIGURES)).text
+    assert (
+        "The type is right in 12 of 14 cases: accuracy 0.857 (95 % interval 0."
+        in Page(types(run, FIGURES)).text
+    )
 
 
 def test_patients_are_counted_only_where_they_have_several_cases(run):

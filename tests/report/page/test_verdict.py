@@ -20,8 +20,14 @@ def in_cohort(run, **changes):
 def test_the_verdict_says_how_well_on_what(run):
     text = Page(verdict(run)).text
     mean = run.evaluation["mean_region_dice"]
-    assert f"Mean region Dice {mean['value']:.3f} on 5 held-out cases of cohort {run.schema.cohort}" in text
-    assert "A 2D U-Net of 1,928,691 weights, trained on 40 cases, validated on 5, scored on 5 held out of both (5 patients" in text
+    assert (
+        f"Mean region Dice {mean['value']:.3f} on 5 held-out cases of cohort {run.schema.cohort}"
+        in text
+    )
+    assert (
+        "A 2D U-Net of 1,928,691 weights, trained on 40 cases, validated on 5, scored on 5 held out"
+        " of both (5 patients" in text
+    )
     assert f"{mean['low']:.3f} to {mean['high']:.3f}95 % interval" in text
     assert "Research use only. Not for diagnosis" in text
 
@@ -35,7 +41,10 @@ def test_every_region_has_its_score_with_its_interval(run):
     text = Page(verdict(run)).text
     for region in run.schema.regions:
         dice = run.evaluation["region"][region]["dice"]
-        assert f"Dice {region}{dice['mean']:.3f}{dice['mean_low']:.3f} to {dice['mean_high']:.3f}n = 5" in text
+        assert (
+            f"Dice {region}{dice['mean']:.3f}{dice['mean_low']:.3f} to {dice['mean_high']:.3f}n = 5"
+            in text
+        )
 
 
 def test_a_single_case_has_no_interval_and_none_is_explained(schema):
@@ -46,13 +55,18 @@ def test_a_single_case_has_no_interval_and_none_is_explained(schema):
 def test_the_rule_that_filled_empty_regions_is_named(run):
     mean = run.evaluation["mean_region_dice"]
     text = Page(verdict(run)).text
-    assert "Two empty masks count as Dice 1 and HD95 0 mm, one empty mask as Dice 0 and HD95 373.13 mm (rule “brats” of the cohort)" in text
+    assert (
+        "Two empty masks count as Dice 1 and HD95 0 mm, one empty mask as Dice 0 and HD95 373.13 mm"
+        " (rule “brats” of the cohort)" in text
+    )
     assert f"It gave the Dice of {mean['filled']} of 15 region scores." in text
 
 
 def test_undefined_scores_are_counted_where_no_rule_fills_them(run):
     mean = run.evaluation["mean_region_dice"] | {"cases": 13, "undefined": 2}
-    bare = replace(in_cohort(run, empty_rule="nan"), evaluation=run.evaluation | {"mean_region_dice": mean})
+    bare = replace(
+        in_cohort(run, empty_rule="nan"), evaluation=run.evaluation | {"mean_region_dice": mean}
+    )
     assert "left out of the mean (rule “nan”): 2 of 15 region scores." in Page(verdict(bare)).text
 
 

@@ -45,7 +45,9 @@ def test_the_maps_are_those_of_the_view(shifted, schema):
     maps = viewed(shifted, schema).maps
     np.testing.assert_array_equal(volume_of(maps["reference"])[0], shifted.reference)
     np.testing.assert_array_equal(volume_of(maps["prediction"])[0], shifted.prediction)
-    np.testing.assert_array_equal(volume_of(maps["disagreement"])[0], disagreement(shifted.reference, shifted.prediction))
+    np.testing.assert_array_equal(
+        volume_of(maps["disagreement"])[0], disagreement(shifted.reference, shifted.prediction)
+    )
 
 
 def test_the_modalities_are_those_of_the_view_in_fewer_greys(shifted, schema):
@@ -71,7 +73,11 @@ def test_it_starts_where_the_tumour_is_largest(shifted, schema):
 
 
 def test_a_single_slice_is_looked_at_in_one_plane_without_a_name(case, view_on, schema):
-    flat = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    flat = view_on(
+        prediction=case.classes[..., 20:21],
+        image=case.image[..., 20:21, :],
+        classes=case.classes[..., 20:21],
+    )
     packed = viewed(flat, schema.model_copy(update={"dimensions": 2}))
     page = viewer([packed], schema.model_copy(update={"dimensions": 2}))
     assert packed.planes == (("slice", 2),)
@@ -129,7 +135,11 @@ def test_every_control_has_a_name(shifted, schema):
 
         def handle_starttag(self, tag, attributes):
             self.labels += tag == "label"
-            if tag in ("input", "select") and not self.labels and not dict(attributes).get("aria-label"):
+            if (
+                tag in ("input", "select")
+                and not self.labels
+                and not dict(attributes).get("aria-label")
+            ):
                 self.unnamed.append(attributes)
 
         def handle_endtag(self, tag):
@@ -161,5 +171,7 @@ def test_niivue_is_the_file_that_its_readme_names():
 
 def test_the_page_carries_niivue_and_its_licences(shifted, schema):
     page = viewer([viewed(shifted, schema)], schema)
-    assert gzip.decompress(file_in(page, "viewer-niivue")) == (NIIVUE / "niivue.umd.js").read_bytes()
+    assert (
+        gzip.decompress(file_in(page, "viewer-niivue")) == (NIIVUE / "niivue.umd.js").read_bytes()
+    )
     assert "Copyright (c) 2021, Niivue" in page

@@ -13,7 +13,10 @@ from pipeline.report.plots.palette import label_colours, rgb
 def frames_of(data):
     """Frames as (height, width, 3) int arrays, and the milliseconds of each."""
     with Image.open(io.BytesIO(data)) as file:
-        return [(np.asarray(frame.convert("RGB")).astype(int), frame.info["duration"]) for frame in ImageSequence.Iterator(file)]
+        return [
+            (np.asarray(frame.convert("RGB")).astype(int), frame.info["duration"])
+            for frame in ImageSequence.Iterator(file)
+        ]
 
 
 def coloured(area):
@@ -61,13 +64,21 @@ def test_the_modalities_that_tell_most_are_the_rows(case, view_on, schema):
 
 
 def test_a_single_slice_is_a_single_frame(case, view_on, schema):
-    view = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    view = view_on(
+        prediction=case.classes[..., 20:21],
+        image=case.image[..., 20:21, :],
+        classes=case.classes[..., 20:21],
+    )
     assert len(frames_of(animation(view, schema, 24, 0.1))) == 1
 
 
 def test_pixels_are_square_in_millimetres(case, view_on, schema):
-    wide = frames_of(animation(view_on(grid=Grid(case.grid.shape, np.diag([2, 1, 1, 1]))), schema, 2, 0.1))[0][0]
-    tall = frames_of(animation(view_on(grid=Grid(case.grid.shape, np.diag([1, 2, 1, 1]))), schema, 2, 0.1))[0][0]
+    wide = frames_of(
+        animation(view_on(grid=Grid(case.grid.shape, np.diag([2, 1, 1, 1]))), schema, 2, 0.1)
+    )[0][0]
+    tall = frames_of(
+        animation(view_on(grid=Grid(case.grid.shape, np.diag([1, 2, 1, 1]))), schema, 2, 0.1)
+    )[0][0]
     assert wide.shape[1] > 1.5 * tall.shape[1]
 
 
@@ -77,9 +88,14 @@ def test_the_same_case_gives_the_same_bytes(view_on, schema):
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])
 def test_every_kind_walks_through_the_same_slices_in_the_same_colours(view_on, schema, kind):
-    shown, wanted = frames_of(animation(view_on(), schema, 4, 0.2, kind)), frames_of(animation(view_on(), schema, 4, 0.2))
+    shown, wanted = (
+        frames_of(animation(view_on(), schema, 4, 0.2, kind)),
+        frames_of(animation(view_on(), schema, 4, 0.2)),
+    )
     assert [milliseconds for _, milliseconds in shown] == [200] * 4
-    assert all(np.abs(one - other).mean() < 4 for (one, _), (other, _) in zip(shown, wanted, strict=True))
+    assert all(
+        np.abs(one - other).mean() < 4 for (one, _), (other, _) in zip(shown, wanted, strict=True)
+    )
     assert animation(view_on(), schema, 4, 0.2, kind) == animation(view_on(), schema, 4, 0.2, kind)
 
 
@@ -106,5 +122,7 @@ def test_a_program_that_fails_is_heard(view_on, schema, monkeypatch, tmp_path):
 
 
 def test_a_stack_with_one_voxel_across_is_walked_through_in_its_own_plane(case, view_on, schema):
-    thin = view_on(prediction=case.classes[25:26], image=case.image[25:26], classes=case.classes[25:26])
+    thin = view_on(
+        prediction=case.classes[25:26], image=case.image[25:26], classes=case.classes[25:26]
+    )
     assert len(frames_of(animation(thin, schema, 24, 0.1))) == 1

@@ -13,14 +13,21 @@ def run(schema):
 
 
 def test_every_region_is_drawn_in_its_colour(run, schema, pixels, near):
-    for data, _ in (reliability_plot(run.reliability, schema, 60), uncertainty_plot(run.calibration, schema, 60)):
-        assert all(near(pixels(data), rgb(colour)) > 20 for colour in region_colours(schema).values())
+    for data, _ in (
+        reliability_plot(run.reliability, schema, 60),
+        uncertainty_plot(run.calibration, schema, 60),
+    ):
+        assert all(
+            near(pixels(data), rgb(colour)) > 20 for colour in region_colours(schema).values()
+        )
 
 
 def test_bins_without_a_voxel_are_left_out(run, schema):
     empty = {"voxels": 0, "mean_probability": nan, "share_positive": nan}
     rows = [row | (empty if row["bin"] == 3 else {}) for row in run.reliability]
-    assert reliability_plot(rows, schema, 40) == reliability_plot([row for row in rows if row["bin"] != 3], schema, 40)
+    assert reliability_plot(rows, schema, 40) == reliability_plot(
+        [row for row in rows if row["bin"] != 3], schema, 40
+    )
 
 
 def test_regions_and_cases_that_were_not_measured_leave_gaps_not_errors(run, schema, pixels, near):

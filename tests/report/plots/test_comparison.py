@@ -11,7 +11,11 @@ METRICS = ["dice", "hd95_mm"]
 
 
 def pair_of(first, second, names=("A: old", "B: new")):
-    return Pair(*names, paired_rows(first, second), compare_pairs(first, second, METRICS, resamples=200, permutations=99))
+    return Pair(
+        *names,
+        paired_rows(first, second),
+        compare_pairs(first, second, METRICS, resamples=200, permutations=99),
+    )
 
 
 @pytest.fixture
@@ -27,7 +31,8 @@ def changed(rows, dice, hd95_mm):
 
 def test_cases_are_drawn_in_the_colour_of_what_became_of_them(old, pixels, near):
     better, worse, same = (
-        pixels(comparison_plot([pair_of(old, new)], 80)[0]) for new in (changed(old, 0.2, -0.5), changed(old, -0.2, 2.0), old)
+        pixels(comparison_plot([pair_of(old, new)], 80)[0])
+        for new in (changed(old, 0.2, -0.5), changed(old, -0.2, 2.0), old)
     )
     assert near(better, rgb(BETTER), 60) > 20 * near(better, rgb(WORSE), 60)
     assert near(worse, rgb(WORSE), 60) > 20 * near(worse, rgb(BETTER), 60)
@@ -44,7 +49,10 @@ def test_a_longer_distance_is_drawn_as_worse_though_it_is_more(old, pixels, near
 
 @pytest.mark.parametrize("others", [1, 2, 5])
 def test_each_further_run_has_its_own_differences(others, old, pixels):
-    pairs = [pair_of(old, changed(old, 0.01 * number, -0.1), ("A: old", f"{number}: new")) for number in range(1, others + 1)]
+    pairs = [
+        pair_of(old, changed(old, 0.01 * number, -0.1), ("A: old", f"{number}: new"))
+        for number in range(1, others + 1)
+    ]
     picture = pixels(comparison_plot(pairs, 40)[0])
     assert picture.shape[1] == pytest.approx(40 * (11 if others < 4 else 3.7 * others), abs=1)
     assert picture.min() < 100
@@ -58,7 +66,9 @@ def test_an_undefined_region_leaves_its_place_empty(old):
 
 
 def test_one_case_can_be_drawn(old):
-    assert comparison_plot([pair_of(old[:3], changed(old[:3], 0.1, 0.0))], 40)[0].startswith(b"\x89PNG")
+    assert comparison_plot([pair_of(old[:3], changed(old[:3], 0.1, 0.0))], 40)[0].startswith(
+        b"\x89PNG"
+    )
 
 
 def test_the_same_comparison_gives_the_same_bytes(old):

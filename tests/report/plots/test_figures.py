@@ -14,7 +14,10 @@ def test_every_table_has_its_figure_for_screen_and_print(cases, schema):
     drawn = figures_of(made_run(schema, cases), 50)
     assert set(drawn) >= ALWAYS | {"detection", "confusion", "reliability", "uncertainty"}
     assert "types" not in drawn
-    assert all(screen.startswith(b"\x89PNG") and print_.startswith(b"<?xml") for screen, print_ in drawn.values())
+    assert all(
+        screen.startswith(b"\x89PNG") and print_.startswith(b"<?xml")
+        for screen, print_ in drawn.values()
+    )
 
 
 def test_without_a_table_there_is_no_figure(schema):
@@ -23,4 +26,6 @@ def test_without_a_table_there_is_no_figure(schema):
 
 
 def test_types_have_a_matrix_of_cases_and_one_of_patients():
-    assert {"types", "types_of_patients"} <= set(figures_of(made_run(TYPES, 6, types=made_types(TYPES, 6)), 50))
+    assert {"types", "types_of_patients"} <= set(
+        figures_of(made_run(TYPES, 6, types=made_types(TYPES, 6)), 50)
+    )

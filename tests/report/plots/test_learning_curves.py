@@ -11,7 +11,10 @@ def test_epochs_without_validation_leave_gaps_not_errors(history, schema, pixels
 
 
 def test_a_run_never_validated_shows_its_loss(history, schema, pixels, near):
-    blank = [{key: nan if key.startswith("val") else value for key, value in row.items()} for row in history]
+    blank = [
+        {key: nan if key.startswith("val") else value for key, value in row.items()}
+        for row in history
+    ]
     picture = pixels(learning_curves(blank, schema, 60)[0])
     assert near(picture, rgb("#24292f")) > 100
     assert near(picture, rgb("#D55E00")) == 0

@@ -21,7 +21,11 @@ def drawn(schema, pixels):
 
 def test_a_perfect_prediction_shows_no_disagreement(view_on, drawn, near):
     picture, last = drawn(view_on())
-    assert [near(picture[:, last:], rgb(colour)) for colour in (MISSED, SURPLUS, MISTAKEN)] == [0, 0, 0]
+    assert [near(picture[:, last:], rgb(colour)) for colour in (MISSED, SURPLUS, MISTAKEN)] == [
+        0,
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +44,9 @@ def test_each_kind_of_disagreement_has_its_colour(case, view_on, drawn, near, ch
     assert set(counts.values()) == {0}
 
 
-def test_the_reference_is_outlined_in_every_modality_even_where_nothing_is_predicted(case, view_on, schema, drawn, near):
+def test_the_reference_is_outlined_in_every_modality_even_where_nothing_is_predicted(
+    case, view_on, schema, drawn, near
+):
     picture, last = drawn(view_on(prediction=np.zeros_like(case.classes)), dpi=120)
     columns = np.array_split(picture[:, :last], 4, axis=1)
     for colour in label_colours(schema).values():
@@ -48,16 +54,28 @@ def test_the_reference_is_outlined_in_every_modality_even_where_nothing_is_predi
 
 
 def test_thick_slices_are_drawn_thick(case, view_on, drawn):
-    thin, thick = (drawn(view_on(grid=Grid(case.grid.shape, np.diag([1, 1, thickness, 1]))))[0] for thickness in (1, 3))
+    thin, thick = (
+        drawn(view_on(grid=Grid(case.grid.shape, np.diag([1, 1, thickness, 1]))))[0]
+        for thickness in (1, 3)
+    )
     assert thick.shape[1] == thin.shape[1]
     panel_mm = view_on().size_mm(view_on().planes[1])[1]
     pixels_per_mm = 2.15 * 60 / max(view_on().size_mm(plane)[0] for plane in view_on().planes)
-    assert thick.shape[0] - thin.shape[0] == pytest.approx(2 * 2 * panel_mm * pixels_per_mm, abs=3)  # two cuts, two thicknesses more
+    assert thick.shape[0] - thin.shape[0] == pytest.approx(
+        2 * 2 * panel_mm * pixels_per_mm, abs=3
+    )  # two cuts, two thicknesses more
 
 
 def test_the_same_case_gives_the_same_bytes_whatever_the_users_settings(view_on, schema):
     plain = overlay(view_on(), schema, "Dice", 50)
-    with matplotlib.rc_context({"font.size": 30, "figure.facecolor": "red", "image.interpolation": "nearest", "axes.grid": True}):
+    with matplotlib.rc_context(
+        {
+            "font.size": 30,
+            "figure.facecolor": "red",
+            "image.interpolation": "nearest",
+            "axes.grid": True,
+        }
+    ):
         assert overlay(view_on(), schema, "Dice", 50) == plain
 
 
@@ -66,7 +84,9 @@ def test_an_svg_has_outlines_of_everything_and_the_same_bytes(view_on, schema):
     assert picture == overlay(view_on(), schema, "Dice", 50, "svg")
     assert picture.startswith(b"<?xml")
     assert b"<image" in picture
-    assert picture.count(label_colours(schema)["edema"].lower().encode()) >= 3 * 4  # planes, modalities
+    assert (
+        picture.count(label_colours(schema)["edema"].lower().encode()) >= 3 * 4
+    )  # planes, modalities
 
 
 def test_the_prediction_is_outlined_too(case, view_on, drawn):
@@ -78,7 +98,13 @@ def test_the_prediction_is_outlined_too(case, view_on, drawn):
 def test_the_last_column_enlarges_the_tumour(case, view_on, drawn, near):
     small = np.zeros_like(case.classes)
     small[24:28, 30:34, 16:20] = 2
-    picture, last = drawn(view_on(grid=Grid(case.grid.shape, np.diag([4, 4, 4, 1])), classes=small, prediction=np.zeros_like(small)))
+    picture, last = drawn(
+        view_on(
+            grid=Grid(case.grid.shape, np.diag([4, 4, 4, 1])),
+            classes=small,
+            prediction=np.zeros_like(small),
+        )
+    )
     missed = near(picture[:, last:], rgb(MISSED))
     whole = 3 * (4 / 36 * 2.15 * 60) ** 2  # three cuts, as large as they would be in the whole head
     assert missed > 4 * whole
@@ -86,8 +112,15 @@ def test_the_last_column_enlarges_the_tumour(case, view_on, drawn, near):
 
 def test_a_single_slice_has_a_plane_without_a_name_and_no_sides(case, view_on, schema, monkeypatch):
     texts = []
-    monkeypatch.setattr("matplotlib.text.Text.set_text", lambda self, text: texts.append(text) or setattr(self, "_text", str(text or "")))
-    flat = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    monkeypatch.setattr(
+        "matplotlib.text.Text.set_text",
+        lambda self, text: texts.append(text) or setattr(self, "_text", str(text or "")),
+    )
+    flat = view_on(
+        prediction=case.classes[..., 20:21],
+        image=case.image[..., 20:21, :],
+        classes=case.classes[..., 20:21],
+    )
     overlay(flat, schema.model_copy(update={"dimensions": 2}), "Dice", 50)
     assert "slice" in texts
     assert not {"R", "L", "A", "P"} & set(texts)

@@ -3,7 +3,16 @@ import pytest
 
 from pipeline.core.case import Case
 from pipeline.core.grid import Grid
-from pipeline.report.plots.planes import CONVENTION, PLANES, convention, cut, disagreement, planes_of, telling_modalities, view_of
+from pipeline.report.plots.planes import (
+    CONVENTION,
+    PLANES,
+    convention,
+    cut,
+    disagreement,
+    planes_of,
+    telling_modalities,
+    view_of,
+)
 
 AXIAL, CORONAL, SAGITTAL = PLANES
 
@@ -24,7 +33,12 @@ def test_the_right_side_and_the_front_are_on_the_left_the_front_and_the_top_are_
 @pytest.mark.parametrize("plane", PLANES, ids=lambda plane: plane.name)
 def test_the_letters_at_the_edges_are_true(view_on, plane):
     view = view_on()
-    places = {"R": (view.reference.shape[0] - 1, 0), "L": (0, 0), "A": (view.reference.shape[1] - 1, 1), "P": (0, 1)}
+    places = {
+        "R": (view.reference.shape[0] - 1, 0),
+        "L": (0, 0),
+        "A": (view.reference.shape[1] - 1, 1),
+        "P": (0, 1),
+    }
     places |= {"S": (view.reference.shape[2] - 1, 2), "I": (0, 2)}
     edges = {"left": np.s_[:, 0], "right": np.s_[:, -1], "top": np.s_[0], "bottom": np.s_[-1]}
     for side, edge in edges.items():
@@ -39,13 +53,17 @@ def test_a_view_does_not_depend_on_the_axes_of_the_file(case, view_on):
         case.name,
         case.image[::-1, ::-1].transpose(2, 0, 1, 3),
         case.classes[::-1, ::-1].transpose(2, 0, 1),
-        Grid((28, 36, 44), np.array([[0, -1, 0, 35], [0, 0, -1, 43], [1, 0, 0, 0], [0, 0, 0, 1.0]])),
+        Grid(
+            (28, 36, 44), np.array([[0, -1, 0, 35], [0, 0, -1, 43], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+        ),
     )
     upright = view_on()
     view = view_of(turned, turned.classes, upright.modalities)
     np.testing.assert_array_equal(view.reference, upright.reference)
     np.testing.assert_array_equal(view.brain, upright.brain)
-    assert np.abs(view.grey.astype(int) - upright.grey).max() <= 2  # the percentiles are read off other voxels
+    assert (
+        np.abs(view.grey.astype(int) - upright.grey).max() <= 2
+    )  # the percentiles are read off other voxels
     assert view.slice_name(AXIAL, 3) == upright.slice_name(AXIAL, 3)
 
 
@@ -67,11 +85,17 @@ def test_without_a_reference_tumour_the_prediction_says_where_to_look(view_on, c
 
 def test_without_any_tumour_the_middle_is_shown(view_on, case):
     view = view_on(prediction=np.zeros_like(case.classes), classes=np.zeros_like(case.classes))
-    assert [view.busiest_slice(plane) for plane in PLANES] == [length // 2 for length in view.reference.shape[::-1]]
+    assert [view.busiest_slice(plane) for plane in PLANES] == [
+        length // 2 for length in view.reference.shape[::-1]
+    ]
 
 
 def test_a_single_slice_has_one_plane(case, view_on):
-    view = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    view = view_on(
+        prediction=case.classes[..., 20:21],
+        image=case.image[..., 20:21, :],
+        classes=case.classes[..., 20:21],
+    )
     assert view.planes == (AXIAL,)
 
 
@@ -112,7 +136,11 @@ def test_the_ways_to_differ_are_told_apart():
 
 
 def test_single_slices_have_no_anatomical_plane_and_volumes_have_three(case, view_on, schema):
-    flat = view_on(prediction=case.classes[..., 20:21], image=case.image[..., 20:21, :], classes=case.classes[..., 20:21])
+    flat = view_on(
+        prediction=case.classes[..., 20:21],
+        image=case.image[..., 20:21, :],
+        classes=case.classes[..., 20:21],
+    )
     single = schema.model_copy(update={"dimensions": 2})
     assert planes_of(view_on(), schema) == PLANES
     (plane,) = planes_of(flat, single)

@@ -13,11 +13,17 @@ def row(case, reference_ml, prediction_ml, dice=0.5, name="WT"):
 
 
 def every(schema, *pairs):
-    return [row(f"c{place}", *pair, name=region) for region in schema.regions for place, pair in enumerate(pairs)]
+    return [
+        row(f"c{place}", *pair, name=region)
+        for region in schema.regions
+        for place, pair in enumerate(pairs)
+    ]
 
 
 def test_bias_and_limits_are_those_of_bland_and_altman():
-    found = agreement([row(case, 10, 10 + error) for case, error in zip("abcd", (1, 2, 3, 6), strict=True)], "WT")
+    found = agreement(
+        [row(case, 10, 10 + error) for case, error in zip("abcd", (1, 2, 3, 6), strict=True)], "WT"
+    )
     assert found["cases"] == 4
     assert found["bias"] == pytest.approx(3)
     assert found["high"] - 3 == pytest.approx(1.96 * np.sqrt(14 / 3))
@@ -43,7 +49,9 @@ def test_every_region_is_drawn_in_its_colour(plot, schema, pixels, near):
 
 
 @pytest.mark.parametrize("plot", [volume_agreement, dice_by_volume])
-@pytest.mark.parametrize("pairs", [[(5, 6)], [(0, 0)], [(0, 0), (0, 1)], [(5, 5), (5, 5), (5, 5)]], ids=str)
+@pytest.mark.parametrize(
+    "pairs", [[(5, 6)], [(0, 0)], [(0, 0), (0, 1)], [(5, 5), (5, 5), (5, 5)]], ids=str
+)
 def test_few_equal_and_empty_cases_are_drawn_without_complaint(plot, pairs, schema, pixels):
     assert pixels(plot(every(schema, *pairs), schema, 40)[0]).shape[1] == 440
 
