@@ -15,6 +15,7 @@ SECTIONS = (
     "cohort",
     "compute",
     "native",
+    "own_code",
     "preprocess",
     "split",
     "augment",

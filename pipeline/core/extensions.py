@@ -1,0 +1,73 @@
+"""A user's own source, network, loss, schedule, transform or metric, named where params.yaml names ours.
+
+``package.module:attribute`` is imported from the folder that the pipeline runs in. The section
+`own_code` names the file or folder that holds it, so that DVC runs the stage again when it changes.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+NONE = "pipeline/__init__.py"
+"""What `own_code` names where there is none: a file that never changes."""
+
+
+def resolve(name: str, known: Mapping[str, Any], key: str, code: str | None = None) -> Any:
+    """The object that a value of params.yaml names.
+
+    Parameters
+    ----------
+    name : str
+        A key of `known`, or ``package.module:attribute``.
+    known : mapping of str to object
+        Ours, by name.
+    key : str
+        The dotted key of params.yaml that holds the name, for messages.
+    code : str, optional
+        The value of `own_code` for this stage, a path; where it is given, a module outside of it is
+        an error, for DVC would miss its changes.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    InputError
+        If the name is neither, if the module cannot be imported, lacks the attribute, or is not
+        part of `code`.
+    """
+    if name in known:
+        return known[name]
+    module_name, colon, attribute = name.partition(":")
+    if not colon:
+        raise InputError(
+            f"params.yaml: {key} is {name!r}. Set it to one of {', '.join(known)}, "
+            "or to your own as package.module:attribute (docs/extending.md)."
+        )
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+        found = getattr(module, attribute)
+    except (ImportError, SyntaxError, AttributeError) as error:
+        raise InputError(
+            f"params.yaml: {key} is {name!r}, which cannot be imported: {error}. "
+            f"Check that {module_name.replace('.', '/')}.py lies in {Path.cwd()} and defines {attribute}."
+        ) from error
+    if code is not None and not _is_part_of(module, code):
+        raise InputError(
+            f"params.yaml: {key} is {name!r}, but own_code names {code}. Name the file or folder of "
+            f"{module_name} there, so that `dvc repro` notices when it changes."
+        )
+    return found
+
+
+def _is_part_of(module: Any, code: str) -> bool:
+    file = Path(getattr(module, "__file__", None) or "/").resolve()
+    folder = Path(code).resolve()
+    return folder == file or folder in file.parents

@@ -1,0 +1,29 @@
+"""Models outlive code: those of earlier formats still load and predict the same bytes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import __main__ as commands
+from pipeline.network import metadata
+from tests.conftest import write_case
+
+MODEL = Path(__file__).with_name("format_1")
+
+
+def test_a_card_without_a_version_is_read_as_one_of_today():
+    card = metadata.read(MODEL)
+    assert (card.format_version, card.stripped) == (2, True)
+
+
+def test_a_model_of_format_1_predicts_the_same_bytes(tmp_path):
+    case = write_case(tmp_path, "BraTS2021_00077", seed=77)
+    model = shutil.copytree(MODEL, tmp_path / "model")
+    out = tmp_path / "prediction.nii.gz"
+    with pytest.raises(SystemExit) as ended:
+        commands.main(
+            ["predict", str(case), "--model", str(model), "--source", "brats", "--out", str(out)]
+        )
+    assert not ended.value.code
+    assert out.read_bytes() == (MODEL / "prediction.nii.gz").read_bytes()
