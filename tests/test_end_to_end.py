@@ -497,7 +497,7 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
         (
             ("CASE", "--model", "models/network.keras"),
             (
-                r"unet\.keras: is a file\. Name the folder that holds unet\.keras and card\.json:"
+                r"network\.keras: is a file\. Name the folder that holds network\.keras and card\.json:"
                 r" --model models"
             ),
         ),
@@ -531,7 +531,7 @@ def test_predict_names_native_where_the_modalities_lie_on_several_grids(done, tm
 def test_predict_refuses_a_network_that_is_not_the_cards(copy, tmp_path):
     network = copy / "models/network.keras"
     network.write_bytes(network.read_bytes() + b"\0")
-    with pytest.raises(InputError, match=r"unet\.keras: has sha256 .* belong together"):
+    with pytest.raises(InputError, match=r"network\.keras: has sha256 .* belong together"):
         predict(
             copy.parent / "source/BraTS2021_00001",
             "--model",
@@ -543,7 +543,7 @@ def test_predict_refuses_a_network_that_is_not_the_cards(copy, tmp_path):
 
 def test_a_card_written_before_skull_and_rules_were_recorded_still_predicts(copy, tmp_path):
     card = json.loads((copy / "models/card.json").read_text())
-    del card["stripped"], card["cohort"]["lesion_rules"]
+    del card["format_version"], card["stripped"], card["cohort"]["lesion_rules"]
     (copy / "models/card.json").write_text(json.dumps(card))
     predict(
         copy.parent / "source" / held_out(copy),

@@ -83,15 +83,23 @@ def test_a_second_repro_has_nothing_to_do(undisturbed):
     assert "Data and pipelines are up to date" in dvc(undisturbed, "repro")
 
 
-def test_a_fresh_clone_needs_no_change_to_a_tracked_file(undisturbed):
+def test_a_fresh_clone_changes_no_tracked_file_and_adds_the_lock_and_the_metrics(undisturbed):
     changed = subprocess.run(
-        ["git", "status", "--porcelain"],
+        ["git", "status", "--porcelain", "-uall"],
         cwd=undisturbed,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert changed.split() == ["??", "dvc.lock"]
+    metrics = (
+        "cases.csv",
+        "evaluate.json",
+        "headline.json",
+        "history.csv",
+        "train.json",
+        "verify.json",
+    )
+    assert changed.splitlines() == ["?? dvc.lock", *(f"?? metrics/{name}" for name in metrics)]
 
 
 def test_two_undisturbed_clones_end_with_equal_hashes(undisturbed, tmp_path):
