@@ -3,6 +3,7 @@ every stage.
 """
 
 import glob
+import json
 import os
 import signal
 import subprocess
@@ -100,6 +101,28 @@ def test_a_fresh_clone_changes_no_tracked_file_and_adds_the_lock_and_the_metrics
         "verify.json",
     )
     assert changed.splitlines() == ["?? dvc.lock", *(f"?? metrics/{name}" for name in metrics)]
+
+
+@pytest.mark.parametrize(
+    ("path", "stages"),
+    [
+        ("runtime/tracking.py", set()),
+        ("runtime/costs.py", set()),
+        ("commands/predict.py", set()),
+        ("report/plots/palette.py", {"visualize"}),
+        ("metrics/overlap.py", {"evaluate", "visualize"}),
+        ("augmentation/mirror.py", {"augment", "train"}),
+        ("cohorts/brats.py", {"download"}),
+    ],
+)
+def test_a_changed_comment_runs_only_the_stages_again_that_could_change(undisturbed, path, stages):
+    module = undisturbed / "pipeline" / path
+    before = module.read_text()
+    try:
+        module.write_text(f"{before}# a comment\n")
+        assert set(json.loads(dvc(undisturbed, "status", "--json").splitlines()[-1])) == stages
+    finally:
+        module.write_text(before)
 
 
 def test_two_undisturbed_clones_end_with_equal_hashes(undisturbed, tmp_path):
