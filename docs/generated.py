@@ -1,0 +1,77 @@
+"""Fills the reference pages that are made from the code while the documentation is built.
+
+A page holds ``<!-- generated: params -->`` or ``<!-- generated: commands -->``; mkdocs calls
+`on_page_markdown`, which puts the tables in its place.
+"""
+
+import argparse
+import importlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+_LINE = re.compile(r"( *)(\w+):(?: +(?!#)(.*?))?(?: +# (.*))?$")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put generated text in the place of its marker."""
+    for name, text in {"params": params, "commands": commands}.items():
+        marker = f"<!-- generated: {name} -->"
+        if marker in markdown:
+            markdown = markdown.replace(marker, "\n".join(text()))
+    return markdown
+
+
+def params() -> Iterator[str]:
+    """Sections, keys, values and comments of params.yaml, as Markdown tables."""
+    path: list[str] = []
+    for line in (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines():
+        if not (found := _LINE.match(line)):
+            continue
+        indent, key, value, comment = found.groups()
+        del path[len(indent) // 2 :]
+        path.append(key)
+        if len(path) == 1:
+            yield f"\n## {key}\n"
+            if comment:
+                yield f"{comment[0].upper()}{comment[1:]}.\n"
+            yield "| Key | Value | Meaning |\n|---|---|---|"
+        elif value is not None or comment:
+            shown = f"`{value}`" if value is not None else ""
+            yield f"| `{'.'.join(path)}` | {shown} | {_cell(comment or '')} |"
+
+
+def commands() -> Iterator[str]:
+    """Help of every command, with its arguments in a table."""
+    sys.path.insert(0, str(ROOT))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from pipeline.__main__ import COMMANDS
+
+    for name in COMMANDS:
+        command = importlib.import_module(f"pipeline.commands.{name}")
+        parser = argparse.ArgumentParser(prog=f"tumorflow {name}")
+        command.add_arguments(parser)
+        yield f"\n## {name}\n\n{inspect.getdoc(command)}\n"
+        yield "| Argument | Meaning |\n|---|---|"
+        for action in parser._actions[1:]:  # the first is --help
+            yield f"| {_written(action)} | {_cell(action.help or '')} |"
+
+
+def _written(action: argparse.Action) -> str:
+    """An argument as one writes it."""
+    values = action.metavar or (action.choices and "{" + ",".join(action.choices) + "}")
+    if values is None and action.nargs != 0:
+        values = action.dest.upper() if action.option_strings else action.dest
+    text = " ".join([values] if isinstance(values, str) else values or ())
+    names = action.option_strings or [""]
+    return ", ".join(f"`{_cell(f'{name} {text}'.strip())}`" for name in names)
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of a table, in which a bar must be escaped."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
