@@ -1,10 +1,11 @@
 """Fills the reference pages that are made from the code while the documentation is built.
 
-A page holds ``<!-- generated: params -->`` or ``<!-- generated: commands -->``; mkdocs calls
-`on_page_markdown`, which puts the tables in its place.
+A page holds a marker such as ``<!-- generated: params -->``; mkdocs calls `on_page_markdown`, which
+puts text in its place.
 """
 
 import argparse
+import ast
 import importlib
 import inspect
 import os
@@ -14,13 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parent.parent
 _LINE = re.compile(r"( *)(\w+):(?: +(?!#)(.*?))?(?: +# (.*))?$")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put generated text in the place of its marker."""
-    for name, text in {"params": params, "commands": commands}.items():
+    for name, text in {"params": params, "commands": commands, "stages": stages}.items():
         marker = f"<!-- generated: {name} -->"
         if marker in markdown:
             markdown = markdown.replace(marker, "\n".join(text()))
@@ -60,6 +63,22 @@ def commands() -> Iterator[str]:
         yield "| Argument | Meaning |\n|---|---|"
         for action in parser._actions[1:]:  # the first is --help
             yield f"| {_written(action)} | {_cell(action.help or '')} |"
+
+
+def stages() -> Iterator[str]:
+    """The contract of every stage: the docstring of its module, and its values."""
+    listed = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for name, stage in listed.items():
+        module = ast.parse((ROOT / "pipeline" / f"{name}.py").read_text(encoding="utf-8"))
+        contract = _outside_code(ast.get_docstring(module) or "")
+        values = ", ".join(f"`{key}`" for key in stage["params"])
+        yield f"\n## {name}\n\n{contract}\n\nValues: {values}."
+
+
+def _outside_code(text: str) -> str:
+    """Text in which the characters that HTML and Markdown read are escaped, code excepted."""
+    escaped = {"<": "&lt;", "*": "\\*"}
+    return re.sub(r"`[^`]*`|[<*]", lambda found: escaped.get(found[0], found[0]), text)
 
 
 def _written(action: argparse.Action) -> str:
