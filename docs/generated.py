@@ -60,8 +60,10 @@ def commands() -> Iterator[str]:
         parser = argparse.ArgumentParser(prog=f"tumorflow {name}")
         command.add_arguments(parser)
         yield f"\n## {name}\n\n{inspect.getdoc(command)}\n"
-        yield "| Argument | Meaning |\n|---|---|"
-        for action in parser._actions[1:]:  # the first is --help
+        arguments = parser._actions[1:]  # the first is --help
+        if arguments:
+            yield "| Argument | Meaning |\n|---|---|"
+        for action in arguments:
             yield f"| {_written(action)} | {_cell(action.help or '')} |"
 
 
