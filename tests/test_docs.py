@@ -17,7 +17,7 @@ from pipeline.__main__ import COMMANDS
 from pipeline.cohorts import folder
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 MADE = ("metrics/costs.csv", "models/checkpoint.npz", "data/fetched", "data/augmented/table.csv")
@@ -106,7 +106,7 @@ def keys_in(text: str) -> Iterator[str]:
     """Dotted keys of params.yaml that a text of code names or sets."""
     sections = "|".join(PARAMS)
     for key, end in re.findall(rf"(?<![\w./-])((?:{sections})(?:\.\w+)+)(\S?)", text):
-        if not key.endswith((".yaml", ".json", ".csv", ".py", ".html")) and end != "(":
+        if not key.endswith((".yaml", ".json", ".csv", ".py", ".html", ".keras")) and end != "(":
             yield key
 
 
