@@ -1,5 +1,6 @@
 # make run     the environment, then the whole pipeline on generated phantoms
 # make test    the environment, then the whole test suite
+# make docs    the documentation as a site, in site/
 # make fuzz    mutated files against the readers, SECONDS=20 for each; what they let through is kept in .fuzz
 # make ui      the MLflow UI on loopback, port 5000
 # make env GPU=1   the environment with CUDA libraries for TensorFlow (Linux)
@@ -11,7 +12,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-jax fuzz ui env bench clean
+.PHONY: run test test-jax docs fuzz ui env bench clean
 
 run: env
 	dvc repro
@@ -19,6 +20,9 @@ run: env
 
 test: env
 	python -m pytest
+
+docs: env
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --config-file .mkdocs.yml
 
 env: .venv/ready$(if $(GPU),-gpu)
 
@@ -58,4 +62,4 @@ bench: env
 	python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-jax .venv-fuzz .fuzz
+	rm -rf .venv .venv-jax .venv-fuzz .fuzz site
