@@ -13,11 +13,11 @@ from pipeline.cohorts import brats
 from pipeline.core.case import Case
 from pipeline.core.grid import Grid
 from pipeline.report.page.report import report_page
-from pipeline.report.page.run import Pictured
-from pipeline.report.page.viewer import viewed, viewer
 from pipeline.report.plots.animation import animation
 from pipeline.report.plots.overlays import overlay
 from pipeline.report.plots.planes import view_of
+from pipeline.report.plots.viewer_volumes import viewer_volumes
+from pipeline.report.run import Pictured
 from tests.browser import CHROMIUM, Browser
 from tests.report.made_runs import made_run
 
@@ -55,10 +55,7 @@ def report(tmp_path_factory) -> Path:
         for view in views
     ]
     run = made_run(
-        SCHEMA,
-        CASES,
-        pictured=pictured,
-        viewer=viewer([viewed(view, SCHEMA) for view in views], SCHEMA),
+        SCHEMA, CASES, pictured=pictured, volumes=[viewer_volumes(view, SCHEMA) for view in views]
     )
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(report_page(run, {}), encoding="utf-8")
@@ -267,7 +264,9 @@ def test_tab_reaches_every_control_in_order(looking):
 
 
 def test_the_focus_is_seen(looking):
-    unseen = """[...document.querySelectorAll(".viewer button, .viewer input, .viewer select")].filter(one => {
+    unseen = """[
+      ...document.querySelectorAll(".viewer button, .viewer input, .viewer select")
+    ].filter(one => {
       one.blur();
       one.focus({focusVisible: true});
       return one.checkVisibility() && getComputedStyle(one).outlineStyle === "none";

@@ -1,6 +1,4 @@
-"""Two runs on the same cases: how each case moved, and whether the mean difference is more than
-chance.
-"""
+"""Two runs on the same cases: the change of each case, and the mean change with its interval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,7 +77,7 @@ def comparison_plot(pairs: Sequence[Pair], dpi: int) -> tuple[bytes, bytes]:
 
 
 def _marks() -> list[Line2D]:
-    dots = {"marker": "o", "linestyle": "", "markersize": 5, "markeredgewidth": 0}
+    dots: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 5, "markeredgewidth": 0}
     return [
         Line2D([], [], color=BETTER, label="a case that got better", **dots),
         Line2D([], [], color=WORSE, label="worse", **dots),
