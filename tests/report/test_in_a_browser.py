@@ -111,7 +111,7 @@ def words(page):
     return page.evaluate("document.querySelector('.viewer-where').textContent")
 
 
-def test_nothing_is_complained_of_and_nothing_leaves_the_page(looking, report):
+def test_there_are_no_errors_and_nothing_leaves_the_page(looking, report):
     for name, key in (("case", "ArrowDown"), ("modality", "ArrowDown"), ("plane", "End")):
         choose(looking, name, key)
     assert looking.complaints == []
@@ -162,26 +162,26 @@ def test_another_case_and_another_modality_look_different(looking):
     assert (other != pixels(looking)).any()
 
 
-def test_slices_are_scrolled_by_the_keyboard_and_told_in_words(looking):
-    before, told = pixels(looking), words(looking)
-    assert told.startswith("axial slice 16 of 28")
+def test_slices_are_scrolled_by_the_keyboard_and_described_in_words(looking):
+    before, shown = pixels(looking), words(looking)
+    assert shown.startswith("axial slice 16 of 28")
     for _ in range(8):
         choose(looking, "slice-2", "ArrowRight")
     assert (pixels(looking) != before).any()
     assert words(looking).startswith("axial slice 24 of 28")
     assert words(looking).endswith("reference: no tumour · prediction: no tumour")
     looking.click("#viewer-start")
-    assert words(looking) == told
+    assert words(looking) == shown
 
 
 def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
     looking.click(".viewer canvas")
     view = made_view(0)
-    told = words(looking)
-    axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in told.split(" · ")[:3])
+    shown = words(looking)
+    axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in shown.split(" · ")[:3])
     place = tuple(np.array((sagittal, coronal, axial)) - view.offset)
     names = ["no tumour", *SCHEMA.labels]
-    assert told.endswith(
+    assert shown.endswith(
         f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}"
     )
 

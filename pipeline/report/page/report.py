@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -19,22 +18,6 @@ from .viewer import viewer
 PAGE_BYTES = 24_900_000
 """Pictures of cases are added, the worst case first, as long as the page stays below this size."""
 
-_TITLES = {
-    "scores": "Scores",
-    "lesions": "Lesions",
-    "types": "Tumour types",
-    "cases": "Case by case",
-    "pictures": "Pictures",
-    "viewer": "Viewer",
-    "calibration": "Calibration",
-    "training": "Training",
-    "data": "Data",
-    "verification": "Verification",
-    "definitions": "Definitions",
-    "provenance": "Reproduce",
-    "model": "Model",
-    "limits": "Limits",
-}
 _POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {}"
     " 'wasm-unsafe-eval' blob:; worker-src blob:; connect-src data: blob:; font-src data:"
@@ -59,47 +42,55 @@ def report_page(run: Run, figures: Figures) -> str:
     str
         A self-contained HTML page, the same for the same arguments.
     """
-    parts = {
-        "scores": scores(run),
-        "lesions": lesions(run),
-        "types": types(run),
-        "cases": cases_table(run),
-        "viewer": viewer(run.volumes, run.schema),
-        "calibration": calibration(run),
-        "training": {} if "learning_curves" in figures else None,
-        "data": data(run),
-        "verification": verification(run),
-        "definitions": definitions(run),
-        "provenance": provenance(run),
-        "model": model(run),
-        "limits": {"cohort": run.schema.cohort},
+    parts: dict[str, tuple[str, dict[str, Any] | None]] = {
+        "scores": ("Scores", scores(run)),
+        "lesions": ("Lesions", lesions(run)),
+        "types": ("Tumour types", types(run)),
+        "cases": ("Case by case", cases_table(run)),
+        "pictures": ("Pictures", pictures(run, 0) if run.pictured else None),
+        "viewer": ("Viewer", viewer(run.volumes, run.schema)),
+        "calibration": ("Calibration", calibration(run)),
+        "training": ("Training", {} if "learning_curves" in figures else None),
+        "data": ("Data", data(run)),
+        "verification": ("Verification", verification(run)),
+        "definitions": ("Definitions", definitions(run)),
+        "provenance": ("Reproduce", provenance(run)),
+        "model": ("Model", model(run)),
+        "limits": ("Limits", {"cohort": run.schema.cohort}),
     }
     shared = {
-        "title": f"TumorFlow report: {run.schema.cohort}",
-        "head": verdict(run),
         "figures": {name: png for name, (png, _) in figures.items()},
         "regions": run.schema.regions,
         "three_dimensional": run.schema.dimensions == 3,
-        **_styles_and_scripts("viewer" if parts["viewer"] else ""),
     }
+    frame = {
+        "title": f"TumorFlow report: {run.schema.cohort}",
+        "head": verdict(run),
+        **_styles_and_scripts(*(("viewer",) if run.volumes else ())),
+    }
+    sections = {
+        name: (title, _section(name, values, shared))
+        for name, (title, values) in parts.items()
+        if values is not None
+    }
+    page = render("page.html.j2", sections=sections, **frame)
     if not run.pictured:
-        return _page(parts, shared)
-    room = PAGE_BYTES - len(_page(parts | {"pictures": pictures(run, 0)}, shared).encode())
-    return _page(parts | {"pictures": pictures(run, room)}, shared)
+        return page
+    room = PAGE_BYTES - len(page.encode())
+    sections["pictures"] = ("Pictures", _section("pictures", pictures(run, room), shared))
+    return render("page.html.j2", sections=sections, **frame)
 
 
-def _page(parts: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
-    sections = {name: title for name, title in _TITLES.items() if parts.get(name) is not None}
-    return render("page.html.j2", sections=sections, **parts, **shared)
+def _section(name: str, values: dict[str, Any], shared: dict[str, Any]) -> Markup:
+    return Markup(render(f"sections/{name}.html.j2", **{name: values}, **shared))
 
 
 def _styles_and_scripts(*more: str) -> dict[str, Any]:
-    """Style sheets and scripts of the page, and a policy with the hashes of the scripts."""
-    names = [name for name in more if name]
-    styles = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", *names)]
+    """Style sheets, scripts and a policy that allows these scripts by their hashes."""
+    styles = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", *more)]
     scripts = [
         (ASSETS / f"{name}.js").read_text(encoding="utf-8")
-        for name in ("sortable", "reduced_motion", *names)
+        for name in ("sortable", "reduced_motion", *more)
     ]
     hashes = [
         base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts

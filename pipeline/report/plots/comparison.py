@@ -10,10 +10,9 @@ from matplotlib.lines import Line2D
 
 from ...statistics.bootstrap import CONFIDENCE
 from ...statistics.paired import direction, value_of
-from .drawing import FAINT, INK, blank, drawn, style
+from .drawing import FAINT, INK, blank, drawn, jitter, style
 
 BETTER, WORSE = "#0072B2", "#D55E00"
-_GOLDEN = 0.6180339887498949
 _LONGEST = 40
 
 
@@ -173,17 +172,13 @@ def _draw_values(axes: Axes, pair: Pair, metric: str) -> None:
 
 
 def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
-    """A dot per case, and below the dots of a target its mean difference with the interval."""
+    """A dot per case, and below the dots of a region its mean difference with the interval."""
     targets = _targets(pair)
     results = {(row["kind"], row["name"]): row for row in pair.rows if row["metric"] == metric}
     for place, target in enumerate(targets):
         values = _values(pair, target, metric)
         differences = np.sort(values[:, 1] - values[:, 0])
-        heights = (
-            place
-            - 0.12
-            + (np.arange(len(differences)) * _GOLDEN % 1 - 0.5) * 0.4 * (len(differences) > 1)
-        )
+        heights = place - 0.12 + jitter(len(differences), 0.4)
         axes.scatter(
             differences,
             heights,

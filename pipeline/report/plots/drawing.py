@@ -41,6 +41,9 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+_GOLDEN = 0.6180339887498949
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Draw with our settings and ignore a user's matplotlibrc."""
@@ -65,6 +68,11 @@ def panels(count: int, height_in: float, columns: int = 4) -> tuple[Figure, Sequ
     return figure, [
         figure.add_subplot(grid[number // columns, number % columns]) for number in range(count)
     ]
+
+
+def jitter(count: int, width: float) -> np.ndarray:
+    """Offsets of dots across a width, neighbours far apart (golden ratio); 0 for a single dot."""
+    return (np.arange(count) * _GOLDEN % 1 - 0.5) * width * (count > 1)
 
 
 def png(figure: Figure, dpi: int) -> bytes:

@@ -22,7 +22,7 @@ _COLUMN_IN, _GAP_IN, _LEFT_IN, _TOP_IN, _LINE_IN = 2.15, 0.06, 0.3, 0.7, 0.25
 _WIDE_IN = 9.0
 _DASHES = (0, (2.2, 1.4))
 _ENLARGED_MM, _AROUND_MM = 45.0, 8.0
-"""Least width and height of what is enlarged, and what it takes in around the tumour."""
+"""Smallest width and height of the enlarged part, and its margin around the tumour."""
 
 Box = tuple[float, float, float, float]
 

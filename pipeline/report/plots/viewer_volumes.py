@@ -11,7 +11,7 @@ from ...core.schema import Schema
 from .planes import PLANES, View, disagreement, planes_of, telling_modalities
 
 GREYS = 64
-"""Grey levels: more can hardly be told apart, and the volumes take a third fewer bytes."""
+"""Grey levels: more can hardly be distinguished, and the volumes take a third fewer bytes."""
 
 
 @dataclass(frozen=True)
