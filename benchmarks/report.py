@@ -54,16 +54,13 @@ def drawn(raw: str, page: str) -> int:
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
     from pipeline.report.page.report import report_page
-    from pipeline.report.page.viewer import viewer
     from pipeline.report.plots.figures import figures_of
     from tests.report.made_runs import made_run
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     shown = parallel.over_cases(partial(pictured, raw=raw), range(PICTURED), "picture")
     pictures, volumes = zip(*shown, strict=True)
-    run = made_run(
-        catalogue.cohort, CASES, pictured=pictures, viewer=viewer(volumes, catalogue.cohort)
-    )
+    run = made_run(catalogue.cohort, CASES, pictured=pictures, volumes=volumes)
     Path(page).write_text(report_page(run, figures_of(run, _params()["dpi"])), encoding="utf-8")
     return Path(page).stat().st_size
 
@@ -75,11 +72,11 @@ def pictured(number: int, raw: str) -> tuple:
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
     from pipeline.formats import cases
-    from pipeline.report.page.run import Pictured
-    from pipeline.report.page.viewer import viewed
     from pipeline.report.plots.animation import animation
     from pipeline.report.plots.overlays import overlay
     from pipeline.report.plots.planes import view_of
+    from pipeline.report.plots.viewer_volumes import viewer_volumes
+    from pipeline.report.run import Pictured
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     case = cases.read(cases.found_in(Path(raw), catalogue.cases[number]), catalogue.cohort)
@@ -90,7 +87,7 @@ def pictured(number: int, raw: str) -> tuple:
     film = animation(view, catalogue.cohort, params["frames"], params["seconds_per_frame"])
     return Pictured(
         f"Made_{number:05d}", overlay(view, catalogue.cohort, "", params["dpi"]), film
-    ), viewed(view, catalogue.cohort)
+    ), viewer_volumes(view, catalogue.cohort)
 
 
 def _params() -> dict:

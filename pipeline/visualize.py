@@ -1,19 +1,16 @@
-"""Stage 7: show what happened, in figures, one page and a model card.
+"""Stage 7: present a run in figures, one page and a model card.
 
 Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label
 values on the raw grid), metrics/cases.csv and tables/, history.csv, evaluate.json, verify.json and
 thumbnails.png, data/split.json, models/card.json. Writes figures/ (each plot and <case>.overlay as
-PNG and SVG, <case>.gif and other films), report.html, one page with all of them inside that opens
-from disk, and models/model_card.md. Adds them to the MLflow run of the training and evaluation,
-with what every stage took.
+PNG and SVG, <case>.gif and other films), report.html, a self-contained page that opens from disk,
+and models/model_card.md. Adds them, and what every stage cost, to the MLflow run of the training.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, RootModel
 
@@ -21,22 +18,20 @@ from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split
 from .core.params import Count, Positive
-from .core.records import read_csv, read_json, write_bytes
+from .core.records import read_json, write_bytes
 from .core.regions import values_to_classes
 from .core.strict import Strict
 from .formats import cases as raw_cases
 from .formats import nifti
 from .network import metadata
-from .report.model_card import model_card
-from .report.page.pictures import dice_line
+from .report.model_card import model_card as card_page
+from .report.page.cases import dice_line
 from .report.page.report import report_page
-from .report.page.run import Pictured, Previous, Run
-from .report.page.viewer import Viewed, viewed, viewer
-from .report.plots.animation import animation
-from .report.plots.figures import figures_of
-from .report.plots.overlays import overlay
-from .report.plots.planes import view_of
-from .report.worst_to_best import mean_region_dice, spread
+from .report.plots.figures import case_files, figures_of
+from .report.plots.planes import View, view_of
+from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
+from .report.run import Pictured, Previous, Rows, Run, read_table, read_tables, with_numbers
+from .report.worst_to_best import from_both_ends, mean_region_dice, spread
 from .runtime import costs, stage, tracking
 from .runtime.committed import committed
 from .runtime.parallel import over_cases
@@ -44,20 +39,8 @@ from .runtime.provenance import provenance
 
 log = logging.getLogger(__name__)
 
-_TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
-_TABLES = (
-    "multiclass",
-    "lesionwise",
-    "lesions",
-    "confusion",
-    "calibration",
-    "reliability",
-    "types",
-)
 _VIEWED = 8
-"""So many cases at most are packed for the viewer: the worst, the best, the second worst and so on;
-it says which of them fit.
-"""
+"""Largest number of cases in the viewer: the worst, the best, the second worst and so on."""
 Plain = RootModel[dict[str, Any]]
 
 
@@ -67,14 +50,15 @@ class Params(Strict):
     Attributes
     ----------
     cases : int
-        Pictured cases, spread evenly from the worst to the best mean region Dice; 0 for all.
+        Number of pictured cases, spread evenly from the worst to the best mean region Dice; 0 for
+        all.
     names : tuple of str
-        Pictured instead, if any is named.
+        Cases to picture instead, if any.
     animations : tuple of {"gif", "webp", "mp4"}
-        Files written of each pictured case; MP4 needs ffmpeg. The page holds the WebP, or the GIF
-        where none is asked for.
+        Films written of each pictured case; MP4 needs ffmpeg. The page holds the WebP, or the GIF
+        without one.
     frames : int
-        At most so many slices in an animation.
+        Largest number of slices in a film.
     seconds_per_frame : float
         How long each is shown.
     dpi : int
@@ -87,6 +71,14 @@ class Params(Strict):
     frames: Annotated[int, Field(ge=2)]
     seconds_per_frame: Positive
     dpi: Annotated[int, Field(ge=50, le=600)]
+
+
+class _Drawn(NamedTuple):
+    """Pictures of a case: files by their endings, the film of the page, volumes for the viewer."""
+
+    files: dict[str, bytes]
+    film: bytes
+    volumes: ViewerVolumes | None
 
 
 def visualize(
@@ -106,38 +98,14 @@ def visualize(
     params: Annotated[Params, stage.Key("visualize")],
 ) -> None:
     """Draw the figures and write the report and the model card of a run."""
-    described = metadata.read(models)
-    parts = (
-        tracking.model_part(metadata.network_file(models), models / "card.json", history),
-        tracking.evaluation_part(evaluation, cases, tables),
-        tracking.report_part(report, figures, model_card),
-    )
-    catalogue = read_json(raw / "catalogue.json", Catalogue)
-    rows = _numbers(cases)
+    described, catalogue = metadata.read(models), read_json(raw / "catalogue.json", Catalogue)
+    network, card, rows = metadata.network_file(models), models / "card.json", read_table(cases)
     chosen = chosen_cases(rows, params, cases)
-    inside = list(
-        dict.fromkeys(name for pair in zip(chosen, reversed(chosen), strict=True) for name in pair)
-    )[:_VIEWED]
-    work = partial(
-        _pictured,
-        raw=raw,
-        predictions=predictions,
-        catalogue=catalogue,
-        rows=rows,
-        params=params,
-        inside=inside,
-    )
-    shown = over_cases(work, chosen, "picture")
-    volumes = {name: drawn.volumes for name, drawn in zip(chosen, shown, strict=True)}
-    sources = (
-        raw / "catalogue.json",
-        split,
-        metadata.network_file(models),
-        models / "card.json",
-        predictions,
-        cases,
-        evaluation,
-    )
+    viewed = from_both_ends(chosen)[:_VIEWED]
+    read: dict[str, Any] = {"history": read_table(history), **read_tables(tables)}
+    work = partial(_draw, raw, predictions, catalogue, rows, params, viewed)
+    drawn = dict(zip(chosen, over_cases(work, chosen, "picture"), strict=True))
+    sources = (raw / "catalogue.json", split, network, card, predictions, cases, evaluation)
     run = Run(
         catalogue=catalogue,
         split=read_json(split, Split),
@@ -145,20 +113,31 @@ def visualize(
         evaluation=read_json(evaluation, Plain).root,
         verify=read_json(verify, Plain).root,
         card=described.model_dump(mode="json"),
-        history=_numbers(history),
-        pictured=[Pictured(drawn.case, drawn.files["overlay.png"], drawn.film) for drawn in shown],
+        pictured=[
+            Pictured(name, case.files["overlay.png"], case.film) for name, case in drawn.items()
+        ],
         thumbnails=thumbnails.read_bytes(),
-        **{
-            name: _numbers(tables / f"{name}.csv")
-            for name in _TABLES
-            if (tables / f"{name}.csv").exists()
-        },
         provenance=provenance({f"{path.parent.name}/{path.name}": path for path in sources}),
         previous=_previous(cases, evaluation),
-        viewer=viewer([volumes[name] for name in inside], catalogue.cohort),
+        volumes=[volumes for name in viewed if (volumes := drawn[name].volumes)],
+        **read,
+    )
+    parts = (
+        tracking.model_part(network, card, history),
+        tracking.evaluation_part(evaluation, cases, tables),
+        tracking.report_part(report, figures, model_card),
     )
     with tracking.run(described.tags, *parts) as tracked:
-        _write(run, shown, params.dpi, figures, report, model_card)
+        plots = figures_of(run, params.dpi)
+        for name, files in plots.items():
+            for kind, data in zip(("png", "svg"), files, strict=True):
+                write_bytes(figures / f"{name}.{kind}", data)
+        for name, case in drawn.items():
+            for ending, data in case.files.items():
+                write_bytes(figures / f"{name}.{ending}", data)
+        write_bytes(model_card, card_page(run).encode())
+        write_bytes(report, report_page(run, plots).encode())
+        log.info("%d cases pictured in %s, report in %s", len(drawn), figures, report)
         tracked.log_metrics(
             {
                 "cost": {
@@ -169,32 +148,7 @@ def visualize(
         )
 
 
-def _numbers(path: Path) -> list[dict[str, Any]]:
-    """Rows of a table with its numbers as such, NaN for an empty field."""
-    rows = _typed(read_csv(path))
-    if not rows:
-        raise InputError(f"{path}: holds no row. Run the stage that makes it: dvc repro.")
-    return rows
-
-
-def _typed(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {key: text if key in _TEXT else float(text or "nan") for key, text in row.items()}
-        for row in rows
-    ]
-
-
-def _previous(cases: Path, evaluation: Path) -> Previous | None:
-    """The scores that the newest commit holds, if it holds any and they are others."""
-    found = committed(cases, evaluation)
-    if found is None or found.texts[0] == cases.read_text(encoding="utf-8"):
-        return None
-    return Previous(
-        found.name, Plain.model_validate_json(found.texts[1]).root, _typed(found.rows_of(0))
-    )
-
-
-def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> list[str]:
+def chosen_cases(rows: Rows, params: Params, where: Path) -> list[str]:
     """The cases to picture, from the worst to the best.
 
     Raises
@@ -203,36 +157,45 @@ def chosen_cases(rows: list[dict[str, Any]], params: Params, where: Path) -> lis
         If a named case was not scored.
     """
     ranked = list(mean_region_dice(rows))
-    strangers = sorted(set(params.names) - set(ranked))
-    if strangers:
+    unknown = sorted(set(params.names) - set(ranked))
+    if unknown:
         raise InputError(
-            f"params.yaml: visualize.names has {strangers}, but the cases scored in {where} are"
+            f"params.yaml: visualize.names has {unknown}, but the cases scored in {where} are"
             f" {sorted(ranked)}."
         )
     return [case for case in ranked if case in params.names] or spread(ranked, params.cases)
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """Of one case: its files by the ends of their names, the film for the page, and its volumes if
-    the viewer is to have them.
-    """
-
-    case: str
-    files: dict[str, bytes]
-    film: bytes
-    volumes: Viewed | None
+def _previous(cases: Path, evaluation: Path) -> Previous | None:
+    """The scores in the newest commit, if it holds any and they differ."""
+    found = committed(cases, evaluation)
+    if found is None or found.texts[0] == cases.read_text(encoding="utf-8"):
+        return None
+    before = Plain.model_validate_json(found.texts[1]).root
+    return Previous(found.name, before, with_numbers(found.rows_of(0)))
 
 
-def _pictured(
-    name: str,
+def _draw(
     raw: Path,
     predictions: Path,
     catalogue: Catalogue,
-    rows: list[dict[str, Any]],
+    rows: Rows,
     params: Params,
-    inside: list[str],
+    viewed: list[str],
+    name: str,
 ) -> _Drawn:
+    schema = catalogue.cohort
+    view = _view(raw, predictions, catalogue, name)
+    settings = (params.animations, params.frames, params.seconds_per_frame, params.dpi)
+    try:
+        files, film = case_files(view, schema, dice_line(rows, schema, name), *settings)
+    except ValueError as error:
+        raise InputError(f"params.yaml: visualize.animations: {error}") from None
+    return _Drawn(files, film, viewer_volumes(view, schema) if name in viewed else None)
+
+
+def _view(raw: Path, predictions: Path, catalogue: Catalogue, name: str) -> View:
+    """A case with its prediction."""
     schema, path = catalogue.cohort, predictions / f"{name}.nii.gz"
     case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), schema)
     volume = nifti.read(path)
@@ -246,44 +209,7 @@ def _pictured(
         prediction = values_to_classes(volume.voxels, schema)
     except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
-    view = view_of(case, prediction, schema.modalities)
-    line = dice_line(rows, schema, name)
-    overlays = {
-        f"overlay.{kind}": overlay(view, schema, line, params.dpi, kind) for kind in ("png", "svg")
-    }
-    try:
-        films = {
-            kind: animation(view, schema, params.frames, params.seconds_per_frame, kind)
-            for kind in params.animations
-        }
-    except ValueError as error:
-        raise InputError(f"params.yaml: visualize.animations: {error}") from None
-    film = (
-        films.get("webp")
-        or films.get("gif")
-        or animation(view, schema, params.frames, params.seconds_per_frame)
-    )
-    return _Drawn(name, overlays | films, film, viewed(view, schema) if name in inside else None)
-
-
-def _write(
-    run: Run, shown: Sequence[_Drawn], dpi: int, figures: Path, page: Path, card_page: Path
-) -> None:
-    plots = figures_of(run, dpi)
-    for name, (png, svg) in plots.items():
-        write_bytes(figures / f"{name}.png", png)
-        write_bytes(figures / f"{name}.svg", svg)
-    for drawn in shown:
-        for ending, data in drawn.files.items():
-            write_bytes(figures / f"{drawn.case}.{ending}", data)
-    write_bytes(
-        card_page,
-        model_card(
-            run.card, run.evaluation, run.rows, run.catalogue, run.split, run.provenance
-        ).encode(),
-    )
-    write_bytes(page, report_page(run, plots).encode())
-    log.info("%d cases pictured in %s, report in %s", len(run.pictured), figures, page)
+    return view_of(case, prediction, schema.modalities)
 
 
 if __name__ == "__main__":

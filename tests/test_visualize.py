@@ -227,14 +227,14 @@ def test_the_worst_and_the_best_are_pictured_unless_cases_are_named(run, tmp_pat
     assert chosen(Params(**PARAMS | {"names": ("BraTS2021_00001",)})) == ["BraTS2021_00001"]
 
 
-def test_a_named_case_that_was_not_scored_is_refused(run):
+def test_a_named_case_that_was_not_scored_is_rejected(run):
     with pytest.raises(
         InputError, match=r"visualize\.names has \['Nobody'\], but the cases scored in .*cases\.csv"
     ):
         run(names=("Nobody",))
 
 
-def test_a_prediction_on_another_grid_is_refused(run, tmp_path):
+def test_a_prediction_on_another_grid_is_rejected(run, tmp_path):
     path = tmp_path / "metrics/predictions/BraTS2021_00000.nii.gz"
     nifti.write(path, nifti.read(path).voxels, np.diag([-1, -1, 2, 1]))
     with pytest.raises(
@@ -244,7 +244,7 @@ def test_a_prediction_on_another_grid_is_refused(run, tmp_path):
         run()
 
 
-def test_a_prediction_with_a_foreign_label_is_refused(run, tmp_path):
+def test_a_prediction_with_a_foreign_label_is_rejected(run, tmp_path):
     path = tmp_path / "metrics/predictions/BraTS2021_00000.nii.gz"
     volume = nifti.read(path)
     nifti.write(
@@ -254,7 +254,7 @@ def test_a_prediction_with_a_foreign_label_is_refused(run, tmp_path):
         run()
 
 
-def test_a_table_without_rows_is_refused(run, tmp_path):
+def test_a_table_without_rows_is_rejected(run, tmp_path):
     (tmp_path / "metrics/history.csv").write_text("epoch,loss\n")
     with pytest.raises(InputError, match=r"history\.csv: holds no row"):
         run()

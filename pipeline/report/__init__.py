@@ -1,1 +1,4 @@
-"""Plots, the report page and the model card of a run."""
+"""Report page, model card and figures of a run: `page.report`, `model_card`, `plots.figures`.
+
+Modules compute values; texts are in templates/, styles, scripts and published results in assets/.
+"""

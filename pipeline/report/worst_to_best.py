@@ -19,7 +19,7 @@ def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     -------
     dict of str to float
         Case to the mean over its defined regions, NaN where none is, from the worst to the best and
-        then the undefined; equals by name.
+        then the undefined; equal ones by name.
     """
     dice: dict[str, list[float]] = {row["case"]: [] for row in rows}
     for row in rows:
@@ -39,3 +39,9 @@ def spread(ranked: Sequence[str], count: int) -> list[str]:
         np.linspace(0, len(ranked) - 1, min(count or len(ranked), len(ranked))).round().astype(int)
     )
     return [ranked[place] for place in places]
+
+
+def from_both_ends(ranked: Sequence[str]) -> list[str]:
+    """The first, the last, the second, the last but one and so on."""
+    pairs = zip(ranked, reversed(ranked), strict=True)
+    return list(dict.fromkeys(name for pair in pairs for name in pair))

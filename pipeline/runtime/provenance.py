@@ -54,7 +54,7 @@ PACKAGES = (
         "joblib",
         "tqdm",
     ),
-    *("requests", "psutil"),
+    *("requests", "psutil", "jinja2"),
 )
 CODE = ("pipeline", "dvc.yaml", "params.yaml")
 _ELSEWHERE = "(a place of its own)"

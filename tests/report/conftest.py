@@ -81,7 +81,7 @@ def pixels():
 
 @pytest.fixture
 def near(pixels):
-    """How many pixels of an array have a colour, give or take."""
+    """How many pixels of an array have a colour, within a tolerance."""
     return lambda area, colour, tolerance=30: int(
         (np.abs(area - np.array(colour)).max(axis=-1) <= tolerance).sum()
     )

@@ -1,5 +1,5 @@
-"""Runs made by code: scores of any number of cases as the evaluation writes them, without a network
-or an image.
+"""Synthetic runs: scores of any number of cases as the evaluation writes them, without a network or
+an image.
 """
 
 from math import nan
@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.core.catalogue import CaseEntry, Catalogue
 from pipeline.core.folds import Split
 from pipeline.core.schema import Schema
-from pipeline.report.page.metrics import CALIBRATION, INSTANCES, LESIONWISE, SCORES
-from pipeline.report.page.run import Previous, Run
+from pipeline.report.page.metrics import METRICS
+from pipeline.report.run import Previous, Run
 from pipeline.verification.thumbnail import SIDE
 from pipeline.verification.thumbnail_sheet import sheet
 
@@ -69,7 +69,7 @@ def made_run(schema: Schema, cases: int, seed: int = 0, **changes) -> Run:
 
 
 def catalogued(case: str, schema: Schema) -> CaseEntry:
-    """An entry of the catalogue without files: 0, 500, 1000 ... voxels of the labels, each of 1 µl."""
+    """A catalogue entry without files: 0, 500, 1000 ... voxels of the labels, each of 1 µl."""
     volumes = {label: 500 * place for place, label in enumerate(schema.labels)}
     return CaseEntry(
         case=case,
@@ -99,10 +99,10 @@ def made_evaluation(
     instances: list[dict] = (),
     calibration: list[dict] = (),
 ) -> dict:
-    """Summaries as metrics/evaluate.json holds them, with intervals of mean ± 1.96 standard errors."""
+    """Summaries as in metrics/evaluate.json, with intervals of mean ± 1.96 standard errors."""
     kinds = {"label": schema.labels, "region": schema.regions}
     parts = {
-        kind: _summaries([row for row in rows if row["kind"] == kind], names, SCORES)
+        kind: _summaries([row for row in rows if row["kind"] == kind], names, METRICS["region"])
         for kind, names in kinds.items()
     }
     dice = [parts["region"][region]["dice"] for region in schema.regions]
@@ -115,9 +115,15 @@ def made_evaluation(
     return parts | {
         "mean_region_dice": mean
         | {key: sum(summary[key] for summary in dice) for key in ("cases", "filled", "undefined")},
-        "lesionwise": _summaries(lesionwise, schema.regions, LESIONWISE) if lesionwise else {},
-        "instances": _summaries(instances, schema.regions, INSTANCES) if instances else {},
-        "calibration": _summaries(calibration, schema.regions, CALIBRATION) if calibration else {},
+        "lesionwise": _summaries(lesionwise, schema.regions, METRICS["lesionwise"])
+        if lesionwise
+        else {},
+        "instances": _summaries(instances, schema.regions, METRICS["instances"])
+        if instances
+        else {},
+        "calibration": _summaries(calibration, schema.regions, METRICS["calibration"])
+        if calibration
+        else {},
         "types": None,
         "cohort": schema.cohort,
         "cases": len({row["case"] for row in rows}),

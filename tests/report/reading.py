@@ -1,19 +1,29 @@
 """A reader of the pages that are written."""
 
+import re
 from html.parser import HTMLParser
+
+from pipeline.report.page.report import report_page
+from pipeline.report.run import Run
 
 VOID = {"br", "img", "input", "meta"}
 
 
 class Page(HTMLParser):
-    """Text, elements and attributes of a page or a piece of one; refuses elements that do not nest."""
+    """Text, elements and attributes of a page or a part of it; fails if elements do not nest."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
-        self.text, self.elements, self.open = "", [], []
+        self.markup, self.elements, self.open = markup, [], []
+        self._pieces: list[str] = []
         self.feed(markup)
         self.close()
         assert self.open == []
+
+    @property
+    def text(self) -> str:
+        """Texts of the elements, with one space between words."""
+        return " ".join(" ".join(self._pieces).split())
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -25,7 +35,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if not set(self.open) & {"script", "style"}:
-            self.text += data
+            self._pieces.append(data)
 
     def all(self, name, attribute):
         """The values of an attribute of all elements of a name that have it."""
@@ -40,3 +50,15 @@ class Page(HTMLParser):
         return any(
             tag == name and attributes.items() <= found.items() for tag, found in self.elements
         )
+
+
+def head_of(run: Run) -> Page:
+    """The head of the report of a run."""
+    return Page(re.search(r"<header.*?</header>", report_page(run, {}), re.DOTALL)[0])
+
+
+def section_of(run: Run, name: str, *figures: str) -> Page | None:
+    """A section of the report of a run with some figures; None where it is left out."""
+    page = report_page(run, {figure: (figure.encode(), b"") for figure in figures})
+    found = re.search(rf'<section id="{name}".*?</section>', page, re.DOTALL)
+    return Page(found[0]) if found else None

@@ -13,11 +13,11 @@ from pipeline.cohorts import brats
 from pipeline.core.case import Case
 from pipeline.core.grid import Grid
 from pipeline.report.page.report import report_page
-from pipeline.report.page.run import Pictured
-from pipeline.report.page.viewer import viewed, viewer
 from pipeline.report.plots.animation import animation
 from pipeline.report.plots.overlays import overlay
 from pipeline.report.plots.planes import view_of
+from pipeline.report.plots.viewer_volumes import viewer_volumes
+from pipeline.report.run import Pictured
 from tests.browser import CHROMIUM, Browser
 from tests.report.made_runs import made_run
 
@@ -55,10 +55,7 @@ def report(tmp_path_factory) -> Path:
         for view in views
     ]
     run = made_run(
-        SCHEMA,
-        CASES,
-        pictured=pictured,
-        viewer=viewer([viewed(view, SCHEMA) for view in views], SCHEMA),
+        SCHEMA, CASES, pictured=pictured, volumes=[viewer_volumes(view, SCHEMA) for view in views]
     )
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(report_page(run, {}), encoding="utf-8")
@@ -114,7 +111,7 @@ def words(page):
     return page.evaluate("document.querySelector('.viewer-where').textContent")
 
 
-def test_nothing_is_complained_of_and_nothing_leaves_the_page(looking, report):
+def test_there_are_no_errors_and_nothing_leaves_the_page(looking, report):
     for name, key in (("case", "ArrowDown"), ("modality", "ArrowDown"), ("plane", "End")):
         choose(looking, name, key)
     assert looking.complaints == []
@@ -165,26 +162,26 @@ def test_another_case_and_another_modality_look_different(looking):
     assert (other != pixels(looking)).any()
 
 
-def test_slices_are_scrolled_by_the_keyboard_and_told_in_words(looking):
-    before, told = pixels(looking), words(looking)
-    assert told.startswith("axial slice 16 of 28")
+def test_slices_are_scrolled_by_the_keyboard_and_described_in_words(looking):
+    before, shown = pixels(looking), words(looking)
+    assert shown.startswith("axial slice 16 of 28")
     for _ in range(8):
         choose(looking, "slice-2", "ArrowRight")
     assert (pixels(looking) != before).any()
     assert words(looking).startswith("axial slice 24 of 28")
     assert words(looking).endswith("reference: no tumour · prediction: no tumour")
     looking.click("#viewer-start")
-    assert words(looking) == told
+    assert words(looking) == shown
 
 
 def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
     looking.click(".viewer canvas")
     view = made_view(0)
-    told = words(looking)
-    axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in told.split(" · ")[:3])
+    shown = words(looking)
+    axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in shown.split(" · ")[:3])
     place = tuple(np.array((sagittal, coronal, axial)) - view.offset)
     names = ["no tumour", *SCHEMA.labels]
-    assert told.endswith(
+    assert shown.endswith(
         f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}"
     )
 
@@ -267,7 +264,9 @@ def test_tab_reaches_every_control_in_order(looking):
 
 
 def test_the_focus_is_seen(looking):
-    unseen = """[...document.querySelectorAll(".viewer button, .viewer input, .viewer select")].filter(one => {
+    unseen = """[
+      ...document.querySelectorAll(".viewer button, .viewer input, .viewer select")
+    ].filter(one => {
       one.blur();
       one.focus({focusVisible: true});
       return one.checkVisibility() && getComputedStyle(one).outlineStyle === "none";

@@ -1,6 +1,4 @@
-"""The model card says what the tables say, for whom too few cases speak, and the same for the same
-arguments.
-"""
+"""The model card repeats the tables, leaves out groups of too few cases, and is reproducible."""
 
 import math
 import re
@@ -10,6 +8,7 @@ import pytest
 from pipeline.core.catalogue import CaseEntry, Catalogue
 from pipeline.core.folds import Split
 from pipeline.report.model_card import model_card
+from pipeline.report.run import Run
 from pipeline.statistics import bootstrap
 
 CASES = [f"Made_{number:03d}" for number in range(12)]
@@ -105,7 +104,7 @@ def rows_of(schema, cases=CASES) -> list[dict]:
 
 
 def catalogue(schema, **attributes) -> Catalogue:
-    """Twelve cases; each attribute has one letter per case, "-" where it is not told."""
+    """Twelve cases; each attribute has one letter per case, "-" where it is unknown."""
     entries = [
         CaseEntry.model_construct(
             case=case,
@@ -143,7 +142,8 @@ def write(schema):
             "split": SPLIT,
             "provenance": PROVENANCE,
         }
-        return model_card(**given | changes)
+        unused = {"verify": {}, "history": (), "pictured": (), "thumbnails": b""}
+        return model_card(Run(**unused | given | changes))
 
     return card_of
 
@@ -188,7 +188,7 @@ def test_cases_and_patients_of_every_part_are_counted(write):
     assert "Terms: Ask first." in write()
 
 
-def test_the_scores_stand_with_interval_median_and_counts(write):
+def test_the_scores_have_interval_median_and_counts(write):
     (row,) = [
         row for row in table_rows(part(write(), "Scores")) if row[0] == "ET" and len(row) == 9
     ]
@@ -228,10 +228,10 @@ def test_thirds_by_tumour_volume_have_means_and_intervals(write, schema):
 
 
 def test_fewer_than_nine_cases_make_no_thirds(write, schema):
-    said = part(write(rows=rows_of(schema, CASES[:8])), "Scores by subgroup")
-    assert said.startswith(
-        "None: neither tumour volume nor what the cohort tells of its cases makes two groups of 3"
-        " test cases."
+    listed = part(write(rows=rows_of(schema, CASES[:8])), "Scores by subgroup")
+    assert listed.startswith(
+        "None: neither tumour volume nor the attributes of the cases in the cohort give two groups"
+        " of 3 test cases."
     )
 
 
@@ -249,17 +249,19 @@ def test_fewer_than_nine_cases_make_no_thirds(write, schema):
         ),
     ],
 )
-def test_what_the_cohort_tells_makes_groups_where_each_of_two_has_three_cases(
+def test_attributes_make_groups_where_each_of_two_has_three_cases(
     write, schema, attributes, groups
 ):
-    said = table_rows(part(write(catalogue=catalogue(schema, **attributes)), "Scores by subgroup"))
-    assert [row[0] for row in said[5:]] == groups
+    listed = table_rows(
+        part(write(catalogue=catalogue(schema, **attributes)), "Scores by subgroup")
+    )
+    assert [row[0] for row in listed[5:]] == groups
 
 
 def test_attributes_of_cases_that_were_not_scored_count_for_nothing(write, schema):
-    told = catalogue(schema, grade="LLLLLLLLLHHH")
-    said = part(write(rows=rows_of(schema, CASES[:9]), catalogue=told), "Scores by subgroup")
-    assert "grade" not in said
+    labelled = catalogue(schema, grade="LLLLLLLLLHHH")
+    listed = part(write(rows=rows_of(schema, CASES[:9]), catalogue=labelled), "Scores by subgroup")
+    assert "grade" not in listed
 
 
 def test_missed_and_invented_regions_are_counted(write, schema):
@@ -287,13 +289,13 @@ def test_the_worst_cases_come_first_with_their_volumes(write):
     ]
 
 
-def test_calibration_is_told_where_it_was_measured(write, schema):
+def test_calibration_is_listed_where_it_was_measured(write, schema):
     assert ["WT", *["0.0125 [0.1000, 0.9000]"] * 3] in table_rows(part(write(), "Calibration"))
     scores = evaluation(schema) | {"calibration": {}, "lesionwise": {}}
     assert part(write(evaluation=scores), "Calibration").startswith("Not measured.")
 
 
-def test_a_cohort_without_rules_is_told_why_its_lesions_have_no_score(write, schema):
+def test_a_cohort_without_rules_says_why_its_lesions_have_no_score(write, schema):
     foreign = schema.model_copy(update={"cohort": "knee", "lesion_rules": None})
     text = write(
         catalogue=catalogue(foreign),
@@ -312,7 +314,7 @@ def test_labels_that_are_the_regions_are_scored_once(write, schema):
     assert "| region |" in text
 
 
-def test_the_command_and_the_changes_of_the_code_are_told(write):
+def test_the_command_and_the_changes_of_the_code_are_listed(write):
     text = write(
         provenance=PROVENANCE | {"changed": [f"pipeline/{letter}.py" for letter in "abcdefg"]}
     )
@@ -320,7 +322,7 @@ def test_the_command_and_the_changes_of_the_code_are_told(write):
         "with changes in pipeline/a.py, pipeline/b.py, pipeline/c.py, pipeline/d.py, pipeline/e.py"
         " and 2 more" in text
     )
-    assert f"again: `git checkout {'f' * 40} && dvc repro`" in text
+    assert f"to reproduce: `git checkout {'f' * 40} && dvc repro`" in text
     assert "with changes" not in write()
     assert "commit `none`" in write(provenance=PROVENANCE | {"commit": ""})
 

@@ -1,1 +1,1 @@
-"""The report as one page that opens from disk."""
+"""Values for the templates of the report; `report.report_page` writes the page."""

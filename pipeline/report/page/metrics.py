@@ -1,141 +1,241 @@
-"""Titles, order and decimals of the metrics, and tables of their summaries."""
+"""How the report presents each metric: order, title, group, decimals and definition."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .html import Html, element, heading, join
-from .text import interval, number, small, taken_over
+_TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
+_BRATS = "BraTS 2023 and 2024 challenges; Moawad et al., arXiv:2306.00838"
+_OWN = "Own metrics"
+_INSTANCES = "Instances, matched by IoU above 0.5"
+_RISK = "Does uncertainty find the errors?"
 
 
 @dataclass(frozen=True)
-class Metric:
-    """How a metric is shown: its title, the group it stands in, and how many decimals tell
-    something.
+class Presentation:
+    """A metric as the report shows it.
+
+    Attributes
+    ----------
+    title : str
+        With the unit in brackets.
+    group : str
+        Heading of the rows that it is listed among.
+    definition : str
+        With its source; metrics/evaluate.json may hold a more exact one.
+    digits : int
+        Decimals that carry information.
     """
 
     title: str
     group: str
+    definition: str
     digits: int = 3
 
 
-SCORES = {
-    "dice": Metric("Dice", "Overlap"),
-    "iou": Metric("IoU", "Overlap"),
-    "precision": Metric("Precision", "Overlap"),
-    "sensitivity": Metric("Sensitivity", "Overlap"),
-    "specificity": Metric("Specificity", "Overlap", 4),
-    "hd95_mm": Metric("HD95 (mm)", "Distance", 2),
-    "hd_mm": Metric("Hausdorff distance (mm)", "Distance", 2),
-    "assd_mm": Metric("Mean surface distance (mm)", "Distance", 2),
-    "nsd_1mm": Metric("Surface Dice at 1 mm", "Distance"),
-    "nsd_2mm": Metric("Surface Dice at 2 mm", "Distance"),
-    "nsd_3mm": Metric("Surface Dice at 3 mm", "Distance"),
-    "reference_ml": Metric("Reference (ml)", "Volume", 1),
-    "prediction_ml": Metric("Prediction (ml)", "Volume", 1),
-    "volume_error_ml": Metric("Error (ml)", "Volume", 1),
-    "relative_volume_error": Metric("Relative error", "Volume"),
+def _surface_dice(tolerance: int) -> Presentation:
+    return Presentation(
+        f"Surface Dice at {tolerance} mm",
+        "Distance",
+        f"Normalised surface Dice: the share of both surfaces that lies within {tolerance} mm of"
+        " the other. Nikolov et al., J Med Internet Res 23(7):e26151 (2021).",
+    )
+
+
+def _lesion_surface_dice(tolerance: int) -> Presentation:
+    return Presentation(
+        f"Surface Dice at {tolerance} mm",
+        "Mean over lesions",
+        f"The same mean of the normalised surface Dice at {tolerance} mm: of areas under the rules"
+        " of 2023, of surface voxels under those of 2024.",
+    )
+
+
+METRICS = {
+    "region": {
+        "dice": Presentation(
+            "Dice", "Overlap", f"2 TP / (2 TP + FP + FN) of the voxels of two masks. {_TAHA}."
+        ),
+        "iou": Presentation("IoU", "Overlap", f"TP / (TP + FP + FN), the Jaccard index. {_TAHA}."),
+        "precision": Presentation(
+            "Precision",
+            "Overlap",
+            f"TP / (TP + FP): the share of the prediction that is right. {_TAHA}.",
+        ),
+        "sensitivity": Presentation(
+            "Sensitivity",
+            "Overlap",
+            f"TP / (TP + FN): the share of the reference that is found. {_TAHA}.",
+        ),
+        "specificity": Presentation(
+            "Specificity",
+            "Overlap",
+            "TN / (TN + FP). Near 1 for any small structure in a large image: it says little about"
+            " a tumour.",
+            4,
+        ),
+        "hd95_mm": Presentation(
+            "HD95 (mm)",
+            "Distance",
+            "The larger of the two directed 95th percentiles of the distances of the surfaces."
+            " Huttenlocher et al. (1993).",
+            2,
+        ),
+        "hd_mm": Presentation(
+            "Hausdorff distance (mm)",
+            "Distance",
+            "The larger of the two directed Hausdorff distances of the surfaces. Huttenlocher et"
+            " al., IEEE TPAMI 15(9) (1993).",
+            2,
+        ),
+        "assd_mm": Presentation(
+            "Mean surface distance (mm)",
+            "Distance",
+            "Mean of the distances from each surface to the other. Heimann et al., IEEE TMI 28(8)"
+            " (2009).",
+            2,
+        ),
+        **{f"nsd_{tolerance}mm": _surface_dice(tolerance) for tolerance in (1, 2, 3)},
+        "reference_ml": Presentation("Reference (ml)", "Volume", "", 1),
+        "prediction_ml": Presentation("Prediction (ml)", "Volume", "", 1),
+        "volume_error_ml": Presentation("Error (ml)", "Volume", "Prediction minus reference.", 1),
+        "relative_volume_error": Presentation(
+            "Relative error",
+            "Volume",
+            "(Prediction minus reference) / reference; undefined where the reference is empty.",
+        ),
+    },
+    "lesionwise": {
+        "lesion_dice": Presentation(
+            "Dice",
+            "Mean over lesions",
+            f"Mean over lesions of the reference and false positives, which count 0. {_BRATS}.",
+        ),
+        "lesion_hd95_mm": Presentation(
+            "HD95 (mm)",
+            "Mean over lesions",
+            "The same mean of the robust Hausdorff distance, in which each surface element counts"
+            " by its area (in each direction the smallest distance that holds 95 % of the area;"
+            " the larger of the two); missed lesions and false positives count the worst distance."
+            f" {_BRATS}.",
+            2,
+        ),
+        **{f"lesion_nsd_{tolerance}mm": _lesion_surface_dice(tolerance) for tolerance in (1, 2, 3)},
+        "lesions": Presentation(
+            "Lesions in the reference",
+            "Lesions in a case",
+            "Lesions of the reference that are large enough to count under the rules.",
+            2,
+        ),
+        "found": Presentation(
+            "Lesions found",
+            "Lesions in a case",
+            "Those that a predicted lesion touches, after a dilation by a few voxels.",
+            2,
+        ),
+        "false_positives": Presentation(
+            "False positives",
+            "Lesions in a case",
+            "Predicted lesions that touch no lesion of the reference.",
+            2,
+        ),
+    },
+    "instances": {
+        "f1": Presentation(
+            "F1 (recognition quality)",
+            _INSTANCES,
+            "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN). Kirillov et"
+            " al., CVPR (2019).",
+        ),
+        "sq": Presentation(
+            "Segmentation quality",
+            _INSTANCES,
+            "Mean IoU of the matched components. Kirillov et al., CVPR (2019).",
+        ),
+        "pq": Presentation(
+            "Panoptic quality",
+            _INSTANCES,
+            "F1 times segmentation quality. Kirillov et al., CVPR (2019).",
+        ),
+    },
+    "calibration": {
+        "ece": Presentation(
+            "Expected calibration error",
+            "Calibration",
+            "Mean over bins of |share of voxels in the region - mean probability|, weighted by"
+            " voxels of the brain. Guo et al., ICML (2017).",
+            4,
+        ),
+        "brier": Presentation(
+            "Brier score",
+            "Calibration",
+            "Mean squared difference of the probability and 1 in the region, 0 outside. Brier,"
+            " Monthly Weather Review 78 (1950).",
+            4,
+        ),
+        "mean_entropy": Presentation(
+            "Mean entropy (bits)",
+            "Uncertainty",
+            "Mean over the brain of - p log2 p - (1 - p) log2 (1 - p), where p is the probability:"
+            " 0 if certain, 1 if p = 0.5.",
+            4,
+        ),
+        "mean_disagreement": Presentation(
+            "Disagreement of mirror images",
+            "Uncertainty",
+            "Mean over the brain of the standard deviation of the probability over mirror images of"
+            " the input.",
+            4,
+        ),
+        "aurc": Presentation(
+            "AURC of the entropy",
+            _RISK,
+            "Area under the risk-coverage curve: the share of wrong voxels among the most certain"
+            " ones, over their share of all, with the entropy as uncertainty. Geifman and El-Yaniv,"
+            " NeurIPS (2017).",
+            5,
+        ),
+        "aurc_disagreement": Presentation(
+            "AURC of the disagreement",
+            _RISK,
+            "The same with the disagreement of mirror images as the uncertainty.",
+            5,
+        ),
+        "aurc_random": Presentation(
+            "AURC by chance", _RISK, "The same with a random uncertainty.", 5
+        ),
+        "aurc_oracle": Presentation(
+            "AURC at best",
+            _RISK,
+            "The same with an uncertainty that ranks every wrong voxel above every right one.",
+            5,
+        ),
+    },
 }
-
-LESIONWISE = {
-    "lesion_dice": Metric("Dice", "Mean over lesions"),
-    "lesion_hd95_mm": Metric("HD95 (mm)", "Mean over lesions", 2),
-    "lesion_nsd_1mm": Metric("Surface Dice at 1 mm", "Mean over lesions"),
-    "lesion_nsd_2mm": Metric("Surface Dice at 2 mm", "Mean over lesions"),
-    "lesion_nsd_3mm": Metric("Surface Dice at 3 mm", "Mean over lesions"),
-    "lesions": Metric("Lesions in the reference", "Lesions in a case", 2),
-    "found": Metric("Lesions found", "Lesions in a case", 2),
-    "false_positives": Metric("False positives", "Lesions in a case", 2),
-}
-
-INSTANCES = {
-    "f1": Metric("F1 (recognition quality)", "Instances, matched by IoU above 0.5"),
-    "sq": Metric("Segmentation quality", "Instances, matched by IoU above 0.5"),
-    "pq": Metric("Panoptic quality", "Instances, matched by IoU above 0.5"),
-}
-
-CALIBRATION = {
-    "ece": Metric("Expected calibration error", "Calibration", 4),
-    "brier": Metric("Brier score", "Calibration", 4),
-    "mean_entropy": Metric("Mean entropy (bits)", "Uncertainty", 4),
-    "mean_disagreement": Metric("Disagreement of mirror images", "Uncertainty", 4),
-    "aurc": Metric("AURC of the entropy", "Does uncertainty find the errors?", 5),
-    "aurc_disagreement": Metric("AURC of the disagreement", "Does uncertainty find the errors?", 5),
-    "aurc_random": Metric("AURC by chance", "Does uncertainty find the errors?", 5),
-    "aurc_oracle": Metric("AURC at best", "Does uncertainty find the errors?", 5),
-}
+_HIDDEN = {"voxels"}
+PREFIXES = {"region": "", "lesionwise": "By lesions: ", "instances": "By instances: "}
+"""Before the titles of a part of the evaluation where all titles are listed together."""
 
 
-def summary_table(
-    summaries: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Metric], caption: str
-) -> Html:
-    """A table of means with their intervals, one row per metric and one column per name.
+def presentations(part: str, names: Iterable[str]) -> dict[str, Presentation]:
+    """The metrics of a part of the evaluation in the order of the report.
 
     Parameters
     ----------
-    summaries : mapping
-        Name (region or label) to metric to ``mean``, ``median``, ``sd``, ``cases``, ``filled``,
-        ``undefined``, and, where there are enough cases, ``mean_low``, ``mean_high``,
-        ``median_low``, ``median_high``.
-    metrics : mapping of str to Metric
-        Which to show, in this order; those that no name has are left out.
-    caption : str
-        What the table says.
+    part : {"region", "label", "lesionwise", "instances", "calibration"}
+        Key of metrics/evaluate.json.
+    names : iterable of str
+        Metrics that were measured; those that the report does not know come last, under their
+        names.
 
     Returns
     -------
-    Html
+    dict of str to Presentation
     """
-    names = list(summaries)
-    head = element(
-        "thead", element("tr", element("td"), *(element("th", name, scope="col") for name in names))
-    )
-    groups: dict[str, list[str]] = {}
-    for key, metric in metrics.items():
-        if any(key in summary for summary in summaries.values()):
-            groups.setdefault(metric.group, []).append(key)
-    bodies = [_group(group, keys, summaries, metrics) for group, keys in groups.items()]
-    content = element("table", heading(caption), head, *bodies)
-    return element(
-        "div", content, class_="scroll summary", tabindex="0", role="region", aria_label=caption
-    )
-
-
-def _group(
-    group: str,
-    keys: list[str],
-    summaries: Mapping[str, Mapping[str, Any]],
-    metrics: Mapping[str, Metric],
-) -> Html:
-    title = element(
-        "tr",
-        element("th", group, scope="rowgroup", colspan=str(len(summaries) + 1)),
-        class_="group",
-    )
-    rows = (
-        element(
-            "tr",
-            element("th", metrics[key].title, scope="row"),
-            *(_cell(s.get(key), metrics[key].digits) for s in summaries.values()),
-        )
-        for key in keys
-    )
-    return element("tbody", title, *rows)
-
-
-def _cell(summary: Mapping[str, Any] | None, digits: int) -> Html:
-    return element("td", "–" if summary is None else summarised(summary, digits))
-
-
-def summarised(summary: Mapping[str, Any], digits: int) -> Html:
-    """A mean with its interval, the median with its own, and what they were taken over."""
-    mean_interval = interval(summary.get("mean_low"), summary.get("mean_high"), digits)
-    median_interval = interval(summary.get("median_low"), summary.get("median_high"), digits)
-    median = f"median {number(summary['median'], digits)}" + f" ({median_interval})" * bool(
-        median_interval
-    )
-    mean = join(
-        element("b", number(summary["mean"], digits)),
-        f" ({mean_interval})" if mean_interval else "",
-    )
-    return join(mean, *([small(median)] if summary["cases"] else []), small(taken_over(summary)))
+    known: Mapping[str, Any] = METRICS["region" if part == "label" else part]
+    measured = set(names) - _HIDDEN
+    own = {
+        name: Presentation(name.replace("_", " ").capitalize(), _OWN, "")
+        for name in sorted(measured - set(known))
+    }
+    return {name: shown for name, shown in known.items() if name in measured} | own

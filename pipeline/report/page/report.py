@@ -1,24 +1,29 @@
-"""The report of a run: what was tried on what, how well it went, and what that looks like."""
+"""The report of a run as one HTML page that opens from disk and loads nothing."""
 
-from .calibration import calibration
-from .cases import cases_table
-from .data import data, verification
-from .definitions import definitions
-from .html import INTERACTIVE, Html, document, element, script, section
-from .lesions import lesions
-from .pictures import STILL, case_pictures
-from .plots import Figures, plot
-from .provenance import model, provenance
-from .run import Run
-from .scores import scores
-from .sortable import SCRIPT
-from .stylesheet import STYLE
-from .types import types
-from .verdict import limits, verdict
+import base64
+import hashlib
+from typing import Any
+
+from markupsafe import Markup
+
+from ..plots.figures import Figures
+from ..rendering import ASSETS, render
+from ..run import Run
+from .cases import cases_table, pictures
+from .cohort import data, definitions, model, provenance, verification
+from .scores import calibration, lesions, scores, types
+from .verdict import verdict
+from .viewer import viewer
 
 PAGE_BYTES = 24_900_000
-"""Pictures of cases are put into the page, worst case first, until it would be longer; the rest are
-named.
+"""Pictures of cases are added, the worst case first, as long as the page stays below this size."""
+
+_POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {}"
+    " 'wasm-unsafe-eval' blob:; worker-src blob:; connect-src data: blob:; font-src data:"
+)
+"""Content-Security-Policy: only the scripts of this page run, and nothing comes from or goes to a
+network. The viewer needs WebAssembly and blobs.
 """
 
 
@@ -28,63 +33,70 @@ def report_page(run: Run, figures: Figures) -> str:
     Parameters
     ----------
     run : Run
-        What to show. Parts without data are left out.
-    figures : mapping
+        What to show. Sections without data are left out.
+    figures : mapping of str to (bytes, bytes)
         As `pipeline.report.plots.figures.figures_of` gives them.
 
     Returns
     -------
     str
-        One HTML page with everything in it, which loads nothing.
+        A self-contained HTML page, the same for the same arguments.
     """
-    parts = {
-        "scores": ("Scores", scores(run, figures)),
-        "lesions": ("Lesions", lesions(run, figures)),
-        "types": ("Tumour types", types(run, figures)),
+    parts: dict[str, tuple[str, dict[str, Any] | None]] = {
+        "scores": ("Scores", scores(run)),
+        "lesions": ("Lesions", lesions(run)),
+        "types": ("Tumour types", types(run)),
         "cases": ("Case by case", cases_table(run)),
-        "pictures": ("Pictures", Html("")),
-        "viewer": ("Viewer", run.viewer or Html("")),
-        "calibration": ("Calibration", calibration(run, figures)),
-        "training": ("Training", _training(figures)),
+        "pictures": ("Pictures", pictures(run, 0) if run.pictured else None),
+        "viewer": ("Viewer", viewer(run.volumes, run.schema)),
+        "calibration": ("Calibration", calibration(run)),
+        "training": ("Training", {} if "learning_curves" in figures else None),
         "data": ("Data", data(run)),
         "verification": ("Verification", verification(run)),
         "definitions": ("Definitions", definitions(run)),
-        "provenance": ("Repeat it", provenance(run)),
+        "provenance": ("Reproduce", provenance(run)),
         "model": ("Model", model(run)),
-        "limits": ("Limits", limits(run)),
+        "limits": ("Limits", {"cohort": run.schema.cohort}),
     }
-    head = verdict(run)
-    taken = sum(
-        len(piece.encode())
-        for piece in (head, STYLE, SCRIPT, STILL, *(content for _, content in parts.values()))
-    )
-    parts["pictures"] = ("Pictures", case_pictures(run, PAGE_BYTES - taken))
-    shown = {name: part for name, part in parts.items() if part[1]}
-    links = element(
-        "nav",
-        *(element("a", title, href=f"#{name}") for name, (title, _) in shown.items()),
-        aria_label="Parts of the report",
-    )
-    sections = [section(name, title, content) for name, (title, content) in shown.items()]
-    title = f"TumorFlow report: {run.schema.cohort}"
-    return document(
-        title,
-        STYLE,
-        head,
-        links,
-        element("main", *sections),
-        script(SCRIPT + STILL),
-        policy=INTERACTIVE,
-    )
+    shared = {
+        "figures": {name: png for name, (png, _) in figures.items()},
+        "regions": run.schema.regions,
+        "three_dimensional": run.schema.dimensions == 3,
+    }
+    frame = {
+        "title": f"TumorFlow report: {run.schema.cohort}",
+        "head": verdict(run),
+        **_styles_and_scripts(*(("viewer",) if run.volumes else ())),
+    }
+    sections = {
+        name: (title, _section(name, values, shared))
+        for name, (title, values) in parts.items()
+        if values is not None
+    }
+    page = render("page.html.j2", sections=sections, **frame)
+    if not run.pictured:
+        return page
+    room = PAGE_BYTES - len(page.encode())
+    sections["pictures"] = ("Pictures", _section("pictures", pictures(run, room), shared))
+    return render("page.html.j2", sections=sections, **frame)
 
 
-def _training(figures: Figures) -> Html:
-    alt = (
-        "Three plots over epochs: training and validation loss, Dice on the validation patches for"
-        " each region and label, learning rate."
-    )
-    caption = (
-        "The validation cases steer training, so their Dice flatters; the scores above are those of"
-        " cases that training never saw."
-    )
-    return plot(figures, "learning_curves", alt, caption)
+def _section(name: str, values: dict[str, Any], shared: dict[str, Any]) -> Markup:
+    return Markup(render(f"sections/{name}.html.j2", **{name: values}, **shared))
+
+
+def _styles_and_scripts(*more: str) -> dict[str, Any]:
+    """Style sheets, scripts and a policy that allows these scripts by their hashes."""
+    styles = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", *more)]
+    scripts = [
+        (ASSETS / f"{name}.js").read_text(encoding="utf-8")
+        for name in ("sortable", "reduced_motion", *more)
+    ]
+    hashes = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
+    return {
+        "styles": [Markup(style) for style in styles],
+        "scripts": [Markup(script) for script in scripts],
+        "policy": _POLICY.format(" ".join(f"'sha256-{digest}'" for digest in hashes)),
+    }

@@ -1,13 +1,16 @@
-"""The scores of regions, labels and all classes, with what they were taken over."""
+"""Sections of the report that present scores: regions and labels, lesions, types, calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any
 
+from ...metrics.lesion_rules import why_unscored
+from ...metrics.tumour_types import NONE, accuracy, patient_rows
+from ...statistics.bootstrap import interval
+from ..plots.detection import ALL
 from ..plots.volumes import agreement
-from .html import Html, element, join, table
-from .metrics import SCORES, summary_table
-from .plots import Figures, plot
-from .run import Run
-from .text import number, small, taken_over
+from ..run import Run
+from .metrics import presentations
 
 _MULTICLASS = {
     "accuracy": "Accuracy",
@@ -17,121 +20,105 @@ _MULTICLASS = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
 }
-_MULTICLASS_NOTE = (
-    "Each class is scored against all others on hard labels of the raw grid, averaged over classes"
-    " with equal weight, then over cases. With background, the easy background counts as one class"
-    " more and nearly every voxel is right; without it, the numbers speak of the tumour alone."
-)
 
 
-def scores(run: Run, figures: Figures) -> Html:
-    """Plots and tables of the scores."""
+def summary_table(part: str, summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A table of means with their intervals: a row per metric, a column per region or label.
+
+    Parameters
+    ----------
+    part : str
+        As `pipeline.report.page.metrics.presentations` takes it.
+    summaries : mapping
+        Name (region or label) to metric to ``mean``, ``median``, ``sd``, ``cases``, ``filled``,
+        ``undefined`` and, where there are enough cases, ``mean_low``, ``mean_high``,
+        ``median_low``, ``median_high``.
+
+    Returns
+    -------
+    dict
+        ``names`` and ``groups``: heading to rows of ``title``, ``digits``, ``cells`` (a summary or
+        None for each name).
+    """
+    measured = {metric for summary in summaries.values() for metric in summary}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for metric, shown in presentations(part, measured).items():
+        cells = [summary.get(metric) for summary in summaries.values()]
+        row = {"title": shown.title, "digits": shown.digits, "cells": cells}
+        groups.setdefault(shown.group, []).append(row)
+    return {"names": list(summaries), "groups": groups}
+
+
+def _table(run: Run, part: str) -> dict[str, Any] | None:
+    """The table of the regions, or None where the part was not measured."""
+    measured = run.evaluation.get(part, {})
+    found = {region: measured[region] for region in run.schema.regions if region in measured}
+    return summary_table(part, found) if found else None
+
+
+def scores(run: Run) -> dict[str, Any]:
+    """Numbers and texts of sections/scores.html.j2."""
+    schema, multiclass = run.schema, run.evaluation["multiclass"]
+    labels = {name: run.evaluation["label"][name] for name in schema.labels}
+    each_is_one_label = all(len(members) == 1 for members in schema.regions.values())
+    return {
+        "names": [*schema.regions, *schema.labels],
+        "of_regions": _table(run, "region"),
+        "of_labels": None if each_is_one_label else summary_table("label", labels),
+        "biases": {region: agreement(run.rows, region)["bias"] for region in schema.regions},
+        "multiclass": [
+            (title, multiclass[f"{name}_with_background"], multiclass[f"{name}_without_background"])
+            for name, title in _MULTICLASS.items()
+        ],
+        "loss": run.evaluation["held_out_loss"],
+    }
+
+
+def lesions(run: Run) -> dict[str, Any] | None:
+    """Numbers and texts of sections/lesions.html.j2; None where nothing was scored."""
     schema = run.schema
-    regions = ", ".join(
-        f"{name} = {' + '.join(members)}" for name, members in schema.regions.items()
-    )
-    note = "Means in bold with their 95 % interval, medians below"
-    return join(
-        _score_plot(run, figures),
-        summary_table(
-            _named(run, "region", schema.regions), SCORES, f"Regions. {note}. {regions}."
-        ),
-        _labels(run, note),
-        element("h3", "Volumes"),
-        _volume_plots(run, figures),
-        element("h3", "All classes in one table"),
-        element("p", _MULTICLASS_NOTE),
-        _multiclass_table(run),
-        _confusion(figures),
-        element(
-            "p", f"Mean loss on the held-out cases: {number(run.evaluation['held_out_loss'], 4)}."
-        ),
-    )
+    unscored = not run.lesionwise and schema.lesion_rules is None
+    found = {
+        "unscored": why_unscored(schema.cohort) if unscored else "",
+        "scored": bool(run.lesionwise),
+        "rules": run.evaluation.get("lesion_rules"),
+        "table": _table(run, "lesionwise"),
+        "sizes": _by_size(run) if run.lesionwise else {},
+        "instances": _table(run, "instances"),
+    }
+    return found if unscored or found["scored"] or found["instances"] else None
 
 
-def _named(run: Run, kind: str, names: Sequence[str]) -> dict:
-    """Summaries in the order of the schema: files sort by name."""
-    return {name: run.evaluation[kind][name] for name in names}
+def _by_size(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Size to what was found of each region."""
+    sizes: dict[str, list[dict[str, Any]]] = {}
+    for reading in run.detection:
+        size = "All sizes" if reading["size"] == ALL else reading["size"].capitalize()
+        sizes.setdefault(size, []).append(reading)
+    return sizes
 
 
-def _labels(run: Run, note: str) -> Html:
-    """The table of the labels, folded; nothing where each region is one label."""
-    if all(len(members) == 1 for members in run.schema.regions.values()):
-        return Html("")
-    labels = summary_table(_named(run, "label", run.schema.labels), SCORES, f"Labels. {note}.")
-    return element("details", element("summary", "Label by label"), labels)
+def types(run: Run) -> dict[str, Any] | None:
+    """Numbers of sections/types.html.j2; None for cohorts whose labels are not tumour types."""
+    if not run.types:
+        return None
+    patients = patient_rows(run.rows, run.schema)
+    by = {"case": run.types} | ({"patient": patients} if len(patients) < len(run.types) else {})
+    return {"by": {noun: _accuracy(rows) for noun, rows in by.items()}}
 
 
-def _score_plot(run: Run, figures: Figures) -> Html:
-    names = ", ".join((*run.schema.regions, *run.schema.labels))
-    alt = (
-        f"Dice and HD95 of {names}: a dot per case, violins and boxes; the tables below hold the"
-        " numbers."
-    )
-    caption = (
-        "Regions left of the line, labels right of it. Boxes span the quartiles, the dark line is"
-        " the median; violins show how dense the values are. With fewer than five cases there are"
-        " dots alone."
-    )
-    return plot(figures, "scores", alt, caption)
+def _accuracy(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """Accuracy with its interval; none where all or none are right, since a bootstrap has no spread
+    there.
+    """
+    known = [row for row in rows if row["reference"] != NONE]
+    right = [float(row["predicted"] == row["reference"]) for row in known]
+    patients = [row["patient"] for row in known]
+    several = len(set(right)) > 1
+    low, high = interval(right, "mean", clusters=patients) if several else (nan, nan)
+    return accuracy(rows) | {"low": low, "high": high}
 
 
-def _volume_plots(run: Run, figures: Figures) -> Html:
-    found = {region: agreement(run.rows, region) for region in run.schema.regions}
-    biases = ", ".join(
-        f"{region} {number(values['bias'], 1)} ml" for region, values in found.items()
-    )
-    agreement_alt = (
-        "Difference of predicted and reference volume against their mean, for each region. Mean"
-        f" difference: {biases}."
-    )
-    agreement_caption = (
-        "Bland-Altman plot: the solid line is the mean difference (bias), dashed lines are the"
-        " limits of agreement, bias ± 1.96 standard deviations. Dots above 0 were drawn too large."
-    )
-    dice_alt = (
-        "Dice of each case against the volume of the region in the reference, for each region."
-    )
-    dice_caption = (
-        "Small tumours are harder: the same error at the border costs them more. The line joins"
-        " medians of cases of like volume."
-    )
-    return join(
-        plot(figures, "volume_agreement", agreement_alt, agreement_caption),
-        plot(figures, "dice_by_volume", dice_alt, dice_caption),
-    )
-
-
-def _multiclass_table(run: Run) -> Html:
-    rows = [
-        [
-            title,
-            *(
-                _multiclass(run, f"{name}_{ending}")
-                for ending in ("with_background", "without_background")
-            ),
-        ]
-        for name, title in _MULTICLASS.items()
-    ]
-    return table(
-        ["", "With background", "Without background"],
-        rows,
-        "Mean over the cases in which it is defined.",
-    )
-
-
-def _multiclass(run: Run, column: str) -> Html:
-    summary = run.evaluation["multiclass"][column]
-    return join(number(summary["mean"], 4), small(taken_over(summary)))
-
-
-def _confusion(figures: Figures) -> Html:
-    alt = (
-        "Matrix of voxels: a row for each class of the reference, a column for what the prediction"
-        " calls them, in shares of the row."
-    )
-    caption = (
-        "Voxels of all held-out cases together. Each row adds up to 100 %: where the voxels of a"
-        " class of the reference went."
-    )
-    return plot(figures, "confusion", alt, caption, "small plot")
+def calibration(run: Run) -> dict[str, Any] | None:
+    """Numbers of sections/calibration.html.j2; None where calibration was not measured."""
+    return {"table": _table(run, "calibration")} if run.calibration else None

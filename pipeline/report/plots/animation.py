@@ -17,6 +17,8 @@ from ...core.schema import Schema
 from .palette import label_colours, region_colours, rgb
 from .planes import Plane, View, cut, planes_of, telling_modalities
 
+Kind = Literal["gif", "webp", "mp4"]
+
 _GREYS = 64
 _FILL_ALPHA = 0.45
 _PANEL_PIXELS = 290
@@ -27,11 +29,7 @@ _FONT = ImageFont.load_default(12)
 
 
 def animation(
-    view: View,
-    schema: Schema,
-    frames: int,
-    seconds_per_frame: float,
-    kind: Literal["gif", "webp", "mp4"] = "gif",
+    view: View, schema: Schema, frames: int, seconds_per_frame: float, kind: Kind = "gif"
 ) -> bytes:
     """Draw the slices from below the tumour to above it.
 
@@ -42,19 +40,19 @@ def animation(
     schema : Schema
         Names labels and regions.
     frames : int
-        At most so many slices, evenly spread; the slices of a single-slice case are one.
+        At most so many slices, evenly spread; one for a single-slice case.
     seconds_per_frame : float
         How long each is shown, in steps of 0.01.
     kind : {"gif", "webp", "mp4"}
-        Of the file. A GIF has 256 colours, a WebP is small and has all, an MP4 is what talks and
-        players take; it needs ffmpeg with libx264.
+        Of the file. A GIF has 256 colours, a WebP is small and has all, an MP4 suits slides and
+        players; it needs ffmpeg with libx264.
 
     Returns
     -------
     bytes
-        A file, the same for the same view; a GIF and a WebP repeat for ever. Left the reference,
-        right the prediction, labels filled and regions outlined; rows are the modalities in which
-        the outermost and the innermost region stand out most.
+        A file, the same for the same view; a GIF and a WebP loop. The reference is on the left, the
+        prediction on the right, labels filled and regions outlined; rows are the modalities in
+        which the outermost and the innermost region stand out most.
 
     Raises
     ------

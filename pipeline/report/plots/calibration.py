@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, and whether uncertainty knows where the errors are."""
+"""Reliability of the probabilities, and how well the uncertainty finds the errors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,22 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...core.schema import Schema
-from .drawing import FAINT, INK, RULE, blank, drawn, style
+from .drawing import FAINT, INK, RULE, blank, drawn, jitter, style
 from .palette import region_colours
 
-_GOLDEN = 0.6180339887498949
 _FEWEST_FOR_A_MEDIAN = 5
 
 
 def reliability_plot(
     rows: Sequence[dict[str, Any]], schema: Schema, dpi: int
 ) -> tuple[bytes, bytes]:
-    """Draw how often a region is where its probability is so large, and how many voxels have such a
-    probability.
+    """Draw the observed share of a region against its predicted probability, and how many voxels
+    have such a probability.
 
-    On the diagonal, probabilities mean what they say; below it the network is surer than it is
-    right. DeGroot and Fienberg, "The comparison and evaluation of forecasters", The Statistician 32
-    (1983); Guo et al., "On calibration of modern neural networks", ICML (2017), section 2.
+    On the diagonal, probabilities are calibrated; below it the network is overconfident. DeGroot
+    and Fienberg, "The comparison and evaluation of forecasters", The Statistician 32 (1983); Guo et
+    al., "On calibration of modern neural networks", ICML (2017), section 2.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def _relative(rows: Sequence[dict[str, Any]], region: str) -> list[float]:
 
 def _strip(axes: Axes, place: int, values: list[float], colour: str) -> None:
     axes.axhline(place, color=RULE, linewidth=0.6)
-    across = place + (np.arange(len(values)) * _GOLDEN % 1 - 0.5) * 0.5 * (len(values) > 1)
+    across = place + jitter(len(values), 0.5)
     axes.plot(
         values,
         across,

@@ -1,6 +1,4 @@
-"""Two runs on the same cases: how each case moved, and whether the mean difference is more than
-chance.
-"""
+"""Two runs on the same cases: the change of each case, and the mean change with its interval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +10,9 @@ from matplotlib.lines import Line2D
 
 from ...statistics.bootstrap import CONFIDENCE
 from ...statistics.paired import direction, value_of
-from .drawing import FAINT, INK, blank, drawn, style
+from .drawing import FAINT, INK, blank, drawn, jitter, style
 
 BETTER, WORSE = "#0072B2", "#D55E00"
-_GOLDEN = 0.6180339887498949
 _LONGEST = 40
 
 
@@ -79,7 +76,7 @@ def comparison_plot(pairs: Sequence[Pair], dpi: int) -> tuple[bytes, bytes]:
 
 
 def _marks() -> list[Line2D]:
-    dots = {"marker": "o", "linestyle": "", "markersize": 5, "markeredgewidth": 0}
+    dots: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 5, "markeredgewidth": 0}
     return [
         Line2D([], [], color=BETTER, label="a case that got better", **dots),
         Line2D([], [], color=WORSE, label="worse", **dots),
@@ -175,17 +172,13 @@ def _draw_values(axes: Axes, pair: Pair, metric: str) -> None:
 
 
 def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
-    """A dot per case, and below the dots of a target its mean difference with the interval."""
+    """A dot per case, and below the dots of a region its mean difference with the interval."""
     targets = _targets(pair)
     results = {(row["kind"], row["name"]): row for row in pair.rows if row["metric"] == metric}
     for place, target in enumerate(targets):
         values = _values(pair, target, metric)
         differences = np.sort(values[:, 1] - values[:, 0])
-        heights = (
-            place
-            - 0.12
-            + (np.arange(len(differences)) * _GOLDEN % 1 - 0.5) * 0.4 * (len(differences) > 1)
-        )
+        heights = place - 0.12 + jitter(len(differences), 0.4)
         axes.scatter(
             differences,
             heights,

@@ -1,4 +1,4 @@
-"""What is taken for what: matrices of voxels by class, and of cases by tumour type."""
+"""Confusion matrices: of voxels by class, and of cases by tumour type."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _CELL_IN = 1.05
 
 
 def confusion_plot(rows: Sequence[dict[str, Any]], dpi: int) -> tuple[bytes, bytes]:
-    """Draw the voxels of each class of the reference by what the prediction calls them.
+    """Draw the voxels of each class of the reference by predicted class.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which lesions are found, and how many are false, by their size."""
+"""Sensitivity and false positives of the detection of lesions, by size."""
 
 from collections.abc import Sequence
 from typing import Any

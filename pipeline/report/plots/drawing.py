@@ -1,10 +1,9 @@
-"""Paper and ink: figures without global state, and files whose bytes depend on nothing but what was
-drawn.
-"""
+"""Figures without global state, and files whose bytes depend only on what was drawn."""
 
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 INK, FAINT, RULE = "#24292f", "#6b7280", "#c4c9d0"
 DARK, LIGHT = "#000000", "#e6e8eb"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10.5,
@@ -42,9 +41,12 @@ _STYLE = {
 }
 
 
+_GOLDEN = 0.6180339887498949
+
+
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw with our settings, whatever a user's matplotlibrc says."""
+    """Draw with our settings and ignore a user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -53,14 +55,12 @@ def style() -> Iterator[None]:
 
 def blank(width_in: float, height_in: float, background: str = "white") -> Figure:
     """An empty figure of a size in inches."""
-    figure = Figure(figsize=(width_in, height_in), facecolor=background)
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width_in, height_in), facecolor=background)
 
 
 def panels(count: int, height_in: float, columns: int = 4) -> tuple[Figure, Sequence[Axes]]:
-    """An 11 inches wide figure of so many panels side by side, each row of them so high; few panels
-    do not fill it.
+    """A figure 11 inches wide of so many panels side by side, each row of the given height; few
+    panels do not fill it.
     """
     across, down = min(count, columns), -(-count // columns)
     figure = blank(11, height_in * down)
@@ -68,6 +68,11 @@ def panels(count: int, height_in: float, columns: int = 4) -> tuple[Figure, Sequ
     return figure, [
         figure.add_subplot(grid[number // columns, number % columns]) for number in range(count)
     ]
+
+
+def jitter(count: int, width: float) -> np.ndarray:
+    """Offsets of dots across a width, neighbours far apart (golden ratio); 0 for a single dot."""
+    return (np.arange(count) * _GOLDEN % 1 - 0.5) * width * (count > 1)
 
 
 def png(figure: Figure, dpi: int) -> bytes:
@@ -86,9 +91,10 @@ def png(figure: Figure, dpi: int) -> bytes:
         A PNG file of three channels without metadata.
     """
     figure.set_dpi(dpi)
-    figure.canvas.draw()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     file = io.BytesIO()
-    Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()).save(file, "PNG")
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).save(file, "PNG")
     return file.getvalue()
 
 
@@ -105,7 +111,7 @@ def drawn(figure: Figure, dpi: int) -> tuple[bytes, bytes]:
     Returns
     -------
     tuple of bytes
-        A PNG file, and an SVG file with texts as outlines, without date or name of its maker.
+        A PNG file, and an SVG file with texts as outlines, without date or program name.
     """
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,16 +1,25 @@
-"""Every figure of a run, for the page and for papers."""
+"""Every figure of a run and every picture of a case, for the page and for papers."""
 
+from collections.abc import Mapping, Sequence
+
+from ...core.schema import Schema
 from ...metrics.tumour_types import patient_rows
-from ..page.run import Run
+from ..run import Run
+from .animation import Kind, animation
 from .calibration import reliability_plot, uncertainty_plot
 from .confusion import confusion_plot, types_plot
 from .detection import detection_plot
 from .learning_curves import learning_curves
+from .overlays import overlay
+from .planes import View
 from .scores import score_plot
 from .volumes import dice_by_volume, volume_agreement
 
+Figures = Mapping[str, tuple[bytes, bytes]]
+"""Name, such as ``scores``, to a PNG file and an SVG file."""
 
-def figures_of(run: Run, dpi: int) -> dict[str, tuple[bytes, bytes]]:
+
+def figures_of(run: Run, dpi: int) -> Figures:
     """Draw the figures for which a run has data.
 
     Parameters
@@ -18,13 +27,12 @@ def figures_of(run: Run, dpi: int) -> dict[str, tuple[bytes, bytes]]:
     run : Run
         Its tables.
     dpi : int
-        Pixels per inch of the PNG files, which are 11 inches wide; the two matrices are as wide as
-        they have classes.
+        Pixels per inch of the PNG files, which are 11 inches wide; the matrices are as wide as
+        their classes need.
 
     Returns
     -------
-    dict of str to tuple of bytes
-        Name, such as ``scores``, to a PNG file and an SVG file.
+    Figures
     """
     schema = run.schema
     drawings = {
@@ -43,3 +51,51 @@ def figures_of(run: Run, dpi: int) -> dict[str, tuple[bytes, bytes]]:
         ),
     }
     return {name: draw() for name, (rows, draw) in drawings.items() if rows}
+
+
+def case_files(
+    view: View,
+    schema: Schema,
+    subtitle: str,
+    animations: Sequence[Kind],
+    frames: int,
+    seconds_per_frame: float,
+    dpi: int,
+) -> tuple[dict[str, bytes], bytes]:
+    """Draw the pictures of one case.
+
+    Parameters
+    ----------
+    view : View
+        The case.
+    schema : Schema
+        Names the labels.
+    subtitle : str
+        As for `overlay`.
+    animations : sequence of {"gif", "webp", "mp4"}
+        Which films to make.
+    frames, seconds_per_frame
+        As for `animation`.
+    dpi : int
+        As for `overlay`.
+
+    Returns
+    -------
+    files : dict of str to bytes
+        Ending of the file name, such as ``overlay.png`` and ``gif``, to the file.
+    film : bytes
+        The one for the page: the WebP, or a GIF where none was asked for.
+
+    Raises
+    ------
+    ValueError
+        If an MP4 cannot be made.
+    """
+    overlays = {
+        f"overlay.{kind}": overlay(view, schema, subtitle, dpi, kind) for kind in ("png", "svg")
+    }
+    films = {kind: animation(view, schema, frames, seconds_per_frame, kind) for kind in animations}
+    film = (
+        films.get("webp") or films.get("gif") or animation(view, schema, frames, seconds_per_frame)
+    )
+    return overlays | films, film

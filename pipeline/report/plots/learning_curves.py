@@ -1,6 +1,7 @@
-"""How training went: loss, Dice on the validation patches and learning rate, epoch by epoch."""
+"""Loss, Dice on the validation patches and learning rate, epoch by epoch."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -61,8 +62,10 @@ def _line(
     points = [(row["epoch"], row[column]) for row in history if row[column] == row[column]]
     if not points:
         return
-    marker = {"marker": "o", "markersize": 3} if len(points) <= 25 else {}
-    style = {"linewidth": 1.2, "linestyle": (0, dashes)} if dashes else {"linewidth": 1.8}
+    marker: dict[str, Any] = {"marker": "o", "markersize": 3} if len(points) <= 25 else {}
+    style: dict[str, Any] = (
+        {"linewidth": 1.2, "linestyle": (0, dashes)} if dashes else {"linewidth": 1.8}
+    )
     axes.plot(*zip(*points, strict=True), color=colour, label=name or None, **style, **marker)
 
 

@@ -1,6 +1,6 @@
 """Reference and prediction over every modality of a case, in three planes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ _COLUMN_IN, _GAP_IN, _LEFT_IN, _TOP_IN, _LINE_IN = 2.15, 0.06, 0.3, 0.7, 0.25
 _WIDE_IN = 9.0
 _DASHES = (0, (2.2, 1.4))
 _ENLARGED_MM, _AROUND_MM = 45.0, 8.0
-"""Least width and height of what is enlarged, and what it takes in around the tumour."""
+"""Smallest width and height of the enlarged part, and its margin around the tumour."""
 
 Box = tuple[float, float, float, float]
 
@@ -206,7 +206,7 @@ def _differences(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def _letters(axes: Axes, plane: Plane) -> None:
-    edge = {
+    edge: dict[str, Any] = {
         "color": LIGHT,
         "fontsize": 8.5,
         "transform": axes.transAxes,
@@ -261,7 +261,7 @@ def _foot(figure: Figure, view: View, schema: Schema) -> None:
         Line2D([], [], color=colour, lw=1.6, label=name)
         for name, colour in region_colours(schema).items()
     ]
-    sides = (("reference", "solid"), ("prediction", _DASHES))
+    sides: tuple[tuple[str, Any], ...] = (("reference", "solid"), ("prediction", _DASHES))
     lines = [
         Line2D([], [], color=LIGHT, lw=1.2, linestyle=line, label=name) for name, line in sides
     ]
@@ -272,7 +272,10 @@ def _foot(figure: Figure, view: View, schema: Schema) -> None:
     left, right, line = _LEFT_IN / width, 1 - _GAP_IN / width, _LINE_IN / height
     wide = width > _WIDE_IN
     side, edge = ("right", right) if wide else ("left", left)
-    rows = [("Prediction, filled:", fills), ("Outlines:", [*regions, *lines])]
+    rows: list[tuple[str, Sequence[Artist]]] = [
+        ("Prediction, filled:", fills),
+        ("Outlines:", [*regions, *lines]),
+    ]
     rows = rows if wide else [rows[0], ("Outlines:", regions), ("", lines)]
     for place, (name, marks) in enumerate(reversed(rows)):
         y = (place + (0.7 if wide else 2.7)) * line
@@ -294,12 +297,16 @@ def _amounts(view: View) -> list[str]:
     return [f"{count * np.prod(view.spacing_mm) / 1000:.3g} ml" for count in counts]
 
 
-def _legend(figure: Figure, marks: list[Artist], place: str, at: tuple[float, float]) -> None:
-    options = {
+def _legend(figure: Figure, marks: Sequence[Artist], place: str, at: tuple[float, float]) -> None:
+    options: dict[str, Any] = {
+        "handles": marks,
+        "loc": place,
+        "ncols": len(marks),
+        "bbox_to_anchor": at,
         "labelcolor": LIGHT,
         "borderaxespad": 0,
         "borderpad": 0,
         "handlelength": 1.2,
         "columnspacing": 1.4,
     }
-    figure.legend(handles=marks, loc=place, ncols=len(marks), bbox_to_anchor=at, **options)
+    figure.legend(**options)

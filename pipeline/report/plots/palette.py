@@ -1,4 +1,4 @@
-"""One colour per meaning, told apart by colour-blind readers and on grey as well as on white."""
+"""One colour per meaning, distinct to colour-blind readers, on grey as well as on white."""
 
 from itertools import cycle
 
@@ -14,7 +14,7 @@ MISSED, SURPLUS, MISTAKEN = "#FF5A36", "#F0E442", "#59D3C8"
 
 
 def label_colours(schema: Schema) -> dict[str, str]:
-    """Colour (``#RRGGBB``) of each label by its place in the schema; they repeat after the seventh."""
+    """Colour (``#RRGGBB``) of each label by its place in the schema; they repeat after seven."""
     return dict(zip(schema.labels, cycle(_OKABE_ITO), strict=False))
 
 
@@ -26,4 +26,5 @@ def region_colours(schema: Schema) -> dict[str, str]:
 
 def rgb(colour: str) -> tuple[int, int, int]:
     """The three bytes of a colour ``#RRGGBB``."""
-    return tuple(bytes.fromhex(colour[1:]))
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue

@@ -1,4 +1,4 @@
-"""A case as it is looked at: upright, cropped to the brain, in greys, cut into planes."""
+"""A case prepared for viewing: upright, cropped to the brain, in greys, cut into planes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,14 +46,14 @@ PLANES = (
     Plane("sagittal", 0, "A", "P", "S", "I"),
 )
 CONVENTION = "Radiological convention: the patient's right is on the left."
-_NO_CONVENTION = "Single slices: how they lie in the patient is not known, so no side is named."
+_NO_CONVENTION = "Single slices: their orientation in the patient is unknown, so no side is named."
 DISAGREEMENT = {"missed": MISSED, "false alarm": SURPLUS, "other label": MISTAKEN}
 """Ways in which a prediction can differ, and the colour of each; 1 to 3 in `disagreement`."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What the pictures of one case are drawn from, on canonical axes (RAS+).
+    """One case as its pictures show it, on canonical axes (RAS+).
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class View:
 
     @property
     def tumour(self) -> np.ndarray:
-        """(X, Y, Z) bool: the reference's tumour, or the prediction's where the reference has none."""
+        """(X, Y, Z) bool: tumour of the reference, or of the prediction where that has none."""
         return self.reference > 0 if self.reference.any() else self.prediction > 0
 
     @property
@@ -140,7 +140,14 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
     Returns
     -------
     View
+
+    Raises
+    ------
+    ValueError
+        If the case has no reference.
     """
+    if case.classes is None:
+        raise ValueError(f"case {case.name} has no reference")
     image = to_canonical(case.image, case.grid.affine)
     affine = case.grid.affine @ orientations.inv_ornt_aff(
         orientations.io_orientation(case.grid.affine), case.grid.shape
@@ -148,13 +155,13 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
     reference, prediction = (
         to_canonical(classes, case.grid.affine) for classes in (case.classes, prediction)
     )
-    shown = image.any(axis=-1)
+    shown = np.asarray(image.any(axis=-1))
     spacing_mm = canonical_spacing_mm(case.grid.affine)
     box = bounding_box(shown | (reference > 0) | (prediction > 0), _MARGIN_VOXELS)
     brain = shown[box]
     grey = np.empty(image[box].shape, np.uint8)
     for channel in range(image.shape[-1]):
-        grey[..., channel] = _windowed(image[(*box, channel)], brain)
+        grey[..., channel] = _windowed(image[..., channel][box], brain)
     return View(
         case=case.name,
         modalities=modalities,
@@ -200,7 +207,7 @@ def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
 
 
 def convention(schema: Schema) -> str:
-    """What a reader must know of the sides of the pictures, in a sentence."""
+    """The orientation of the pictures, in a sentence."""
     return CONVENTION if schema.dimensions == 3 else _NO_CONVENTION
 
 
@@ -232,7 +239,7 @@ def cut(volume: np.ndarray, plane: Plane, index: int) -> np.ndarray:
 
 
 def disagreement(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Tell where and how two label maps differ.
+    """Mark where and how two label maps differ.
 
     Parameters
     ----------
@@ -252,8 +259,8 @@ def disagreement(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
-    """Choose the channels in which the outermost and the innermost region stand out most from what
-    is around them.
+    """Choose the channels in which the outermost and the innermost region contrast most with their
+    surroundings.
 
     Parameters
     ----------
@@ -265,7 +272,7 @@ def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        One or two channels; the first channel where neither region has a voxel. Standing out is the
+        One or two channels; the first channel where neither region has a voxel. Contrast is the
         difference of the mean greys of the region and its surroundings, the brain for the outermost
         region and the outermost region for the innermost, divided by the standard deviation of the
         greys of the brain.

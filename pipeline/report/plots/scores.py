@@ -8,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ...core.schema import Schema
-from .drawing import FAINT, INK, RULE, blank, drawn, style
+from .drawing import FAINT, INK, RULE, blank, drawn, jitter, style
 from .palette import label_colours, region_colours
 
 FEWEST_FOR_A_BOX = 5
 """Quartiles and densities of fewer values say less than the values."""
 
-_GOLDEN = 0.6180339887498949
 _DOTS_WIDTH, _VIOLIN_WIDTH, _BOX_WIDTH = 0.42, 0.86, 0.2
 
 
@@ -141,9 +140,7 @@ def _box(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
 
 
 def _dots(axes: Axes, place: float, values: np.ndarray, filled: np.ndarray, colour: str) -> None:
-    across = place + (np.arange(len(values)) * _GOLDEN % 1 - 0.5) * _DOTS_WIDTH * (
-        len(values) > 1
-    )  # neighbours in value far apart
+    across = place + jitter(len(values), _DOTS_WIDTH)
     size = 6 if len(values) <= 40 else 3.6
     for hollow in set(filled.tolist()):
         axes.plot(

@@ -1,4 +1,4 @@
-"""How the volumes of prediction and reference agree, and whether small tumours are segmented worse."""
+"""Agreement of predicted and reference volumes, and Dice against volume."""
 
 from collections.abc import Sequence
 from typing import Any

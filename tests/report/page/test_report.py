@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -5,9 +7,10 @@ from itertools import pairwise
 import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
-from pipeline.report.page.html import Html
 from pipeline.report.page.report import report_page
-from pipeline.report.page.run import Pictured
+from pipeline.report.plots.viewer_volumes import viewer_volumes
+from pipeline.report.rendering import ASSETS
+from pipeline.report.run import Pictured
 from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import made_run, made_types
 from tests.report.reading import Page
@@ -15,17 +18,8 @@ from tests.report.reading import Page
 FIGURES = {
     name: (name.encode(), b"")
     for name in (
-        *(
-            "learning_curves",
-            "scores",
-            "volume_agreement",
-            "dice_by_volume",
-            "detection",
-            "confusion",
-            "reliability",
-            "uncertainty",
-        ),
-        *("types", "types_of_patients"),
+        *("learning_curves", "scores", "volume_agreement", "dice_by_volume", "detection"),
+        *("confusion", "reliability", "uncertainty", "types", "types_of_patients"),
     )
 }
 
@@ -47,65 +41,63 @@ def page(run):
     return Page(report_page(run, FIGURES))
 
 
-def test_the_parts_stand_in_order_and_the_navigation_leads_to_each(page):
+def test_the_sections_are_in_order_and_every_link_leads_to_one_place(page):
     sections = page.all("section", "id")
     assert sections == [
-        *(
-            "scores",
-            "lesions",
-            "cases",
-            "pictures",
-            "calibration",
-            "training",
-            "data",
-            "verification",
-        ),
-        *("definitions", "provenance", "model", "limits"),
+        *("scores", "lesions", "cases", "pictures", "calibration", "training", "data"),
+        *("verification", "definitions", "provenance", "model", "limits"),
     ]
-    assert [link for link in page.all("a", "href") if not link.startswith("#case-")] == [
+    links = page.all("a", "href")
+    assert [link for link in links if not link.startswith("#case-")] == [
         f"#{name}" for name in sections
     ]
-
-
-def test_every_link_leads_somewhere_in_the_page(page):
-    targets = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
-    links = page.all("a", "href")
+    targets = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(links) == 12 + 4
-    assert {link.removeprefix("#") for link in links} <= targets
+    assert {link.removeprefix("#") for link in links} <= set(targets)
+    assert len(targets) == len(set(targets))
 
 
-def test_names_of_elements_are_given_once(page):
-    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(names) == len(set(names))
-
-
-def test_parts_without_data_are_left_out(run):
-    evaluation = run.evaluation | {"instances": {}}
+def test_sections_without_data_are_left_out(run):
     bare = replace(
         run,
-        evaluation=evaluation,
+        evaluation=run.evaluation | {"instances": {}},
         lesionwise=(),
         lesions=(),
         calibration=(),
         pictured=(),
         previous=None,
     )
-    assert not {"lesions", "calibration", "pictures"} & set(
-        Page(report_page(bare, {})).all("section", "id")
-    )
+    sections = Page(report_page(bare, {})).all("section", "id")
+    assert not {"lesions", "calibration", "pictures", "training", "viewer"} & set(sections)
 
 
-def test_types_and_the_viewer_have_their_parts():
-    run = made_run(TYPES, 4, types=made_types(TYPES, 4), viewer=Html('<div id="niivue"></div>'))
+def test_types_and_the_viewer_have_their_sections(view_on, schema):
+    run = made_run(TYPES, 4, types=made_types(TYPES, 4))
+    assert "types" in Page(report_page(run, FIGURES)).all("section", "id")
+    run = made_run(schema, 4, volumes=[viewer_volumes(view_on(), schema)])
     page = Page(report_page(run, FIGURES))
-    assert {"types", "viewer"} <= set(page.all("section", "id"))
-    assert page.has("div", id="niivue")
+    assert "viewer" in page.all("section", "id")
+    assert page.has("div", id="viewer-panel")
 
 
-def test_nothing_is_fetched(run, page):
-    markup = re.sub(r"base64,[\w+/=]+", "base64,", report_page(run, FIGURES))
-    assert not re.search(r"https?:|//[a-z]|url\(|@import|<link|<iframe| src=\"(?!data:)", markup)
-    assert page.all("meta", "content")[0].startswith("default-src 'none'")
+def test_nothing_is_fetched_and_only_the_scripts_of_the_page_may_run(view_on, schema, run):
+    for shown in (run, replace(run, volumes=[viewer_volumes(view_on(), schema)])):
+        markup = report_page(shown, FIGURES)
+        bare = re.sub(
+            r"base64,[\w+/=]+|<script type.*?</script>|<pre>.*?</pre>", "", markup, flags=re.S
+        )
+        assert not re.search(r"https?:|//[a-z]|url\(|@import|<link|<iframe| src=\"(?!data:)", bare)
+        policy = Page(markup).all("meta", "content")[0]
+        assert policy.startswith("default-src 'none'")
+        assert not {"*", "http:", "https:"} & set(policy.replace(";", "").split())
+        scripts = re.findall(r"<script>(.*?)</script>", markup, re.DOTALL)
+        digests = {base64.b64encode(hashlib.sha256(code.encode()).digest()) for code in scripts}
+        allowed = re.search("script-src ([^;]*)", policy)[1].split()
+        assert {f"'sha256-{digest.decode()}'" for digest in digests} == {
+            source for source in allowed if "sha256" in source
+        }
+        assert len(scripts) == (3 if shown.volumes else 2)
+        assert "'unsafe-inline'" not in allowed
 
 
 def test_every_picture_says_what_it_shows(page):
@@ -113,6 +105,7 @@ def test_every_picture_says_what_it_shows(page):
     assert len(alternatives) == 8 + 2 * 4 + 4
     assert len(set(alternatives)) == len(alternatives)
     assert min(map(len, alternatives)) > 30
+    assert not any("\n" in text for text in alternatives)
 
 
 def test_headings_go_down_one_step_at_a_time(page):
@@ -121,29 +114,39 @@ def test_headings_go_down_one_step_at_a_time(page):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_it_reads_in_the_dark_on_a_phone_and_aloud(run, page):
-    markup = report_page(run, FIGURES)
-    assert "prefers-color-scheme:dark" in markup
+def test_it_reads_in_the_dark_on_a_phone_and_aloud(page):
+    assert "prefers-color-scheme: dark" in page.markup
     assert "width=device-width, initial-scale=1" in page.all("meta", "content")
     assert page.elements[0] == ("html", {"lang": "en"})
-    assert [tag for tag, _ in page.elements if tag in ("header", "nav", "main")] == [
-        "header",
-        "nav",
-        "main",
+    landmarks = [tag for tag, _ in page.elements if tag in ("header", "nav", "main")]
+    assert landmarks == ["header", "nav", "main"]
+    assert page.has("section", id="scores", **{"aria-labelledby": "scores-title"})
+    assert page.has("h2", id="scores-title")
+
+
+def test_what_may_be_wider_than_the_screen_scrolls_by_keyboard(page):
+    scrolling = [
+        attributes for _, attributes in page.elements if "scroll" in attributes.get("class", "")
     ]
+    assert len(scrolling) > 20
+    assert all(one["tabindex"] == "0" and one["aria-label"] for one in scrolling)
+    assert page.markup.count('class="small plot"') == 1
 
 
 def test_names_from_outside_are_text(run):
-    evil = "<img src=x onerror=alert(1)>"
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     changed = replace(
         run,
         rows=[row | {"patient": evil} for row in run.rows],
         card={evil: evil},
         provenance={evil: {evil: evil}},
+        verify=run.verify | {"warnings": [evil], "checks": [evil]},
+        previous=replace(run.previous, name=evil),
     )
     page = Page(report_page(changed, FIGURES))
-    assert page.text.count(evil) >= 4
+    assert page.text.count(evil) >= 8
     assert "x" not in page.all("img", "src")
+    assert page.markup.count("<script>") == 2
 
 
 def test_the_page_stays_below_its_size_whatever_is_pictured(schema):
@@ -158,10 +161,8 @@ def test_the_page_stays_below_its_size_whatever_is_pictured(schema):
     markup = report_page(large, FIGURES)
     assert 16_000_000 < len(markup.encode()) < 25_000_000
     assert "Left out, to be found in metrics/figures: " in markup
-    with_viewer = report_page(
-        replace(large, viewer=Html("<p>" + "v" * 12_000_000 + "</p>")), FIGURES
-    )
-    assert 12_000_000 < len(with_viewer.encode()) < 25_000_000
+    filled = report_page(large, FIGURES | {"scores": (bytes(9_000_000), b"")})
+    assert 12_000_000 < len(filled.encode()) < 25_000_000
 
 
 def test_the_same_run_gives_the_same_page(run, schema):
@@ -171,3 +172,10 @@ def test_the_same_run_gives_the_same_page(run, schema):
 
 def test_one_case_makes_a_page(schema):
     assert "on 1 held-out case of cohort" in Page(report_page(made_run(schema, 1), {})).text
+
+
+def test_our_scripts_hold_no_closing_tag_and_no_address():
+    for name in ("sortable", "reduced_motion", "viewer"):
+        code = (ASSETS / f"{name}.js").read_text()
+        assert "</" not in code
+        assert "://" not in code

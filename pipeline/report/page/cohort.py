@@ -1,0 +1,131 @@
+"""Sections of the report on where its numbers come from: data, verification, definitions,
+provenance, model.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...verification.thumbnail_sheet import cut
+from ..plots.planes import convention
+from ..rendering import count, flat, plain
+from ..run import Run
+from .metrics import PREFIXES, presentations
+
+_PARTS = ("train", "val", "test")
+_THUMBNAILS = 300
+_TITLES = {
+    "files": "Inputs, with their MD5 as in dvc.lock",
+    "changed": "Changed since that commit",
+    "commit": "Git commit",
+}
+
+
+def data(run: Run) -> dict[str, Any]:
+    """Facts of sections/data.html.j2."""
+    verify, split, schema = run.verify, run.split, run.schema
+
+    def of_regions(values: Mapping[str, float], unit: str = "") -> str:
+        return ", ".join(f"{region} {values[region]:g}{unit}" for region in schema.regions)
+
+    counted = ", ".join(
+        (
+            f"{count(verify['cases'], 'case')} of {count(verify['patients'], 'patient')}",
+            count(verify["files"], "file"),
+        )
+    )
+    sizes = {name: len(getattr(split, name)) for name in _PARTS}
+    return {
+        "facts": {
+            "Cohort": verify["cohort"],
+            "Verified": counted,
+            "Parts": ", ".join(f"{name} {size}" for name, size in sizes.items()) + " cases",
+            "Modalities": ", ".join(schema.modalities),
+            "Labels": ", ".join(f"{name} = {value}" for name, value in schema.labels.items()),
+            "Shapes (voxels)": plain(verify["shapes"]),
+            "Voxel sizes (mm)": plain(verify["spacings_mm"]),
+            "Orientations": plain(verify["orientations"]),
+            "Cases without a region": of_regions(verify["without"]),
+            "Mean volume in the reference": of_regions(verify["mean_ml"], " ml"),
+            "Terms": run.catalogue.licence,
+        }
+    }
+
+
+def verification(run: Run) -> dict[str, Any]:
+    """Checks, findings and thumbnails of sections/verification.html.j2; cases with a finding come
+    first.
+    """
+    warnings, names = run.verify["warnings"], [entry.case for entry in run.catalogue.cases]
+    found = {name for name in names if any(warning.startswith(f"{name}:") for warning in warnings)}
+    shown = sorted(names, key=lambda name: name not in found)[:_THUMBNAILS]
+    places = {name: number for number, name in enumerate(names)}
+    thumbnails = cut(run.thumbnails, [places[name] for name in shown])
+    part = {case: name for name in _PARTS for case in getattr(run.split, name)}
+    return {
+        "files": run.verify["files"],
+        "checks": run.verify["checks"],
+        "warnings": warnings,
+        "convention": convention(run.schema),
+        "glances": [
+            {
+                "case": name,
+                "part": part.get(name, "in no part"),
+                "volumes": _volumes(run, name),
+                "png": thumbnail,
+            }
+            for name, thumbnail in zip(shown, thumbnails, strict=True)
+        ],
+        "not_shown": len(names) - len(shown),
+    }
+
+
+def _volumes(run: Run, case: str) -> str:
+    entry = run.catalogue.entry(case)
+    return ", ".join(
+        f"{region} {entry.region_ml(run.schema, region):.1f} ml"
+        for region in run.schema.regions
+        if entry.label_voxels
+    )
+
+
+def definitions(run: Run) -> dict[str, Any]:
+    """Definitions of the metrics that the report shows; those in metrics/evaluate.json come before
+    our own.
+    """
+    given = dict(run.evaluation["definitions"])
+    texts = {}
+    for part in ("region", "lesionwise", "instances", "calibration"):
+        measured = {
+            name for summaries in run.evaluation.get(part, {}).values() for name in summaries
+        }
+        for name, shown in presentations(part, measured).items():
+            text = given.pop(name, shown.definition)
+            if text:
+                texts[PREFIXES.get(part, "") + shown.title] = text
+    return {
+        "metrics": texts
+        | {name.replace("_", " ").capitalize(): text for name, text in given.items()}
+    }
+
+
+def provenance(run: Run) -> dict[str, Any]:
+    """Command and facts of sections/provenance.html.j2."""
+    known = dict(run.provenance)
+    command = known.pop("command", "") or "dvc repro"
+    groups = {name: value for name, value in known.items() if isinstance(value, Mapping)}
+    return {
+        "command": command,
+        "facts": {
+            _title(name): plain(value) for name, value in known.items() if name not in groups
+        },
+        "groups": {_title(name): dict(flat(value)) for name, value in groups.items() if value},
+    }
+
+
+def _title(name: str) -> str:
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def model(run: Run) -> dict[str, Any]:
+    """Intended use and facts of sections/model.html.j2."""
+    return {"use": run.card.get("use", ""), "facts": dict(flat(run.card))}

@@ -1,0 +1,153 @@
+"""Everything that the report of a run is made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..core.catalogue import Catalogue
+from ..core.errors import InputError
+from ..core.folds import Split
+from ..core.records import read_csv
+from ..core.schema import Schema
+from ..metrics.detection import detection
+from .plots.viewer_volumes import ViewerVolumes
+
+Rows = Sequence[dict[str, Any]]
+
+_TABLES = (
+    "multiclass",
+    "lesionwise",
+    "lesions",
+    "confusion",
+    "calibration",
+    "reliability",
+    "types",
+)
+_TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
+
+
+def with_numbers(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+    """Rows of a CSV file with the numbers of all columns but those of text; NaN where empty."""
+    return [
+        {key: text if key in _TEXT else float(text or "nan") for key, text in row.items()}
+        for row in rows
+    ]
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """Read a CSV file as `with_numbers`.
+
+    Raises
+    ------
+    InputError
+        If it has no row.
+    """
+    rows = with_numbers(read_csv(path))
+    if not rows:
+        raise InputError(f"{path}: holds no row. Run the stage that makes it: dvc repro.")
+    return rows
+
+
+def read_tables(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Read the tables that a folder has, by the name of the field of `Run` that takes them."""
+    return {
+        name: read_table(folder / f"{name}.csv")
+        for name in _TABLES
+        if (folder / f"{name}.csv").exists()
+    }
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """Pictures of one case, as files: a PNG, and an animated GIF or WebP."""
+
+    case: str
+    overlay: bytes
+    animation: bytes
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The previous run.
+
+    Attributes
+    ----------
+    name : str
+        Such as a commit or an experiment.
+    evaluation : dict
+        Its metrics/evaluate.json.
+    rows : sequence of dict
+        Its metrics/cases.csv; empty where only the summary is known.
+    """
+
+    name: str
+    evaluation: dict[str, Any]
+    rows: Rows = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run and its results. Tables hold numbers, NaN where a field is empty.
+
+    Attributes
+    ----------
+    catalogue : Catalogue
+        The cohort.
+    split : Split
+        Its parts.
+    rows : sequence of dict
+        metrics/cases.csv.
+    evaluation, verify, card : dict
+        metrics/evaluate.json, metrics/verify.json and models/card.json.
+    history : sequence of dict
+        metrics/history.csv.
+    pictured : sequence of Pictured
+        From the worst case to the best.
+    thumbnails : bytes
+        The sheet of all cases of the catalogue, in its order
+        (`pipeline.verification.thumbnail_sheet`).
+    multiclass, lesionwise, lesions, confusion, calibration, reliability, types : sequence of dict
+        The tables of metrics/tables/ with these names; sections without rows are left out.
+    provenance : dict
+        As `pipeline.runtime.provenance.provenance` gives it. ``command``, if there, reproduces the
+        run.
+    previous : Previous or None
+        The run to compare with.
+    volumes : sequence of ViewerVolumes
+        Cases for the viewer, the most important first.
+    """
+
+    catalogue: Catalogue
+    split: Split
+    rows: Rows
+    evaluation: dict[str, Any]
+    verify: dict[str, Any]
+    card: dict[str, Any]
+    history: Rows
+    pictured: Sequence[Pictured]
+    thumbnails: bytes
+    multiclass: Rows = ()
+    lesionwise: Rows = ()
+    lesions: Rows = ()
+    confusion: Rows = ()
+    calibration: Rows = ()
+    reliability: Rows = ()
+    types: Rows = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+    previous: Previous | None = None
+    volumes: Sequence[ViewerVolumes] = ()
+
+    @cached_property
+    def detection(self) -> Rows:
+        """Lesions found and false lesions by size, as `pipeline.metrics.detection.detection` gives
+        them; empty without lesions.
+        """
+        cases = len({row["case"] for row in self.rows})
+        return detection(self.lesions, self.schema.regions, cases) if self.lesions else ()
+
+    @property
+    def schema(self) -> Schema:
+        """Of the cohort."""
+        return self.catalogue.cohort
