@@ -8,9 +8,9 @@ it, and the float32 convolution of the heads for a matrix product.
 
 from typing import Literal
 
-from pipeline.nn import unet
-from pipeline.nn.architecture import Architecture
-from pipeline.nn.backend import keras
+from pipeline.network import unet
+from pipeline.network.architecture import Architecture
+from pipeline.network.backend import keras
 
 ops = keras.ops
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pipeline.nn.backend import keras
+from pipeline.network.backend import keras
 
 ops = keras.ops
 

@@ -29,13 +29,13 @@ import yaml
 
 from benchmarks import gpu_network, gpu_resident
 from benchmarks.gpu_results import read, record
-from pipeline.domain.augmentation_patch import OnTheFly
-from pipeline.domain.schema import Schema
-from pipeline.io import shards
-from pipeline.nn import backend, fitting, inference, optimizer, unet
-from pipeline.nn.architecture import Architecture
-from pipeline.nn.batches import Sampler
-from pipeline.nn.losses import DiceCrossEntropy, level_weights
+from pipeline.augmentation.on_the_fly import OnTheFly
+from pipeline.core.schema import Schema
+from pipeline.network import backend, inference, optimizer, training, unet
+from pipeline.network.architecture import Architecture
+from pipeline.network.batches import Sampler
+from pipeline.network.losses import DiceCrossEntropy, level_weights
+from pipeline.preparation import shards
 
 ROOT = Path(__file__).parent.parent
 TINY = bool(os.environ.get("GPU_TINY"))  # shapes that a CPU can do, to try the script
@@ -213,9 +213,9 @@ def present(out: Path, precision: str, layers: str, with_sampler: bool) -> None:
     network = gpu_network.build(
         ARCHITECTURE, MODALITIES, REGIONS, *(PRESENT if layers == "present" else BEST)
     )
-    fitting.compile_for_training(network, DiceCrossEntropy("regions", 1.0, 1.0), _optimizer())
+    training.compile_for_training(network, DiceCrossEntropy("regions", 1.0, 1.0), _optimizer())
     image, target = _random_batch(2)
-    targets = [fitting.coarser(target, level) for level in range(len(network.outputs))]
+    targets = [training.coarser(target, level) for level in range(len(network.outputs))]
     on_device = jax.device_put((image, targets))
 
     def step(image, targets):
@@ -252,7 +252,7 @@ def present(out: Path, precision: str, layers: str, with_sampler: bool) -> None:
 def _feeding(out, network, batch, threads, hosted, about) -> None:
     """The rate of the sampler alone, and of the trainer's epoch with it."""
     steps = 4 if TINY else 12
-    rule = fitting.Course(
+    rule = training.Course(
         epochs=99,
         steps=steps,
         patience=0,
@@ -260,7 +260,7 @@ def _feeding(out, network, batch, threads, hosted, about) -> None:
         ahead=threads,
         learning_rate=lambda step, losses: 1e-3,
     )
-    batches = fitting._prefetch(batch, network, rule, 1)
+    batches = training._prefetch(batch, network, rule, 1)
     for _ in range(threads):
         next(batches)
     started = time.perf_counter()
@@ -276,10 +276,10 @@ def _feeding(out, network, batch, threads, hosted, about) -> None:
         **_rates(alone, 2),
     )
     if threads == 8:  # what `train` uses on a machine of 8 cores or more
-        batches = fitting._prefetch(batch, network, rule, 1)
-        fitting._train_epoch(network, rule, batches, [])
+        batches = training._prefetch(batch, network, rule, 1)
+        training._train_epoch(network, rule, batches, [])
         started = time.perf_counter()
-        _, waiting = fitting._train_epoch(network, rule, batches, [])
+        _, waiting = training._train_epoch(network, rule, batches, [])
         fed = (time.perf_counter() - started) / steps * 1e3
         batches.close()
         record(

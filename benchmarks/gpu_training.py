@@ -18,12 +18,14 @@ from pathlib import Path
 
 from benchmarks import gpu_network
 from benchmarks.gpu_results import record
-from pipeline import evaluate, params, stage, tracking, train
-from pipeline.domain.preparation import Recipe
-from pipeline.io.records import read_csv
-from pipeline.nn import unet
-from pipeline.nn.architecture import Architecture
-from pipeline.nn.segmentation import Settings
+from pipeline import evaluate, train
+from pipeline.core import params
+from pipeline.core.records import read_csv
+from pipeline.network import unet
+from pipeline.network.architecture import Architecture
+from pipeline.network.predictor import Settings
+from pipeline.preparation.preprocessing import Recipe
+from pipeline.runtime import stage, tracking
 
 
 class Run:
