@@ -272,7 +272,7 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
     [
         (
             {"modality": {}},
-            "cohort.yaml.modality: extra inputs are not permitted: remove it or mend its name",
+            "cohort.yaml.modality: extra inputs are not permitted: remove it or correct its name",
         ),
         ({"mask": None}, "cohort.yaml.mask: field required"),
         ({"dimensions": 4}, "cohort.yaml.dimensions: input should be 2 or 3, got 4"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import InputError
-from .locks import alone
+from .fetch import locked
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def fetch_by_client(location: str, parent: Path) -> Path:
         )
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
-    with alone(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.is_dir():
             command = [word.format(name=name, folder=unfinished) for word in client.command]
             ended = subprocess.run(
