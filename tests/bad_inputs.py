@@ -2181,7 +2181,7 @@ PARAMS = [
         "brats",
         ".",
         None,
-        "cohort.source is 'kaggle', and the sources are",
+        "cohort.source is 'kaggle'. Set it to one of phantom",
         named="params.yaml",
         params={"source": "kaggle"},
     ),

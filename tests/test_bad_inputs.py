@@ -17,6 +17,7 @@ from pipeline.cohorts.fetching.fetch import Remote
 from pipeline.cohorts.registry import SOURCES
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort, Compute
 from pipeline.core.records import read_json
 from pipeline.download import download
@@ -90,6 +91,7 @@ def bring(tmp_path: Path, cohort: str, folder: Path, site: Site, **params) -> li
         tmp_path / "thumbnails.png",
         Cohort(**values),
         AS_IT_IS,
+        NONE,
     )
     return json.loads((tmp_path / "verify.json").read_text())["warnings"]
 

@@ -1,4 +1,4 @@
-"""List the sources that cohort.source can be set to, or everything that one of them declares."""
+"""List the sources that cohort.source can be set to, or show all that one of them declares."""
 
 import argparse
 import difflib
@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
+from ..cohorts import registry
 from ..cohorts.fetching.fetch import Remote
 from ..cohorts.registry import SOURCES
 from ..cohorts.source import Source
@@ -25,7 +26,7 @@ EMPTY_RULES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("name", nargs="?", help="of one source")
+    parser.add_argument("name", nargs="?", help="a source, or package.module:attribute")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -46,14 +47,20 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def named(name: str) -> Source:
-    """The source of a name; InputError with the nearest names if there is none."""
-    if name not in SOURCES:
+    """The source of a name or of package.module:attribute.
+
+    Raises
+    ------
+    InputError
+        If there is none; suggests the most similar name.
+    """
+    if name not in SOURCES and ":" not in name:
         nearest = difflib.get_close_matches(name, SOURCES, 1)
         raise InputError(
             f"{name}: no such source; {f'did you mean {nearest[0]}? ' if nearest else ''}there are"
-            f" {', '.join(SOURCES)}."
+            f" {', '.join(SOURCES)}, or your own as package.module:attribute."
         )
-    return SOURCES[name]
+    return registry.source(name, "NAME")
 
 
 def listing(sources: Sequence[Source], width: int) -> Iterator[str]:
@@ -199,7 +206,7 @@ def _fetched(remote: Remote) -> str:
 
 
 def _listed(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
-    """Names and what they stand for, a name that repeats itself said once, what is empty left out."""
+    """Lines of name and text; empty texts are left out, a repeated name is printed once."""
     before = ""
     for name, text in pairs:
         if text:

@@ -12,6 +12,7 @@ import pytest
 from pipeline.cohorts import brats
 from pipeline.cohorts.brats_patients import patient_of, timepoint_of
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort
 from pipeline.core.regions import classes_to_regions, regions_to_classes, values_to_classes
 from pipeline.download import download
@@ -194,7 +195,12 @@ def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_
         source="brats-ped", location=str(tmp_path / "source"), cases=0, unlabelled="refuse", seed=1
     )
     download(
-        tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", cohort, AS_IT_IS
+        tmp_path / "raw",
+        tmp_path / "verify.json",
+        tmp_path / "thumbnails.png",
+        cohort,
+        AS_IT_IS,
+        NONE,
     )
     told = [
         warning
