@@ -27,7 +27,7 @@ from tests.cohorts.fetching.serving import Site, serving
 from tests.conftest import AS_IT_IS
 
 REMEDY = re.compile(
-    r"\b(Add|Check|Choose|Convert|Describe|Export|[Ff]etch|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
+    r"\b(Add|Check|Choose|Convert|Correct|Describe|Export|[Ff]etch|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
     r"|Resample|Save|Say|[Ss]et|Split|State|Unpack|Use|Write|must be|the sources are)\b"
 )
 

@@ -172,7 +172,7 @@ def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
         return schemas[name], patient_of
     if Path(name).exists():
         description = folder.read(Path(name))[1]
-        return description.schema, partial(_described_patient, description.patient)
+        return description.cohort_schema, partial(_described_patient, description.patient)
     schemas |= _schemas_of(name)
     years = [cohort for cohort in schemas if _holds_year(cohort, name)]
     own = [*_schemas_of(name)] or years

@@ -38,12 +38,13 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         If no source has the name.
     """
-    chosen = list(SOURCES.values()) if arguments.name is None else [named(arguments.name)]
+    one = arguments.name and named(arguments.name)
+    chosen = [one] if one else list(SOURCES.values())
     if arguments.json:
         print(json.dumps([record(source) for source in chosen], indent=1))
         return
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
-    print("\n".join(listing(chosen, width) if arguments.name is None else details(*chosen, width)))
+    print("\n".join(details(one, width) if one else listing(chosen, width)))
 
 
 def named(name: str) -> Source:
@@ -71,7 +72,7 @@ def listing(sources: Sequence[Source], width: int) -> Iterator[str]:
     sources : sequence of Source
         One or two lines or more for each.
     width : int
-        Characters of a line, 80 or more.
+        Characters per line, 80 or more.
 
     Yields
     ------
@@ -106,13 +107,13 @@ def _row(source: Source) -> tuple[str, str, str, str, str]:
 
 
 def _united(names: Iterable[Iterable[str]]) -> list[str]:
-    """Names in the order of their first mention."""
+    """Distinct names in order."""
     return list(dict.fromkeys(name for some in names for name in some))
 
 
 def _how(source: Source) -> str:
     if source.generate:
-        return "Generated; nothing to get."
+        return "Generated; nothing to download."
     if source.remotes:
         sizes = [remote.size for remote in source.remotes]
         return (
@@ -123,7 +124,7 @@ def _how(source: Source) -> str:
 
 
 def _wrapped(cells: Sequence[str], widths: Sequence[int], breaking: bool = True) -> Iterator[str]:
-    """One row of a table, its cells wrapped; addresses stay whole unless `breaking`."""
+    """One row of a table with wrapped cells; long words are only broken if `breaking`."""
     columns = [
         [
             line
@@ -156,7 +157,7 @@ def details(source: Source, width: int) -> Iterator[str]:
     source : Source
         Any.
     width : int
-        Characters of a line, 80 or more.
+        Characters per line, 80 or more.
 
     Yields
     ------

@@ -96,7 +96,7 @@ class _Composer(Composer):
 class _Constructor(SafeConstructor):
     """Knows the types that JSON has; dates are text."""
 
-    yaml_constructors: ClassVar[dict] = {
+    yaml_constructors: ClassVar[dict] = {  # type: ignore[misc]  # the stub declares no ClassVar
         **{
             f"{_TAG}{name}": SafeConstructor.yaml_constructors[f"{_TAG}{name}"]
             for name in _JSON_TAGS
@@ -142,7 +142,9 @@ def read_yaml(path: Path, remedy: str) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
     except RecursionError:
-        raise InputError(f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}") from None
+        raise InputError(
+            f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}"
+        ) from None
     except (YAMLError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}\n{remedy}") from None
 
@@ -205,10 +207,11 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
         If a key is unknown or missing, or a value has another type or range; names key, file and
         value.
     """
+    found: Any = values
     for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
+        found = found.get(part) if isinstance(found, dict) else None
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(values))
+        return TypeAdapter(kind).validate_json(json.dumps(found))
     except ValidationError as error:
         raise InputError(explain(error, f"{path}: {key}")) from None
 

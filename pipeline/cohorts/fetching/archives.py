@@ -25,7 +25,7 @@ from functools import partial
 from gzip import GzipFile
 from pathlib import Path, PurePosixPath
 from struct import error as StructError
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from tqdm import tqdm
 
@@ -335,8 +335,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
         return "encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # one read of the other methods may fill the memory
-        method = zipfile.compressor_names.get(info.compress_type, "an unknown method")
-        return f"compressed by {method}"
+        return f"compressed by method {info.compress_type}"
     return "file"
 
 
@@ -344,14 +343,14 @@ def _tar_members(file: BinaryIO, target: Path, budget: _Budget) -> Iterator[_Mem
     """The members in order; each must be extracted before the next."""
     stream = _TarStream(_decompressed(file), budget)
     try:
-        opened = tarfile.TarFile(fileobj=stream)
+        opened = tarfile.TarFile(fileobj=cast(IO[bytes], stream))
     except tarfile.ReadError:
         if stream.tell() > tarfile.BLOCKSIZE:
             raise
         raise _NoArchive from None
     with opened:
         while (info := opened.next()) is not None:
-            opened.members.clear()
+            opened.members.clear()  # type: ignore[attr-defined]  # typeshed lacks it
             if info.size < 0:
                 raise tarfile.ReadError(f"{info.name!r} has {info.size} bytes")
             yield _Member(

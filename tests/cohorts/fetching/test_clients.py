@@ -77,7 +77,7 @@ def test_a_client_that_is_not_installed_is_named_with_the_way_by_hand(tmp_path, 
     with pytest.raises(
         InputError,
         match=(
-            r"client synapse fetches, but .*pip install synapseclient, then synapse login\. Or"
+            r"client synapse .*not installed: pip install synapseclient, then synapse login\. Or"
             r" fetch the data by hand"
         ),
     ):
