@@ -97,7 +97,7 @@ def bring(tmp_path: Path, cohort: str, folder: Path, site: Site, **params) -> li
 
 
 def left_over(tmp_path: Path, source: Path) -> list[Path]:
-    """Hidden files and folders of ours but locks and the mark of a folder that was unpacked whole."""
+    """Hidden files and folders of ours, without locks and the marks of unpacked folders."""
     return [
         path
         for path in tmp_path.rglob(".*")

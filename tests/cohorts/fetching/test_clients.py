@@ -78,7 +78,7 @@ def test_a_client_that_is_not_installed_is_named_with_the_way_by_hand(tmp_path, 
         InputError,
         match=(
             r"client synapse .*not installed: pip install synapseclient, then synapse login\. Or"
-            r" fetch the data by hand"
+            r" download the data in a browser"
         ),
     ):
         fetch_by_client("synapse:syn7", tmp_path)
