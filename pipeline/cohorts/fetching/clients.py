@@ -80,7 +80,7 @@ def fetch_by_client(location: str, parent: Path) -> Path:
     scheme, name = match["client"], match["name"]
     client, folder = CLIENTS[scheme], parent / re.sub(r"[^A-Za-z0-9.-]", "_", location)
     by_hand = (
-        "Or download the data in a browser and set cohort.location to their folder (python -m"
+        "Or download the data by hand and set cohort.location to their folder (python -m"
         " pipeline sources; docs/data.md)."
     )
     if shutil.which(client.command[0]) is None:
