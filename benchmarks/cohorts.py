@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import ROOT
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort
 from pipeline.download import download
 from pipeline.registration.native import NativeRecipe
@@ -52,6 +53,11 @@ def _brought(name: str, cohort: Cohort) -> Path:
     )
     if not (folder / "thumbnails.png").is_file():  # the last thing that the stage writes
         download(
-            folder / "raw", folder / "verify.json", folder / "thumbnails.png", cohort, _AS_IT_IS
+            folder / "raw",
+            folder / "verify.json",
+            folder / "thumbnails.png",
+            cohort,
+            _AS_IT_IS,
+            NONE,
         )
     return folder / "raw"

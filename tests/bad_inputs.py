@@ -1155,7 +1155,7 @@ COHORTS = [
         "brats",
         T1C,
         lambda path: shutil.copy(path, path.with_suffix("")),
-        "also stands in.*Keep one",
+        "is also in.*Keep one",
         named="_t1ce.nii",
     ),
     Row(
@@ -1220,7 +1220,7 @@ COHORTS = [
         "brats",
         CASE,
         copied(f"/{CASE}", f"/again/{CASE}"),
-        "also stands in.*Keep one",
+        "is also in.*Keep one",
         named=CASE,
     ),
     Row(
@@ -1230,7 +1230,7 @@ COHORTS = [
         lambda path: shutil.copy(
             path, path.parents[1] / "BraTS2021_00000/BraTS2021_00007_t1ce.nii.gz"
         ),
-        "also stands in|belongs to case .*one folder per case",
+        "is also in|belongs to case .*one folder per case",
         named="BraTS2021_0000",
     ),
     Row(
@@ -1454,14 +1454,14 @@ DECATHLON = [
         "msd",
         DATASET,
         described(labels=ORDER | {"3": "necrosis"}),
-        "labels are .* where .* are due.*Unpack",
+        "labels are .* expected .*Unpack",
     ),
     Row(
         "two labels of one name",
         "msd",
         DATASET,
         described(labels=ORDER | {"3": "edema"}),
-        "labels are .* where .* are due",
+        "labels are .* expected",
     ),
     Row(
         "labels as in BraTS in the files",
@@ -1475,7 +1475,7 @@ DECATHLON = [
         "msd",
         DATASET,
         described(modality={"0": "CT"}),
-        "modality are .* where .* are due.*Unpack",
+        "modality are .* expected .*Unpack",
     ),
     Row(
         "a folder of nnU-Net v2",
@@ -1505,7 +1505,7 @@ DECATHLON = [
         "msd",
         f"{TASK}/labelsTr/BRATS_002.nii.gz",
         removed,
-        "listed in dataset.json, but is not there.*Unpack",
+        "listed in dataset.json, but does not exist.*Unpack",
     ),
 ]
 MAT = "brainTumorDataPublic_1-766/709.mat"
@@ -1561,7 +1561,7 @@ CHENG = [
         "mat",
         "cvind.mat",
         lambda path: write_folds(path, [1.0, 2.0]),
-        "knows the folds of 1 to 2",
+        "has the folds of 1 to 2",
     ),
     Row(
         "folds of nothing",
@@ -1579,7 +1579,7 @@ CHENG = [
         named="710.mat",
     ),
     Row(
-        "a slice twice", "mat", MAT, copied("1-766", "again"), "slice 709 also stands in.*Keep one"
+        "a slice twice", "mat", MAT, copied("1-766", "again"), "slice 709 is also in.*Keep one"
     ),
     Row(
         "published files and pictures",
@@ -1649,7 +1649,7 @@ CHENG = [
         "pictures",
         "folds.csv",
         text("MR2,2,5", "MR2,3,5"),
-        "folds.csv says pituitary.*Mend",
+        "folds.csv says pituitary.*Correct",
     ),
     Row(
         "a patient in two folds",
@@ -1714,7 +1714,7 @@ LGG = [
         "lgg",
         f"{TCGA}_5.tif",
         copied("4941_19960909_5.tif", "5396_20010302_5.tif"),
-        "belongs to case|also stands|holds no slice",
+        "belongs to case|is also in|holds no slice",
         named="TCGA_CS_",
     ),
     Row(
@@ -1725,7 +1725,7 @@ LGG = [
             copied("/TCGA_CS", "/again/TCGA_CS")(path),
             removed(path / f"{test_lgg.CASE}_12.tif"),
         ),
-        "also stands in.*Keep one",
+        "is also in.*Keep one",
     ),
     Row(
         "only some slices with a mask",
@@ -1903,20 +1903,20 @@ FOLDER = [
         "folder",
         "cohort.yaml",
         written(b"a: [1, 2"),
-        "cannot be read as YAML.*Mend",
+        "cannot be read as YAML.*Correct",
     ),
     Row(
         "a description of aliases",
         "folder",
         "cohort.yaml",
         written(b"a: &a [1]\nb: *a\n"),
-        "holds an alias.*Mend",
+        "aliases .* not supported.*Correct",
     ),
     Row(
         "an unknown key", "folder", "cohort.yaml", described(spacing=1), "spacing: extra.*remove it"
     ),
     Row(
-        "a key missing", "folder", "cohort.yaml", described(labels=None), "labels: .*required.*Mend"
+        "a key missing", "folder", "cohort.yaml", described(labels=None), "labels: .*required.*Correct"
     ),
     Row(
         "a region of a label that is none",
@@ -1937,14 +1937,14 @@ FOLDER = [
         "folder",
         "cohort.yaml",
         described(mask="../{case}_seg.nii.gz"),
-        "path within the folder.*Mend",
+        "path within the folder.*Correct",
     ),
     Row(
         "a pattern that fits nothing",
         "folder",
         "cohort.yaml",
         described(mask="{case}/{case}_mask.nii.gz"),
-        "holds no file for mask.*nearest are.*Mend",
+        "holds no file for mask.*nearest are.*Correct",
         named=".",
     ),
     Row(
@@ -2017,7 +2017,7 @@ FOLDER = [
         "folder",
         "table.csv",
         text("p2-v1,B\n", "p2-v1,B\np2-v1,C\n"),
-        "stands twice.*Keep one",
+        "has two rows.*Keep one",
     ),
     Row(
         "a patient contradicted",
@@ -2108,7 +2108,7 @@ ARCHIVES = [
         "zip",
         ZIP,
         written(b"Rar!\x1a\x07\x01\x00" + bytes(99)),
-        "RAR archive.*Unpack it by hand",
+        "is no archive.*RAR.*by hand",
     ),
     Row(
         "a symbolic link in a tar",
@@ -2181,7 +2181,7 @@ PARAMS = [
         "brats",
         ".",
         None,
-        "cohort.source is 'kaggle', and the sources are",
+        "cohort.source is 'kaggle'. Set it to one of phantom",
         named="params.yaml",
         params={"source": "kaggle"},
     ),

@@ -17,6 +17,7 @@ from pipeline.cohorts.fetching.fetch import Remote
 from pipeline.cohorts.registry import SOURCES
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort, Compute
 from pipeline.core.records import read_json
 from pipeline.download import download
@@ -26,7 +27,7 @@ from tests.cohorts.fetching.serving import Site, serving
 from tests.conftest import AS_IT_IS
 
 REMEDY = re.compile(
-    r"\b(Add|Check|Choose|Convert|Describe|Export|[Ff]etch|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
+    r"\b(Add|Check|Choose|Convert|Correct|Describe|Export|[Ff]etch|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
     r"|Resample|Save|Say|[Ss]et|Split|State|Unpack|Use|Write|must be|the sources are)\b"
 )
 
@@ -90,12 +91,13 @@ def bring(tmp_path: Path, cohort: str, folder: Path, site: Site, **params) -> li
         tmp_path / "thumbnails.png",
         Cohort(**values),
         AS_IT_IS,
+        NONE,
     )
     return json.loads((tmp_path / "verify.json").read_text())["warnings"]
 
 
 def left_over(tmp_path: Path, source: Path) -> list[Path]:
-    """Hidden files and folders of ours but locks and the mark of a folder that was unpacked whole."""
+    """Hidden files and folders of ours, without locks and the marks of unpacked folders."""
     return [
         path
         for path in tmp_path.rglob(".*")

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort
 from pipeline.core.records import read_json
 from pipeline.download import download
@@ -30,6 +31,7 @@ def run(tmp_path, raw=None, **cohort) -> None:
         tmp_path / "thumbnails.png",
         described,
         AS_IT_IS,
+        NONE,
     )
 
 
@@ -122,7 +124,7 @@ def test_a_case_without_a_mask_is_refused_with_the_way_out(cohort, tmp_path):
 
 
 def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
-    with pytest.raises(InputError, match="lie within each other"):
+    with pytest.raises(InputError, match="contain each other"):
         run(tmp_path, raw=cohort.parent, source="brats", location=str(cohort))
 
 

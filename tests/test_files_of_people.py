@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.catalogue import Catalogue
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort, Compute
 from pipeline.core.records import read_json
 from pipeline.download import download
@@ -36,7 +37,8 @@ def identities(tmp_path: Path, name: str, folder: Path, **values) -> dict[str, l
         "unlabelled": "refuse",
         "seed": 1,
     } | values
-    download(raw, raw.with_suffix(".json"), raw.with_suffix(".png"), Cohort(**cohort), AS_IT_IS)
+    verify, thumbnails = raw.with_suffix(".json"), raw.with_suffix(".png")
+    download(raw, verify, thumbnails, Cohort(**cohort), AS_IT_IS, NONE)
     cases = read_json(raw / "catalogue.json", Catalogue).cases
     return {
         entry.case: [file.content_sha256 for file in (*entry.images.values(), entry.labels)]

@@ -206,7 +206,7 @@ def write_described(folder: Path) -> None:
 
 
 class Kind(NamedTuple):
-    """A source, what writes a cohort of it into a folder, and values of params.yaml that it needs."""
+    """A source, a function that writes a cohort of it, and the values of params.yaml it needs."""
 
     source: str
     write: Callable[[Path], None]

@@ -9,6 +9,7 @@ from PIL import Image
 from pipeline.core import params
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.core.folds import Split
 from pipeline.core.params import Cohort
 from pipeline.core.records import read_json, sha256, write_bytes, write_csv, write_json
@@ -42,7 +43,7 @@ def run(tmp_path, cohort, schema):
     """A scored run on small cases: its folder, and `visualize` on it with changes to its params."""
     raw, metrics = tmp_path / "raw", tmp_path / "metrics"
     described = Cohort(source="brats", location=str(cohort), cases=4, unlabelled="refuse", seed=1)
-    download(raw, metrics / "verify.json", metrics / "thumbnails.png", described, AS_IT_IS)
+    download(raw, metrics / "verify.json", metrics / "thumbnails.png", described, AS_IT_IS, NONE)
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     rows, tables, pooled_bins = [], {"lesionwise": [], "lesions": [], "calibration": []}, []
     for shift, entry in enumerate(catalogue.cases):

@@ -2,29 +2,31 @@
 
 Naming and label values by year, as the challenges documented them (see the citations below):
 
-=============  =============================================
-====================================================== source         cases
-label values =============  =============================================
-====================================================== brats          2017-2021: ``Brats17_…`` to
-``BraTS2021_…``    1 necrotic or non-enhancing core, 2 edema, 4 enhancing brats          2023:
-``BraTS-GLI-NNNNN-0TT``                  1 necrotic core, 2 edema (SNFH), 3 enhancing brats-gli2024
-2024-2025: ``BraTS-GLI-NNNNN-TTT``             as 2023, and 4 resection cavity brats-men      2023:
-``BraTS-MEN-NNNNN-TTT``                  as gliomas of 2023 brats-ssa      2023-2024:
-``BraTS-SSA-NNNNN-TTT``             as gliomas of 2023 brats-met      2023-2024:
-``BraTS-MET-NNNNN-TTT``             as gliomas of 2023 brats-met2025  2025: ``BraTS-MET-NNNNN-TTT``
-as gliomas of 2023, and 4 resection cavity brats-ped2023  2023: ``BraTS-PED-NNNNN-TTT``
-1 non-enhancing component, 2 edema, 3 enhancing brats-ped      2024-2025: ``BraTS-PED-NNNNN-TTT``
-1 enhancing, 2 non-enhancing, 3 cystic, 4 edema brats-menrt    2024: ``BraTS-MEN-RT-NNNN-T``,
-``_t1c`` alone  1 gross tumour volume (``_gtv``) =============
-=============================================
-======================================================
+=============  ======================================================  =============================
+source         cases                                                   label values
+=============  ======================================================  =============================
+brats          2017-2021: ``Brats17_...`` to ``BraTS2021_...``         1 necrotic or non-enhancing
+                                                                       core, 2 edema, 4 enhancing
+brats          2023: ``BraTS-GLI-NNNNN-0TT``                           1 necrotic core, 2 edema
+                                                                       (SNFH), 3 enhancing
+brats-gli2024  2024-2025: ``BraTS-GLI-NNNNN-TTT``                      as 2023, 4 resection cavity
+brats-men      2023: ``BraTS-MEN-NNNNN-TTT``                           as gliomas of 2023
+brats-ssa      2023-2024: ``BraTS-SSA-NNNNN-TTT``                      as gliomas of 2023
+brats-met      2023-2024: ``BraTS-MET-NNNNN-TTT``                      as gliomas of 2023
+brats-met2025  2025: ``BraTS-MET-NNNNN-TTT``                           as 2023, 4 resection cavity
+brats-ped2023  2023: ``BraTS-PED-NNNNN-TTT``                           1 non-enhancing component,
+                                                                       2 edema, 3 enhancing
+brats-ped      2024-2025: ``BraTS-PED-NNNNN-TTT``                      1 enhancing, 2 non-enhancing,
+                                                                       3 cystic, 4 edema
+brats-menrt    2024: ``BraTS-MEN-RT-NNNN-T``, ``_t1c`` alone           1 gross tumour (``_gtv``)
+=============  ======================================================  =============================
 
-The naming does not tell PED of 2023 from later years, nor MET of 2025 from earlier ones: the user
-chooses the source. Of PED the values 1 to 3 mean other things in either, so that a wrong choice
-shows in a 4 alone; a warning says so. The published post-treatment gliomas have timepoints from 100
-on, those of 2023 below; `brats` refuses what another source reads, and verification refuses values
-that a schema does not know. Real cases of 2018, 2021 and 2023 (GLI), and of MET without a mask,
-were read; all else was tried on files made in its layout.
+Names do not distinguish PED of 2023 from later years, nor MET of 2025 from earlier ones: the user
+chooses the source. The values 1 to 3 of PED have other meanings in 2023, so that a wrong choice
+shows in a value 4 only; a warning says so. Published post-treatment gliomas have timepoints from
+100 on, those of 2023 below; `brats` rejects what another source reads, and verification rejects
+values that a schema does not have. Read with real cases of 2018, 2021 and 2023 (GLI), and of MET
+without a mask; everything else with files made in the published layout.
 """
 
 import logging
@@ -37,11 +39,12 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.schema import RulesName, Schema
-from ..formats.cases import Found, noted, noting_passed_over
+from ..formats.cases import Found, few, noted, noting_passed_over
+from ..formats.volume import Part
 from ..formats.walking import files_below, is_volume, of_one_file
 from .brats_patients import Tables, patient_of, timepoint_of
 from .nnunet import nnunet_hint
-from .source import Source
+from .source import GLIOMA, Source, challenge_schema, duplicate, require_folder, require_plain_name
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,6 @@ _FILE = re.compile(
 )
 # BraTS 2020 training case 355 was published with its mask under the name it had at its hospital
 _STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$", re.IGNORECASE)
-_SAFE = re.compile(r"^[A-Za-z0-9._-]+$")
 _FAMILIES = {
     "brats": r"^(?!BraTS-(MEN|MET|PED|SSA)-|BraTS-GLI-\d+-[1-9]\d\d$)",
     "brats-gli2024": r"^BraTS-GLI-\d+-\d+$",
@@ -79,43 +81,17 @@ _FAMILIES = {
     "brats-ped2023": r"^BraTS-PED-\d+-\d+$",
     "brats-menrt": r"^BraTS-MEN-RT-\d+-\d+$",
 }
-_ADULT = {
-    "WT": ("necrotic", "edema", "enhancing"),
-    "TC": ("necrotic", "enhancing"),
-    "ET": ("enhancing",),
-}
-
-
-def _schema(
-    cohort: str,
-    rules: RulesName,
-    labels: dict[str, int],
-    regions: dict[str, tuple[str, ...]],
-    modalities: str = "t1n t1c t2w t2f",
-) -> Schema:
-    return Schema(
-        cohort=cohort,
-        dimensions=3,
-        modalities=tuple(modalities.split()),
-        labels=labels,
-        regions=regions,
-        empty_rule="brats",
-        lesion_rules=rules,
-    )
 
 
 def _adult(cohort: str, rules: RulesName, enhancing: int = 3) -> Schema:
-    return _schema(cohort, rules, {"necrotic": 1, "edema": 2, "enhancing": enhancing}, _ADULT)
+    labels = {"necrotic": 1, "edema": 2, "enhancing": enhancing}
+    return challenge_schema(cohort, labels, rules=rules)
 
 
 def _treated(cohort: str, rules: RulesName) -> Schema:
     """Labels after surgery: the cavity is a region apart from the tumour."""
-    return _schema(
-        cohort,
-        rules,
-        {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4},
-        _ADULT | {"RC": ("cavity",)},
-    )
+    labels = {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4}
+    return challenge_schema(cohort, labels, GLIOMA | {"RC": ("cavity",)}, rules)
 
 
 _SCHEMAS = {
@@ -126,9 +102,8 @@ _SCHEMAS = {
     "brats-met": _adult("brats-met", "brats2023-met"),
     "brats-met2025": _treated("brats-met2025", "brats2024-met"),
     "brats-ssa": _adult("brats-ssa", "brats2023-ssa"),
-    "brats-ped": _schema(
+    "brats-ped": challenge_schema(
         "brats-ped",
-        "brats2024-ped",
         {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4},
         {
             "WT": ("enhancing", "nonenhancing", "cystic", "edema"),
@@ -136,28 +111,29 @@ _SCHEMAS = {
             "ET": ("enhancing",),
             "CC": ("cystic",),
         },
+        "brats2024-ped",
     ),
-    "brats-ped2023": _schema(
+    "brats-ped2023": challenge_schema(
         "brats-ped2023",
-        "brats2023-ped",
         {"nonenhancing": 1, "edema": 2, "enhancing": 3},
         {
             "WT": ("nonenhancing", "edema", "enhancing"),
             "TC": ("nonenhancing", "enhancing"),
             "ET": ("enhancing",),
         },
+        "brats2023-ped",
     ),
-    "brats-menrt": _schema(
-        "brats-menrt", "brats2024-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "t1c"
+    "brats-menrt": challenge_schema(
+        "brats-menrt", {"tumour": 1}, {"tumour": ("tumour",)}, "brats2024-menrt", ("t1c",)
     ),
 }
 _AMBIGUOUS = {
     "brats-ped": (
-        "PED of 2024 and later was assumed (1 enhancing, 4 edema), which names do not tell. "
+        "PED of 2024 and later was assumed (1 enhancing, 4 edema), which names do not show. "
         "If no case has label 4, it may be of 2023: set cohort.source to brats-ped2023"
     ),
     "brats-ped2023": (
-        "PED of 2023 was assumed (1 non-enhancing, 3 enhancing), which names do not tell. "
+        "PED of 2023 was assumed (1 non-enhancing, 3 enhancing), which names do not show. "
         "If it is of 2024 or later, set cohort.source to brats-ped"
     ),
 }
@@ -173,8 +149,8 @@ def schema(style: str) -> Schema:
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     """Find the cases of 2017 to 2021, or the gliomas of 2023, below a folder.
 
-    Tables of the challenge found with the cases (survival and name mapping, as CSV) become
-    attributes, and join the identifiers that one patient had in several years.
+    Tables of the challenge beside the cases (survival and name mapping, as CSV) give attributes,
+    and join the identifiers that one patient had in several years.
 
     Parameters
     ----------
@@ -182,7 +158,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
         A folder with one folder per case, at any depth (as the HGG and LGG folders of 2017 to
         2019).
     limit : int
-        Take only the first so many cases in the order of their names; 0 takes all.
+        Largest number of cases, in the order of their names; 0 for all.
 
     Returns
     -------
@@ -194,25 +170,22 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If there is no case, one case stands in two folders, a modality stands twice, files of both
-        naming styles are mixed, or a case is another source's.
+        If there is no case, a case or a modality is found twice, both naming styles are mixed, or
+        a case belongs to another source.
     """
     return _find("brats", location, limit)
 
 
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    if not location.is_dir():
-        raise InputError(
-            f"{location}: is not a folder. Set cohort.location to the folder that holds the BraTS"
-            " cases."
-        )
+    require_folder(location, "the BraTS cases")
     files = files_below(location)
     folders = sorted({path.parent for path in files if _FILE.match(path.name)})
     found = sorted((read_folder(folder) for folder in folders), key=lambda entry: entry[1].case)
     if not found:
         raise InputError(
             f"{location}: holds no case in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). Set"
-            f" cohort.location to the folder that holds the case folders. {nnunet_hint(location)}".strip()
+            " cohort.location to the folder that holds the case folders."
+            + f" {nnunet_hint(location)}".rstrip()
         )
     found = [
         entry
@@ -221,11 +194,9 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
     ]
     for (_, one), (_, other) in pairwise(found):
         if one.case == other.case:
-            raise InputError(
-                f"{other.folder}: case {one.case} also stands in {one.folder}. Keep one of the two."
-            )
+            raise duplicate(other.folder, f"case {one.case}", one.folder)
     found = found[: limit or None]
-    _refuse_others(name, [case for _, case in found])
+    _check_family(name, [case for _, case in found])
     styles = {style for style, _ in found}
     if len(styles) > 1:
         examples = [
@@ -251,17 +222,13 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
 
 
 def _is_same_folder(one: Found, other: Found) -> bool:
-    """Whether a case is met again through a link."""
+    """Whether a case is found again through a link."""
     return one.case == other.case and one.folder.samefile(other.folder)
 
 
-def _refuse_others(name: str, found: Iterable[Found]) -> None:
+def _check_family(name: str, found: Iterable[Found]) -> None:
     for case in found:
-        if not _SAFE.match(case.case):
-            raise InputError(
-                f"{case.folder}: the name of case {case.case!r} is more than letters, digits, '.',"
-                " '_' and '-'. Rename it."
-            )
+        require_plain_name(case.case, case.folder)
         if not re.search(_FAMILIES[name], case.case):
             others = [other for other, names in _FAMILIES.items() if re.search(names, case.case)]
             raise InputError(
@@ -272,7 +239,7 @@ def _refuse_others(name: str, found: Iterable[Found]) -> None:
 
 
 def holds_images(folder: Path) -> bool:
-    """Whether images in BraTS naming lie directly in a folder."""
+    """Whether a folder itself contains images in BraTS naming."""
     return any(
         _kind(match) != "seg"
         for match in map(_FILE.match, (path.name for path in folder.iterdir()))
@@ -286,26 +253,28 @@ def _kind(match: re.Match) -> str:
 
 
 def read_folder(folder: Path) -> tuple[str, Found]:
-    """Recognise the files of one case folder.
+    """Recognise the files of one case.
 
     Parameters
     ----------
     folder : Path
-        Holds the files of one case.
+        The folder of the case.
 
     Returns
     -------
     str
         The naming style, ``_`` or ``-``.
     Found
-        The case with the modalities and mask that are there.
+        The case with its modalities and, if present, its mask.
 
     Raises
     ------
     InputError
-        If the folder holds no such file, files of several cases, or a modality twice.
+        If the folder has no such file, files of several cases, or a modality twice.
     """
-    style, case, images, labels, others = "_", "", {}, None, []
+    style, case, labels = "_", "", None
+    images: dict[str, Path | Part] = {}
+    others: list[str] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _FILE.match(path.name)
         if not match and not _STRAY_MASK.match(path.name):
@@ -313,9 +282,7 @@ def read_folder(folder: Path) -> tuple[str, Found]:
             continue
         name = _kind(match) if match else "seg"
         if name in images or (name == "seg" and labels):
-            raise InputError(
-                f"{path}: {name} also stands in {images.get(name, labels)}. Keep one of the two."
-            )
+            raise duplicate(path, name, images.get(name, labels))
         if match and case and match["case"] != case:
             raise InputError(
                 f"{path}: belongs to case {match['case']}, but the folder also holds {case}. Use"
@@ -328,11 +295,7 @@ def read_folder(folder: Path) -> tuple[str, Found]:
         else:
             images[name] = of_one_file(path)
     if not images:
-        named = (
-            f", but {', '.join(others[:8])}{' and more' if len(others) > 8 else ''}"
-            if others
-            else ""
-        )
+        named = f", but {few(others, 8)}" if others else ""
         raise InputError(
             f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or"
             f" CASE-t1c.nii.gz){named}. Name the folder of one case, its files one by one"
@@ -353,10 +316,8 @@ def _described(case: Found, location: Path, tables: Tables) -> Found:
     notes = case.notes
     if grade and attributes.get("grade", grade) != grade:
         notes += (
-            (
-                f"{case.case}: lies in the {grade} folder, but the table gives grade"
-                f" {attributes['grade']}; the folder was taken"
-            ),
+            f"{case.case}: is in the {grade} folder, but the table gives grade"
+            f" {attributes['grade']}; the folder was used",
         )
     attributes |= case.attributes | ({"grade": grade} if grade else {})
     return replace(case, patient=patient, attributes=attributes, notes=notes)

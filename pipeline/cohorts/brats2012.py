@@ -5,14 +5,13 @@ same or another folder (2012; HG and LG are high and low grade, names of generat
 ``SimBRATS``), the same with endings of later years (``_t1ce``, ``_seg``), and the Virtual Skeleton
 Database's (2013 to 2015): ``HG/0001/VSD.Brain.XX.O.MR_Flair/VSD.Brain.XX.O.MR_Flair.684.mha`` with
 ``VSD.Brain_3more.XX.XX.OT`` for the reference, generated cases below ``Synthetic_Data``. Of 2012
-one real case in the endings of later years was read; all else was tried on files made in these
-layouts.
+one real case with the endings of later years was read; everything else was tested on files made in
+these layouts.
 
-Label values (Menze et al. 2015; the challenge's pages of 2012 and 2014): 1 edema and 2 core in
-2012, and taken to be so in generated cases of 2013, which only know those two; 1 necrosis, 2 edema,
-3 non-enhancing, 4 enhancing in patients since 2013. For the latter each region keeps one label of
-its own: WT adds edema to TC, TC adds the non-enhancing tumour to ET and necrosis, which stand side
-by side within it.
+Label values (Menze et al. 2015; the challenge's pages of 2012 and 2014): 1 edema and 2 core in 2012
+and, by assumption, in generated cases of 2013, which have only these two; 1 necrosis, 2 edema, 3
+non-enhancing, 4 enhancing in patients since 2013. In the latter each region adds one label: WT adds
+edema to TC, and TC adds the non-enhancing tumour to ET and necrosis, which are disjoint.
 """
 
 import re
@@ -26,8 +25,9 @@ from ..core.errors import InputError
 from ..core.schema import Schema
 from ..formats import metaimage
 from ..formats.cases import Found, noting_passed_over
+from ..formats.volume import Part
 from ..formats.walking import files_below, is_volume, of_one_file
-from .source import Source
+from .source import Source, challenge_schema, duplicate, require_folder, require_plain_name
 
 _MODALITIES = {"t1": "t1n", "t1c": "t1c", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
 _KINDS = _MODALITIES | {"seg": "seg", "truth": "seg", "ot": "seg"}
@@ -43,23 +43,11 @@ _GRADES = {"HG": "HGG", "HGG": "HGG", "LG": "LGG", "LGG": "LGG"}
 _VISIT = re.compile(r"^(.*brats_(tcia_pat\d+|2013_pat\d+))_\d+$", re.IGNORECASE)
 
 
-def _schema(cohort: str, labels: dict[str, int], regions: dict[str, tuple[str, ...]]) -> Schema:
-    return Schema(
-        cohort=cohort,
-        dimensions=3,
-        modalities=("t1n", "t1c", "t2w", "t2f"),
-        labels=labels,
-        regions=regions,
-        empty_rule="brats",
-        lesion_rules="brats2023-gli",
-    )
-
-
 _SCHEMAS = {
-    "brats2012": _schema(
+    "brats2012": challenge_schema(
         "brats2012", {"edema": 1, "core": 2}, {"WT": ("edema", "core"), "TC": ("core",)}
     ),
-    "brats2013": _schema(
+    "brats2013": challenge_schema(
         "brats2013",
         {"necrotic": 1, "edema": 2, "nonenhancing": 3, "enhancing": 4},
         {
@@ -74,7 +62,7 @@ _SCHEMAS = {
 
 @dataclass(frozen=True)
 class _File:
-    """A file of the challenge and what its name and folders tell."""
+    """A file of the challenge, with what its name and folders state."""
 
     path: Path
     case: str
@@ -84,11 +72,7 @@ class _File:
 
 
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    if not location.is_dir():
-        raise InputError(
-            f"{location}: is not a folder. Set cohort.location to the folder that holds the cases"
-            " of BraTS 2012 to 2015."
-        )
+    require_folder(location, "the cases of BraTS 2012 to 2015")
     cases: dict[str, dict[str, _File]] = {}
     others: dict[Path, list[Path]] = defaultdict(list)
     for path in files_below(location):
@@ -99,11 +83,8 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
         if file.kind in cases.setdefault(file.case, {}):
             other = cases[file.case][file.kind].path
             if path.samefile(other):
-                continue  # met again through a link
-            raise InputError(
-                f"{path}: {file.kind} of case {file.case} also stands in {other}. Keep one of the"
-                " two."
-            )
+                continue  # found again through a link
+            raise duplicate(path, f"{file.kind} of case {file.case}", other)
         cases[file.case][file.kind] = file
     if not cases:
         raise InputError(
@@ -129,13 +110,12 @@ def _recognised(path: Path) -> _File | None:
         )
     if skeleton:
         folder = path.parent.parent if path.parent.name.startswith("VSD.") else path.parent
-        above = [
-            folder.name,
-            *(parent.name for parent in folder.absolute().parents),
-        ]  # also above the location: it may be one grade's
+        # also above the location, which may be the folder of one grade
+        above = [folder.name, *(parent.name for parent in folder.absolute().parents)]
         grade = next((part for part in above if part.upper() in _GRADES), "")
         synthetic = any(part.lower() == "synthetic_data" for part in above)
-        case = f"{'Sim' * synthetic}{grade}{'' if folder.name.isdecimal() else '_' * bool(grade)}{folder.name}"
+        mark = "_" if grade and not folder.name.isdecimal() else ""
+        case = f"{'Sim' * synthetic}{grade}{mark}{folder.name}"
         year = "brats2012" if synthetic else "brats2013"  # what the label values mean
         return _File(
             path, case, _KINDS[skeleton["kind"].lower()], year, _attributes(grade, synthetic)
@@ -155,13 +135,11 @@ def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]
             f"{first.path}: case {case} has the label values of {first.year}, not of {name}. "
             f"Set cohort.source: {first.year}, and keep the two in separate folders."
         )
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", case):
-        raise InputError(
-            f"{first.path}: the name of case {case!r} is more than letters, digits, '.', '_' and"
-            " '-'. Rename its folder."
-        )
+    require_plain_name(case, first.path)
     visit = _VISIT.match(case)
-    origins = {kind: metaimage.whole(of_one_file(file.path)) for kind, file in files.items()}
+    origins: dict[str, Path | Part] = {
+        kind: metaimage.whole(of_one_file(file.path)) for kind, file in files.items()
+    }
     labels = origins.pop("seg", None)
     folder = first.path.parent
     passed_over = tuple(path.name for path in others if is_volume(path))

@@ -1,5 +1,5 @@
-"""Who is who in BraTS: what identifiers keep over timepoints and years, and the tables that join
-them.
+"""Patients in BraTS: the part of an identifier that is the same over timepoints and years, and the
+tables that join identifiers.
 """
 
 import csv
@@ -12,7 +12,7 @@ from ..formats.walking import files_below
 _FOLLOWED_UP = re.compile(r"^(?P<patient>UCSF-PDGM-\d+)_(?P<timepoint>FU\d+d)$")
 _SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
 _UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
-_TOLD = {
+_ATTRIBUTES = {
     "grade": "grade",
     "age": "age",
     "survival": "survival_days",
@@ -26,7 +26,7 @@ _TOLD = {
 
 
 def patient_of(identifier: str) -> str:
-    """What an identifier keeps over timepoints and, from 2017 to 2019, over years:
+    """The patient of an identifier, the same over timepoints and, from 2017 to 2019, over years:
     ``Brats17_CBICA_AAB_1`` is ``CBICA_AAB``.
     """
     match = (
@@ -38,17 +38,17 @@ def patient_of(identifier: str) -> str:
 
 
 def timepoint_of(identifier: str) -> str | None:
-    """The timepoint that a name holds: that of ``BraTS-GLI-00005-100`` is ``100``, of
-    ``UCSF-PDGM-0429_FU003d`` it is ``FU003d``.
+    """The timepoint in a name: ``100`` of ``BraTS-GLI-00005-100``, ``FU003d`` of
+    ``UCSF-PDGM-0429_FU003d``.
     """
     match = _SINCE_2023.match(identifier) or _FOLLOWED_UP.match(identifier)
     return match and match["timepoint"]
 
 
 class Tables:
-    """Survival and name mapping of 2017 to 2021, as far as they lie with the cases as CSV.
+    """Survival and name mapping of 2017 to 2021, where the cases come with them as CSV.
 
-    Columns, without regard to case and marks: Grade, BraTS_2017_subject_ID to BraTS_2020_subject_ID
+    Columns, ignoring case and punctuation: Grade, BraTS_2017_subject_ID to BraTS_2020_subject_ID
     and TCGA_TCIA_subject_ID (name_mapping.csv of 2019, 2020); Brats17ID, BraTS18ID, BraTS19ID or
     Brats20ID, Age, Survival or Survival_days, ResectionStatus or Extent_of_Resection
     (survival_data.csv, survival_info.csv, survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA
@@ -58,7 +58,7 @@ class Tables:
     Parameters
     ----------
     location : Path
-        Folder of the cases; tables are looked for at any depth.
+        Folder of the cases; tables are found at any depth.
 
     Raises
     ------
@@ -81,17 +81,17 @@ class Tables:
                     self._take(row)
 
     def of(self, patient: str) -> tuple[str, dict[str, str]]:
-        """The name of a patient over the years, TCGA's where there is one, and what the tables
-        tell.
+        """The name of a patient in all years, TCGA's if there is one, and its attributes from the
+        tables.
         """
         group = sorted(
             self._groups.get(patient, {patient}),
             key=lambda name: (not name.startswith("TCGA"), name),
         )
-        told = {}
+        attributes: dict[str, str] = {}
         for name in group:
-            told |= self._attributes.get(name, {})
-        return group[0], told
+            attributes |= self._attributes.get(name, {})
+        return group[0], attributes
 
     @staticmethod
     def _rows(path: Path) -> list[dict[str, str]]:
@@ -107,7 +107,7 @@ class Tables:
                 ]
         except OSError as error:
             raise InputError(
-                f"{path}: cannot be read ({error.strerror}). Check that it may be read, or move it"
+                f"{path}: cannot be read ({error.strerror}). Check its permissions, or move it"
                 " away."
             ) from None
         except (UnicodeDecodeError, csv.Error) as error:
@@ -122,18 +122,18 @@ class Tables:
             self._identity(value, row) for key, value in row.items() if self._IDENTIFIER.match(key)
         }
         group = identifiers.union(*(self._groups.get(name, set()) for name in identifiers))
-        told = {_TOLD[key]: value for key, value in row.items() if key in _TOLD}
-        survival = told.get("survival_days", "0")
+        attributes = {_ATTRIBUTES[key]: row[key] for key in row if key in _ATTRIBUTES}
+        survival = attributes.get("survival_days", "0")
         if not survival.replace(".", "", 1).isdecimal():  # as "ALIVE (361 days later)" in 2020
-            told["survival"] = told.pop("survival_days")
+            attributes["survival"] = attributes.pop("survival_days")
         for name in group:
             self._groups[name] = group
-            self._attributes[name] = self._attributes.get(name, {}) | told
+            self._attributes[name] = self._attributes.get(name, {}) | attributes
 
     @staticmethod
     def _identity(value: str, row: dict[str, str]) -> str:
-        """An identifier without its timepoint; a number (UCSF-PDGM's) is told apart by its
-        collection.
+        """An identifier without its timepoint; a mere number (UCSF-PDGM) gets its collection as
+        prefix.
         """
         value = (
             f"{row.get('datacollectionasontciaadditional', 'TCIA')}-{value}"

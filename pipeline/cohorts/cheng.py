@@ -1,9 +1,9 @@
 """Cheng's brain tumour slices (figshare 1512427): T1c, one tumour each, as published in MATLAB
 files or as pictures.
 
-About a third of the slices each is axial, coronal and sagittal, which the files do not tell. All
-get the affine of an axial slice, so that every viewer shows them upright; to the left and to the
-back hold for axial ones.
+About a third of the slices each is axial, coronal and sagittal, which the files do not state. All
+get the affine of an axial slice, so that every viewer shows them upright; its directions are right
+for axial slices only.
 """
 
 import re
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from ..core.errors import InputError
 from ..core.records import read_csv
@@ -20,7 +21,7 @@ from ..formats import images, matlab
 from ..formats.cases import Found, with_note
 from ..formats.walking import files_below
 from .fetching.fetch import Remote
-from .source import Source
+from .source import Source, duplicate, require_folder
 
 SCHEMA = Schema(
     cohort="cheng",
@@ -35,19 +36,22 @@ SCHEMA = Schema(
 _TYPES = {value: name for name, value in SCHEMA.labels.items()}
 # 0.49 mm at 512 x 512; 6 mm thick with a gap of 1 mm: Cheng et al. 2015
 # (doi:10.1371/journal.pone.0140381, Image Data), and the set's README. Of the few images of 256 x
-# 256 they say nothing: the same field of view is taken.
+# 256 they say nothing: the same field of view is assumed.
 _FIELD_MM, _DISTANCE_MM = 512 * 0.49, 7.0
 _MATLAB = re.compile(r"^(?P<number>[0-9]{1,6})\.mat$", re.IGNORECASE)
 _PICTURE = re.compile(r"^(?P<number>[0-9]{1,6})_(?P<kind>mri|mask)\.(jpe?g|png)$", re.IGNORECASE)
-# MR024780B and D, MR053110B and E are one head each, by their slices; so one number is taken for
-# one patient, also for MR049453 and MR049453B, which the published folds keep apart
+# By their slices, MR024780B and D are one head, and so are MR053110B and E. Hence one number is one
+# patient, also for MR049453 and MR049453B, which are in different published folds.
 _SERIES_LETTER = re.compile(r"(?<=^MR[0-9]{6})[A-Z]$")
 _TABLE, _COLUMNS = "folds.csv", ("sample_id", "pid", "label", "fold")
 
 
+Content = TypeVar("Content")
+
+
 @dataclass(frozen=True)
 class _Row:
-    """What folds.csv says of a slice."""
+    """The row of a slice in folds.csv."""
 
     patient: str
     label: int
@@ -64,24 +68,21 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
         ``NNNN_mri.jpg`` and ``NNNN_mask.jpg`` (or ``.png``) and the table ``folds.csv`` with the
         columns sample_id, pid, label, fold.
     limit : int
-        Take only the first so many slices in the order of their numbers; 0 takes all.
+        Largest number of slices, in the order of their numbers; 0 for all.
 
     Returns
     -------
     Schema
     list of Found
-        Sorted by case; attributes `type`, and `fold` where the folds are known.
+        Sorted by case; attributes `type`, and `fold` where folds are published.
 
     Raises
     ------
     InputError
-        If there is no slice, both forms are mixed, a number stands twice, a file is damaged, a
-        slice has a mask but no image, or pictures lack the row that tells whose they are.
+        If there is no slice, both forms are mixed, a number is found twice, a file is damaged, a
+        slice has a mask but no image, or a picture has no row in the table.
     """
-    if not location.is_dir():
-        raise InputError(
-            f"{location}: is not a folder. Set cohort.location to the folder that holds the slices."
-        )
+    require_folder(location, "the slices")
     files = files_below(location)
     published, pictures = _numbered(files, _MATLAB), _numbered(files, _PICTURE)
     if published and pictures:
@@ -116,9 +117,7 @@ def _numbered(files: Iterable[Path], pattern: re.Pattern) -> dict[int, list[Path
 def _published(groups: dict[int, list[Path]], files: list[Path], limit: int) -> list[Found]:
     for number, (path, *others) in groups.items():
         if others:
-            raise InputError(
-                f"{others[0]}: slice {number} also stands in {path}. Keep one of the two."
-            )
+            raise duplicate(others[0], f"slice {number}", path)
     folds = _only(files, "cvind.mat", matlab.read_folds)
     return [
         _matlab_case(number, path, folds)
@@ -130,7 +129,7 @@ def _matlab_case(number: int, path: Path, folds: tuple[int, ...] | None) -> Foun
     description = matlab.describe(path)
     if folds is not None and not 1 <= number <= len(folds):
         raise InputError(
-            f"{path}: is slice {number}, but cvind.mat knows the folds of 1 to {len(folds)}. Remove"
+            f"{path}: is slice {number}, but cvind.mat has the folds of 1 to {len(folds)}. Remove"
             " the file, or cvind.mat."
         )
     spacing_mm = _spacing_mm(description.side)
@@ -140,7 +139,7 @@ def _matlab_case(number: int, path: Path, folds: tuple[int, ...] | None) -> Foun
         path.parent,
         description.patient,
         description.label,
-        folds and str(folds[number - 1]),
+        None if folds is None else str(folds[number - 1]),
         image,
         mask,
     )
@@ -152,9 +151,9 @@ def _pictured(
     rows = _only(files, _TABLE, _read_rows)
     if rows is None:
         raise InputError(
-            f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) that tells their"
-            " patients, so that slices of one patient could be trained on and tested on. Add the"
-            " table, or take the published .mat files."
+            f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) with their"
+            " patients, so that slices of one patient could be in training and test. Add the table,"
+            " or use the published .mat files."
         )
     absent = sorted(set(rows) - set(groups))
     found = [
@@ -171,12 +170,10 @@ def _pictured(
 
 
 def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Found:
-    kinds = [_PICTURE.match(path.name)["kind"].lower() for path in paths]
+    kinds = [path.stem.rpartition("_")[2].lower() for path in paths]
     for (kind, path), (following, other) in pairwise(sorted(zip(kinds, paths, strict=True))):
         if kind == following:
-            raise InputError(
-                f"{other}: the {kind} of slice {number} also stands in {path}. Keep one of the two."
-            )
+            raise duplicate(other, f"the {kind} of slice {number}", path)
     files = dict(zip(kinds, paths, strict=True))
     if "mri" not in files:
         raise InputError(
@@ -190,13 +187,13 @@ def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Foun
         )
     if image.parent.name in SCHEMA.labels and image.parent.name != _TYPES[row.label]:
         raise InputError(
-            f"{image}: lies in {image.parent.name}, but {_TABLE} says {_TYPES[row.label]}. Mend the"
-            " table or the folder."
+            f"{image}: is in the folder {image.parent.name}, but {_TABLE} says"
+            f" {_TYPES[row.label]}. Correct the table or the folder."
         )
     width, height = images.size(image)
     if width != height:
         raise InputError(
-            f"{image}: has {width} x {height} pixels where a square is due. Use the slices as"
+            f"{image}: has {width} x {height} pixels, expected a square. Use the slices as"
             " published."
         )
     spacing_mm = _spacing_mm(width)
@@ -216,11 +213,11 @@ def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Foun
     )
 
 
-def _only(files: list[Path], name: str, read: Callable) -> object:
-    """What is read of the file of that name, None where there is none."""
+def _only(files: list[Path], name: str, read: Callable[[Path], Content]) -> Content | None:
+    """The content of the file of that name, None if there is none."""
     paths = [path for path in files if path.name == name]
     if len(paths) > 1:
-        raise InputError(f"{paths[1]}: {name} also stands at {paths[0]}. Keep one of the two.")
+        raise duplicate(paths[1], name, paths[0])
     return read(paths[0]) if paths else None
 
 
@@ -231,12 +228,12 @@ def _read_rows(path: Path) -> dict[int, _Row]:
         number, patient, label, fold = ((fields.get(column) or "").strip() for column in _COLUMNS)
         if not (number.isdecimal() and patient and label in map(str, _TYPES)):
             raise InputError(
-                f"{path}: line {line} holds {fields} where {', '.join(_COLUMNS)} with a label of 1"
-                " to 3 are due. Mend it."
+                f"{path}: line {line} is {fields}, expected {', '.join(_COLUMNS)} with a label of"
+                " 1 to 3. Correct it."
             )
         if int(number) in rows:
             raise InputError(
-                f"{path}: line {line} names slice {number} a second time. Keep one of the two."
+                f"{path}: line {line} repeats slice {number}. Keep one of the two lines."
             )
         rows[int(number)] = _Row(patient, int(label), fold)
     return rows
@@ -267,9 +264,7 @@ def _case(
 
 
 def _noting_mixed_patients(found: list[Found]) -> list[Found]:
-    """The cases, with a note where their patient stands in several of the published folds, or has
-    several tumour types.
-    """
+    """The cases, with a note on each whose patient has several published folds or tumour types."""
     values = defaultdict(set)
     for case in found:
         for name, value in case.attributes.items():

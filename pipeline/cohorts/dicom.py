@@ -1,8 +1,8 @@
 """DICOM examinations: a folder per patient or study, its series recognised by their headers.
 
-Who the patient is does not leave this source: cases and patients are named by pseudonyms (see
-`pseudonym` in pipeline/formats/dicom/header.py), the same patient alike in every study. Folder
-names do not enter them.
+The identity of the patient does not leave this source: cases and patients are named by pseudonyms
+(`pseudonym` in pipeline/formats/dicom/header.py), which are the same in every study of a patient
+and do not depend on folder names.
 """
 
 import re
@@ -17,7 +17,7 @@ from ..formats.dicom.sequences import MODALITIES, choose, is_exact, overridden, 
 from ..formats.dicom.study import Stack, Study, studies
 from ..formats.walking import of_one_file
 from .dicom_choice import TABLE, Sorting, question
-from .source import Source
+from .source import Source, require_folder
 
 _MASKS = ("seg.nii.gz", "seg.nii")
 
@@ -33,7 +33,7 @@ def schema(modalities: tuple[str, ...]) -> Schema:
         labels={"tumour": 1},
         regions={"WT": ("tumour",)},
         empty_rule="nan",
-        lesion_rules=None,  # the files do not tell the kind of tumour
+        lesion_rules=None,  # the files do not state the kind of tumour
     )
 
 
@@ -43,11 +43,10 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Parameters
     ----------
     location : Path
-        Holds the DICOM files of each examination in folders of their own, at any depth; with
-        `modalities.yaml`, if the user corrects how series are recognised, and ``seg.nii.gz`` beside
-        the series of an examination.
+        Has a folder with the DICOM files of each examination, at any depth, ``seg.nii.gz`` beside
+        the series of an examination and, where the user corrects modalities, `modalities.yaml`.
     limit : int
-        Take only the first so many cases in the order of their names; 0 takes all.
+        Largest number of cases, in the order of their names; 0 for all.
 
     Returns
     -------
@@ -97,7 +96,7 @@ def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
         Holds the DICOM files of one examination, at any depth, and `modalities.yaml` if the user
         corrects it.
     needed : sequence of str
-        Modalities that the examination must have, in any order; empty takes what is recognised.
+        Modalities that the examination must have, in any order; if empty, what is recognised.
 
     Returns
     -------
@@ -107,15 +106,14 @@ def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
     Raises
     ------
     InputError
-        As `find`; if the folder holds several examinations; and if modalities are needed, where one
-        of them is missing or may be several series, and only then: what is not needed need not be
-        decided.
+        As `find`; if the folder has several examinations; and if a needed modality is missing or
+        may be several series. Modalities that are not needed may stay undecided.
     """
     strangers = [name for name in needed if name not in MODALITIES]
     if strangers:
         raise InputError(
-            f"{folder}: {', '.join(strangers)} is needed, but DICOM series are recognised as"
-            f" {', '.join(MODALITIES)} alone. Convert the series to NIfTI, and describe them in a"
+            f"{folder}: {', '.join(strangers)} is needed, but DICOM series are only recognised as"
+            f" {', '.join(MODALITIES)}. Convert the series to NIfTI, and describe them in a"
             " cohort.yaml."
         )
     found = _studies(folder)
@@ -146,18 +144,18 @@ def read_table(location: Path) -> dict[str, str | None]:
     Parameters
     ----------
     location : Path
-        Folder that may hold it.
+        Folder that may contain it.
 
     Returns
     -------
     dict
-        In the order of the file; empty where there is none.
+        In the order of the file; empty if there is no file.
 
     Raises
     ------
     InputError
-        If it is no YAML, no such table, a pattern is no regular expression, or a modality is
-        unknown.
+        If it is not YAML or not such a table, a pattern is not a regular expression, or a modality
+        is unknown.
     """
     path = location / TABLE
     if not path.is_file():
@@ -185,17 +183,13 @@ def read_table(location: Path) -> dict[str, str | None]:
             is_exact(pattern) or re.compile(pattern)
         except (re.error, TypeError) as error:
             raise InputError(
-                f"{path}: {pattern!r}: is no regular expression ({error}). Put it in quotes."
+                f"{path}: {pattern!r}: is not a regular expression ({error}). Put it in quotes."
             ) from None
     return table
 
 
 def _studies(location: Path) -> list[Study]:
-    if not location.is_dir():
-        raise InputError(
-            f"{location}: is not a folder. Name the folder that holds the DICOM files of an"
-            " examination."
-        )
+    require_folder(location, "the DICOM files of an examination")
     found = [study for study in studies(location) if study.stacks]
     if not found:
         raise InputError(
@@ -206,17 +200,17 @@ def _studies(location: Path) -> list[Study]:
 
 
 def _sort(study: Study, table: dict[str, str | None]) -> Sorting:
-    told = [
+    by_user = [
         overridden(stack.acquisition, stack.kind, stack.series, table) for stack in study.stacks
     ]
     recognised = [
-        by_user or recognise(stack.acquisition)
-        for by_user, stack in zip(told, study.stacks, strict=True)
+        chosen or recognise(stack.acquisition)
+        for chosen, stack in zip(by_user, study.stacks, strict=True)
     ]
     derived = [stack.acquisition.derived for stack in study.stacks]
-    by_user = [found is not None for found in told]
+    is_by_user = [found is not None for found in by_user]
     return Sorting(
-        study, tuple(recognised), choose(list(zip(recognised, by_user, derived, strict=True)))
+        study, tuple(recognised), choose(list(zip(recognised, is_by_user, derived, strict=True)))
     )
 
 
@@ -240,8 +234,8 @@ def _found(
 
 
 def _mask(study: Study, location: Path, every: list[Study]) -> Path | None:
-    """``seg.nii.gz`` in the folder of the examination, or above it where no other examination lies
-    below.
+    """``seg.nii.gz`` in the folder of the examination, or in one above it that contains no other
+    examination.
     """
     others = [other.folder for other in every if other is not study]
     inside = [

@@ -1,5 +1,5 @@
-"""What the user is asked where headers alone do not decide which DICOM series is which modality:
-one message, one block to paste.
+"""The question to the user where headers do not decide which DICOM series is which modality: one
+message, with one block to paste.
 """
 
 import re
@@ -67,7 +67,7 @@ class Sorting:
 
     @property
     def images(self) -> dict[str, Stack]:
-        """The modalities that one series alone may be."""
+        """The modalities with exactly one candidate series."""
         return {
             name: self.study.stacks[indices[0]]
             for name, indices in self.candidates.items()
@@ -76,7 +76,7 @@ class Sorting:
 
     @cached_property
     def groups(self) -> dict[str, list[Stack]]:
-        """The modalities that several series may be, the proposed series first."""
+        """The modalities with several candidate series, the proposed one first."""
         stacks = self.study.stacks
         return {
             name: _by_preference([stacks[i] for i in those], name)
@@ -85,7 +85,7 @@ class Sorting:
         }
 
     def proposed(self, needed: Sequence[str]) -> dict[str, Stack]:
-        """Modality -> the series that the printed block leads to."""
+        """Modality -> the series that the printed block selects."""
         return (
             self.images
             | {name: stacks[0] for name, stacks in self.groups.items()}
@@ -93,8 +93,8 @@ class Sorting:
         )
 
     def assumed(self, needed: Sequence[str]) -> dict[str, Stack]:
-        """The T1 with or without contrast that is needed and not recognised -> the one series that
-        repeats the other later, or earlier.
+        """The needed T1 with or without contrast that is not recognised -> the one series that
+        repeats the other one later, or earlier.
         """
         found = {}
         for modality, (other, _) in _CONTRAST.items():
@@ -112,14 +112,12 @@ class Sorting:
         return found
 
     def in_time(self, modality: str) -> list[Stack]:
-        """The series that may be a modality, in the order in which they are expected: T1 before
-        contrast first, else the last first.
-        """
+        """The candidates of a modality by time: ascending for t1n, else descending."""
         return sorted(self.groups[modality], key=_moment, reverse=modality != "t1n")
 
     @property
     def passed_over(self) -> list[tuple[Stack, str]]:
-        """The series that are no candidate, and why."""
+        """The series that are not candidates, and why."""
         taken = {index for indices in self.candidates.values() for index in indices}
         return [
             (
@@ -137,9 +135,7 @@ class Sorting:
         ]
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """The modalities, of those needed or else of all, that no series is recognised or assumed
-        as.
-        """
+        """The needed modalities, or else all, without a recognised or assumed series."""
         return [
             name
             for name in needed or MODALITIES
@@ -147,8 +143,8 @@ class Sorting:
         ]
 
     def decided(self, needed: Sequence[str]) -> bool:
-        """Whether nothing is left to choose: each modality needed is one series, or else each that
-        was recognised, at least one.
+        """Whether each needed modality has one series; if none is needed, whether each recognised
+        one has, and there is at least one.
         """
         return (
             all(name in self.images for name in needed)
@@ -164,27 +160,26 @@ def question(
     needed: Sequence[str],
     native: str,
 ) -> str:
-    """Ask for everything that is undecided at once.
+    """Ask for everything that is undecided in one message.
 
     Parameters
     ----------
     location : Path
-        Folder whose `modalities.yaml` is read.
+        Folder of `modalities.yaml`.
     sortings : sequence of Sorting
-        Examinations that are not decided; at least one.
+        Undecided examinations; at least one.
     table : mapping of str to (str or None)
-        What that file says already.
+        Content of that file.
     needed : sequence of str
-        Modalities that each examination must have; empty where any will do.
+        Modalities that each examination must have; empty if any will do.
     native : str
-        How series on different grids are brought to one, as a request.
+        How the user brings series on different grids to one grid, as an imperative.
 
     Returns
     -------
     str
-        What was found for each examination; a block of lines for the file, which leads to a result
-        as it stands where nothing needed is missing; what its words mean, and what else the headers
-        say of the obstacles ahead.
+        The finding for each examination; a block of lines for the file, which is complete if no
+        needed modality is missing; the meaning of its words; and further obstacles in the headers.
     """
     hidden = len(sortings) - _MAX_FINDINGS
     block = [line for sorting in sortings for line in _block(sorting, table, needed)]
@@ -216,7 +211,7 @@ def question(
 
 
 def _by_preference(stacks: list[Stack], modality: str) -> list[Stack]:
-    """By the rule that the message states."""
+    """Sort by the rule that the message states."""
     in_time = sorted(stacks, key=_moment, reverse=modality != "t1n")
     return sorted(
         in_time, key=lambda stack: (not stack.isotropic, stack.plane != "axial", _voxel_mm3(stack))
@@ -228,7 +223,7 @@ def _moment(stack: Stack) -> tuple[str, str, int]:
 
 
 def _voxel_mm3(stack: Stack) -> float:
-    """To two digits, so that series of one protocol count as equal."""
+    """Volume of a voxel to two digits, so that series of one protocol are equal."""
     if not stack.grid:
         return float("inf")
     across, along, between = stack.grid.spacing_mm
@@ -316,8 +311,8 @@ def _block(sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[s
 def _lines_passed_over(
     sorting: Sorting, table: Mapping[str, str | None], needed: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """One line for a series whose volumes are all passed over, or else for each of them; a comment
-    where the table has it already.
+    """One line per series of which no volume is a candidate, else one per volume; a comment if the
+    table already has it.
     """
     passed_over = sorting.passed_over
     alone = {stack.series for stack, _ in passed_over if stack.series and _is_short(stack.series)}
@@ -344,8 +339,8 @@ def _lines_passed_over(
 
 
 def _about_contrast(sorting: Sorting, modality: str, needed: Sequence[str]) -> list[str]:
-    """Two T1 series of which no header mentions contrast are often one before and one after it:
-    only the user knows.
+    """Two T1 series without a header about contrast are often one before and one after it: only the
+    user knows.
     """
     other, side = _CONTRAST.get(modality, ("", ""))
     if not other or other in sorting.candidates:
@@ -433,8 +428,8 @@ def _is_scattered(sorting: Sorting, needed: Sequence[str]) -> bool:
 
 
 def _key(stack: Stack, study: Study) -> str:
-    """What `modalities.yaml` calls a stack: its UID, with the kind where the series holds several,
-    or the text of a series without UID.
+    """The key of a stack in `modalities.yaml`: its UID, with the kind if the series has several, or
+    the description of a series without UID.
     """
     alone = sum(other.series == stack.series for other in study.stacks) == 1
     key = stack.series if alone else exact_key(stack.series, stack.kind)
@@ -449,8 +444,8 @@ def _key(stack: Stack, study: Study) -> str:
 
 
 def _is_short(key: str) -> bool:
-    """Whether YAML takes it for a key (YAML 1.2.2, 7.4.2: at most 1024 characters); a damaged
-    header may hold any text.
+    """Whether it is short enough for a key (YAML 1.2.2, 7.4.2: at most 1024 characters); a damaged
+    header may contain any text.
     """
     return len(_quoted(key)) <= _LONGEST_KEY
 
@@ -460,7 +455,7 @@ def _line(key: str, modality: str | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As a double-quoted scalar of YAML, whatever a damaged header put into it."""
+    """A double-quoted YAML scalar, valid for any text of a damaged header."""
     return (
         '"'
         + "".join(

@@ -1,5 +1,5 @@
-"""Any folder of NIfTI or MetaImage files, described by a `cohort.yaml`: where modalities and mask
-lie, what the labels mean.
+"""Any folder of NIfTI or MetaImage files, described by a `cohort.yaml`: the paths of modalities and
+masks, the meaning of labels.
 """
 
 import csv
@@ -19,12 +19,13 @@ from ..core.schema import RulesName, Schema
 from ..core.strict import Strict
 from ..formats import metaimage
 from ..formats.cases import Found, noting_passed_over, with_note
+from ..formats.volume import Part
 from ..formats.walking import ENDINGS, as_expression, expanded, files_below, of_one_file
 from .nnunet import nnunet_hint
 from .source import Source
 
 NAME = "cohort.yaml"
-_REMEDY = "Mend the description as docs/data.md shows."
+_REMEDY = "Correct the description as docs/data.md shows."
 _ELSEWHERE = {
     "t1": "t1n",
     "t1ce": "t1c",
@@ -50,7 +51,7 @@ def _within_the_folder(pattern: str) -> str:
         raise ValueError("a pattern is a path within the folder, its parts joined by /")
     names = set(re.findall(r"{[^}]*}?|}", pattern))
     if names - {"{case}", "{patient}", "{session}"}:
-        raise ValueError("a pattern knows {case}, {patient}, {session} and * only")
+        raise ValueError("a pattern may hold {case}, {patient}, {session} and * only")
     if "{case}" not in names and not {"{patient}", "{session}"} <= names:
         raise ValueError(
             "a pattern must hold {case}, the name of the case, or both {patient} and {session}"
@@ -64,7 +65,7 @@ def _within_the_folder(pattern: str) -> str:
 
 
 def _naming_cases(expression: str) -> str:
-    for before in ("", "(?P<patient>.)"):  # wherever it comes to stand
+    for before in ("", "(?P<patient>.)"):  # at any place of a pattern
         _compiled(f"{before}(?P<case>{expression})")
     return expression
 
@@ -88,7 +89,7 @@ Pattern = Annotated[str, AfterValidator(_within_the_folder)]
 
 
 class Description(Strict):
-    """What a `cohort.yaml` says of a folder.
+    """The content of a `cohort.yaml`.
 
     Attributes
     ----------
@@ -156,7 +157,7 @@ class Description(Strict):
             )
         if by_session and (named := sorted({"case", "patient"} & self.model_fields_set)):
             raise ValueError(
-                f"patterns with {{session}} tell case and patient: remove {' and '.join(named)}"
+                f"patterns with {{session}} define case and patient: remove {' and '.join(named)}"
             )
         return self
 
@@ -166,8 +167,8 @@ class Description(Strict):
         return self.modalities | {_MASK: self.mask}
 
     @property
-    def schema(self) -> Schema:
-        """The cohort schema."""
+    def cohort_schema(self) -> Schema:
+        """What the voxels mean."""
         return Schema(
             cohort=self.cohort,
             dimensions=self.dimensions,
@@ -181,7 +182,7 @@ class Description(Strict):
 
 
 def _expression(pattern: str, case: str) -> re.Pattern:
-    """What paths must match: the first mention of a name takes it, the others repeat it."""
+    """The expression of a pattern: the first use of a name captures it, others repeat it."""
     named = {
         "{case}": f"(?P<case>{case})",
         "{patient}": "(?P<patient>[^/]+?)",
@@ -221,19 +222,21 @@ def read(location: Path) -> tuple[Path, Description]:
     Raises
     ------
     InputError
-        If there is none, it is not YAML, a key is unknown or missing, or a value cannot be: names
-        file, key and value.
+        If there is no file, it is not YAML, a key is unknown or missing, or a value is not valid;
+        names file, key and value.
     """
     path = location / NAME if location.is_dir() else location
     if not path.is_file():
         raise InputError(
             (location.is_dir() and nnunet_hint(location))
-            or f"{path}: there is no such file. Describe the folder in it as docs/data.md shows; where the folder cannot be written to, let the file lie elsewhere, state the folder as `root`, and set cohort.location to the file."
+            or f"{path}: there is no such file. Describe the folder in it as docs/data.md shows. If"
+            " the folder is read-only, put the file elsewhere, name the folder as its `root`, and"
+            " set cohort.location to the file."
         )
     values = read_yaml(path, _REMEDY)
     try:
         description = Description.model_validate_json(json.dumps(values))
-        _ = description.schema  # labels and regions must fit together
+        _ = description.cohort_schema  # labels and regions must fit together
     except ValidationError as error:
         raise InputError(f"{explain(error, str(path))}\n{_REMEDY}") from None
     return path, description
@@ -247,10 +250,10 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     location : Path
         A folder that holds a `cohort.yaml`, or such a file elsewhere.
     limit : int
-        Take only the first so many cases in the order of their names; 0 takes all.
+        Largest number of cases, in the order of their names; 0 for all.
     masked : bool
-        Whether masks are expected, as for training: the pattern of masks must match something, and
-        files that fit no pattern are noted.
+        Whether masks are expected, as for training: the pattern of masks must match a file, and
+        files that match no pattern are noted.
 
     Returns
     -------
@@ -262,24 +265,24 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     Raises
     ------
     InputError
-        As `read`; if a pattern matches nothing, one file is taken twice or two for one, a case
-        lacks a modality or its row in the table, or its patient is not clear.
+        As `read`; if a pattern matches nothing, two patterns match one file or two files one
+        pattern, a case lacks a modality or its row in the table, or its patient is ambiguous.
     """
     path, description = read(location)
     root = path.parent / expanded(description.root)
     if not root.is_dir():
         raise InputError(
-            f"{path}: its root, {root}, is not a folder. State it relative to the file."
+            f"{path}: its root, {root}, is not a folder. Give it relative to the file."
         )
     files = [file.relative_to(root).as_posix() for file in files_below(root)]
-    due = description.patterns if masked else description.modalities
+    required = description.patterns if masked else description.modalities
     taken = {
-        name: _take(name, pattern, description, root, files, name in due)
+        name: _take(name, pattern, description, root, files, name in required)
         for name, pattern in description.patterns.items()
     }
-    _refuse_one_for_two(taken, path)
+    _check_distinct(taken, path)
     cases = sorted(set().union(*taken.values()))[: limit or None]
-    _refuse_incomplete(cases, description.modalities, taken, path, description)
+    _check_complete(cases, description.modalities, taken, path, description)
     rows = _rows(path.parent / expanded(description.table), cases) if description.table else {}
     found = [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
     absent = [case for case in rows if not any(case in files for files in taken.values())]
@@ -290,7 +293,7 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
         )
         found = with_note(found, note)
     fitting = {match[0] for matches in taken.values() for match in matches.values()}
-    return description.schema, (
+    return description.cohort_schema, (
         noting_passed_over(found, [root / file for file in files if file not in fitting])
         if masked
         else found
@@ -298,9 +301,14 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
 
 
 def _take(
-    name: str, pattern: str, description: Description, root: Path, files: Sequence[str], due: bool
+    name: str,
+    pattern: str,
+    description: Description,
+    root: Path,
+    files: Sequence[str],
+    required: bool,
 ) -> dict[str, re.Match]:
-    """The file that a pattern takes for every case; none at all is refused where files are due."""
+    """The file that a pattern matches for each case; InputError if it is required and has none."""
     taken: dict[str, re.Match] = {}
     for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
         file, case = root / match[0], _case(match)
@@ -312,33 +320,33 @@ def _take(
             )
         if not _CASE_NAME.fullmatch(case):
             raise InputError(
-                f"{file}: {case!r} cannot name a case. Use letters, digits, dots, _ and - in names"
-                " that {case}, or {patient} and {session}, stand for."
+                f"{file}: {case!r} is not valid as the name of a case. Use letters, digits, dots, _"
+                " and - in names for {case}, or {patient} and {session}."
             )
         if case in taken and taken[case].groupdict().get("session") != match.groupdict().get(
             "session"
         ):
             raise InputError(
-                f"{file}: another patient and session than those of {root / taken[case][0]}, and"
-                f" both are case {case}. Rename a folder or file, so that PATIENT_SESSION names one"
+                f"{file}: has another patient and session than {root / taken[case][0]}, but both"
+                f" are case {case}. Rename a folder or file, so that PATIENT_SESSION names one"
                 " case."
             )
         if case in taken:
             raise InputError(
-                f"{file}: {name} of case {case} also stands in {root / taken[case][0]}. Keep one,"
-                f" or narrow {pattern!r}."
+                f"{file}: {name} of case {case} is also in {root / taken[case][0]}. Keep one, or"
+                f" narrow {pattern!r}."
             )
         taken[case] = match
-    if due and not taken:
+    if required and not taken:
         raise InputError(
-            f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Mend the"
+            f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Correct the"
             " pattern in the description."
         )
     return taken
 
 
 def _nearest(pattern: str, files: Sequence[str]) -> str:
-    """Those of the files there, one of each kind, whose names come nearest to a pattern."""
+    """The files, one of each kind, whose names are most similar to a pattern."""
     kinds = {re.sub(r"\d+", "0", file): file for file in reversed(files[:1000])}
     names = [kinds[kind] for kind in difflib.get_close_matches(pattern, kinds, 3, cutoff=0)]
     return (
@@ -348,7 +356,7 @@ def _nearest(pattern: str, files: Sequence[str]) -> str:
     )
 
 
-def _refuse_one_for_two(taken: dict[str, dict[str, re.Match]], path: Path) -> None:
+def _check_distinct(taken: dict[str, dict[str, re.Match]], path: Path) -> None:
     owners: dict[str, tuple[str, str]] = {}
     for name, case, match in (
         (name, case, match) for name, cases in taken.items() for case, match in cases.items()
@@ -362,14 +370,14 @@ def _refuse_one_for_two(taken: dict[str, dict[str, re.Match]], path: Path) -> No
             )
 
 
-def _refuse_incomplete(
+def _check_complete(
     cases: Sequence[str],
-    due: Iterable[str],
+    required: Iterable[str],
     taken: dict[str, dict[str, re.Match]],
     path: Path,
     description: Description,
 ) -> None:
-    missing = [(case, name) for case in cases for name in due if case not in taken[name]]
+    missing = [(case, name) for case in cases for name in required if case not in taken[name]]
     if missing:
         matches = [
             next(files[case] for files in taken.values() if case in files)
@@ -382,12 +390,12 @@ def _refuse_incomplete(
         count = len({case for case, _ in missing})
         raise InputError(
             f"{listed}\n{count} of {len(cases)} cases are incomplete. Add the files, remove the"
-            " cases, or mend the patterns."
+            " cases, or correct the patterns."
         )
 
 
 def _filled(pattern: str, match: re.Match) -> str:
-    """A pattern with the names that another file of the case has."""
+    """A pattern with the names from another file of the case."""
     for name, said in match.groupdict().items():
         pattern = pattern.replace(f"{{{name}}}", said)
     return pattern
@@ -401,7 +409,8 @@ def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
             columns, lines_read = table.fieldnames or [], list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path}: the table cannot be read ({error}). Save it as CSV in UTF-8, or mend `table`."
+            f"{path}: the table cannot be read ({error}). Save it as CSV in UTF-8, or correct"
+            " `table`."
         ) from None
     if (
         "case" not in columns
@@ -416,7 +425,7 @@ def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     for row in lines_read:
         if row["case"] in rows:
-            raise InputError(f"{path}: case {row['case']} stands twice. Keep one row of each case.")
+            raise InputError(f"{path}: case {row['case']} has two rows. Keep one row of each case.")
         rows[row["case"]] = {
             column: field.strip() for column, field in row.items() if field and field.strip()
         }
@@ -438,7 +447,9 @@ def _found(
     description: Description,
 ) -> Found:
     matches = {name: cases[case] for name, cases in taken.items() if case in cases}
-    files = {name: metaimage.whole(of_one_file(root / match[0])) for name, match in matches.items()}
+    files: dict[str, Path | Part] = {
+        name: metaimage.whole(of_one_file(root / match[0])) for name, match in matches.items()
+    }
     session = next(iter(matches.values())).groupdict().get("session")
     labels = files.pop(_MASK, None)
     return Found(
@@ -455,12 +466,12 @@ def _found(
 
 def _patient(
     case: str,
-    matches: Sequence[re.Match],
+    matches: Iterable[re.Match],
     row: dict[str, str],
     path: Path,
     description: Description,
 ) -> str:
-    """The patient that everything said of a case agrees on."""
+    """The patient of a case, on which patterns, `patient` and table must agree."""
     said = set(
         filter(
             None,
@@ -474,7 +485,7 @@ def _patient(
         if not match or not match[1]:
             raise InputError(
                 f"{path}: patient, {description.patient!r}, finds no patient in the name of case"
-                f" {case}. Mend the expression."
+                f" {case}. Correct the expression."
             )
         said.add(match[1])
     if len(said) > 1:

@@ -13,7 +13,7 @@ from ..core.schema import Schema
 from ..formats.cases import Found, noted
 from ..formats.images import MaskSlices, Slices, in_order, read_picture
 from ..formats.walking import folders_below
-from .source import Source
+from .source import Source, require_folder
 
 SCHEMA = Schema(
     cohort="lgg",
@@ -31,8 +31,8 @@ _SLICE = re.compile(
     re.IGNORECASE,
 )
 # The publishers scaled every slice to 256 x 256 and kept no header (Buda et al. 2019,
-# doi:10.1016/j.compbiomed.2019.05.002, Methods). A head of 256 mm in 20 to 88 slices makes these of
-# the order of the truth, and no more.
+# doi:10.1016/j.compbiomed.2019.05.002, Methods). For a head of 256 mm in 20 to 88 slices these are
+# of the right order, and no more.
 _NOMINAL_MM = (1.0, 1.0, 5.0)
 _NOTE = (
     "the spacing was not published: millimetres and millilitres are nominal, of 1 x 1 x 5 mm voxels"
@@ -51,10 +51,10 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     ----------
     location : Path
         Holds folders ``TCGA_XX_NNNN_DATE`` at any depth, with ``..._1.tif``, ``..._1_mask.tif`` and
-        so on; the copy of them that Kaggle's archive holds in a folder of its own is left out. A
-        ``data.csv`` beside the folders is read.
+        so on. The second copy in Kaggle's archive is ignored. A ``data.csv`` beside the folders is
+        read.
     limit : int
-        Take only the first so many cases in the order of their names; 0 takes all.
+        Largest number of cases, in the order of their names; 0 for all.
 
     Returns
     -------
@@ -67,21 +67,18 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If there is no case, one stands in two folders that differ, a slice is missing or stands
-        twice, only some slices have a mask, or a slice cannot be read.
+        If there is no case, two folders of one case differ, a slice is missing or found twice, only
+        some slices have a mask, or a slice cannot be read.
     """
-    if not location.is_dir():
-        raise InputError(
-            f"{location}: is not a folder. Set cohort.location to the folder that holds kaggle_3m."
-        )
+    require_folder(location, "kaggle_3m")
     folders: dict[str, Path] = {}
     found = [path for path in (location, *folders_below(location)) if _FOLDER.match(path.name)]
     for folder in sorted(found, key=lambda path: (len(path.parts), path)):
         known = folders.setdefault(folder.name, folder)
         if _contents(known) != _contents(folder):
             raise InputError(
-                f"{folder}: case {folder.name} also stands in {known}, with other files. Keep one"
-                " of the two."
+                f"{folder}: case {folder.name} is also in {known}, with other files. Keep one of"
+                " the two."
             )
     if not folders:
         raise InputError(
@@ -99,13 +96,14 @@ def _contents(folder: Path) -> dict[str, int]:
 
 def read_folder(folder: Path) -> Found:
     """Recognise the slices of one patient; see `find`."""
-    images, masks = [], []
+    images: list[tuple[int, Path]] = []
+    masks: list[tuple[int, Path]] = []
     for path in sorted(folder.iterdir()):
         if match := _SLICE.match(path.name):
             if match["case"] != folder.name:
                 raise InputError(
-                    f"{path}: belongs to case {match['case']}, but lies in {folder.name}. Keep each"
-                    " case in its folder."
+                    f"{path}: belongs to case {match['case']}, but is in the folder {folder.name}."
+                    " Keep each case in its folder."
                 )
             (masks if match["mask"] else images).append((int(match["number"]), path))
     if not images:
@@ -126,7 +124,7 @@ def read_folder(folder: Path) -> Found:
     )
     return Found(
         case=folder.name,
-        patient=_FOLDER.match(folder.name)["patient"],
+        patient=_patient(folder),
         folder=folder,
         images={
             name: Slices(folder, image_files, _NOMINAL_MM, channel)
@@ -138,9 +136,13 @@ def read_folder(folder: Path) -> Found:
     )
 
 
+def _patient(folder: Path) -> str:
+    return folder.name.rpartition("_")[0]
+
+
 def _missing(files: tuple[Path, ...]) -> list[str]:
-    """Sequences that equal FLAIR in every voxel; the slice in the middle, where they differ most,
-    is looked at first.
+    """Sequences that equal FLAIR in every voxel; the middle slice, where they differ most, is read
+    first.
     """
     candidates = [channel for channel in range(len(SCHEMA.modalities)) if channel != _FLAIR]
     middle = len(files) // 2
@@ -149,8 +151,8 @@ def _missing(files: tuple[Path, ...]) -> list[str]:
             pixels, _ = read_picture(file)
             if pixels.ndim != 3 or pixels.shape[-1] < len(SCHEMA.modalities):
                 raise InputError(
-                    f"{file}: is gray where three sequences are due. Fetch the slice as its source"
-                    " publishes it."
+                    f"{file}: is gray, expected three sequences as colours. Fetch the slice as its"
+                    " source publishes it."
                 )
             candidates = [
                 channel
@@ -161,13 +163,12 @@ def _missing(files: tuple[Path, ...]) -> list[str]:
 
 
 def _row(folder: Path) -> dict[str, str]:
-    """What data.csv beside the folder says of the patient."""
+    """Attributes of the patient from data.csv beside the folder."""
     path = folder.parent / "data.csv"
     if not path.is_file():
         return {}
     rows = read_csv(path)
-    patient = _FOLDER.match(folder.name)["patient"]
-    row = next((row for row in rows if row.get("Patient") == patient), {})
+    row = next((row for row in rows if row.get("Patient") == _patient(folder)), {})
     return {
         name: row[column].strip()
         for column, name in _ATTRIBUTES.items()

@@ -2,11 +2,11 @@
 case.
 
 ``dataset.json`` names the channels (``modality``), the label values (``labels``) and the cases with
-a reference (``training``); names are trusted, not numbers: 1 edema, 2 non-enhancing tumour, 3
-enhancing tumour as published, unlike the 1, 2, 4 of BraTS, whose 2016 and 2017 data it was made
-from. The non-enhancing tumour holds the necrosis and is called `necrotic`, as in BraTS since 2017.
-Test images (``imagesTs``) have no reference and are no cases; ``._`` files of macOS in the archive
-are passed over. Tried on files made in this layout, not on the published ones.
+a reference (``training``). The names decide, not the numbers: 1 edema, 2 non-enhancing tumour, 3
+enhancing tumour as published, unlike the 1, 2, 4 of BraTS 2016 and 2017, which the data come from.
+The non-enhancing tumour includes the necrosis and is called `necrotic`, as in BraTS since 2017.
+Test images (``imagesTs``) have no reference and are not used; ``._`` files of macOS are ignored.
+Tested on files made in this layout, not on the published ones.
 """
 
 import re
@@ -24,27 +24,15 @@ from ..formats.volume import Part, Volume
 from ..formats.walking import of_one_file
 from .fetching.fetch import Remote
 from .nnunet import nnunet_hint
-from .source import Source
+from .source import Source, challenge_schema
 
 _MODALITIES = {"t1w": "t1n", "t1gd": "t1c", "t2w": "t2w", "flair": "t2f"}
 _LABELS = {"non-enhancing tumor": "necrotic", "edema": "edema", "enhancing tumor": "enhancing"}
 _CASE = re.compile(r"^(?P<case>[A-Za-z0-9][A-Za-z0-9._-]*)\.nii(\.gz)?$", re.IGNORECASE)
 
 
-def _schema(values: dict[str, int]) -> Schema:
-    return Schema(
-        cohort="msd-braintumour",
-        dimensions=3,
-        modalities=("t1n", "t1c", "t2w", "t2f"),
-        labels=values,
-        regions={
-            "WT": ("necrotic", "edema", "enhancing"),
-            "TC": ("necrotic", "enhancing"),
-            "ET": ("enhancing",),
-        },
-        empty_rule="brats",
-        lesion_rules="brats2023-gli",
-    )
+def _schema(labels: dict[str, int]) -> Schema:
+    return challenge_schema("msd-braintumour", labels)
 
 
 @dataclass(frozen=True)
@@ -54,14 +42,14 @@ class Channel(Part):
     Attributes
     ----------
     channel, channels : int
-        Which of how many.
+        Index of the channel, and the number of channels.
     """
 
     channel: int
     channels: int
 
     def read(self) -> Volume:
-        """Read the channel; the file is unpacked whole, the other channels are dropped."""
+        """Read the channel; the whole file is decompressed."""
         return nifti.read_channel(self.path, self.channel, self.channels)
 
 
@@ -84,7 +72,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     location : Path
         The folder ``Task01_BrainTumour``, or the one that holds it.
     limit : int
-        Take only the first so many cases in the order of their names; 0 takes all.
+        Largest number of cases, in the order of their names; 0 for all.
 
     Returns
     -------
@@ -96,8 +84,8 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     Raises
     ------
     InputError
-        If ``dataset.json`` is missing, is none, names other modalities or labels, or is of nnU-Net
-        v2, or if a case it lists lacks a file.
+        If ``dataset.json`` is missing, is not valid, names other modalities or labels, or is of
+        nnU-Net v2, or if a file of a listed case is missing.
     """
     folder = next(
         (
@@ -141,8 +129,8 @@ def _read_dataset(path: Path) -> _Dataset:
     numbers = [*dataset.modality, *dataset.labels]
     if not all(number.isdecimal() and len(number) < 4 for number in numbers):
         raise InputError(
-            f"{path}: numbers its modalities and labels {numbers}, where whole numbers are due."
-            " Unpack the archive again."
+            f"{path}: the numbers of its modalities and labels are {numbers}, expected whole"
+            " numbers. Unpack the archive again."
         )
     names = [pair.image for pair in dataset.training]
     if not names or len(set(names)) != len(names):
@@ -163,14 +151,14 @@ def _named(
     }
     if set(plain) != set(known) or len(plain) != len(published):
         raise InputError(
-            f"{path}: its {what} are {published}, where {sorted(known)} are due. This reads"
-            " Task01_BrainTumour alone. Unpack it again."
+            f"{path}: its {what} are {published}, expected {sorted(known)}. This source reads only"
+            " Task01_BrainTumour. Unpack it again."
         )
     return {ours: plain[name] for name, ours in known.items()}
 
 
 def _found(folder: Path, pair: _Pair, channels: dict[str, int]) -> Found:
-    # the list is text from outside: of its paths only the names count
+    # the list is not trusted: only the names of its paths are used
     image, label = (
         folder / kind / PurePosixPath(name).name
         for kind, name in (("imagesTr", pair.image), ("labelsTr", pair.label))
@@ -184,10 +172,10 @@ def _found(folder: Path, pair: _Pair, channels: dict[str, int]) -> Found:
     for path in (image, label):
         if not of_one_file(path).is_file():
             raise InputError(
-                f"{path}: is listed in dataset.json, but is not there. Unpack the archive again, or"
-                " take it off the list."
+                f"{path}: is listed in dataset.json, but does not exist. Unpack the archive again,"
+                " or remove it from the list."
             )
-    images = {
+    images: dict[str, Path | Part] = {
         name: Channel(of_one_file(image), channel, len(channels))
         for name, channel in channels.items()
     }
@@ -199,8 +187,8 @@ SOURCE = Source(
     title="Medical Segmentation Decathlon Task01_BrainTumour: gliomas, four modalities, 3D",
     schemas=(_schema({"necrotic": 2, "edema": 1, "enhancing": 3}),),
     patients=(
-        "one per case, as the files tell no more; the data come from BraTS 2016 and 2017, where"
-        " some patients have several scans"
+        "one per case, since the files do not say more; the data come from BraTS 2016 and 2017,"
+        " where some patients have several scans"
     ),
     licence="CC BY-SA 4.0",
     citation=(

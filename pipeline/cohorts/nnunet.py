@@ -1,5 +1,5 @@
-"""Folders of nnU-Net v2: no source of their own, but described for the source `folder`, whose
-patterns fit their layout.
+"""Folders of nnU-Net v2: not a source, but described for the source `folder`, whose patterns fit
+their layout.
 
 ``dataset.json`` names the channels (``channel_names``), the label values (``labels``: a value, or
 for region-based training the values that a region unites) and the format (``file_ending``); the
@@ -68,28 +68,28 @@ def nnunet_hint(location: Path) -> str:
     Parameters
     ----------
     location : Path
-        Holds a ``dataset.json``, or one folder named as nnU-Net names them that does
+        Has a ``dataset.json``, or one folder in nnU-Net's naming that has one
         (``Dataset001_NAME``).
 
     Returns
     -------
     str
-        What the folder is and what to do, the last lines a ``cohort.yaml`` to be written as it is;
-        where none can describe the folder, the reason. Empty if the folder is not of nnU-Net v2.
+        What the folder is and what to do, ending with the content of a ``cohort.yaml``; if none can
+        describe the folder, the reason. Empty if the folder is not of nnU-Net v2.
     """
     path = next(
         (path for path in (location / "dataset.json", *_below(location)) if path.is_file()), None
     )
-    values = path and _read(path)
-    if not values:
+    values = _read(path) if path else None
+    if not path or not values:
         return ""
     folder = path.parent
     try:
         description = _description(folder, values)
     except ValidationError as error:
         return (
-            f"{explain(error, str(path))}\nIt is the dataset.json of nnU-Net v2: mend it as"
-            " nnU-Net's documentation shows."
+            f"{explain(error, str(path))}\nIt is the dataset.json of nnU-Net v2: correct it"
+            " as nnU-Net's documentation shows."
         )
     except InputError as obstacle:
         return f"{path}: is the dataset.json of nnU-Net v2, and {obstacle}"
@@ -104,7 +104,7 @@ def nnunet_hint(location: Path) -> str:
 
 
 def _below(location: Path) -> list[Path]:
-    """The dataset.json of a folder below, as in nnUNet_raw, if there is one alone."""
+    """The dataset.json of a folder below, as in nnUNet_raw, if there is exactly one."""
     below = sorted(location.glob("Dataset[0-9][0-9][0-9]_*/dataset.json"))
     return below if len(below) == 1 else []
 
@@ -123,9 +123,9 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _description(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the cohort.yaml of a folder says; an InputError if nothing can."""
+    """The content of a cohort.yaml for the folder; InputError if none can describe it."""
     dataset = _Dataset.model_validate(values)
-    _refuse_unreadable(dataset, values)
+    _check_supported(dataset, values)
     stated = {
         name: set(members) - {0} for name, members in dataset.labels.items() if set(members) - {0}
     }
@@ -165,17 +165,17 @@ def _description(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     return description
 
 
-def _refuse_unreadable(dataset: _Dataset, values: Mapping[str, Any]) -> None:
-    """Refuse what no cohort.yaml can state."""
+def _check_supported(dataset: _Dataset, values: Mapping[str, Any]) -> None:
+    """Raise InputError about what no cohort.yaml can express."""
     if dataset.file_ending.lower() not in ENDINGS:
         raise InputError(
-            f"its files end with {dataset.file_ending!r}, where {', '.join(ENDINGS)} can be read."
+            f"its files end with {dataset.file_ending!r}, but only {', '.join(ENDINGS)} are read."
             " Convert them and set file_ending."
         )
     if isinstance(values.get("dataset"), dict):
         raise InputError(
-            "it lists the files of each case, where only imagesTr and labelsTr can be read. Copy or"
-            " link the files there."
+            "it lists the files of each case, but only imagesTr and labelsTr are read. Copy or link"
+            " the files there."
         )
     if "ignore" in dataset.labels:
         raise InputError(
@@ -186,7 +186,7 @@ def _refuse_unreadable(dataset: _Dataset, values: Mapping[str, Any]) -> None:
 
 
 def _terms(values: Mapping[str, Any]) -> dict[str, str]:
-    """Licence and citation, where the file gives them."""
+    """Licence and citation, if the file has them."""
     asked = {"licence": ("licence", "license"), "citation": ("citation", "reference")}
     said = {
         ours: next((values[key] for key in keys if values.get(key)), None)
@@ -295,14 +295,12 @@ def _region_kind(name: str) -> str | None:
 
 
 def _word(name: str, otherwise: str, taken: Collection[str]) -> str:
-    """A name as cohort.yaml takes it, of letters, digits, _ and -, other than those taken."""
+    """A name that is valid in cohort.yaml (letters, digits, _ and -) and not yet taken."""
     return _apart(re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or otherwise, taken)
 
 
 def _apart(name: str, taken: Collection[str]) -> str:
-    """The name, or with the least number from 2 on behind it that makes it another than those
-    taken.
-    """
+    """The name, with the least number from 2 on appended if it is already taken."""
     number, apart = 1, name
     while apart in taken:
         number += 1
@@ -315,7 +313,7 @@ def _yaml(description: Mapping[str, Any]) -> str:
     from ruamel.yaml.comments import CommentedMap
 
     writer, text = YAML(), StringIO()
-    writer.default_flow_style = None  # what holds no further mapping or list stands in one line, but for the long modalities
+    writer.default_flow_style = None  # innermost mappings and lists take one line each
     writer.width = 1000
     modalities = CommentedMap(description["modalities"])
     modalities.fa.set_block_style()

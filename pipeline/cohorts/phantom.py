@@ -1,4 +1,4 @@
-"""Generated cases: MNI152 anatomy, deformed and given a tumour per case, written in BraTS naming."""
+"""Generated cases: deformed MNI152 anatomy with a tumour, written in BraTS naming."""
 
 import functools
 import shutil
@@ -47,16 +47,16 @@ _MARK = "phantom"
 
 
 def generate(raw: Path, cases: int, seed: int) -> list[Found]:
-    """Generate phantoms into `raw`, keeping those that are already there.
+    """Generate phantoms into `raw`; those already there are kept.
 
     Parameters
     ----------
     raw : Path
-        Gets one folder per case, each put there whole.
+        Gets one complete folder per case.
     cases : int
-        How many.
+        Number of cases.
     seed : int
-        Of the cohort; case `i` of a seed is the same whatever the number of cases.
+        Seed of the cohort; case `i` of a seed does not depend on the number of cases.
 
     Returns
     -------
@@ -73,15 +73,21 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
     return [_found(raw / name) for name in names]
 
 
-def _found(folder: Path) -> Found:
+def _files(folder: Path) -> tuple[dict[str, Path], Path]:
+    """The images of a phantom by modality, and its mask."""
     images = {
         modality: folder / f"{folder.name}_{name}.nii.gz" for modality, name in _NAMES.items()
     }
-    return Found(folder.name, folder.name, folder, images, folder / f"{folder.name}_seg.nii.gz")
+    return images, folder / f"{folder.name}_seg.nii.gz"
+
+
+def _found(folder: Path) -> Found:
+    images, labels = _files(folder)
+    return Found(folder.name, folder.name, folder, {**images}, labels)
 
 
 def _remove_outdated(raw: Path, made_by: str) -> None:
-    """Remove phantoms of other code or another seed; the record of both lies beside `raw`, for no
+    """Remove phantoms of other code or another seed; the record of both is beside `raw`, since no
     out may depend on code.
     """
     record = raw.with_name(f".{raw.name}-made-by")
@@ -93,18 +99,18 @@ def _remove_outdated(raw: Path, made_by: str) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether every byte of a phantom is there."""
-    found = _found(folder)
+    """Whether all files of a phantom are complete."""
+    images, labels = _files(folder)
     try:
-        for path in (*found.images.values(), found.labels):
+        for path in (*images.values(), labels):
             nifti.read(path)
     except InputError:
         return False
-    return nifti.read_description(found.labels) == _MARK
+    return nifti.read_description(labels) == _MARK
 
 
 def _enhances(number: int, seed: int) -> bool:
-    """One case of every five, whichever is drawn, does not enhance."""
+    """One randomly drawn case of every five does not enhance."""
     group, place = divmod(number, 5)
     return place != generator(seed, "without enhancement", group).integers(5)
 
@@ -116,14 +122,15 @@ def _make(drawn: tuple[str, bool], raw: Path, seed: int) -> None:
         load_anatomy(),
         draw_tumour(generator(seed, name, "tumour"), enhancing),
     )
-    target, growing = _found(raw / name), _found(raw / f".partial-{name}" / name)
-    shutil.rmtree(growing.folder.parent, ignore_errors=True)
-    for modality, path in growing.images.items():
+    target, partial_folder = raw / name, raw / f".partial-{name}"
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    images, labels = _files(partial_folder / name)
+    for modality, path in images.items():
         nifti.write(path, made.images[modality][::-1, ::-1], _LPS, _MARK)
-    nifti.write(growing.labels, classes_to_values(made.classes, SCHEMA)[::-1, ::-1], _LPS, _MARK)
-    shutil.rmtree(target.folder, ignore_errors=True)
-    growing.folder.rename(target.folder)
-    growing.folder.parent.rmdir()
+    nifti.write(labels, classes_to_values(made.classes, SCHEMA)[::-1, ::-1], _LPS, _MARK)
+    shutil.rmtree(target, ignore_errors=True)
+    (partial_folder / name).rename(target)
+    partial_folder.rmdir()
 
 
 @functools.cache  # once in every process
@@ -133,7 +140,7 @@ def load_anatomy() -> Anatomy:
     Returns
     -------
     Anatomy
-        1 mm, RAS+; cerebrospinal fluid is what the brain leaves after gray and white matter.
+        1 mm, RAS+; cerebrospinal fluid is the brain without gray and white matter.
     """
     brain = ndimage.binary_fill_holes(read_template("t1") > 0)
     gray, white = (
@@ -158,7 +165,7 @@ SOURCE = Source(
         " free use with this notice."
     ),
     citation="Anatomy: Fonov et al., NeuroImage 54 (2011), doi:10.1016/j.neuroimage.2010.07.033.",
-    access="Nothing to get: they are generated.",
+    access="Nothing to download: the cases are generated.",
     find=None,
     generate=generate,
 )

@@ -1,5 +1,10 @@
-"""Every source, by the name that `cohort.source` is set to."""
+"""Every source, by the name that `cohort.source` is set to.
 
+A new source of the project is one file in this folder and one line here.
+"""
+
+from ..core.errors import InputError
+from ..core.extensions import resolve
 from . import brats, brats2012, cheng, dicom, folder, lgg, msd, phantom
 from .source import Source
 
@@ -16,3 +21,33 @@ SOURCES: dict[str, Source] = {
         folder.SOURCE,
     )
 }
+
+
+def source(name: str, key: str = "cohort.source", code: str | None = None) -> Source:
+    """The source of a name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `SOURCES`, or ``package.module:attribute`` of the user's own `Source`.
+    key : str
+        The key of params.yaml or the option that has the name, for messages.
+    code : str, optional
+        The file or folder that must contain the user's module (`own_code.download`).
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    InputError
+        If there is no such source; see `pipeline.core.extensions.resolve`.
+    """
+    found = resolve(name, SOURCES, key, code)
+    if not isinstance(found, Source):
+        raise InputError(
+            f"{key} {name}: is a {type(found).__name__}. Set it to an instance of"
+            " pipeline.cohorts.source.Source (docs/extending/source.md)."
+        )
+    return found

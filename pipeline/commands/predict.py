@@ -24,8 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cohorts import brats, dicom, folder
-from ..cohorts.registry import SOURCES
+from ..cohorts import brats, dicom, folder, registry
 from ..core.case import Case
 from ..core.errors import InputError
 from ..core.records import read_json, write_json
@@ -236,13 +235,11 @@ def _in_folder(
     if source == "dicom":
         found = dicom.read_study(place, needed)
         return dicom.schema(tuple(found.images)), found
-    if source not in SOURCES or SOURCES[source].find is None:
-        raise InputError(
-            f"--source is {source!r}, but cases are read by"
-            f" {', '.join(name for name, known in SOURCES.items() if known.find)}."
-        )
+    chosen = registry.source(source, "--source")
+    if chosen.find is None:
+        raise InputError(f"--source is {source!r}, which generates cases. Name another source.")
     schema, listed = (
-        folder.find(place, masked=False) if source == "folder" else SOURCES[source].find(place, 0)
+        folder.find(place, masked=False) if source == "folder" else chosen.find(place, 0)
     )
     if len(listed) != 1:
         one = (

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ..cohorts import folder, pairs
+from ..cohorts import folder, pairs, registry
 from ..cohorts.brats_patients import patient_of
 from ..cohorts.registry import SOURCES
 from ..core.confusion import confusion
@@ -172,9 +172,10 @@ def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
         return schemas[name], patient_of
     if Path(name).exists():
         description = folder.read(Path(name))[1]
-        return description.schema, partial(_described_patient, description.patient)
+        return description.cohort_schema, partial(_described_patient, description.patient)
+    schemas |= _schemas_of(name)
     years = [cohort for cohort in schemas if _holds_year(cohort, name)]
-    own = [schema.cohort for schema in SOURCES[name].schemas] if name in SOURCES else years
+    own = [*_schemas_of(name)] or years
     if len(own) == 1:
         return schemas[own[0]], patient_of
     nearest = own or difflib.get_close_matches(name, schemas, 3)
@@ -183,6 +184,13 @@ def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
         f"--cohort {name}: no such cohort.{hint} There are {', '.join(schemas)}; or name a folder"
         " that holds a cohort.yaml."
     )
+
+
+def _schemas_of(name: str) -> dict[str, Schema]:
+    """The schemas of one source, if the name is one's or package.module:attribute."""
+    known = name in SOURCES or ":" in name
+    schemas = registry.source(name, "--cohort").schemas if known else ()
+    return {schema.cohort: schema for schema in schemas}
 
 
 def _schemas() -> dict[str, Schema]:

@@ -1,4 +1,4 @@
-"""List the sources that cohort.source can be set to, or everything that one of them declares."""
+"""List the sources that cohort.source can be set to, or show all that one of them declares."""
 
 import argparse
 import difflib
@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
+from ..cohorts import registry
 from ..cohorts.fetching.fetch import Remote
 from ..cohorts.registry import SOURCES
 from ..cohorts.source import Source
@@ -25,7 +26,7 @@ EMPTY_RULES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("name", nargs="?", help="of one source")
+    parser.add_argument("name", nargs="?", help="a source, or package.module:attribute")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -37,23 +38,30 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         If no source has the name.
     """
-    chosen = list(SOURCES.values()) if arguments.name is None else [named(arguments.name)]
+    one = arguments.name and named(arguments.name)
+    chosen = [one] if one else list(SOURCES.values())
     if arguments.json:
         print(json.dumps([record(source) for source in chosen], indent=1))
         return
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
-    print("\n".join(listing(chosen, width) if arguments.name is None else details(*chosen, width)))
+    print("\n".join(details(one, width) if one else listing(chosen, width)))
 
 
 def named(name: str) -> Source:
-    """The source of a name; InputError with the nearest names if there is none."""
-    if name not in SOURCES:
+    """The source of a name or of package.module:attribute.
+
+    Raises
+    ------
+    InputError
+        If there is none; suggests the most similar name.
+    """
+    if name not in SOURCES and ":" not in name:
         nearest = difflib.get_close_matches(name, SOURCES, 1)
         raise InputError(
             f"{name}: no such source; {f'did you mean {nearest[0]}? ' if nearest else ''}there are"
-            f" {', '.join(SOURCES)}."
+            f" {', '.join(SOURCES)}, or your own as package.module:attribute."
         )
-    return SOURCES[name]
+    return registry.source(name, "NAME")
 
 
 def listing(sources: Sequence[Source], width: int) -> Iterator[str]:
@@ -64,7 +72,7 @@ def listing(sources: Sequence[Source], width: int) -> Iterator[str]:
     sources : sequence of Source
         One or two lines or more for each.
     width : int
-        Characters of a line, 80 or more.
+        Characters per line, 80 or more.
 
     Yields
     ------
@@ -99,13 +107,13 @@ def _row(source: Source) -> tuple[str, str, str, str, str]:
 
 
 def _united(names: Iterable[Iterable[str]]) -> list[str]:
-    """Names in the order of their first mention."""
+    """Distinct names in order."""
     return list(dict.fromkeys(name for some in names for name in some))
 
 
 def _how(source: Source) -> str:
     if source.generate:
-        return "Generated; nothing to get."
+        return "Generated; nothing to download."
     if source.remotes:
         sizes = [remote.size for remote in source.remotes]
         return (
@@ -116,7 +124,7 @@ def _how(source: Source) -> str:
 
 
 def _wrapped(cells: Sequence[str], widths: Sequence[int], breaking: bool = True) -> Iterator[str]:
-    """One row of a table, its cells wrapped; addresses stay whole unless `breaking`."""
+    """One row of a table with wrapped cells; long words are only broken if `breaking`."""
     columns = [
         [
             line
@@ -149,7 +157,7 @@ def details(source: Source, width: int) -> Iterator[str]:
     source : Source
         Any.
     width : int
-        Characters of a line, 80 or more.
+        Characters per line, 80 or more.
 
     Yields
     ------
@@ -199,7 +207,7 @@ def _fetched(remote: Remote) -> str:
 
 
 def _listed(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
-    """Names and what they stand for, a name that repeats itself said once, what is empty left out."""
+    """Lines of name and text; empty texts are left out, a repeated name is printed once."""
     before = ""
     for name, text in pairs:
         if text:

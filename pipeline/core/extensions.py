@@ -1,4 +1,4 @@
-"""A user's own source, network, loss, schedule, transform or metric, named where params.yaml names ours.
+"""A user's own source, network, loss, schedule, transform or metric, where params.yaml names ours.
 
 ``package.module:attribute`` is imported from the folder that the pipeline runs in. The section
 `own_code` names the file or folder that holds it, so that DVC runs the stage again when it changes.
@@ -26,7 +26,7 @@ def resolve(name: str, known: Mapping[str, Any], key: str, code: str | None = No
     known : mapping of str to object
         Ours, by name.
     key : str
-        The dotted key of params.yaml that holds the name, for messages.
+        The dotted key of params.yaml, or the option of a command, that has the name, for messages.
     code : str, optional
         The value of `own_code` for this stage, a path; where it is given, a module outside of it is
         an error, for DVC would miss its changes.
@@ -43,10 +43,11 @@ def resolve(name: str, known: Mapping[str, Any], key: str, code: str | None = No
     """
     if name in known:
         return known[name]
+    place = f"params.yaml: {key}" if "." in key else key
     module_name, colon, attribute = name.partition(":")
     if not colon:
         raise InputError(
-            f"params.yaml: {key} is {name!r}. Set it to one of {', '.join(known)}, "
+            f"{place} is {name!r}. Set it to one of {', '.join(known)}, "
             "or to your own as package.module:attribute (docs/extending.md)."
         )
     if str(Path.cwd()) not in sys.path:
@@ -56,13 +57,13 @@ def resolve(name: str, known: Mapping[str, Any], key: str, code: str | None = No
         found = getattr(module, attribute)
     except (ImportError, SyntaxError, AttributeError) as error:
         raise InputError(
-            f"params.yaml: {key} is {name!r}, which cannot be imported: {error}. "
-            f"Check that {module_name.replace('.', '/')}.py lies in {Path.cwd()} and defines {attribute}."
+            f"{place} is {name!r}, which cannot be imported: {error}. Check that"
+            f" {module_name.replace('.', '/')}.py lies in {Path.cwd()} and defines {attribute}."
         ) from error
     if code is not None and not _is_part_of(module, code):
         raise InputError(
-            f"params.yaml: {key} is {name!r}, but own_code names {code}. Name the file or folder of "
-            f"{module_name} there, so that `dvc repro` notices when it changes."
+            f"{place} is {name!r}, but own_code names {code}. Name the file or folder of"
+            f" {module_name} there, so that `dvc repro` notices when it changes."
         )
     return found
 

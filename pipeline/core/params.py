@@ -1,12 +1,15 @@
 """params.yaml -> frozen typed models, strictly."""
 
 import json
-import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn
+from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.composer import Composer, ComposerError
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import ScalarNode
 
 from .errors import InputError
 from .strict import Strict
@@ -31,20 +34,20 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Cohort(Strict):
-    """The section `cohort`: which cases, from where, and the seed of every draw.
+    """The section `cohort`: which cases, from where, and the seed of all random numbers.
 
     Attributes
     ----------
     source : str
-        Whose naming the files have.
+        Name of a source, or ``package.module:attribute`` of the user's own.
     location : str
-        Folder or archive, ``~`` expanded; empty where nothing or a public file is to be got.
+        Folder or archive, ``~`` expanded; empty where cases are generated or downloaded.
     cases : int
-        How many; 0 takes all.
+        Number of cases; 0 for all.
     unlabelled : {"refuse", "leave out"}
         What to do with cases that have no mask.
     seed : int
-        Of every draw.
+        Of all random numbers.
     """
 
     source: str
@@ -55,17 +58,17 @@ class Cohort(Strict):
 
 
 class Compute(Strict):
-    """The section `compute`: where work over cases runs. No stage depends on it: the bytes are the
-    same whichever.
+    """The section `compute`: where work over cases runs. It does not affect results, so that no
+    stage depends on it.
 
     Attributes
     ----------
     backend : {"loky", "dask", "ray"}
-        Processes of this machine, or a cluster (both need their library).
+        Processes on this machine, or a cluster (both need their library).
     address : str
-        Of the scheduler of a cluster; empty for workers on this machine.
+        Address of the scheduler of a cluster; empty for workers on this machine.
     workers : int
-        0 takes one for every core of this machine.
+        Number of workers; 0 for one per core of this machine.
     """
 
     backend: Literal["loky", "dask", "ray"]
@@ -74,76 +77,46 @@ class Compute(Strict):
 
 
 _TAG = "tag:yaml.org,2002:"
-# the core schema (YAML 1.2.2, 10.3.2): pattern, first characters, what the text means
-_SCALARS = {
-    "null": (r"|~|null|Null|NULL", ["", "~", "n", "N"], lambda text: None),
-    "bool": (
-        r"true|True|TRUE|false|False|FALSE",
-        list("tTfF"),
-        lambda text: text.lower() == "true",
-    ),
-    "int": (
-        r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
-        list("-+0123456789"),
-        lambda text: int(text, 0 if text[:2] in ("0o", "0x") else 10),
-    ),
-    "float": (
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        list("-+.0123456789"),
-        lambda text: float(re.sub(r"\.(?=[in])", "", text.lower())),
-    ),
-}
+_JSON_TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, DVC writes YAML 1.2: `1e-05` must be a number and `on` a text."""
+class _Composer(Composer):
+    """Rejects aliases: with them, a few lines can expand to gigabytes."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
-    yaml_constructors: ClassVar[dict] = {
-        f"{_TAG}str": yaml.SafeLoader.construct_yaml_str,
-        f"{_TAG}seq": yaml.SafeLoader.construct_yaml_seq,
-        None: yaml.SafeLoader.construct_undefined,
-    }
-
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
-        """Aliases, by which a few lines can stand for gigabytes, are refused."""
-        if self.check_event(yaml.AliasEvent):
-            self._refuse("it holds an alias (*): write out what it stands for", self.peek_event())
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.parser.peek_event()
+        if isinstance(event, AliasEvent):
+            raise ComposerError(
+                problem="aliases (*) are not supported: write out the value",
+                problem_mark=event.start_mark,
+            )
         return super().compose_node(parent, index)
 
-    def construct_distinct(self, node: yaml.MappingNode) -> dict:
-        """A mapping in which no key stands twice."""
-        if not isinstance(node, yaml.MappingNode):
-            self._refuse("what is said to be a mapping is none", node)
-        found: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._refuse("a key is no plain value", key_node)
-            key = self.construct_object(key_node)
-            if key in found:
-                self._refuse(f"key {key!r} stands twice", key_node)
-            found[key] = self.construct_object(value_node, deep=True)
-        return found
 
-    def construct_core(self, node: yaml.ScalarNode) -> Any:
-        """A scalar that is no text."""
-        pattern, _, meaning = _SCALARS[node.tag.removeprefix(_TAG)]
-        if not isinstance(node, yaml.ScalarNode) or not re.fullmatch(pattern, node.value):
-            self._refuse(f"{str(node.value)[:40]!r} is no {node.tag.removeprefix(_TAG)}", node)
-        return meaning(node.value)
+class _Constructor(SafeConstructor):
+    """Knows the types that JSON has; dates are text."""
 
-    def _refuse(self, finding: str, place: yaml.Node | yaml.Event) -> NoReturn:
-        raise yaml.constructor.ConstructorError(None, None, finding, place.start_mark)
+    yaml_constructors: ClassVar[dict] = {  # type: ignore[misc]  # the stub declares no ClassVar
+        **{
+            f"{_TAG}{name}": SafeConstructor.yaml_constructors[f"{_TAG}{name}"]
+            for name in _JSON_TAGS
+        },
+        **dict.fromkeys((f"{_TAG}timestamp", f"{_TAG}value"), SafeConstructor.construct_yaml_str),
+        None: SafeConstructor.construct_undefined,
+    }
 
-
-_Loader.add_constructor(f"{_TAG}map", _Loader.construct_distinct)
-for _name, (_pattern, _first, _) in _SCALARS.items():
-    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), _first)
-    _Loader.add_constructor(f"{_TAG}{_name}", _Loader.construct_core)
+    def check_mapping_key(
+        self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any
+    ) -> bool:
+        if not isinstance(key_node, ScalarNode):
+            raise ConstructorError(
+                problem="a key must be a plain value", problem_mark=key_node.start_mark
+            )
+        return super().check_mapping_key(node, key_node, mapping, key, value)
 
 
 def read_yaml(path: Path, remedy: str) -> Any:
-    """Read a file of one YAML 1.2 document, trusting nothing of it.
+    """Read a file of one YAML 1.2 document, as DVC reads it, from a source that is not trusted.
 
     Parameters
     ----------
@@ -155,23 +128,24 @@ def read_yaml(path: Path, remedy: str) -> Any:
     Returns
     -------
     dict, list, str, int, float, bool or None
-        Scalars by the core schema (YAML 1.2.2, 10.3): `on` and dates are text.
+        `on` and dates are text, `1e-4` is a number.
 
     Raises
     ------
     InputError
-        If the file cannot be opened, is no YAML, repeats a key, or holds an alias or a tag of
-        another schema.
+        If the file cannot be opened, is not YAML, repeats a key, or has an alias or a custom tag.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer, yaml.Constructor = _Composer, _Constructor
     try:
-        return _Loader(path.read_text(encoding="utf-8")).get_single_data()
+        return yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
     except RecursionError:
         raise InputError(
             f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}"
         ) from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (YAMLError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}\n{remedy}") from None
 
 
@@ -191,10 +165,10 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        As `read_yaml`, and if the file holds an unknown or misses a known section.
+        As `read_yaml`, and if a section is unknown or missing.
     """
     values = read_yaml(
-        path, "Mend it, or bring back the last committed one: git checkout params.yaml."
+        path, "Fix it, or restore the last committed version: git checkout params.yaml."
     )
     found = set(values) if isinstance(values, dict) else set()
     unknown, missing = (
@@ -215,7 +189,7 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
     Parameters
     ----------
     values : dict
-        What `read` gave.
+        As returned by `read`.
     key : str
         Such as ``train`` or ``cohort.seed``.
     kind : type
@@ -230,22 +204,23 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
     Raises
     ------
     InputError
-        If a key is unknown or missing or a value has another type or range; names key, file and
+        If a key is unknown or missing, or a value has another type or range; names key, file and
         value.
     """
+    found: Any = values
     for part in key.split("."):
-        values = values.get(part) if isinstance(values, dict) else None
+        found = found.get(part) if isinstance(found, dict) else None
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(values))
+        return TypeAdapter(kind).validate_json(json.dumps(found))
     except ValidationError as error:
         raise InputError(explain(error, f"{path}: {key}")) from None
 
 
-_ADVICE = {"extra_forbidden": ": remove it or mend its name", "missing": ": add it"}
+_ADVICE = {"extra_forbidden": ": remove it or correct its name", "missing": ": add it"}
 
 
 def explain(error: ValidationError, where: str) -> str:
-    """One line per finding of a validation: where, which key, what was wrong, what was received."""
+    """One line per validation error: place, key, what is wrong and the value received."""
     lines = []
     for finding in error.errors(include_url=False, include_context=False):
         place = ".".join([where, *map(str, finding["loc"])])

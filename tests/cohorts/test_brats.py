@@ -12,6 +12,7 @@ import pytest
 from pipeline.cohorts import brats
 from pipeline.cohorts.brats_patients import patient_of, timepoint_of
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort
 from pipeline.core.regions import classes_to_regions, regions_to_classes, values_to_classes
 from pipeline.download import download
@@ -83,7 +84,7 @@ def test_no_cases_is_an_error_that_names_the_setting(tmp_path):
 def test_one_case_in_two_folders_is_refused(tmp_path):
     write_case(tmp_path / "a", "BraTS2021_00001")
     write_case(tmp_path / "b", "BraTS2021_00001")
-    with pytest.raises(InputError, match="also stands in"):
+    with pytest.raises(InputError, match="is also in"):
         brats.find(tmp_path)
 
 
@@ -97,7 +98,7 @@ def test_years_are_not_mixed(tmp_path):
 def test_a_modality_under_two_names_is_refused(tmp_path):
     folder = write_case(tmp_path, "BraTS2021_00001")
     shutil.copy(folder / "BraTS2021_00001_t1ce.nii.gz", folder / "BraTS2021_00001_t1c.nii.gz")
-    with pytest.raises(InputError, match="t1c also stands in"):
+    with pytest.raises(InputError, match="t1c is also in"):
         brats.find(tmp_path)
 
 
@@ -111,7 +112,7 @@ def test_two_cases_in_one_folder_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("location", [".", "HGG"])
-def test_the_grade_is_told_by_the_folder(tmp_path, location):
+def test_the_folder_gives_the_grade(tmp_path, location):
     write_case(tmp_path / "HGG", "Brats17_TCIA_105_1")
     write_case(tmp_path / "LGG", "Brats17_TCIA_101_1")
     _, found = brats.find(tmp_path / location)
@@ -163,7 +164,7 @@ def test_another_kind_is_sent_to_its_source(tmp_path, name):
         brats.find(tmp_path)
 
 
-def test_the_user_is_told_what_was_assumed_of_a_name_that_two_years_share(tmp_path, caplog):
+def test_the_assumed_year_of_an_ambiguous_name_is_reported(tmp_path, caplog):
     for number in (1, 2):
         write_2023(tmp_path, f"BraTS-PED-0000{number}-000")
     for name, other in (("brats-ped", "brats-ped2023"), ("brats-ped2023", "brats-ped")):
@@ -194,7 +195,12 @@ def test_children_read_under_the_wrong_year_are_a_warning_of_verify_json_and_of_
         source="brats-ped", location=str(tmp_path / "source"), cases=0, unlabelled="refuse", seed=1
     )
     download(
-        tmp_path / "raw", tmp_path / "verify.json", tmp_path / "thumbnails.png", cohort, AS_IT_IS
+        tmp_path / "raw",
+        tmp_path / "verify.json",
+        tmp_path / "thumbnails.png",
+        cohort,
+        AS_IT_IS,
+        NONE,
     )
     told = [
         warning
@@ -308,7 +314,7 @@ def test_files_of_macos_are_passed_over_and_strange_names_refused(tmp_path):
     assert len(brats.find(tmp_path)[1][0].images) == 4
     write_case(tmp_path, "BraTS2021 00002")
     with pytest.raises(
-        InputError, match=r"the name of case 'BraTS2021 00002' is more than letters"
+        InputError, match=r"the name of case 'BraTS2021 00002' may have only letters"
     ):
         brats.find(tmp_path)
 

@@ -139,7 +139,7 @@ def test_what_is_ambiguous_or_absent_is_refused(tmp_path):
         FIRST.find(tmp_path / "absent", 0)
     write_2012(tmp_path / "a", "BRATS_HG0001")
     write_2012(tmp_path / "b", "BRATS_HG0001")
-    with pytest.raises(InputError, match="t2f of case BRATS_HG0001 also stands in"):
+    with pytest.raises(InputError, match="t2f of case BRATS_HG0001 is also in"):
         FIRST.find(tmp_path, 0)
 
 

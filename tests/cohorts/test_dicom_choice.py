@@ -288,9 +288,7 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
     }
 
 
-def test_the_later_t1_series_of_one_description_is_proposed_as_the_contrast_that_is_needed_with_a_request_to_check(
-    tmp_path,
-):
+def test_the_later_t1_series_of_one_description_is_proposed_as_t1c_to_be_checked(tmp_path):
     study = tmp_path / "1"
     add(study, 2, "SAG T1", "100000", axes=SAGITTAL)
     add(study, 4, "AX T1", "103000")
@@ -315,7 +313,7 @@ def test_a_modality_that_no_series_can_be_is_refused(tmp_path):
     with pytest.raises(
         InputError,
         match=(
-            r"1: dwi is needed, but DICOM series are recognised as t1n, t1c, t2w, t2f alone\."
+            r"1: dwi is needed, but DICOM series are only recognised as t1n, t1c, t2w, t2f\."
             r" Convert"
         ),
     ):

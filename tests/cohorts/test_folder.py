@@ -127,7 +127,7 @@ def test_a_limit_takes_the_first_cases_and_looks_at_no_other(cohort):
     assert [case.case for case in folder.find(cohort, limit=2)[1]] == ["007", "008"]
 
 
-def test_a_star_stands_for_anything_within_a_name(cohort):
+def test_a_star_matches_any_text_within_a_name(cohort):
     fill(cohort, "deep/er/007/007_post.nii.gz")
     _, found = folder.find(describe(cohort, modalities={"t2f": "{case}/*_fla.*"}))
     assert found[1].images["t2f"].name == "008_fla.nii.gz"
@@ -148,7 +148,7 @@ def test_hidden_files_are_not_taken(cohort):
     ],
     ids=["expression", "pattern", "table"],
 )
-def test_a_patient_is_told_by_an_expression_a_pattern_or_the_table(flat, changes):
+def test_the_patient_comes_from_an_expression_a_pattern_or_the_table(flat, changes):
     names = {"t1c": "{case}_post.nii.gz", "t2f": "{case}_fla.nii.gz"}
     if "modalities" in changes:
         for path in list(flat.glob("*.nii.gz")):
@@ -223,7 +223,7 @@ def test_two_sessions_that_give_one_name_are_refused(sessions):
     )
     message = refused(sessions)
     assert "a_b/c/T1.nii.gz" in message
-    assert "a/b_c/T1.nii.gz, and both are case a_b_c. Rename" in message
+    assert "a/b_c/T1.nii.gz, but both are case a_b_c. Rename" in message
     for name in ("a_b/c/T1", "a/b_c/CT1"):
         (sessions / f"{name}.nii.gz").unlink()
     assert "case a_b_c belongs to patients a, a_b" in refused(sessions)
@@ -233,9 +233,8 @@ def test_two_sessions_that_give_one_name_are_refused(sessions):
     "key", [{"case": "[a-z]+"}, {"patient": "{case}"}, {"patient": "(Patient-[0-9]+)_"}]
 )
 def test_sessions_leave_nothing_to_say_of_case_and_patient(sessions, key):
-    assert f"patterns with {{session}} tell case and patient: remove {next(iter(key))}" in refused(
-        describe(sessions, **SESSIONS, **key)
-    )
+    said = refused(describe(sessions, **SESSIONS, **key))
+    assert f"patterns with {{session}} define case and patient: remove {next(iter(key))}" in said
 
 
 def test_every_case_carries_the_terms_of_the_description(cohort):
@@ -272,7 +271,7 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
     [
         (
             {"modality": {}},
-            "cohort.yaml.modality: extra inputs are not permitted: remove it or mend its name",
+            "cohort.yaml.modality: extra inputs are not permitted: remove it or correct its name",
         ),
         ({"mask": None}, "cohort.yaml.mask: field required"),
         ({"dimensions": 4}, "cohort.yaml.dimensions: input should be 2 or 3, got 4"),
@@ -298,11 +297,11 @@ def test_an_image_without_a_mark_needs_to_be_told_what_a_case_is_called(flat):
         ({"modalities": {"t2f": "/data/{case}.nii"}}, "a pattern is a path within the folder"),
         (
             {"mask": "{case}/{subject}.nii"},
-            "a pattern knows {case}, {patient}, {session} and * only",
+            "a pattern may hold {case}, {patient}, {session} and * only",
         ),
         (
             {"mask": "{case}/{case_seg.nii"},
-            "a pattern knows {case}, {patient}, {session} and * only",
+            "a pattern may hold {case}, {patient}, {session} and * only",
         ),
         (
             {"mask": "{session}/seg.nii"},
@@ -369,12 +368,12 @@ def test_a_pattern_that_matches_nothing_names_the_nearest_files_one_of_each_kind
         "holds no file for t2f, '{case}/{case}_flair.nii.gz'. Of 11 files there the nearest are"
         in message
     )
-    nearest = message.split("nearest are ")[1].split(". Mend")[0].split(", ")
+    nearest = message.split("nearest are ")[1].split(". Correct")[0].split(", ")
     assert "007/007_fla.nii.gz" in nearest
     assert "008/008_fla.nii.gz" not in nearest
 
 
-def test_an_empty_folder_is_told_as_such(tmp_path, tmp_path_factory):
+def test_an_empty_folder_is_reported(tmp_path, tmp_path_factory):
     describe(tmp_path, root=str(tmp_path_factory.mktemp("empty")))
     assert "There are no files in it" in refused(tmp_path)
 
@@ -413,7 +412,7 @@ def test_a_case_to_predict_needs_no_mask_and_keeps_the_one_it_has(cohort):
 def test_two_files_for_one_are_refused(cohort):
     fill(cohort, "008/008_fla.nii")
     message = refused(describe(cohort, modalities={"t2f": "{case}/{case}_fla.nii*"}))
-    assert "008_fla.nii.gz: t2f of case 008 also stands in" in message
+    assert "008_fla.nii.gz: t2f of case 008 is also in" in message
 
 
 def test_one_file_for_two_modalities_is_refused(cohort):
@@ -435,7 +434,7 @@ def test_other_formats_are_refused(cohort):
 
 def test_a_name_that_cannot_be_a_case_is_refused(cohort):
     fill(cohort, "the 10th/the 10th_post.nii.gz")
-    assert "'the 10th' cannot name a case" in refused(cohort)
+    assert "'the 10th' is not valid as the name of a case" in refused(cohort)
 
 
 @pytest.mark.parametrize(
@@ -445,7 +444,7 @@ def test_a_name_that_cannot_be_a_case_is_refused(cohort):
         ("", "its columns are []"),
         ("case,fold,fold\n007,1,1\n", "each column once"),
         ("case,fold\n007,1,2\n", "commas between the fields"),
-        ("case,fold\n007,1\n007,1\n", "case 007 stands twice"),
+        ("case,fold\n007,1\n007,1\n", "case 007 has two rows"),
         ("case,fold\n007,1\n", "has no row for 2 of 3 cases, such as 008, x-9"),
         (b"case,fold\n\xff,1\n", "the table cannot be read"),
         (None, "the table cannot be read"),
@@ -457,7 +456,7 @@ def test_a_table_that_does_not_fit_is_refused(cohort, rows, message):
     assert message in refused(describe(cohort, table="cases.csv"))
 
 
-def test_a_patient_that_is_told_in_two_ways_is_refused(cohort):
+def test_contradicting_patients_are_rejected(cohort):
     (cohort / "cases.csv").write_text("case,patient\n007,A\n008,A\nx-9,B\n")
     assert "case 007 belongs to patients 007, A" in refused(
         describe(cohort, table="cases.csv", patient="{case}")
@@ -566,8 +565,8 @@ def test_the_example_of_the_documentation_is_a_description(tmp_path):
     )
     (tmp_path / "cohort.yaml").write_text(example, encoding="utf-8")
     _, described = folder.read(tmp_path)
-    assert described.schema.labels == {"tumour": 1}
-    assert described.schema.lesion_rules == "brats2023-gli"
+    assert described.cohort_schema.labels == {"tumour": 1}
+    assert described.cohort_schema.lesion_rules == "brats2023-gli"
     assert described.patterns == {
         "t2f": "{case}/{case}_fla.nii.gz",
         "mask": "{case}/{case}_seg.nii.gz",

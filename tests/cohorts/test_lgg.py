@@ -99,7 +99,7 @@ def test_the_copy_inside_the_archive_is_left_out_and_a_differing_one_refused(tmp
     shutil.copytree(folder, copy)
     assert [case.folder for case in lgg.find(tmp_path)[1]] == [folder]
     (copy / f"{CASE}_1.tif").unlink()
-    with pytest.raises(InputError, match=r"also stands in .* with other files"):
+    with pytest.raises(InputError, match=r"is also in .* with other files"):
         lgg.find(tmp_path)
 
 
@@ -164,13 +164,13 @@ def test_a_number_twice_is_refused(tmp_path):
 def test_a_slice_of_another_patient_is_refused(tmp_path):
     folder = write_patient(tmp_path)
     (folder / f"{CASE}_12.tif").rename(folder / "TCGA_CS_4942_19960909_12.tif")
-    with pytest.raises(InputError, match="belongs to case TCGA_CS_4942_19960909, but lies in"):
+    with pytest.raises(InputError, match="belongs to case TCGA_CS_4942_19960909, but is in"):
         lgg.find(tmp_path)
 
 
 def test_a_gray_slice_is_refused(tmp_path):
     write_picture(write_patient(tmp_path) / f"{CASE}_7.tif", PIXELS[6, ..., 0])
-    with pytest.raises(InputError, match=r"_7\.tif: is gray where three sequences are due"):
+    with pytest.raises(InputError, match=r"_7\.tif: is gray, expected three sequences"):
         lgg.find(tmp_path)
 
 

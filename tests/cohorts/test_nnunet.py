@@ -210,7 +210,7 @@ def test_metaimages_and_terms_are_described_too(tmp_path):
     [
         (
             {"ending": ".nrrd"},
-            "its files end with '.nrrd', where .nii, .nii.gz, .mha, .mhd can be read. Convert them",
+            "its files end with '.nrrd', but only .nii, .nii.gz, .mha, .mhd are read. Convert them",
         ),
         (
             {"labels": PLAIN | {"ignore": 2}},

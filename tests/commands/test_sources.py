@@ -67,7 +67,7 @@ def test_a_row_tells_dimensions_modalities_labels_and_the_way_to_the_data(source
     [
         ({"remotes": ()}, "Ask."),
         ({"remotes": (), "access": "Ask the hospital, then wait."}, "Ask the hospital."),
-        ({"generate": lambda raw, cases, seed: []}, "Generated; nothing to get."),
+        ({"generate": lambda raw, cases, seed: []}, "Generated; nothing to download."),
         (
             {"remotes": (Remote("https://example.org/a", "a", 12, None),)},
             "Fetched by `download`: 12 bytes.",

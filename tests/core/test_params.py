@@ -43,19 +43,18 @@ def test_numbers_are_read_as_dvc_writes_them(tmp_path, text, number):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1_000", "1_000"), ("1:2", "1:2")],
+    ("text", "value"), [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1:2", "1:2")]
 )
-def test_texts_that_yaml_1_1_would_convert_stay_texts(tmp_path, text, value):
+def test_text_that_yaml_1_1_would_convert_stays_text(tmp_path, text, value):
     assert params.read(written(tmp_path, f"  name: {text}"))["train"]["name"] == value
 
 
-def test_a_repeated_key_is_refused(tmp_path):
-    with pytest.raises(InputError, match="stands twice"):
+def test_a_duplicate_key_is_rejected(tmp_path):
+    with pytest.raises(InputError, match="duplicate key"):
         params.read(written(tmp_path, "  rate: 1\n  rate: 2"))
 
 
-def test_python_objects_in_yaml_are_refused(tmp_path):
+def test_python_objects_in_yaml_are_rejected(tmp_path):
     with pytest.raises(InputError, match="cannot be read as YAML"):
         params.read(written(tmp_path, "  rate: !!python/object/apply:os.getcwd []"))
 
@@ -68,44 +67,45 @@ def test_python_objects_in_yaml_are_refused(tmp_path):
         ("[0x1F, 0o17, 017, +3, -4]", [31, 15, 17, 3, -4]),
         ("[1e5, -1.5E-3, .inf, -.Inf]", [1e5, -1.5e-3, float("inf"), float("-inf")]),
         (
-            "{a: 2020-01-01, b: no, c: =, <<: {d: 1}}",
-            {"a": "2020-01-01", "b": "no", "c": "=", "<<": {"d": 1}},
+            "{a: 2020-01-01, b: no, c: =, d: 2020-01-01T00:00:00Z}",
+            {"a": "2020-01-01", "b": "no", "c": "=", "d": "2020-01-01T00:00:00Z"},
         ),
         ('{"a":[{"b":"\\u00e9"}], 1: !!str 2}', {"a": [{"b": "é"}], 1: "2"}),
         ("\ufeffa: '*b'", {"a": "*b"}),
     ],
 )
-def test_scalars_are_those_of_yaml_1_2(tmp_path, text, value):
+def test_scalars_are_read_by_yaml_1_2(tmp_path, text, value):
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
-    assert params.read_yaml(tmp_path / "a.yaml", "Mend it.") == value
+    assert params.read_yaml(tmp_path / "a.yaml", "Fix it.") == value
 
 
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("a: 1\nb: {c: 1, c: 2}", "key 'c' stands twice"),
-        ("a: &x [1]\nb: *x", "it holds an alias"),
-        ("a: &x [*x]", "it holds an alias"),
-        ("? [1]\n: 2", "a key is no plain value"),
-        ("a: !!int x", "'x' is no int"),
-        ("a: !!bool [1]", "is no bool"),
-        ("!!map [1]", "said to be a mapping"),
-        ("!!map x", "said to be a mapping"),
-        ("a: !!timestamp 2020-01-01", "could not determine a constructor"),
+        ("a: 1\nb: {c: 1, c: 2}", 'duplicate key "c"'),
+        ("a: &x [1]\nb: *x", "aliases .* not supported"),
+        ("a: &x [*x]", "aliases .* not supported"),
+        ("? [1]\n: 2", "a key must be a plain value"),
+        ("a: !!int x", "invalid literal"),
+        ("a: !!bool [1]", "expected a scalar node"),
+        ("!!map [1]", "expected a mapping node"),
+        ("a: !!set {b}", "could not determine a constructor"),
+        ("a: !!binary aGk=", "could not determine a constructor"),
+        ("a: !mine b", "could not determine a constructor"),
         ("a: !!python/name:os.system x", "could not determine a constructor"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("a: " + "9" * 5000, "integer"),
         ("[" * 2000, "nested too deeply"),
         (b"\xff\xfe", "codec can't decode"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
-def test_what_is_no_plain_yaml_is_refused_with_file_finding_and_remedy(tmp_path, text, finding):
+def test_invalid_yaml_is_rejected_with_file_finding_and_remedy(tmp_path, text, finding):
     (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(
-        InputError, match=rf"(?s)/a\.yaml: cannot be read as YAML: .*{finding}.*Mend it\.$"
+        InputError, match=rf"(?s)/a\.yaml: cannot be read as YAML: .*{finding}.*Fix it\.$"
     ):
-        params.read_yaml(tmp_path / "a.yaml", "Mend it.")
+        params.read_yaml(tmp_path / "a.yaml", "Fix it.")
 
 
 def test_an_unknown_section_is_named_with_the_known_ones(tmp_path):
@@ -136,11 +136,11 @@ def test_a_missing_file_is_named(tmp_path):
         ({"patch": [1, "x"]}, r"train\.patch\.1: .*got 'x'"),
         (
             {"learning_rat": 1},
-            r"train\.learning_rat: .*not permitted: remove it or mend its name, got 1",
+            r"train\.learning_rat: .*not permitted: remove it or correct its name, got 1",
         ),
     ],
 )
-def test_an_ill_typed_or_unknown_key_is_named_with_its_value(change, said):
+def test_an_unknown_key_or_wrong_type_is_named_with_the_value(change, said):
     with pytest.raises(InputError, match=said):
         params.value({"train": GOOD | change}, "train", Section, Path("params.yaml"))
 

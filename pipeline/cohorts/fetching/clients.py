@@ -1,4 +1,4 @@
-"""Data behind an account, fetched by the client of its keeper, who also keeps the credentials."""
+"""Data behind an account, downloaded by the client of their host, which keeps the credentials."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import InputError
-from .locks import alone
+from .fetch import locked
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Client:
     Attributes
     ----------
     package : str
-        What pip installs.
+        Name of the package for pip.
     command : tuple of str
-        Its call, with ``{name}`` for what is fetched and ``{folder}`` for where to.
+        Its call, with ``{name}`` for the data and ``{folder}`` for the target.
     login : str
-        How the user lets it know who he is.
+        How the user signs in.
     """
 
     package: str
@@ -54,15 +54,15 @@ def is_account(location: str) -> bool:
 
 
 def fetch_by_client(location: str, parent: Path) -> Path:
-    """Fetch data with the client of its keeper; what is there already stays.
+    """Download data with the client of their host, unless they are there already.
 
     Parameters
     ----------
     location : str
-        For which `is_account` holds.
+        A location for which `is_account` is true.
     parent : Path
-        Gets a folder of its own for the data. Until the client has ended well that is called
-        ``.NAME.unfinished``, so that a client which can go on after a cut does.
+        Gets a folder for the data. It is called ``.NAME.unfinished`` until the client has
+        succeeded, so that a client that can resume does.
 
     Returns
     -------
@@ -72,23 +72,26 @@ def fetch_by_client(location: str, parent: Path) -> Path:
     Raises
     ------
     InputError
-        If the client is not installed or fails, with its last words and what to do.
+        If the client is not installed or fails; quotes its last words.
     """
-    scheme, name = _LOCATION.fullmatch(location).group("client", "name")
+    match = _LOCATION.fullmatch(location)
+    if match is None:
+        raise ValueError(f"{location}: names no account")
+    scheme, name = match["client"], match["name"]
     client, folder = CLIENTS[scheme], parent / re.sub(r"[^A-Za-z0-9.-]", "_", location)
     by_hand = (
-        "Or fetch the data by hand in a browser and set cohort.location to its folder (python -m"
+        "Or download the data by hand and set cohort.location to their folder (python -m"
         " pipeline sources; docs/data.md)."
     )
     if shutil.which(client.command[0]) is None:
         raise InputError(
-            f"params.yaml: cohort.location is {location}, which the client {client.command[0]}"
-            f" fetches, but that is not installed: pip install {client.package}, then"
+            f"params.yaml: cohort.location is {location}, which needs the client"
+            f" {client.command[0]}, but that is not installed: pip install {client.package}, then"
             f" {client.login}. {by_hand}"
         )
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
-    with alone(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.is_dir():
             command = [word.format(name=name, folder=unfinished) for word in client.command]
             ended = subprocess.run(
@@ -98,8 +101,8 @@ def fetch_by_client(location: str, parent: Path) -> Path:
                 words = " ".join(ended.stderr.split()[-40:])
                 raise InputError(
                     f"{' '.join(command)}: ended with status {ended.returncode}:"
-                    f" {words or 'no words'}. If it does not know you: {client.login}, and agree to"
-                    f" the terms of the data in a browser. {by_hand}"
+                    f" {words or 'no message'}. If you are not signed in: {client.login}, and"
+                    f" accept the terms of the data in a browser. {by_hand}"
                 )
             unfinished.rename(folder)
         else:

@@ -1,4 +1,4 @@
-"""A web server on loopback that misbehaves as told, one reply per request."""
+"""A web server on loopback that misbehaves on request, one reply at a time."""
 
 import hashlib
 import threading

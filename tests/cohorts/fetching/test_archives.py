@@ -1,4 +1,4 @@
-"""An archive is unpacked whole and harmlessly, or refused by name with nothing left."""
+"""An archive is unpacked completely and safely, or rejected by name with nothing left."""
 
 import bz2
 import functools
@@ -15,7 +15,6 @@ import tarfile
 import threading
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import numpy as np
 import pytest
 
 from pipeline.cohorts.fetching.archives import MARKER, is_archive, unpack
-from pipeline.cohorts.fetching.locks import alone
+from pipeline.cohorts.fetching.fetch import locked
 from pipeline.core.errors import InputError
 
 FILES = {
@@ -105,7 +104,7 @@ def opened(tmp_path: Path, data: bytes, **limits) -> dict[str, bytes]:
     return content(tmp_path / "out/folder")
 
 
-def refused(tmp_path: Path, data: bytes, said: str, **limits) -> None:
+def rejected(tmp_path: Path, data: bytes, said: str, **limits) -> None:
     with pytest.raises(InputError, match=f"(?s){said}") as fault:
         opened(tmp_path, data, **limits)
     assert str(fault.value).startswith(f"{tmp_path / 'archive'}: ")
@@ -115,7 +114,7 @@ def refused(tmp_path: Path, data: bytes, said: str, **limits) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_gives_the_files_back(tmp_path, form):
+def test_every_format_is_unpacked(tmp_path, form):
     assert opened(tmp_path, packed(form)) == FILES
 
 
@@ -133,7 +132,7 @@ def test_stored_and_deflated_zips_are_read(tmp_path, method):
     assert opened(tmp_path, zipped(FILES.items(), method)) == FILES
 
 
-def test_archives_are_told_from_tables_and_volumes_by_name():
+def test_archives_are_recognised_by_name():
     assert all(
         is_archive(Path(name))
         for name in (
@@ -160,12 +159,12 @@ def test_files_of_several_chunks_are_whole(tmp_path):
     assert opened(tmp_path, packed("zip", files.items())) == files
 
 
-def test_streams_one_after_the_other_are_one(tmp_path):
+def test_concatenated_gzip_streams_are_read_as_one(tmp_path):
     whole = packed("tar")
     assert opened(tmp_path, gzip.compress(whole[:1000]) + gzip.compress(whole[1000:])) == FILES
 
 
-def test_empty_folders_come_too(tmp_path):
+def test_empty_folders_are_unpacked(tmp_path):
     opened(tmp_path, tar([entry("empty/inner", tarfile.DIRTYPE), ("a", b"1")]))
     assert (tmp_path / "out/folder/empty/inner").is_dir()
     opened(tmp_path, zipped([("hollow/", b""), ("a", b"1")]))
@@ -179,7 +178,7 @@ def test_separators_of_windows_are_separators(tmp_path):
     ) == {"HGG/a.txt": b"1"}
 
 
-def test_what_macos_adds_is_left_out(tmp_path):
+def test_entries_of_macos_are_left_out(tmp_path):
     junk = [
         ("__MACOSX/._a.txt", b"j"),
         ("._a.txt", b"j"),
@@ -206,7 +205,7 @@ def test_permissions_are_those_of_new_files(tmp_path):
         os.umask(before)
 
 
-def test_a_folder_unpacked_already_is_left_alone(tmp_path):
+def test_a_folder_already_unpacked_is_kept(tmp_path):
     opened(tmp_path, packed("zip"))
     before = (tmp_path / "out/folder/a.txt").stat()
     opened(tmp_path, packed("zip"))
@@ -222,18 +221,18 @@ def test_a_folder_unpacked_already_is_left_alone(tmp_path):
         lambda path: path.with_name("c").touch(),
     ],
 )
-def test_a_folder_that_is_no_longer_whole_is_unpacked_anew(tmp_path, change):
+def test_a_changed_folder_is_unpacked_again(tmp_path, change):
     opened(tmp_path, packed("zip"))
     change(tmp_path / "out/folder/sub/b.bin")
     assert opened(tmp_path, packed("zip")) == FILES
 
 
-def test_another_archive_takes_the_place_of_the_first(tmp_path):
+def test_another_archive_replaces_the_first(tmp_path):
     opened(tmp_path, packed("zip"))
     assert opened(tmp_path, packed("tar.gz", [("new", b"2")])) == {"new": b"2"}
 
 
-def test_a_bad_archive_leaves_what_the_first_gave(tmp_path):
+def test_a_bad_archive_leaves_the_content_of_the_first(tmp_path):
     opened(tmp_path, packed("zip"))
     with pytest.raises(InputError, match="leads out"):
         opened(tmp_path, tar([("a", b"1"), ("../b", b"2")]))
@@ -241,19 +240,17 @@ def test_a_bad_archive_leaves_what_the_first_gave(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"folder", ".folder.lock"}
 
 
-def test_a_folder_of_the_user_is_refused_and_an_empty_one_taken(tmp_path):
+def test_a_folder_of_the_user_is_rejected_and_an_empty_one_used(tmp_path):
     folder = tmp_path / "out/folder"
     folder.mkdir(parents=True)
     assert opened(tmp_path, packed("zip")) == FILES
     (folder / MARKER).unlink()
-    with pytest.raises(
-        InputError, match=r"out/folder: is there and was not unpacked.*Move it away"
-    ):
+    with pytest.raises(InputError, match=r"out/folder: exists and was not unpacked.*Move it away"):
         opened(tmp_path, packed("zip"))
     assert (folder / "a.txt").read_bytes() == b"one"
 
 
-def test_rests_of_a_killed_process_are_cleared_away(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / "out/.folder.unpacking/sub").mkdir(parents=True)
     (tmp_path / "out/.folder.unpacking/strange").write_bytes(b"half")
     (tmp_path / "out/.folder.old").mkdir()
@@ -263,7 +260,7 @@ def test_rests_of_a_killed_process_are_cleared_away(tmp_path):
 def test_a_second_process_waits_and_finds_the_folder(tmp_path):
     results = []
     (tmp_path / "out").mkdir()
-    with alone(tmp_path / "out/.folder.lock"):
+    with locked(tmp_path / "out/.folder.lock"):
         second = threading.Thread(target=lambda: results.append(opened(tmp_path, packed("zip"))))
         second.start()
         second.join(0.1)
@@ -288,19 +285,18 @@ def test_a_missing_archive_is_named(tmp_path):
             r"is no archive: it begins with b'<!DOCTYPE html><html'",
         ),
         (np.random.default_rng(0).bytes(20_000), "is no archive"),
-        (b"Rar!\x1a\x07\0" + bytes(600), "is a RAR archive.*by hand"),
-        (b"7z\xbc\xaf\x27\x1c" + bytes(600), "is a 7-Zip archive.*by hand"),
-        (b"(\xb5/\xfd" + bytes(600), "is compressed by Zstandard.*by hand"),
-        (gzip.compress(b"a single file, no tar" * 100), "damaged"),
-        (gzip.compress(b""), "damaged"),
+        (b"Rar!\x1a\x07\0" + bytes(600), "is no archive.*by hand"),
+        (b"(\xb5/\xfd" + bytes(600), "is no archive.*by hand"),
+        (gzip.compress(b"a single file, no tar" * 100), "is no archive"),
+        (gzip.compress(b""), "is no archive"),
         (bytes(10_240), "holds no file"),
         (zipped([]), "holds no file"),
         (tar([]), "holds no file"),
         (tar([("._a", b"1")]), "holds no file"),
     ],
 )
-def test_what_is_no_archive_or_an_empty_one_is_refused(tmp_path, data, said):
-    refused(tmp_path, data, said)
+def test_other_files_and_empty_archives_are_rejected(tmp_path, data, said):
+    rejected(tmp_path, data, said)
 
 
 BAD_NAMES = [
@@ -328,21 +324,21 @@ BAD_NAMES = [
 
 @pytest.mark.parametrize(("name", "said"), BAD_NAMES)
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
-def test_a_name_that_leads_elsewhere_or_that_no_disk_takes_is_refused(tmp_path, form, name, said):
+def test_a_name_that_leads_elsewhere_or_is_not_valid_is_rejected(tmp_path, form, name, said):
     evil = (zip_entry(name), b"2") if form == "zip" else (name, b"2")
-    refused(tmp_path, packed(form, [("good", b"1"), evil]), said)
+    rejected(tmp_path, packed(form, [("good", b"1"), evil]), said)
     assert not list(tmp_path.parent.rglob("*evil*"))
 
 
-def test_a_name_with_a_nul_is_refused(tmp_path):
-    refused(
+def test_a_name_with_a_nul_is_rejected(tmp_path):
+    rejected(
         tmp_path, zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"), "control characters"
     )
-    refused(tmp_path, tar([("ü" * 60 + "X", b"1")]).replace(b"X\n", b"\0\n"), "control characters")
+    rejected(tmp_path, tar([("ü" * 60 + "X", b"1")]).replace(b"X\n", b"\0\n"), "control characters")
 
 
-def test_a_name_that_is_not_unicode_is_refused(tmp_path):
-    refused(tmp_path, tar([("caf\udce9", b"1")], tarfile.GNU_FORMAT), "not Unicode")
+def test_a_name_that_is_not_unicode_is_rejected(tmp_path):
+    rejected(tmp_path, tar([("caf\udce9", b"1")], tarfile.GNU_FORMAT), "not Unicode")
 
 
 @pytest.mark.parametrize(
@@ -352,7 +348,6 @@ def test_a_name_that_is_not_unicode_is_refused(tmp_path):
             ("a", "a"),
             ("a", "./a"),
             ("a", "A"),
-            ("sub/a", "SUB/b"),
             ("straße", "STRASSE"),
             ("caf\u00e9", "cafe\u0301"),
             ("a", "a/b"),
@@ -361,8 +356,8 @@ def test_a_name_that_is_not_unicode_is_refused(tmp_path):
     ],
 )
 @pytest.mark.parametrize("form", ["zip", "tar"])
-def test_names_that_collide_are_refused(tmp_path, form, first, second):
-    refused(tmp_path, packed(form, [(first, b"1"), (second, b"2")]), "collides with")
+def test_names_that_collide_are_rejected(tmp_path, form, first, second):
+    rejected(tmp_path, packed(form, [(first, b"1"), (second, b"2")]), "collides with")
 
 
 def test_a_folder_may_be_named_again(tmp_path):
@@ -384,8 +379,8 @@ def test_a_folder_may_be_named_again(tmp_path):
         (entry("strange", b"Q"), "is a special file"),
     ],
 )
-def test_links_and_special_files_in_a_tar_are_refused(tmp_path, member, said):
-    refused(tmp_path, tar([("good", b"1"), member, ("link/evil", b"2")]), said)
+def test_links_and_special_files_in_a_tar_are_rejected(tmp_path, member, said):
+    rejected(tmp_path, tar([("good", b"1"), member, ("link/evil", b"2")]), said)
 
 
 @pytest.mark.parametrize(
@@ -398,30 +393,30 @@ def test_links_and_special_files_in_a_tar_are_refused(tmp_path, member, said):
     ],
 )
 @pytest.mark.parametrize("system", [0, 3])
-def test_links_and_special_files_in_a_zip_are_refused(tmp_path, mode, said, system):
-    refused(
+def test_links_and_special_files_in_a_zip_are_rejected(tmp_path, mode, said, system):
+    rejected(
         tmp_path, zipped([("good", b"1"), (zip_entry("link", mode, system), b"/etc/passwd")]), said
     )
 
 
-def test_a_sparse_file_is_refused(tmp_path):
+def test_a_sparse_file_is_rejected(tmp_path):
     info = entry("holes", tarfile.GNUTYPE_SPARSE)
     block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     block[483:495] = b"77777777777\0"  # its real size: 8 GiB
     block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:512]))
-    refused(tmp_path, bytes(block) + tar([("good", b"1")]), "is a sparse file")
+    rejected(tmp_path, bytes(block) + tar([("good", b"1")]), "is a sparse file")
 
 
-def test_an_encrypted_zip_is_refused(tmp_path):
+def test_an_encrypted_zip_is_rejected(tmp_path):
     data = bytearray(packed("zip"))
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.find(signature) + offset] |= 1
-    refused(tmp_path, bytes(data), "is encrypted.*by hand")
+    rejected(tmp_path, bytes(data), "is encrypted.*by hand")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_by_a_method_that_knows_no_bounds_is_refused(tmp_path, method):
-    refused(tmp_path, zipped([("a", b"1" * 100)], method), "is compressed by .*by hand")
+def test_a_zip_method_without_bounds_is_rejected(tmp_path, method):
+    rejected(tmp_path, zipped([("a", b"1" * 100)], method), "is compressed by .*by hand")
 
 
 def lying(data: bytes, size: int) -> bytes:
@@ -437,19 +432,19 @@ def lying(data: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 1, 2999, 3001, 60_000_000])
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, method, size):
-    refused(
+def test_a_zip_with_a_false_size_is_rejected(tmp_path, method, size):
+    rejected(
         tmp_path, lying(zipped([("b", FILES["sub/b.bin"])], method), size), "cut short or damaged"
     )
 
 
-def test_a_zip_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path):
+def test_a_zip_of_few_bytes_that_announces_gigabytes_is_rejected_unread(tmp_path):
     data = lying(zipped([(f"{number}", bytes(1000)) for number in range(50)]), 4_000_000_000)
     assert len(data) < 10_000
-    refused(tmp_path, data, "unpacks to more than 67,108,864 bytes.*as bombs do.*by hand")
+    rejected(tmp_path, data, "unpacks to more than 67,108,864 bytes.*as bombs do.*by hand")
 
 
-def test_a_zip_whose_members_share_their_bytes_is_refused(tmp_path):
+def test_a_zip_whose_members_share_their_bytes_is_rejected(tmp_path):
     """The trick of the smallest bombs: many entries of the directory lead to the same compressed
     bytes.
     """
@@ -460,7 +455,7 @@ def test_a_zip_whose_members_share_their_bytes_is_refused(tmp_path):
         for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     )
     closing = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 52, 52, len(listed), directory, 0)
-    refused(tmp_path, data[:directory] + listed + closing, "as bombs do")
+    rejected(tmp_path, data[:directory] + listed + closing, "as bombs do")
 
 
 @functools.cache
@@ -470,9 +465,9 @@ def zeros(form: str, copies: int) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["tar.bz2", "tar.xz"])
-def test_a_tar_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path, form):
+def test_a_tar_of_few_bytes_that_announces_gigabytes_is_rejected_unread(tmp_path, form):
     header = entry("bomb", tarfile.REGTYPE, size=1 << 33).tobuf(tarfile.GNU_FORMAT)
-    refused(tmp_path, COMPRESSED[form](header) + zeros(form, 2), "as bombs do")
+    rejected(tmp_path, COMPRESSED[form](header) + zeros(form, 2), "as bombs do")
 
 
 @pytest.mark.parametrize(
@@ -480,7 +475,9 @@ def test_a_tar_of_few_bytes_that_announces_gigabytes_is_refused_unread(tmp_path,
 )
 def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
     header = entry("bomb", kind, size=1 << 32).tobuf(tarfile.GNU_FORMAT)
-    refused(tmp_path, bz2.compress(header) + zeros("tar.bz2", 2), "a header of 4,294,967,296 bytes")
+    rejected(
+        tmp_path, bz2.compress(header) + zeros("tar.bz2", 2), "a header of 4,294,967,296 bytes"
+    )
 
 
 @pytest.mark.parametrize("name", ["part", "._part"])
@@ -491,29 +488,29 @@ def test_a_tar_of_few_bytes_that_unpacks_to_gigabytes_is_stopped(tmp_path, name)
     )
     bomb = b"".join(bz2.compress(head.tobuf()) + data for head in heads)
     assert len(bomb) < 20_000
-    refused(tmp_path, bomb, "as bombs do")
+    rejected(tmp_path, bomb, "as bombs do")
 
 
-def test_zeros_without_end_after_the_end_are_stopped(tmp_path):
-    refused(tmp_path, packed("tar.bz2") + zeros("tar.bz2", 60), "as bombs do")
+def test_endless_zeros_after_the_end_are_stopped(tmp_path):
+    rejected(tmp_path, packed("tar.bz2") + zeros("tar.bz2", 60), "as bombs do")
 
 
 def test_a_volume_of_zeros_is_no_bomb_and_the_callers_limit_holds(tmp_path):
     files = {"zeros": bytes(70_000_000), "noise": np.random.default_rng(0).bytes(200_000)}
-    refused(tmp_path, packed("tar.gz", files.items()), "as bombs do", most_ratio=100)
+    rejected(tmp_path, packed("tar.gz", files.items()), "as bombs do", most_ratio=100)
     assert opened(tmp_path, packed("tar.gz", files.items())) == files
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_too_many_members_are_refused(tmp_path, form):
+def test_too_many_members_are_rejected(tmp_path, form):
     many = [(f"{number}", b"") for number in range(20)]
-    refused(tmp_path, packed(form, many), "too many files", most_members=19)
+    rejected(tmp_path, packed(form, many), "too many files", most_members=19)
     assert len(opened(tmp_path, packed(form, many), most_members=20)) == 20
 
 
-def test_more_than_the_disk_holds_is_refused(tmp_path):
+def test_more_than_the_disk_holds_is_rejected(tmp_path):
     header = entry("big", tarfile.REGTYPE, size=1 << 60).tobuf(tarfile.GNU_FORMAT)
-    refused(
+    rejected(
         tmp_path,
         header + tar([("a", b"1")]),
         r"the disk has [\d,]+ free\. Make room",
@@ -527,24 +524,24 @@ def places(data: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
-def test_a_compressed_archive_cut_anywhere_is_refused(tmp_path, form):
+def test_a_compressed_archive_cut_anywhere_is_rejected(tmp_path, form):
     data = packed(form, [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600])])
     for place in places(data):
-        refused(tmp_path, data[:place], "cut short or damaged|is no archive")
+        rejected(tmp_path, data[:place], "cut short or damaged|is no archive")
 
 
-def test_a_tar_cut_anywhere_before_its_end_is_refused(tmp_path):
+def test_a_tar_cut_anywhere_before_its_end_is_rejected(tmp_path):
     data = packed(
         "tar", [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600]), ("ü" * 60, b"last")]
     )
     end = len(data.rstrip(b"\0")) // 512 * 512 + 512
     for place in sorted({*range(0, end, 101), *range(0, end + 1, 512), *range(end, end + 512, 50)}):
-        refused(tmp_path, data[:place], "cut short or damaged|is no archive")
+        rejected(tmp_path, data[:place], "cut short or damaged|is no archive")
     assert len(opened(tmp_path, data[: end + 512])) == 3  # the padding may be missing
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_damaged_archive_is_refused_or_gives_what_it_held(tmp_path, form):
+def test_a_damaged_archive_is_rejected_or_gives_what_it_held(tmp_path, form):
     files = {"a.txt": b"one", "sub/b.bin": FILES["sub/b.bin"][:600]}
     data = packed(form, files.items())
     for place in range(0, min(len(data), 2600), 11 if form != "tar" else 37):
@@ -563,37 +560,27 @@ def test_a_damaged_archive_is_refused_or_gives_what_it_held(tmp_path, form):
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
     data = bytearray(tar([("a", b"1"), ("b", b"2"), ("c", b"3")]))
     data[1024] ^= 1  # the name of the second
-    refused(tmp_path, bytes(data), "no header and no end at byte")
+    rejected(tmp_path, bytes(data), "no header and no end at byte")
 
 
-def test_what_follows_the_end_of_a_tar_is_not_lost_silently(tmp_path):
-    refused(tmp_path, packed("tar") + packed("tar"), "more data follow its end")
+def test_data_after_the_end_of_a_tar_are_not_lost_silently(tmp_path):
+    rejected(tmp_path, packed("tar") + packed("tar"), "more data follow its end")
 
 
-def test_headers_that_lead_backwards_are_refused(tmp_path):
+def test_headers_that_lead_backwards_are_rejected(tmp_path):
     negative = entry("a", tarfile.REGTYPE, size=-512).tobuf(tarfile.GNU_FORMAT)
-    refused(tmp_path, tar([("good", b"1")])[:1024] + negative + bytes(1024), "damaged")
+    rejected(tmp_path, tar([("good", b"1")])[:1024] + negative + bytes(1024), "damaged")
 
 
-def test_a_zip_whose_directory_leads_before_its_first_byte_is_refused(tmp_path):
+def test_a_zip_whose_directory_leads_before_its_first_byte_is_rejected(tmp_path):
     data = bytearray(packed("zip"))
     data[-6:-2] = struct.pack("<I", len(data))  # where the directory begins
-    refused(tmp_path, bytes(data), "damaged")
+    rejected(tmp_path, bytes(data), "damaged")
 
 
-def test_headers_nested_without_end_are_refused(tmp_path):
+def test_endlessly_nested_headers_are_rejected(tmp_path):
     record = tar([("ü" * 60, b"")])[:1024]
-    refused(tmp_path, record * 5000 + bytes(1024), "damaged")
-
-
-def test_an_xz_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
-    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]
-    data = bytearray(lzma.compress(packed("tar"), filters=filters))
-    place = data.index(bytes([lzma.FILTER_LZMA2, 1]), 12) + 2
-    data[place] = 39  # 3 GiB, by the table of the format
-    header = data[12 : 12 + (data[12] + 1) * 4 - 4]
-    data[12 + len(header) : 16 + len(header)] = struct.pack("<I", zlib.crc32(header))
-    refused(tmp_path, bytes(data), "takes more than 1 GiB of memory")
+    rejected(tmp_path, record * 5000 + bytes(1024), "damaged")
 
 
 def test_a_process_that_was_killed_leaves_nothing_in_place(tmp_path):
@@ -602,7 +589,10 @@ def test_a_process_that_was_killed_leaves_nothing_in_place(tmp_path):
 import os, signal, sys
 from pathlib import Path
 from pipeline.cohorts.fetching.archives import unpack
-sys.addaudithook(lambda event, given: os.kill(os.getpid(), signal.SIGKILL) if event == "open" and str(given[0]).endswith("/last") else None)
+def kill(event, given):
+    if event == "open" and str(given[0]).endswith("/last"):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
 unpack(Path({str(tmp_path / "archive")!r}), Path({str(tmp_path / "out/folder")!r}))
 """
     assert (

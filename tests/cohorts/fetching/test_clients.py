@@ -77,8 +77,8 @@ def test_a_client_that_is_not_installed_is_named_with_the_way_by_hand(tmp_path, 
     with pytest.raises(
         InputError,
         match=(
-            r"client synapse fetches, but .*pip install synapseclient, then synapse login\. Or"
-            r" fetch the data by hand"
+            r"client synapse, .*not installed: pip install synapseclient, then synapse login\. Or"
+            r" download the data by hand"
         ),
     ):
         fetch_by_client("synapse:syn7", tmp_path)

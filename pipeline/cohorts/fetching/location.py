@@ -1,0 +1,132 @@
+"""From `cohort` in params.yaml to the cases of a source: generate, download, unpack, find."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.errors import InputError
+from ...core.params import Cohort
+from ...core.schema import Schema
+from ...formats.cases import Found, few, with_note
+from ...formats.walking import expanded
+from ...runtime import workspace
+from ..source import Source
+from .archives import is_archive, unpack
+from .clients import fetch_by_client, is_account
+from .fetch import fetch
+
+log = logging.getLogger(__name__)
+
+_NAMED = 5  # cases in one message
+
+
+def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[Found]]:
+    """The cases of a source, all of them with a mask.
+
+    Parameters
+    ----------
+    source : Source
+        Of the cohort.
+    cohort : Cohort
+        Location, number of cases, and what to do with cases without a mask.
+    raw : Path
+        Where generated cases are written; a source must not be inside it, nor it inside a source.
+
+    Returns
+    -------
+    Schema
+    list of Found
+        Sorted by case.
+
+    Raises
+    ------
+    InputError
+        If the location is missing, cannot be downloaded or unpacked, holds no such cases, or some
+        have no mask and `cohort.unlabelled` is ``refuse``.
+    """
+    if source.generate:
+        if cohort.cases == 0:
+            raise InputError(
+                f"params.yaml: cohort.cases is 0, but {source.name} needs the number of cases to"
+                " generate. Set it to 1 or more."
+            )
+        return source.schemas[0], source.generate(raw, cohort.cases, cohort.seed)
+    if source.find is None:
+        raise InputError(
+            f"params.yaml: cohort.source {source.name} has neither `find` nor `generate`. Add one."
+        )
+    location = _located(source, cohort)
+    leave_out = cohort.unlabelled == "leave out"
+    schema, found = source.find(location, 0 if leave_out else cohort.cases)
+    if leave_out:
+        found = _labelled(found)[: cohort.cases or None]
+    for folder in {case.folder for case in found} | ({location} if location.is_dir() else set()):
+        _check_apart(folder, raw)
+    _check_labelled(found)
+    return schema, found
+
+
+def _located(source: Source, cohort: Cohort) -> Path:
+    """The folder of the cases, downloaded or unpacked if needed."""
+    fetched = workspace.root() / "data/fetched"
+    if is_account(cohort.location):
+        return fetch_by_client(cohort.location, fetched)
+    if cohort.location:
+        location = workspace.root() / expanded(cohort.location)
+        if not location.exists():
+            raise InputError(
+                f"{location}: does not exist. Set cohort.location to the folder or archive of the"
+                f" cases. {source.access}"
+            )
+        if location.is_file() and is_archive(location):
+            return unpack(location, fetched / location.name.replace(".", "_"))
+        return location
+    if not source.remotes:
+        raise InputError(
+            "params.yaml: cohort.location is empty. Set it to the folder of the cases: "
+            f"python -m pipeline preset NAME cohort.location=FOLDER. {source.access}"
+        )
+    location = fetched / source.name
+    for path in fetch(source.remotes, location):
+        if is_archive(path):
+            unpack(path, location / path.name.replace(".", "_"))
+    return location
+
+
+def _check_apart(location: Path, raw: Path) -> None:
+    one, other = location.resolve(), raw.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise InputError(
+            f"{location}: cohort.location and {raw} contain each other. Keep the source outside of"
+            f" {raw}."
+        )
+
+
+def _labelled(found: Sequence[Found]) -> list[Found]:
+    """The cases that have a mask, with a note about the others."""
+    labelled = [case for case in found if case.labels is not None]
+    if not labelled:
+        raise InputError(
+            f"{found[0].folder}: no case has a mask, and cohort.unlabelled is `leave out`. Add the"
+            " masks."
+        )
+    without = [case.case for case in found if case.labels is None]
+    if not without:
+        return labelled
+    note = (
+        f"{len(without)} of {len(found)} cases have no mask and were left out (cohort.unlabelled):"
+        f" {few(without, _NAMED)}"
+    )
+    log.warning("%s", note)
+    return with_note(labelled, f"in this cohort {note}")
+
+
+def _check_labelled(found: Sequence[Found]) -> None:
+    missing = [str(case.folder) for case in found if case.labels is None]
+    if missing:
+        raise InputError(
+            f"{', '.join(missing[:_NAMED])}: no mask in {len(missing)} of {len(found)} cases, and"
+            " training needs one. Add the masks, move these cases away, or leave them out:"
+            " cohort.unlabelled: leave out. `python -m pipeline predict` segments cases without a"
+            " mask."
+        )
