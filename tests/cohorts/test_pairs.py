@@ -116,7 +116,7 @@ def test_a_pattern_says_which_files_and_which_part_is_the_case(tmp_path, put, pa
 )
 def test_a_pattern_without_the_case_is_none(tmp_path, put, pattern):
     put("two/a.nii.gz")
-    with pytest.raises(InputError, match=r"is not a pattern: it needs \{case\}"):
+    with pytest.raises(InputError, match=r"is not a pattern. It must contain \{case\}"):
         pairs.masks_of(tmp_path / "two", pattern)
 
 
@@ -126,7 +126,7 @@ def test_a_pattern_that_fits_nothing_tells_the_names_there_are(tmp_path, put):
         InputError,
         match=(
             r"two: no file fits the pattern '{case}\.mha'; there are a\.nii\.gz, deep/b\.nii\.gz\."
-            r" Mend"
+            r" Fix"
         ),
     ):
         pairs.masks_of(tmp_path / "two", "{case}.mha")
@@ -147,7 +147,7 @@ def test_a_missing_folder_an_empty_one_and_a_file_are_refused(tmp_path, put):
 
 def test_a_case_in_two_files_of_one_side_is_refused(tmp_path, put):
     put("one/a.nii", "two/a.nii.gz", "two/x/a.nii.gz")
-    assert "two/x/a.nii.gz: case a also stands in" in refused(tmp_path)
+    assert "two/x/a.nii.gz: case a is also in" in refused(tmp_path)
 
 
 def test_a_prediction_without_reference_is_refused_by_name(tmp_path, put):
@@ -275,7 +275,7 @@ def test_predictions_beside_the_images_are_suspected_only_if_the_references_are_
     tmp_path, put
 ):
     put("predictions/A.nii.gz", "cohort/A/A_seg.nii.gz", "cohort/A/A_t1.nii.gz", "one/A.nii.gz")
-    assert "lies beside the images of its case" in suspicion(tmp_path, "predictions", "cohort")
+    assert "is in the folder of the images of its case" in suspicion(tmp_path, "predictions", "cohort")
     assert not suspicion(tmp_path, "one", "cohort")
     assert not suspicion(tmp_path, "cohort", "predictions")
 

@@ -318,10 +318,7 @@ def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(fold
 @pytest.mark.parametrize(
     ("values", "hint"),
     [
-        (
-            reference().astype(np.float32) / 4,
-            "of probabilities, take the label of each voxel first",
-        ),
+        (reference().astype(np.float32) / 4, "convert probabilities to labels first"),
         (np.where(reference() == 4, np.nan, 1.0).astype(np.float32), "Masks hold whole numbers"),
         (
             np.where(reference() == 4, 77, 0).astype(np.uint8),
@@ -591,7 +588,7 @@ def test_probabilities_that_a_header_scales_are_not_advised_to_be_rounded(folder
     said = call(*folders, "--cohort", "brats2018-2021")
     assert "scl_slope 1.5e-05" in said
     assert "rint" not in said
-    assert "of probabilities, take the label of each voxel first" in said
+    assert "convert probabilities to labels first" in said
 
 
 def test_a_mask_that_is_met_twice_through_a_link_counts_once(folders, dices):

@@ -11,14 +11,15 @@ from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
 from pipeline.metrics.calibration import (
     BINS,
-    MEASURES,
     bin_probabilities,
     calibration_rows,
     pooled,
     reliability_rows,
 )
+from pipeline.metrics.registry import TABLES
 from pipeline.metrics.uncertainty import aurc, count_errors, entropy_bits
 
+MEASURES = [metric.name for metric in TABLES["calibration"]]
 SCHEMA = Schema(
     cohort="x",
     dimensions=3,

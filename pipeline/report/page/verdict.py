@@ -5,7 +5,7 @@ against.
 from typing import Any
 
 from ...core.schema import Schema
-from ...metrics.scores import EMPTY_RULES
+from ...metrics import registry
 from ..plots.palette import region_colours
 from .html import Html, element, join, table
 from .previous import against_previous
@@ -108,14 +108,14 @@ def _intervals(run: Run) -> str:
 
 
 def _empty_rule(schema: Schema, mean: dict[str, Any]) -> str:
-    fills, total = EMPTY_RULES[schema.empty_rule], mean["cases"] + mean["undefined"]
-    if not fills:
+    total = mean["cases"] + mean["undefined"]
+    if schema.empty_rule != "brats":
         return (
             "Where neither the reference nor the prediction has a voxel of a region, its Dice is"
             f" undefined and left out of the mean (rule “{schema.empty_rule}”): {mean['undefined']}"
             f" of {total} region scores."
         )
-    both, one = fills["both_empty"], fills["reference_empty"]
+    both, one = (registry.fills("cases", entry) for entry in ("both_empty", "reference_empty"))
     return (
         f"Two empty masks count as Dice {both['dice']:g} and HD95 {both['hd95_mm']:g} mm, one empty"
         f" mask as Dice 0 and HD95 {one['hd95_mm']:.2f} mm (rule “{schema.empty_rule}” of the"
