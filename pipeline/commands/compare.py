@@ -13,40 +13,21 @@ as in the BraTS challenge.
 import argparse
 import json
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isinf, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.errors import InputError
-from ..core.records import TEXTS, parse_table, read_table, write_bytes, write_json
+from ..core.records import TEXTS, write_bytes, write_json
 from ..metrics import registry
 from ..metrics.metric import Metric, described
-from ..runtime import tracking, workspace
+from ..runtime.runs import TABLES, find_run
 from ..statistics.bootstrap import CONFIDENCE, RESAMPLES, SEED
 from ..statistics.paired import LEVEL, PERMUTATIONS, compare_pairs, most_changed, paired_rows
 from ..statistics.ranking import ranked
 
-if TYPE_CHECKING:
-    import pandas
-
-WORKSPACE = "workspace"
-TABLES = {
-    "cases": "cases.csv",
-    "lesionwise": "tables/lesionwise.csv",
-    "instances": "tables/instances.csv",
-}
-_ABSENT = {
-    "lesionwise": (
-        " A run whose cohort names no lesion_rules has no such table: compare it by --table cases"
-        " or instances, or name rules as docs/metrics.md says and evaluate again."
-    ),
-    "instances": (
-        " A run of an earlier version has F1, SQ and PQ in its lesionwise.csv: evaluate it again"
-        " (dvc repro evaluate)."
-    ),
-}
 FEW = 10
 """Number of patients below which intervals are clearly too narrow, see docs/metrics.md."""
 _WIDTH = 118
@@ -165,7 +146,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def read_run(name: str, letter: str, table: str) -> Run:
-    """Find a run by name.
+    """Find a run and check its table.
 
     Parameters
     ----------
@@ -174,7 +155,8 @@ def read_run(name: str, letter: str, table: str) -> Run:
     letter : str
         Its letter in what is printed.
     table : {"cases", "lesionwise", "instances"}
-        Which of its tables.
+        Which of its tables. One without ``kind``, ``patient`` or ``filled`` is of regions, each
+        case a patient.
 
     Returns
     -------
@@ -185,92 +167,16 @@ def read_run(name: str, letter: str, table: str) -> Run:
     InputError
         If there is no such run, or its table cannot be used.
     """
-    path = Path("metrics") if name == WORKSPACE else Path(name)
-    if path.is_dir():
-        path = _table_in(path, table)
-    if path.is_file():
-        origin = "workspace" if name == WORKSPACE else "file"
-        return _run(letter, name, origin, read_table(path), lambda: _summary_near(path))
-    if path.suffix == ".csv" or name == WORKSPACE:
+    found = find_run(name, table)
+    columns = set(found.table)
+    if found.table.empty or not {"case", "name"} <= columns:
         raise InputError(
-            f"{path}: no such file. Name a table of scores, or run the stages that make one: dvc"
-            " repro."
-        )
-    text, reason = _of_revision(name, TABLES[table])
-    if text is not None:
-        found = parse_table(text, name)
-        return _run(letter, name, "DVC", found, lambda: _of_revision(name, "evaluate.json")[0])
-    try:
-        path = tracking.evaluation_table(name, TABLES[table])
-    except InputError as fault:
-        raise InputError(
-            f"{name}: no such run. It is no file or folder here. DVC: {reason}. MLflow: {fault}\n"
-            f"`dvc exp show` lists experiments, `mlflow ui` runs.{_ABSENT.get(table, '')}"
-        ) from None
-    return _run(
-        letter,
-        name,
-        "MLflow",
-        read_table(path),
-        lambda: tracking.evaluation_table(name, "evaluate.json").read_text(encoding="utf-8"),
-    )
-
-
-def _table_in(folder: Path, table: str) -> Path:
-    file = TABLES[table]
-    places = (folder / "metrics" / file, folder / file, folder / Path(file).name)
-    for path in places:
-        if path.is_file():
-            return path
-    raise InputError(
-        f"{folder}: holds neither metrics/{file} nor {file}. Name the folder of a run that was"
-        f" evaluated.{_ABSENT.get(table, '')}"
-    )
-
-
-def _summary_near(table: Path) -> str | None:
-    """The file in which `evaluate` or `score` describes the metrics of a table."""
-    for folder in (table.parent, table.parent.parent):
-        for name in ("evaluate.json", "summary.json"):
-            if (folder / name).is_file():
-                return (folder / name).read_text(encoding="utf-8")
-    return None
-
-
-def _of_revision(name: str, file: str) -> tuple[str | None, str]:
-    """The text of a file of metrics/ in a revision or DVC experiment, or None and the reason."""
-    import dvc.api
-    from dvc.exceptions import DvcException
-    from dvc.scm import RevError
-
-    path = f"metrics/{file}"
-    try:
-        root = str(workspace.root())
-        return dvc.api.read(path, repo=root, rev=name, encoding="utf-8-sig"), ""
-    except RevError:
-        return None, "no experiment or revision of this name"
-    except (DvcException, OSError):  # of Git LFS, the cache or remote storage
-        return None, f"{path} of this revision is not in the cache (dvc pull may fetch it)"
-
-
-def _run(
-    letter: str,
-    name: str,
-    origin: str,
-    table: "pandas.DataFrame",
-    summary: Callable[[], str | None],
-) -> Run:
-    """A run of a table; one without ``kind``, ``patient`` or ``filled`` is of regions, each case a
-    patient. `summary` reads evaluate.json, if the table has columns that are not ours.
-    """
-    if table.empty or not {"case", "name"} <= set(table):
-        raise InputError(
-            f"{name}: found {', '.join(table) or 'nothing'}, expected a table with the columns case"
-            " and name and a row for each case and region."
+            f"{name}: found {', '.join(found.table) or 'nothing'}, expected a table with the"
+            " columns case and name and a row for each case and region."
         )
     rows = [
         {"kind": "region", "patient": row["case"], "filled": ""} | row
-        for row in table.to_dict("records")
+        for row in found.table.to_dict("records")
     ]
     seen = set()
     for row in rows:
@@ -281,19 +187,19 @@ def _run(
                 " once."
             )
         seen.add(key)
-        for column, value in row.items():
-            if column not in TEXTS and isinf(value):
+        for column in columns - TEXTS:
+            if isinf(row[column]):
                 raise InputError(
-                    f"{name}: {column} of {row['case']}, {row['name']} is {value}, expected a"
+                    f"{name}: {column} of {row['case']}, {row['name']} is {row[column]}, expected a"
                     " finite number or an empty field. Write the table again."
                 )
-    metrics = {column: metric for column in table if (metric := registry.find(column))}
-    unknown = set(table) - set(metrics) - TEXTS
-    text = summary() if unknown else None
+    metrics = {column: metric for column in columns if (metric := registry.find(column))}
+    unknown = columns - set(metrics) - TEXTS
+    text = found.evaluation() if unknown else None
     if text is not None:
         entries = json.loads(text).get("metrics", [])
         metrics |= {each["name"]: described(each) for each in entries if each["name"] in unknown}
-    return Run(letter, name, origin, rows, metrics)
+    return Run(letter, name, found.origin, rows, metrics)
 
 
 def chosen_metrics(runs: Sequence[Run], asked: str | None, table: str) -> list[Metric]:
