@@ -7,6 +7,7 @@ list. A new metric is an entry here, with a function of what its table measures:
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -24,8 +25,6 @@ _TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
 _HUTTENLOCHER = "Huttenlocher et al., IEEE TPAMI 15(9) (1993)"
 _NIKOLOV = "Nikolov et al., J Med Internet Res 23(7):e26151 (2021)"
 _BRATS = "BraTS 2023 and 2024 challenges; Moawad et al., arXiv:2306.00838"
-_KIRILLOV = "Kirillov et al., CVPR (2019)"
-_GEIFMAN = "Geifman and El-Yaniv, NeurIPS (2017)"
 
 # What an undefined value counts for under the rule `brats`: the convention of the challenge's
 # evaluation as nnU-Net's Task082_BraTS_2020.py re-implements it, for Dice and HD95; sensitivity is
@@ -35,124 +34,89 @@ _GEIFMAN = "Geifman and El-Yaniv, NeurIPS (2017)"
 _ALIKE = {"both_empty": 1.0}
 _APART = {"both_empty": 0.0, "reference_empty": WORST_HD95_MM, "prediction_empty": WORST_HD95_MM}
 
+_overlap = partial(Metric, direction="higher", source=_TAHA, group="Overlap")
 _OVERLAP = (
-    Metric(
+    _overlap(
         "dice",
         attrgetter("overlap.dice"),
-        title="Dice",
-        definition="2 TP / (2 TP + FP + FN) of the voxels of two masks.",
-        direction="higher",
-        source=_TAHA,
-        group="Overlap",
+        "Dice",
+        "2 TP / (2 TP + FP + FN) of the voxels of two masks.",
         empty=_ALIKE,
         headline=True,
     ),
-    Metric(
+    _overlap(
         "iou",
         attrgetter("overlap.iou"),
-        title="IoU",
-        definition="TP / (TP + FP + FN), the Jaccard index.",
-        direction="higher",
-        source=_TAHA,
-        group="Overlap",
+        "IoU",
+        "TP / (TP + FP + FN), the Jaccard index.",
         empty=_ALIKE,
     ),
-    Metric(
+    _overlap(
         "precision",
         attrgetter("overlap.precision"),
-        title="Precision",
-        definition="TP / (TP + FP): the share of the prediction that is right.",
-        direction="higher",
-        source=_TAHA,
-        group="Overlap",
+        "Precision",
+        "TP / (TP + FP): the share of the prediction that is right.",
         empty=_ALIKE | {"prediction_empty": 0.0},
     ),
-    Metric(
+    _overlap(
         "sensitivity",
         attrgetter("overlap.sensitivity"),
-        title="Sensitivity",
-        definition="TP / (TP + FN), or recall: the share of the reference that is found.",
-        direction="higher",
-        source=_TAHA,
-        group="Overlap",
+        "Sensitivity",
+        "TP / (TP + FN), or recall: the share of the reference that is found.",
         empty=_ALIKE | {"reference_empty": 0.0},
     ),
-    Metric(
+    _overlap(
         "specificity",
         attrgetter("overlap.specificity"),
-        title="Specificity",
-        definition="TN / (TN + FP). Near 1 for any small structure in a large image.",
-        direction="higher",
+        "Specificity",
+        "TN / (TN + FP). Near 1 for any small structure in a large image.",
         decimals=4,
-        source=_TAHA,
-        group="Overlap",
     ),
 )
 
+_distance = partial(
+    Metric, direction="lower", unit="mm", decimals=2, group="Distance", empty=_APART
+)
 _DISTANCES = (
-    Metric(
+    _distance(
         "hd_mm",
         attrgetter("surfaces.hd_mm"),
-        title="Hausdorff distance (mm)",
-        definition=(
-            "Hausdorff distance: the largest distance in mm from the centre of a surface voxel of"
-            " one mask to the nearest of the other, in either direction; surface voxels as for"
-            " HD95."
-        ),
-        direction="lower",
-        unit="mm",
-        decimals=2,
+        "Hausdorff distance (mm)",
+        "Hausdorff distance: the largest distance in mm from the centre of a surface voxel of one"
+        " mask to the nearest of the other, in either direction; surface voxels as for HD95.",
         source=_HUTTENLOCHER,
-        group="Distance",
-        empty=_APART,
     ),
-    Metric(
+    _distance(
         "hd95_mm",
         attrgetter("surfaces.hd95_mm"),
-        title="HD95 (mm)",
-        definition=(
-            "HD95: the larger of the two directed 95th percentiles (linear interpolation) of the"
-            " distances in mm between the centres of surface voxels; a surface voxel has one of its"
-            " 6 face neighbours outside the mask, and beyond the image border is outside."
-        ),
-        direction="lower",
-        unit="mm",
-        decimals=2,
+        "HD95 (mm)",
+        "HD95: the larger of the two directed 95th percentiles (linear interpolation) of the"
+        " distances in mm between the centres of surface voxels; a surface voxel has one of its 6"
+        " face neighbours outside the mask, and beyond the image border is outside.",
         source=_HUTTENLOCHER,
-        group="Distance",
-        empty=_APART,
         headline=True,
     ),
-    Metric(
+    _distance(
         "assd_mm",
         attrgetter("surfaces.assd_mm"),
-        title="Mean surface distance (mm)",
-        definition=(
-            "ASSD: the mean distance in mm from the centres of all surface voxels of both masks to"
-            " the nearest of the other mask, every voxel counting once (not the mean of the two"
-            " directed means); surface voxels as for HD95."
-        ),
-        direction="lower",
-        unit="mm",
-        decimals=2,
+        "Mean surface distance (mm)",
+        "ASSD: the mean distance in mm from the centres of all surface voxels of both masks to the"
+        " nearest of the other mask, every voxel counting once (not the mean of the two directed"
+        " means); surface voxels as for HD95.",
         source="Heimann et al., IEEE TMI 28(8) (2009)",
-        group="Distance",
-        empty=_APART,
     ),
     *(
         Metric(
             f"nsd_{tolerance}mm",
             lambda pair, mm=tolerance: pair.surfaces.nsd(mm),
-            title=f"Surface Dice at {tolerance} mm",
-            definition=(
-                "Normalised surface Dice (NSD): the area of the reference's surface that lies"
-                f" within {tolerance} mm of the prediction's surface, plus the same from the"
-                " prediction to the reference, divided by the sum of both areas. Surface elements"
-                " are those of marching cubes on 2x2x2 voxels, distances in mm those between the"
-                " corners where these voxels meet, as in DeepMind's surface-distance; 0 if one mask"
-                " is empty, undefined if both are."
-            ),
-            direction="higher",
+            f"Surface Dice at {tolerance} mm",
+            "Normalised surface Dice (NSD): the area of the reference's surface that lies within"
+            f" {tolerance} mm of the prediction's surface, plus the same from the prediction to the"
+            " reference, divided by the sum of both areas. Surface elements are those of marching"
+            " cubes on 2x2x2 voxels, distances in mm those between the corners where these voxels"
+            " meet, as in DeepMind's surface-distance; 0 if one mask is empty, undefined if both"
+            " are.",
+            "higher",
             source=_NIKOLOV,
             group="Distance",
             empty=_ALIKE,
@@ -162,240 +126,194 @@ _DISTANCES = (
     ),
 )
 
+_volume = partial(Metric, group="Volume")
+_ml = partial(_volume, unit="ml", decimals=1)
 _VOLUMES = (
-    Metric(
+    _ml(
         "reference_ml",
         attrgetter("reference_ml"),
-        title="Reference (ml)",
-        definition="Volume of the reference.",
-        direction="neither",
-        unit="ml",
-        decimals=1,
-        group="Volume",
+        "Reference (ml)",
+        "Volume of the reference.",
+        "neither",
     ),
-    Metric(
+    _ml(
         "prediction_ml",
         attrgetter("prediction_ml"),
-        title="Prediction (ml)",
-        definition="Volume of the prediction.",
-        direction="neither",
-        unit="ml",
-        decimals=1,
-        group="Volume",
+        "Prediction (ml)",
+        "Volume of the prediction.",
+        "neither",
     ),
-    Metric(
+    _ml(
         "volume_error_ml",
         attrgetter("volume_error_ml"),
-        title="Error (ml)",
-        definition="Prediction minus reference.",
-        direction="lower",
-        unit="ml",
-        decimals=1,
-        group="Volume",
+        "Error (ml)",
+        "Prediction minus reference.",
+        "lower",
         signed=True,
     ),
-    Metric(
+    _volume(
         "relative_volume_error",
         attrgetter("overlap.relative_error"),
-        title="Relative error",
-        definition=(
-            "(Prediction minus reference) / reference; undefined where the reference is empty."
-        ),
-        direction="lower",
-        group="Volume",
+        "Relative error",
+        "(Prediction minus reference) / reference; undefined where the reference is empty.",
+        "lower",
         signed=True,
     ),
 )
 
+_lesion = partial(Metric, source=_BRATS, group="Mean over lesions")
+_count = partial(_lesion, unit="lesions", decimals=2, group="Lesions in a case")
 _LESIONWISE = (
-    Metric(
+    _lesion(
         "lesion_dice",
         attrgetter("dice"),
-        title="Dice",
-        definition="Mean over lesions of the reference and false positives, which count 0.",
-        direction="higher",
-        source=_BRATS,
-        group="Mean over lesions",
+        "Dice",
+        "Mean over lesions of the reference and false positives, which count 0.",
+        "higher",
         empty={"no_lesion": 1.0},
         headline=True,
     ),
-    Metric(
+    _lesion(
         "lesion_hd95_mm",
         attrgetter("hd95_mm"),
-        title="HD95 (mm)",
-        definition=(
-            "The same mean of the robust Hausdorff distance, which weights surface elements by"
-            " area: in each direction the smallest distance that holds 95 % of the area, then the"
-            " larger of the two. Missed lesions and false positives count the worst distance."
-        ),
-        direction="lower",
+        "HD95 (mm)",
+        "The same mean of the robust Hausdorff distance, which weights surface elements by area: in"
+        " each direction the smallest distance that holds 95 % of the area, then the larger of the"
+        " two. Missed lesions and false positives count the worst distance.",
+        "lower",
         unit="mm",
         decimals=2,
-        source=_BRATS,
-        group="Mean over lesions",
         empty={"no_lesion": 0.0},
         headline=True,
     ),
     *(
-        Metric(
+        _lesion(
             f"lesion_nsd_{tolerance}mm",
             lambda scores, mm=tolerance: scores.nsd(mm),
-            title=f"Surface Dice at {tolerance} mm",
-            definition=(
-                f"The same mean of the normalised surface Dice at {tolerance} mm: of areas by the"
-                " rules of 2023, of surface voxels by those of 2024."
-            ),
-            direction="higher",
-            source=_BRATS,
-            group="Mean over lesions",
+            f"Surface Dice at {tolerance} mm",
+            f"The same mean of the normalised surface Dice at {tolerance} mm: of areas by the rules"
+            " of 2023, of surface voxels by those of 2024.",
+            "higher",
             empty={"no_lesion": 1.0},
             headline=tolerance == 1,
         )
         for tolerance in TOLERANCES_MM
     ),
-    Metric(
+    _count(
         "lesions",
         attrgetter("reference_lesions"),
-        title="Lesions in the reference",
-        definition="Lesions of the reference that are large enough to count under the rules.",
-        direction="neither",
-        unit="lesions",
-        decimals=2,
-        source=_BRATS,
-        group="Lesions in a case",
+        "Lesions in the reference",
+        "Lesions of the reference that are large enough to count under the rules.",
+        "neither",
     ),
-    Metric(
+    _count(
         "found",
         attrgetter("found"),
-        title="Lesions found",
-        definition="Those that a predicted lesion touches, a few voxels of dilation allowed.",
-        direction="higher",
-        unit="lesions",
-        decimals=2,
-        source=_BRATS,
-        group="Lesions in a case",
+        "Lesions found",
+        "Those that a predicted lesion touches, a few voxels of dilation allowed.",
+        "higher",
     ),
-    Metric(
+    _count(
         "false_positives",
         attrgetter("false_positives"),
-        title="False positives",
-        definition="Predicted lesions that touch no lesion of the reference.",
-        direction="lower",
-        unit="lesions",
-        decimals=2,
-        source=_BRATS,
-        group="Lesions in a case",
+        "False positives",
+        "Predicted lesions that touch no lesion of the reference.",
+        "lower",
     ),
 )
 
-_INSTANCES = tuple(
-    Metric(
-        name,
-        attrgetter(name),
-        title=title,
-        definition=definition,
-        direction="higher",
-        source=_KIRILLOV,
-        group="Instances, matched by IoU above 0.5",
-        empty=_ALIKE,
-        headline=name != "sq",
-    )
-    for name, title, definition in (
-        (
-            "f1",
-            "F1 (recognition quality)",
-            "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN).",
-        ),
-        ("sq", "Segmentation quality", "Mean IoU of the matched components."),
-        ("pq", "Panoptic quality", "F1 times segmentation quality."),
-    )
+_instance = partial(
+    Metric,
+    direction="higher",
+    source="Kirillov et al., CVPR (2019)",
+    group="Instances, matched by IoU above 0.5",
+    empty=_ALIKE,
+)
+_INSTANCES = (
+    _instance(
+        "f1",
+        attrgetter("f1"),
+        "F1 (recognition quality)",
+        "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN).",
+        headline=True,
+    ),
+    _instance(
+        "sq", attrgetter("sq"), "Segmentation quality", "Mean IoU of the matched components."
+    ),
+    _instance(
+        "pq", attrgetter("pq"), "Panoptic quality", "F1 times segmentation quality.", headline=True
+    ),
 )
 
+_calibration = partial(Metric, direction="lower", decimals=4, group="Calibration")
+_uncertainty = partial(Metric, direction="neither", decimals=4, group="Uncertainty")
+_aurc = partial(
+    Metric,
+    decimals=5,
+    source="Geifman and El-Yaniv, NeurIPS (2017)",
+    group="Does uncertainty find the errors?",
+)
 _CALIBRATION = (
-    Metric(
+    _calibration(
         "brier",
         attrgetter("bins.brier"),
-        title="Brier score",
-        definition="Mean squared difference of the probability and 1 in the region, 0 outside.",
-        direction="lower",
-        decimals=4,
+        "Brier score",
+        "Mean squared difference of the probability and 1 in the region, 0 outside.",
         source="Brier, Monthly Weather Review 78 (1950)",
-        group="Calibration",
     ),
-    Metric(
+    _calibration(
         "ece",
         attrgetter("bins.ece"),
-        title="Expected calibration error",
-        definition=(
-            "Mean over bins of |share of voxels in the region - mean probability|, weighted by"
-            " voxels of the brain."
-        ),
-        direction="lower",
-        decimals=4,
+        "Expected calibration error",
+        "Mean over bins of |share of voxels in the region - mean probability|, weighted by voxels"
+        " of the brain.",
         source="Guo et al., ICML (2017)",
-        group="Calibration",
     ),
-    Metric(
+    _uncertainty(
         "mean_entropy",
         attrgetter("mean_entropy"),
-        title="Mean entropy (bits)",
-        definition=(
-            "Mean over the brain of - p log2 p - (1 - p) log2 (1 - p), p being the probability: 0"
-            " where it is 0 or 1, 1 where it is 0.5."
-        ),
-        direction="neither",
+        "Mean entropy (bits)",
+        "Mean over the brain of - p log2 p - (1 - p) log2 (1 - p), p being the probability: 0 where"
+        " it is 0 or 1, 1 where it is 0.5.",
         unit="bits",
-        decimals=4,
         source="Shannon, Bell System Technical Journal 27 (1948)",
-        group="Uncertainty",
     ),
-    Metric(
+    _uncertainty(
         "mean_disagreement",
         attrgetter("mean_disagreement"),
-        title="Disagreement of mirror images",
-        definition=(
-            "Mean over the brain of the standard deviation of the probability over mirror images"
-            " of the input."
-        ),
-        direction="neither",
-        decimals=4,
+        "Disagreement of mirror images",
+        "Mean over the brain of the standard deviation of the probability over mirror images of the"
+        " input.",
         source="Wang et al., Neurocomputing 338 (2019)",
-        group="Uncertainty",
     ),
-    *(
-        Metric(
-            name,
-            attrgetter(name),
-            title=title,
-            definition=definition,
-            direction="lower" if name in ("aurc", "aurc_disagreement") else "neither",
-            decimals=5,
-            source=_GEIFMAN,
-            group="Does uncertainty find the errors?",
-        )
-        for name, title, definition in (
-            (
-                "aurc",
-                "AURC of the entropy",
-                "Area under the risk-coverage curve: the share of wrong voxels among the most"
-                " certain ones, over their share of all, the entropy being the uncertainty.",
-            ),
-            (
-                "aurc_random",
-                "AURC by chance",
-                "The same with an uncertainty unrelated to the errors.",
-            ),
-            (
-                "aurc_oracle",
-                "AURC at best",
-                "The same with an uncertainty that ranks every wrong voxel above every right one.",
-            ),
-            (
-                "aurc_disagreement",
-                "AURC of the disagreement",
-                "The same with the disagreement of mirror images as the uncertainty.",
-            ),
-        )
+    _aurc(
+        "aurc",
+        attrgetter("aurc"),
+        "AURC of the entropy",
+        "Area under the risk-coverage curve: the share of wrong voxels among the most certain ones,"
+        " over their share of all, the entropy being the uncertainty.",
+        "lower",
+    ),
+    _aurc(
+        "aurc_random",
+        attrgetter("aurc_random"),
+        "AURC by chance",
+        "The same with an uncertainty unrelated to the errors.",
+        "neither",
+    ),
+    _aurc(
+        "aurc_oracle",
+        attrgetter("aurc_oracle"),
+        "AURC at best",
+        "The same with an uncertainty that ranks every wrong voxel above every right one.",
+        "neither",
+    ),
+    _aurc(
+        "aurc_disagreement",
+        attrgetter("aurc_disagreement"),
+        "AURC of the disagreement",
+        "The same with the disagreement of mirror images as the uncertainty.",
+        "lower",
     ),
 )
 
@@ -403,12 +321,10 @@ _MULTICLASS = (
     Metric(
         "accuracy",
         None,  # of the confusion matrix, not of one class
-        title="Accuracy",
-        definition=(
-            "Share of voxels whose class is right; without background, of those that the reference"
-            " or the prediction calls tumour."
-        ),
-        direction="higher",
+        "Accuracy",
+        "Share of voxels whose class is right; without background, of those that the reference or"
+        " the prediction calls tumour.",
+        "higher",
         decimals=4,
         source=_TAHA,
         group="All classes",
@@ -419,21 +335,15 @@ _MULTICLASS = (
             metric,
             name=name,
             function=attrgetter(metric.name),
-            title=title,
+            title=metric.title if name == metric.name else f"Mean {metric.title}",
             definition=f"Mean over classes of: {metric.definition}",
             decimals=4,
             group="All classes",
             headline=False,
         )
-        for metric, (name, title) in zip(
+        for metric, name in zip(
             _OVERLAP,
-            {
-                "mean_dice": "Mean Dice",
-                "mean_iou": "Mean IoU",
-                "precision": "Precision",
-                "sensitivity": "Sensitivity",
-                "specificity": "Specificity",
-            }.items(),
+            ("mean_dice", "mean_iou", "precision", "sensitivity", "specificity"),
             strict=True,
         )
     ),
