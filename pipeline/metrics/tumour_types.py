@@ -19,7 +19,7 @@ def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str
     ----------
     scores : iterable of dict
         Rows of metrics/cases.csv: ``case``, ``patient``, ``kind``, ``name``, ``reference_ml``,
-        ``prediction_ml``; regions are passed over.
+        ``prediction_ml``; regions are ignored.
     schema : Schema
         Its labels are the types.
 

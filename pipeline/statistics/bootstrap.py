@@ -126,7 +126,7 @@ def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Cases of P clusters, which stand in the order of their means and are weighted by how often
+    """Cases of P clusters, sorted by the means of the clusters and weighted by how often
     they were drawn.
 
     Attributes

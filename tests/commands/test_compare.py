@@ -181,7 +181,7 @@ def test_as_many_metrics_of_a_changed_case_are_shown_as_fit(folder, capsys):
     assert "nsd_2mm" not in changed
 
 
-def test_few_patients_are_warned_of(folder, capsys):
+def test_few_patients_are_warned_about(folder, capsys):
     call("old", "new")
     assert (
         "Warning: with 6 patients intervals are too narrow, and no p can be below 0.031."
@@ -215,7 +215,7 @@ def test_cases_and_regions_of_one_run_alone_are_named_and_left_out(folder, capsy
     )
 
 
-def test_another_empty_rule_is_told(folder, capsys):
+def test_another_empty_rule_is_reported(folder, capsys):
     ruled = rows_of(1, filled=True)
     undefined = [
         row | ({"dice": nan, "hd95_mm": nan, "filled": ""} if row["filled"] else {})
@@ -331,7 +331,7 @@ def test_the_workspace_is_a_run(folder, capsys):
         ),
     ],
 )
-def test_what_cannot_be_compared_is_refused(arguments, says, folder):
+def test_what_cannot_be_compared_is_rejected(arguments, says, folder):
     assert says in refused(*arguments)
 
 
@@ -348,24 +348,24 @@ def test_what_cannot_be_compared_is_refused(arguments, says, folder):
         ("case,name,sizes\na,WT,0.5\n", "share no metric with a direction"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_refused(text, says, folder):
+def test_a_table_that_cannot_be_read_is_rejected(text, says, folder):
     Path("bad.csv").write_text(text)
     assert says in refused("bad.csv", "old")
 
 
-def test_runs_that_share_no_case_are_refused(folder):
+def test_runs_that_share_no_case_are_rejected(folder):
     write_csv(Path("other.csv"), rows_of(1, cases=range(50, 60)))
     message = refused("old", "other.csv")
     assert "no case is in both runs: old has 12 cases (case00, case01" in message
     assert "other.csv has 10 cases (case50" in message
 
 
-def test_runs_that_share_cases_but_no_region_are_refused(folder):
+def test_runs_that_share_cases_but_no_region_are_rejected(folder):
     write_csv(Path("other.csv"), [row | {"name": f"my {row['name']}"} for row in rows_of(1)])
     assert "no region of the same case is in both runs" in refused("old", "other.csv")
 
 
-def test_another_reference_is_refused(folder):
+def test_another_reference_is_rejected(folder):
     changed = [
         row | ({"reference_ml": 3.0} if row["case"] in ("case02", "case05") else {})
         for row in rows_of(2)
@@ -378,7 +378,7 @@ def test_another_reference_is_refused(folder):
     )
 
 
-def test_a_third_run_without_shared_cases_is_refused(folder, capsys):
+def test_a_third_run_without_shared_cases_is_rejected(folder, capsys):
     write_csv(Path("one.csv"), rows_of(1, cases=range(6)))
     write_csv(Path("two.csv"), rows_of(1, cases=range(6, 12)))
     assert "no case and target is in all of them" in refused("old", "one.csv", "two.csv")
@@ -433,7 +433,7 @@ def test_a_dvc_experiment_is_compared_with_a_revision(revisions, capsys):
 @pytest.mark.filterwarnings(
     "ignore:_NoneStep.value:DeprecationWarning"
 )  # DVC 3.67 asks pygtrie 2.5 in its older way
-def test_a_name_that_is_no_run_is_refused_with_where_it_was_looked_for(revisions):
+def test_a_name_that_is_no_run_is_rejected_with_where_it_was_looked_for(revisions):
     message = refused("tidy-newt", "tidy-nwet")
     assert (
         "tidy-nwet: no such run. It is no file or folder here. DVC: no experiment or revision of"

@@ -168,6 +168,6 @@ def test_instances_of_an_empty_region_count_as_the_cohort_says(schema):
     assert undefined["filled"] == ""
 
 
-def test_class_maps_on_two_grids_are_refused(schema):
+def test_class_maps_on_two_grids_are_rejected(schema):
     with pytest.raises(ValueError, match="one grid"):
         instance_rows(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.uint8), schema)

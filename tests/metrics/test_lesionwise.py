@@ -597,7 +597,7 @@ def test_an_empty_region_is_perfect_by_rule_whatever_the_cohort_says_of_masks(ru
     assert {name: filled[name] for name in by_rule} == by_rule
 
 
-def test_scores_by_rule_are_told_where_only_a_speck_too_small_to_count_is_there():
+def test_scores_by_rule_are_reported_where_only_a_speck_too_small_to_count_is_there():
     speck = np.zeros(SHAPE, np.uint8)
     speck[3, 3, 3] = 2
     (row, *_), _ = lesion_rows(speck, speck, ADULT, CUBIC_MM)
@@ -657,6 +657,6 @@ def test_distances_grow_with_the_spacing():
     assert (doubled.dice, doubled.hd95_mm) == (plain.dice, pytest.approx(2 * plain.hd95_mm))
 
 
-def test_class_maps_on_two_grids_are_refused():
+def test_class_maps_on_two_grids_are_rejected():
     with pytest.raises(ValueError, match="one grid"):
         lesion_rows(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.uint8), ADULT, CUBIC_MM)

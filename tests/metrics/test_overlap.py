@@ -98,7 +98,7 @@ def test_specificity_is_undefined_where_the_reference_fills_the_image():
     assert isnan(overlap(np.ones(SHAPE, bool), mask_of((0, 0, 0))).specificity)
 
 
-def test_masks_on_different_grids_are_refused():
+def test_masks_on_different_grids_are_rejected():
     with pytest.raises(ValueError, match=r"\(6, 5, 4\) and \(6, 5, 3\)"):
         overlap(mask_of(), mask_of()[..., :3])
 

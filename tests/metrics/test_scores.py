@@ -210,12 +210,12 @@ def test_specificity_of_a_reference_that_fills_the_image_stays_undefined_under_e
     assert row["dice"] == 1
 
 
-def test_maps_on_different_grids_are_refused():
+def test_maps_on_different_grids_are_rejected():
     with pytest.raises(ValueError, match="one grid"):
         score_case(nested_tumour(), nested_tumour()[1:], schema_with("brats"), SPACING_MM)
 
 
-def test_a_class_beyond_the_schema_is_refused():
+def test_a_class_beyond_the_schema_is_rejected():
     foreign = nested_tumour()
     foreign[0, 0, 0] = 4
     with pytest.raises(ValueError, match="class index 4"):

@@ -200,7 +200,7 @@ def test_an_empty_mask_leaves_hd95_undefined():
 @pytest.mark.parametrize(
     "other", [np.zeros(SHAPE, bool), np.ones((9, 8, 6), bool)], ids=["empty", "another grid"]
 )
-def test_surface_distances_are_refused_where_they_cannot_be_measured(other):
+def test_surface_distances_are_rejected_where_they_cannot_be_measured(other):
     with pytest.raises(ValueError, match="one grid, neither empty"):
         surface_distances_mm(np.ones(SHAPE, bool), other, SPACING_MM)
 
@@ -356,6 +356,6 @@ def test_an_empty_mask_leaves_distances_undefined_and_agrees_nowhere():
     assert all(isnan(value) for value in distances(empty, empty, SPACING_MM).values())
 
 
-def test_distances_between_different_grids_are_refused():
+def test_distances_between_different_grids_are_rejected():
     with pytest.raises(ValueError, match="one grid"):
         distances(np.ones(SHAPE, bool), np.ones((9, 8, 6), bool), SPACING_MM)

@@ -119,6 +119,6 @@ def test_the_order_of_runs_and_cases_changes_nothing():
         assert one["run"] == other["run"]
 
 
-def test_runs_that_share_no_case_are_refused():
+def test_runs_that_share_no_case_are_rejected():
     with pytest.raises(ValueError, match="no case and target"):
         ranked({"a": rows_of([0.5]), "b": rows_of([0.5], name="ET")}, {"dice": 1})
