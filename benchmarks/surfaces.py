@@ -227,7 +227,7 @@ def _small_pairs() -> Iterator[Masks]:
 
 
 def _hd95(*masks: Masks) -> list[float]:
-    return [surfaces.hd95_mm(*masks)]
+    return [surfaces.SurfaceDistances.of(*masks).hd95_mm]
 
 
 def _pooled_hd95(*masks: Masks) -> list[float]:
@@ -264,7 +264,9 @@ def _robust_hausdorff(*masks: Masks) -> list[float]:
 
 
 def _all(*masks: Masks) -> list[float]:
-    return list(surfaces.distances(*masks).values())
+    measured = surfaces.SurfaceDistances.of(*masks)
+    between = [measured.hd_mm, measured.hd95_mm, measured.assd_mm]
+    return between + [measured.nsd(tolerance) for tolerance in surfaces.TOLERANCES_MM]
 
 
 HD95, NSD, ROBUST, AVERAGE, ALL = (

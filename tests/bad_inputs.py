@@ -1578,9 +1578,7 @@ CHENG = [
         "has the same voxels as.*remove",
         named="710.mat",
     ),
-    Row(
-        "a slice twice", "mat", MAT, copied("1-766", "again"), "slice 709 is also in.*Keep one"
-    ),
+    Row("a slice twice", "mat", MAT, copied("1-766", "again"), "slice 709 is also in.*Keep one"),
     Row(
         "published files and pictures",
         "mat",
@@ -1916,7 +1914,11 @@ FOLDER = [
         "an unknown key", "folder", "cohort.yaml", described(spacing=1), "spacing: extra.*remove it"
     ),
     Row(
-        "a key missing", "folder", "cohort.yaml", described(labels=None), "labels: .*required.*Correct"
+        "a key missing",
+        "folder",
+        "cohort.yaml",
+        described(labels=None),
+        "labels: .*required.*Correct",
     ),
     Row(
         "a region of a label that is none",

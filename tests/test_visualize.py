@@ -12,15 +12,19 @@ from pipeline.core.errors import InputError
 from pipeline.core.extensions import NONE
 from pipeline.core.folds import Split
 from pipeline.core.params import Cohort
-from pipeline.core.records import read_json, sha256, write_bytes, write_csv, write_json
+from pipeline.core.records import (
+    read_json,
+    sha256,
+    write_bytes,
+    write_csv,
+    write_json,
+    write_tables,
+)
 from pipeline.core.regions import classes_to_regions, values_to_classes
 from pipeline.download import download
 from pipeline.formats import cases as raw_cases
 from pipeline.formats import nifti
-from pipeline.metrics.calibration import calibration_rows, pooled, reliability_rows
-from pipeline.metrics.lesionwise import FILLS, lesion_rows
-from pipeline.metrics.multiclass import confusion_rows
-from pipeline.metrics.scores import score_case, summarise, summarise_columns
+from pipeline.metrics.scores import score_masks, summarise, tables_of
 from pipeline.network.architecture import Architecture
 from pipeline.network.metadata import Card
 from pipeline.preparation.preprocessing import Recipe
@@ -45,38 +49,23 @@ def run(tmp_path, cohort, schema):
     described = Cohort(source="brats", location=str(cohort), cases=4, unlabelled="refuse", seed=1)
     download(raw, metrics / "verify.json", metrics / "thumbnails.png", described, AS_IT_IS, NONE)
     catalogue = read_json(raw / "catalogue.json", Catalogue)
-    rows, tables, pooled_bins = [], {"lesionwise": [], "lesions": [], "calibration": []}, []
+    whose, scores = [], []
     for shift, entry in enumerate(catalogue.cases):
         case = raw_cases.read(raw_cases.found_in(raw, entry), schema)
         values = np.roll(nifti.read(raw / entry.labels.path).voxels, shift, axis=0)
         nifti.write(metrics / "predictions" / f"{entry.case}.nii.gz", values, case.grid.affine)
-        prediction, whose = (
-            values_to_classes(values, schema),
-            {"case": entry.case, "patient": entry.patient},
-        )
-        rows += [
-            whose | row
-            for row in score_case(case.classes, prediction, schema, case.grid.spacing_mm)
-        ]
-        lesionwise, lesions = lesion_rows(case.classes, prediction, schema, case.grid.spacing_mm)
+        prediction = values_to_classes(values, schema)
         probabilities = classes_to_regions(prediction, schema).astype(np.float32)
-        calibrated, bins = calibration_rows(
-            probabilities, None, case.classes, case.image.any(axis=-1), schema
-        )
-        for name, found in {
-            "lesionwise": lesionwise,
-            "lesions": lesions,
-            "calibration": calibrated,
-        }.items():
-            tables[name] += [whose | row for row in found]
-        pooled_bins.append(bins)
+        scored = score_masks(case.classes, prediction, schema, case.grid.spacing_mm)
+        brain = case.image.any(axis=-1)
+        scored.add_probabilities(probabilities, None, case.classes, brain, schema)
+        whose.append({"case": entry.case, "patient": entry.patient})
+        scores.append(scored)
     names = [entry.case for entry in catalogue.cases]
-    write_csv(metrics / "cases.csv", rows)
-    tables["reliability"] = reliability_rows(pooled(pooled_bins))
-    tables["confusion"] = confusion_rows(np.eye(len(schema.labels) + 1, dtype=int), schema)
-    for name, table in tables.items():
-        write_csv(metrics / "tables" / f"{name}.csv", table)
-    write_json(metrics / "evaluate.json", _evaluation(rows, tables, schema, len(names)))
+    tables = tables_of(whose, scores, schema)
+    write_json(metrics / "evaluate.json", summarise(tables, schema) | {"held_out_loss": 0.1})
+    write_csv(metrics / "cases.csv", tables.pop("cases"))
+    write_tables(metrics / "tables", tables)
     write_csv(metrics / "history.csv", _history(schema))
     write_json(
         tmp_path / "split.json",
@@ -156,27 +145,6 @@ def _card(schema, network):
         versions={},
         use="Research use only, not for diagnosis.",
     )
-
-
-def _evaluation(rows, tables, schema, cases):
-    names = ("accuracy", "mean_iou", "mean_dice", "precision", "sensitivity", "specificity")
-    halves = {"mean": 0.5, "cases": cases, "filled": 0, "undefined": 0}
-    multiclass = {
-        f"{name}_{ending}_background": halves for name in names for ending in ("with", "without")
-    }
-    more = {
-        "cohort": schema.cohort,
-        "cases": cases,
-        "held_out_loss": 0.1,
-        "multiclass": multiclass,
-        "lesionwise": summarise_columns(tables["lesionwise"], FILLS),
-        "lesion_rules": "brats2023-gli",
-        "instances": {},
-        "calibration": summarise_columns(tables["calibration"]),
-        "types": None,
-        "definitions": {"dice": "of hard masks"},
-    }
-    return summarise(rows, schema.empty_rule) | more
 
 
 def _history(schema):

@@ -1,4 +1,4 @@
-"""Masks of two folders, paired by case: references and predictions of any program."""
+"""Masks of two folders, paired by case: references and the predictions of any tool."""
 
 import json
 import math
@@ -48,18 +48,18 @@ class Pair:
 
 
 def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
-    """Find the mask of every case in a folder and all below it.
+    """Find the mask of every case in a folder and its subfolders.
 
     Parameters
     ----------
     folder : Path
-        Has NIfTI or MetaImage files; hidden files are ignored.
+        Holds NIfTI or MetaImage files; hidden files are ignored.
     pattern : str, optional
-        Which files to use, and which part of their names is the case: ``{case}`` is the same text
-        everywhere, ``*`` any text; neither matches a ``/``. A pattern without a ``/`` is a name in
-        any folder, with one it is a path within this folder. If None, the case is the name without
-        its ending and without a final ``_seg``, ``-seg``, ``_gtv``, ``-gtv`` or
-        ``_tumor_segmentation``; if some files have these, the others are not masks.
+        Which files, and which part of their names is the case: ``{case}`` matches the same text
+        wherever it is, ``*`` any text; neither matches a ``/``. Without a ``/`` it is a name in any
+        folder, with one a path within this one. When None, the case is the name without its ending
+        and without a last ``_seg``, ``-seg``, ``_gtv``, ``-gtv`` or ``_tumor_segmentation``; where
+        some files have these, the others are no masks.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     Raises
     ------
     InputError
-        If there is no such folder or file, a case has two masks, or the pattern is not valid.
+        If there is no such folder or file, a case has two files, or the pattern is invalid.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder. Name the folder that holds the masks.")
@@ -89,11 +89,11 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for case, path in named:
         if case in masks and masks[case].samefile(of_one_file(path)):
-            continue  # found again through a link
+            continue  # the same file through a link
         if case in masks:
             raise InputError(
-                f"{path}: case {case} is also in {masks[case]}. Keep one of the two, or select one"
-                " by a pattern."
+                f"{path}: case {case} is also in {masks[case]}. Keep one of the two, or choose by a"
+                " pattern."
             )
         masks[case] = of_one_file(path)
     return dict(sorted(masks.items()))
@@ -111,7 +111,7 @@ def _case_of(path: Path) -> str:
 def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[str, Path]]:
     if "{case}" not in pattern or re.search(r"[{}]", pattern.replace("{case}", "")):
         raise InputError(
-            f"{pattern!r}: is not a pattern. Use {{case}} and, if needed, *, as in"
+            f"{pattern!r}: is not a pattern. It must contain {{case}} and may contain *, such as"
             " '{case}_seg.nii.gz'."
         )
     before, *after = pattern.split("{case}")
@@ -129,8 +129,8 @@ def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[s
     if not found:
         names = [path.relative_to(folder).as_posix() for path in files]
         raise InputError(
-            f"{folder}: no file fits the pattern {pattern!r}; there are {few(names, _NAMED)}."
-            " Correct the pattern."
+            f"{folder}: no file fits the pattern {pattern!r}; there are {few(names, _NAMED)}. Fix"
+            " the pattern."
         )
     return found
 
@@ -182,7 +182,7 @@ def paired(
         if pair.reference.samefile(pair.prediction):
             raise InputError(
                 f"{pair.prediction}: is the same file as the reference of case {pair.case},"
-                f" {pair.reference}. Name the folder of the predictions, or select files by"
+                f" {pair.reference}. Name the folder of the predictions, or tell the files apart by"
                 " patterns."
             )
     if all(_is_copy(pair) for pair in pairs):
@@ -223,8 +223,8 @@ def _without_partner(
     if suggested:
         return "\n".join([*lines, f"The names seem to differ by a fixed part: {suggested}."])
     advice = (
-        "Add or remove the files, or define by --reference-pattern and --prediction-pattern which"
-        " part of a name is the case"
+        "Add or remove files, or give by --reference-pattern and --prediction-pattern the part of a"
+        " name that is the case"
     )
     left_out = (
         "; --subset leaves out references without a prediction"
@@ -235,7 +235,7 @@ def _without_partner(
 
 
 def _suggested(side: str, cases: Iterable[str], files: Iterable[Path]) -> str:
-    """A pattern by which a file with another name becomes the partner of a case without one."""
+    """A pattern by which a file with another name would be the partner of a case without one."""
     for path in files:
         for case in sorted(cases, key=len, reverse=True):
             if case in path.name:
@@ -244,10 +244,10 @@ def _suggested(side: str, cases: Iterable[str], files: Iterable[Path]) -> str:
 
 
 def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
-    """Why the two folders seem to be swapped; empty if they do not.
+    """Reason to suspect that references and predictions were swapped; empty where there is none.
 
-    A program's mark on the references alone is sufficient; the names of folders and images beside
-    the predictions only together.
+    The mark of a segmentation tool on the references only is enough; names of folders, and images
+    next to the predictions, count only together.
     """
     first = pairs[0]
     ours = _marked_by_network(first.reference, where[0])
@@ -257,13 +257,13 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
         return ""
     if _OF_READERS.search(_name(where[1])):
         return (
-            f"{where[0]}: is given as the references and {where[1]} as the predictions, but their"
-            " names suggest the opposite"
+            f"{where[0]}: is given as the references and {where[1]} as the predictions, by their"
+            " names the other way round"
         )
     if _images_beside(first.prediction) and not _images_beside(first.reference):
         return (
-            f"{where[0]}: is given as the references, but is named like predictions, and"
-            f" {first.prediction} is beside the images of its case"
+            f"{where[0]}: is given as the references by its name of predictions, and"
+            f" {first.prediction} is in the folder of the images of its case"
         )
     return ""
 
@@ -277,17 +277,17 @@ def _marked_by_network(mask: Path, folder: Path) -> str:
         return "its header says that TumorFlow predicted it"
     if (folder / "predict_from_raw_data_args.json").is_file():
         return (
-            "beside it is predict_from_raw_data_args.json, which nnU-Net writes with its"
+            "its folder holds predict_from_raw_data_args.json, which nnU-Net writes with its"
             " predictions"
         )
     with suppress(OSError, ValueError, TypeError):
         if "network_sha256" in json.loads(mask.with_name(f"{mask.name}.json").read_bytes()):
-            return f"{mask.name}.json beside it says that TumorFlow predicted it"
+            return f"{mask.name}.json next to it says that TumorFlow predicted it"
     return ""
 
 
 def _description(mask: Path) -> str:
-    """The header field ``descrip`` of a NIfTI file; empty for other and for damaged files."""
+    """The header field ``descrip`` of a NIfTI file, nothing of other and of damaged files."""
     with suppress(
         OSError, ImageFileError, HeaderDataError, ValueError, EOFError, KeyError, zlib.error
     ):
@@ -311,21 +311,20 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
     schema : Schema
         Of both.
     channels : sequence of str
-        Regions of the channels of a prediction, each a mask of 0 and 1; empty if the prediction has
+        Regions of the channels of a prediction that holds masks of 0 and 1; empty where it holds
         labels.
 
     Returns
     -------
     reference, prediction : Volume
-        Label values on the grid of the reference. A prediction with axes in another order is
-        reordered, with a warning.
+        Label values on the grid of the reference. A prediction with the same voxels and other axis
+        order or direction is reordered, with a warning.
 
     Raises
     ------
     InputError
         If a file is not readable, a prediction has channels that were not named, or the grids
-        differ in shape or by more than a thousandth of a millimetre otherwise than in the order and
-        direction of their axes.
+        differ in shape, or by more than 0.001 mm apart from the order and direction of their axes.
     """
     reference = read_mask(pair.reference)
     prediction = (
@@ -365,7 +364,7 @@ def _read_labels(path: Path, schema: Schema) -> Volume:
 
 
 def _read_channels(path: Path, schema: Schema, channels: Sequence[str]) -> Volume:
-    """Label values from masks of regions, one per channel."""
+    """Label values of masks of regions, each a channel."""
     volumes = nifti.read_channels(path, len(channels))
     for name, volume in zip(channels, volumes, strict=True):
         if not np.isin(volume.voxels, (0, 1)).all():
@@ -379,24 +378,22 @@ def _read_channels(path: Path, schema: Schema, channels: Sequence[str]) -> Volum
     )
     classes = regions_to_classes(masks, schema)
     lost = int(np.count_nonzero(classes_to_regions(classes, schema) != masks))
-    said = (
+    warning = (
         f"{path}: {lost} voxels of its regions lie outside of the region around them, and were"
         " left out"
     )
     return replace(
         volumes[0],
         voxels=classes_to_values(classes, schema),
-        warnings=(*volumes[0].warnings, *([said] if lost else [])),
+        warnings=(*volumes[0].warnings, *([warning] if lost else [])),
     )
 
 
 def _geometry_remedy(pair: Pair, prediction: Volume, reference: Volume) -> str:
-    """What to do about two grids: if their shapes are equal, most likely the header was lost or
-    changed.
-    """
+    """Remedy for two grids; if their shapes are equal, most likely a header was lost or changed."""
     resampling = (
-        "resample the prediction onto the grid of its reference by nearest neighbour, or correct"
-        " its header."
+        "resample the prediction onto the grid of its reference by nearest neighbour, or fix its"
+        " header."
     )
     if (
         prediction.grid.shape != reference.grid.shape

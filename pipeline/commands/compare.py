@@ -1,59 +1,35 @@
-"""Compare two runs, or more, on the cases that all of them scored: is one better, or is it chance?
+"""Compare runs on the cases that all of them scored: is a difference statistically significant?
 
     python -m pipeline compare RUN_A RUN_B [MORE ...]
 
 RUN is a table of scores such as metrics/cases.csv, a folder that holds one, the word `workspace`
 (what the last `dvc repro` made), a DVC experiment or git revision, or the name or id of an MLflow
 run; it is looked for in this order. Every other run is compared with the first. A mean difference
-comes with its BCa bootstrap interval; two tests, of permutations and Wilcoxon's, with how likely
-chance alone is to make such a difference; Holm's correction accounts for the number of tests. With
-more than two runs, they are ranked as in the BraTS challenge.
+comes with its BCa bootstrap interval and the p-values of a permutation test and of Wilcoxon's
+signed-rank test; Holm's correction accounts for the number of tests. More than two runs are ranked
+as in the BraTS challenge.
 """
 
 import argparse
-import csv
-import io
+import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isinf, nan
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.records import read_csv, write_bytes, write_json
-from ..runtime import tracking, workspace
+from ..core.records import TEXTS, write_bytes, write_json
+from ..metrics import registry
+from ..metrics.metric import Metric, described
+from ..runtime.runs import TABLES, find_run
 from ..statistics.bootstrap import CONFIDENCE, RESAMPLES, SEED
-from ..statistics.paired import PERMUTATIONS, compare_pairs, direction, paired_rows, value_of
-from ..statistics.ranking import standing
+from ..statistics.paired import LEVEL, PERMUTATIONS, compare_pairs, most_changed, paired_rows
+from ..statistics.ranking import ranked
 
-WORKSPACE = "workspace"
-TABLES = {
-    "cases": "cases.csv",
-    "lesionwise": "tables/lesionwise.csv",
-    "instances": "tables/instances.csv",
-}
-METRICS = {
-    "cases": ("dice", "hd95_mm", "nsd_1mm"),
-    "lesionwise": ("lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm"),
-    "instances": ("f1", "pq"),
-}
-_ABSENT = {
-    "lesionwise": (
-        " A run whose cohort names no lesion_rules has no such table: compare it by --table cases"
-        " or instances, or name rules as docs/metrics.md says and evaluate again."
-    ),
-    "instances": (
-        " A run of an earlier version has F1, SQ and PQ in its lesionwise.csv: evaluate it again"
-        " (dvc repro evaluate)."
-    ),
-}
-TEXTS = {"case", "patient", "kind", "name", "filled"}
-LEVEL = 0.05
 FEW = 10
-"""Patients below which intervals hold the true difference clearly less often than they say, see
-docs/metrics.md.
-"""
+"""Number of patients below which intervals are clearly too narrow, see docs/metrics.md."""
 _WIDTH = 118
 _SAME_VOLUME = 1e-6
 _LISTED = 4
@@ -61,24 +37,27 @@ _LISTED = 4
 
 @dataclass(frozen=True)
 class Run:
-    """Scores to be compared.
+    """Scores to compare.
 
     Attributes
     ----------
     letter : str
         A, B, C ... in what is printed.
     name : str
-        As it was asked for.
+        As given.
     origin : str
         Where it was found.
     rows : list of dict
         A row per case and target, numbers as float, NaN for empty fields.
+    metrics : mapping of str to Metric
+        Columns that are metrics.
     """
 
     letter: str
     name: str
     origin: str
     rows: list[dict[str, Any]]
+    metrics: Mapping[str, Metric]
 
     @property
     def cases(self) -> list[str]:
@@ -96,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--table",
-        choices=METRICS,
+        choices=TABLES,
         default="cases",
         help="which table of a run to compare (default: cases)",
     )
@@ -106,14 +85,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns to compare (default: those of dice, hd95_mm, nsd_1mm that all have)",
     )
     parser.add_argument(
-        "--labels", action="store_true", help="compare the labels too, not the regions alone"
+        "--labels", action="store_true", help="compare the labels too, not only the regions"
     )
     parser.add_argument(
         "--cases",
         type=int,
         default=5,
         metavar="N",
-        help="how many of the cases that moved most to list (default: 5)",
+        help="how many of the cases with the largest changes to list (default: 5)",
     )
     parser.add_argument(
         "--seed", type=int, default=SEED, help=f"of bootstrap and permutations (default: {SEED})"
@@ -124,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="draw the differences of all cases, as .png or .svg",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers for machines")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -142,7 +121,8 @@ def run(arguments: argparse.Namespace) -> None:
         for place, name in enumerate(arguments.runs)
     ]
     metrics = chosen_metrics(runs, arguments.metrics, arguments.table)
-    runs = of_kind(runs, arguments.labels)
+    directions = {metric.name: metric.sign for metric in metrics}
+    runs = [_by_magnitude(run, metrics) for run in of_kind(runs, arguments.labels)]
     first, *others = runs
     print(
         "\n".join(
@@ -151,30 +131,32 @@ def run(arguments: argparse.Namespace) -> None:
     )
     comparisons = []
     for other in others:
-        refuse_incomparable(first, other)
-        rows = compare_pairs(first.rows, other.rows, metrics, seed=arguments.seed)
+        require_comparable(first, other)
+        rows = compare_pairs(first.rows, other.rows, directions, seed=arguments.seed)
         comparisons.append(rows)
-        print("", *differing(first, other), "", *table(rows, first.letter, other.letter), sep="\n")
-        print("", *moved(first, other, metrics, arguments.cases), sep="\n")
-    ranked = _ranked(runs, metrics, arguments.seed) if len(runs) > 2 else []
-    print("", *_ranking(ranked, runs, metrics), *legend(comparisons), sep="\n")
+        shown = table(rows, metrics, first.letter, other.letter)
+        print("", *differences_of(first, other), "", *shown, sep="\n")
+        print("", *changes(first, other, metrics, arguments.cases), sep="\n")
+    ranking = _ranked(runs, directions, arguments.seed) if len(runs) > 2 else []
+    print("", *_ranking(ranking, runs, metrics), *legend(comparisons), sep="\n")
     if arguments.json:
-        write_json(arguments.json, record(runs, comparisons, ranked, arguments.seed))
+        write_json(arguments.json, record(runs, comparisons, ranking, arguments.seed))
     if arguments.figure:
         _draw(arguments.figure, runs, comparisons)
 
 
 def read_run(name: str, letter: str, table: str) -> Run:
-    """Find a run by what it is called.
+    """Find a run and check its table.
 
     Parameters
     ----------
     name : str
         As the command line takes it.
     letter : str
-        What to call it.
+        Its letter in what is printed.
     table : {"cases", "lesionwise", "instances"}
-        Which of its tables.
+        Which of its tables. One without ``kind``, ``patient`` or ``filled`` is of regions, each
+        case a patient.
 
     Returns
     -------
@@ -185,90 +167,16 @@ def read_run(name: str, letter: str, table: str) -> Run:
     InputError
         If there is no such run, or its table cannot be used.
     """
-    path = Path("metrics") if name == WORKSPACE else Path(name)
-    if path.is_dir():
-        path = _table_in(path, table)
-    if path.is_file():
-        return Run(
-            letter,
-            name,
-            "workspace" if name == WORKSPACE else "file",
-            _numbers(read_csv(path), name),
-        )
-    if path.suffix == ".csv" or name == WORKSPACE:
+    found = find_run(name, table)
+    columns = set(found.table)
+    if found.table.empty or not {"case", "name"} <= columns:
         raise InputError(
-            f"{path}: no such file. Name a table of scores, or run the stages that make one: dvc"
-            " repro."
-        )
-    text, reason = _of_revision(name, table)
-    if text is not None:
-        return Run(letter, name, "DVC", _numbers(list(csv.DictReader(io.StringIO(text))), name))
-    try:
-        path = tracking.evaluation_table(name, TABLES[table])
-    except InputError as fault:
-        raise InputError(
-            f"{name}: no such run. It is no file or folder here. DVC: {reason}. MLflow: {fault}\n"
-            f"`dvc exp show` lists experiments, `mlflow ui` runs.{_ABSENT.get(table, '')}"
-        ) from None
-    return Run(letter, name, "MLflow", _numbers(read_csv(path), name))
-
-
-def _table_in(folder: Path, table: str) -> Path:
-    file = TABLES[table]
-    found = next(
-        (
-            path
-            for path in (folder / "metrics" / file, folder / file, folder / Path(file).name)
-            if path.is_file()
-        ),
-        None,
-    )
-    if found is None:
-        remedy = f"Name the folder of a run that was evaluated.{_ABSENT.get(table, '')}"
-        raise InputError(f"{folder}: holds neither metrics/{file} nor {file}. {remedy}")
-    return found
-
-
-def _of_revision(name: str, table: str) -> tuple[str | None, str]:
-    """The text of a table as a git revision or DVC experiment has it, or None and why there is
-    none.
-    """
-    import dvc.api
-    from dvc.exceptions import DvcException
-    from dvc.scm import RevError
-
-    try:
-        return (
-            dvc.api.read(
-                f"metrics/{TABLES[table]}",
-                repo=str(workspace.root()),
-                rev=name,
-                encoding="utf-8-sig",
-            ),
-            "",
-        )
-    except RevError:
-        return None, "no experiment or revision of this name"
-    except (DvcException, OSError):  # Git LFS, caches and remote storage fail in ways of their own
-        return (
-            None,
-            f"metrics/{TABLES[table]} of this revision is not in the cache (dvc pull may fetch it)",
-        )
-
-
-def _numbers(texts: list[dict[str, str]], name: str) -> list[dict[str, Any]]:
-    """Typed rows of a table; a table without ``kind``, ``patient`` or ``filled`` is of regions,
-    each case a patient.
-    """
-    if not texts or not {"case", "name"} <= set(texts[0]):
-        found = ", ".join(map(str, texts[0])) if texts else "nothing"
-        raise InputError(
-            f"{name}: a table with the columns case and name and a row per case and region is"
-            f" needed; found {found}."
+            f"{name}: found {', '.join(found.table) or 'nothing'}, expected a table with the"
+            " columns case and name and a row for each case and region."
         )
     rows = [
-        {"kind": "region", "patient": text["case"], "filled": ""} | _typed(text, name)
-        for text in texts
+        {"kind": "region", "patient": row["case"], "filled": ""} | row
+        for row in found.table.to_dict("records")
     ]
     seen = set()
     for row in rows:
@@ -279,89 +187,78 @@ def _numbers(texts: list[dict[str, str]], name: str) -> list[dict[str, Any]]:
                 " once."
             )
         seen.add(key)
-    return rows
+        for column in columns - TEXTS:
+            if isinf(row[column]):
+                raise InputError(
+                    f"{name}: {column} of {row['case']}, {row['name']} is {row[column]}, expected a"
+                    " finite number or an empty field. Write the table again."
+                )
+    metrics = {column: metric for column in columns if (metric := registry.find(column))}
+    unknown = columns - set(metrics) - TEXTS
+    text = found.evaluation() if unknown else None
+    if text is not None:
+        entries = json.loads(text).get("metrics", [])
+        metrics |= {each["name"]: described(each) for each in entries if each["name"] in unknown}
+    return Run(letter, name, found.origin, rows, metrics)
 
 
-def _typed(text: Mapping[str, Any], name: str) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for column, field in text.items():
-        if column is None or field is None:
-            raise InputError(
-                f"{name}: the row of {text['case']}, {text['name']} has more or fewer fields than"
-                " the header. Write it again."
-            )
-        row[column] = field if column in TEXTS else _number(field, column, text, name)
-    return row
-
-
-def _number(field: str, column: str, text: Mapping[str, Any], name: str) -> float:
-    try:
-        value = float(field) if field else nan
-    except ValueError:
-        value = float("inf")
-    if isinf(value):
-        raise InputError(
-            f"{name}: {column} of {text['case']}, {text['name']} is {field!r}; a finite number or"
-            " an empty field is due."
-        )
-    return value
-
-
-def chosen_metrics(runs: Sequence[Run], asked: str | None, table: str) -> list[str]:
-    """The columns to compare: those asked for, or the usual ones that all runs have.
+def chosen_metrics(runs: Sequence[Run], asked: str | None, table: str) -> list[Metric]:
+    """The columns to compare: those asked for, or the headline metrics that all runs have.
 
     Raises
     ------
     InputError
-        If a run lacks one, it is no score, or none is left.
+        If a run lacks one, it has no direction, or none is left.
     """
     shared = [column for column in runs[0].rows[0] if all(column in run.rows[0] for run in runs)]
-    scores = [column for column in shared if _is_score(column)]
+    known = {name: metric for run in runs for name, metric in run.metrics.items()}
+    scores = {column: known[column] for column in shared if column in known and known[column].sign}
     if asked is None:
-        usual = [metric for metric in METRICS[table] if metric in scores] or scores[:1]
+        own = [metric for name, metric in scores.items() if registry.find(name) is None]
+        usual = [
+            metric
+            for metric in (*registry.TABLES[table], *own)
+            if metric.headline and metric.name in scores
+        ] or list(scores.values())[:1]
         if not usual:
             raise InputError(
-                f"{', '.join(run.name for run in runs)}: share no column that is a score; all have"
+                f"{', '.join(run.name for run in runs)}: share no metric with a direction; all have"
                 f" {', '.join(shared)}."
             )
         return usual
-    metrics = list(dict.fromkeys(metric.strip() for metric in asked.split(",")))
-    for metric in metrics:
-        if metric not in scores:
-            lacking = [run.name for run in runs if metric not in run.rows[0]]
+    names = list(dict.fromkeys(metric.strip() for metric in asked.split(",")))
+    for name in names:
+        if name not in scores:
+            lacking = [run.name for run in runs if name not in run.rows[0]]
             reason = (
                 f"is not in {', '.join(lacking)}"
                 if lacking
-                else "is no score, so none of its values is better than another"
+                else "is no metric of which higher or lower values are better"
             )
-            raise InputError(f"--metrics: {metric} {reason}. All runs have {', '.join(scores)}.")
-    return metrics
+            raise InputError(f"--metrics: {name} {reason}. All runs have {', '.join(scores)}.")
+    return [scores[name] for name in names]
 
 
-def _is_score(column: str) -> bool:
-    try:
-        return bool(direction(column))
-    except KeyError:
-        return False
+def _by_magnitude(run: Run, metrics: Sequence[Metric]) -> Run:
+    """The run with the magnitudes of errors that have a sign."""
+    signed = [metric.name for metric in metrics if metric.signed]
+    return replace(run, rows=[row | {name: abs(row[name]) for name in signed} for row in run.rows])
 
 
 def of_kind(runs: Sequence[Run], labels: bool) -> list[Run]:
-    """The runs with their regions alone, unless labels are wanted or a run has nothing else."""
+    """The runs with their regions only, unless labels are wanted or a run has nothing else."""
     if labels or not all(any(row["kind"] == "region" for row in run.rows) for run in runs):
         return list(runs)
-    return [
-        Run(run.letter, run.name, run.origin, [row for row in run.rows if row["kind"] == "region"])
-        for run in runs
-    ]
+    return [replace(run, rows=[row for row in run.rows if row["kind"] == "region"]) for run in runs]
 
 
-def refuse_incomparable(first: Run, second: Run) -> None:
-    """Refuse two runs that share nothing, or that were scored against different references.
+def require_comparable(first: Run, second: Run) -> None:
+    """Check that two runs share cases and were scored against the same references.
 
     Raises
     ------
     InputError
-        Naming cases of both.
+        If not; names cases of both.
     """
     pairs = [pair for pairs in paired_rows(first.rows, second.rows).values() for pair in pairs]
     if not pairs:
@@ -388,9 +285,9 @@ def _same_reference(row: Mapping[str, Any], partner: Mapping[str, Any]) -> bool:
     return abs(volumes[0] - volumes[1]) <= _SAME_VOLUME * max(1.0, *volumes)
 
 
-def differing(first: Run, second: Run) -> Iterator[str]:
-    """Lines on what two runs share and do not share, and on what makes their scores differ by more
-    than the predictions.
+def differences_of(first: Run, second: Run) -> Iterator[str]:
+    """Lines on cases and regions that two runs share or not, and on other reasons why their scores
+    may differ.
     """
     pairs = paired_rows(first.rows, second.rows)
     cases = {row["case"]: row["patient"] for own in pairs.values() for row, _ in own}
@@ -399,8 +296,8 @@ def differing(first: Run, second: Run) -> Iterator[str]:
     yield f"{first.letter} and {second.letter} share {len(cases)} cases{of_patients}."
     if patients < FEW:
         yield (
-            f"Warning: {patients} {'patients' if of_patients else 'cases'} are few: their intervals"
-            f" are too narrow, and no p can be below {2 / 2**patients:.2g}."
+            f"Warning: with {patients} {'patients' if of_patients else 'cases'} intervals are too"
+            f" narrow, and no p can be below {2 / 2**patients:.2g}."
         )
     for one, other in ((first, second), (second, first)):
         alone = [case for case in one.cases if case not in cases]
@@ -413,18 +310,18 @@ def differing(first: Run, second: Run) -> Iterator[str]:
     if None not in rules.values() and len(set(rules.values())) > 1:
         said = "; ".join(f"{letter} {rule}" for letter, rule in rules.items())
         yield (
-            f"Warning: empty masks are not scored by one rule: {said}. Means are compared over"
+            f"Warning: empty masks are scored by different rules: {said}. Means are compared over"
             " cases that both scored."
         )
     if any("reference_ml" not in run.rows[0] for run in (first, second)):
         yield (
-            "Warning: without the column reference_ml it is not known whether both were scored"
+            "Warning: without the column reference_ml it cannot be checked that both were scored"
             " against the same references."
         )
 
 
 def _empty_rule(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """What a run does with two empty masks; None where it has none."""
+    """How a run scores two empty masks; None where it has none."""
     empty = [row for row in rows if row.get("reference_ml") == 0 == row.get("prediction_ml")]
     if not empty:
         return None
@@ -440,13 +337,17 @@ def _listed(names: Sequence[str], what: str = "cases") -> str:
     return f"{len(names)} {what} ({', '.join(names[:_LISTED])}{more})"
 
 
-def table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Iterator[str]:
-    """Lines of a table of comparisons, under a head that says what came out.
+def table(
+    rows: Sequence[Mapping[str, Any]], metrics: Sequence[Metric], first: str, second: str
+) -> Iterator[str]:
+    """Lines of a table of comparisons, below a line with the result.
 
     Parameters
     ----------
     rows : sequence of mapping
         As `pipeline.statistics.paired.compare_pairs` gives them.
+    metrics : sequence of Metric
+        Those compared.
     first, second : str
         Letters of the runs.
 
@@ -455,7 +356,8 @@ def table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Iterato
     str
         Lines.
     """
-    verdicts = [_verdict(row) for row in rows]
+    verdicts = [row["verdict"] for row in rows]
+    digits = {metric.name: _digits(metric) for metric in metrics}
     tests = sum(row["p_permutation_holm"] == row["p_permutation_holm"] for row in rows)
     yield (
         f"{second} is better than {first} in {verdicts.count(1)} and worse in {verdicts.count(-1)}"
@@ -474,12 +376,12 @@ def table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Iterato
         f"{CONFIDENCE:.0%} interval",
         "+/-",
     )
-    cells = [(*head, "p perm", "p Wilc", "Holm", "")]
+    cells: list[tuple[str, ...]] = [(*head, "p perm", "p Wilc", "Holm", "")]
     before = ""
     for row, verdict in zip(rows, verdicts, strict=True):
         cells.append(
             (
-                *_cells(row, "" if row["name"] == before else row["name"]),
+                *_cells(row, "" if row["name"] == before else row["name"], digits[row["metric"]]),
                 {1: "better", -1: "worse", 0: ""}[verdict],
             )
         )
@@ -487,15 +389,7 @@ def table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Iterato
     yield from _aligned(cells, left=(0, 1, len(cells[0]) - 1))
 
 
-def _verdict(row: Mapping[str, Any]) -> int:
-    """1 if the second run is better beyond chance, -1 if it is worse, else 0."""
-    if not row["p_permutation_holm"] < LEVEL:
-        return 0
-    return 1 if row["difference"] * direction(row["metric"]) > 0 else -1
-
-
-def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    digits = _digits(row["metric"])
+def _cells(row: Mapping[str, Any], name: str, digits: int) -> tuple[str, ...]:
     low, high = _shown(row["low"], digits, "+"), _shown(row["high"], digits, "+")
     return (
         name,
@@ -509,8 +403,8 @@ def _cells(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
     )
 
 
-def _digits(metric: str) -> int:
-    return 2 if metric.endswith(("_mm", "_ml", "false_positives", "found")) else 4
+def _digits(metric: Metric) -> int:
+    return 2 if metric.unit else 4
 
 
 def _shown(value: float, digits: int, sign: str = "") -> str:
@@ -532,32 +426,26 @@ def _aligned(cells: Sequence[Sequence[str]], left: Sequence[int]) -> Iterator[st
         yield gap.join(padded).rstrip()
 
 
-def moved(first: Run, second: Run, metrics: Sequence[str], count: int) -> Iterator[str]:
-    """Lines on the cases whose first metric changed most, each in the region where it did, with its
-    other metrics there.
+def changes(first: Run, second: Run, metrics: Sequence[Metric], count: int) -> Iterator[str]:
+    """Lines on the cases whose first metric changed most, each in the region with the largest
+    change, with its other metrics there.
     """
-    changes: dict[str, tuple[float, str, Mapping, Mapping]] = {}
-    for (_, name), pairs in paired_rows(first.rows, second.rows).items():
-        for row, partner in pairs:
-            size = abs(value_of(partner, metrics[0]) - value_of(row, metrics[0]))
-            if size > changes.get(row["case"], (0.0,))[0]:
-                changes[row["case"]] = size, name, row, partner
-    most = sorted(changes.values(), key=lambda change: (-change[0], change[2]["case"]))[
-        : max(count, 0)
-    ]
-    if not changes:
-        yield f"No {metrics[0]} moved."
+    leading = metrics[0].name
+    changed = most_changed(first.rows, second.rows, leading)
+    if not changed:
+        yield f"No {leading} changed."
+    most = changed[: max(count, 0)]
     if not most:
         return
-    yield f"Cases whose {metrics[0]} moved most from {first.letter} to {second.letter}:"
+    yield f"Cases whose {leading} changed most from {first.letter} to {second.letter}:"
     for kept in range(len(metrics), 0, -1):  # as many metrics as fit
         cells = [
             (
                 f"  {row['case']}",
-                name,
-                *(f"{metric} {_change(row, partner, metric)}" for metric in metrics[:kept]),
+                row["name"],
+                *(f"{metric.name} {_change(row, partner, metric)}" for metric in metrics[:kept]),
             )
-            for _, name, row, partner in most
+            for row, partner in most
         ]
         lines = list(_aligned(cells, left=range(2 + kept)))
         if max(map(len, lines)) <= _WIDTH:
@@ -565,35 +453,35 @@ def moved(first: Run, second: Run, metrics: Sequence[str], count: int) -> Iterat
     yield from lines
 
 
-def _change(row: Mapping[str, Any], partner: Mapping[str, Any], metric: str) -> str:
-    digits, before, after = _digits(metric), value_of(row, metric), value_of(partner, metric)
+def _change(row: Mapping[str, Any], partner: Mapping[str, Any], metric: Metric) -> str:
+    digits, before, after = _digits(metric), row[metric.name], partner[metric.name]
     return (
         f"{_shown(before, digits)} -> {_shown(after, digits)}"
         f" ({_shown(after - before, digits, '+')})"
     )
 
 
-def _ranked(runs: Sequence[Run], metrics: Sequence[str], seed: int) -> list[dict[str, Any]]:
+def _ranked(runs: Sequence[Run], directions: Mapping[str, int], seed: int) -> list[dict[str, Any]]:
     try:
-        return standing({run.name: run.rows for run in runs}, metrics, seed=seed)
+        return ranked({run.name: run.rows for run in runs}, directions, seed=seed)
     except ValueError as fault:
         raise InputError(f"{fault}. Compare runs that scored the same held-out cases.") from None
 
 
 def _ranking(
-    ranked: Sequence[Mapping[str, Any]], runs: Sequence[Run], metrics: Sequence[str]
+    ranking: Sequence[Mapping[str, Any]], runs: Sequence[Run], metrics: Sequence[Metric]
 ) -> Iterator[str]:
-    if not ranked:
+    if not ranking:
         return
     letters = {run.name: run.letter for run in runs}
     yield (
-        f"Ranking as in the BraTS challenge: mean rank over {ranked[0]['cases']} cases in all runs,"
-        f" their regions, and {', '.join(metrics)}."
+        f"Ranking as in the BraTS challenge: mean rank over {ranking[0]['cases']} cases in all"
+        f" runs, their regions, and {', '.join(metric.name for metric in metrics)}."
     )
     cells = [
         ("  place", "run", "", "mean rank", "rank / runs", "best or equal", "p against the next")
     ]
-    for row in ranked:
+    for row in ranking:
         share = f"{row['first']} of {row['rankings']}"
         numbers = (
             f"{row['mean_rank']:.3f}",
@@ -607,11 +495,11 @@ def _ranking(
 
 
 def legend(comparisons: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
-    """Lines that say what the columns are."""
+    """Lines that explain the columns."""
     patients = any(row["patients"] < row["cases"] for rows in comparisons for row in rows)
     units, whole = ("patients", ", each with all its cases") if patients else ("cases", "")
     yield from textwrap.wrap(
-        "n: cases in which both values are defined; rule: of these, those in which the empty rule"
+        "n: cases in which both values are defined; rule: those of them in which the empty rule"
         " gave scores; undef: cases left out because a value is undefined. Interval: of the mean"
         f" difference, BCa bootstrap of {RESAMPLES:,} resamples of {units}{whole}. +/-: cases that"
         f" got better and worse. p perm: two-sided, the differences of {units} change sign, in all"
@@ -624,10 +512,10 @@ def legend(comparisons: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
 def record(
     runs: Sequence[Run],
     comparisons: Sequence[Sequence[Mapping[str, Any]]],
-    ranked: Sequence[Mapping[str, Any]],
+    ranking: Sequence[Mapping[str, Any]],
     seed: int,
 ) -> dict[str, Any]:
-    """All that is printed, and both corrected p, as plain values."""
+    """The results as plain values, with both corrected p."""
     first, *others = runs
     return {
         "runs": [
@@ -643,12 +531,12 @@ def record(
             {
                 "first": first.name,
                 "second": other.name,
-                "notes": list(differing(first, other)),
+                "notes": list(differences_of(first, other)),
                 "rows": list(rows),
             }
             for other, rows in zip(others, comparisons, strict=True)
         ],
-        "standing": list(ranked),
+        "standing": list(ranking),
         "settings": {
             "confidence": CONFIDENCE,
             "resamples": RESAMPLES,

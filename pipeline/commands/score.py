@@ -1,16 +1,15 @@
-"""Score segmentations against references: two folders of NIfTI or MetaImage files, whatever made
-them.
+"""Score segmentations of any tool against references: two folders of NIfTI or MetaImage files.
 
     python -m pipeline score REFERENCE PREDICTION --cohort brats2018-2021 --out scores
 
 Files are paired by the name of their case: CASE.nii.gz with CASE.nii.gz, and in BraTS's folders
 CASE_seg.nii.gz or CASE-seg.nii.gz with it; other names by patterns, such as --prediction-pattern
 '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of the cohort
-(`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled or mapped unasked.
-Axes in another order or direction are put in that of the reference; masks of regions in channels
-are read with --channels. The scores, their definitions and what an empty region counts for are
-those of the stage `evaluate`. Printed are means over cases with their 95 % intervals (BCa
-bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv,
+(`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled, and labels are not
+mapped. Axes in another order or direction are put in that of the reference; masks of regions in
+channels are read with --channels. The scores, their definitions and the rules for empty regions are
+those of the stage `evaluate`. It prints means over cases with their 95 % intervals (BCa bootstrap);
+with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv,
 multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
 """
 
@@ -19,31 +18,24 @@ import difflib
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ..cohorts import folder, pairs, registry
 from ..cohorts.brats_patients import patient_of
 from ..cohorts.registry import SOURCES
-from ..core.confusion import confusion
 from ..core.errors import InputError
-from ..core.records import write_csv, write_json
+from ..core.records import write_json, write_tables
 from ..core.schema import Schema
 from ..formats.cases import classes_of, without_folder
 from ..formats.volume import Volume
-from ..metrics.instances import instance_rows
 from ..metrics.lesion_rules import why_unscored
-from ..metrics.lesionwise import lesion_rows
-from ..metrics.mirrored import looks_mirrored
-from ..metrics.multiclass import confusion_rows, score_classes
-from ..metrics.scores import score_case
-from ..metrics.summary import summarise_masks
-from ..metrics.tumour_types import type_rows
+from ..metrics.multiclass import exchanged_labels
+from ..metrics.overlap import looks_mirrored
+from ..metrics.scores import CaseScores, Tables, score_masks, summarise, tables_of
 from ..runtime.parallel import over_cases
 
 _REGION_HEADER = (
@@ -78,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cohort",
         required=True,
         metavar="NAME",
-        help="whose labels and regions; or a folder with cohort.yaml, or that file",
+        help="cohort whose labels and regions apply; or a folder with cohort.yaml, or that file",
     )
     parser.add_argument(
         "--reference-pattern",
@@ -113,8 +105,8 @@ def run(arguments: argparse.Namespace) -> None:
     Raises
     ------
     InputError
-        If the cohort is not known, a case has no partner, two grids differ, a label value is
-        foreign, or the folders look swapped.
+        If the cohort is unknown, a case has no partner, two grids differ, a label value is not in
+        the schema, or the folders look swapped.
     """
     schema, patient = cohort_named(arguments.cohort)
     channels = _channels(arguments.channels, schema)
@@ -131,19 +123,21 @@ def run(arguments: argparse.Namespace) -> None:
     results = over_cases(
         partial(scored, schema=schema, channels=channels), found, "score", arguments.workers
     )
-    tables = _tables(found, results, schema, patient)
-    left_out = len(references) - len(found)
-    summary = _summary(tables, schema, left_out) | {
-        "warnings": [said for result in results for said in result.warnings]
+    cases = [{"case": pair.case, "patient": patient(pair.case)} for pair in found]
+    tables = tables_of(cases, [scores for scores, _ in results], schema)
+    summary = summarise(tables, schema) | {
+        "references_left_out": len(references) - len(found),
+        "warnings": [warning for _, warnings in results for warning in warnings],
     }
     print("\n".join(_printed(summary, tables, schema)))
     if arguments.out:
-        _write(arguments.out, tables, summary)
+        write_tables(arguments.out, tables)
+        write_json(arguments.out / "summary.json", summary)
         print(f"\nwritten to {arguments.out}")
 
 
 def _channels(names: str | None, schema: Schema) -> tuple[str, ...]:
-    """The regions that the channels of a prediction hold, in their order."""
+    """The regions of the channels of a prediction, in order."""
     channels = tuple(name.strip() for name in names.split(",")) if names else ()
     if channels and sorted(channels) != sorted(schema.regions):
         raise InputError(
@@ -154,18 +148,18 @@ def _channels(names: str | None, schema: Schema) -> tuple[str, ...]:
 
 
 def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
-    """The schema of a cohort, and which patient a case is of.
+    """The schema of a cohort, and a function from case to patient.
 
     Parameters
     ----------
     name : str
-        Of a cohort schema, of a source that has only one, of a year within such as
-        ``brats2018-2021``; or a path of a described folder.
+        Name of a cohort schema, of a source with one schema, or of a year within a range such as
+        ``brats2018-2021``; or the path of a folder with a cohort.yaml.
 
     Raises
     ------
     InputError
-        If there is none; names those there are.
+        If there is none; lists the known ones.
     """
     schemas = _schemas()
     if name in schemas:
@@ -199,10 +193,10 @@ def _schemas() -> dict[str, Schema]:
 
 def _holds_year(cohort: str, name: str) -> bool:
     within = _RANGE.fullmatch(cohort)
-    year = within and name.removeprefix(within["family"])
-    return bool(
-        year and name != year and year.isdecimal() and within["first"] <= year <= within["last"]
-    )
+    if within is None or not name.startswith(within["family"]):
+        return False
+    year = name.removeprefix(within["family"])
+    return year.isdecimal() and within["first"] <= year <= within["last"]
 
 
 def _described_patient(expression: str | None, case: str) -> str:
@@ -210,55 +204,36 @@ def _described_patient(expression: str | None, case: str) -> str:
     return match[1] if match else case
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The scores of one case, as tables hold them: rows without their case, voxels by reference
-    class and predicted class, and warnings.
-    """
-
-    rows: list[dict[str, Any]]
-    lesionwise: list[dict[str, Any]]
-    lesions: list[dict[str, Any]]
-    instances: list[dict[str, Any]]
-    multiclass: dict[str, Any]
-    confusion: np.ndarray
-    warnings: tuple[str, ...]
-
-
-def scored(pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()) -> Scored:
+def scored(
+    pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()
+) -> tuple[CaseScores, list[str]]:
     """Read and score one case; `channels` as for `pipeline.cohorts.pairs.read_pair`.
+
+    Returns
+    -------
+    scores : CaseScores
+    warnings : list of str
 
     Raises
     ------
     InputError
-        If a file is not readable, the grids differ or a label value is foreign to the schema.
+        If a file is not readable, the grids differ or a label value is not in the schema.
     """
     reference_volume, prediction_volume = pairs.read_pair(pair, schema, channels)
-    reference, prediction = (
-        _classes(reference_volume, pair.reference, schema),
-        _classes(prediction_volume, pair.prediction, schema),
-    )
-    _refuse_unscorable(reference, pair.reference, schema)
-    spacing_mm = reference_volume.grid.spacing_mm
-    lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
-    return Scored(
-        rows=score_case(reference, prediction, schema, spacing_mm),
-        lesionwise=lesionwise,
-        lesions=lesions,
-        instances=instance_rows(reference, prediction, schema),
-        multiclass=score_classes(reference, prediction, schema),
-        confusion=confusion(reference, prediction, len(schema.labels) + 1),
-        warnings=(
-            *_told(pair.reference, reference_volume),
-            *_told(pair.prediction, prediction_volume),
-            *_mirrored(pair.prediction, reference > 0, prediction > 0),
-        ),
-    )
+    reference = _classes(reference_volume, pair.reference, schema)
+    prediction = _classes(prediction_volume, pair.prediction, schema)
+    _require_scorable(reference, pair.reference, schema)
+    scores = score_masks(reference, prediction, schema, reference_volume.grid.spacing_mm)
+    return scores, [
+        *_warnings(pair.reference, reference_volume),
+        *_warnings(pair.prediction, prediction_volume),
+        *_mirrored(pair.prediction, reference > 0, prediction > 0),
+    ]
 
 
-def _told(path: Path, volume: Volume) -> list[str]:
-    """What reading a file told, without its folders."""
-    return [f"{path.name}: {without_folder(said, path)}" for said in volume.warnings]
+def _warnings(path: Path, volume: Volume) -> list[str]:
+    """Warnings from reading a file, without its folders."""
+    return [f"{path.name}: {without_folder(warning, path)}" for warning in volume.warnings]
 
 
 def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list[str]:
@@ -266,14 +241,14 @@ def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list
     fits = (
         f"{path.name}: its mirror image fits the reference far better, {found}, all labels together"
     )
-    return [f"{fits}. It was scored as it is: look at what wrote it."] if found else []
+    return [f"{fits}. It was scored as it is: check the tool that wrote it."] if found else []
 
 
-def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
+def _require_scorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
     if sum(length > 1 for length in reference.shape) < 2:
         raise InputError(
-            f"{path}: is a line of {reference.shape} voxels, which has no outline. Give images of"
-            " slices or volumes."
+            f"{path}: is a line of {reference.shape} voxels, which has no outline. Give slices or"
+            " volumes."
         )
     found = [
         name
@@ -283,7 +258,7 @@ def _refuse_unscorable(reference: np.ndarray, path: Path, schema: Schema) -> Non
     if len(found) > 1:
         raise InputError(
             f"{path}: has the labels {', '.join(found)}, but in cohort {schema.cohort} each case"
-            " has one type. Mend the mask, or describe the cohort without `types`."
+            " has one type. Fix the mask, or describe the cohort without `types`."
         )
 
 
@@ -292,9 +267,9 @@ def _classes(volume: Volume, path: Path, schema: Schema) -> np.ndarray:
 
 
 def _remedy(voxels: np.ndarray, schema: Schema) -> str:
-    """What may be meant by values that a schema does not know."""
+    """What to do about values that are not in the schema: which cohorts have them."""
     if not np.isfinite(voxels).all() or (voxels != np.round(voxels)).any():
-        return "Masks hold whole numbers: of probabilities, take the label of each voxel first."
+        return "Masks hold whole numbers: convert probabilities to labels first."
     values = set(np.unique(voxels).astype(int).tolist()) - {0}
     generated = {
         other.cohort for source in SOURCES.values() if source.generate for other in source.schemas
@@ -326,38 +301,6 @@ def _renumbered(other: Schema, schema: Schema) -> str:
         if value != schema.labels[name]
     ]
     return f" ({'; '.join(moved)})" if moved else ""
-
-
-Tables = Mapping[str, list[dict[str, Any]]]
-
-
-def _tables(
-    found: Sequence[pairs.Pair],
-    results: Sequence[Scored],
-    schema: Schema,
-    patient: Callable[[str], str],
-) -> Tables:
-    """The rows of every table, by the name of its file."""
-    cases = [{"case": pair.case, "patient": patient(pair.case)} for pair in found]
-    together = list(zip(cases, results, strict=True))
-    rows = [case | row for case, result in together for row in result.rows]
-    return {
-        "cases": rows,
-        "lesionwise": [case | row for case, result in together for row in result.lesionwise],
-        "lesions": [case | row for case, result in together for row in result.lesions],
-        "instances": [case | row for case, result in together for row in result.instances],
-        "multiclass": [case | result.multiclass for case, result in together],
-        "confusion": confusion_rows(sum(result.confusion for result in results), schema),
-        "types": type_rows(rows, schema) if schema.types else [],
-    }
-
-
-def _summary(tables: Tables, schema: Schema, left_out: int) -> dict[str, Any]:
-    """What metrics/evaluate.json says of the same rows, and how many references were left out."""
-    masks = summarise_masks(
-        *(tables[name] for name in ("cases", "multiclass", "lesionwise", "instances")), schema
-    )
-    return masks | {"references_left_out": left_out}
 
 
 def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:
@@ -394,10 +337,11 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
     )
     yield f"undef.: how many are undefined and left out. {by_lesion}See docs/metrics.md."
     yield from _exchanged(tables["confusion"], schema)
-    said = summary["warnings"]
-    yield from (f"Warning: {line}" for line in said[:_PRINTED])
-    if len(said) > _PRINTED:
-        yield f"and {len(said) - _PRINTED} more warnings (--out FOLDER writes all to summary.json)"
+    warnings = summary["warnings"]
+    yield from (f"Warning: {line}" for line in warnings[:_PRINTED])
+    if len(warnings) > _PRINTED:
+        more = len(warnings) - _PRINTED
+        yield f"and {more} more warnings (--out FOLDER writes all to summary.json)"
 
 
 def _lesion_by_lesion(
@@ -458,16 +402,9 @@ def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[
     """A warning where the predictions agree far better with the references under other names of
     their labels.
     """
-    names = list(schema.labels)
-    voxels = {(row["reference"], row["prediction"]): row["voxels"] for row in counts}
-    table = np.array([[voxels[one, other] for other in names] for one in names])
-    best = linear_sum_assignment(table, maximize=True)
-    if table[best].sum() > 2 * np.trace(table):
-        called = ", ".join(
-            f"{names[one]} is mostly called {names[other]}"
-            for one, other in zip(*best, strict=True)
-            if one != other
-        )
+    names = exchanged_labels(counts, list(schema.labels))
+    if names:
+        called = ", ".join(f"{one} is mostly called {other}" for one, other in names.items())
         yield ""
         yield f"Warning: {called}. Were the predictions written with the values of another cohort?"
 
@@ -489,7 +426,7 @@ def _number(count: int, thing: str) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as lines, columns as wide as they must be, all but the first to the right."""
+    """Rows as lines with aligned columns, all but the first to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         yield "  ".join(
@@ -498,13 +435,3 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
                 *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)),
             ]
         )
-
-
-def _write(out: Path, tables: Tables, summary: Mapping[str, Any]) -> None:
-    for name, rows in tables.items():
-        path = out / f"{name}.csv"
-        if rows:
-            write_csv(path, rows)
-        else:
-            path.unlink(missing_ok=True)  # of an earlier scoring by other rules
-    write_json(out / "summary.json", summary)

@@ -1,21 +1,30 @@
-"""Small files of ours, JSON and CSV: deterministic bytes, written whole or not at all."""
+"""JSON and CSV files of the pipeline: deterministic bytes, written whole or not at all."""
 
-import csv
 import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from math import nan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from .errors import InputError
 from .params import explain
 
+if TYPE_CHECKING:
+    import pandas
+
 Record = TypeVar("Record", bound=BaseModel)
+
+TEXTS = frozenset(
+    {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
+)
+"""Columns of our tables that hold text; a case may be called 00012."""
 
 
 @contextmanager
@@ -72,8 +81,8 @@ def read_small(path: Path, largest: int) -> bytes:
         ) from None
     if length > largest:
         raise InputError(
-            f"{path}: has {length} bytes, where at most {largest} are due. Fetch the file again"
-            " from its source."
+            f"{path}: has {length} bytes, expected at most {largest}. Fetch the file again from its"
+            " source."
         )
     return stored
 
@@ -132,27 +141,108 @@ def read_json(
         ) from None
 
 
-def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows with the keys of the first as columns; numbers by `repr`, NaN as an empty field."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: "" if item != item else item for key, item in row.items()} for row in rows
-    )
-    write_bytes(path, buffer.getvalue().encode())
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows with the keys of the first as columns.
+
+    Floats are written as `repr` gives them, so that they are read back to the last bit; NaN and
+    None are empty fields.
+    """
+    import pandas  # here, since most stages and commands start without it
+
+    # dtype object keeps integers beside NaN as they are
+    table = pandas.DataFrame(list(rows), columns=list(rows[0]) if rows else [], dtype=object)
+    write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def write_tables(folder: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write each table as NAME.csv. A table without rows leaves no file, not even an older one."""
+    for name, rows in tables.items():
+        path = folder / f"{name}.csv"
+        if rows:
+            write_csv(path, rows)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read rows as text, keyed by the header."""
+    """Read the rows of a CSV file as text, keyed by the header.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not UTF-8, or a row has more or fewer fields than the header.
+    """
+    return parse_csv(_text_of(path), str(path))
+
+
+def parse_csv(text: str, where: str) -> list[dict[str, str]]:
+    """Rows of a CSV file that was read already; `where` names it in messages."""
+    import pandas
+
     try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            return list(csv.DictReader(lines))
+        with warnings.catch_warnings(category=pandas.errors.ParserWarning, action="error"):
+            # the engine in Python marks the missing fields of a short row, that in C fills them
+            table = pandas.read_csv(
+                io.StringIO(text),
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                engine="python",
+            )
+    except pandas.errors.EmptyDataError:
+        return []
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
+        raise InputError(
+            f"{where}: a row has more or fewer fields than the header ({error}). Save it as CSV"
+            " again."
+        ) from None
+    short = table.isna().any(axis=1)
+    if short.any():
+        raise InputError(
+            f"{where}: row {int(short.argmax()) + 1} has more or fewer fields than the header. Save"
+            " it as CSV again."
+        )
+    return table.to_dict("records")
+
+
+def read_table(path: Path) -> "pandas.DataFrame":
+    """Read a table of ours: columns of `TEXTS` as str, the others as float64, NaN where empty.
+
+    Raises
+    ------
+    InputError
+        As `read_csv`, and if a field is not a number.
+    """
+    return parse_table(_text_of(path), str(path))
+
+
+def parse_table(text: str, where: str) -> "pandas.DataFrame":
+    """`read_table` of a CSV file that was read already; `where` names it in messages."""
+    import pandas
+
+    rows: list[dict[str, Any]] = [*parse_csv(text, where)]
+    for number, row in enumerate(rows, 1):
+        for column, field in row.items():
+            if column not in TEXTS:
+                try:
+                    row[column] = float(field) if field else nan
+                except ValueError:
+                    whose = ", ".join(str(row[key]) for key in ("case", "name") if key in row)
+                    raise InputError(
+                        f"{where}: {column} of {whose or f'row {number}'} is {field!r}, expected a"
+                        " number or an empty field. Save it as CSV again."
+                    ) from None
+    return pandas.DataFrame(rows)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Run the stage that makes it: dvc repro."
         ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: is not a table in UTF-8 ({error}). Save it as CSV again."
         ) from None

@@ -1,7 +1,8 @@
-"""Whether a probability of 0.8 is right in eight of ten voxels, region by region."""
+"""Calibration and uncertainty of the probabilities of a case, region by region."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 from typing import Any
 
@@ -9,20 +10,10 @@ import numpy as np
 
 from ..core.boxes import bounding_box
 from ..core.schema import Schema
+from . import registry
 from .uncertainty import aurc, aurc_oracle, aurc_random, count_errors, entropy_bits
 
 BINS = 15
-MEASURES = (
-    "brier",
-    "ece",
-    "mean_entropy",
-    "mean_disagreement",
-    "aurc",
-    "aurc_random",
-    "aurc_oracle",
-    "aurc_disagreement",
-)
-"""Columns of `calibration_rows` that are measured."""
 _ROUNDING = 1e-5
 
 
@@ -137,11 +128,11 @@ def calibration_rows(
     brain: np.ndarray,
     schema: Schema,
 ) -> tuple[list[dict[str, Any]], dict[str, Bins]]:
-    """Judge the probabilities of every region of one case.
+    """Measure calibration and uncertainty of every region of one case.
 
-    Only voxels of the brain are judged: the background around the head, most of the volume, is
-    easily told, and would make any network look calibrated. They are all of them, not a band around
-    the tumour, so that they do not depend on the prediction.
+    They are measured on all voxels of the brain. The background around the head is most of the
+    volume and easily classified: with it any network would look calibrated. A band around the
+    predicted tumour would depend on the prediction.
 
     Parameters
     ----------
@@ -149,22 +140,21 @@ def calibration_rows(
         Of each region in the schema's order, in [0, 1], on the raw grid; before any decision and
         post-processing.
     disagreement : (X, Y, Z, R) float32 array or None
-        Standard deviation of each probability over mirror images, in [0, 0.5]; None where none were
-        asked.
+        Standard deviation of each probability over mirror images, in [0, 0.5]; None without
+        mirroring.
     reference : (X, Y, Z) uint8 array
         Class indices 0..K.
     brain : (X, Y, Z) bool array
-        The voxels that are judged.
+        Voxels to measure.
     schema : Schema
         Declares the regions.
 
     Returns
     -------
     rows : list of dict
-        One per region: ``name``, ``voxels`` and `MEASURES`. ``mean_entropy`` in bits. ``aurc`` is
-        that of the entropy, ``aurc_disagreement`` that of the disagreement, the error being that
-        probability > 0.5 differs from the reference (`pipeline.metrics.uncertainty`). NaN for a
-        disagreement without mirror images, and for all if there is no brain.
+        One per region: ``name``, ``voxels`` and the metrics of the table "calibration". A voxel is
+        wrong where probability > 0.5 differs from the reference (`pipeline.metrics.uncertainty`).
+        NaN for a disagreement without mirror images, and for all if there is no brain.
     bins : dict of str to Bins
         Of each region.
 
@@ -190,35 +180,66 @@ def calibration_rows(
     rows, bins = [], {}
     for column, region in enumerate(schema.regions):
         members = np.isin(np.arange(256), schema.classes_of(region))
-        own, spread = (
-            None if array is None else array[(*box, column)].ravel(order="F")[inside]
-            for array in (probabilities, disagreement)
+        own = probabilities[..., column][box].ravel(order="F")[inside]
+        spread = (
+            None
+            if disagreement is None
+            else disagreement[..., column][box].ravel(order="F")[inside]
         )
         bins[region] = bin_probabilities(own, members[classes])
         rows.append(
             {"name": region, "voxels": int(bins[region].voxels.sum())}
-            | _measures(bins[region], own, spread, members[classes])
+            | registry.readings("calibration", _Voxels(bins[region], own, spread, members[classes]))
         )
     return rows, bins
 
 
-def _measures(
-    bins: Bins, probabilities: np.ndarray, disagreement: np.ndarray | None, reference: np.ndarray
-) -> dict[str, float]:
-    entropy, wrong = entropy_bits(probabilities), (probabilities > 0.5) != reference
-    counts = count_errors(entropy, wrong, 1.0)
-    return {
-        "brier": bins.brier,
-        "ece": bins.ece,
-        "mean_entropy": _mean(entropy),
-        "mean_disagreement": nan if disagreement is None else _mean(disagreement),
-        "aurc": aurc(counts),
-        "aurc_random": aurc_random(counts),
-        "aurc_oracle": aurc_oracle(counts),
-        "aurc_disagreement": (
-            nan if disagreement is None else aurc(count_errors(disagreement, wrong, 0.5))
-        ),
-    }
+@dataclass(frozen=True)
+class _Voxels:
+    """Voxels of the brain with the probability of one region, (N,) each."""
+
+    bins: Bins
+    probabilities: np.ndarray
+    disagreement: np.ndarray | None
+    reference: np.ndarray
+
+    @cached_property
+    def _entropy(self) -> np.ndarray:
+        return entropy_bits(self.probabilities)
+
+    @cached_property
+    def _wrong(self) -> np.ndarray:
+        return (self.probabilities > 0.5) != self.reference
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        return count_errors(self._entropy, self._wrong, 1.0)
+
+    @property
+    def mean_entropy(self) -> float:
+        return _mean(self._entropy)
+
+    @property
+    def mean_disagreement(self) -> float:
+        return nan if self.disagreement is None else _mean(self.disagreement)
+
+    @property
+    def aurc(self) -> float:
+        return aurc(self._counts)
+
+    @property
+    def aurc_random(self) -> float:
+        return aurc_random(self._counts)
+
+    @property
+    def aurc_oracle(self) -> float:
+        return aurc_oracle(self._counts)
+
+    @property
+    def aurc_disagreement(self) -> float:
+        if self.disagreement is None:
+            return nan
+        return aurc(count_errors(self.disagreement, self._wrong, 0.5))
 
 
 def pooled(cases: Iterable[dict[str, Bins]]) -> dict[str, Bins]:

@@ -1,35 +1,37 @@
-"""Numbered pieces of masks: merged where they lie close, dropped where small, joined where they
-touch the same piece of another mask.
+"""Connected components of masks: merged where close, dropped where small, joined where they touch
+the same component of another mask.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import cc3d
 import numpy as np
 
 from ..core.boxes import Box, bounding_box
 
-CONNECTIVITY = 26
-"""Voxels that share a face, an edge or a corner belong to one piece."""
+Connectivity = Literal[6, 18, 26]
+CONNECTIVITY: Connectivity = 26
+"""Voxels that share a face, an edge or a corner are connected."""
 FEW_PAIRS = 2**20
-"""Up to so many possible pairs of numbers are counted in a table of all; more are sorted."""
+"""Up to so many possible pairs of components are counted by `numpy.bincount`; more are sorted."""
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """Pieces of a mask by their numbers. Tumours are small in an image, so most is done on the list
-    of their voxels.
+class Components:
+    """Connected components of a mask. Tumours are small in an image, so most is done on the list of
+    their voxels.
 
     Attributes
     ----------
     labels : (x, y, z) unsigned integer array, in the order of Fortran
-        Numbers in a crop of the image, 0 outside; numbers may be missing.
+        Component of each voxel in a crop of the image, 0 outside; numbers may be missing.
     box : tuple of 3 slices
-        Where in the image the crop lies; it holds all pieces.
+        Position of the crop in the image; it holds all components.
     places : (V,) int64 array
-        Where in the crop there is a piece, counted along the first axis first, ascending.
+        Flat indices (order of Fortran) in the crop of the voxels of all components, ascending.
     """
 
     labels: np.ndarray
@@ -38,28 +40,28 @@ class Pieces:
 
     @cached_property
     def numbers_at(self) -> np.ndarray:
-        """(V,) array: the number of the piece at each place."""
+        """(V,) array: the component at each of the places."""
         return self.labels.ravel(order="F")[self.places]
 
     @cached_property
     def voxels(self) -> np.ndarray:
-        """(N + 1,) int64 array: voxels by number, 0 where there is no such piece and for the
-        background.
+        """(N + 1,) int64 array: voxels by component number, 0 where there is no such component and
+        for the background.
         """
         return np.bincount(self.numbers_at, minlength=1)
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """(P,) int64 array: the numbers that there are, ascending."""
+        """(P,) int64 array: the component numbers in use, ascending."""
         return np.flatnonzero(self.voxels)
 
     @cached_property
     def _by_number(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places in the order of their numbers, and where those of each number begin."""
+        """Places sorted by component, and the index of the first of each component."""
         return self.places[np.argsort(self.numbers_at, kind="stable")], np.cumsum([0, *self.voxels])
 
     def box_of(self, number: int) -> Box:
-        """The smallest box in the image around a piece."""
+        """The bounding box of a component in the image."""
         places, starts = self._by_number
         left, sides = places[starts[number] : starts[number + 1]], []
         for length, whole in zip(self.labels.shape, self.box, strict=True):
@@ -71,7 +73,7 @@ class Pieces:
         return tuple(sides)
 
     def within(self, box: Box) -> np.ndarray:
-        """Numbers in another box of the image, of its shape; 0 where the crop does not reach."""
+        """Components in another box of the image, of its shape; 0 where the crop does not reach."""
         if all(
             inner.start >= outer.start and inner.stop <= outer.stop
             for inner, outer in zip(box, self.box, strict=True)
@@ -87,21 +89,21 @@ class Pieces:
         labels[_from(both, box)] = self.labels[_from(both, self.box)]
         return labels
 
-    def renumbered(self, table: np.ndarray) -> "Pieces":
-        """The pieces with new numbers, ``table[old]``, 0 to drop one."""
+    def renumbered(self, table: np.ndarray) -> "Components":
+        """The components with new numbers, ``table[old]``, 0 to drop one."""
         labels, numbers = np.zeros(self.labels.shape, np.uint32, order="F"), table[self.numbers_at]
         labels.ravel(order="K")[self.places] = numbers
-        return Pieces(labels, self.box, self.places[numbers != 0])
+        return Components(labels, self.box, self.places[numbers != 0])
 
 
 def cropped(array: np.ndarray, margin_voxels: int) -> tuple[np.ndarray, Box]:
-    """What of a mask or class map is not background, with a margin, and where it lies."""
+    """Crop a mask or class map to its foreground with a margin, and return the box too."""
     box = bounding_box(array, margin_voxels)
     return np.asfortranarray(array[box]), box
 
 
 def mask_of(crop: tuple[np.ndarray, Box], members: Sequence[int]) -> tuple[np.ndarray, Box]:
-    """Where a cropped class map has one of some classes, and where the crop lies."""
+    """Mask of some classes in a cropped class map, with the box of the crop."""
     classes, box = crop
     mask = classes == members[0]
     for member in members[1:]:
@@ -110,30 +112,30 @@ def mask_of(crop: tuple[np.ndarray, Box], members: Sequence[int]) -> tuple[np.nd
 
 
 def _from(inner: Box, outer: Box) -> Box:
-    """A box of the image as one of a crop of it."""
+    """A box in the coordinates of the image as one in those of a crop."""
     return tuple(
         slice(side.start - whole.start, side.stop - whole.start)
         for side, whole in zip(inner, outer, strict=True)
     )
 
 
-def numbered(mask: np.ndarray, box: Box, connectivity: int = CONNECTIVITY) -> Pieces:
-    """Number the connected pieces of a mask.
+def labelled(mask: np.ndarray, box: Box, connectivity: Connectivity = CONNECTIVITY) -> Components:
+    """Label the connected components of a mask.
 
     Parameters
     ----------
     mask : (x, y, z) bool array
         A crop of the image that holds all of it.
     box : tuple of 3 slices
-        Where in the image the crop lies.
+        Position of the crop in the image.
     connectivity : {6, 18, 26}
-        Which neighbours belong together.
+        Neighbours that are connected.
 
     Returns
     -------
-    Pieces
-        1, 2, ... in the order in which a scan meets the pieces, the first axis running fastest,
-        whatever the memory layout.
+    Components
+        1, 2, ... in the order of their first voxels, the first axis running fastest, whatever the
+        memory layout.
     """
     mask = np.asfortranarray(mask)
     labels = (
@@ -141,13 +143,13 @@ def numbered(mask: np.ndarray, box: Box, connectivity: int = CONNECTIVITY) -> Pi
         if mask.size
         else np.zeros(mask.shape, np.uint16)
     )
-    return Pieces(labels, box, np.flatnonzero(mask.ravel(order="K")))
+    return Components(labels, box, np.flatnonzero(mask.ravel(order="K")))
 
 
 def merged(
-    mask: np.ndarray, box: Box, times: int, connectivity: int = CONNECTIVITY
-) -> tuple[Pieces, Pieces]:
-    """Number a mask by the connected pieces of its dilation.
+    mask: np.ndarray, box: Box, times: int, connectivity: Connectivity = CONNECTIVITY
+) -> tuple[Components, Components]:
+    """Label a mask by the connected components of its dilation.
 
     Parameters
     ----------
@@ -155,17 +157,17 @@ def merged(
         A crop of the image that reaches as far beyond the mask as it is dilated, or to the image's
         border.
     box : tuple of 3 slices
-        Where in the image the crop lies.
+        Position of the crop in the image.
     times : int
-        How often it is dilated, see `dilated`.
+        Number of dilations, see `dilated`.
     connectivity : {6, 18, 26}
-        Which neighbours belong together.
+        Neighbours that are connected.
 
     Returns
     -------
-    drawn, extents : Pieces
+    drawn, extents : Components
         Of the mask, and of its dilation with the same numbers. Two extents do not touch, so each is
-        the dilation of its own piece.
+        the dilation of its own component.
     """
     inner = bounding_box(mask, times)
     drawn = np.asfortranarray(mask[inner])
@@ -173,43 +175,41 @@ def merged(
         slice(whole.start + side.start, whole.start + side.stop)
         for side, whole in zip(inner, box, strict=True)
     )
-    extents = numbered(dilated(drawn, times), place, connectivity)
-    return Pieces(extents.labels * drawn, place, np.flatnonzero(drawn.ravel(order="K"))), extents
+    extents = labelled(dilated(drawn, times), place, connectivity)
+    return Components(
+        extents.labels * drawn, place, np.flatnonzero(drawn.ravel(order="K"))
+    ), extents
 
 
-def without_small(pieces: Pieces, most_voxels: float) -> Pieces:
-    """Drop the pieces of at most so many voxels; the others keep their numbers."""
-    small = pieces.voxels <= most_voxels
-    return (
-        pieces.renumbered(np.where(small, 0, np.arange(len(small))))
-        if small[pieces.numbers].any()
-        else pieces
-    )
+def without_small(components: Components, most_voxels: float) -> Components:
+    """Drop the components of at most so many voxels; the others keep their numbers."""
+    small = components.voxels <= most_voxels
+    if not small[components.numbers].any():
+        return components
+    return components.renumbered(np.where(small, 0, np.arange(len(small))))
 
 
-def shared_voxels(one: Pieces, other: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count the voxels that each piece of one mask shares with each of another.
+def shared_voxels(one: Components, other: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count the voxels that each component of one mask shares with each of another.
 
     Parameters
     ----------
-    one, other : Pieces
+    one, other : Components
         Of one image.
 
     Returns
     -------
     ones, others : (P,) int64 array
-        The numbers of every pair that shares a voxel, sorted.
+        The components of every pair that shares a voxel, sorted.
     voxels : (P,) int64 array
-        How many voxels it shares, at least 1.
+        Voxels that the pair shares, at least 1.
     """
     partners = other.within(one.box).ravel(order="F")[one.places]
     return _pairs(one.numbers_at, partners)
 
 
 def _pairs(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every pair of numbers but 0 at the same place of two lists, sorted, and how often it is
-    there.
-    """
+    """Every pair of numbers other than 0 at the same place of two arrays, sorted, and its count."""
     both = (ones != 0) & (others != 0)
     ones, others = ones[both].astype(np.int64), others[both]
     base = int(others.max(initial=0)) + 1
@@ -222,54 +222,53 @@ def _pairs(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return pairs // base, pairs % base, counts
 
 
-def joining(pieces: Pieces, partners: Pieces) -> np.ndarray:
-    """New numbers that are the same for pieces which touch the same partner.
+def joining(components: Components, partners: Components) -> np.ndarray:
+    """New numbers, equal for components that touch the same partner.
 
-    A piece that touches several partners follows the one of the lowest number, as in the BraTS
+    A component that touches several partners follows the one of the lowest number, as in the BraTS
     challenges of 2024.
 
     Parameters
     ----------
-    pieces, partners : Pieces
+    components, partners : Components
         Of one image; they touch if a voxel of one is among the 18 neighbours of a voxel of the
         other, or the same.
 
     Returns
     -------
     (N + 1,) int64 array
-        For `Pieces.renumbered`.
+        For `Components.renumbered`.
     """
-    table = np.arange(len(pieces.voxels))
-    touching = np.array(sorted(_touching(pieces, partners)), np.int64).reshape(-1, 2)
-    own, first = np.unique(
-        touching[:, 0], return_index=True
-    )  # pairs are sorted: the first of a piece names its lowest partner
+    table = np.arange(len(components.voxels))
+    touching = np.array(sorted(_touching(components, partners)), np.int64).reshape(-1, 2)
+    # pairs are sorted: the first of a component names its lowest partner
+    own, first = np.unique(touching[:, 0], return_index=True)
     table[own] = len(table) + touching[first, 1]
     return np.unique(table, return_inverse=True)[1]
 
 
-def _touching(pieces: Pieces, partners: Pieces) -> Iterable[tuple[int, int]]:
-    """All pairs of numbers that touch."""
-    around = tuple(slice(side.start - 1, side.stop + 1) for side in pieces.box)
+def _touching(components: Components, partners: Components) -> Iterable[tuple[int, int]]:
+    """All pairs that touch."""
+    around = tuple(slice(side.start - 1, side.stop + 1) for side in components.box)
     others, found = partners.within(around), set()
     for shift in np.ndindex(3, 3, 3):
         if sum(step != 1 for step in shift) <= 2:
             there = others[
                 tuple(
                     slice(step, step + length)
-                    for step, length in zip(shift, pieces.labels.shape, strict=True)
+                    for step, length in zip(shift, components.labels.shape, strict=True)
                 )
             ]
-            ones, twos, _ = _pairs(pieces.numbers_at, there.ravel(order="F")[pieces.places])
+            ones, twos, _ = _pairs(components.numbers_at, there.ravel(order="F")[components.places])
             found |= set(zip(ones.tolist(), twos.tolist(), strict=True))
     return found
 
 
 def dilated(mask: np.ndarray, times: int) -> np.ndarray:
-    """Grow a mask by its 18-neighbourhood (over faces and edges, not corners), again and again.
+    """Dilate a mask repeatedly by the 18-neighbourhood (faces and edges, not corners).
 
     The neighbourhood is the union of the 3x3 squares in the three planes through a voxel, and a
-    square is a line along one axis widened along another. Two widenings of the mask itself, along x
+    square is a line along one axis dilated along another. Two dilations of the mask itself, along x
     and y, thus lead to all three: x along y, and x or y along z.
 
     Parameters
@@ -285,14 +284,14 @@ def dilated(mask: np.ndarray, times: int) -> np.ndarray:
         many iterations.
     """
     for _ in range(times):
-        along_x, along_y = _widened(mask, 0), _widened(mask, 1)
-        mask = _widened(along_x, 1)
+        along_x, along_y = _dilated_along(mask, 0), _dilated_along(mask, 1)
+        mask = _dilated_along(along_x, 1)
         along_x |= along_y
-        mask |= _widened(along_x, 2)
+        mask |= _dilated_along(along_x, 2)
     return mask
 
 
-def _widened(mask: np.ndarray, axis: int) -> np.ndarray:
+def _dilated_along(mask: np.ndarray, axis: int) -> np.ndarray:
     wide = mask.copy(order="K")
     target, source = np.moveaxis(wide, axis, 0), np.moveaxis(mask, axis, 0)
     target[1:] |= source[:-1]

@@ -1,4 +1,4 @@
-"""Which lesions are found, by their size, and how many false ones there are, over many cases."""
+"""Detection of lesions over many cases: sensitivity by size, and false positives."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise

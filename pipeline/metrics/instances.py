@@ -1,5 +1,5 @@
-"""Connected pieces of two masks, matched one to one: how many are found, and how well. No rule of a
-challenge enters.
+"""Connected components of two masks, matched one to one: how many are found, and how well. No rule
+of a challenge enters.
 """
 
 from dataclasses import dataclass
@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.boxes import bounding_box
 from ..core.schema import Schema
-from .components import Pieces, cropped, mask_of, numbered, shared_voxels
+from . import registry
+from .components import Components, cropped, labelled, mask_of, shared_voxels
+from .overlap import require_equal_shapes
 
 LEAST_IOU = 0.5
 """A pair whose IoU exceeds this is a match. Above one half no instance can have two."""
-READINGS = ("f1", "sq", "pq")
-FILLS: dict[str, tuple[str, ...]] = {"": (), "both_empty": READINGS}
-"""What of a row of `instance_rows` a rule gave, by its ``filled``: nothing; all readings, since a
-cohort of the rule ``brats`` has no instance in reference or prediction.
-"""
 
 
 @dataclass(frozen=True)
@@ -26,8 +22,8 @@ class Instances:
     """How the instances of a prediction match those of a reference.
 
     Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1: instances match if their IoU
-    is greater than 0.5, and such a match is unique. Every reading lies in [0, 1] and is NaN where
-    its denominator is 0; what a case without any instance counts for is decided by the caller.
+    is greater than 0.5, and such a match is unique. Every ratio lies in [0, 1] and is NaN where
+    its denominator is 0.
 
     Attributes
     ----------
@@ -42,19 +38,14 @@ class Instances:
     false_negatives: int
 
     @property
+    def none(self) -> bool:
+        """Whether neither mask has an instance."""
+        return not self._weight
+
+    @property
     def true_positives(self) -> int:
         """Matched pairs, TP."""
         return len(self.ious)
-
-    @property
-    def precision(self) -> float:
-        """TP / (TP + FP), NaN where nothing was predicted."""
-        return _ratio(self.true_positives, self.true_positives + self.false_positives)
-
-    @property
-    def recall(self) -> float:
-        """TP / (TP + FN), NaN without a reference instance."""
-        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
 
     @property
     def f1(self) -> float:
@@ -95,84 +86,38 @@ def instance_rows(
     Returns
     -------
     list of dict
-        One per region: ``name``; ``f1``, ``sq``, ``pq`` of the 26-connected pieces; ``filled``, a
-        key of `FILLS`.
+        One per region: ``name``; the metrics of the table "instances" of the 26-connected
+        components; ``filled``, ``both_empty`` where the empty rule gave them, else empty.
 
     Raises
     ------
     ValueError
         If the shapes differ.
     """
-    _require_equal_shapes(reference, prediction)
+    require_equal_shapes(reference, prediction)
     crops = [cropped(classes, 0) for classes in (reference, prediction)]
     rows = []
     for region in schema.regions:
-        found = match_pieces(
-            *(numbered(*mask_of(crop, schema.classes_of(region))) for crop in crops)
+        found = match_components(
+            *(labelled(*mask_of(crop, schema.classes_of(region))) for crop in crops)
         )
-        readings, filled = (found.f1, found.sq, found.pq), ""
-        if found.f1 != found.f1 and schema.empty_rule == "brats":
-            readings, filled = (1.0, 1.0, 1.0), "both_empty"
+        row = registry.readings("instances", found)
+        filled = "both_empty" if found.none and schema.empty_rule == "brats" else ""
         rows.append(
-            {"name": region, **dict(zip(READINGS, readings, strict=True)), "filled": filled}
+            {"name": region} | row | registry.fills("instances", filled) | {"filled": filled}
         )
     return rows
 
 
-def match_instances(reference: np.ndarray, prediction: np.ndarray) -> Instances:
-    """Match the 26-connected pieces of two masks.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        On the same grid.
-
-    Returns
-    -------
-    Instances
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-    """
-    _require_equal_shapes(reference, prediction)
-    boxes = bounding_box(reference), bounding_box(prediction)
-    return match_pieces(
-        *(
-            numbered(mask[box], box)
-            for mask, box in zip((reference, prediction), boxes, strict=True)
-        )
-    )
-
-
-def match_pieces(reference: Pieces, prediction: Pieces) -> Instances:
-    """Match instances that are numbered already.
-
-    Parameters
-    ----------
-    reference, prediction : Pieces
-        Of one image.
-
-    Returns
-    -------
-    Instances
-    """
+def match_components(reference: Components, prediction: Components) -> Instances:
+    """Match the connected components of two masks of one image."""
     ones, others, shared = shared_voxels(reference, prediction)
     ious = shared / (reference.voxels[ones] + prediction.voxels[others] - shared)
     matched = ious[ious > LEAST_IOU]
     return Instances(
         tuple(matched.tolist()),
-        *(len(pieces.numbers) - len(matched) for pieces in (prediction, reference)),
+        *(len(found.numbers) - len(matched) for found in (prediction, reference)),
     )
-
-
-def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
-    if reference.shape != prediction.shape:
-        raise ValueError(
-            f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
-            f" {prediction.shape}"
-        )
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -1,7 +1,6 @@
-"""Under which rules lesions are scored: those of the BraTS challenges by year and kind, as their
-own code has them.
+"""Rules of lesion-wise scores: those of the BraTS challenges by year and kind of tumour.
 
-The code was read and is re-stated here: https://github.com/rachitsaluja/BraTS-2023-Metrics and
+They follow the code of the challenges: https://github.com/rachitsaluja/BraTS-2023-Metrics and
 https://github.com/rachitsaluja/BraTS-2024-Metrics; in words
 https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
 """
@@ -27,9 +26,9 @@ class LesionRules(Strict):
     least_volume_mm3 : float
         A lesion of the reference counts if its volume, merged, is greater than this.
     connectivity : {6, 18, 26}
-        Of pieces; 26 in all years.
+        Of components; 26 in all years.
     merge_prediction : bool
-        Whether pieces of the prediction are merged as those of the reference.
+        Whether components of the prediction are merged as those of the reference.
     least_prediction_voxels, least_prediction_mm3 : float
         A predicted lesion of at most so much is dropped before anything else; 0 drops none. The
         challenge compares a number of voxels, but of radiotherapy planning scans, which have other
@@ -78,7 +77,11 @@ class LesionRules(Strict):
 
 
 def _rules_2024(dilation_voxels: int, least: int, **other: Any) -> LesionRules:
-    defaults = {"merge_prediction": True, "least_prediction_voxels": least, "nsd": "voxels"}
+    defaults: dict[str, Any] = {
+        "merge_prediction": True,
+        "least_prediction_voxels": least,
+        "nsd": "voxels",
+    }
     return LesionRules(
         dilation_voxels=dilation_voxels, least_volume_mm3=float(least), **(defaults | other)
     )
@@ -146,7 +149,7 @@ dilation, 50 mm3 on either side, false lesions free, the image's diagonal in vox
 
 
 def why_unscored(cohort: str) -> str:
-    """Why a cohort whose schema names no rules has no lesion-wise score, and what to do about it."""
+    """Reason and remedy for a cohort without lesion-wise scores."""
     return (
         f"No lesion-wise score: the schema of cohort {cohort} names no rules, and those for other"
         " tumours would score them wrongly. A cohort described by a cohort.yaml names them there:"

@@ -1,12 +1,12 @@
-"""Scores lesion by lesion, as the BraTS challenges rank since 2023: every lesion counts alike, and
-every false one too.
+"""Lesion-wise scores, by which the BraTS challenges rank since 2023: the mean over lesions, false
+positives included.
 
-The numbers in these rules, and what differs between years and challenges, are in
-`pipeline.metrics.lesion_rules` with their sources.
+`pipeline.metrics.lesion_rules` holds the numbers in these rules, and what differs between years and
+challenges, with their sources.
 
-1. A lesion of the reference is what of its mask lies in one connected piece of the dilated mask, so
-   that specks near a lesion belong to it.
-2. A lesion of the prediction is a connected piece of its mask; in 2024 pieces are merged by
+1. A lesion of the reference is the part of its mask in one connected component of the dilated mask,
+   so that specks near a lesion belong to it.
+2. A lesion of the prediction is a connected component of its mask; in 2024 components are merged by
    dilation too, and the smallest are dropped.
 3. A lesion is found if a predicted one touches its dilated extent. All those that do, together, are
    compared with the lesion as it was drawn: Dice, 95th percentile of the distances between the
@@ -26,35 +26,26 @@ import numpy as np
 
 from ..core.boxes import Box
 from ..core.schema import Schema
+from . import registry
 from .components import (
-    Pieces,
+    Components,
     cropped,
     joining,
+    labelled,
     mask_of,
     merged,
-    numbered,
     shared_voxels,
     without_small,
 )
 from .lesion_rules import PRESETS, LesionRules
+from .metric import Spacing
+from .overlap import require_equal_shapes
 from .surface_distance import surface_distances_mm
 from .surface_elements import ROUNDING_MM, robust_hausdorff_mm, surface_dice, surfel_distances
 
-Spacing = tuple[float, float, float]
-
 TOLERANCES_MM = (0.5, 1.0, 2.0, 3.0)
-"""Of the normalised surface Dice. The challenge of 2024 reports the first two, `lesion_rows` all
-but the first.
-"""
-
-_BY_LESION = (
-    "lesion_dice",
-    "lesion_hd95_mm",
-    *(f"lesion_nsd_{tolerance:g}mm" for tolerance in TOLERANCES_MM[1:]),
-)
-FILLS: dict[str, tuple[str, ...]] = {"": (), "no_lesion": _BY_LESION}
-"""What of a row of `lesion_rows` a rule gave, by its ``filled``: nothing; its scores, where no
-lesion counts and none is false.
+"""Of the normalised surface Dice. The challenge of 2024 reports the first two, the table
+"lesionwise" all but the first.
 """
 
 ROUNDING = 1 + 1e-6
@@ -152,45 +143,6 @@ class LesionScores:
         return sum(values) / len(values) if values else of_none
 
 
-def score_lesions(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing, rules: LesionRules
-) -> LesionScores:
-    """Score one mask lesion by lesion.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        On the same grid.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-    rules : LesionRules
-        Those of the region, see `LesionRules.of`. What joins lesions through another label needs
-        `lesion_rows`.
-
-    Returns
-    -------
-    LesionScores
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-    """
-    _require_equal_shapes(reference, prediction)
-    (drawn, place), (found, found_place) = (
-        cropped(mask, rules.dilation_voxels + 1) for mask in (reference, prediction)
-    )
-    drawn, extents = merged(drawn, place, rules.dilation_voxels, rules.connectivity)
-    return _score(
-        drawn,
-        extents,
-        _predicted(found, found_place, rules, spacing_mm),
-        spacing_mm,
-        rules,
-        reference.shape,
-    )
-
-
 def lesion_rows(
     reference: np.ndarray,
     prediction: np.ndarray,
@@ -214,9 +166,8 @@ def lesion_rows(
     Returns
     -------
     case_rows : list of dict
-        One per region: ``name``; ``lesion_dice``, ``lesion_hd95_mm``, ``lesion_nsd_1mm``,
-        ``lesion_nsd_2mm``, ``lesion_nsd_3mm``, as the rules give them; ``lesions`` of the reference
-        that count, ``found`` of them, and ``false_positives``; ``filled``, a key of `FILLS`.
+        One per region: ``name``; the metrics of the table "lesionwise"; ``filled``, which is
+        ``no_lesion`` where no lesion counts and none is false, else empty.
     lesion_rows : list of dict
         One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1),
         ``dice``, ``hd95_mm``.
@@ -228,13 +179,14 @@ def lesion_rows(
     ValueError
         If the shapes differ.
     """
-    _require_equal_shapes(reference, prediction)
+    require_equal_shapes(reference, prediction)
     if rules is None:
         if schema.lesion_rules is None:
             return [], []
         rules = PRESETS[schema.lesion_rules]
-    crops = (cropped(classes, rules.reach_voxels + 1) for classes in (reference, prediction))
-    case = _Case(*crops, schema, spacing_mm, rules, reference.shape)
+    margin = rules.reach_voxels + 1
+    crops = cropped(reference, margin), cropped(prediction, margin)
+    case = _Case(crops[0], crops[1], schema, spacing_mm, rules, reference.shape)
     case_rows, rows = [], []
     for region in schema.regions:
         row, lesions = case.score(region)
@@ -256,7 +208,7 @@ def _row(region: str, lesion: Lesion) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Case:
-    """Class maps cropped each to what is not background, and what their regions are scored with."""
+    """Class maps, each cropped to its foreground, and the settings of their scores."""
 
     reference: tuple[np.ndarray, Box]
     prediction: tuple[np.ndarray, Box]
@@ -270,37 +222,32 @@ class _Case:
         drawn, extents = merged(
             *mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity
         )
-        predicted = _predicted(*mask_of(self.prediction, members), rules, self.spacing_mm)
+        predicted = predicted_lesions(*mask_of(self.prediction, members), rules, self.spacing_mm)
         for label in (label for label in rules.joined_by if label in self.schema.labels):
             partners, predicted_partners = self._partners(label)
             table = joining(drawn, partners)
             drawn, extents = drawn.renumbered(table), extents.renumbered(table)
             predicted = predicted.renumbered(joining(predicted, predicted_partners))
-        scores = _score(drawn, extents, predicted, self.spacing_mm, rules, self.shape)
-        nsd = (scores.nsd(tolerance) for tolerance in TOLERANCES_MM[1:])
-        row = {
-            **dict(zip(_BY_LESION, (scores.dice, scores.hd95_mm, *nsd), strict=True)),
-            "lesions": scores.reference_lesions,
-            "found": scores.found,
-            "false_positives": scores.false_positives,
-            "filled": "" if scores.counted else "no_lesion",
-        }
-        return row, scores.lesions
+        scores = compare_lesions(drawn, extents, predicted, self.spacing_mm, rules, self.shape)
+        filled = "" if scores.counted else "no_lesion"
+        return registry.readings("lesionwise", scores) | {"filled": filled}, scores.lesions
 
-    def _partners(self, label: str) -> tuple[Pieces, Pieces]:
+    def _partners(self, label: str) -> tuple[Components, Components]:
         rules, members = self.rules.of(label), [list(self.schema.labels).index(label) + 1]
         drawn, _ = merged(
             *mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity
         )
-        return drawn, _predicted(*mask_of(self.prediction, members), rules, self.spacing_mm)
+        return drawn, predicted_lesions(*mask_of(self.prediction, members), rules, self.spacing_mm)
 
 
-def _predicted(mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spacing) -> Pieces:
-    """The lesions of a prediction."""
+def predicted_lesions(
+    mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spacing
+) -> Components:
+    """The lesions of a predicted mask, under the rules of its region."""
     if rules.merge_prediction:
         predicted, _ = merged(mask, box, rules.dilation_voxels, rules.connectivity)
     else:
-        predicted = numbered(mask, box, rules.connectivity)
+        predicted = labelled(mask, box, rules.connectivity)
     return without_small(
         predicted,
         max(
@@ -309,14 +256,33 @@ def _predicted(mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spaci
     )
 
 
-def _score(
-    drawn: Pieces,
-    extents: Pieces,
-    predicted: Pieces,
+def compare_lesions(
+    drawn: Components,
+    extents: Components,
+    predicted: Components,
     spacing_mm: Spacing,
     rules: LesionRules,
     shape: tuple[int, ...],
 ) -> LesionScores:
+    """Score the lesions of one region.
+
+    Parameters
+    ----------
+    drawn, extents : Components
+        Lesions of the reference, and their dilations.
+    predicted : Components
+        Those of the prediction.
+    spacing_mm : tuple of 3 float
+        Voxel edge lengths in mm.
+    rules : LesionRules
+        Of the region.
+    shape : tuple of int
+        Of the image.
+
+    Returns
+    -------
+    LesionScores
+    """
     owners, partners, _ = shared_voxels(extents, predicted)
     ones, _, shared = shared_voxels(drawn, predicted)
     overlaps = np.bincount(ones, shared, len(drawn.voxels))
@@ -325,7 +291,8 @@ def _score(
         "reference", 0.0, False, 0.0, rules.penalty_mm(shape), dict.fromkeys(TOLERANCES_MM, 0.0)
     )
     lesions = []
-    for number in np.flatnonzero(drawn.voxels * voxel_mm3 > rules.least_volume_mm3 * ROUNDING):
+    large = drawn.voxels * voxel_mm3 > rules.least_volume_mm3 * ROUNDING
+    for number in np.flatnonzero(large).tolist():
         volume_ml = float(drawn.voxels[number] * voxel_mm3 / 1000)
         matched = partners[owners == number]
         if len(matched):
@@ -356,7 +323,7 @@ def _one_of(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
-    """What holds all boxes, and a voxel more: as thin as a voxel only where the image is."""
+    """The box around all boxes, with a margin of a voxel within the image."""
     return tuple(
         slice(
             max(min(side.start for side in sides) - 1, 0),
@@ -382,11 +349,3 @@ def _distances(
             for tolerance in TOLERANCES_MM
         }
     return robust_hausdorff_mm(surfels), nsd
-
-
-def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
-    if reference.shape != prediction.shape:
-        raise ValueError(
-            f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
-            f" {prediction.shape}"
-        )

@@ -1,28 +1,19 @@
-"""One table of numbers for a whole class map, computed soundly: averages over classes with and
-without background.
+"""All classes of a case in one row: averages over classes with and without background.
 
-The project's origin reports accuracy, mean IoU, Dice, precision, sensitivity and specificity of
-softmax outputs pooled over batches. The same names here are taken from hard labels, per case, on
-the raw grid.
+They are of hard labels, per case, on the raw grid, not of softmax outputs pooled over batches.
 """
 
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from ..core.confusion import confusion
 from ..core.schema import Schema
-from .overlap import READINGS, class_overlap
-from .scores import EMPTY_RULES, apply_empty_rule
-
-NAMES = {
-    "dice": "mean_dice",
-    "iou": "mean_iou",
-    "precision": "precision",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-}
+from . import registry
+from .overlap import class_overlap
 
 
 def score_classes(
@@ -61,18 +52,25 @@ def score_classes(
         If the shapes differ or a class index is beyond the schema's labels.
     """
     counts = confusion(reference, prediction, len(schema.labels) + 1)
-    classes = [_class_readings(counts, index, schema.empty_rule) for index in range(len(counts))]
-    readings = [values for values, _ in classes]
+    by_rule = schema.empty_rule == "brats"
+    readings, filled = [], 0
+    for index in range(len(counts)):
+        agreement = class_overlap(counts, [index])
+        fills = registry.fills("multiclass", agreement.empty) if by_rule else {}
+        readings.append(
+            {
+                metric.name: fills.get(metric.name, metric.function(agreement))
+                for metric in registry.TABLES["multiclass"]
+                if metric.function
+            }
+        )
+        filled += bool(fills)
     row: dict[str, float | int] = {}
     for ending, members in (("with_background", readings), ("without_background", readings[1:])):
-        row[f"accuracy_{ending}"] = _accuracy(
-            counts, ending == "with_background", schema.empty_rule
-        )
-        for reading in READINGS:
-            row[f"{NAMES[reading]}_{ending}"] = _mean_defined(
-                [values[reading] for values in members]
-            )
-    row["classes_filled"] = sum(filled != "" for _, filled in classes)
+        row[f"accuracy_{ending}"] = _accuracy(counts, ending == "with_background", by_rule)
+        for name in members[0]:
+            row[f"{name}_{ending}"] = _mean_defined([values[name] for values in members])
+    row["classes_filled"] = filled
     row["classes_undefined"] = sum(
         any(value != value for value in values.values()) for values in readings
     )
@@ -103,16 +101,36 @@ def confusion_rows(counts: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
     ]
 
 
-def _class_readings(counts: np.ndarray, index: int, rule: str) -> tuple[dict[str, float], str]:
-    agreement = class_overlap(counts, [index])
-    return apply_empty_rule(agreement.readings(), agreement, rule)
+def exchanged_labels(counts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, str]:
+    """Find labels that a prediction has under each other's names.
+
+    Parameters
+    ----------
+    counts : sequence of dict
+        As `confusion_rows` gives them.
+    labels : sequence of str
+        Without the background.
+
+    Returns
+    -------
+    dict of str to str
+        Label to the name that most of its voxels have in the prediction, of labels for which this
+        differs; empty unless the best assignment of names more than doubles the agreement.
+    """
+    voxels = {(row["reference"], row["prediction"]): row["voxels"] for row in counts}
+    table = np.array([[voxels[one, other] for other in labels] for one in labels])
+    best = linear_sum_assignment(table, maximize=True)
+    if table[best].sum() <= 2 * np.trace(table):
+        return {}
+    pairs = zip(*best, strict=True)
+    return {labels[one]: labels[other] for one, other in pairs if one != other}
 
 
-def _accuracy(counts: np.ndarray, with_background: bool, rule: str) -> float:
+def _accuracy(counts: np.ndarray, with_background: bool, by_rule: bool) -> float:
     ignored = 0 if with_background else counts[0, 0]
     right, voxels = np.trace(counts) - ignored, counts.sum() - ignored
     if voxels == 0:  # neither calls a voxel tumour
-        return EMPTY_RULES[rule].get("both_empty", {}).get("accuracy", nan)
+        return registry.fills("multiclass", "both_empty")["accuracy"] if by_rule else nan
     return float(right / voxels)
 
 

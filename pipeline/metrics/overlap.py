@@ -1,22 +1,23 @@
-"""How many voxels of a reference and a prediction agree, and what these counts are read as."""
+"""Overlap of a reference and a prediction in voxels, and the ratios of these counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from math import nan
 
 import numpy as np
 
-READINGS = ("dice", "iou", "precision", "sensitivity", "specificity")
+_FITS = 0.5
+_FLIPS = [axes for count in (1, 2, 3) for axes in combinations(range(3), count)]
 
 
 @dataclass(frozen=True)
 class Overlap:
     """Voxel counts of one reference mask against one prediction mask.
 
-    Each reading lies in [0, 1] and is NaN where its denominator is 0; what an empty mask counts for
-    is decided elsewhere (`pipeline.metrics.scores.EMPTY_RULES`). Formulas: Taha and Hanbury,
-    "Metrics for evaluating 3D medical image segmentation", BMC Medical Imaging 15:29 (2015),
-    section "Overlap based metrics".
+    Each ratio is NaN where its denominator is 0; `pipeline.metrics.registry` holds the values that
+    empty masks count for. Formulas: Taha and Hanbury, "Metrics for evaluating 3D medical image
+    segmentation", BMC Medical Imaging 15:29 (2015), section "Overlap based metrics".
 
     Attributes
     ----------
@@ -68,13 +69,21 @@ class Overlap:
         """
         return _ratio(self.true_negatives, self.true_negatives + self.false_positives)
 
-    def readings(self) -> dict[str, float]:
-        """All of `READINGS` by name."""
-        return {name: getattr(self, name) for name in READINGS}
+    @property
+    def relative_error(self) -> float:
+        """(FP - FN) / (TP + FN), the relative error of the volume; -1 or more."""
+        return _ratio(self.false_positives - self.false_negatives, self.reference_voxels)
+
+    @property
+    def empty(self) -> str:
+        """Which mask is empty: "both_empty", "reference_empty", "prediction_empty" or ""."""
+        if not self.reference_voxels:
+            return "reference_empty" if self.prediction_voxels else "both_empty"
+        return "" if self.prediction_voxels else "prediction_empty"
 
 
 def overlap(reference: np.ndarray, prediction: np.ndarray) -> Overlap:
-    """Count how two masks agree.
+    """Count the voxels in which two masks agree and differ.
 
     Parameters
     ----------
@@ -90,11 +99,11 @@ def overlap(reference: np.ndarray, prediction: np.ndarray) -> Overlap:
     ValueError
         If the shapes differ.
     """
-    _require_equal_shapes(reference, prediction)
-    both = np.count_nonzero(reference & prediction)
-    return _from_totals(
-        both, np.count_nonzero(reference), np.count_nonzero(prediction), reference.size
+    require_equal_shapes(reference, prediction)
+    both, one, other = (
+        int(np.count_nonzero(mask)) for mask in (reference & prediction, reference, prediction)
     )
+    return _from_totals(both, one, other, reference.size)
 
 
 def class_overlap(counts: np.ndarray, members: Iterable[int]) -> Overlap:
@@ -135,9 +144,37 @@ def _ratio(numerator: int, denominator: int) -> float:
     return numerator / denominator if denominator else nan
 
 
-def _require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
+def require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
+    """Raise ValueError if two arrays are not of one shape."""
     if reference.shape != prediction.shape:
         raise ValueError(
             f"reference and prediction must lie on one grid, got shapes {reference.shape} and"
             f" {prediction.shape}"
         )
+
+
+def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
+    """Detect a prediction that was written with its axes reversed.
+
+    Parameters
+    ----------
+    reference, prediction : (X, Y, Z) bool array
+        One region of both, on the same grid.
+
+    Returns
+    -------
+    str
+        Such as ``along X and Y: Dice 0.91 instead of 0.02``; empty where no flip at least doubles
+        the Dice and reaches 0.5.
+    """
+    own = overlap(reference, prediction).dice
+    if not own < _FITS:  # NaN: both are empty
+        return ""
+    dices = {axes: overlap(reference, np.flip(prediction, axes)).dice for axes in _FLIPS}
+    best = max(dices, key=dices.__getitem__)
+    if dices[best] < max(_FITS, 2 * own):
+        return ""
+    return (
+        f"along {' and '.join('XYZ'[axis] for axis in best)}: Dice {dices[best]:.2f} instead of"
+        f" {own:.2f}"
+    )

@@ -1,8 +1,9 @@
-"""The scores of a case, label by label and region by region, and their summary over cases."""
+"""All scores of a case, the tables of many cases, and their summary."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from math import nan, prod
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,85 +11,73 @@ import numpy as np
 from ..core.boxes import bounding_box
 from ..core.confusion import confusion
 from ..core.schema import Schema
-from ..statistics import bootstrap
-from .overlap import READINGS, Overlap, class_overlap
-from .surface_distance import DISTANCES, distances
+from ..statistics.summary import summarise_columns, summarise_mean_over_names
+from . import registry
+from .calibration import Bins, calibration_rows, pooled, reliability_rows
+from .instances import instance_rows
+from .lesionwise import lesion_rows
+from .metric import Metric, Spacing, measure
+from .multiclass import confusion_rows, score_classes
+from .overlap import Overlap, class_overlap
+from .surface_distance import SurfaceDistances
+from .tumour_types import summarise_types, type_rows
 
-METRICS = (*READINGS, *DISTANCES)
-VOLUMES = ("reference_ml", "prediction_ml", "volume_error_ml", "relative_volume_error")
-
-WORST_HD95_MM = 373.128664
-"""Diagonal of the 240x240x155 mm grid of BraTS, sqrt(240^2 + 240^2 + 155^2)."""
-
-_APART = tuple(name for name in DISTANCES if not name.startswith("nsd"))
-_ALIKE = (
-    "dice",
-    "iou",
-    "precision",
-    "sensitivity",
-    "accuracy",
-    *(name for name in DISTANCES if name.startswith("nsd")),
-)
-
-EMPTY_RULES: dict[str, dict[str, dict[str, float]]] = {
-    "nan": {},
-    "brats": {
-        "both_empty": dict.fromkeys(_ALIKE, 1.0) | dict.fromkeys(_APART, 0.0),
-        "reference_empty": {"sensitivity": 0.0} | dict.fromkeys(_APART, WORST_HD95_MM),
-        "prediction_empty": {"precision": 0.0} | dict.fromkeys(_APART, WORST_HD95_MM),
-    },
-}
-"""What an undefined reading counts for: rule, then which mask is empty, then metric.
-
-Dice, IoU and normalised surface Dice need no entry where one mask is empty: mathematics gives 0.
-``brats`` is the convention of the challenge's evaluation as nnU-Net's ``Task082_BraTS_2020.py``
-re-implements it: Dice 1 and HD95 0 for two empty masks, Dice 0 and HD95 373.12866 mm for one,
-whatever the grid. Sensitivity, 1 for two empty masks and 0 without a reference, is that of the
-challenge's own code of 2023 (rachitsaluja/BraTS-2023-Metrics, which rounds the distance to 374 mm).
-The challenge of those years scores no other metric; they follow by analogy. ``nan`` leaves
-mathematics alone.
-"""
+Row = dict[str, Any]
+Tables = Mapping[str, Sequence[Row]]
 
 
-def apply_empty_rule(
-    readings: dict[str, float], counts: Overlap, rule: str
-) -> tuple[dict[str, float], str]:
-    """Fill what is undefined for empty masks as a cohort's rule says.
+@dataclass(frozen=True, eq=False)
+class MaskPair:
+    """A reference and a prediction of one label or region: what the metrics of cases.csv read.
 
-    Parameters
+    Attributes
     ----------
-    readings : dict of str to float
-        Any of `METRICS`, NaN where undefined.
-    counts : Overlap
-        Tells which mask is empty.
-    rule : {"brats", "nan"}
-        The cohort's ``empty_rule``.
-
-    Returns
-    -------
-    readings : dict of str to float
-        With the rule's values in place.
-    filled : {"", "both_empty", "reference_empty", "prediction_empty"}
-        The entry of `EMPTY_RULES` that was applied; empty if none was.
+    reference, prediction : (x, y, z) bool array
+        Crops on one grid that hold both masks, with a margin of a voxel within the image.
+    overlap : Overlap
+        Of the whole image.
+    spacing_mm : tuple of 3 float
+        Voxel edge lengths in mm.
     """
-    empty = {
-        (True, True): "both_empty",
-        (True, False): "reference_empty",
-        (False, True): "prediction_empty",
-        (False, False): "",
-    }[counts.reference_voxels == 0, counts.prediction_voxels == 0]
-    fills = EMPTY_RULES[rule].get(empty, {})
-    return {
-        name: fills.get(name, value) for name, value in readings.items()
-    }, empty if fills else ""
+
+    reference: np.ndarray
+    prediction: np.ndarray
+    overlap: Overlap
+    spacing_mm: Spacing
+
+    @cached_property
+    def surfaces(self) -> SurfaceDistances:
+        """Distances between the surfaces, measured once for all metrics."""
+        return SurfaceDistances.of(self.reference, self.prediction, self.spacing_mm)
+
+    @property
+    def reference_ml(self) -> float:
+        """Volume of the reference in ml."""
+        return self.overlap.reference_voxels * self._voxel_ml
+
+    @property
+    def prediction_ml(self) -> float:
+        """Volume of the prediction in ml."""
+        return self.overlap.prediction_voxels * self._voxel_ml
+
+    @property
+    def volume_error_ml(self) -> float:
+        """Prediction minus reference in ml."""
+        return (self.overlap.prediction_voxels - self.overlap.reference_voxels) * self._voxel_ml
+
+    @property
+    def _voxel_ml(self) -> float:
+        return prod(self.spacing_mm) / 1000
 
 
 def score_case(
     reference: np.ndarray,
     prediction: np.ndarray,
     schema: Schema,
-    spacing_mm: tuple[float, float, float],
-) -> list[dict[str, Any]]:
+    spacing_mm: Spacing,
+    own: Sequence[Metric] = (),
+    case: str = "",
+) -> list[Row]:
     """Score every label and every region of one case.
 
     Parameters
@@ -99,30 +88,49 @@ def score_case(
         Names labels and regions and the empty rule.
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
+    own : sequence of Metric, optional
+        Metrics of the user.
+    case : str, optional
+        For messages on these.
 
     Returns
     -------
     list of dict
         One row per label, then one per region, in the schema's order: ``kind`` ("label" or
-        "region"), ``name``, each of `METRICS` ([0, 1], and mm), `VOLUMES` (``volume_error_ml`` is
-        prediction - reference, ``relative_volume_error`` that by the reference, NaN without one),
-        and ``filled``, the empty rule's entry applied.
+        "region"), ``name``, the metrics of the table "cases", own metrics, and ``filled``, the
+        entry of `Metric.empty` that the empty rule applied.
 
     Raises
     ------
     ValueError
         If the shapes differ or a class index is beyond the schema's labels.
+    InputError
+        If an own metric fails.
     """
     counts = confusion(reference, prediction, len(schema.labels) + 1)
-    box = bounding_box(
-        reference | prediction, margin_voxels=1
-    )  # the margin keeps the image border, see surfaces.py
-    crops = reference[box], prediction[box]
-    rows, scored = [], {}
+    # the margin keeps the image border, see `pipeline.metrics.surface_distance.surface`
+    box = bounding_box(reference | prediction, margin_voxels=1)
+    rows: list[Row] = []
+    scored: dict[frozenset[int], Row] = {}
     for kind, name, members in _targets(schema):
         if members not in scored:  # a region of one label is that label
-            scored[members] = _score(crops, counts, members, schema.empty_rule, spacing_mm)
-        rows.append({"kind": kind, "name": name, **scored[members]})
+            inside = np.zeros(len(counts), bool)
+            inside[list(members)] = True
+            agreement = class_overlap(counts, members)
+            row = registry.readings(
+                "cases",
+                MaskPair(inside[reference[box]], inside[prediction[box]], agreement, spacing_mm),
+            )
+            for metric in own:
+                masks = inside[reference], inside[prediction]
+                row[metric.name] = measure(metric, *masks, spacing_mm, f"{case}, {kind} {name}")
+            fills = (
+                registry.fills("cases", agreement.empty, own)
+                if schema.empty_rule == "brats"
+                else {}
+            )
+            scored[members] = row | fills | {"filled": agreement.empty if fills else ""}
+        rows.append({"kind": kind, "name": name} | scored[members])
     return rows
 
 
@@ -131,169 +139,170 @@ def _targets(schema: Schema) -> Iterable[tuple[str, str, frozenset[int]]]:
     yield from (("region", name, frozenset(schema.classes_of(name))) for name in schema.regions)
 
 
-def _score(
-    crops: tuple[np.ndarray, np.ndarray],
-    counts: np.ndarray,
-    members: frozenset[int],
-    rule: str,
-    spacing_mm: tuple[float, float, float],
-) -> dict[str, Any]:
-    inside = np.zeros(len(counts), bool)
-    inside[list(members)] = True
-    reference, prediction = (inside[crop] for crop in crops)
-    agreement = class_overlap(counts, members)
-    readings = {**agreement.readings(), **distances(reference, prediction, spacing_mm)}
-    readings, filled = apply_empty_rule(readings, agreement, rule)
-    return {**readings, **_volumes(agreement, prod(spacing_mm) / 1000), "filled": filled}
+@dataclass
+class CaseScores:
+    """The scores of one case: rows of tables, without case and patient.
 
-
-def _volumes(agreement: Overlap, voxel_ml: float) -> dict[str, float]:
-    reference, surplus = (
-        agreement.reference_voxels,
-        agreement.prediction_voxels - agreement.reference_voxels,
-    )
-    found = (
-        reference * voxel_ml,
-        agreement.prediction_voxels * voxel_ml,
-        surplus * voxel_ml,
-        surplus / reference if reference else nan,
-    )
-    return dict(zip(VOLUMES, found, strict=True))
-
-
-def summarise(rows: Sequence[dict[str, Any]], empty_rule: str) -> dict[str, Any]:
-    """Summarise rows of many cases, saying what every mean was taken over.
-
-    Parameters
+    Attributes
     ----------
-    rows : sequence of dict
-        As `score_case` gives them, of all cases, with ``case`` and ``patient``; further keys are
-        ignored.
-    empty_rule : {"brats", "nan"}
-        The rule with which they were scored.
-
-    Returns
-    -------
-    dict
-        ``label`` and ``region``: name to metric or volume to `summarise_values`; names in the order
-        of first appearance. ``mean_region_dice``: ``value``, the mean over regions of the mean Dice
-        over cases, with its interval ``low`` and ``high``; ``regions``, how many regions had one (a
-        region undefined in every case is left out and missing here); and ``cases``, ``filled``,
-        ``undefined``, sums over the regions.
+    rows : dict of str to list of dict
+        Name of a table to its rows.
+    confusion : (K + 1, K + 1) int64 array
+        Voxels by class of the reference and class of the prediction.
+    bins : dict of str to Bins
+        Calibration of each region; empty where only masks were scored.
     """
-    summary: dict[str, Any] = {"label": {}, "region": {}}
-    for kind, name in dict.fromkeys((row["kind"], row["name"]) for row in rows):
-        own = [row for row in rows if (row["kind"], row["name"]) == (kind, name)]
-        fills = [EMPTY_RULES[empty_rule].get(row["filled"], {}) for row in own]
-        patients = [row["patient"] for row in own]
-        summary[kind][name] = {
-            metric: summarise_values(
-                [row[metric] for row in own], patients, [metric in fill for fill in fills]
-            )
-            for metric in (*METRICS, *VOLUMES)
-        }
-    summary["mean_region_dice"] = _mean_region_dice(summary["region"], rows)
-    return summary
 
+    rows: dict[str, list[Row]]
+    confusion: np.ndarray
+    bins: dict[str, Bins] = field(default_factory=dict)
 
-def summarise_columns(
-    rows: Sequence[dict[str, Any]], fills: Mapping[str, Collection[str]] = MappingProxyType({})
-) -> dict[str, dict[str, dict[str, float | int]]]:
-    """Summarise a table column by column.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        ``case``, ``patient``, ``name``, perhaps ``filled``, and columns of numbers.
-    fills : mapping of str to collection of str, optional
-        Which columns a rule gave, by what stands under ``filled``.
-
-    Returns
-    -------
-    dict
-        Name, in the order of first appearance, to column to `summarise_values`.
-    """
-    summary: dict[str, dict[str, dict[str, float | int]]] = {}
-    for name in dict.fromkeys(row["name"] for row in rows):
-        own = [row for row in rows if row["name"] == name]
-        columns = [
-            column for column in own[0] if column not in ("case", "patient", "name", "filled")
-        ]
-        patients, ruled = (
-            [row["patient"] for row in own],
-            [fills.get(row.get("filled", ""), ()) for row in own],
+    def add_probabilities(
+        self,
+        probabilities: np.ndarray,
+        disagreement: np.ndarray | None,
+        reference: np.ndarray,
+        brain: np.ndarray,
+        schema: Schema,
+    ) -> None:
+        """Add `pipeline.metrics.calibration.calibration_rows` of the same case."""
+        self.rows["calibration"], self.bins = calibration_rows(
+            probabilities, disagreement, reference, brain, schema
         )
-        summary[name] = {
-            column: summarise_values(
-                [row[column] for row in own], patients, [column in fill for fill in ruled]
-            )
-            for column in columns
-        }
-    return summary
+
+    @property
+    def region_dice(self) -> dict[str, float]:
+        """Region to its Dice."""
+        return {row["name"]: row["dice"] for row in self.rows["cases"] if row["kind"] == "region"}
 
 
-def summarise_values(
-    values: Sequence[float], patients: Sequence[str], filled: Sequence[bool] = ()
-) -> dict[str, float | int]:
-    """Summarise one metric over cases.
+def score_masks(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    schema: Schema,
+    spacing_mm: Spacing,
+    own: Sequence[Metric] = (),
+    case: str = "",
+) -> CaseScores:
+    """Compute all scores of a case that need masks only; parameters as for `score_case`."""
+    lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
+    rows = {
+        "cases": score_case(reference, prediction, schema, spacing_mm, own, case),
+        "multiclass": [score_classes(reference, prediction, schema)],
+        "lesionwise": lesionwise,
+        "lesions": lesions,
+        "instances": instance_rows(reference, prediction, schema),
+    }
+    return CaseScores(rows, confusion(reference, prediction, len(schema.labels) + 1))
+
+
+def tables_of(
+    cases: Sequence[Mapping[str, str]], scores: Sequence[CaseScores], schema: Schema
+) -> dict[str, list[Row]]:
+    """Put the scores of many cases into tables.
 
     Parameters
     ----------
-    values : sequence of float
-        One per case, NaN where undefined.
-    patients : sequence of str
-        Whose case it is: where a patient has several, patients are resampled.
-    filled : sequence of bool
-        Whether the empty rule gave the value; empty for a metric without such a rule.
+    cases : sequence of dict
+        ``case`` and ``patient`` of each.
+    scores : sequence of CaseScores
+        Their scores, all with probabilities or all without.
+    schema : Schema
+        Of the cohort.
+
+    Returns
+    -------
+    dict of str to list of dict
+        Name of each table to its rows: ``cases``, ``multiclass``, ``lesionwise``, ``lesions``,
+        ``instances``, ``confusion``, ``types``, and of probabilities ``calibration`` and
+        ``reliability``. A table may be empty.
+    """
+    tables: dict[str, list[Row]] = {
+        name: [
+            {**case, **row}
+            for case, own in zip(cases, scores, strict=True)
+            for row in own.rows[name]
+        ]
+        for name in scores[0].rows
+    }
+    counts = np.sum([own.confusion for own in scores], axis=0)
+    tables["confusion"] = confusion_rows(counts, schema)
+    tables["types"] = type_rows(tables["cases"], schema) if schema.types else []
+    if scores[0].bins:
+        tables["reliability"] = reliability_rows(pooled(own.bins for own in scores))
+    return tables
+
+
+def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dict[str, Any]:
+    """Summarise the tables of many cases.
+
+    Parameters
+    ----------
+    tables : mapping of str to sequence of dict
+        As `tables_of` gives them.
+    schema : Schema
+        Of the cohort.
+    own : sequence of Metric, optional
+        Metrics of the user among the columns of ``cases``.
 
     Returns
     -------
     dict
-        ``mean``, ``median``, ``sd`` (n - 1 in the denominator) over the defined values, NaN where
-        there are too few; ``mean_low``, ``mean_high``, ``median_low``, ``median_high``, their 95 %
-        intervals (`pipeline.statistics.bootstrap`); ``cases``, how many values these are;
-        ``filled``, how many of them the empty rule gave; ``undefined``, how many cases are left out
-        because their value is NaN.
+        ``label``, ``region``, ``lesionwise`` (empty without rules), ``instances`` and, of
+        probabilities, ``calibration``: name to column to
+        `pipeline.statistics.summary.summarise_values`; ``multiclass``: column to the same;
+        ``mean_region_dice``; ``cohort``; ``cases``, their number; ``lesion_rules``, their name or
+        None; ``types``, None unless labels are types; ``metrics``, the description of every metric
+        (`pipeline.metrics.registry.descriptions`); ``definitions``, name to definition and source.
     """
-    defined = np.array([value for value in values if value == value])
-    summary: dict[str, float | int] = {}
-    for name, statistic in (("mean", np.mean), ("median", np.median)):
-        low, high = bootstrap.interval(values, name, clusters=patients)
-        summary |= {
-            name: _if_enough(statistic, defined, 1),
-            f"{name}_low": low,
-            f"{name}_high": high,
-        }
-    return summary | {
-        "sd": _if_enough(lambda sample: np.std(sample, ddof=1), defined, 2),
-        "cases": len(defined),
-        "filled": sum(filled),
-        "undefined": len(values) - len(defined),
-    }
-
-
-def _if_enough(statistic: Callable[[np.ndarray], float], sample: np.ndarray, least: int) -> float:
-    return float(statistic(sample)) if len(sample) >= least else nan
-
-
-def _mean_region_dice(
-    regions: dict[str, dict[str, dict[str, float | int]]], rows: Sequence[dict[str, Any]]
-) -> dict[str, float | int]:
-    dice = [region["dice"] for region in regions.values()]
-    means = np.array([summary["mean"] for summary in dice if summary["cases"]])
-    totals = {
-        key: sum(summary[key] for summary in dice) for key in ("cases", "filled", "undefined")
-    }
-    patients = {row["case"]: row["patient"] for row in rows}
-    scored = {(row["case"], row["name"]): row["dice"] for row in rows if row["kind"] == "region"}
-    columns = np.array([[scored[case, name] for name in regions] for case in patients]).reshape(
-        len(patients), len(regions)
+    fills = {metric.name: metric.empty for metric in (*registry.TABLES["cases"], *own)}
+    labels, regions = (
+        [row for row in tables["cases"] if row["kind"] == kind] for kind in ("label", "region")
     )
-    low, high = bootstrap.interval_of_means(columns, clusters=list(patients.values()))
-    return {
-        "value": _if_enough(np.mean, means, 1),
-        "low": low,
-        "high": high,
-        "regions": len(means),
-        **totals,
+    region = summarise_columns(regions, fills)
+    described = registry.descriptions(own)
+    summary = {
+        "label": summarise_columns(labels, fills),
+        "region": region,
+        "mean_region_dice": summarise_mean_over_names(
+            regions, "dice", [columns["dice"] for columns in region.values()]
+        ),
+        "cohort": schema.cohort,
+        "cases": len(tables["multiclass"]),
+        "multiclass": summarise_columns([{"name": "all"} | row for row in tables["multiclass"]])[
+            "all"
+        ],
+        "lesion_rules": schema.lesion_rules,
+        "types": summarise_types(tables["cases"], schema) if schema.types else None,
+        "metrics": described,
+        "definitions": {
+            each["name"]: " ".join(
+                [each["definition"], *([f"{each['source']}."] if each["source"] else [])]
+            )
+            for each in described
+            if each["table"] != "multiclass"
+        },
     }
+    for table in ("lesionwise", "instances", "calibration"):
+        if table in tables:
+            by_rule = {metric.name: metric.empty for metric in registry.TABLES[table]}
+            summary[table] = summarise_columns(tables[table], by_rule)
+    return summary
+
+
+def headline_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The few means of a summary that tables of experiments have room for."""
+
+    def means(part: str, metric: str) -> dict[str, float]:
+        return {name: columns[metric]["mean"] for name, columns in summary[part].items()}
+
+    shown = [each["name"] for each in summary["metrics"] if each["headline"]]
+    return {
+        "mean_region_dice": summary["mean_region_dice"]["value"],
+        "lesion_dice": means("lesionwise", "lesion_dice"),
+        **{name: means("region", name) for name in shown if name in _columns(summary["region"])},
+    }
+
+
+def _columns(part: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {column for columns in part.values() for column in columns}

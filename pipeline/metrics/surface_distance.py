@@ -1,51 +1,116 @@
-"""How far apart, in millimetres, the surfaces of two masks lie."""
+"""Distances in mm between the surfaces of two masks."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 
 import numpy as np
 
+from .metric import Spacing
+from .registry import TOLERANCES_MM
 from .surface_elements import (
     ROUNDING_MM,
-    SURFACE_DICE_DEFINITION,
+    SurfelDistances,
     crops,
     nearest_mm,
     surface_dice,
     surfels_between,
 )
 
-TOLERANCES_MM = (1, 2, 3)
-DISTANCES = ("hd_mm", "hd95_mm", "assd_mm", *(f"nsd_{tolerance}mm" for tolerance in TOLERANCES_MM))
 
-HD95_DEFINITION = (
-    "HD95: the larger of the two directed 95th percentiles (linear interpolation) of the distances"
-    " in mm between the centres of surface voxels; a surface voxel has one of its 6 face neighbours"
-    " outside the mask, and beyond the image border is outside."
-)
-DEFINITIONS = {
-    "hd_mm": (
-        "Hausdorff distance: the largest distance in mm from the centre of a surface voxel of one"
-        " mask to the nearest of the other, in either direction; surface voxels as for HD95."
-    ),
-    "hd95_mm": HD95_DEFINITION,
-    "assd_mm": (
-        "ASSD: the mean distance in mm from the centres of all surface voxels of both masks to the"
-        " nearest of the other mask, every voxel counting once (not the mean of the two directed"
-        " means); surface voxels as for HD95."
-    ),
-    **{
-        f"nsd_{tolerance}mm": f"{SURFACE_DICE_DEFINITION} Here the tolerance is {tolerance} mm."
-        for tolerance in TOLERANCES_MM
-    },
-}
-"""What each of `DISTANCES` is, for reports."""
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Surfaces of two masks; their distances are measured once and read as several metrics.
+
+    Definitions differ: MONAI's ``compute_hausdorff_distance(percentile=95)`` takes the maximum of
+    the directed percentiles as here; MedPy's ``hd95`` pools both directions before taking one
+    percentile; DeepMind's surface-distance weights surface elements by area. Sources: Huttenlocher
+    et al., "Comparing images using the Hausdorff distance", IEEE TPAMI 15(9) (1993), for the
+    directed distance and its ranked form; Heimann et al., "Comparison and evaluation of methods for
+    liver segmentation from CT datasets", IEEE TMI 28(8) (2009), for ASSD, which equals MONAI's
+    ``compute_average_surface_distance(symmetric=True)`` and MedPy's ``assd`` (but not that of MedPy
+    0.4, which averages the two directed means); Nikolov et al., J Med Internet Res 23(7) (2021),
+    for the normalised surface Dice.
+
+    Attributes
+    ----------
+    one, other : bool array
+        Reference and prediction as `crops` gives them.
+    steps_mm : tuple of float
+        Voxel edge lengths along their axes.
+    """
+
+    one: np.ndarray
+    other: np.ndarray
+    steps_mm: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls, reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing
+    ) -> "SurfaceDistances":
+        """Prepare two masks.
+
+        Parameters
+        ----------
+        reference, prediction : (X, Y, Z) bool array
+            On the same grid. Crops give the same as whole images as long as they hold both masks
+            and are thicker than one voxel wherever the image is.
+        spacing_mm : tuple of 3 float
+            Voxel edge lengths in mm.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, no axis is longer than 1, or a spacing is not a positive number.
+        """
+        return cls(*crops(reference, prediction, spacing_mm))
+
+    @cached_property
+    def directed_mm(self) -> tuple[np.ndarray, np.ndarray]:
+        """From each surface voxel of one mask to the nearest of the other, and back; float64."""
+        return nearest_mm(surface(self.one), surface(self.other), self.steps_mm)
+
+    @cached_property
+    def surfels(self) -> SurfelDistances:
+        """Surface elements, with distances up to the largest tolerance."""
+        reach_mm = max(TOLERANCES_MM) + ROUNDING_MM
+        return surfels_between(self.one, self.other, self.steps_mm, reach_mm)
+
+    @cached_property
+    def _defined(self) -> bool:
+        return bool(self.one.any() and self.other.any())
+
+    @property
+    def hd_mm(self) -> float:
+        """Hausdorff distance in mm; NaN if a mask is empty."""
+        return float(max(mm.max() for mm in self.directed_mm)) if self._defined else nan
+
+    @property
+    def hd95_mm(self) -> float:
+        """The larger directed 95th percentile in mm; NaN if a mask is empty."""
+        if not self._defined:
+            return nan
+        return max(float(np.percentile(mm, 95)) for mm in self.directed_mm)
+
+    @property
+    def assd_mm(self) -> float:
+        """Average symmetric surface distance in mm; NaN if a mask is empty."""
+        if not self._defined:
+            return nan
+        return float(sum(mm.sum() for mm in self.directed_mm) / sum(map(len, self.directed_mm)))
+
+    def nsd(self, tolerance_mm: float) -> float:
+        """Normalised surface Dice at a tolerance of at most the largest of `TOLERANCES_MM`, in
+        [0, 1]; 0 if one mask is empty, NaN if both are.
+        """
+        return surface_dice(self.surfels, tolerance_mm)
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
     """Mark the voxels of a mask that one erosion by the 6-neighbour cross removes.
 
-    What lies beyond the image border counts as outside, so a mask voxel at the border is on the
-    surface. An axis of length 1 is no axis: in an image of one slice the surface is the outline in
-    the plane.
+    Beyond the image border is outside, so a mask voxel at the border is on the surface. Singleton
+    axes are ignored: in an image of one slice the surface is the outline in the plane.
 
     Parameters
     ----------
@@ -67,7 +132,7 @@ def surface(mask: np.ndarray) -> np.ndarray:
 
 
 def surface_distances_mm(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float]
+    reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measure from each surface voxel of one mask to the nearest surface voxel of the other.
 
@@ -98,83 +163,3 @@ def surface_distances_mm(
         )
     one, other, steps_mm = crops(reference, prediction, spacing_mm)
     return nearest_mm(surface(one), surface(other), steps_mm)
-
-
-def hd95_mm(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float]
-) -> float:
-    """Robust Hausdorff distance as `HD95_DEFINITION` says it.
-
-    Definitions differ: MONAI's ``compute_hausdorff_distance(percentile=95)`` takes the maximum of
-    the directed percentiles as here; MedPy's ``hd95`` pools both directions before taking one
-    percentile; DeepMind's surface-distance weighs surface elements by area. Huttenlocher et al.,
-    "Comparing images using the Hausdorff distance", IEEE TPAMI 15(9) (1993), defines the directed
-    distance and its ranked (partial) form.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        On the same grid.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-
-    Returns
-    -------
-    float
-        Distance in mm, 0 or more; NaN if a mask is empty.
-    """
-    one, other, steps_mm = crops(reference, prediction, spacing_mm)
-    if not one.any() or not other.any():
-        return nan
-    return _percentile_mm(nearest_mm(surface(one), surface(other), steps_mm), 95)
-
-
-def distances(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float]
-) -> dict[str, float]:
-    """Measure all of `DISTANCES` at once, as `DEFINITIONS` says them.
-
-    Sources: Huttenlocher et al. 1993 for the Hausdorff distance; Heimann et al., "Comparison and
-    evaluation of methods for liver segmentation from CT datasets", IEEE TMI 28(8) (2009), for ASSD,
-    which equals MONAI's ``compute_average_surface_distance(symmetric=True)`` and MedPy's ``assd``
-    (but not that of MedPy 0.4, which averages the two directed means); Nikolov et al., J Med
-    Internet Res 23(7) (2021), for the normalised surface Dice.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        On the same grid. Crops give the same as whole images as long as they hold both masks and
-        are thicker than one voxel wherever the image is.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-
-    Returns
-    -------
-    dict of str to float
-        Distances in mm, 0 or more, NaN if a mask is empty; ``nsd_*`` in [0, 1], 0 if one mask is
-        empty, NaN if both are.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, fewer than two axes are longer than 1, or a spacing is not a positive
-        number.
-    """
-    one, other, steps_mm = crops(reference, prediction, spacing_mm)
-    surfels = surfels_between(one, other, steps_mm, max(TOLERANCES_MM) + ROUNDING_MM)
-    readings = dict.fromkeys(DISTANCES, nan)
-    readings |= {
-        f"nsd_{tolerance}mm": surface_dice(surfels, tolerance) for tolerance in TOLERANCES_MM
-    }
-    if one.any() and other.any():
-        directed = nearest_mm(surface(one), surface(other), steps_mm)
-        readings["hd_mm"] = float(max(lengths.max() for lengths in directed))
-        readings["hd95_mm"] = _percentile_mm(directed, 95)
-        readings["assd_mm"] = float(
-            sum(lengths.sum() for lengths in directed) / sum(map(len, directed))
-        )
-    return readings
-
-
-def _percentile_mm(directed: tuple[np.ndarray, np.ndarray], percent: float) -> float:
-    return max(float(np.percentile(lengths, percent)) for lengths in directed)

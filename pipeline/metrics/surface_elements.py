@@ -1,11 +1,10 @@
-"""Surface elements of two masks, their areas and the distances between them; readings that weigh
+"""Surface elements of two masks, their areas and the distances between them; metrics that weight
 each element by its area.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import permutations, product
 from math import inf, nan
 
 import numpy as np
@@ -13,36 +12,38 @@ from scipy.spatial import cKDTree
 
 from ..core.boxes import bounding_box
 
-SURFACE_DICE_DEFINITION = (
-    "Normalised surface Dice (NSD): the area of the reference's surface that lies within the"
-    " tolerance of the prediction's surface, plus the same the other way round, divided by the sum"
-    " of both areas. Surface elements are those of marching cubes on 2x2x2 voxels, distances in mm"
-    " those between the corners where these voxels meet, as in DeepMind's surface-distance; 0 if"
-    " one mask is empty, undefined if both are."
-)
-ROBUST_HAUSDORFF_DEFINITION = (
-    "Robust Hausdorff distance: the larger of the two directed distances in mm within which 95 % of"
-    " a surface's area lies, with the surface elements of the normalised surface Dice, as in"
-    " DeepMind's surface-distance; undefined if a mask is empty."
-)
 ROUNDING_MM = 1e-6
 """A distance beyond the tolerance by less than this is within it: voxel edges of 1 mm read from a
 file's 32-bit affine may be 1.0000001.
 """
 
 _NEAR = 122
-"""So many nearest neighbours are looked up one by one before a tree is searched: on equal spacing
-those within 3 voxels.
+"""Number of nearest neighbours that are looked up one by one before a tree is searched: on equal
+spacing those within 3 voxels.
 """
 
-Corner = tuple[int, ...]
-_RING: tuple[Corner, ...] = ((0, 0), (0, 1), (1, 1), (1, 0))
-_FACES = [
-    [tuple(np.roll((side, *corner), axis).tolist()) for corner in _RING[:: 2 * side - 1]]
-    for axis in range(3)
-    for side in (0, 1)
-]
-"""The corners around each face of a cube, all in the same sense seen from outside."""
+_NORMALS: dict[int, dict[int, list[tuple[int, ...]]]] = {
+    2: {0b0001: [(4, 4)], 0b0011: [(8, 0)], 0b0110: [(4, 4), (4, 4)]},
+    3: {
+        0b00000001: [(1, 1, 1)],
+        0b00000011: [(2, 2, 0), (2, 2, 0)],
+        0b00000110: [(1, 1, 1), (1, 1, 1)],
+        0b00000111: [(4, 0, 0), (2, 2, 2), (1, 1, 1)],
+        0b00001111: [(4, 0, 0), (4, 0, 0)],
+        0b00010110: [(1, 1, 1), (1, 1, 1), (1, 1, 1)],
+        0b00010111: [(1, 1, 1), (2, 2, 2), (2, 2, 2), (1, 1, 1)],
+        0b00011000: [(1, 1, 1), (1, 1, 1)],
+        0b00011001: [(0, 2, 2), (0, 2, 2), (1, 1, 1)],
+        0b00011011: [(0, 2, 2), (2, 2, 2), (2, 2, 2), (2, 0, 2)],
+        0b00011110: [(4, 0, 0), (2, 2, 2), (1, 1, 1), (1, 1, 1)],
+        0b00111100: [(2, 2, 0), (2, 2, 0), (2, 2, 0), (2, 2, 0)],
+        0b01101001: [(1, 1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)],
+    },
+}
+"""Triangles of marching cubes in each kind of neighbourhood: number of axes, then code of one such
+neighbourhood, then of each triangle (on two axes, line) the absolute normal, in eighths, as long as
+its area. All other neighbourhoods are rotations, reflections or complements of these.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def surfel_distances(
     mask.
 
     An element lies where the 2x2x2 voxels around a corner of the voxel grid are neither all in the
-    mask nor all outside. Beyond the image border is outside; an axis of length 1 is no axis, and
-    elements are then pieces of the outline in the plane. Elements and areas are those of Nikolov et
-    al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy", J Med
-    Internet Res 23(7) (2021), as published in DeepMind's surface-distance.
+    mask nor all outside. Beyond the image border is outside; singleton axes are ignored, and the
+    elements of a slice are parts of the outline in the plane. They and their areas are those of
+    Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy",
+    J Med Internet Res 23(7) (2021), as published in DeepMind's surface-distance.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def surfel_distances(
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
     at_most_mm : float
-        Elements farther away than this may be said to be infinitely far, which takes less time.
+        Elements farther away than this may get an infinite distance, which takes less time.
 
     Returns
     -------
@@ -106,7 +107,7 @@ def surfel_distances(
 
 
 def surface_dice(distances: SurfelDistances, tolerance_mm: float) -> float:
-    """Read off the surface Dice as `SURFACE_DICE_DEFINITION` says it.
+    """Normalised surface Dice: the share of both surfaces' area within a tolerance of the other.
 
     It equals ``compute_surface_dice_at_tolerance`` of surface-distance.
 
@@ -131,11 +132,12 @@ def surface_dice(distances: SurfelDistances, tolerance_mm: float) -> float:
 
 
 def robust_hausdorff_mm(distances: SurfelDistances, percent: float = 95) -> float:
-    """Read off the robust Hausdorff distance as `ROBUST_HAUSDORFF_DEFINITION` says it for 95 %.
+    """Robust Hausdorff distance: the larger of the two directed distances within which a share of
+    a surface's area lies.
 
     It equals ``compute_robust_hausdorff`` of surface-distance, which gives infinity where this
-    gives NaN. Where the share is reached by an element to the last bit, rounding decides between it
-    and the next, there and here, and on voxels that are not cubes it need not decide alike.
+    gives NaN. Where an element reaches the share to the last bit, rounding decides between it and
+    the next in both, and on voxels that are not cubes the decisions may differ.
 
     Parameters
     ----------
@@ -159,20 +161,19 @@ def robust_hausdorff_mm(distances: SurfelDistances, percent: float = 95) -> floa
 
 
 def _weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
-    """The first value at which the share is reached; summed in the order of surface-distance, so as
-    to round alike.
+    """The first value at which the share is reached, summed in the order of surface-distance so
+    that rounding is the same.
     """
     order = np.lexsort((weights, values))
     weights = weights[order]
-    place = np.searchsorted(np.cumsum(weights) / weights.sum(), percent / 100)
+    place = int(np.searchsorted(np.cumsum(weights) / weights.sum(), percent / 100))
     return float(values[order[min(place, len(values) - 1)]])
 
 
 def crops(
     reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Cut both masks to what they cover, with one voxel of nothing around it and without axes of
-    length 1.
+    """Crop both masks to their common bounding box, padded by a voxel, without singleton axes.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def crops(
     one, other : bool array of 3 dimensions, or fewer
         The crops, of one shape.
     steps_mm : tuple of float
-        Spacing along the axes that are left.
+        Spacing along the remaining axes.
 
     Raises
     ------
@@ -208,7 +209,9 @@ def crops(
         for sides in zip(*boxes, strict=True)
     )
     flat = tuple(axis for axis, length in enumerate(reference.shape) if length == 1)
-    one, other = (_framed(mask[box].any(axis=flat), 1) for mask in (reference, prediction))
+    one, other = (
+        _framed(np.asarray(mask[box].any(axis=flat)), 1) for mask in (reference, prediction)
+    )
     return (
         one,
         other,
@@ -217,7 +220,7 @@ def crops(
 
 
 def _framed(mask: np.ndarray, margins: int | np.ndarray) -> np.ndarray:
-    """A copy in the order of C with so many voxels of nothing on every side."""
+    """A copy in the order of C, padded on every side."""
     framed = np.zeros(np.add(mask.shape, 2 * np.asarray(margins)), bool)
     inner = zip(np.broadcast_to(margins, mask.ndim).tolist(), mask.shape, strict=True)
     framed[tuple(slice(margin, margin + length) for margin, length in inner)] = mask
@@ -231,7 +234,7 @@ def surfels_between(
     areas = areas_mm(steps_mm)
     codes = [_neighbourhoods(mask) for mask in (one, other)]
     elements = [(code != 0) & (code != len(areas) - 1) for code in codes]
-    reference_mm, prediction_mm = nearest_mm(*elements, steps_mm, at_most_mm)
+    reference_mm, prediction_mm = nearest_mm(elements[0], elements[1], steps_mm, at_most_mm)
     reference_areas, prediction_areas = (
         areas[code[element]] for code, element in zip(codes, elements, strict=True)
     )
@@ -254,9 +257,9 @@ def areas_mm(steps_mm: tuple[float, ...]) -> np.ndarray:
     """Area of the surface in each of the neighbourhoods that voxels can form.
 
     By marching cubes (Lorensen and Cline, SIGGRAPH 1987): the surface crosses each edge between a
-    voxel inside and one outside half way, and each face of the cube in the line that cuts off its
-    run of voxels of the rarer kind; these lines close to loops. A loop that is not flat can be
-    filled in several ways; taken is the fan of triangles that is largest in a cube of equal edges,
+    voxel inside and one outside half way, and each face of the cube in the lines that cut off its
+    voxels of the rarer kind; these lines close to loops. A loop that is not flat can be filled in
+    several ways; `_NORMALS` has the fan of triangles that is largest in a cube of equal edges,
     which gives the areas of surface-distance in all 256 neighbourhoods.
 
     Parameters
@@ -275,81 +278,36 @@ def areas_mm(steps_mm: tuple[float, ...]) -> np.ndarray:
     ValueError
         If there are neither 2 nor 3 axes.
     """
-    if len(steps_mm) not in (2, 3):
+    axes = len(steps_mm)
+    if axes not in _NORMALS:
         raise ValueError(
             "surface elements are defined on 2 or 3 axes longer than one voxel, not on"
             f" {len(steps_mm)}"
         )
-    codes, normals = _normals(len(steps_mm))
-    across = np.prod(steps_mm) / np.array(steps_mm) if len(steps_mm) == 3 else np.array(steps_mm)
-    areas = np.bincount(codes, np.linalg.norm(normals * across, axis=1), 2**2 ** len(steps_mm))
+    corners = list(product((0, 1), repeat=axes))
+    bit = {corner: 1 << place for place, corner in enumerate(reversed(corners))}
+    # the component of a normal along an axis grows with the edges along the other axes
+    across = np.prod(steps_mm) / np.array(steps_mm) if axes == 3 else np.array(steps_mm[::-1])
+    areas = np.zeros(2 ** len(corners))
+    for code, normals in _NORMALS[axes].items():
+        inside = [corner for corner in corners if bit[corner] & code]
+        for order in permutations(range(axes)):
+            scaled = np.array(normals)[:, order] / 8 * across
+            area = sum(np.linalg.norm(scaled, axis=1).tolist())
+            for flips in product((0, 1), repeat=axes):
+                turned = sum(
+                    bit[tuple(corner[axis] ^ flip for axis, flip in zip(order, flips, strict=True))]
+                    for corner in inside
+                )
+                areas[[turned, len(areas) - 1 - turned]] = area
     areas.flags.writeable = False
     return areas
-
-
-@cache
-def _normals(axes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of surface in a cube of edges of 1: the neighbourhood of each and its normal, as long
-    as it is large.
-
-    On two axes the vector along each line instead.
-    """
-    corners = list(product((0, 1), repeat=axes))
-    codes, pieces = [], []
-    for code in range(1, 2 ** len(corners) - 1):
-        inside = {corner for place, corner in enumerate(reversed(corners)) if code >> place & 1}
-        if 2 * len(inside) > len(corners):
-            inside = set(corners) - inside
-        own = (
-            [np.subtract(end, start) / 2 for start, end in _lines(_RING, inside)]
-            if axes == 2
-            else _triangles(inside)
-        )
-        codes += [code] * len(own)
-        pieces += own
-    return np.array(codes), np.array(pieces)
-
-
-def _lines(ring: Sequence[Corner], inside: set[Corner]) -> Iterator[tuple[Corner, Corner]]:
-    """Lines between middles of edges that cut each run of corners inside off a square; a middle is
-    the sum of both ends.
-    """
-    within = [corner in inside for corner in ring]
-    middles = [
-        tuple(map(sum, zip(ring[place - 1], corner, strict=True)))
-        for place, corner in enumerate(ring)
-    ]
-    for first in range(4):
-        if within[first] and not within[first - 1]:
-            after = next(place for place in range(first + 1, first + 4) if not within[place % 4])
-            yield middles[first], middles[after % 4]
-
-
-def _triangles(inside: set[Corner]) -> list[np.ndarray]:
-    """Normals of the triangles that part the corners inside a cube from the others."""
-    follows = dict(line for ring in _FACES for line in _lines(ring, inside))
-    normals: list[np.ndarray] = []
-    while follows:
-        loop = [next(iter(follows))]
-        while (point := follows.pop(loop[-1])) != loop[0]:
-            loop.append(point)
-        normals += _largest_fan(np.array(loop) / 2)
-    return normals
-
-
-def _largest_fan(loop: np.ndarray) -> list[np.ndarray]:
-    fans = []
-    for apex in range(len(loop) if len(loop) > 4 else 1):  # a loop of three or four points is flat
-        spokes = np.roll(loop, -apex, axis=0)[1:] - loop[apex]
-        fans.append(np.cross(spokes[:-1], spokes[1:]) / 2)
-    return list(max(fans, key=lambda fan: np.linalg.norm(fan, axis=1).sum()))
 
 
 def nearest_mm(
     one: np.ndarray, other: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float = inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measure from each marked point of one lattice to the nearest marked point of another, and
-    back.
+    """Measure from each marked point of a lattice to the nearest marked point of another, and back.
 
     Parameters
     ----------
@@ -358,7 +316,7 @@ def nearest_mm(
     steps_mm : tuple of float
         Distances between neighbouring points along each axis in mm.
     at_most_mm : float
-        Points farther away than this may be said to be infinitely far, which takes less time.
+        Points farther away than this may get an infinite distance, which takes less time.
 
     Returns
     -------
@@ -378,8 +336,8 @@ def nearest_mm(
 def _directed_mm(
     start: np.ndarray, goal: np.ndarray, steps_mm: tuple[float, ...], at_most_mm: float
 ) -> np.ndarray:
-    """Look at the nearest neighbours of all points, then search a tree for what these leave; both
-    have wide margins.
+    """Look at the nearest neighbours of all points, then search a tree for the rest. The margins of
+    both arrays are as wide as the neighbours reach.
     """
     marked, strides = goal.ravel(), np.array(goal.strides)
     points = np.flatnonzero(start)
@@ -416,14 +374,13 @@ def _by_tree_mm(
 
 
 def _lengths_mm(offsets: np.ndarray, steps_mm: tuple[float, ...]) -> np.ndarray:
-    """From whole steps, not from coordinates: three steps of 0.1 mm are 0.3 mm wherever they start."""
+    """From index offsets, not coordinates: three steps of 0.1 mm are 0.3 mm wherever they start."""
     return np.sqrt(((offsets * steps_mm) ** 2).sum(axis=1))
 
 
 @cache
 def _shells(steps_mm: tuple[float, ...]) -> tuple[list[tuple[float, np.ndarray]], float]:
-    """The nearest neighbours of a lattice point, itself first, and the distance of the next that is
-    left out.
+    """The nearest neighbours of a lattice point, itself first, and the distance of the next ones.
 
     Each shell is a distance and the (K, axes) offsets of all neighbours at that distance.
     """
@@ -431,7 +388,7 @@ def _shells(steps_mm: tuple[float, ...]) -> tuple[list[tuple[float, np.ndarray]]
     while lengths[-1] <= lengths[: _NEAR + 1][-1]:
         radius_mm *= 1.25
         widths = np.ceil(radius_mm / np.array(steps_mm)).astype(int)
-        offsets = np.indices(2 * widths + 1).reshape(len(widths), -1).T - widths
+        offsets = np.indices((2 * widths + 1).tolist()).reshape(len(widths), -1).T - widths
         lengths = _lengths_mm(offsets, steps_mm)
         order = np.argsort(lengths, kind="stable")
         order = order[lengths[order] <= radius_mm]

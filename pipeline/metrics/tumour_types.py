@@ -1,5 +1,5 @@
-"""Cohorts whose labels are types of tumour: is the type right, for every case (a slice, say) and
-for every patient?
+"""Tumour types as a by-product of segmentation, for cohorts whose labels are types: the type of
+each case (such as a slice) and of each patient.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from ..core.schema import Schema
 
 NONE = "none"
-"""In place of a type where no voxel has one."""
+"""Stands for the type of a case without a labelled voxel."""
 
 
 def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str, str]]:
@@ -19,7 +19,7 @@ def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str
     ----------
     scores : iterable of dict
         Rows of metrics/cases.csv: ``case``, ``patient``, ``kind``, ``name``, ``reference_ml``,
-        ``prediction_ml``; regions are passed over.
+        ``prediction_ml``; regions are ignored.
     schema : Schema
         Its labels are the types.
 

@@ -1,4 +1,4 @@
-"""How unsure a network is of a voxel, and whether it errs where it is unsure."""
+"""Uncertainty of a network, and whether its errors are where it is uncertain."""
 
 from math import nan
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import digamma
 
 LEVELS = 10_000
-"""Levels of uncertainty that are told apart; voxels of one level are tied."""
+"""Levels of uncertainty that are distinguished; voxels of one level are tied."""
 
 
 def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
@@ -31,8 +31,8 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> np.ndarray:
-    """Count right and wrong voxels by their uncertainty: all that a risk-coverage curve needs.
-    Counts of cases add up.
+    """Count right and wrong voxels by uncertainty, for a risk-coverage curve; counts of cases can
+    be added.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> 
     Returns
     -------
     (LEVELS, 2) int64 array
-        Right and wrong voxels of each level of equal width, from sure to unsure.
+        Right and wrong voxels of each level of equal width, from certain to uncertain.
     """
     level = (uncertainty * np.float32(LEVELS / highest)).astype(np.intp)
     np.minimum(level, LEVELS - 1, out=level)
@@ -62,7 +62,7 @@ def risk_coverage(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     counts : (L, 2) int array
-        Right and wrong voxels from sure to unsure, as `count_errors` gives them.
+        Right and wrong voxels from certain to uncertain, as `count_errors` gives them.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def risk_coverage(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def aurc(counts: np.ndarray) -> float:
     """Area under the risk-coverage curve.
 
-    With the n voxels sorted from sure to unsure and r(k) the share of wrong ones among the first k,
-    it is the mean of r(1) to r(n): Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty
+    With the n voxels sorted from certain to uncertain and r(k) the share of wrong ones among the
+    first k, it is the mean of r(1) to r(n): Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty
     Estimation for Deep Neural Classifiers", ICLR 2019, eq. 3, for the selective risk of Geifman and
     El-Yaniv, NeurIPS 2017. Tied voxels count as the mean over all their orders: with E wrong among
     the k surer ones, and e wrong among m tied ones, these add
@@ -91,7 +91,7 @@ def aurc(counts: np.ndarray) -> float:
     Parameters
     ----------
     counts : (L, 2) int array
-        Right and wrong voxels from sure to unsure, as `count_errors` gives them.
+        Right and wrong voxels from certain to uncertain, as `count_errors` gives them.
 
     Returns
     -------
@@ -109,13 +109,15 @@ def aurc(counts: np.ndarray) -> float:
 
 
 def aurc_random(counts: np.ndarray) -> float:
-    """`aurc` if the uncertainty told nothing, the mean over all orders: the share of wrong voxels."""
+    """`aurc` of an uncertainty unrelated to the errors, the mean over all orders: the share of
+    wrong voxels.
+    """
     return aurc(counts.sum(axis=0, keepdims=True))
 
 
 def aurc_oracle(counts: np.ndarray) -> float:
-    """`aurc` if every wrong voxel were less sure than every right one: the least for this number of
-    errors.
+    """`aurc` if every wrong voxel were more uncertain than every right one: the minimum for this
+    number of errors.
     """
     return aurc(np.diag(counts.sum(axis=0)))
 

@@ -1,1 +1,1 @@
-"""Intervals, paired tests, rankings over cases."""
+"""Summaries of scores over cases: means and intervals, paired tests, rankings."""

@@ -1,5 +1,4 @@
-"""How far a mean or median over cases can be trusted: bias-corrected and accelerated (BCa)
-bootstrap intervals.
+"""Bias-corrected and accelerated (BCa) bootstrap intervals of means and medians over cases.
 
 Efron, "Better bootstrap confidence intervals", JASA 82(397) (1987); Efron and Tibshirani, "An
 introduction to the bootstrap" (1993), chapter 14.
@@ -20,7 +19,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 10_000
 SEED = 0
 LEAST = 3
-"""Cases, or patients, below which there is no interval."""
+"""Number of cases, or patients, below which there is no interval."""
 
 Statistic = Literal["mean", "median"]
 Interval = tuple[float, float]
@@ -127,7 +126,7 @@ def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Cases of P clusters, which stand in the order of their means and are weighted by how often
+    """Cases of P clusters, sorted by the means of the clusters and weighted by how often
     they were drawn.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Whether two runs differ on the same cases, or whether chance alone explains the difference."""
+"""Paired comparison of runs on the same cases: differences, intervals and tests."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -14,49 +14,9 @@ from .bootstrap import CONFIDENCE, RESAMPLES, SEED, interval
 
 PERMUTATIONS = 19_999
 EXACT_UP_TO = 14
-"""Differences other than 0 up to which all signs are tried."""
-
-HIGHER_IS_BETTER = frozenset(
-    {
-        *(
-            "dice",
-            "iou",
-            "precision",
-            "sensitivity",
-            "specificity",
-            "accuracy",
-            "nsd_1mm",
-            "nsd_2mm",
-            "nsd_3mm",
-        ),
-        *(
-            "lesion_dice",
-            "lesion_nsd_1mm",
-            "lesion_nsd_2mm",
-            "lesion_nsd_3mm",
-            "found",
-            "f1",
-            "sq",
-            "pq",
-        ),
-    }
-)
-LOWER_IS_BETTER = frozenset(
-    {
-        "hd_mm",
-        "hd95_mm",
-        "assd_mm",
-        "lesion_hd95_mm",
-        "false_positives",
-        "brier",
-        "ece",
-        "aurc",
-        "volume_error_ml",
-        "relative_volume_error",
-    }
-)
-BY_MAGNITUDE = frozenset({"volume_error_ml", "relative_volume_error"})
-"""Errors with a sign, of which the size is compared."""
+"""Number of nonzero differences up to which all signs are tried."""
+LEVEL = 0.05
+"""Holm-corrected p below which a difference is significant."""
 
 _DIGITS = 12
 _ROUNDING = 1e-12
@@ -64,41 +24,26 @@ _ROUNDING = 1e-12
 Rows = Iterable[Mapping[str, Any]]
 
 
-def direction(metric: str) -> int:
-    """1 if higher is better, -1 if lower is; KeyError for what is not a score, such as a volume."""
-    if metric not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
-        raise KeyError(metric)
-    return 1 if metric in HIGHER_IS_BETTER else -1
-
-
-def value_of(row: Mapping[str, Any], metric: str) -> float:
-    """The value of a metric as it is compared: NaN where undefined, the size alone of an error with
-    a sign.
-    """
-    value = float(row[metric])
-    return abs(value) if metric in BY_MAGNITUDE else value
-
-
 def compare_pairs(
     first: Rows,
     second: Rows,
-    metrics: Sequence[str],
+    directions: Mapping[str, int],
     *,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
     seed: int = SEED,
 ) -> list[dict[str, Any]]:
-    """Compare two runs, target by target and metric by metric, on the cases that both scored.
+    """Compare two runs on the cases that both scored, for each target and metric.
 
     Parameters
     ----------
     first, second : iterable of mapping
         A row per case and target: ``case``, ``patient``, ``kind``, ``name``, the metrics (NaN where
-        undefined), and ``filled``, not empty where the empty rule gave scores. What only one run
-        holds is left out.
-    metrics : sequence of str
-        Names for which `direction` knows what is better.
+        undefined), and ``filled``, not empty where the empty rule gave scores. Rows of only one run
+        are left out.
+    directions : mapping of str to {1, -1}
+        Metrics to compare; 1 where higher is better.
     confidence, resamples, seed
         As for `pipeline.statistics.bootstrap.interval`; the seed is also that of the permutations.
     permutations : int
@@ -108,29 +53,34 @@ def compare_pairs(
     -------
     list of dict
         One row per target and metric, targets in the order of `first`: ``kind``, ``name``,
-        ``metric``; ``cases``, the pairs in which both values are defined, and ``patients`` behind
-        them; ``undefined``, pairs left out because a value is NaN; ``filled``, pairs compared in
-        which the empty rule gave scores to either run; ``mean_first``, ``mean_second``;
+        ``metric``, ``direction``; ``cases``, the pairs in which both values are defined, and
+        ``patients`` behind them; ``undefined``, pairs left out because a value is NaN; ``filled``,
+        pairs compared in which the empty rule gave scores to either run; ``mean_first``,
+        ``mean_second``;
         ``difference``, the mean of second minus first, with the ends ``low`` and ``high`` of its
         interval; ``better``, ``worse``, pairs in which the second run is so; ``p_permutation``
         (`sign_flip_p`), ``p_wilcoxon`` (`wilcoxon_p`), and both after `holm` over all rows
-        returned, ``p_permutation_holm`` and ``p_wilcoxon_holm``. Patients with several cases count
-        as one where anything is drawn or tested.
+        returned, ``p_permutation_holm`` and ``p_wilcoxon_holm``; ``verdict``, 1 if the second run
+        is significantly better by ``p_permutation_holm``, -1 if worse, else 0. A patient with
+        several cases is one unit of resampling and tests.
     """
     rows = []
     for (kind, name), pairs in paired_rows(first, second).items():
-        for metric in metrics:
-            tested = _tested(pairs, metric, confidence, resamples, permutations, seed)
+        for metric, direction in directions.items():
+            tested = _tested(pairs, metric, direction, confidence, resamples, permutations, seed)
             rows.append({"kind": kind, "name": name, "metric": metric, **tested})
     for test in ("p_permutation", "p_wilcoxon"):
         for row, adjusted in zip(rows, holm([row[test] for row in rows]), strict=True):
             row[f"{test}_holm"] = adjusted
+    for row in rows:
+        significant = row["p_permutation_holm"] < LEVEL
+        row["verdict"] = int(np.sign(row["direction"] * row["difference"])) if significant else 0
     return rows
 
 
 def paired_rows(first: Rows, second: Rows) -> dict[tuple[str, str], list[tuple[Mapping, Mapping]]]:
-    """Target (``kind``, ``name``) to the pairs of rows of the cases that both runs scored, in the
-    order of `first`.
+    """Target (``kind``, ``name``) to pairs of rows of the cases that both runs scored, in the order
+    of `first`.
     """
     partners = {(row["kind"], row["name"], row["case"]): row for row in second}
     pairs: dict[tuple[str, str], list[tuple[Mapping, Mapping]]] = {}
@@ -141,19 +91,34 @@ def paired_rows(first: Rows, second: Rows) -> dict[tuple[str, str], list[tuple[M
     return pairs
 
 
+def most_changed(first: Rows, second: Rows, metric: str) -> list[tuple[Mapping, Mapping]]:
+    """The pair of rows of each case with the largest change of a metric; largest first, and none
+    of a case without a change.
+    """
+    largest: dict[str, tuple[float, tuple[Mapping, Mapping]]] = {}
+    for pairs in paired_rows(first, second).values():
+        for row, partner in pairs:
+            size = abs(partner[metric] - row[metric])
+            if size > largest.get(row["case"], (0.0,))[0]:
+                largest[row["case"]] = size, (row, partner)
+    ordered = sorted(largest.items(), key=lambda item: (-item[1][0], item[0]))
+    return [pair for _, (_, pair) in ordered]
+
+
 def _tested(
     pairs: Sequence[tuple[Mapping, Mapping]],
     metric: str,
+    direction: int,
     confidence: float,
     resamples: int,
     permutations: int,
     seed: int,
 ) -> dict[str, Any]:
-    values = np.array([[value_of(row, metric) for row in pair] for pair in pairs])
+    values = np.array([[float(row[metric]) for row in pair] for pair in pairs])
     defined = ~np.isnan(values).any(axis=1)
     values, own = values[defined], [pair for pair, keep in zip(pairs, defined, strict=True) if keep]
     patients = [row["patient"] for row, _ in own]
-    # rounded, for ties in value must stay ties: 0.8 - 0.7 is not 0.9 - 0.8
+    # rounded so that ties stay ties: 0.8 - 0.7 is not 0.9 - 0.8
     differences = np.round(values[:, 1] - values[:, 0], _DIGITS)
     low, high = interval(
         differences,
@@ -163,8 +128,9 @@ def _tested(
         seed=seed,
         clusters=patients,
     )
-    gains = direction(metric) * differences
+    gains = direction * differences
     return {
+        "direction": direction,
         "cases": len(own),
         "patients": len(set(patients)),
         "undefined": len(pairs) - len(own),
@@ -195,7 +161,7 @@ def sign_flip_p(
     permutations: int = PERMUTATIONS,
     seed: int = SEED,
 ) -> float:
-    """Two-sided p of the mean difference of pairs, if the two runs of a pair could change places.
+    """Two-sided p of the mean difference of pairs by a sign-flip permutation test.
 
     Fisher, "The design of experiments" (1935), section 21: each difference is as likely to have the
     other sign. Up to `EXACT_UP_TO` differences other than 0, all assignments of signs are counted;

@@ -1,5 +1,4 @@
-"""Which of several runs is best over all cases and metrics, as the BraTS challenge ranks its
-participants.
+"""Ranking of several runs over all cases and metrics, as the BraTS challenge ranks participants.
 
 Bakas et al., "Identifying the best machine learning algorithms for brain tumor segmentation,
 progression assessment, and overall survival prediction in the BRATS challenge", arXiv:1811.02629
@@ -14,7 +13,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from .bootstrap import SEED
-from .paired import PERMUTATIONS, direction, sign_flip_p, value_of
+from .paired import PERMUTATIONS, sign_flip_p
 
 
 def ranks(values: np.ndarray, directions: Sequence[int]) -> np.ndarray:
@@ -36,9 +35,9 @@ def ranks(values: np.ndarray, directions: Sequence[int]) -> np.ndarray:
     return rankdata(np.where(np.isnan(losses), np.inf, np.round(losses, 12)), axis=0)
 
 
-def standing(
+def ranked(
     runs: Mapping[str, Sequence[Mapping[str, Any]]],
-    metrics: Sequence[str],
+    directions: Mapping[str, int],
     *,
     permutations: int = PERMUTATIONS,
     seed: int = SEED,
@@ -56,8 +55,8 @@ def standing(
     runs : mapping of str to sequence of mapping
         Name of a run to its rows, as for `pipeline.statistics.paired.compare_pairs`. Cases and
         targets that are not in every run are left out.
-    metrics : sequence of str
-        Names for which `pipeline.statistics.paired.direction` knows what is better.
+    directions : mapping of str to {1, -1}
+        Metrics to rank by; 1 where higher is better.
     permutations, seed
         As for `pipeline.statistics.paired.sign_flip_p`.
 
@@ -84,11 +83,11 @@ def standing(
         raise ValueError(f"{', '.join(names)}: no case and target is in all of them")
     values = np.array(
         [
-            [[value_of(table[key], metric) for metric in metrics] for key in shared]
+            [[float(table[key][metric]) for metric in directions] for key in shared]
             for table in tables
         ]
     )
-    placed = ranks(values, [direction(metric) for metric in metrics])
+    placed = ranks(values, list(directions.values()))
     cases, patients = _cases(shared, tables[0])
     cumulative = np.array(
         [[placed[run][rows].mean() for rows in cases] for run in range(len(names))]

@@ -90,7 +90,7 @@ def test_a_file_that_is_called_seg_alone_keeps_its_name(tmp_path, put):
     assert pairs.masks_of(tmp_path / "two") == {"_seg": tmp_path / "two/_seg.nii"}
 
 
-def test_hidden_files_and_other_kinds_are_passed_over(tmp_path, put):
+def test_hidden_files_and_other_kinds_are_ignored(tmp_path, put):
     put("one/a.nii.gz", "one/._b.nii.gz", "one/.cache/c.nii.gz", "two/a.nii.gz")
     for name in ("one/dataset.json", "one/a.npz", "two/plans.json"):
         (tmp_path / name).write_text("{}")
@@ -116,7 +116,7 @@ def test_a_pattern_says_which_files_and_which_part_is_the_case(tmp_path, put, pa
 )
 def test_a_pattern_without_the_case_is_none(tmp_path, put, pattern):
     put("two/a.nii.gz")
-    with pytest.raises(InputError, match=r"is not a pattern\. Use \{case\}"):
+    with pytest.raises(InputError, match=r"is not a pattern. It must contain \{case\}"):
         pairs.masks_of(tmp_path / "two", pattern)
 
 
@@ -126,7 +126,7 @@ def test_a_pattern_that_fits_nothing_tells_the_names_there_are(tmp_path, put):
         InputError,
         match=(
             r"two: no file fits the pattern '{case}\.mha'; there are a\.nii\.gz, deep/b\.nii\.gz\."
-            r" Correct"
+            r" Fix"
         ),
     ):
         pairs.masks_of(tmp_path / "two", "{case}.mha")
@@ -137,7 +137,7 @@ def test_marks_of_regular_expressions_in_a_pattern_are_plain_text(tmp_path, put)
     assert list(pairs.masks_of(tmp_path / "two", "{case}(1).nii")) == ["a"]
 
 
-def test_a_missing_folder_an_empty_one_and_a_file_are_refused(tmp_path, put):
+def test_a_missing_folder_an_empty_one_and_a_file_are_rejected(tmp_path, put):
     put("one/a.nii")
     (tmp_path / "two").mkdir()
     assert "none: is not a folder" in refused(tmp_path, "none", "two")
@@ -145,12 +145,12 @@ def test_a_missing_folder_an_empty_one_and_a_file_are_refused(tmp_path, put):
     assert "a.nii: is not a folder" in refused(tmp_path, "one/a.nii", "one")
 
 
-def test_a_case_in_two_files_of_one_side_is_refused(tmp_path, put):
+def test_a_case_in_two_files_of_one_side_is_rejected(tmp_path, put):
     put("one/a.nii", "two/a.nii.gz", "two/x/a.nii.gz")
     assert "two/x/a.nii.gz: case a is also in" in refused(tmp_path)
 
 
-def test_a_prediction_without_reference_is_refused_by_name(tmp_path, put):
+def test_a_prediction_without_reference_is_rejected_by_name(tmp_path, put):
     put("one/a.nii", "two/a.nii", "two/b.nii")
     said = refused(tmp_path)
     assert "one: has no reference for 1 of 2 predictions, b." in said
@@ -158,7 +158,7 @@ def test_a_prediction_without_reference_is_refused_by_name(tmp_path, put):
     assert "--subset" not in refused(tmp_path, subset=True)
 
 
-def test_a_reference_without_prediction_is_refused_by_name_unless_a_subset_is_asked_for(
+def test_a_reference_without_prediction_is_rejected_by_name_unless_a_subset_is_asked_for(
     tmp_path, put
 ):
     put(*(f"one/{letter}.nii" for letter in "abcdefgh"), "two/a.nii")
@@ -168,7 +168,7 @@ def test_a_reference_without_prediction_is_refused_by_name_unless_a_subset_is_as
     assert cases(tmp_path, subset=True) == ["a"]
 
 
-def test_folders_that_share_no_case_are_refused_even_as_a_subset(tmp_path, put):
+def test_folders_that_share_no_case_are_rejected_even_as_a_subset(tmp_path, put):
     put("one/a.nii", "two/b.nii")
     for subset in (False, True):
         said = refused(tmp_path, subset=subset)
@@ -183,7 +183,7 @@ def test_folders_that_share_no_case_are_refused_even_as_a_subset(tmp_path, put):
         ("case_1_manual.nii", "case_1.nii.gz", "--reference-pattern '{case}_manual.nii'"),
     ],
 )
-def test_names_that_differ_by_a_fixed_part_are_told_with_the_pattern_that_mends_it(
+def test_names_that_differ_by_a_fixed_part_are_reported_with_the_pattern_that_fixes_it(
     tmp_path, put, one, two, hint
 ):
     put(f"one/{one}", f"two/{two}")
@@ -192,19 +192,19 @@ def test_names_that_differ_by_a_fixed_part_are_told_with_the_pattern_that_mends_
     assert cases(tmp_path, **{side: pattern.strip("'")}) == ["case_1"]
 
 
-def test_one_folder_on_both_sides_is_refused(tmp_path, put):
+def test_one_folder_on_both_sides_is_rejected(tmp_path, put):
     put("one/a.nii")
     assert "a.nii: is the same file as the reference of case a" in refused(tmp_path, "one", "one")
 
 
 @pytest.mark.parametrize("link", [os.link, os.symlink])
-def test_a_link_to_the_reference_is_refused(tmp_path, put, link):
+def test_a_link_to_the_reference_is_rejected(tmp_path, put, link):
     put("one/a.nii", "one/b.nii", "two/b.nii")
     link(tmp_path / "one/a.nii", tmp_path / "two/a.nii")
     assert "is the same file as the reference of case a" in refused(tmp_path)
 
 
-def test_a_folder_of_copies_is_refused_and_one_equal_mask_among_others_is_not(tmp_path, put):
+def test_a_folder_of_copies_is_rejected_and_one_equal_mask_among_others_is_not(tmp_path, put):
     put("one/a.nii", "one/b.nii")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     assert "two: every prediction is a copy, byte for byte, of its reference" in refused(tmp_path)
@@ -252,7 +252,7 @@ def test_a_record_of_a_network_beside_the_reference_is_seen(tmp_path, put, recor
 @pytest.mark.parametrize("other", ["labelsTs", "gt", "ground_truth", "references", "manual"])
 def test_folders_whose_names_say_the_opposite_are_suspected(tmp_path, put, one, other):
     put(f"{one}/a.nii", f"{other}/a.nii")
-    assert "their names suggest the opposite" in suspicion(tmp_path, one, other)
+    assert "by their names the other way round" in suspicion(tmp_path, one, other)
     assert not suspicion(tmp_path, other, one)
 
 
@@ -275,7 +275,9 @@ def test_predictions_beside_the_images_are_suspected_only_if_the_references_are_
     tmp_path, put
 ):
     put("predictions/A.nii.gz", "cohort/A/A_seg.nii.gz", "cohort/A/A_t1.nii.gz", "one/A.nii.gz")
-    assert "is beside the images of its case" in suspicion(tmp_path, "predictions", "cohort")
+    assert "is in the folder of the images of its case" in suspicion(
+        tmp_path, "predictions", "cohort"
+    )
     assert not suspicion(tmp_path, "one", "cohort")
     assert not suspicion(tmp_path, "cohort", "predictions")
 
@@ -295,7 +297,7 @@ def test_masks_are_read_on_one_grid(tmp_path, put):
     assert reference.voxels.shape == (8, 9, 10)
 
 
-def test_another_affine_is_refused_with_both(tmp_path, put):
+def test_another_affine_is_rejected_with_both(tmp_path, put):
     put("one/a.nii.gz")
     put("two/a.nii", affine=np.diag([1.0, 1.0, 2.0, 1.0]))
     with pytest.raises(InputError) as error:
@@ -311,14 +313,14 @@ def test_another_affine_is_refused_with_both(tmp_path, put):
         assert part in said
 
 
-def test_another_shape_is_refused_with_both(tmp_path, put):
+def test_another_shape_is_rejected_with_both(tmp_path, put):
     put("one/a.nii.gz")
     nifti.write(tmp_path / "two/a.nii.gz", mask()[1:], LPS)
     with pytest.raises(InputError, match=r"shape \(7, 9, 10\) against \(8, 9, 10\)"):
         pairs.read_pair(*pair(tmp_path), brats.schema("_"))
 
 
-def test_a_damaged_mask_is_refused_by_name(tmp_path, put):
+def test_a_damaged_mask_is_rejected_by_name(tmp_path, put):
     put("one/a.nii.gz", "two/a.nii.gz")
     (tmp_path / "two/a.nii.gz").write_bytes(b"\x1f\x8bno")
     with pytest.raises(InputError, match=r"two/a\.nii\.gz"):

@@ -144,7 +144,7 @@ def test_a_clear_gain_is_called_better_and_its_loss_worse(folder, capsys):
     assert "B is better than A in 0 and worse in 2 of 2 comparisons" in capsys.readouterr().out
 
 
-def test_the_cases_that_moved_most_come_first_with_where_and_how(folder, capsys):
+def test_the_cases_that_changed_most_come_first_with_where_and_how(folder, capsys):
     first = rows_of(1)
     second = [row | {} for row in first]
     second[3 * 4 + 2]["dice"] = 0.0  # ET of the fifth case
@@ -153,7 +153,7 @@ def test_the_cases_that_moved_most_come_first_with_where_and_how(folder, capsys)
     write_csv(Path("b.csv"), second)
     call("a.csv", "b.csv", "--cases", 5)
     shown = capsys.readouterr().out
-    listed = shown.partition("moved most from A to B:\n")[2].partition("\n\n")[0].splitlines()
+    listed = shown.partition("changed most from A to B:\n")[2].partition("\n\n")[0].splitlines()
     assert [line.split()[:3] for line in listed] == [
         ["case04", "ET", "dice"],
         ["case07", "WT", "dice"],
@@ -161,10 +161,10 @@ def test_the_cases_that_moved_most_come_first_with_where_and_how(folder, capsys)
     before = first[3 * 4 + 2]["dice"]
     assert f"{before:.4f} -> 0.0000 ({-before:+.4f})" in listed[0]
     call("a.csv", "b.csv", "--cases", 0)
-    assert "moved" not in capsys.readouterr().out
+    assert "changed" not in capsys.readouterr().out
 
 
-def test_as_many_metrics_of_a_moved_case_are_shown_as_fit(folder, capsys):
+def test_as_many_metrics_of_a_changed_case_are_shown_as_fit(folder, capsys):
     for name, gain in (("a.csv", 0.0), ("b.csv", 0.1)):
         rows = [
             row | {"case": f"{row['case']} of a hospital with a long name"}
@@ -176,15 +176,15 @@ def test_as_many_metrics_of_a_moved_case_are_shown_as_fit(folder, capsys):
     call("a.csv", "b.csv", "--metrics", "dice,hd95_mm,nsd_1mm,nsd_2mm")
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 120
-    moved = shown.partition("moved most from A to B:\n")[2].splitlines()[0]
-    assert "dice" in moved
-    assert "nsd_2mm" not in moved
+    changed = shown.partition("changed most from A to B:\n")[2].splitlines()[0]
+    assert "dice" in changed
+    assert "nsd_2mm" not in changed
 
 
-def test_few_patients_are_warned_of(folder, capsys):
+def test_few_patients_are_warned_about(folder, capsys):
     call("old", "new")
     assert (
-        "Warning: 6 patients are few: their intervals are too narrow, and no p can be below 0.031."
+        "Warning: with 6 patients intervals are too narrow, and no p can be below 0.031."
         in capsys.readouterr().out
     )
     for name, seed in (("a.csv", 1), ("b.csv", 2)):
@@ -198,7 +198,7 @@ def test_equal_runs_say_so(folder, capsys):
     call("old", "copy.csv")
     shown = capsys.readouterr().out
     assert "better than A in 0 and worse in 0 of 4" in shown
-    assert "No dice moved." in shown
+    assert "No dice changed." in shown
 
 
 def test_cases_and_regions_of_one_run_alone_are_named_and_left_out(folder, capsys):
@@ -215,7 +215,7 @@ def test_cases_and_regions_of_one_run_alone_are_named_and_left_out(folder, capsy
     )
 
 
-def test_another_empty_rule_is_told(folder, capsys):
+def test_another_empty_rule_is_reported(folder, capsys):
     ruled = rows_of(1, filled=True)
     undefined = [
         row | ({"dice": nan, "hd95_mm": nan, "filled": ""} if row["filled"] else {})
@@ -226,7 +226,7 @@ def test_another_empty_rule_is_told(folder, capsys):
     call("a.csv", "b.csv")
     shown = capsys.readouterr().out
     assert (
-        "Warning: empty masks are not scored by one rule: A gives scores where both are empty; B"
+        "Warning: empty masks are scored by different rules: A gives scores where both are empty; B"
         " leaves" in shown
     )
     assert re.search(r"^ET +dice +11 +0 +1 ", shown, re.MULTILINE)
@@ -262,7 +262,7 @@ def test_the_lesion_wise_table_of_a_run_can_be_compared(folder, capsys):
     call("old", "new", "--table", "lesionwise")
     shown = capsys.readouterr().out
     assert re.search(r"^WT +lesion_dice +12 ", shown, re.MULTILINE)
-    assert "not known whether both were scored against the same references" in shown
+    assert "cannot be checked that both were scored against the same references" in shown
 
 
 def test_the_instances_of_a_run_can_be_compared(folder, capsys):
@@ -323,7 +323,7 @@ def test_the_workspace_is_a_run(folder, capsys):
             ["old", "new", "--metrics", "dise"],
             "dise is not in old, new. All runs have dice, hd95_mm.",
         ),
-        (["old", "new", "--metrics", "reference_ml"], "reference_ml is no score"),
+        (["old", "new", "--metrics", "reference_ml"], "reference_ml is no metric of which higher"),
         (["old", "new", "--table", "lesionwise"], "holds neither metrics/tables/lesionwise.csv"),
         (
             ["old", "new", "--table", "lesionwise"],
@@ -331,7 +331,7 @@ def test_the_workspace_is_a_run(folder, capsys):
         ),
     ],
 )
-def test_what_cannot_be_compared_is_refused(arguments, says, folder):
+def test_what_cannot_be_compared_is_rejected(arguments, says, folder):
     assert says in refused(*arguments)
 
 
@@ -341,31 +341,31 @@ def test_what_cannot_be_compared_is_refused(arguments, says, folder):
         ("", "found nothing"),
         ("case,dice\na,0.5\n", "columns case and name"),
         ("case,name,dice\na,WT,good\n", "dice of a, WT is 'good'"),
-        ("case,name,dice\na,WT,inf\n", "dice of a, WT is 'inf'"),
+        ("case,name,dice\na,WT,inf\n", "dice of a, WT is inf"),
         ("case,name,dice\na,WT,0.5\na,WT,0.6\n", "a has WT twice"),
         ("case,name,dice\na,WT,0.5,7\n", "more or fewer fields"),
         ("case,name,dice\na,WT\n", "more or fewer fields"),
-        ("case,name,sizes\na,WT,0.5\n", "share no column that is a score"),
+        ("case,name,sizes\na,WT,0.5\n", "share no metric with a direction"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_refused(text, says, folder):
+def test_a_table_that_cannot_be_read_is_rejected(text, says, folder):
     Path("bad.csv").write_text(text)
     assert says in refused("bad.csv", "old")
 
 
-def test_runs_that_share_no_case_are_refused(folder):
+def test_runs_that_share_no_case_are_rejected(folder):
     write_csv(Path("other.csv"), rows_of(1, cases=range(50, 60)))
     message = refused("old", "other.csv")
     assert "no case is in both runs: old has 12 cases (case00, case01" in message
     assert "other.csv has 10 cases (case50" in message
 
 
-def test_runs_that_share_cases_but_no_region_are_refused(folder):
+def test_runs_that_share_cases_but_no_region_are_rejected(folder):
     write_csv(Path("other.csv"), [row | {"name": f"my {row['name']}"} for row in rows_of(1)])
     assert "no region of the same case is in both runs" in refused("old", "other.csv")
 
 
-def test_another_reference_is_refused(folder):
+def test_another_reference_is_rejected(folder):
     changed = [
         row | ({"reference_ml": 3.0} if row["case"] in ("case02", "case05") else {})
         for row in rows_of(2)
@@ -378,7 +378,7 @@ def test_another_reference_is_refused(folder):
     )
 
 
-def test_a_third_run_without_shared_cases_is_refused(folder, capsys):
+def test_a_third_run_without_shared_cases_is_rejected(folder, capsys):
     write_csv(Path("one.csv"), rows_of(1, cases=range(6)))
     write_csv(Path("two.csv"), rows_of(1, cases=range(6, 12)))
     assert "no case and target is in all of them" in refused("old", "one.csv", "two.csv")
@@ -425,7 +425,7 @@ def test_a_dvc_experiment_is_compared_with_a_revision(revisions, capsys):
     shown = capsys.readouterr().out
     assert "A  HEAD  (DVC; 12 cases)\nB  tidy-newt  (DVC; 12 cases)" in shown
     call(revisions[:8], "../old", "--metrics", "dice")
-    assert "No dice moved." in capsys.readouterr().out, (
+    assert "No dice changed." in capsys.readouterr().out, (
         "the commit holds the scores of the first run"
     )
 
@@ -433,7 +433,7 @@ def test_a_dvc_experiment_is_compared_with_a_revision(revisions, capsys):
 @pytest.mark.filterwarnings(
     "ignore:_NoneStep.value:DeprecationWarning"
 )  # DVC 3.67 asks pygtrie 2.5 in its older way
-def test_a_name_that_is_no_run_is_refused_with_where_it_was_looked_for(revisions):
+def test_a_name_that_is_no_run_is_rejected_with_where_it_was_looked_for(revisions):
     message = refused("tidy-newt", "tidy-nwet")
     assert (
         "tidy-nwet: no such run. It is no file or folder here. DVC: no experiment or revision of"
@@ -456,9 +456,9 @@ def test_an_mlflow_run_is_found_by_name_and_by_id(mlflow_root, tmp_path, monkeyp
     call("1", "quiet-owl", "--metrics", "dice")
     assert "B  quiet-owl  (MLflow; 12 cases)" in capsys.readouterr().out
     call("2", "quiet-owl", "--metrics", "dice")
-    assert "No dice moved." in capsys.readouterr().out
+    assert "No dice changed." in capsys.readouterr().out
     call("1", ids[0], "--metrics", "dice")
-    assert "No dice moved." in capsys.readouterr().out
+    assert "No dice changed." in capsys.readouterr().out
     assert "no run" in refused("1", "loud-owl")
 
 
@@ -486,3 +486,17 @@ def test_real_masks_moved_by_more_are_found_to_be_worse(real_cases, folder, sche
         )
         assert row["p_permutation"] == row["p_wilcoxon"] == 2 / 2 ** row["worse"]
         assert row["low"] < row["difference"] < row["high"] < 0
+
+
+def test_the_magnitudes_of_errors_with_a_sign_are_compared(folder, capsys):
+    for name, error in (("a", -3.0), ("b", 2.0)):
+        write_csv(Path(f"{name}.csv"), rows_of(1, volume_error_ml=error))
+    call("a.csv", "b.csv", "--metrics", "volume_error_ml", "--json", "numbers.json")
+    row = json.loads(Path("numbers.json").read_text())["comparisons"][0]["rows"][0]
+    assert (row["mean_first"], row["difference"], row["better"]) == (3, -1, 12)
+
+
+def test_a_column_that_no_evaluate_json_describes_is_no_metric(folder):
+    for name in ("a", "b"):
+        write_csv(Path(f"{name}.csv"), rows_of(1, mine=1.0))
+    assert "mine is no metric of which higher" in refused("a.csv", "b.csv", "--metrics", "mine")

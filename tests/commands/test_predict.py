@@ -69,7 +69,9 @@ def test_a_study_that_is_met_twice_through_a_link_is_read_once(tmp_path):
 
 
 def test_an_unknown_source_and_a_folder_of_several_cases_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--source is 'brats1999'. Set it to one of phantom, brats, "):
+    with pytest.raises(
+        InputError, match="--source is 'brats1999'. Set it to one of phantom, brats, "
+    ):
         predict._in_folder(tmp_path, "brats1999", ())
     for number in (1, 2):
         write_case(tmp_path, f"BraTS-MEN-0000{number}-000")

@@ -185,7 +185,7 @@ def test_metaimage_and_other_names_are_read_by_patterns(folders, tmp_path, capsy
     assert "mean region Dice 1.000" in capsys.readouterr().out
 
 
-def test_several_cases_of_a_patient_are_told_by_the_names_of_brats(tmp_path):
+def test_several_cases_of_a_patient_are_reported_by_the_names_of_brats(tmp_path):
     for place, shift in (("one", 0), ("two", 1)):
         for time in ("000", "001"):
             values = np.roll(np.where(reference() == 4, 3, reference()), shift, axis=0)
@@ -234,7 +234,7 @@ def test_a_cohort_is_known_by_its_name_its_source_and_its_year(name, cohort):
         ("folder", "or name a folder that holds a cohort.yaml"),
     ],
 )
-def test_an_unknown_cohort_is_refused_with_the_nearest(name, hint, folders):
+def test_an_unknown_cohort_is_rejected_with_the_nearest(name, hint, folders):
     said = call(*folders, "--cohort", name)
     assert f"--cohort {name}: no such cohort." in said
     assert hint in said
@@ -304,7 +304,7 @@ def test_a_described_folder_is_scored_by_the_rules_it_names(folders, tmp_path, d
     assert len(table(tmp_path / "out/lesionwise.csv")) == 9
 
 
-def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(folders):
+def test_enhancing_tumour_of_another_year_is_rejected_with_the_year_it_is_of(folders):
     nifti.write(folders[1] / "A_1.nii.gz", np.where(reference() == 4, 3, reference()), SPACING)
     said = call(*folders, "--cohort", "brats2018-2021")
     assert "ours/A_1.nii.gz: label values 3 (172 voxels) are not among 0 and" in said
@@ -318,10 +318,7 @@ def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(fold
 @pytest.mark.parametrize(
     ("values", "hint"),
     [
-        (
-            reference().astype(np.float32) / 4,
-            "of probabilities, take the label of each voxel first",
-        ),
+        (reference().astype(np.float32) / 4, "convert probabilities to labels first"),
         (np.where(reference() == 4, np.nan, 1.0).astype(np.float32), "Masks hold whole numbers"),
         (
             np.where(reference() == 4, 77, 0).astype(np.uint8),
@@ -329,7 +326,7 @@ def test_enhancing_tumour_of_another_year_is_refused_with_the_year_it_is_of(fold
         ),
     ],
 )
-def test_what_is_no_mask_is_refused_with_what_to_do(folders, values, hint):
+def test_what_is_no_mask_is_rejected_with_what_to_do(folders, values, hint):
     nifti.write(folders[1] / "A_1.nii.gz", values, SPACING)
     said = call(*folders, "--cohort", "brats2018-2021")
     assert "ours/A_1.nii.gz: label values" in said
@@ -345,7 +342,7 @@ def test_every_pair_on_two_grids_is_named(folders):
     assert "2 of 3 cases refused" in said
 
 
-def test_a_missing_prediction_is_refused_or_left_out_on_request(folders, capsys):
+def test_a_missing_prediction_is_rejected_or_left_out_on_request(folders, capsys):
     (folders[1] / "A_2.nii.gz").unlink()
     assert "has no prediction for 1 of 3 references, A_2." in call(
         *folders, "--cohort", "brats2018-2021"
@@ -354,7 +351,7 @@ def test_a_missing_prediction_is_refused_or_left_out_on_request(folders, capsys)
     assert "1 reference without a prediction left out" in capsys.readouterr().out
 
 
-def test_swapped_folders_are_refused_unless_they_are_meant_so(folders):
+def test_swapped_folders_are_rejected_unless_they_are_meant_so(folders):
     for path in folders[1].iterdir():
         volume = nifti.read(path)
         nifti.write(path, volume.voxels, volume.grid.affine, f"TumorFlow {'ab' * 8}")
@@ -365,7 +362,7 @@ def test_swapped_folders_are_refused_unless_they_are_meant_so(folders):
     assert not call(*folders, "--cohort", "brats2018-2021")
 
 
-def test_labels_in_another_order_are_warned_of(folders, capsys):
+def test_labels_in_another_order_are_warned_about(folders, capsys):
     assert not call(*folders, "--cohort", "brats2018-2021")
     assert "Warning" not in capsys.readouterr().out
     for path in folders[1].iterdir():
@@ -475,7 +472,7 @@ def test_masks_of_regions_in_channels_are_read_where_they_are_named(folders, dic
     )
 
 
-def test_channels_that_are_not_nested_or_not_binary_are_told(folders, dices):
+def test_channels_that_are_not_nested_or_not_binary_are_reported(folders, dices):
     for number in range(3):
         nifti.write(folders[1] / f"A_{number}.nii.gz", channels_of(reference(number)), SPACING)
     outside = channels_of(reference(0))
@@ -493,7 +490,7 @@ def test_channels_that_are_not_nested_or_not_binary_are_told(folders, dices):
     assert "channel TC holds 0 to 0.7, not 0 and 1. Of probabilities, take those above 0.5" in said
 
 
-def test_a_prediction_that_lost_its_header_is_told_to_copy_it_first_and_the_command_works(
+def test_a_prediction_that_lost_its_header_is_reported_to_copy_it_first_and_the_command_works(
     folders, tmp_path, dices, monkeypatch
 ):
     expected = dices(*folders)
@@ -566,7 +563,7 @@ def test_what_the_headers_of_a_pair_contradict_is_a_warning(folders, dices):
     )
 
 
-def test_channels_in_front_are_told_to_move(folders):
+def test_channels_in_front_are_reported_to_move(folders):
     nifti.write(folders[1] / "A_0.nii.gz", np.moveaxis(channels_of(reference()), -1, 0), SPACING)
     said = call(*folders, "--cohort", "brats2018-2021")
     assert (
@@ -591,7 +588,7 @@ def test_probabilities_that_a_header_scales_are_not_advised_to_be_rounded(folder
     said = call(*folders, "--cohort", "brats2018-2021")
     assert "scl_slope 1.5e-05" in said
     assert "rint" not in said
-    assert "of probabilities, take the label of each voxel first" in said
+    assert "convert probabilities to labels first" in said
 
 
 def test_a_mask_that_is_met_twice_through_a_link_counts_once(folders, dices):

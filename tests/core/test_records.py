@@ -1,5 +1,7 @@
 """Our small files have the same bytes for the same values and are written whole or not at all."""
 
+import csv
+import io
 import math
 
 import pytest
@@ -71,3 +73,66 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         interrupted()
     assert (tmp_path / "a").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_table_is_written_as_the_csv_module_would(tmp_path):
+    rows = [
+        {"case": "007", "name": "a,b", "dice": 0.1 + 0.2, "lesions": 2, "small": 1e-05},
+        {"case": 'quo"te', "name": "ü", "dice": math.nan, "lesions": 10**17, "small": 1e16},
+        {"case": "c", "name": "", "dice": None, "lesions": -1, "small": -0.0},
+    ]
+    expected = io.StringIO()
+    writer = csv.DictWriter(expected, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {key: "" if item != item else item for key, item in row.items()} for row in rows
+    )
+    records.write_csv(tmp_path / "t.csv", rows)
+    assert (tmp_path / "t.csv").read_bytes().decode() == expected.getvalue()
+    assert records.read_csv(tmp_path / "t.csv") == list(
+        csv.DictReader(expected.getvalue().split("\n"))
+    )
+
+
+def test_a_table_is_read_with_numbers_to_the_last_bit_and_text_as_text(tmp_path):
+    rows = [
+        {"case": "007", "name": "NA", "dice": 0.1 + 0.2, "voxels": 3},
+        {"case": "8", "name": "", "dice": math.nan, "voxels": 1e-300},
+    ]
+    records.write_csv(tmp_path / "t.csv", rows)
+    table = records.read_table(tmp_path / "t.csv")
+    assert table["case"].tolist() == ["007", "8"]
+    assert table["name"].tolist() == ["NA", ""]
+    assert table["dice"][0] == 0.1 + 0.2
+    assert math.isnan(table["dice"][1])
+    assert table["voxels"].tolist() == [3.0, 1e-300]
+
+
+def test_tables_without_rows_leave_no_file_and_no_older_one(tmp_path):
+    records.write_tables(tmp_path, {"one": [{"a": 1}], "two": [{"b": 2}]})
+    records.write_tables(tmp_path, {"one": [{"a": 1}], "two": []})
+    assert [path.name for path in tmp_path.iterdir()] == ["one.csv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"case,dice\na\n", r"row 1 has more or fewer fields.*Save it"),
+        (b"case,dice\na,1,2\n", "a row has more or fewer fields"),
+        (b"case,dice\na,1\nb,1,2\n", "a row has more or fewer fields"),
+        (b'case,dice\n"a,1\n', "a row has more or fewer fields"),
+        (b"case,dice\nx,\xff\n", "is not a table in UTF-8"),
+        (b"case,dice\nx,good\n", "dice of x is 'good', expected a number"),
+    ],
+)
+def test_a_damaged_table_is_named_with_its_finding(tmp_path, text, said):
+    (tmp_path / "t.csv").write_bytes(text)
+    with pytest.raises(InputError, match=rf"t\.csv: .*{said}"):
+        records.read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("text", [b"", b"case,dice\n", b"\xef\xbb\xbfcase,dice\n\n"])
+def test_a_table_without_rows_is_empty(tmp_path, text):
+    (tmp_path / "t.csv").write_bytes(text)
+    assert records.read_csv(tmp_path / "t.csv") == []
+    assert records.read_table(tmp_path / "t.csv").empty

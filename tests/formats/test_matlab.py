@@ -222,7 +222,7 @@ def test_a_chunk_that_unpacks_to_hundreds_of_megabytes_takes_no_memory(path):
         (b"MATLAB 5.0 MAT-file, Platform: PCWIN".ljust(2000, b"\0"), "no MATLAB v7.3 file"),
         (b"\x89HDF\r\n\x1a\n", "is damaged"),
         (bytes(512) + b"\x89HDF\r\n\x1a\n" + b"\xff" * 400, "is damaged"),
-        (bytes((16 << 20) + 1), "at most 16777216 are due"),
+        (bytes((16 << 20) + 1), "expected at most 16777216"),
     ],
 )
 def test_what_is_no_such_file_is_refused(tmp_path, stored, said):

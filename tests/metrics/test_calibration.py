@@ -11,14 +11,15 @@ from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
 from pipeline.metrics.calibration import (
     BINS,
-    MEASURES,
     bin_probabilities,
     calibration_rows,
     pooled,
     reliability_rows,
 )
+from pipeline.metrics.registry import TABLES
 from pipeline.metrics.uncertainty import aurc, count_errors, entropy_bits
 
+MEASURES = [metric.name for metric in TABLES["calibration"]]
 SCHEMA = Schema(
     cohort="x",
     dimensions=3,
@@ -132,7 +133,7 @@ def test_the_mirrored_region_has_the_same_brier_score():
     )
 
 
-def test_a_region_that_the_reference_lacks_is_judged_like_any():
+def test_a_region_that_the_reference_lacks_is_scored_like_any():
     found = of([0.1, 0.2], [0, 0])
     assert found.brier == pytest.approx(0.025)
     assert found.ece == pytest.approx(0.15)
@@ -243,7 +244,7 @@ def test_what_interpolation_rounds_beyond_one_or_zero_is_taken_for_certain():
     assert [row["mean_entropy"] for row in rows] == [0, 0]
 
 
-def test_other_grids_and_what_is_no_probability_are_refused():
+def test_other_grids_and_what_is_no_probability_are_rejected():
     probabilities, disagreement, classes, brain = drawn(9)
     for wrong in (
         (probabilities[..., :1], disagreement, classes, brain),

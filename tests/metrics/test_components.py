@@ -18,8 +18,8 @@ def whole(mask):
     return tuple(slice(0, length) for length in mask.shape)
 
 
-def numbered(mask):
-    return components.numbered(mask, whole(mask))
+def labelled(mask):
+    return components.labelled(mask, whole(mask))
 
 
 def merged(mask, times):
@@ -58,7 +58,7 @@ def test_dilation_equals_scipys(name, times):
     assert np.array_equal(dilated(np.asfortranarray(mask), times), expected)
 
 
-def test_pieces_merge_where_their_dilations_touch():
+def test_components_merge_where_their_dilations_touch():
     drawn, extents = merged(voxels((1, 1, 1), (4, 1, 1), (10, 8, 5)), 1)
     assert drawn.voxels[1:].tolist() == [2, 1]
     assert extents.voxels[1:].tolist() == [38, 19]
@@ -75,7 +75,7 @@ def test_an_extent_is_the_dilation_of_its_own_piece(name):
         )
 
 
-def test_boxes_hold_their_pieces_within_the_whole():
+def test_boxes_hold_their_components_within_the_whole():
     drawn, _ = merged(voxels((4, 3, 2), (5, 3, 2), (11, 9, 7)), 1)
     assert [drawn.box_of(number) for number in (1, 2)] == [
         (slice(4, 6), slice(3, 4), slice(2, 3)),
@@ -83,36 +83,36 @@ def test_boxes_hold_their_pieces_within_the_whole():
     ]
 
 
-def test_pieces_are_numbered_along_the_first_axis_first_in_either_memory_order():
+def test_components_are_numbered_along_the_first_axis_first_in_either_memory_order():
     mask = voxels((0, 5, 0), (5, 0, 0), (9, 9, 0), (0, 0, 5))
-    pieces = numbered(mask)
-    assert [pieces.labels[place] for place in ((5, 0, 0), (0, 5, 0), (9, 9, 0), (0, 0, 5))] == [
+    found = labelled(mask)
+    assert [found.labels[place] for place in ((5, 0, 0), (0, 5, 0), (9, 9, 0), (0, 0, 5))] == [
         1,
         2,
         3,
         4,
     ]
-    assert np.array_equal(numbered(np.asfortranarray(mask)).labels, pieces.labels)
+    assert np.array_equal(labelled(np.asfortranarray(mask)).labels, found.labels)
 
 
 def test_background_is_not_counted():
-    assert numbered(voxels((1, 1, 1), (1, 1, 2))).voxels.tolist() == [0, 2]
-    assert numbered(awkward_masks()["empty"]).voxels.tolist() == [0]
+    assert labelled(voxels((1, 1, 1), (1, 1, 2))).voxels.tolist() == [0, 2]
+    assert labelled(awkward_masks()["empty"]).voxels.tolist() == [0]
 
 
-def test_pieces_are_seen_within_any_box():
+def test_components_are_seen_within_any_box():
     mask = awkward_masks()["noise"]
     box = (slice(3, 9), slice(2, 8), slice(1, 7))
-    pieces = components.numbered(mask[box], box)
+    found = components.labelled(mask[box], box)
     image = np.zeros(SHAPE, int)
-    image[box] = pieces.labels
+    image[box] = found.labels
     for other in (
         whole(mask),
         (slice(4, 6), slice(3, 5), slice(2, 3)),
         (slice(0, 5), slice(4, 11), slice(6, 8)),
     ):
-        assert np.array_equal(pieces.within(other), image[other])
-    assert not pieces.within((slice(0, 2), slice(0, 2), slice(0, 1))).any()
+        assert np.array_equal(found.within(other), image[other])
+    assert not found.within((slice(0, 2), slice(0, 2), slice(0, 1))).any()
 
 
 @pytest.mark.parametrize("few", [0, 2**20], ids=["sorted", "in a table"])
@@ -125,8 +125,8 @@ def test_shared_voxels_name_every_pair_that_overlaps(few, crop, monkeypatch):
     monkeypatch.setattr(components, "FEW_PAIRS", few)
     rng = np.random.default_rng(1)
     one, other = (
-        numbered(rng.random(SHAPE) < 0.1),
-        components.numbered((rng.random(SHAPE) < 0.1)[crop], crop),
+        labelled(rng.random(SHAPE) < 0.1),
+        components.labelled((rng.random(SHAPE) < 0.1)[crop], crop),
     )
     labels = one.labels, other.within(whole(one.labels))
     expected = {
@@ -140,43 +140,43 @@ def test_shared_voxels_name_every_pair_that_overlaps(few, crop, monkeypatch):
     assert list(zip(ones, others, strict=True)) == sorted(expected)
 
 
-def test_pieces_of_at_most_so_many_voxels_are_dropped():
-    pieces = numbered(voxels((1, 1, 1), (1, 1, 2), (6, 6, 6)))
-    (kept,) = without_small(pieces, 1).numbers
-    assert without_small(pieces, 1).voxels[kept] == 2
-    assert without_small(pieces, 2).numbers.tolist() == []
-    assert without_small(pieces, 0) is pieces
+def test_components_of_at_most_so_many_voxels_are_dropped():
+    found = labelled(voxels((1, 1, 1), (1, 1, 2), (6, 6, 6)))
+    (kept,) = without_small(found, 1).numbers
+    assert without_small(found, 1).voxels[kept] == 2
+    assert without_small(found, 2).numbers.tolist() == []
+    assert without_small(found, 0) is found
 
 
-def test_pieces_that_touch_one_partner_are_joined():
-    pieces, partners = (
-        numbered(voxels((1, 1, 1), (5, 1, 1), (9, 8, 5))),
-        numbered(voxels((2, 1, 1), (3, 1, 1), (4, 1, 1))),
+def test_components_that_touch_one_partner_are_joined():
+    found, partners = (
+        labelled(voxels((1, 1, 1), (5, 1, 1), (9, 8, 5))),
+        labelled(voxels((2, 1, 1), (3, 1, 1), (4, 1, 1))),
     )
-    table = joining(pieces, partners)
+    table = joining(found, partners)
     assert table[1] == table[2] != table[3]
-    assert pieces.renumbered(table).voxels[table[1]] == 2
+    assert found.renumbered(table).voxels[table[1]] == 2
 
 
 def test_touching_is_over_faces_and_edges_not_corners():
-    pieces = numbered(voxels((4, 4, 4), (8, 8, 4)))
+    found = labelled(voxels((4, 4, 4), (8, 8, 4)))
     over_edges, over_a_corner = (
-        numbered(voxels((5, 5, 4), (6, 6, 4), (7, 7, 4))),
-        numbered(voxels((5, 5, 5), (6, 6, 5), (7, 7, 4))),
+        labelled(voxels((5, 5, 4), (6, 6, 4), (7, 7, 4))),
+        labelled(voxels((5, 5, 5), (6, 6, 5), (7, 7, 4))),
     )
-    assert len(set(joining(pieces, over_edges)[1:])) == 1
-    assert len(set(joining(pieces, over_a_corner)[1:])) == 2
+    assert len(set(joining(found, over_edges)[1:])) == 1
+    assert len(set(joining(found, over_a_corner)[1:])) == 2
 
 
 def test_a_piece_between_two_partners_follows_the_first():
-    pieces = numbered(voxels((1, 1, 1), (3, 1, 1), (5, 1, 1)))
-    partners = numbered(voxels((2, 1, 1), (4, 1, 1)))
-    table = joining(pieces, partners)
+    found = labelled(voxels((1, 1, 1), (3, 1, 1), (5, 1, 1)))
+    partners = labelled(voxels((2, 1, 1), (4, 1, 1)))
+    table = joining(found, partners)
     assert table[1] == table[2] != table[3]
 
 
 def test_without_partners_nothing_is_joined():
-    pieces = numbered(awkward_masks()["specks"])
-    assert joining(pieces, numbered(awkward_masks()["empty"])).tolist() == list(
-        range(len(pieces.voxels))
+    found = labelled(awkward_masks()["specks"])
+    assert joining(found, labelled(awkward_masks()["empty"])).tolist() == list(
+        range(len(found.voxels))
     )

@@ -116,11 +116,11 @@ def test_all_and_none_stay_within_bounds():
 
 
 @pytest.mark.parametrize("successes", [-1, 4])
-def test_impossible_counts_are_refused(successes):
+def test_impossible_counts_are_rejected(successes):
     with pytest.raises(ValueError, match="from 0 to 3"):
         wilson(successes, 3)
 
 
-def test_no_case_is_refused():
+def test_no_case_is_rejected():
     with pytest.raises(ValueError, match="at least one case"):
         detection(ROWS, ["WT"], 0)

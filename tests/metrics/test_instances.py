@@ -5,11 +5,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pipeline.metrics.components import numbered
-from pipeline.metrics.instances import FILLS, instance_rows, match_instances, match_pieces
+from pipeline.core.boxes import bounding_box
+from pipeline.metrics.components import labelled
+from pipeline.metrics.instances import instance_rows, match_components
+from pipeline.metrics.registry import fills
 
 SHAPE = (14, 12, 9)
 WHOLE = tuple(slice(0, length) for length in SHAPE)
+
+
+def match_instances(*masks):
+    boxes = map(bounding_box, masks)
+    return match_components(
+        *(labelled(mask[box], box) for mask, box in zip(masks, boxes, strict=True))
+    )
 
 
 def blocks(*corners, size=2):
@@ -36,14 +45,14 @@ def awkward_masks():
     }
 
 
-def pieces_one_by_one(mask):
+def components_one_by_one(mask):
     labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
     return [labels == number for number in range(1, count + 1)]
 
 
 def matched_one_by_one(reference, prediction):
     """IoU of every pair above one half, then what is left on either side."""
-    ones, others = pieces_one_by_one(reference), pieces_one_by_one(prediction)
+    ones, others = components_one_by_one(reference), components_one_by_one(prediction)
     ious = [(one & other).sum() / (one | other).sum() for one, other in product(ones, others)]
     ious = sorted(iou for iou in ious if iou > 0.5)
     return ious, len(others) - len(ious), len(ones) - len(ious)
@@ -56,7 +65,7 @@ def test_two_of_three_found_with_one_false():
     found = match_instances(reference, prediction)
     assert found.ious == (1.0, pytest.approx(8 / 12))
     assert (found.true_positives, found.false_positives, found.false_negatives) == (2, 1, 1)
-    assert (found.precision, found.recall, found.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert found.f1 == pytest.approx(2 / 3)
     assert found.sq == pytest.approx(5 / 6)
     assert found.pq == pytest.approx(2 / 3 * 5 / 6)
 
@@ -92,14 +101,9 @@ def test_what_is_empty_leaves_readings_undefined():
         match_instances(empty, some),
         match_instances(some, empty),
     )
-    assert all(
-        isnan(value)
-        for value in (neither.precision, neither.recall, neither.f1, neither.sq, neither.pq)
-    )
-    assert (false.precision, false.f1, false.pq, false.false_positives) == (0, 0, 0, 3)
-    assert (missed.recall, missed.f1, missed.pq, missed.false_negatives) == (0, 0, 0, 3)
-    assert isnan(false.recall)
-    assert isnan(missed.precision)
+    assert all(isnan(value) for value in (neither.f1, neither.sq, neither.pq))
+    assert (false.f1, false.pq, false.false_positives) == (0, 0, 3)
+    assert (missed.f1, missed.pq, missed.false_negatives) == (0, 0, 3)
 
 
 @pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
@@ -111,12 +115,11 @@ def test_matches_equal_a_look_at_every_pair(pair):
     assert (found.false_positives, found.false_negatives) == (false_positives, false_negatives)
 
 
-def test_exchanging_the_masks_exchanges_precision_and_recall():
+def test_exchanging_the_masks_exchanges_false_positives_and_negatives():
     one, other = awkward_masks()["apart"], awkward_masks()["moved"]
     there, back = match_instances(one, other), match_instances(other, one)
-    assert (there.precision, there.recall, there.f1, there.pq) == pytest.approx(
-        (back.recall, back.precision, back.f1, back.pq)
-    )
+    assert (there.false_positives, there.f1) == (back.false_negatives, back.f1)
+    assert there.pq == pytest.approx(back.pq)
 
 
 @pytest.mark.parametrize("axes", list(permutations(range(3))))
@@ -128,15 +131,12 @@ def test_nothing_changes_when_axes_are_permuted(axes):
 
 def test_numbers_may_be_missing_and_in_any_order():
     one, other = (
-        numbered(mask, WHOLE) for mask in (blocks((1, 1, 1), (6, 1, 1)), blocks((6, 1, 1)))
+        labelled(mask, WHOLE) for mask in (blocks((1, 1, 1), (6, 1, 1)), blocks((6, 1, 1)))
     )
-    renamed = match_pieces(one.renumbered(np.array([0, 9, 4])), other.renumbered(np.array([0, 7])))
-    assert renamed == match_pieces(one, other)
-
-
-def test_masks_on_two_grids_are_refused():
-    with pytest.raises(ValueError, match="one grid"):
-        match_instances(np.ones((2, 2, 2), bool), np.ones((2, 2, 3), bool))
+    renamed = match_components(
+        one.renumbered(np.array([0, 9, 4])), other.renumbered(np.array([0, 7]))
+    )
+    assert renamed == match_components(one, other)
 
 
 def test_rows_of_a_case_are_those_of_its_masks(schema):
@@ -164,10 +164,10 @@ def test_instances_of_an_empty_region_count_as_the_cohort_says(schema):
         for rule in ("brats", "nan")
     )
     assert filled == {"name": "WT", "f1": 1, "sq": 1, "pq": 1, "filled": "both_empty"}
-    assert all(isnan(undefined[name]) for name in FILLS["both_empty"])
+    assert all(isnan(undefined[name]) for name in fills("instances", "both_empty"))
     assert undefined["filled"] == ""
 
 
-def test_class_maps_on_two_grids_are_refused(schema):
+def test_class_maps_on_two_grids_are_rejected(schema):
     with pytest.raises(ValueError, match="one grid"):
         instance_rows(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3), np.uint8), schema)

@@ -55,7 +55,7 @@ def test_a_penalty_may_be_the_diagonal_in_voxels():
     assert PRESETS["brats2023-gli"].penalty_mm((3, 4, 12)) == 374
 
 
-def test_why_there_is_no_score_is_told_with_the_rules_that_could_be_named():
+def test_why_there_is_no_score_is_reported_with_the_rules_that_could_be_named():
     said = why_unscored("knee")
     assert "schema of cohort knee names no rules" in said
     assert said.endswith(f"lesion_rules, one of {', '.join(PRESETS)}.")
@@ -65,6 +65,6 @@ def test_a_schema_can_name_every_rule_there_is():
     assert tuple(PRESETS) == RULES
 
 
-def test_what_is_no_rule_is_refused():
+def test_what_is_no_rule_is_rejected():
     with pytest.raises(ValueError, match="dilation_mm"):
         LesionRules(dilation_voxels=3, least_volume_mm3=50.0, dilation_mm=3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.confusion import confusion, dice_of_classes
-from pipeline.metrics.overlap import READINGS, Overlap, class_overlap, overlap
+from pipeline.metrics.overlap import Overlap, class_overlap, looks_mirrored, overlap
 
 SHAPE = (6, 5, 4)
 
@@ -52,13 +52,14 @@ def test_three_voxels_against_two_are_read_as_counted_by_hand():
     assert found == Overlap(
         true_positives=1, false_positives=1, false_negatives=2, true_negatives=116
     )
-    assert found.readings() == {
+    expected = {
         "dice": 2 / 5,
         "iou": 1 / 4,
         "precision": 1 / 2,
         "sensitivity": 1 / 3,
         "specificity": 116 / 117,
     }
+    assert {name: getattr(found, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
@@ -78,14 +79,9 @@ def test_swapping_the_masks_keeps_dice_and_iou_and_swaps_precision_with_sensitiv
 
 
 def test_two_empty_masks_leave_all_but_specificity_undefined():
-    readings = overlap(mask_of(), mask_of()).readings()
-    assert [name for name in READINGS if isnan(readings[name])] == [
-        "dice",
-        "iou",
-        "precision",
-        "sensitivity",
-    ]
-    assert readings["specificity"] == 1
+    none = overlap(mask_of(), mask_of())
+    assert all(isnan(value) for value in (none.dice, none.iou, none.precision, none.sensitivity))
+    assert none.specificity == 1
 
 
 def test_one_empty_mask_gives_a_dice_of_zero_and_one_undefined_reading():
@@ -102,7 +98,7 @@ def test_specificity_is_undefined_where_the_reference_fills_the_image():
     assert isnan(overlap(np.ones(SHAPE, bool), mask_of((0, 0, 0))).specificity)
 
 
-def test_masks_on_different_grids_are_refused():
+def test_masks_on_different_grids_are_rejected():
     with pytest.raises(ValueError, match=r"\(6, 5, 4\) and \(6, 5, 3\)"):
         overlap(mask_of(), mask_of()[..., :3])
 
@@ -122,3 +118,12 @@ def test_dice_of_a_set_of_classes_joins_them():
     assert [dice_of_classes(counts, some) for some in ([2], [1, 2])] == [
         class_overlap(counts, some).dice for some in ([2], [1, 2])
     ]
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"), [((0, 1), "along X and Y: Dice 1.00 instead of 0.00"), ((), "")]
+)
+def test_a_prediction_with_reversed_axes_is_recognised(axes, said):
+    reference = mask_of((0, 0, 0), (0, 0, 1), (1, 0, 0))
+    assert looks_mirrored(reference, np.flip(reference, axes)) == said
+    assert looks_mirrored(mask_of(), mask_of()) == ""

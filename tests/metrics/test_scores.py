@@ -1,26 +1,27 @@
-from math import isnan, nan, sqrt
+from math import isnan, sqrt
 
 import numpy as np
 import pytest
 
 from pipeline.core.schema import Schema
+from pipeline.metrics import registry
 from pipeline.metrics.overlap import overlap
+from pipeline.metrics.registry import WORST_HD95_MM
 from pipeline.metrics.scores import (
-    EMPTY_RULES,
-    METRICS,
-    VOLUMES,
-    WORST_HD95_MM,
-    apply_empty_rule,
+    MaskPair,
+    headline_of,
     score_case,
+    score_masks,
     summarise,
-    summarise_columns,
-    summarise_values,
+    tables_of,
 )
-from pipeline.metrics.surface_distance import DISTANCES, distances, hd95_mm
+from pipeline.metrics.surface_distance import SurfaceDistances
 
 SHAPE = (12, 11, 10)
 SPACING_MM = (1.0, 1.5, 2.0)
-KEYS = ["kind", "name", *METRICS, *VOLUMES, "filled"]
+METRICS = [metric.name for metric in registry.TABLES["cases"]]
+DEFINED = METRICS[:11]  # without the volumes
+DISTANCES = METRICS[5:11]
 
 
 def schema_with(empty_rule):
@@ -52,7 +53,7 @@ def by_name(rows):
 
 def test_a_perfect_prediction_scores_one_and_zero_millimetres_everywhere():
     rows = score_case(nested_tumour(), nested_tumour(), schema_with("nan"), SPACING_MM)
-    assert [[row[metric] for metric in METRICS] for row in rows] == [
+    assert [[row[metric] for metric in DEFINED] for row in rows] == [
         [1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1]
     ] * 6
     assert {row["filled"] for row in rows} == {""}
@@ -62,8 +63,8 @@ def test_rows_come_labels_first_then_regions_from_outer_to_inner():
     rows = score_case(nested_tumour(), nested_tumour(1), schema_with("brats"), SPACING_MM)
     assert [row["name"] for row in rows] == ["necrotic", "edema", "enhancing", "WT", "TC", "ET"]
     assert [row["kind"] for row in rows] == ["label"] * 3 + ["region"] * 3
-    assert all(list(row) == KEYS for row in rows)
-    assert all(type(row[metric]) is float for row in rows for metric in (*METRICS, *VOLUMES))
+    assert all(list(row) == ["kind", "name", *METRICS, "filled"] for row in rows)
+    assert all(type(row[metric]) is float for row in rows for metric in METRICS)
 
 
 def test_a_tumour_shifted_by_one_voxel_scores_as_counted_by_hand():
@@ -90,7 +91,7 @@ def test_every_row_equals_the_scores_of_its_two_masks():
     ).astype(np.uint8)
     for row in score_case(reference, prediction, schema, SPACING_MM):
         masks = [np.isin(classes, members[row["name"]]) for classes in (reference, prediction)]
-        expected = {**overlap(*masks).readings(), **distances(*masks, SPACING_MM)}
+        expected = registry.readings("cases", MaskPair(*masks, overlap(*masks), SPACING_MM))
         assert {metric: row[metric] for metric in METRICS} == pytest.approx(expected, rel=1e-12)
 
 
@@ -112,7 +113,9 @@ def test_a_tumour_at_the_image_border_is_scored_like_its_masks():
     row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))[
         "region", "WT"
     ]
-    assert row["hd95_mm"] == pytest.approx(hd95_mm(reference > 0, prediction > 0, SPACING_MM))
+    assert row["hd95_mm"] == pytest.approx(
+        SurfaceDistances.of(reference > 0, prediction > 0, SPACING_MM).hd95_mm
+    )
 
 
 def test_a_tumour_in_one_slice_of_a_volume_is_scored_like_its_masks():
@@ -122,7 +125,9 @@ def test_a_tumour_in_one_slice_of_a_volume_is_scored_like_its_masks():
     row = by_name(score_case(reference, prediction, schema_with("brats"), SPACING_MM))[
         "region", "WT"
     ]
-    assert row["hd95_mm"] == pytest.approx(hd95_mm(reference > 0, prediction > 0, SPACING_MM))
+    assert row["hd95_mm"] == pytest.approx(
+        SurfaceDistances.of(reference > 0, prediction > 0, SPACING_MM).hd95_mm
+    )
 
 
 def test_worst_hd95_is_the_diagonal_of_the_brats_grid():
@@ -168,7 +173,7 @@ def test_nan_rule_leaves_undefined_scores_of_an_absent_region_undefined(
 ):
     pair = nested_tumour(with_enhancing=in_reference), nested_tumour(with_enhancing=in_prediction)
     row = by_name(score_case(*pair, schema_with("nan"), SPACING_MM))["region", "ET"]
-    assert {metric for metric in METRICS if isnan(row[metric])} == undefined
+    assert {metric for metric in DEFINED if isnan(row[metric])} == undefined
     assert row["filled"] == ""
 
 
@@ -191,10 +196,10 @@ def test_the_brats_rule_fills_exactly_what_mathematics_leaves_undefined():
         "prediction_empty": (some, empty),
     }.items():
         counts = overlap(*pair)
-        readings = {**counts.readings(), **distances(*pair, SPACING_MM)}
-        undefined = {metric for metric, value in readings.items() if isnan(value)}
-        assert undefined == set(EMPTY_RULES["brats"][name]) & set(METRICS)
-        assert apply_empty_rule(readings, counts, "brats")[1] == name
+        readings = registry.readings("cases", MaskPair(*pair, counts, SPACING_MM))
+        undefined = {metric for metric in DEFINED if isnan(readings[metric])}
+        assert undefined == set(registry.fills("cases", name))
+        assert counts.empty == name
 
 
 def test_specificity_of_a_reference_that_fills_the_image_stays_undefined_under_every_rule():
@@ -205,12 +210,12 @@ def test_specificity_of_a_reference_that_fills_the_image_stays_undefined_under_e
     assert row["dice"] == 1
 
 
-def test_maps_on_different_grids_are_refused():
+def test_maps_on_different_grids_are_rejected():
     with pytest.raises(ValueError, match="one grid"):
         score_case(nested_tumour(), nested_tumour()[1:], schema_with("brats"), SPACING_MM)
 
 
-def test_a_class_beyond_the_schema_is_refused():
+def test_a_class_beyond_the_schema_is_rejected():
     foreign = nested_tumour()
     foreign[0, 0, 0] = 4
     with pytest.raises(ValueError, match="class index 4"):
@@ -240,69 +245,21 @@ def test_a_relative_volume_error_needs_a_reference():
     )
 
 
-def test_summary_of_values_says_how_many_it_was_taken_over():
-    summary = summarise_values(
-        [1.0, 4.0, nan, 1.0], ["a", "b", "c", "d"], [True, False, False, False]
-    )
-    found = {key: summary[key] for key in ("mean", "median", "sd", "cases", "filled", "undefined")}
-    assert found == {
-        "mean": 2.0,
-        "median": 1.0,
-        "sd": pytest.approx(sqrt(3)),
-        "cases": 3,
-        "filled": 1,
-        "undefined": 1,
-    }
-    assert 1 <= summary["mean_low"] < 2 < summary["mean_high"] <= 4
+def summary_of(pairs, empty_rule, **changes):
+    schema = schema_with(empty_rule).model_copy(update=changes)
+    cases = [{"case": f"{number}", "patient": f"{number}"} for number in range(len(pairs))]
+    scores = [score_masks(*pair, schema, SPACING_MM) for pair in pairs]
+    return summarise(tables_of(cases, scores, schema), schema)
 
 
-def test_summary_of_one_value_has_neither_standard_deviation_nor_interval():
-    summary = summarise_values([0.5], ["a"])
-    assert (summary["mean"], summary["median"], summary["cases"]) == (0.5, 0.5, 1)
-    assert all(
-        isnan(summary[key]) for key in ("sd", "mean_low", "mean_high", "median_low", "median_high")
-    )
-
-
-def test_summary_of_nothing_defined_is_undefined_not_zero():
-    summary = summarise_values([nan, nan], ["a", "b"])
-    assert all(isnan(summary[key]) for key in ("mean", "median", "sd", "mean_low", "median_high"))
-    assert (summary["cases"], summary["undefined"]) == (0, 2)
-
-
-def test_cases_of_one_patient_are_drawn_together():
-    values = [0.1, 0.1, 0.1, 0.1, 0.9, 0.5, 0.6]
-    apart, together = (summarise_values(values, list(whose)) for whose in ("abcdefg", "aaaabcd"))
-    assert apart["mean"] == together["mean"]
-    assert together["mean_high"] - together["mean_low"] > apart["mean_high"] - apart["mean_low"]
-
-
-def test_a_table_is_summarised_name_by_name_and_column_by_column():
-    rows = [
-        {"case": case, "patient": case, "name": name, "pq": value}
-        for case, name, value in (("a", "WT", 1.0), ("b", "WT", 0.5), ("a", "ET", nan))
-    ]
-    summary = summarise_columns(rows)
-    assert (
-        summary["WT"]["pq"]["mean"],
-        summary["WT"]["pq"]["cases"],
-        summary["ET"]["pq"]["undefined"],
-    ) == (0.75, 2, 1)
-
-
-def three_cases(empty_rule):
-    schema = schema_with(empty_rule)
-    with_both = score_case(nested_tumour(), nested_tumour(), schema, SPACING_MM)
-    with_neither = score_case(
-        nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False), schema, SPACING_MM
-    )
-    missed = score_case(nested_tumour(), nested_tumour(with_enhancing=False), schema, SPACING_MM)
-    cases = {"one": with_both, "two": with_neither, "three": missed}
-    return [{"case": case, "patient": case, **row} for case, rows in cases.items() for row in rows]
+def three_cases():
+    """With the enhancing tumour in both maps, in neither, and missed."""
+    full, without = nested_tumour(), nested_tumour(with_enhancing=False)
+    return [(full, full), (without, without), (full, without)]
 
 
 def test_summary_counts_what_the_brats_rule_filled():
-    summary = summarise(three_cases("brats"), "brats")
+    summary = summary_of(three_cases(), "brats")
     enhancing = summary["region"]["ET"]
     found = {
         key: enhancing["dice"][key]
@@ -318,12 +275,12 @@ def test_summary_counts_what_the_brats_rule_filled():
     }
     assert found == pytest.approx(expected)
     assert enhancing["hd95_mm"]["mean"] == pytest.approx(WORST_HD95_MM / 3)
-    assert [enhancing[metric]["filled"] for metric in METRICS] == [1, 1, 2, 1, 0, 2, 2, 2, 1, 1, 1]
+    assert [enhancing[metric]["filled"] for metric in DEFINED] == [1, 1, 2, 1, 0, 2, 2, 2, 1, 1, 1]
     assert enhancing["prediction_ml"]["filled"] == 0
 
 
 def test_summary_leaves_undefined_scores_out_and_counts_them():
-    summary = summarise(three_cases("nan"), "nan")
+    summary = summary_of(three_cases(), "nan")
     enhancing = summary["region"]["ET"]
     assert (
         enhancing["dice"]["mean"],
@@ -339,7 +296,7 @@ def test_summary_leaves_undefined_scores_out_and_counts_them():
 
 
 def test_mean_region_dice_is_the_mean_over_regions_of_their_means():
-    summary = summarise(three_cases("nan"), "nan")
+    summary = summary_of(three_cases(), "nan")
     assert [region["dice"]["mean"] for region in summary["region"].values()] == [1, 1, 0.5]
     found = {
         key: summary["mean_region_dice"][key]
@@ -353,11 +310,7 @@ def test_mean_region_dice_is_the_mean_over_regions_of_their_means():
 
 def test_mean_region_dice_leaves_out_and_counts_a_region_undefined_in_every_case():
     pair = nested_tumour(with_enhancing=False), nested_tumour(with_enhancing=False)
-    rows = [
-        {"case": "one", "patient": "one", **row}
-        for row in score_case(*pair, schema_with("nan"), SPACING_MM)
-    ]
-    found = summarise(rows, "nan")["mean_region_dice"]
+    found = summary_of([pair], "nan")["mean_region_dice"]
     assert {key: found[key] for key in ("value", "regions", "cases", "filled", "undefined")} == {
         "value": 1.0,
         "regions": 2,
@@ -368,22 +321,30 @@ def test_mean_region_dice_leaves_out_and_counts_a_region_undefined_in_every_case
     assert isnan(found["low"])
 
 
-def test_summary_lists_names_in_the_order_of_the_schema_and_ignores_further_keys():
-    rows = [{"further": 1, **row} for row in three_cases("brats")]
-    summary = summarise(rows, "brats")
+def test_summary_lists_names_and_metrics_in_the_order_of_schema_and_registry():
+    summary = summary_of(three_cases(), "brats")
     assert [list(summary[key]) for key in ("label", "region")] == [
         ["necrotic", "edema", "enhancing"],
         ["WT", "TC", "ET"],
     ]
-    assert list(summary["region"]["WT"]) == [*METRICS, *VOLUMES]
-    assert summary == summarise(three_cases("brats"), "brats")
+    assert list(summary["region"]["WT"]) == METRICS
 
 
-def test_a_table_says_how_many_values_a_rule_gave():
-    rows = [
-        {"case": case, "patient": case, "name": "WT", "pq": 1.0, "lesions": 0, "filled": filled}
-        for case, filled in (("a", "empty"), ("b", ""))
-    ]
-    summary = summarise_columns(rows, {"empty": ["pq"]})
-    assert [summary["WT"][column]["filled"] for column in ("pq", "lesions")] == [1, 0]
-    assert "filled" not in summary["WT"]
+def test_every_table_is_summarised_and_the_values_of_rules_are_counted():
+    blank = np.zeros(SHAPE, np.uint8)
+    pairs = [(nested_tumour(), nested_tumour()), (blank, blank)]
+    summary = summary_of(pairs, "brats", lesion_rules="brats2023-gli")
+    assert (summary["cases"], summary["cohort"], summary["types"]) == (2, "glioma", None)
+    lesionwise, instances = summary["lesionwise"]["WT"], summary["instances"]["WT"]
+    assert [lesionwise[column]["filled"] for column in ("lesion_dice", "lesions")] == [1, 0]
+    assert [instances[column]["filled"] for column in ("f1", "sq", "pq")] == [1, 1, 1]
+    assert summary["lesion_rules"] == "brats2023-gli"
+    assert summary["multiclass"]["mean_dice_with_background"]["cases"] == 2
+    assert headline_of(summary)["lesion_dice"] == {"WT": 1, "TC": 1, "ET": 1}
+
+
+def test_a_cohort_without_rules_has_no_lesion_wise_summary_but_its_instances():
+    summary = summary_of(three_cases(), "brats")
+    assert (summary["lesionwise"], summary["lesion_rules"]) == ({}, None)
+    assert list(summary["instances"]) == ["WT", "TC", "ET"]
+    assert headline_of(summary)["lesion_dice"] == {}

@@ -290,6 +290,6 @@ def test_one_step_of_a_tenth_is_a_tenth_wherever_it_starts():
         (((5, 5, 5), (5, 5, 5)), (1.0, float("nan"), 1.0), "positive lengths"),
     ],
 )
-def test_what_has_no_surface_elements_is_refused(shapes, spacing_mm, message):
+def test_what_has_no_surface_elements_is_rejected(shapes, spacing_mm, message):
     with pytest.raises(ValueError, match=message):
         surfel_distances(*(np.ones(shape, bool) for shape in shapes), spacing_mm)

@@ -99,7 +99,7 @@ def test_the_summary_is_of_cases_and_of_patients_whatever_their_order():
     assert found == summarise_types(THREE[::-1], SCHEMA)
 
 
-def test_a_reference_of_two_types_is_refused():
+def test_a_reference_of_two_types_is_rejected():
     with pytest.raises(
         ValueError,
         match=(

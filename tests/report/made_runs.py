@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.core.catalogue import CaseEntry, Catalogue
 from pipeline.core.folds import Split
 from pipeline.core.schema import Schema
-from pipeline.report.page.metrics import METRICS
+from pipeline.metrics import registry
 from pipeline.report.run import Previous, Run
 from pipeline.verification.thumbnail import SIDE
 from pipeline.verification.thumbnail_sheet import sheet
@@ -92,6 +92,10 @@ def worse(rows: list[dict]) -> list[dict]:
     return [row | {"dice": row["dice"] * 0.97} for row in rows]
 
 
+def _names(table: str) -> list[str]:
+    return [metric.name for metric in registry.TABLES[table]]
+
+
 def made_evaluation(
     schema: Schema,
     rows: list[dict],
@@ -102,7 +106,7 @@ def made_evaluation(
     """Summaries as in metrics/evaluate.json, with intervals of mean ± 1.96 standard errors."""
     kinds = {"label": schema.labels, "region": schema.regions}
     parts = {
-        kind: _summaries([row for row in rows if row["kind"] == kind], names, METRICS["region"])
+        kind: _summaries([row for row in rows if row["kind"] == kind], names, _names("cases"))
         for kind, names in kinds.items()
     }
     dice = [parts["region"][region]["dice"] for region in schema.regions]
@@ -115,16 +119,17 @@ def made_evaluation(
     return parts | {
         "mean_region_dice": mean
         | {key: sum(summary[key] for summary in dice) for key in ("cases", "filled", "undefined")},
-        "lesionwise": _summaries(lesionwise, schema.regions, METRICS["lesionwise"])
+        "lesionwise": _summaries(lesionwise, schema.regions, _names("lesionwise"))
         if lesionwise
         else {},
-        "instances": _summaries(instances, schema.regions, METRICS["instances"])
+        "instances": _summaries(instances, schema.regions, _names("instances"))
         if instances
         else {},
-        "calibration": _summaries(calibration, schema.regions, METRICS["calibration"])
+        "calibration": _summaries(calibration, schema.regions, _names("calibration"))
         if calibration
         else {},
         "types": None,
+        "metrics": registry.descriptions(),
         "cohort": schema.cohort,
         "cases": len({row["case"] for row in rows}),
         "held_out_loss": 0.125,

@@ -186,7 +186,7 @@ def test_the_median_of_patients_drawn_whole_is_taken_over_their_cases():
         ([0.1, 0.2, 0.3], {"resamples": 0}, "even"),
     ],
 )
-def test_what_cannot_be_drawn_from_is_refused(values, changes, says):
+def test_what_cannot_be_drawn_from_is_rejected(values, changes, says):
     with pytest.raises(ValueError, match=says):
         interval(values, "mean", **changes)
 

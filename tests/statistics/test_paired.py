@@ -8,13 +8,14 @@ from scipy import stats
 from pipeline.statistics.bootstrap import interval
 from pipeline.statistics.paired import (
     compare_pairs,
-    direction,
     holm,
+    most_changed,
     paired_rows,
     sign_flip_p,
-    value_of,
     wilcoxon_p,
 )
+
+BOTH = {"dice": 1, "hd95_mm": -1}
 
 
 def row(case, **values):
@@ -149,7 +150,7 @@ def test_holm_is_never_below_p_and_never_beyond_bonferroni():
 def test_a_comparison_computed_by_hand():
     first, second = rows_of([0.5, 0.6, 0.7, nan]), rows_of([0.6, 0.8, 1.0, 0.9])
     second[2]["filled"] = "both_empty"
-    (result,) = compare_pairs(first, second, ["dice"])
+    (result,) = compare_pairs(first, second, {"dice": 1})
     assert {
         key: result[key]
         for key in (
@@ -183,9 +184,7 @@ def test_a_comparison_computed_by_hand():
 
 def test_swapped_runs_mirror_the_difference_and_keep_p(runs):
     first, second = runs
-    there, back = (
-        compare_pairs(*pair, ["dice", "hd95_mm"]) for pair in ((first, second), (second, first))
-    )
+    there, back = (compare_pairs(*pair, BOTH) for pair in ((first, second), (second, first)))
     for one, other in zip(there, back, strict=True):
         assert (one["difference"], one["low"], one["high"]) == pytest.approx(
             (-other["difference"], -other["high"], -other["low"]), abs=1e-12
@@ -199,7 +198,7 @@ def test_what_both_runs_gain_changes_nothing(runs):
     first, second = runs
     moved = [[one | {"dice": one["dice"] + 3} for one in rows] for rows in runs]
     for one, other in zip(
-        compare_pairs(first, second, ["dice"]), compare_pairs(*moved, ["dice"]), strict=True
+        compare_pairs(first, second, {"dice": 1}), compare_pairs(*moved, {"dice": 1}), strict=True
     ):
         assert one == pytest.approx(
             other
@@ -212,13 +211,11 @@ def test_the_order_of_the_cases_changes_nothing(runs):
     first, second = runs
     order = np.random.default_rng(16).permutation(20)
     mixed = [first[place] for place in (*order, *(order + 20))]
-    assert str(compare_pairs(mixed, second[::-1], ["dice", "hd95_mm"])) == str(
-        compare_pairs(first, second, ["dice", "hd95_mm"])
-    )
+    assert str(compare_pairs(mixed, second[::-1], BOTH)) == str(compare_pairs(first, second, BOTH))
 
 
 def test_equal_runs_do_not_differ(runs):
-    for result in compare_pairs(runs[0], runs[0], ["dice", "hd95_mm"]):
+    for result in compare_pairs(runs[0], runs[0], BOTH):
         assert (
             result["difference"],
             result["low"],
@@ -233,27 +230,19 @@ def test_a_shorter_distance_is_better():
     (result,) = compare_pairs(
         [row("a", hd95_mm=5.0), row("b", hd95_mm=5.0)],
         [row("a", hd95_mm=2.0), row("b", hd95_mm=6.0)],
-        ["hd95_mm"],
+        {"hd95_mm": -1},
     )
     assert (result["better"], result["worse"], result["difference"]) == (1, 1, -1.0)
 
 
-def test_of_a_volume_error_the_size_counts():
-    assert value_of(row("a", volume_error_ml=-3.0), "volume_error_ml") == 3.0
-    (result,) = compare_pairs(
-        [row("a", volume_error_ml=-3.0)], [row("a", volume_error_ml=2.0)], ["volume_error_ml"]
-    )
-    assert (result["mean_first"], result["difference"], result["better"]) == (3.0, -1.0, 1)
-
-
 def test_two_cases_have_a_difference_but_no_interval():
-    (result,) = compare_pairs(rows_of([0.5, 0.6]), rows_of([0.6, 0.6]), ["dice"])
+    (result,) = compare_pairs(rows_of([0.5, 0.6]), rows_of([0.6, 0.6]), {"dice": 1})
     assert isnan(result["low"])
     assert (result["difference"], result["p_permutation"]) == (0.05, 1.0)
 
 
 def test_without_a_defined_pair_nothing_is_said():
-    (result,) = compare_pairs(rows_of([nan, nan]), rows_of([0.6, 0.6]), ["dice"])
+    (result,) = compare_pairs(rows_of([nan, nan]), rows_of([0.6, 0.6]), {"dice": 1})
     assert (result["cases"], result["undefined"]) == (0, 2)
     assert all(
         isnan(result[key])
@@ -269,7 +258,7 @@ def test_without_a_defined_pair_nothing_is_said():
 
 
 def test_holm_is_taken_over_all_metrics_and_regions(runs):
-    results = compare_pairs(*runs, ["dice", "hd95_mm"])
+    results = compare_pairs(*runs, BOTH)
     assert [(result["name"], result["metric"]) for result in results] == [
         ("WT", "dice"),
         ("WT", "hd95_mm"),
@@ -291,7 +280,20 @@ def test_what_one_run_alone_has_is_left_out(runs):
     ]
 
 
-def test_a_volume_is_no_score():
-    assert (direction("dice"), direction("hd95_mm"), direction("volume_error_ml")) == (1, -1, -1)
-    with pytest.raises(KeyError):
-        direction("reference_ml")
+def test_a_significant_difference_is_better_or_worse_by_the_direction_of_the_metric():
+    first = [row(f"{case:02d}", dice=0.5, hd95_mm=5.0) for case in range(20)]
+    second = [row(f"{case:02d}", dice=0.6, hd95_mm=6.0 + 0.1 * case) for case in range(20)]
+    verdicts = [result["verdict"] for result in compare_pairs(first, second, BOTH)]
+    assert verdicts == [1, -1]
+    assert [result["verdict"] for result in compare_pairs(second, first, BOTH)] == [-1, 1]
+    assert [result["verdict"] for result in compare_pairs(first, first, BOTH)] == [0, 0]
+
+
+def test_the_cases_with_the_largest_changes_come_first_each_with_its_largest():
+    first = [row(case, dice=0.5) | {"name": name} for case in "abc" for name in ("WT", "ET")]
+    changes = {("a", "ET"): 0.1, ("b", "WT"): -0.3, ("b", "ET"): 0.2}
+    second = [
+        one | {"dice": one["dice"] + changes.get((one["case"], one["name"]), 0)} for one in first
+    ]
+    found = [(one["case"], one["name"]) for one, _ in most_changed(first, second, "dice")]
+    assert found == [("b", "WT"), ("a", "ET")]

@@ -5,7 +5,9 @@ import pytest
 from scipy.stats import rankdata
 
 from pipeline.statistics.paired import sign_flip_p
-from pipeline.statistics.ranking import ranks, standing
+from pipeline.statistics.ranking import ranked, ranks
+
+BOTH = {"dice": 1, "hd95_mm": -1}
 
 
 def rows_of(dice, hd95_mm=None, name="WT", patients=None):
@@ -53,7 +55,7 @@ def test_a_standing_computed_by_hand():
         "new": rows_of([0.8, 0.8], [2.0, 2.0]),
         "bad": rows_of([0.1, nan], [9.0, nan]),
     }
-    new, old, bad = standing(runs, ["dice", "hd95_mm"])
+    new, old, bad = ranked(runs, BOTH)
     assert [row["run"] for row in (new, old, bad)] == ["new", "old", "bad"]
     assert (new["mean_rank"], old["mean_rank"], bad["mean_rank"]) == (1.25, 1.75, 3.0), (
         "new: ranks 1 1 2 1; old: 2 2 1 2"
@@ -72,7 +74,7 @@ def test_a_standing_computed_by_hand():
 def test_p_of_neighbours_flips_the_mean_ranks_of_whole_cases():
     rng = np.random.default_rng(2)
     tables = {name: rng.beta(8, 2, 10) + gain for name, gain in (("one", 0.0), ("two", 0.1))}
-    best, worst = standing({name: rows_of(values) for name, values in tables.items()}, ["dice"])
+    best, worst = ranked({name: rows_of(values) for name, values in tables.items()}, {"dice": 1})
     wins = np.sign(tables[best["run"]] - tables[worst["run"]])
     assert best["p_next"] == sign_flip_p(-wins)
 
@@ -81,13 +83,13 @@ def test_the_cases_of_a_patient_change_places_together():
     values = np.linspace(0.5, 0.8, 12)
     runs = {"a": rows_of(values, patients=[place // 4 for place in range(12)])}
     runs["b"] = [row | {"dice": row["dice"] + 0.1} for row in runs["a"]]
-    best, _ = standing(runs, ["dice"])
+    best, _ = ranked(runs, {"dice": 1})
     assert (best["run"], best["p_next"]) == ("b", 0.25)
 
 
 def test_equal_runs_share_a_place():
     runs = {name: rows_of([0.5, 0.6, 0.7]) for name in ("b", "a")} | {"c": rows_of([0.1, 0.2, 0.3])}
-    listed = standing(runs, ["dice"])
+    listed = ranked(runs, {"dice": 1})
     assert [(row["run"], row["place"], row["mean_rank"]) for row in listed] == [
         ("a", 1, 1.5),
         ("b", 1, 1.5),
@@ -98,7 +100,7 @@ def test_equal_runs_share_a_place():
 
 def test_a_run_is_ranked_on_what_all_share():
     runs = {"a": rows_of([0.5, 0.6, 0.7]), "b": rows_of([0.6, 0.7]) + rows_of([0.1], name="ET")}
-    assert [(row["run"], row["cases"], row["rankings"]) for row in standing(runs, ["dice"])] == [
+    assert [(row["run"], row["cases"], row["rankings"]) for row in ranked(runs, {"dice": 1})] == [
         ("b", 2, 2),
         ("a", 2, 2),
     ]
@@ -108,9 +110,7 @@ def test_the_order_of_runs_and_cases_changes_nothing():
     rng = np.random.default_rng(3)
     runs = {name: rows_of(rng.beta(8, 2, 20), rng.exponential(5, 20)) for name in "abcd"}
     turned = {name: runs[name][::-1] for name in "dbca"}
-    for one, other in zip(
-        standing(runs, ["dice", "hd95_mm"]), standing(turned, ["dice", "hd95_mm"]), strict=True
-    ):
+    for one, other in zip(ranked(runs, BOTH), ranked(turned, BOTH), strict=True):
         assert (
             one == pytest.approx(other)
             if "run" not in one
@@ -119,6 +119,6 @@ def test_the_order_of_runs_and_cases_changes_nothing():
         assert one["run"] == other["run"]
 
 
-def test_runs_that_share_no_case_are_refused():
+def test_runs_that_share_no_case_are_rejected():
     with pytest.raises(ValueError, match="no case and target"):
-        standing({"a": rows_of([0.5]), "b": rows_of([0.5], name="ET")}, ["dice"])
+        ranked({"a": rows_of([0.5]), "b": rows_of([0.5], name="ET")}, {"dice": 1})

@@ -98,8 +98,8 @@ def definitions(run: Run) -> dict[str, Any]:
         measured = {
             name for summaries in run.evaluation.get(part, {}).values() for name in summaries
         }
-        for name, shown in presentations(part, measured).items():
-            text = given.pop(name, shown.definition)
+        for name, shown in presentations(run.evaluation, part, measured).items():
+            text = given.pop(name, f"{shown.definition} {shown.source}".strip())
             if text:
                 texts[PREFIXES.get(part, "") + shown.title] = text
     return {

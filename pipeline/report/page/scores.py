@@ -22,13 +22,15 @@ _MULTICLASS = {
 }
 
 
-def summary_table(part: str, summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def summary_table(
+    evaluation: Mapping[str, Any], part: str, summaries: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """A table of means with their intervals: a row per metric, a column per region or label.
 
     Parameters
     ----------
-    part : str
-        As `pipeline.report.page.metrics.presentations` takes it.
+    evaluation, part
+        As `pipeline.report.page.metrics.presentations` takes them.
     summaries : mapping
         Name (region or label) to metric to ``mean``, ``median``, ``sd``, ``cases``, ``filled``,
         ``undefined`` and, where there are enough cases, ``mean_low``, ``mean_high``,
@@ -42,9 +44,9 @@ def summary_table(part: str, summaries: Mapping[str, Mapping[str, Any]]) -> dict
     """
     measured = {metric for summary in summaries.values() for metric in summary}
     groups: dict[str, list[dict[str, Any]]] = {}
-    for metric, shown in presentations(part, measured).items():
+    for metric, shown in presentations(evaluation, part, measured).items():
         cells = [summary.get(metric) for summary in summaries.values()]
-        row = {"title": shown.title, "digits": shown.digits, "cells": cells}
+        row = {"title": shown.title, "digits": shown.decimals, "cells": cells}
         groups.setdefault(shown.group, []).append(row)
     return {"names": list(summaries), "groups": groups}
 
@@ -53,7 +55,7 @@ def _table(run: Run, part: str) -> dict[str, Any] | None:
     """The table of the regions, or None where the part was not measured."""
     measured = run.evaluation.get(part, {})
     found = {region: measured[region] for region in run.schema.regions if region in measured}
-    return summary_table(part, found) if found else None
+    return summary_table(run.evaluation, part, found) if found else None
 
 
 def scores(run: Run) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def scores(run: Run) -> dict[str, Any]:
     return {
         "names": [*schema.regions, *schema.labels],
         "of_regions": _table(run, "region"),
-        "of_labels": None if each_is_one_label else summary_table("label", labels),
+        "of_labels": None if each_is_one_label else summary_table(run.evaluation, "label", labels),
         "biases": {region: agreement(run.rows, region)["bias"] for region in schema.regions},
         "multiclass": [
             (title, multiclass[f"{name}_with_background"], multiclass[f"{name}_without_background"])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...core.records import read_csv
-from ...metrics.scores import EMPTY_RULES
+from ...metrics import registry
 from ..plots.palette import region_colours
 from ..rendering import ASSETS
 from ..run import Run
@@ -32,7 +32,11 @@ def verdict(run: Run) -> dict[str, Any]:
         "dimensions": architecture.get("dimensions"),
         "tiles": [_tile(run, region, colours[region]) for region in schema.regions],
         "empty_rule": schema.empty_rule,
-        "fills": EMPTY_RULES[schema.empty_rule],
+        "fills": {
+            entry: registry.fills("cases", entry) for entry in ("both_empty", "reference_empty")
+        }
+        if schema.empty_rule == "brats"
+        else {},
         "previous": previous(run),
         "published": published(schema.cohort),
     }

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ...statistics.bootstrap import CONFIDENCE
-from ...statistics.paired import direction, value_of
 from .drawing import FAINT, INK, blank, drawn, jitter, style
 
 BETTER, WORSE = "#0072B2", "#D55E00"
@@ -96,7 +95,7 @@ def _marks() -> list[Line2D]:
 def _values(pair: Pair, target: tuple[str, str], metric: str) -> np.ndarray:
     """(N, 2) values of the cases in which both are defined."""
     values = np.array(
-        [[value_of(row, metric) for row in rows] for rows in pair.targets.get(target, ())]
+        [[row[metric] for row in rows] for rows in pair.targets.get(target, ())]
     ).reshape(-1, 2)
     return values[~np.isnan(values).any(axis=1)]
 
@@ -105,10 +104,15 @@ def _targets(pair: Pair) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row["kind"], row["name"]) for row in pair.rows))
 
 
-def _colours(differences: np.ndarray, metric: str) -> list[str]:
+def _direction(pair: Pair, metric: str) -> int:
+    """1 if higher is better, -1 if lower is."""
+    return next(row["direction"] for row in pair.rows if row["metric"] == metric)
+
+
+def _colours(differences: np.ndarray, direction: int) -> list[str]:
     return [
         FAINT if not gain else BETTER if gain > 0 else WORSE
-        for gain in np.round(differences, 12) * direction(metric)
+        for gain in np.round(differences, 12) * direction
     ]
 
 
@@ -125,7 +129,7 @@ def _draw_values(axes: Axes, pair: Pair, metric: str) -> None:
     for place, target in enumerate(targets):
         values = _values(pair, target, metric)
         for (before, after), colour in zip(
-            values, _colours(values[:, 1] - values[:, 0], metric), strict=True
+            values, _colours(values[:, 1] - values[:, 0], _direction(pair, metric)), strict=True
         ):
             axes.plot(
                 [before, after],
@@ -183,7 +187,7 @@ def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
             differences,
             heights,
             s=16,
-            c=_colours(differences, metric),
+            c=_colours(differences, _direction(pair, metric)),
             alpha=max(_faintness(len(differences)), 0.35),
             linewidths=0,
             clip_on=False,
@@ -205,7 +209,7 @@ def _draw_differences(axes: Axes, pair: Pair, metric: str) -> None:
     _finish(axes, len(targets), metric, signed=True)
     one, other = (name.partition(":")[0] for name in (pair.first, pair.second))
     axes.set_title(f"{metric}: {other} - {one}")
-    sides = (one, other) if direction(metric) > 0 else (other, one)
+    sides = (one, other) if _direction(pair, metric) > 0 else (other, one)
     axes.set_xlabel(
         f"\u25c2 {sides[0]} better          {sides[1]} better \u25b8", color=FAINT
     )  # on either side of the 0 in the middle

@@ -7,7 +7,7 @@ from pipeline.report.plots.comparison import BETTER, WORSE, Pair, comparison_plo
 from pipeline.report.plots.palette import rgb
 from pipeline.statistics.paired import compare_pairs, paired_rows
 
-METRICS = ["dice", "hd95_mm"]
+METRICS = {"dice": 1, "hd95_mm": -1}
 
 
 def pair_of(first, second, names=("A: old", "B: new")):
