@@ -14,7 +14,7 @@ The command `predict` uses the same functions. Research use only, not for diagno
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -310,6 +310,10 @@ class Segmentation:
     native: Native | None
     record: dict[str, Any]
 
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{name} {volume:.1f} ml" for name, volume in self.volumes_ml.items())
+        return f"Segmentation of {self.case.name}: {volumes}"
+
     @property
     def labels(self) -> np.ndarray:
         """(X, Y, Z) uint8: label values, 0 for background."""
@@ -349,11 +353,12 @@ class Segmentation:
         made_by = f"TumorFlow {self.record['network_sha256'][:16]}"
         labels = self.labels
         nifti.write(path, labels, self.affine, made_by)
-        for name, place in self.native.series.items() if self.native else ():
+        if self.native:
             stem = path.name.removesuffix(".gz").removesuffix(".nii")
-            series = path.with_name(path.name.replace(stem, f"{stem}.{name}", 1))
-            voxels = labels_to_series(labels, self.native, name)
-            nifti.write(series, voxels, place.grid.affine, made_by)
+            for name, place in self.native.series.items():
+                series = path.with_name(path.name.replace(stem, f"{stem}.{name}", 1))
+                voxels = labels_to_series(labels, self.native, name)
+                nifti.write(series, voxels, place.grid.affine, made_by)
         write_json(path.with_name(f"{path.name}.json"), self.record)
 
     def score(self, reference: str | Path | np.ndarray) -> "pandas.DataFrame":
@@ -436,7 +441,7 @@ class Picture:
         A PNG file.
     """
 
-    png: bytes
+    png: bytes = field(repr=False)
 
     def _repr_png_(self) -> bytes:
         return self.png
