@@ -1,14 +1,15 @@
 """A segmentation without a reference: labels over the anatomy, one panel per plane."""
 
+import numpy as np
 from matplotlib.patches import Patch
 
 from ...core.schema import Schema
 from .drawing import DARK, LIGHT, blank, png, style
-from .overlays import _fill
-from .palette import label_colours
+from .palette import label_colours, rgb
 from .planes import View, cut, planes_of, telling_modalities
 
 _PANEL_IN, _GAP_IN, _TEXT_IN = 2.6, 0.08, 0.35
+_FILL_ALPHA = 102  # of 255
 
 
 def segmentation_plot(view: View, schema: Schema, dpi: int) -> bytes:
@@ -32,6 +33,8 @@ def segmentation_plot(view: View, schema: Schema, dpi: int) -> bytes:
     sizes = [view.size_mm(plane) for plane in planes]
     tallest = max(height / width for width, height in sizes) * _PANEL_IN
     width, height = len(planes) * (_PANEL_IN + _GAP_IN) + _GAP_IN, tallest + 2 * _TEXT_IN
+    colours = label_colours(schema)
+    fills = [(0, 0, 0, 0), *((*rgb(colour), _FILL_ALPHA) for colour in colours.values())]
     with style():
         figure = blank(width, height, DARK)
         for number, (plane, size) in enumerate(zip(planes, sizes, strict=True)):
@@ -41,7 +44,7 @@ def segmentation_plot(view: View, schema: Schema, dpi: int) -> bytes:
             index = view.busiest_slice(plane)
             grey = cut(view.grey[..., channel], plane, index)
             axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=box, interpolation="bilinear")
-            labels = _fill(cut(view.prediction, plane, index), schema)
+            labels = np.array(fills, np.uint8)[cut(view.prediction, plane, index)]
             axes.imshow(labels, extent=box, interpolation="nearest")
             axes.set_axis_off()
             axes.set_title(view.cut_name(plane, index), color=LIGHT, fontsize=8, loc="left")
