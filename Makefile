@@ -1,7 +1,8 @@
 # make run     the environment, then the whole pipeline on generated phantoms
 # make test    the environment, then the whole test suite
 # make docs    the documentation as a site, in site/
-# make fuzz    mutated files against the readers, SECONDS=20 for each; what they let through is kept in .fuzz
+# make check   style (ruff) and types (mypy), without a test
+# make fuzz    mutated files against the readers, SECONDS=20 for each; inputs that crash one are kept in .fuzz
 # make ui      the MLflow UI on loopback, port 5000
 # make env GPU=1   the environment with CUDA libraries for TensorFlow (Linux)
 
@@ -12,7 +13,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-jax docs fuzz ui env bench clean
+.PHONY: run test check test-jax docs fuzz ui env bench clean
 
 run: env
 	dvc repro
@@ -23,6 +24,11 @@ test: env
 
 docs: env
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --config-file .mkdocs.yml
+
+check: env
+	ruff check .
+	ruff format --check .
+	mypy
 
 env: .venv/ready$(if $(GPU),-gpu)
 
@@ -36,9 +42,9 @@ env: .venv/ready$(if $(GPU),-gpu)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'tensorflow[and-cuda]' -c .constraints.txt
 	touch $@
 
-# the same network code on JAX, where TensorFlow is not installed
+# the same network code on JAX, without TensorFlow
 test-jax: .venv-jax/ready
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/nn tests/test_end_to_end.py
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/network tests/test_end_to_end.py
 
 .venv-jax/ready: requirements.txt tests/requirements.txt .constraints.txt
 	$(PYTHON) -m venv .venv-jax
@@ -46,7 +52,7 @@ test-jax: .venv-jax/ready
 	.venv-jax/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-jax/requirements.txt -r tests/requirements.txt -c .constraints.txt
 	touch $@
 
-# atheris lies beside the environment, not in it
+# atheris is installed next to the environment, not into it
 fuzz: env .venv-fuzz/ready
 	PYTHONPATH=.venv-fuzz python -m tests.fuzz --seconds $(SECONDS)
 
@@ -62,4 +68,4 @@ bench: env
 	python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-jax .venv-fuzz .fuzz site
+	rm -rf .venv .venv-jax .venv-fuzz .fuzz site build *.egg-info

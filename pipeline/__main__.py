@@ -1,8 +1,8 @@
-"""TumorFlow beside its pipeline: python -m pipeline COMMAND ...
+"""The commands beside the pipeline: ``tumorflow COMMAND`` or ``python -m pipeline COMMAND``.
 
-Each command is a file of pipeline/commands with a docstring, its help; ``add_arguments(parser)``;
-and ``run(arguments)``, which may return an exit status. Only the file of the command that is called
-is imported.
+Each command is a file of pipeline/commands with a docstring, which is its help;
+``add_arguments(parser)``; and ``run(arguments)``, which may return an exit status. Only the file of
+the command that is called is imported.
 """
 
 import argparse
@@ -11,34 +11,36 @@ import inspect
 import sys
 from collections.abc import Sequence
 
-from .runtime.errors import reported_errors
+from .runtime.errors import as_called, called_as, reported_errors
 
 COMMANDS = {
     "predict": "segment a case with a trained model",
-    "doctor": "look at this machine and this clone, and say what to do about what is wrong",
-    "preset": "set a group of values in params.yaml",
-    "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
     "score": "score segmentations of any tool against references",
+    "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
     "sources": "list where cases can come from, and what each source declares",
+    "preset": "set a group of values in params.yaml",
+    "doctor": "check this machine and this clone, and say how to fix what is wrong",
+    "schema": "print the JSON schema of params.yaml, for editors",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, call the command, exit with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    program = called_as()
     listed = "\n".join(f"  {name:<10}{about}" for name, about in COMMANDS.items())
     chooser = argparse.ArgumentParser(
-        prog="python -m pipeline",
-        description="TumorFlow beside its pipeline, which `dvc repro` runs.",
-        epilog=f"commands:\n{listed}\n\nhelp on one: python -m pipeline COMMAND --help",
+        prog=program,
+        description="Commands beside the pipeline, which `dvc repro` runs.",
+        epilog=f"commands:\n{listed}\n\nhelp on one: {program} COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     chooser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     name = chooser.parse_args(arguments[:1]).command
-    command = importlib.import_module(f"pipeline.commands.{name}")
+    command = importlib.import_module(f".commands.{name}", __package__)
     parser = argparse.ArgumentParser(
-        prog=f"python -m pipeline {name}",
-        description=inspect.getdoc(command),
+        prog=f"{program} {name}",
+        description=as_called(inspect.getdoc(command) or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)

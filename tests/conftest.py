@@ -1,4 +1,4 @@
-"""Fixtures that make data: small cases in BraTS naming, catalogues, real cases where they are."""
+"""Fixtures and functions that make data: small cases in BraTS naming, and the real cases."""
 
 import locale
 from pathlib import Path
@@ -26,7 +26,7 @@ LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 @pytest.fixture(scope="session", autouse=True)
 def mlflow_root(tmp_path_factory) -> Path:
-    """MLflow's store of the whole test session lies in a temporary folder, never in the repository."""
+    """MLflow's store of the test session, in a temporary folder instead of the repository."""
     root = tmp_path_factory.mktemp("mlflow")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(root))
@@ -35,10 +35,8 @@ def mlflow_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def spoken():
-    """SimpleITK's writer of DICOM, by which tests make files, leaves the process in the locale "C",
-    where text is ASCII.
-    """
+def restored_locale():
+    """SimpleITK's DICOM writer leaves the process in the locale "C", where text is ASCII."""
     before = locale.setlocale(locale.LC_ALL)
     yield
     locale.setlocale(locale.LC_ALL, before)
@@ -53,9 +51,7 @@ def schema() -> Schema:
 def case_arrays(
     seed: int = 0, shape: tuple[int, int, int] = (24, 22, 20)
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A brain-like box of four int16 modalities and a tumour of nested boxes with values 1, 2 and
-    4.
-    """
+    """Four int16 modalities of a brain-like box, and a tumour of nested boxes of 1, 2 and 4."""
     rng = np.random.default_rng(seed)
     values = np.zeros(shape, np.uint8)
     values[6:16, 6:16, 6:14] = 2
@@ -88,8 +84,9 @@ def write_case(
     suffix: str = ".nii.gz",
     **changes,
 ) -> Path:
-    """Write one case in the naming of 2018 to 2021; `changes` replace arrays by file kind, None
-    leaves a file out.
+    """Write one case in the naming of 2018 to 2021.
+
+    `changes` replace arrays by file kind; None omits a file.
     """
     images, values = case_arrays(seed)
     for kind, array in ({**images, "seg": values} | changes).items():
@@ -108,7 +105,7 @@ def cohort(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_cases() -> Path:
-    """The shared folder of real cases; the test is skipped where it is absent."""
+    """The shared folder of real cases; without it the test is skipped."""
     if not SHARED.is_dir():
         pytest.skip("real cases are not at ../shared/data")
     return SHARED

@@ -480,7 +480,7 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
             ("CASE/CASE_t1.nii.gz",),
             r"_t1\.nii\.gz: is a file\. Name the folder of the case, or single files by --t1n FILE",
         ),
-        (("nowhere",), r"nowhere: is not there\. Name the folder"),
+        (("nowhere",), r"nowhere: does not exist\. Name the folder"),
         (
             ("CASE", "--t1c", "CASE"),
             r"is a folder\. Name one \.nii, .* file as t1c; of a DICOM study name the folder alone",
@@ -493,7 +493,7 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
             ("CASE", "--t1n", "CASE/CASE_t1.nii.gz", "--image", "t1n", "CASE/CASE_t2.nii.gz"),
             "one modality is named twice",
         ),
-        (("CASE", "--t1c", "nowhere.nii"), r"nowhere\.nii: is not there\. Name one \.nii"),
+        (("CASE", "--t1c", "nowhere.nii"), r"nowhere\.nii: does not exist\. Name one \.nii"),
         (
             ("CASE", "--model", "models/network.keras"),
             (

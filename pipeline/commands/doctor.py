@@ -1,10 +1,13 @@
-"""Look at this machine and this clone, and say what to do about what is wrong.
+"""Check this machine, the installation and this clone, and say how to fix what is wrong.
 
-Exit status 1 if something fails; after a warning the pipeline still runs.
+    python -m pipeline doctor --fix
+
+--fix updates an older params.yaml: it renames keys that have a new name and adds missing keys with
+their default values; your own values and comments stay. Exit status 1 if a check fails; with
+warnings the pipeline still runs.
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
@@ -18,28 +21,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
 
 from ..core.errors import InputError
-from ..runtime import tracking
+from ..core.records import write_bytes
+from ..runtime import params_file, requirements, tracking
+from ..runtime.errors import as_called
 from ..runtime.parallel import usable_cores
 
-ROOT = Path(__file__).parents[2]
+PACKAGE = __package__.partition(".")[0]
 GIB = 2**30
 MEMORY_GIB = 7  # what a machine sold with 8 GB has left; the phantoms need no more
 DISK_GIB = 10
-INSTEAD = {"tensorflow": ("tensorflow-cpu", "jax")}
 
-# Keras takes its time and may crash with its engine, so another process loads it.
+# Keras takes seconds to load and may crash with its backend, so another process loads it.
 LOOK_AT_BACKEND = f"""
 import json
-from {__package__.partition(".")[0]}.network import backend
+from {PACKAGE}.network import backend
 print(json.dumps([backend.name(), backend.versions(), backend.keras.distribution.list_devices()]))
 """
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the list: `mark` is ok, warn or fail; `advice` says what to do."""
+    """One line of the list: `mark` is ok, warn or fail; `advice` is the remedy."""
 
     mark: str
     subject: str
@@ -52,22 +57,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--params", type=Path, default=Path("params.yaml"), help="default: params.yaml"
     )
+    parser.add_argument(
+        "--fix", action="store_true", help="add missing keys to params.yaml, rename old ones"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print all findings; 1 if one is a failure."""
+    if arguments.fix:
+        fix(arguments.params)
     with ThreadPoolExecutor(1) as aside:
-        engine = aside.submit(backend)  # the slowest, beside the others
-        marks = [
-            *_printed("machine", machine()),
-            *_printed("packages", packages()),
-            *_printed("clone", clone()),
-            *_printed("experiment runs", runs()),
-            *_printed("values", params_values(arguments.params)),
-            *_printed("engine", [engine.result()]),
-        ]
-    print(f"\n{len(marks)} looked at: {marks.count('fail')} fail, {marks.count('warn')} warn")
+        loaded = aside.submit(backend)  # the slowest check, in parallel with the others
+        marks = [*_printed("machine", machine()), *_printed("packages", packages())]
+        if is_installed() and not Path("dvc.yaml").is_file():
+            marks += _printed("clone", [no_clone()])
+        else:
+            marks += _printed("clone", clone())
+            marks += _printed("experiment runs", runs())
+            marks += _printed("params", params_values(arguments.params))
+        marks += _printed("Keras", [loaded.result()])
+    print(f"\n{len(marks)} checks: {marks.count('fail')} fail, {marks.count('warn')} warn")
     return int("fail" in marks)
+
+
+def fix(path: Path) -> None:
+    """Bring an older params.yaml up to date, and print each change.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as YAML.
+    """
+    text, changes = params_file.complete(params_file.read_text(path), path)
+    if changes:
+        write_bytes(path, text.encode())
+    for line in changes or ["no key is missing"]:
+        print(f"{path}: {line}")
+    print()
+
+
+def is_installed() -> bool:
+    """Whether this code is an installed package and no clone."""
+    return PACKAGE != "pipeline"
+
+
+def no_clone() -> Finding:
+    """That training needs a clone."""
+    found = "no dvc.yaml here: predict, score, compare, sources and tumorflow.api work"
+    return Finding("ok", "clone", found)
 
 
 def _printed(group: str, findings: Iterator[Finding] | list[Finding]) -> Iterator[str]:
@@ -76,7 +113,8 @@ def _printed(group: str, findings: Iterator[Finding] | list[Finding]) -> Iterato
     for finding in findings:
         first, *more = finding.found.splitlines()
         print(f"  {finding.mark:<6}{finding.subject:<28}{first}")
-        for line in (*more, *(f"-> {line}" for line in finding.advice.splitlines())):
+        advice = as_called(finding.advice).splitlines()
+        for line in (*more, *(f"-> {line}" for line in advice)):
             print(f"  {'':<34}{line}")
         sys.stdout.flush()
         yield finding.mark
@@ -91,7 +129,9 @@ def machine() -> Iterator[Finding]:
     fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
     yield _judged(fits, "python", platform.python_version(), "Use Python 3.11 to 3.13.", "fail")
     cores = usable_cores()
-    yield _judged(cores > 1, "cores", str(cores), "It works, slowly: two or more are better.")
+    yield _judged(
+        cores > 1, "cores", str(cores), "The pipeline will be slow. Use two cores or more."
+    )
     memory = usable_memory() / GIB
     advice = (
         f"The phantoms need {MEMORY_GIB} GiB. If a stage is killed, lower train.batch_size or"
@@ -100,8 +140,8 @@ def machine() -> Iterator[Finding]:
     yield _judged(memory >= MEMORY_GIB, "memory", f"{memory:.1f} GiB", advice)
     free = shutil.disk_usage(".").free / GIB
     advice = (
-        f"Make room: the phantoms want {DISK_GIB} GiB, real cohorts more. `dvc gc --workspace`"
-        " drops old results."
+        f"Free some space: the phantoms need {DISK_GIB} GiB, real cohorts more. `dvc gc"
+        " --workspace` removes old results."
     )
     yield _judged(
         free >= DISK_GIB, "free disk", f"{free:.1f} GiB", advice, "warn" if free >= 1 else "fail"
@@ -109,8 +149,10 @@ def machine() -> Iterator[Finding]:
 
 
 def usable_memory() -> int:
-    """Bytes that this machine has, or that the container lets us have."""
-    bounds = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    """Memory in bytes of this machine, or of the container."""
+    import psutil
+
+    bounds = [psutil.virtual_memory().total]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         if (
             Path(path).is_file()
@@ -121,46 +163,26 @@ def usable_memory() -> int:
 
 
 def packages() -> Iterator[Finding]:
-    """Every line of requirements.txt against what is installed."""
-    from packaging.requirements import Requirement
-
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
-        if text := line.partition("#")[0].strip():
-            required = Requirement(text)
-            versions = {
-                name: _version(name) for name in (required.name, *INSTEAD.get(required.name, ()))
-            }
-            yield _package(
-                required.name,
-                required.specifier,
-                {name: version for name, version in versions.items() if version},
-            )
+    """Every required package, and the version that is installed."""
+    for one in requirements.required():
+        instead = requirements.IN_PLACE_OF.get(one.name, ())
+        yield _package(one, requirements.installed(one.name, *instead))
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _package(name: str, wanted: object, installed: dict[str, str]) -> Finding:
+def _package(required: Requirement, installed: dict[str, str]) -> Finding:
+    name = required.name
+    remedy = "pip install tumorflow" if is_installed() else "make -B env"
     if not installed:
-        return Finding("fail", name, "not installed", "make -B env")
+        return Finding("fail", name, "not installed", remedy)
     if name not in installed:
-        return Finding(
-            "ok",
-            name,
-            "not installed; instead " + ", ".join(" ".join(item) for item in installed.items()),
-        )
-    if installed[name] not in wanted:
-        return Finding(
-            "warn",
-            name,
-            f"{installed[name]}, outside of {wanted}",
-            "Not tested together. `make -B env` installs what was.",
-        )
-    return Finding("ok", name, installed[name])
+        others = ", ".join(" ".join(item) for item in installed.items())
+        return Finding("ok", name, f"not installed; instead {others}")
+    return _judged(
+        installed[name] in required.specifier,
+        name,
+        installed[name],
+        f"{required.specifier} was tested. Install it: {remedy}",
+    )
 
 
 def clone() -> Iterator[Finding]:
@@ -181,9 +203,9 @@ def clone() -> Iterator[Finding]:
 
 
 def _dvc() -> Iterator[Finding]:
-    said = _printed_by(sys.executable, "-m", "dvc", "version")
-    about = dict(re.findall(r"^(DVC version|Cache types|Repo): (.*)$", said, re.MULTILINE))
-    advice = f"See what `{sys.executable} -m dvc version` says; `make -B env` installs it."
+    printed = _printed_by(sys.executable, "-m", "dvc", "version")
+    about = dict(re.findall(r"^(DVC version|Cache types|Repo): (.*)$", printed, re.MULTILINE))
+    advice = f"Run `{sys.executable} -m dvc version` for the reason; `make -B env` installs DVC."
     yield _judged(
         "DVC version" in about, "dvc", about.get("DVC version", "does not start"), advice, "fail"
     )
@@ -192,7 +214,7 @@ def _dvc() -> Iterator[Finding]:
         "dvc" in kinds,
         "dvc repository",
         kinds,
-        "Work at the root of the clone; git tracks .dvc/config: restore it.",
+        "Run this in the root of the clone. If .dvc/config is missing: git checkout .dvc/config",
         "fail",
     )
     links = about.get("Cache types", "")
@@ -204,14 +226,14 @@ def _dvc() -> Iterator[Finding]:
         else "none yet"
     )
     advice = (
-        "Every shard stands on the disk twice. Bring the cache to the disk of the clone: dvc cache"
-        " dir --local PATH"
+        "Every shard is stored twice. Move the cache to the disk of the clone:"
+        " dvc cache dir --local PATH"
     )
     yield _judged(found != "copies", "dvc cache", found, advice)
 
 
 def _printed_by(*command: str) -> str:
-    """What a program prints; nothing if it fails or is not there."""
+    """Output of a program; empty if it fails or is missing."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -232,14 +254,12 @@ def runs() -> Iterator[Finding]:
             "ok",
             "mlflow store",
             f"{tracking.shown_store()}:"
-            f" {'made by the first run' if kept is None else f'{kept} runs'}",
+            f" {'created by the first run' if kept is None else f'{kept} runs'}",
         )
 
 
 def params_values(path: Path) -> Iterator[Finding]:
-    """Every stage's own check of its sections; a stage is another process, for no command imports
-    one.
-    """
+    """Every stage checks its sections of params.yaml, in a process of its own."""
     try:
         stages = list(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
@@ -247,7 +267,7 @@ def params_values(path: Path) -> Iterator[Finding]:
             "fail",
             "dvc.yaml",
             f"cannot be read: {error}",
-            "Work at the root of the clone; git tracks dvc.yaml: restore it.",
+            "Run this in the root of the clone. If dvc.yaml is missing: git checkout dvc.yaml",
         )
         return
     with ThreadPoolExecutor(usable_cores()) as side_by_side:
@@ -255,38 +275,36 @@ def params_values(path: Path) -> Iterator[Finding]:
 
 
 def _checked(name: str, path: Path) -> Finding:
-    command = [sys.executable, "-m", f"pipeline.{name}", "--check", "--params", str(path)]
+    command = [sys.executable, "-m", f"{PACKAGE}.{name}", "--check", "--params", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return Finding("ok", f"{path} for {name}", "valid")
-    said = done.stderr.strip().rpartition("error: ")[2]
     return Finding(
         "fail",
         f"{path} for {name}",
-        said,
-        f"Mend {path}; `python -m pipeline preset phantom` goes back to the first values.",
+        done.stderr.strip().rpartition("error: ")[2] or f"exit status {done.returncode}",
+        f"Correct {path}; `python -m pipeline doctor --fix` adds missing keys, `python -m pipeline"
+        " preset phantom` restores the default values.",
     )
 
 
 def backend() -> Finding:
-    """What Keras computes with."""
+    """Backend and devices of Keras."""
     done = subprocess.run([sys.executable, "-c", LOOK_AT_BACKEND], capture_output=True, text=True)
     if done.returncode:
         return Finding(
             "fail",
             "keras",
             done.stderr.strip().rpartition("\n")[2],
-            "make -B env; or set KERAS_BACKEND to tensorflow or jax",
+            "Install it: make -B env; or set KERAS_BACKEND to tensorflow or jax",
         )
     name, versions, devices = json.loads(done.stdout.splitlines()[-1])
     found = f"{name} {versions[name]} on {', '.join(devices)}"
-    if shutil.which("nvidia-smi") and not any(
-        "gpu" in device or "cuda" in device for device in devices
-    ):
-        return Finding(
-            "warn",
-            "keras",
-            f"{found}, and the machine has an NVIDIA driver",
-            "To compute on the GPU: make env GPU=1",
-        )
-    return Finding("ok", "keras", found)
+    on_gpu = any("gpu" in device or "cuda" in device for device in devices)
+    remedy = "pip install 'tumorflow[gpu]'" if is_installed() else "make env GPU=1"
+    return _judged(
+        on_gpu or not shutil.which("nvidia-smi"),
+        "keras",
+        found,
+        f"This machine has an NVIDIA driver. To compute on its GPU: {remedy}",
+    )

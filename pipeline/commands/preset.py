@@ -3,33 +3,19 @@
     python -m pipeline preset brats-cpu cohort.location=../brats2021
 
 Comments and layout of params.yaml stay. A preset holds sections and keys as params.yaml does; its
-head says the command, hardware, cost and expected score. `preset phantom` goes back to the first
+head says the command, hardware, cost and expected score. `preset phantom` restores the default
 values.
 """
 
 import argparse
 import difflib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
-
 from ..core.errors import InputError
 from ..core.records import write_bytes
-
-PRESETS = Path(__file__).parents[2] / "presets"
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes null as params.yaml does, in letters."""
-
-
-_Representer.add_representer(
-    type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
-)
+from ..runtime.params_file import PRESETS, parse, read_text, written
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.name is None:
         print(listing())
         return
-    before = _text(arguments.params)
+    before = read_text(arguments.params)
     after = changed(before, arguments.name, arguments.values, arguments.params)
     if after == before:
         print(f"{arguments.params} has these values already.")
@@ -67,13 +53,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def listing() -> str:
-    """The names of all presets, each with the comment at its head."""
+    """Names of all presets, each with the comment at its head."""
     heads = ((path.stem, _head(path)) for path in sorted(PRESETS.glob("*.yaml")))
     return "\n\n".join("\n".join([name, *(f"    {line}" for line in head)]) for name, head in heads)
 
 
 def _head(path: Path) -> Iterator[str]:
-    for line in _text(path).splitlines():
+    for line in read_text(path).splitlines():
         if not line.startswith("#"):
             return
         yield line.removeprefix("#").strip()
@@ -88,48 +74,21 @@ def changed(text: str, name: str, pairs: Sequence[str], path: Path) -> str:
         If there is no such preset, a key is not in params.yaml, a pair is not one, or a file is not
         YAML.
     """
-    yaml = _yaml()
-    values = _parsed(text, path)
+    values = parse(text, path)
     preset = PRESETS / f"{name}.yaml"
     if not preset.is_file():
         raise InputError(
-            f"{name}: no such preset; there are"
+            f"{name}: no such preset; the presets are"
             f" {', '.join(sorted(path.stem for path in PRESETS.glob('*.yaml')))}."
         )
-    for key, value in _leaves(_parsed(_text(preset), preset), values):
+    for key, value in _leaves(parse(read_text(preset), preset), values):
         _set(values, key, value, f"{preset}, for {path}")
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"{pair}: not of the form key=value, such as cohort.cases=6.")
-        _set(values, key, _parsed(value, pair) if value else "", str(path))
-    written = io.StringIO()
-    yaml.dump(values, written)
-    return written.getvalue()
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.Representer = _Representer
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    return yaml
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}). Run this in the folder that holds params.yaml."
-        ) from None
-
-
-def _parsed(text: str, where: Path | str) -> Any:
-    try:
-        return _yaml().load(text)
-    except YAMLError as error:
-        raise InputError(f"{where}: cannot be read as YAML: {error}") from None
+        _set(values, key, parse(value, pair) if value else "", str(path))
+    return written(values)
 
 
 def _leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -142,7 +101,7 @@ def _leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any
 
 
 def _set(values: Any, key: str, value: Any, where: str) -> None:
-    """Set a dotted key that is there."""
+    """Set a dotted key that exists."""
     *parents, last = key.split(".")
     for depth, part in enumerate([*parents, last]):
         if not isinstance(values, Mapping) or part not in values:

@@ -1,4 +1,4 @@
-"""What identifies code: a hash of rooms of the package."""
+"""A hash that identifies code."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def code_hash(*places: str) -> str:
-    """Hash of the Python files of some rooms, for checkpoints and tags; never part of an out.
+    """Hash the Python files of some rooms, for checkpoints and tags; never part of an out.
 
     Parameters
     ----------

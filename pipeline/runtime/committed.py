@@ -1,4 +1,4 @@
-"""Files as the newest commit has them: the results that a new one is compared with."""
+"""Files as in the latest commit: the results that new ones are compared with."""
 
 import csv
 import io
@@ -16,21 +16,21 @@ class Committed:
     Attributes
     ----------
     name : str
-        What the commit is called: its first digits and the date it was made.
+        Abbreviated hash and date of the commit.
     texts : tuple of str
-        Their content, in the order asked for.
+        Contents of the files, in the order of the arguments.
     """
 
     name: str
     texts: tuple[str, ...]
 
     def rows_of(self, place: int) -> Sequence[dict[str, str]]:
-        """Rows of one of them, a CSV file."""
+        """Rows of the file at an index, a CSV file."""
         return list(csv.DictReader(io.StringIO(self.texts[place])))
 
 
 def committed(*paths: Path) -> Committed | None:
-    """Read files as the commit in HEAD has them.
+    """Read files as in HEAD.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def committed(*paths: Path) -> Committed | None:
     Returns
     -------
     Committed or None
-        None outside of a repository, or where HEAD lacks one of the files.
+        None outside of a repository, or if HEAD lacks one of the files.
     """
     here = Path.cwd()
     inside = [

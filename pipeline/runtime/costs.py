@@ -1,9 +1,6 @@
-"""What every stage took: time, memory and energy, in metrics/costs.csv. No two runs agree on it, so
-it is no out of DVC.
-"""
+"""Time, memory and energy of every stage, in metrics/costs.csv: not reproducible, so no DVC out."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -27,19 +24,19 @@ _LOOKS_PER_GPU_READING = 5
 
 @contextmanager
 def recorded(stage: str, path: Path = COSTS) -> Iterator[None]:
-    """Measure a block, and when it ends well put its row in place of the stage's earlier one.
+    """Measure a block and, if it succeeds, replace the stage's row in the table.
 
     Parameters
     ----------
     stage : str
         Name of the row.
     path : Path
-        CSV file with `COLUMNS`, rows in the order of their start: ``seconds``; ``cpu_seconds`` of
-        this process and of all it started, workers that live on included; ``peak_memory_mb`` (10^6
-        bytes), the largest resident memory of all of them together, looked at every two seconds,
-        and at least the peak of this process itself; ``energy_wh`` as
-        `pipeline.runtime.energy.energy_wh` estimates it; ``started``, UTC. A training that was
-        resumed is measured from its resumption on.
+        CSV file with `COLUMNS`, rows ordered by start: ``seconds``; ``cpu_seconds`` of this process
+        and all its descendants, including workers that are still alive; ``peak_memory_mb`` (10^6
+        bytes), the largest resident memory of all of them together, sampled every two seconds, and
+        at least the peak of this process; ``energy_wh``, estimated by
+        `pipeline.runtime.energy.energy_wh`; ``started``, UTC. A resumed training is measured from
+        its resumption.
     """
     started, begun, used = datetime.now(UTC), time.perf_counter(), _cpu_seconds()
     watch = _Watch()
@@ -63,7 +60,7 @@ def recorded(stage: str, path: Path = COSTS) -> Iterator[None]:
 
 
 def read(path: Path = COSTS) -> list[dict[str, Any]]:
-    """Rows of the table, numbers as such; none where the file is missing or is not such a table."""
+    """Rows of the table, numbers as floats; none if the file is missing or is not the table."""
     rows: list[dict[str, Any]] = []
     with suppress(InputError, ValueError, KeyError, TypeError):
         for row in read_csv(path):
@@ -73,12 +70,11 @@ def read(path: Path = COSTS) -> list[dict[str, Any]]:
 
 
 class _Watch:
-    """Looks at the memory of the process and its children, and at the power of the GPUs, from a
-    thread beside the work.
-    """
+    """Samples the memory of the process and its children, and the power of GPUs, in a thread."""
 
     def __enter__(self) -> None:
-        self.peak_bytes, self._watts = 0, []
+        self.peak_bytes = 0
+        self._watts: list[float] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -103,7 +99,7 @@ class _Watch:
 
 
 def _family() -> Iterator[Any]:
-    """This process's living descendants."""
+    """Living descendants of this process."""
     import psutil
 
     with suppress(psutil.Error):
@@ -111,16 +107,14 @@ def _family() -> Iterator[Any]:
 
 
 def _cpu_seconds() -> float:
-    """CPU time so far of this process, of children that ended, and of those that live."""
+    """CPU time so far of this process and of its descendants, ended or alive."""
     import psutil
 
     own = os.times()
     total = own.user + own.system + own.children_user + own.children_system
     for child in _family():
         with suppress(psutil.Error):
-            total += sum(
-                child.cpu_times()[:4]
-            )  # user, system, and both of its own children that ended
+            total += sum(child.cpu_times()[:4])  # user and system, its own and of ended children
     return total
 
 
@@ -135,12 +129,19 @@ def _resident_bytes() -> int:
 
 
 def _own_peak_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _gpu_watts() -> list[float]:
-    """Power that all GPUs this process may use draw now, as one number; nothing where no one tells."""
+    """Present power of all GPUs visible to this process, one number; empty if it is not known."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible == "" or not shutil.which("nvidia-smi"):
         return []
@@ -151,8 +152,8 @@ def _gpu_watts() -> list[float]:
         *([f"--id={visible}"] if visible else []),
     ]
     with suppress(OSError, subprocess.SubprocessError, ValueError):
-        said = subprocess.run(
+        printed = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=10
         ).stdout
-        return [sum(float(line) for line in said.split("\n") if line.strip())]
+        return [sum(float(line) for line in printed.split("\n") if line.strip())]
     return []

@@ -1,8 +1,8 @@
-"""How much electricity a computation took, estimated from what it used."""
+"""Electricity that a computation used, estimated from its time, cores, memory and GPUs."""
 
 WATTS_PER_CORE = 12.0
-"""Power of one busy core: what Green Algorithms takes for a processor it does not list ("Any" in
-its table TDP_cpu.csv).
+"""Power of one busy core: the value of Green Algorithms for a processor that it does not list
+("Any" in its table TDP_cpu.csv).
 """
 
 WATTS_PER_GB = 0.3725
@@ -13,7 +13,7 @@ ASSUMPTIONS = (
     " long as the stage ran, and the power that nvidia-smi reads of the visible GPUs, idle or"
     " busy; cooling, disks and network are left out."
 )
-"""What `energy_wh` rests on, for whoever reads the number."""
+"""Assumptions of `energy_wh`, shown beside its result."""
 
 
 def energy_wh(

@@ -1,11 +1,11 @@
-"""What git knows of a folder."""
+"""Output of git."""
 
 import subprocess
 from pathlib import Path
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints in a folder; nothing where there is no repository, commit or git."""
+    """Output of a git command in a folder; empty without repository, commit or git."""
     try:
         return subprocess.run(
             ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True

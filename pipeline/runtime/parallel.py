@@ -13,7 +13,7 @@ from .errors import explained
 
 @contextmanager
 def computing(compute: params.Compute) -> Iterator[None]:
-    """Let `over_cases` work where the section `compute` says, for a while.
+    """Run `over_cases` on the backend of the section `compute` within the block.
 
     Raises
     ------
@@ -29,12 +29,12 @@ def computing(compute: params.Compute) -> Iterator[None]:
         except ImportError as error:
             raise InputError(
                 f"params.yaml: compute.backend is {compute.backend}, which is not installed"
-                f" ({error}): pip install {error.name}."
+                f" ({error}). Run pip install {error.name}."
             ) from None
         except OSError as error:
             raise InputError(
-                f"params.yaml: compute.address is {compute.address!r}, and no {compute.backend}"
-                f" answers there ({error})."
+                f"params.yaml: compute.address is {compute.address!r}, but no {compute.backend}"
+                f" scheduler answers there ({error}). Start it, or correct the address."
             ) from None
         stack.enter_context(parallel_config(compute.backend, n_jobs=workers))
         yield
@@ -45,9 +45,7 @@ _join: ContextVar[Callable[[], Any]] = ContextVar("_join", default=lambda: None)
 
 @contextmanager
 def computing_on_demand(compute: params.Compute) -> Iterator[None]:
-    """As `computing`, begun by the first `over_cases`: a stage without one asks nothing of joblib
-    or of a cluster.
-    """
+    """As `computing`, but entered by the first `over_cases`: other stages need no joblib."""
     with ExitStack() as stack:
 
         def join() -> None:
@@ -62,7 +60,7 @@ def computing_on_demand(compute: params.Compute) -> Iterator[None]:
 
 
 def _dask(stack: ExitStack, address: str, workers: int) -> None:
-    """Join the scheduler at an address, or workers of our own."""
+    """Connect to the scheduler at an address, or start workers on this machine."""
     from distributed import Client, LocalCluster
 
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
@@ -73,7 +71,7 @@ def _dask(stack: ExitStack, address: str, workers: int) -> None:
 
 
 def _ray(stack: ExitStack, address: str, workers: int) -> None:
-    """Join the cluster at an address, or workers of our own."""
+    """Connect to the cluster at an address, or start workers on this machine."""
     import ray
     from ray.util.joblib import register_ray
 
@@ -87,16 +85,16 @@ _BACKENDS = {"loky": lambda stack, address, workers: None, "dask": _dask, "ray":
 
 
 def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | None = None) -> list:
-    """Apply a function to every case in parallel, with a progress bar, results in order.
+    """Apply a function to every case in parallel, with a progress bar.
 
     Parameters
     ----------
     work : callable
-        Taking one case; its results depend on nothing but the case.
+        Takes one case; its result depends only on the case.
     cases : iterable
-        What it is applied to.
+        Its arguments.
     describe : str
-        What the progress bar says is being done.
+        Label of the progress bar.
     workers : int, optional
         Number of processes; when None, those of `computing`, or all usable cores.
 
@@ -108,8 +106,8 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     Raises
     ------
     InputError
-        With the messages of all cases that could not be processed, not only of the first. Within a
-        stage also as `computing`, whose section takes effect with the first call.
+        If cases cannot be processed, with the messages of all of them. In a stage also as
+        `computing`.
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
@@ -146,5 +144,5 @@ def _caught(work: Callable, case: Any) -> Any:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on, at least one."""
+    """Number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,14 +1,12 @@
-"""Where a result comes from: commit, content of its inputs, values, packages, machine, and the
-command that repeats it.
+"""Where a result comes from: commit, hashes of its inputs, params, packages, machine, and the
+command that reproduces it.
 
-The record is the same for two clones of one commit on one machine, whatever the time, the path or
-the user: it says nothing of where the clone lies, who runs it, or when. DVC's own dvc.lock is
-rewritten while its stages run and holds, beside those before the running one, what an earlier
-reproduction left: so the content is summed here, from the files themselves, as DVC sums it.
+The record is the same for two clones of one commit on one machine: it holds no time, path or user.
+The hashes are computed from the files and not read from dvc.lock, which DVC rewrites while stages
+run and which still holds entries of an earlier reproduction.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -24,41 +22,12 @@ from typing import Any
 
 from ..core import params
 from ..core.errors import InputError
+from . import requirements
 from .git import git
 
-PACKAGES = (
-    *(
-        "dvc",
-        "tensorflow",
-        "tensorflow-cpu",
-        "jax",
-        "keras",
-        "numpy",
-        "scipy",
-        "nibabel",
-        "simpleitk",
-        "connected-components-3d",
-    ),
-    *(
-        "nilearn",
-        "h5py",
-        "pydicom",
-        "pandas",
-        "matplotlib",
-        "pillow",
-        "mlflow",
-        "sqlalchemy",
-        "pydantic",
-        "pyyaml",
-        "ruamel.yaml",
-        "joblib",
-        "tqdm",
-    ),
-    *("requests", "psutil", "jinja2"),
-)
 CODE = ("pipeline", "dvc.yaml", "params.yaml")
-_ELSEWHERE = "(a place of its own)"
-_WITHOUT_EFFECT = "compute"  # where the work runs; the bytes are the same
+_PRIVATE = "(a place of its own)"
+_WITHOUT_EFFECT = "compute"  # the section that changes no result
 
 
 def provenance(
@@ -69,22 +38,23 @@ def provenance(
     Parameters
     ----------
     files : mapping of str to Path
-        What it was made from, files and folders, by the name to show.
+        Files and folders that it was made from, by the name to show.
     params_path : Path
-        The values in force; the folder that holds it is the clone.
+        The params in use, in the root of the clone.
 
     Returns
     -------
     dict
-        ``commit``, empty outside of a repository; ``changed``, paths of code and values that differ
-        from it; ``command``, which repeats the result; ``files``, name to `dvc_md5`; ``params``,
-        without the section `compute` and without the place of the cases; ``seed``; ``python``,
-        ``packages``, name to version; ``machine``: ``cpu``, ``cores``, ``memory_gb``, ``gpus``.
+        ``commit``, empty outside of a repository; ``changed``, paths of code and params that
+        differ from it; ``command``, which reproduces the result; ``files``, name to `dvc_md5`;
+        ``params``, without the section `compute` and without a private location of the cases;
+        ``seed``; ``python``, ``packages``, name to version; ``machine``: ``cpu``, ``cores``,
+        ``memory_gb``, ``gpus``.
 
     Raises
     ------
     InputError
-        If the values cannot be read.
+        If params.yaml cannot be read.
     """
     clone, values = params_path.parent, params.read(params_path)
     commit = git(clone, "rev-parse", "HEAD")
@@ -105,18 +75,18 @@ def provenance(
 
 
 def dvc_md5(path: Path) -> str:
-    """Hash of a file or folder as it stands in dvc.lock.
+    """Hash of a file or folder, as in dvc.lock.
 
     Parameters
     ----------
     path : Path
-        Of a file, MD5 of its bytes; of a folder, MD5 of the JSON list of its files' sums and names
-        (DVC's ``.dir`` object), followed by ``.dir``.
+        A file or a folder.
 
     Returns
     -------
     str
-        Hexadecimal.
+        Of a file, the MD5 of its bytes, hexadecimal; of a folder, the MD5 of the JSON list of its
+        files' hashes and names (DVC's ``.dir`` object), followed by ``.dir``.
     """
     if not path.is_dir():
         with path.open("rb") as stored:
@@ -129,23 +99,21 @@ def dvc_md5(path: Path) -> str:
 
 
 def packages() -> dict[str, str]:
-    """Versions of the packages of requirements.txt and of those that may stand in for them, as far
-    as installed.
-    """
-    found = {}
-    for name in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+    """Versions of the required packages that are installed, and of those in their place."""
+    names = [one.name for one in requirements.required()]
+    instead = [other for name in names for other in requirements.IN_PLACE_OF.get(name, ())]
+    return requirements.installed(*names, *instead)
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, memory in 10^9 bytes, and GPUs with their driver; no name and no address."""
+    """Processor, cores, memory in 10^9 bytes, and GPUs with their driver; no host name."""
+    import psutil
+
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 1,
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "gpus": _gpus(),
     }
 
@@ -183,18 +151,18 @@ def _gpus() -> list[str]:
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that decide the result, without paths and addresses."""
+    """The params that affect the result, without private paths and addresses."""
     kept = {section: content for section, content in values.items() if section != _WITHOUT_EFFECT}
     return kept | {"cohort": kept["cohort"] | {"location": _place(kept["cohort"]["location"])}}
 
 
 def _place(location: str) -> str:
-    """Public places by name; of others, only that they were given."""
-    return location if re.fullmatch(r"|(synapse|kaggle):[\w./-]*", location) else _ELSEWHERE
+    """A public location as it is; of a private one, only that it was given."""
+    return location if re.fullmatch(r"|(synapse|kaggle):[\w./-]*", location) else _PRIVATE
 
 
 def _command(commit: str, clone: Path, params_path: Path, values: Mapping[str, Any]) -> str:
-    """What brings back code and values and runs them."""
+    """The shell command that checks out the code, sets the params and runs the pipeline."""
     if not commit:
         return "dvc repro"
     settings = [
@@ -206,7 +174,7 @@ def _command(commit: str, clone: Path, params_path: Path, values: Mapping[str, A
 
 
 def _committed(clone: Path, name: str) -> Mapping[str, Any] | None:
-    """The values as committed; None where there are none."""
+    """The params as committed; None where there are none."""
     text = git(clone, "show", f"HEAD:./{name}")
     with TemporaryDirectory() as aside, suppress(InputError):
         path = Path(aside) / name
@@ -217,7 +185,7 @@ def _committed(clone: Path, name: str) -> Mapping[str, Any] | None:
 
 
 def _settings(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
-    """Settings for ``dvc exp run -S`` that lead from the committed values to these."""
+    """Settings for ``dvc exp run -S`` that turn the committed params into the present ones."""
     if before is None:
         return
     old, new = dict(_leaves(before)), dict(_leaves(now))
@@ -225,9 +193,7 @@ def _settings(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Itera
         if key.startswith(f"{_WITHOUT_EFFECT}.") or (key in old and old[key] == value):
             continue
         text = (
-            "FOLDER"
-            if key == "cohort.location" and _place(value) == _ELSEWHERE
-            else _written(value)
+            "FOLDER" if key == "cohort.location" and _place(value) == _PRIVATE else _written(value)
         )
         yield f"{'' if key in old else '+'}{key}={text}"
     yield from (
@@ -244,7 +210,7 @@ def _leaves(values: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, An
 
 
 def _written(value: Any) -> str:
-    """A value in the grammar of DVC's settings, Hydra's."""
+    """A value in Hydra's grammar, which ``dvc exp run -S`` reads."""
     if (
         isinstance(value, str)
         and re.fullmatch(r"[A-Za-z_][\w./-]*", value)

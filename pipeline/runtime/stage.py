@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from ..core import params
+from ..core.errors import InputError
+from . import params_file
 from .errors import reported_errors
 from .parallel import computing_on_demand
+
+_PACKAGE = __package__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def main(
         takes.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m pipeline.{function.__name__}", description=inspect.getdoc(function)
+        prog=f"python -m {_PACKAGE}.{function.__name__}", description=inspect.getdoc(function)
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -84,12 +88,21 @@ def main(
     chosen = vars(parser.parse_args(arguments))
     path, check = chosen.pop("params"), chosen.pop("check")
     with reported_errors():
+        typed, compute = _read(function, path)
+        if not check:
+            with recorded(function.__name__), computing_on_demand(compute):
+                function(**chosen, **typed)
+
+
+def _read(function: Callable, path: Path) -> tuple[dict[str, Any], params.Compute]:
+    """The values of a stage function from params.yaml, and the section `compute`."""
+    try:
         values = params.read(path)
         typed = {
             name: params.value(values, key, kind, path)
             for name, (key, kind) in keys(function).items()
         }
-        compute = params.value(values, "compute", params.Compute, path)
-        if not check:
-            with recorded(function.__name__), computing_on_demand(compute):
-                function(**chosen, **typed)
+        return typed, params.value(values, "compute", params.Compute, path)
+    except InputError as error:
+        advice = params_file.advice(path)
+        raise InputError(f"{error}\n{advice}" if advice else str(error)) from None

@@ -1,15 +1,13 @@
-"""MLflow, and only here: one run per `dvc repro` or `dvc exp run`, whichever of its stages were
-computed.
+"""MLflow: one run per `dvc repro` or `dvc exp run`, whichever of its stages were computed.
 
-No run id may stand in a DVC out, whose bytes must repeat. So the stages meet in a run by its
-content: each adds its `Part` and, last of all, tags the run with that part's hash; the next stage
-goes on with the newest run of the same workspace, DVC experiment and params that holds the parts it
-starts from. Where there is none, because earlier stages came from DVC's cache, it opens a run and
-adds their parts from their files: every run is complete by itself. A stage that was killed finds
-its run the same way.
+DVC outs must be reproducible, so no out holds a run id. Stages find their run by its content
+instead: each adds its `Part` and then tags the run with the hash of the part; the next stage
+continues the newest run of the same workspace, DVC experiment and params that holds the parts it
+starts from. If there is none, because earlier stages came from DVC's cache, it opens a run and adds
+their parts from their files, so every run is complete. A stage that was killed finds its run the
+same way. No other module imports mlflow.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -38,10 +36,10 @@ class Part:
     Attributes
     ----------
     name : {"model", "evaluation", "report"}
-        Also the folder of its artifacts; the run's tag ``<name>_sha256`` says that the part is
+        Also the folder of its artifacts; the run has the tag ``<name>_sha256`` once the part is
         complete.
     files : tuple of Path
-        Files and folders to keep; the hash of the first, a file, stands for the part.
+        Files and folders to keep; the hash of the first, a file, identifies the part.
     history : Path or None
         A CSV file with the column ``epoch``, whose rows are the metrics at each epoch.
     scores : Path or None
@@ -54,29 +52,27 @@ class Part:
     scores: Path | None = None
 
     def tag(self) -> dict[str, str]:
-        """The tag that names the part by its content."""
+        """The tag that identifies the part by its content."""
         return {f"{self.name}_sha256": sha256(self.files[0])}
 
 
 def model_part(network: Path, card: Path, history: Path) -> Part:
-    """What `train` makes: the network, its card and the table of its epochs."""
+    """Outputs of `train`: the network, its card and the table of its epochs."""
     return Part("model", (network, card, history), history=history)
 
 
 def evaluation_part(scores: Path, *tables: Path) -> Part:
-    """What `evaluate` makes: metrics/evaluate.json, cases.csv and the other tables."""
+    """Outputs of `evaluate`: metrics/evaluate.json, cases.csv and the other tables."""
     return Part("evaluation", (scores, *tables), scores=scores)
 
 
 def report_part(report: Path, *figures: Path) -> Part:
-    """What `visualize` makes: the report, and figures as files or folders."""
+    """Outputs of `visualize`: the report, and figures as files or folders."""
     return Part("report", (report, *figures))
 
 
 class Run:
-    """An open run. What it holds already is not logged again, so a repeated stage leaves no
-    doubles.
-    """
+    """An open run. What it already holds is not logged again."""
 
     def __init__(self, client: Any, run_id: str) -> None:
         self.id = run_id
@@ -88,15 +84,11 @@ class Run:
         }
 
     def log_epoch(self, record: Mapping[str, Any]) -> None:
-        """Log the metrics of one epoch, which ``record["epoch"]`` numbers; texts, empty fields and
-        NaN are left out.
-        """
+        """Log the metrics of epoch ``record["epoch"]``, without texts, empty fields and NaN."""
         self._log_once("epoch", record)
 
     def log_case(self, number: int, values: Mapping[str, float]) -> None:
-        """Log what a case took, such as seconds: one point of a curve over the numbers of the
-        cases.
-        """
+        """Log costs of a case, such as seconds, with its number as the step."""
         self._log_once(
             "case", {"case": number} | {f"case/{name}": value for name, value in values.items()}
         )
@@ -108,11 +100,9 @@ class Run:
             self._steps[kind].add(step)
 
     def log_metrics(self, scores: Mapping[str, Any]) -> None:
-        """Log numbers that hold for the whole run, from nested dicts, named by their path:
-        ``region/ET/dice``.
+        """Log metrics of the whole run from nested dicts, named by their path: ``region/ET/dice``.
 
-        Where a dict holds a ``mean``, that is logged under the name of the dict; its other
-        statistics are not.
+        Of a dict with a ``mean``, only the mean is logged, under the name of the dict.
         """
         flat = _flat(scores, "/", lambda value: value.get("mean", value))
         self._log(
@@ -138,16 +128,12 @@ class Run:
             self._client.log_batch(self.id, metrics=points[first : first + 1000])
 
     def add(self, part: Part) -> None:
-        """Add a finished part: epochs not logged yet, scores, artifacts, and in the end the tag
-        that closes it.
-        """
+        """Add a finished part: missing epochs, scores, artifacts, and last the tag."""
         for row in read_csv(part.history) if part.history else ():
             self.log_epoch(row)
         if part.scores:
             self.log_metrics(json.loads(part.scores.read_bytes()))
-        for path in reversed(
-            part.files
-        ):  # the one that stands for the part comes last: `holds` looks for it
+        for path in reversed(part.files):  # the first file comes last: `holds` looks for it
             if path.is_dir():
                 self._client.log_artifacts(self.id, str(path), f"{part.name}/{path.name}")
             else:
@@ -167,7 +153,7 @@ def _metric_name(name: str) -> str:
 
 
 def _number(value: Any) -> float:
-    """A number as MLflow takes it; NaN for what is none (texts, empty fields of a CSV file)."""
+    """A float; NaN for texts and empty fields of a CSV file."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -177,7 +163,7 @@ def _number(value: Any) -> float:
 def _flat(
     values: Any, separator: str, reading: Any = lambda value: value, name: str = ""
 ) -> dict[str, Any]:
-    """Nested dicts as one, keys joined; `reading` may replace a dict by a value."""
+    """Nested dicts as one, keys joined; `reading` may replace a dict with a value."""
     values = reading(values) if isinstance(values, Mapping) else values
     if not isinstance(values, Mapping):
         return {name: values}
@@ -195,21 +181,19 @@ def run(
     past: Sequence[Mapping[str, Any]] = (),
     params_path: Path = Path("params.yaml"),
 ) -> Iterator[Run]:
-    """Open the run of this reproduction, or go on with it; add the last part when the block ends
-    well.
+    """Open or continue the run of this reproduction; add the last part if the block succeeds.
 
     Parameters
     ----------
     tags : mapping
-        What names the training: ``data_hash``, ``code_hash``, ``keras_backend``.
+        Those of the training: ``data_hash``, ``code_hash``, ``keras_backend``.
     *parts : Part
-        Those the stage starts from, in the order of the stages, then the one it makes: ``model``
-        for `train`, ``model, evaluation`` for `evaluate`, ``model, evaluation, report`` for
-        `visualize`.
+        Inputs of the stage, in the order of the stages, then its output: ``model`` for `train`,
+        ``model, evaluation`` for `evaluate`, ``model, evaluation, report`` for `visualize`.
     past : sequence of mapping
-        Epochs that a resumed training has behind it, as for `Run.log_epoch`.
+        Epochs before a resumed training, as for `Run.log_epoch`.
     params_path : Path
-        All of it is logged, with dotted names.
+        All its values are logged, with dotted names.
 
     Yields
     ------
@@ -253,17 +237,17 @@ def run(
 def _unfinished(
     client: Any, experiment_id: str, wanted: Mapping[str, str], parts_before: int, epochs_past: int
 ) -> str | None:
-    """The newest run with the wanted tags that this stage can go on with."""
-    # A training that was killed after its last epoch goes on as well; once evaluated, a run belongs
-    # to an earlier reproduction.
+    """Id of the newest run with the wanted tags that this stage can continue."""
+    # A training that was killed after its last epoch continues as well; once evaluated, a run
+    # belongs to an earlier reproduction.
     closing = "report_sha256" if parts_before == 2 else "evaluation_sha256"
     query = f"tags.params_sha256 = '{wanted['params_sha256']}'"
     for candidate in client.search_runs(
         [experiment_id], query, order_by=["attributes.start_time DESC"]
     ):
         if wanted.items() <= candidate.data.tags.items() and closing not in candidate.data.tags:
-            # One epoch may have been logged that no checkpoint holds; more are those of a training
-            # that starts again.
+            # One epoch may have been logged without a checkpoint; more belong to a training that
+            # started again.
             epochs = client.get_metric_history(candidate.info.run_id, "epoch")
             if parts_before or len(epochs) <= epochs_past + 1:
                 return candidate.info.run_id
@@ -271,9 +255,7 @@ def _unfinished(
 
 
 def _end_abandoned(client: Any, experiment_id: str, own: str) -> None:
-    """Mark runs that were killed in this workspace and are not gone on with; DVC runs one stage in
-    it at a time.
-    """
+    """Mark other running runs of this workspace as killed: DVC runs one stage in it at a time."""
     here = _place().items()
     for other in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         if other.info.run_id != own and here <= other.data.tags.items():
@@ -281,7 +263,7 @@ def _end_abandoned(client: Any, experiment_id: str, own: str) -> None:
 
 
 def _log_params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
-    """Log all params; MLflow takes the same value twice."""
+    """Log all params; logging the same value again is no error in MLflow."""
     from mlflow.entities import Param
 
     entries = [
@@ -311,16 +293,12 @@ def _dvc_experiment() -> str:
 
 
 def _run_name() -> str:
-    """Always given: MLflow would draw a name from Python's global random state, which belongs to
-    the training.
-    """
+    """A name of ours: MLflow would draw one from the global random state, and so change it."""
     return _dvc_experiment() or time.strftime("repro %Y-%m-%d %H:%M:%S")
 
 
 def _circumstances() -> dict[str, str]:
-    """Where and from which code a run is started; `git_changed` looks at code and params, not at
-    what stages write.
-    """
+    """Tags of place and code; `git_changed` covers code and params, not the outs of stages."""
     commit = git(Path.cwd(), "rev-parse", "HEAD")
     changed = git(
         Path.cwd(),
@@ -349,11 +327,10 @@ def _circumstances() -> dict[str, str]:
 
 
 def address(file: Path) -> str:
-    """The address of a SQLite file, with ``?``, ``%`` and the like in its path quoted as SQLAlchemy
-    reads them.
+    """The URL of a SQLite file, with ``?``, ``%`` and the like in its path quoted for SQLAlchemy.
 
-    The driver is named because MLflow would make the folder of a plain ``sqlite:///`` address
-    before it is unquoted.
+    It names the driver because MLflow creates the folder of a plain ``sqlite:///`` URL without
+    unquoting it.
     """
     from sqlalchemy import URL
 
@@ -361,21 +338,22 @@ def address(file: Path) -> str:
 
 
 def store() -> str:
-    """The address of the store: MLFLOW_TRACKING_URI, or that of mlflow.db at `workspace.root`."""
+    """The URL of the store: MLFLOW_TRACKING_URI, or that of mlflow.db in `workspace.root`."""
     return os.environ.get("MLFLOW_TRACKING_URI") or address(workspace.root() / "mlflow.db")
 
 
 def shown_store() -> str:
-    """The store as it may be printed: its file, or its address without a password."""
+    """The store for messages: its file, or its URL without a password."""
     return str(_file() or re.sub(r"//[^/@]*@", "//***@", store()))
 
 
 def _file() -> Path | None:
-    """The file of a SQLite store; None of another."""
+    """The file of a SQLite store; None for another store."""
     from sqlalchemy import make_url
 
-    named = re.match(r"sqlite(\+\w+)?:///.", store())
-    return Path(make_url(store()).database) if named else None
+    if not re.match(r"sqlite(\+\w+)?:///.", store()):
+        return None
+    return Path(make_url(store()).database or "")
 
 
 def runs_kept() -> int | None:
@@ -394,7 +372,7 @@ def runs_kept() -> int | None:
 
 
 def evaluation_table(run: str, file: str = "cases.csv") -> Path:
-    """Fetch a table that `evaluate` added to a run.
+    """Path of a table that `evaluate` added to a run.
 
     Parameters
     ----------
@@ -406,7 +384,7 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
     Returns
     -------
     Path
-        In the store where that is a folder, else a copy in a temporary one.
+        In the store if that is a folder, else a copy in a temporary folder.
 
     Raises
     ------
@@ -414,7 +392,7 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
         If there is no store, no such run, or no such table in it.
     """
     if runs_kept() is None:
-        raise InputError(f"store {shown_store()} is not there yet")
+        raise InputError(f"store {shown_store()} does not exist yet. Run dvc repro.")
     client, experiment_id = _open_store()
     kept = client.search_runs(
         [experiment_id], order_by=["attributes.start_time DESC"], max_results=50_000
@@ -434,34 +412,29 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
 
 
 def _open_store() -> tuple[Any, str]:
-    """A client and the experiment's id. Processes that find no tables would all make them and fail:
-    one at a time.
-    """
+    """A client and the experiment's id; one process at a time, for all would create the tables."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    from filelock import FileLock
     from mlflow import MlflowClient
 
-    with (workspace.root() / "mlflow.db.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(workspace.root() / "mlflow.db.lock"):
         try:
             client = MlflowClient(store())
             return client, _experiment(client)
-        except (
-            Exception
-        ) as fault:  # of SQLAlchemy, Alembic, requests or MLflow, as the store may be
+        except Exception as fault:  # of SQLAlchemy, Alembic, requests or MLflow
             raise InputError(
                 f"MLflow store {shown_store()}: cannot be opened: {fault}\n"
-                "Mend or move it away, move the clone if its path has quotes or colons, "
-                "or name another by the environment variable MLFLOW_TRACKING_URI."
+                "Repair it or move it away, move the clone if its path has quotes or colons, or set"
+                " the environment variable MLFLOW_TRACKING_URI to another store."
             ) from fault
 
 
 def _experiment(client: Any) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
-        remote = store().startswith(
-            ("http:", "https:", "databricks")
-        )  # such a server knows where it keeps artifacts
+        # a server has an artifact folder of its own
+        remote = store().startswith(("http:", "https:", "databricks"))
         return client.create_experiment(
             EXPERIMENT, None if remote else (workspace.root() / "mlartifacts").as_uri()
         )

@@ -5,8 +5,9 @@ from pathlib import Path
 
 
 def root() -> Path:
-    """The repository's root, also in the temporary workspace of a queued experiment; outside of a
-    repository the current folder.
+    """Root of the DVC repository; outside of one, the current folder.
+
+    In the temporary workspace of a queued experiment it is the root of the clone.
     """
     here = Path.cwd()
     around = (folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir())

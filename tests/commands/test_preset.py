@@ -46,7 +46,7 @@ def read(path="params.yaml"):
 
 
 def written(name):
-    return preset._parsed((preset.PRESETS / f"{name}.yaml").read_text(), name)
+    return preset.parse((preset.PRESETS / f"{name}.yaml").read_text(), name)
 
 
 def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
@@ -65,7 +65,7 @@ def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
         assert old.partition("#")[2] == new.partition("#")[2]
 
 
-def test_going_back_restores_the_file_byte_for_byte(here):
+def test_the_phantom_preset_restores_the_file_byte_for_byte(here):
     first = Path("params.yaml").read_bytes()
     apply("brats2021", "split.val_fold=3")
     assert Path("params.yaml").read_bytes() != first
@@ -89,7 +89,7 @@ def test_the_change_is_shown_as_a_diff(here, capsys):
     [
         (
             ["brats"],
-            "brats: no such preset; there are brats-cpu, brats2021, cheng, flair-wt, phantom",
+            "brats: no such preset; the presets are brats-cpu, brats2021, cheng, flair-wt, phantom",
         ),
         (["phantom", "train.lr=1"], "no key train.lr; train has epochs"),
         (["phantom", "training.epochs=1"], "no key training.epochs; the sections are cohort"),
@@ -106,7 +106,7 @@ def test_the_change_is_shown_as_a_diff(here, capsys):
         (["phantom", "--params", "absent.yaml"], "absent.yaml: cannot be read"),
     ],
 )
-def test_what_cannot_be_set_is_refused_by_name_and_nothing_changes(here, arguments, message):
+def test_a_key_that_cannot_be_set_is_rejected_by_name_and_nothing_changes(here, arguments, message):
     before = Path("params.yaml").read_bytes()
     assert message in apply(*arguments)
     assert Path("params.yaml").read_bytes() == before
@@ -129,7 +129,7 @@ def test_a_value_is_read_as_yaml(here):
     ) == ("", True, None)
 
 
-def test_without_a_name_all_presets_are_listed_with_what_they_cost(here, capsys):
+def test_without_a_name_all_presets_are_listed_with_their_cost(here, capsys):
     apply()
     listed = capsys.readouterr().out
     for name in NAMES:
@@ -139,16 +139,16 @@ def test_without_a_name_all_presets_are_listed_with_what_they_cost(here, capsys)
         )
 
 
-def test_the_phantom_preset_sets_every_value_there_is():
+def test_the_phantom_preset_sets_every_value():
     assert keys_of(written("phantom")) == keys_of(read(ROOT / "params.yaml"))
 
 
-def test_the_other_presets_set_the_same_values_so_that_none_is_left_over_between_them():
+def test_the_other_presets_set_the_same_keys_so_that_none_is_left_over_between_them():
     assert keys_of(written("brats2021")) == keys_of(written("brats-cpu"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_stage_takes_the_values_of_a_preset(here, name):
+def test_every_stage_accepts_the_values_of_a_preset(here, name):
     assert not apply(name)
     values = read()
     for module in STAGES:

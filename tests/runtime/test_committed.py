@@ -1,4 +1,4 @@
-"""What the newest commit holds, whatever the workspace holds now."""
+"""Files are read as in the latest commit, whatever the workspace holds."""
 
 import subprocess
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime.committed import committed
+from pipeline.runtime.git import git
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def test_the_commit_is_read_not_the_workspace(repository):
     found = committed(repository / "metrics/cases.csv")
     assert found.texts == ("case,dice\na,0.5\n",)
     assert found.rows_of(0) == [{"case": "a", "dice": "0.5"}]
+    assert git(repository, "status", "--porcelain") == " M metrics/cases.csv"
     assert (repository / "metrics/cases.csv").read_text() == "case,dice\na,0.75\n"
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
@@ -38,14 +40,15 @@ def test_the_commit_is_read_not_the_workspace(repository):
     assert found.name.startswith(f"{commit} of 2")
 
 
-def test_a_file_that_the_commit_has_not_is_none(repository):
+def test_a_file_that_is_not_in_the_commit_gives_none(repository):
     assert committed(Path("metrics/cases.csv"), Path("metrics/other.csv")) is None
 
 
-def test_a_folder_outside_of_the_repository_or_without_commits_has_none(
+def test_outside_of_a_repository_or_without_commits_there_is_none(
     tmp_path, monkeypatch, repository
 ):
     assert committed(tmp_path / "metrics/cases.csv") is None
     (tmp_path / "bare").mkdir()
     monkeypatch.chdir(tmp_path / "bare")
+    assert git(tmp_path / "bare", "rev-parse", "HEAD") == ""
     assert committed(Path("metrics/cases.csv")) is None

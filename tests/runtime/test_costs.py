@@ -1,4 +1,4 @@
-"""What a stage took is measured with its workers, and stands once in the table."""
+"""Costs of a stage include its workers, and have one row in the table."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ BURN = "import time\nwhile time.process_time() < {}: pass\n{}"
 
 
 def burn(seconds: float, then: str = "") -> list[str]:
-    """A command that keeps a core busy until it has used so many seconds."""
+    """A command that uses a core for some CPU seconds."""
     return [sys.executable, "-c", BURN.format(seconds, then)]
 
 
@@ -44,13 +44,13 @@ def test_a_row_has_the_agreed_columns(table):
     assert only_row(table)["started"].endswith("Z")
 
 
-def test_the_time_of_a_child_that_ended_is_counted(table):
+def test_the_cpu_time_of_an_ended_child_is_counted(table):
     with costs.recorded("train", table):
         subprocess.run(burn(0.3), check=True)
     assert only_row(table)["cpu_seconds"] >= 0.3
 
 
-def test_the_time_of_a_worker_that_lives_on_is_counted_and_no_time_before_the_block(table):
+def test_the_cpu_time_of_a_living_worker_is_counted_only_within_the_block(table):
     worker = subprocess.Popen(burn(0.3, "print(flush=True)\ninput()"), stdin=-1, stdout=-1)
     worker.stdout.readline()  # its work before the block
     with costs.recorded("before", table):
@@ -79,14 +79,14 @@ def test_the_memory_of_a_child_counts_with_that_of_the_process(table, monkeypatc
     assert 190 < together - alone < 400
 
 
-def test_the_peak_of_the_process_is_not_missed_between_looks(table):
+def test_a_peak_between_two_samples_is_not_missed(table):
     with costs.recorded("split", table):
         held = bytearray(b"1") * 300_000_000
         del held
     assert only_row(table)["peak_memory_mb"] > 300
 
 
-def test_a_stage_stands_once_and_rows_follow_their_start(table, monkeypatch):
+def test_a_stage_has_one_row_and_rows_are_sorted_by_start(table, monkeypatch):
     times = iter(("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"))
 
     class Clock:
@@ -105,7 +105,7 @@ def test_a_stage_stands_once_and_rows_follow_their_start(table, monkeypatch):
     assert [row["stage"] for row in costs.read(table)] == ["split", "download"]
 
 
-def test_a_stage_that_fails_leaves_the_table_and_no_thread(table):
+def test_a_stage_that_fails_changes_no_table_and_leaves_no_thread(table):
     with costs.recorded("split", table):
         pass
     before, threads = table.read_bytes(), threading.active_count()
@@ -118,7 +118,7 @@ def test_a_stage_that_fails_leaves_the_table_and_no_thread(table):
 @pytest.mark.parametrize(
     "text", ["", "nonsense", "stage,seconds\nsplit,1\n", "stage,seconds,cpu_seconds\na,b,c\n", "\0"]
 )
-def test_a_table_that_is_none_is_begun_anew(table, text):
+def test_a_file_that_is_not_the_table_is_replaced(table, text):
     table.parent.mkdir()
     table.write_text(text)
     assert costs.read(table) == []
@@ -127,7 +127,7 @@ def test_a_table_that_is_none_is_begun_anew(table, text):
     assert only_row(table)["stage"] == "split"
 
 
-def test_the_power_of_all_gpus_enters_the_energy(table, tmp_path, monkeypatch):
+def test_the_power_of_all_visible_gpus_is_part_of_the_energy(table, tmp_path, monkeypatch):
     program = tmp_path / "nvidia-smi"
     program.write_text('#!/bin/sh\n[ "$3" = --id=0,1 ] && printf "300000.0\\n600000.0\\n"\n')
     program.chmod(0o755)
@@ -141,7 +141,7 @@ def test_the_power_of_all_gpus_enters_the_energy(table, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("says", ["exit 9", "echo '[N/A]'", "echo", "exec sleep 0"])
-def test_a_gpu_that_does_not_tell_its_power_is_left_out(table, tmp_path, monkeypatch, says):
+def test_a_gpu_without_a_power_reading_is_left_out(table, tmp_path, monkeypatch, says):
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{says}\n")
     program.chmod(0o755)

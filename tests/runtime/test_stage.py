@@ -1,7 +1,6 @@
-"""The frame of the stages: flags and params from a signature, errors without tracebacks, work in
-order.
-"""
+"""The command line of a stage, and work over cases in parallel."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,12 +65,22 @@ def test_ill_typed_params_end_the_stage_before_it_does_anything(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_missing_key_is_reported_with_the_line_to_add_and_the_command_that_adds_it(tmp_path):
+    def split(seed: Annotated[int, stage.Key("split.folds")]) -> None: ...
+
+    path = tmp_path / "params.yaml"
+    text = (Path(__file__).parents[2] / "params.yaml").read_text()
+    path.write_text(re.sub(r"  folds: 5 .*\n", "", text))
+    with pytest.raises(SystemExit, match=r"(?s)split\.folds.*doctor --fix.*added split\.folds: 5"):
+        stage.main(split, ["--check", "--params", str(path)])
+
+
 def unreadable(raw: Path) -> None:
-    """A stage that meets a missing folder."""
+    """A stage whose input is missing."""
     (raw / "file").read_bytes()
 
 
-def test_what_the_system_says_of_a_file_ends_the_stage_with_its_name(tmp_path):
+def test_an_os_error_ends_the_stage_with_the_name_of_the_file(tmp_path):
     with pytest.raises(SystemExit, match=r"absent/file: No such file or directory\. Check that"):
         stage.main(
             unreadable,
@@ -99,12 +108,12 @@ def test_results_come_in_the_order_of_the_cases_whatever_the_number_of_workers()
         ]
 
 
-def test_all_refused_cases_are_named_at_once():
+def test_all_rejected_cases_are_reported_at_once():
     with pytest.raises(InputError, match=r"(?s)case -1 .*case -3 .*2 of 3 cases refused"):
         parallel.over_cases(double, [-1, 2, -3], "double", workers=2)
 
 
-def test_a_dask_cluster_gives_the_same_results_and_the_same_refusals():
+def test_a_dask_cluster_gives_the_same_results_and_errors():
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
@@ -118,12 +127,12 @@ def test_a_dask_cluster_gives_the_same_results_and_the_same_refusals():
                     parallel.over_cases(double, [-1, 2, -3], "double")
 
 
-def test_a_cluster_that_does_not_answer_is_refused_and_a_fault_of_the_work_is_not_taken_for_one():
+def test_an_error_of_the_cluster_is_reported_and_one_of_the_work_is_passed_on():
     dask = pytest.importorskip("dask")
     silent = parallel.computing(Compute(backend="dask", address="tcp://127.0.0.1:9", workers=1))
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(InputError, match="no dask answers there"),
+        pytest.raises(InputError, match="no dask scheduler answers there"),
         silent,
     ):
         pass
@@ -134,12 +143,12 @@ def test_a_cluster_that_does_not_answer_is_refused_and_a_fault_of_the_work_is_no
         Path("absent").read_bytes()
 
 
-def test_a_cluster_whose_library_is_absent_is_refused_with_the_way_to_get_it(monkeypatch):
+def test_a_cluster_without_its_library_is_reported_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     absent = parallel.computing(Compute(backend="ray", address="", workers=1))
     with (
         pytest.raises(
-            InputError, match=r"compute\.backend is ray, which is not installed .*: pip install ray"
+            InputError, match=r"compute\.backend is ray, which is not installed .*pip install ray"
         ),
         absent,
     ):
@@ -180,24 +189,22 @@ def test_a_stage_without_work_over_cases_needs_neither_joblib_nor_the_cluster(
     assert run_on(tmp_path, lone, "ray") == "done"
 
 
-def test_the_first_work_over_cases_of_a_stage_meets_the_cluster_and_its_refusals(
-    tmp_path, monkeypatch
-):
+def test_the_first_work_over_cases_of_a_stage_connects_to_the_cluster(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(
-        SystemExit, match=r"compute\.backend is ray, which is not installed .*: pip install ray"
+        SystemExit, match=r"compute\.backend is ray, which is not installed .*pip install ray"
     ):
         run_on(tmp_path, over_all, "ray")
     dask = pytest.importorskip("dask")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(SystemExit, match="no dask answers there"),
+        pytest.raises(SystemExit, match="no dask scheduler answers there"),
     ):
         run_on(tmp_path, over_all, "dask", "tcp://127.0.0.1:9")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_stage_works_where_its_section_says_until_it_ends(tmp_path, monkeypatch):
+def test_a_stage_uses_the_backend_of_its_section_until_it_ends(tmp_path, monkeypatch):
     joined = []
     monkeypatch.setitem(
         parallel._BACKENDS,

@@ -26,7 +26,7 @@ PROCESS = (
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory):
-    """A store with tables and nothing in them: making them takes seconds."""
+    """An empty store: creating its tables takes seconds."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("tables") / "mlflow.db"
@@ -36,7 +36,7 @@ def tables(tmp_path_factory):
 
 @pytest.fixture
 def clone(tmp_path, tables, monkeypatch):
-    """The root of a clone that we stand in; a space in its name, as users have them."""
+    """The root of a clone as the current folder, with a space in its name."""
     root = tmp_path / "a clone"
     (root / ".dvc").mkdir(parents=True)
     shutil.copyfile(tables, root / "mlflow.db")
@@ -115,7 +115,7 @@ def artifacts(run_id):
 
 
 def fail(*parts):
-    """A stage that logs one epoch and breaks."""
+    """A stage that logs one epoch and fails."""
     with pytest.raises(RuntimeError) as fault:
         _fail(parts)
     return str(fault.value)
@@ -193,7 +193,7 @@ def test_another_report_of_a_cached_evaluation_makes_a_complete_run(clone):
     assert visualize() != run_id
 
 
-def test_a_forced_repetition_of_everything_is_a_run_of_its_own(clone):
+def test_a_forced_repetition_is_a_second_run(clone):
     first = train()
     evaluate()
     second = train()
@@ -202,7 +202,7 @@ def test_a_forced_repetition_of_everything_is_a_run_of_its_own(clone):
     assert points(second, "loss") == [(1, 0.9), (2, 0.5)]
 
 
-def test_a_killed_training_goes_on_in_its_run_without_doubles(clone):
+def test_a_killed_training_continues_its_run_without_duplicates(clone):
     process = start("""
 with tracking.run(TAGS, MODEL) as run:
     run.log_epoch(EPOCHS[0])
@@ -219,16 +219,16 @@ with tracking.run(TAGS, MODEL) as run:
     assert client().get_run(killed.info.run_id).info.status == "FINISHED"
 
 
-def test_epochs_behind_a_checkpoint_are_logged_if_they_are_missing(clone):
+def test_missing_epochs_before_a_checkpoint_are_logged(clone):
     run_id = train(EPOCHS[1:], past=EPOCHS[:1])
     assert points(run_id, "loss") == [(1, 0.9), (2, 0.5)]
 
 
-def test_a_training_killed_after_its_last_epoch_goes_on_in_its_run(clone):
+def test_a_training_killed_after_its_last_epoch_continues_its_run(clone):
     assert train() == train([], past=EPOCHS)
 
 
-def test_a_training_that_starts_again_does_not_mix_with_the_epochs_of_an_earlier_one(clone):
+def test_a_training_that_starts_again_is_a_new_run(clone):
     assert train() != train()
 
 
@@ -237,7 +237,7 @@ def test_a_training_that_starts_again_does_not_mix_with_the_epochs_of_an_earlier
     [(MODEL,), (MODEL, EVALUATION), (MODEL, EVALUATION, REPORT)],
     ids=["train", "evaluate", "visualize"],
 )
-def test_a_stage_that_broke_goes_on_in_its_run(clone, parts):
+def test_a_stage_that_failed_continues_its_run(clone, parts):
     broken = fail(*parts)
     assert client().get_run(broken).info.status == "FAILED"
     assert {1: train, 2: evaluate, 3: visualize}[len(parts)]() == broken
@@ -246,7 +246,7 @@ def test_a_stage_that_broke_goes_on_in_its_run(clone, parts):
     assert len(all_runs()) == 1
 
 
-def test_a_run_that_broke_while_the_model_was_added_is_completed(clone):
+def test_a_run_that_failed_while_the_model_was_added_is_completed(clone):
     Path("card.json").rename("elsewhere")
     with pytest.raises(Exception, match=r"card\.json"):
         evaluate()
@@ -271,7 +271,7 @@ def test_another_dvc_experiment_is_another_run(clone, monkeypatch):
     assert client().get_run(second).info.run_name == "pious-wave"
 
 
-def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_leaves_its_runs_alone(
+def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_changes_no_other_run(
     clone, monkeypatch
 ):
     first = train()
@@ -290,7 +290,7 @@ def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_leaves_its_runs_
     assert (clone / "mlartifacts" / second).is_dir()
 
 
-def test_the_store_that_the_environment_names_is_taken(clone, tables, tmp_path, monkeypatch):
+def test_the_store_of_the_environment_variable_is_used(clone, tables, tmp_path, monkeypatch):
     other = tmp_path / "other.db"
     shutil.copyfile(tables, other)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
@@ -300,7 +300,7 @@ def test_the_store_that_the_environment_names_is_taken(clone, tables, tmp_path, 
     assert tracking.runs_kept() == 0
 
 
-def test_a_subfolder_finds_the_store_of_its_clone(clone, monkeypatch):
+def test_a_subfolder_uses_the_store_of_its_clone(clone, monkeypatch):
     (clone / "data").mkdir()
     monkeypatch.chdir(clone / "data")
     assert workspace.root() == clone
@@ -316,7 +316,7 @@ def test_four_runs_starting_at_once_on_a_fresh_store_all_succeed(clone):
     assert all(points(run.info.run_id, "loss") == [(1, 0.9), (2, 0.5)] for run in runs)
 
 
-def test_tracking_leaves_the_random_numbers_of_the_training_alone(clone):
+def test_tracking_does_not_change_the_random_state_of_the_training(clone):
     random.seed(5)
     expected = random.getstate()
     train()
@@ -324,13 +324,13 @@ def test_tracking_leaves_the_random_numbers_of_the_training_alone(clone):
     assert random.getstate() == expected
 
 
-def test_names_that_mlflow_refuses_are_mended(clone):
+def test_characters_that_mlflow_rejects_in_names_are_replaced(clone):
     with tracking.run(TAGS, MODEL) as run:
         run.log_metrics({"dice (ET), best": 1.0})
     assert client().get_run(run.id).data.metrics["dice _ET__ best"] == 1.0
 
 
-def test_a_long_history_and_many_params_are_logged_whole(clone):
+def test_many_metrics_and_params_are_logged_in_full(clone):
     write_params(**{f"key_{number}": number for number in range(150)})
     with tracking.run(TAGS, MODEL) as run:
         run.log_metrics({f"score_{number}": number for number in range(1100)})
@@ -339,7 +339,7 @@ def test_a_long_history_and_many_params_are_logged_whole(clone):
     assert data.metrics["score_1099"] == 1099
 
 
-def test_a_broken_store_is_named_with_what_to_do_and_without_its_password(clone, monkeypatch):
+def test_a_broken_store_is_reported_with_a_remedy_and_without_its_password(clone, monkeypatch):
     Path("mlflow.db").write_text("not a database")
     with pytest.raises(InputError, match=r"mlflow\.db: cannot be opened(.|\n)*MLFLOW_TRACKING_URI"):
         train()
@@ -352,7 +352,7 @@ AWKWARD = ["a?b", "a%20b", "a b", "a#b", "a%b", "ä", "a@b", "a&b=c;d"]
 
 @pytest.fixture
 def awkward(clone, request):
-    """The clone, moved to a folder whose name means something in an address."""
+    """The clone in a folder whose name has special characters of URLs."""
     place = clone.parent / "beside" / request.param
     place.parent.mkdir()
     clone.rename(place)
@@ -383,7 +383,7 @@ def test_a_fresh_store_is_made_in_a_folder_of_any_name(awkward):
 
 
 @pytest.mark.parametrize("awkward", ["a'b\"c"], indirect=True)
-def test_a_folder_in_which_mlflow_cannot_make_a_store_is_refused_with_a_way_out(awkward):
+def test_a_folder_in_which_mlflow_cannot_create_a_store_is_rejected_with_a_remedy(awkward):
     Path("mlflow.db").unlink()
     with pytest.raises(
         InputError, match=r"cannot be opened(.|\n)*move the clone if its path has quotes"
@@ -411,7 +411,7 @@ def test_make_ui_opens_the_store_that_the_stages_write_to(awkward, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
 
-def test_no_store_is_no_run(clone):
+def test_without_a_store_there_are_no_runs(clone):
     Path("mlflow.db").unlink()
     assert tracking.runs_kept() is None
     assert not Path("mlflow.db").exists()
@@ -431,6 +431,6 @@ def test_a_commit_and_changes_of_code_or_params_are_tagged(clone):
     assert client().get_run(train()).data.tags["git_changed"] == "true"
 
 
-def test_a_stage_that_only_imports_tracking_does_not_load_mlflow():
+def test_importing_tracking_does_not_load_mlflow():
     code = "import sys, pipeline.runtime.tracking; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

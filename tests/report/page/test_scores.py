@@ -4,6 +4,7 @@ from math import nan
 import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
+from pipeline.metrics.metric import Metric
 from tests.report.made_runs import made_run, made_types
 from tests.report.reading import section_of
 
@@ -63,6 +64,8 @@ def test_means_have_their_intervals_and_say_what_they_were_taken_over(run):
 def test_own_metrics_come_last_under_their_names(run):
     own = {"mean": 0.123, "median": 0.5, "cases": 3, "filled": 0, "undefined": 0}
     summaries = run.evaluation["region"]["WT"] | {"border_length": own}
+    metric = Metric("border_length", None, "Border length", "Of the outline.", "neither")
+    run.evaluation["metrics"].append({"table": "cases"} | metric.describe())
     text = section_of(with_region(run, "WT", **summaries), "scores").text
     assert "Own metrics Border length 0.123 median 0.500 n = 3 – –" in text
 

@@ -1,0 +1,604 @@
+"""TumorFlow in Python: load a trained network, segment cases, score and show the result.
+
+    from tumorflow.api import load
+
+    model = load("models")
+    result = model.segment("BraTS2021_00777")
+    result.labels, result.probabilities["ET"], result.affine
+    result.score("BraTS2021_00777/BraTS2021_00777_seg.nii.gz")
+    result.show()
+
+The command `predict` uses the same functions. Research use only, not for diagnosis.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .cohorts import brats, dicom, folder, registry
+from .core.case import Case
+from .core.errors import InputError
+from .core.grid import Grid
+from .core.records import read_json, write_bytes, write_json
+from .core.regions import classes_to_values, values_to_classes
+from .core.schema import Schema
+from .formats import cases, metaimage, nifti
+from .formats.dicom.header import is_dicom
+from .formats.volume import Part, Volume
+from .formats.walking import files_below, is_volume, of_one_file
+from .network import metadata
+from .preparation.preprocessing import prepare, restore
+from .registration.aligned_files import align_case
+from .registration.native import Native, NativeRecipe, labels_to_series
+from .verification import checks
+
+if TYPE_CHECKING:
+    import pandas
+
+log = logging.getLogger(__name__)
+
+NATIVE = NativeRecipe(
+    enabled=True,
+    template_transform="rigid",
+    interpolation="linear",
+    correct_bias=False,
+    extract_brain=True,
+)
+"""How series as acquired are brought to one grid."""
+
+
+def load(model: str | Path = "models") -> "Model":
+    """Open a folder with a trained network.
+
+    Parameters
+    ----------
+    model : str or Path
+        Folder with network.keras, card.json and inference.json: ``models/`` of a clone, or such a
+        folder that you downloaded.
+
+    Returns
+    -------
+    Model
+        Keras and the weights are loaded by the first call of `Model.segment`.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or unreadable, or the card describes another network.
+    """
+    return Model(Path(model), metadata.read(Path(model)))
+
+
+@dataclass(frozen=True)
+class OneCase:
+    """Files of one case, from `Model.find`.
+
+    Attributes
+    ----------
+    schema : Schema
+        Of the source of the case; its label values may differ from those of the network.
+    found : Found
+        The files.
+    """
+
+    schema: Schema
+    found: cases.Found
+
+    @property
+    def paths(self) -> list[Path]:
+        """Files and folders of the images."""
+        return [_path(origin) for origin in self.found.images.values()]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network with its preprocessing and postprocessing, from `load`.
+
+    Attributes
+    ----------
+    folder : Path
+        With network.keras, card.json and inference.json.
+    card : Card
+        The content of card.json.
+    """
+
+    folder: Path
+    card: metadata.Card
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Channels of an image in their order, such as ``("t1n", "t1c", "t2w", "t2f")``."""
+        return self.card.cohort.modalities
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Name and value of each label; 0 is background."""
+        return self.card.cohort.labels
+
+    @property
+    def regions(self) -> dict[str, tuple[str, ...]]:
+        """Name of each region and the labels that it unites."""
+        return self.card.cohort.regions
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        """The Keras network and its inference settings."""
+        from .network import backend, predictor, saving
+
+        settings = read_json(self.folder / "inference.json", predictor.Settings)
+        backend.prepare(self.card.seed, self.card.train["precision"])
+        return saving.load_model(metadata.network_file(self.folder)), settings
+
+    def find(
+        self,
+        place: str | Path | None,
+        files: Mapping[str, str | Path] | None = None,
+        source: str | None = None,
+    ) -> OneCase:
+        """Find the files of one case.
+
+        Parameters
+        ----------
+        place : str, Path or None
+            Folder of the case: BraTS naming, a DICOM study, or as `source` says.
+        files : mapping of str to path, optional
+            Files by modality; they replace those of the folder.
+        source : str, optional
+            A name that `tumorflow sources` lists. By default ``dicom`` for a folder with DICOM
+            files and no images in BraTS naming, else ``brats``.
+
+        Raises
+        ------
+        InputError
+            If the folder or a file does not exist, does not hold exactly one case, or a modality is
+            not one of the network.
+        """
+        cohort = self.card.cohort
+        named = {name: _image_file(name, Path(file)) for name, file in (files or {}).items()}
+        foreign = [name for name in named if name not in cohort.modalities]
+        if foreign:
+            raise InputError(
+                f"{', '.join(foreign)}: is no modality of the network, which takes"
+                f" {', '.join(cohort.modalities)}. Name those."
+            )
+        if place is None and not named:
+            raise InputError(
+                "no case: name its folder, or its files by --t1n FILE --t1c FILE --t2w FILE"
+                " --t2f FILE."
+            )
+        if place is None or set(cohort.modalities) <= set(named):
+            first = _path(next(iter(named.values())))
+            name = first.name.split(".")[0]
+            parent = first.parent if place is None else Path(place)
+            return OneCase(cohort, cases.Found(name, name, parent, named, None))
+        place = Path(place)
+        if not place.is_dir():
+            found = "is a file" if place.exists() else "does not exist"
+            raise InputError(
+                f"{place}: {found}. Name the folder of the case, or single files by --t1n FILE"
+                " --t1c FILE --t2w FILE --t2f FILE."
+            )
+        needed = tuple(name for name in cohort.modalities if name not in named)
+        inside = in_folder(place, source, needed)
+        return replace(inside, found=replace(inside.found, images=inside.found.images | named))
+
+    def segment(
+        self,
+        case: str | Path | Mapping[str, str | Path] | np.ndarray | OneCase,
+        affine: np.ndarray | None = None,
+        *,
+        source: str | None = None,
+        native: bool = False,
+        label_values: Literal["model", "case"] = "model",
+    ) -> "Segmentation":
+        """Segment one case on the grid of its own files.
+
+        Parameters
+        ----------
+        case : path, mapping of str to path, (X, Y, Z, C) array, or OneCase
+            The folder of a case; its files by modality; or its voxels, channels in the order of
+            `modalities`, 0 outside of the brain.
+        affine : (4, 4) array, optional
+            Voxel indices to RAS+ mm; required for voxels.
+        source : str, optional
+            As for `find`.
+        native : bool
+            Register the series of a DICOM study or of files on different grids, and extract the
+            brain first. `Segmentation.save` then also writes the labels on each series.
+        label_values : {"model", "case"}
+            Values of the cohort that the network was trained on, or of the case's own source.
+
+        Returns
+        -------
+        Segmentation
+
+        Raises
+        ------
+        InputError
+            If the case cannot be read, lacks a modality, has unequal grids, empty or non-finite
+            voxels, or voxels of another size than the training cases.
+        """
+        one = self._one_case(case, affine, source, native)
+        found, card = one.found, self.card
+        voxels, back, volumes = _read(found, card.cohort, native)
+        warnings = checks.alone(
+            found,
+            voxels,
+            volumes,
+            card.cohort.modalities,
+            None if native and card.stripped else card.stripped,
+            card.recipe.foreground == "nonzero" and not native,
+        )
+        for warning in warnings:
+            log.warning("warning: %s", warning)
+        prepared = prepare(voxels, card.recipe)
+        metadata.refuse_other_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
+        schema = _own_values(card.cohort, one.schema) if label_values == "case" else card.cohort
+
+        from .network import backend, predictor
+
+        network, settings = self._loaded
+        outputs = predictor.probabilities_of(network, card, settings, prepared.image, found.case)
+        restored = restore(outputs, prepared.geometry)
+        classes = predictor.raw_classes(restored, prepared.geometry, card, settings)
+        regions = predictor.region_probabilities(restored, card)
+        volumes_ml = _volumes_ml(classes, card.cohort, voxels.grid)
+        return Segmentation(
+            case=voxels,
+            classes=classes,
+            probabilities={
+                name: regions[..., column] for column, name in enumerate(card.cohort.regions)
+            },
+            schema=schema,
+            native=back,
+            record={
+                "case": found.case,
+                "inputs": _inputs(found, volumes),
+                "native": back and back.model_dump(mode="json"),
+                "network_sha256": card.network_sha256,
+                "data_hash": card.data_hash,
+                "settings": settings.model_dump(mode="json"),
+                "labels": schema.labels,
+                "volumes_ml": volumes_ml,
+                "versions": backend.versions(),
+                "use": card.use,
+                "warnings": warnings,
+            },
+        )
+
+    def _one_case(self, case: Any, affine: Any, source: str | None, native: bool) -> OneCase:
+        if isinstance(case, OneCase):
+            return case
+        if isinstance(case, np.ndarray):
+            if native:
+                raise InputError("native: an array has one grid. Give the files of the series.")
+            return OneCase(self.card.cohort, _in_memory(case, affine, self.modalities))
+        return self.find(None, case) if isinstance(case, Mapping) else self.find(case, {}, source)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The result of `Model.segment`, on the grid of the case's own files.
+
+    Attributes
+    ----------
+    case : Case
+        The image (X, Y, Z, C) float32 and its grid.
+    classes : (X, Y, Z) uint8 array
+        Class indices: 0 for background, 1..K in the order of ``schema.labels``.
+    probabilities : dict of str to (X, Y, Z) float32 array
+        Of each region, in [0, 1], before postprocessing.
+    schema : Schema
+        Names and values of the labels, and regions.
+    native : Native or None
+        Transforms to the series as acquired, if they were registered.
+    record : dict
+        What made the result: hashes of the inputs and the network, settings, versions, warnings.
+    """
+
+    case: Case
+    classes: np.ndarray
+    probabilities: dict[str, np.ndarray]
+    schema: Schema
+    native: Native | None
+    record: dict[str, Any]
+
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{name} {volume:.1f} ml" for name, volume in self.volumes_ml.items())
+        return f"Segmentation of {self.case.name}: {volumes}"
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(X, Y, Z) uint8: label values, 0 for background."""
+        return classes_to_values(self.classes, self.schema)
+
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4) float64: voxel indices to RAS+ mm."""
+        return self.case.grid.affine
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Volume of each region, in ml."""
+        return self.record["volumes_ml"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What looks wrong with the case, such as swapped modalities."""
+        return self.record["warnings"]
+
+    def save(self, path: str | Path) -> None:
+        """Write the labels as NIfTI, and beside it what made them as ``<path>.json``.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.nii`` or ``.nii.gz``. If the case is native, the labels on each series are
+            written as ``<stem>.<modality>.nii.gz``.
+
+        Raises
+        ------
+        InputError
+            If the name has another ending.
+        """
+        path = Path(path)
+        check_name(path)
+        made_by = f"TumorFlow {self.record['network_sha256'][:16]}"
+        labels = self.labels
+        nifti.write(path, labels, self.affine, made_by)
+        if self.native:
+            stem = path.name.removesuffix(".gz").removesuffix(".nii")
+            for name, place in self.native.series.items():
+                series = path.with_name(path.name.replace(stem, f"{stem}.{name}", 1))
+                voxels = labels_to_series(labels, self.native, name)
+                nifti.write(series, voxels, place.grid.affine, made_by)
+        write_json(path.with_name(f"{path.name}.json"), self.record)
+
+    def score(self, reference: str | Path | np.ndarray) -> "pandas.DataFrame":
+        """Score the labels against a reference.
+
+        Parameters
+        ----------
+        reference : path or (X, Y, Z) array
+            Label values on the grid of the case.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per label and region, with the metrics of metrics/cases.csv (docs/metrics.md).
+
+        Raises
+        ------
+        InputError
+            If the reference is on another grid or holds values that the schema does not declare.
+        """
+        import pandas
+
+        from .metrics.scores import score_case
+
+        grid = self.case.grid
+        rows = score_case(self._reference(reference), self.classes, self.schema, grid.spacing_mm)
+        return pandas.DataFrame(rows)
+
+    def show(self, reference: str | Path | np.ndarray | None = None, dpi: int = 100) -> "Picture":
+        """Draw the slices with the largest tumour area.
+
+        Parameters
+        ----------
+        reference : path or (X, Y, Z) array, optional
+            As for `score`; its outlines and the disagreement are drawn as in the report.
+        dpi : int
+            Pixels per inch.
+
+        Returns
+        -------
+        Picture
+            A notebook displays it.
+        """
+        from .report.plots.overlays import overlay
+        from .report.plots.planes import view_of
+        from .report.plots.segmentation import segmentation_plot
+
+        none = np.zeros_like(self.classes) if reference is None else self._reference(reference)
+        case = replace(self.case, classes=none)
+        view = view_of(case, self.classes, self.schema.modalities)
+        if reference is None:
+            return Picture(segmentation_plot(view, self.schema, dpi))
+        return Picture(overlay(view, self.schema, "", dpi))
+
+    def _reference(self, reference: str | Path | np.ndarray) -> np.ndarray:
+        """Class indices (X, Y, Z) uint8 of a reference on the grid of the case."""
+        if isinstance(reference, np.ndarray):
+            if reference.shape != self.classes.shape:
+                raise InputError(
+                    f"reference: expected shape {self.classes.shape}, got {reference.shape}."
+                )
+            try:
+                return values_to_classes(reference, self.schema)
+            except ValueError as error:
+                raise InputError(f"reference: {error}.") from None
+        path = Path(reference)
+        remedy = "Resample it onto the grid of the case."
+        image = Path(self.case.name)
+        mask = cases.on_grid_of(path, cases.read_mask(path), image, self.case.grid, remedy)
+        return cases.classes_of(path, mask, self.schema, lambda: "Convert its label values.")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a notebook displays.
+
+    Attributes
+    ----------
+    png : bytes
+        A PNG file.
+    """
+
+    png: bytes = field(repr=False)
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def save(self, path: str | Path) -> None:
+        """Write the PNG file."""
+        write_bytes(Path(path), self.png)
+
+
+def check_name(path: Path) -> None:
+    """Raise an InputError unless a file name ends in .nii or .nii.gz."""
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise InputError(f"{path}: must end in .nii or .nii.gz.")
+
+
+def in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> OneCase:
+    """The one case of a folder.
+
+    Parameters
+    ----------
+    place : Path
+        An existing folder.
+    source : str or None
+        As for `Model.find`.
+    needed : tuple of str
+        Modalities that the folder must hold.
+
+    Raises
+    ------
+    InputError
+        If the source is unknown or the folder holds no case or several.
+    """
+    if source is None:
+        has_dicom = not brats.holds_images(place) and any(
+            path.is_file() and is_dicom(path) for path in files_below(place)
+        )
+        source = "dicom" if has_dicom else "brats"
+    if source == "brats":
+        style, found = brats.read_folder(place)
+        return OneCase(brats.schema(style), found)
+    if source == "dicom":
+        found = dicom.read_study(place, needed)
+        return OneCase(dicom.schema(tuple(found.images)), found)
+    find = registry.source(source, "--source").find
+    if find is None:
+        raise InputError(f"--source is {source!r}, which generates cases. Name another source.")
+    schema, listed = folder.find(place, masked=False) if source == "folder" else find(place, 0)
+    if len(listed) != 1:
+        one = (
+            f"Let `case` in its {folder.NAME} match one."
+            if source == "folder"
+            else "Name the folder of one."
+        )
+        raise InputError(
+            f"{place}: holds {len(listed)} cases, among them"
+            f" {', '.join(case.case for case in listed[:3])}. {one}"
+        )
+    return OneCase(schema, listed[0])
+
+
+def _path(origin: Path | Part) -> Path:
+    return origin.path if isinstance(origin, Part) else origin
+
+
+def _image_file(modality: str, path: Path) -> Path | Part:
+    """An image that the user named, checked to be one."""
+    file = of_one_file(path)
+    if not file.is_file() or not is_volume(file):
+        found = (
+            "is a folder"
+            if file.is_dir()
+            else "does not exist"
+            if not file.exists()
+            else "is not a volume by its name"
+        )
+        raise InputError(
+            f"{file}: {found}. Name one .nii, .nii.gz, .mha or .mhd file as {modality}; of a DICOM"
+            " study name the folder alone."
+        )
+    return metaimage.whole(file)
+
+
+@dataclass(frozen=True)
+class _Array(Part):
+    """A modality that the caller gave as an array."""
+
+    volume: Volume
+
+    def read(self) -> Volume:
+        return self.volume
+
+
+def _in_memory(image: np.ndarray, affine: Any, modalities: tuple[str, ...]) -> cases.Found:
+    """A case of voxels (X, Y, Z, C)."""
+    if image.ndim != 4 or image.shape[3] != len(modalities) or 0 in image.shape:
+        raise InputError(
+            f"image: expected shape (X, Y, Z, {len(modalities)}) with the channels"
+            f" {', '.join(modalities)}, got {image.shape}."
+        )
+    affine = np.asarray(np.nan if affine is None else affine, np.float64)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.linalg.det(affine):
+        raise InputError(
+            "affine: expected an invertible (4, 4) array from voxel indices to RAS+ mm, got"
+            f" {affine.tolist()}."
+        )
+    grid = Grid(tuple(image.shape[:3]), affine)
+    parts: dict[str, Path | Part] = {}
+    for channel, name in enumerate(modalities):
+        voxels = np.ascontiguousarray(image[..., channel])
+        parts[name] = _Array(
+            Path(name), Volume(voxels, grid, hashlib.sha256(voxels.tobytes()).hexdigest())
+        )
+    return cases.Found("array", "array", Path("array"), parts, None)
+
+
+def _read(
+    found: cases.Found, cohort: Schema, native: bool
+) -> tuple[Case, Native | None, dict[str, Volume]]:
+    """The case with the modalities of the network, the transforms to its series, and the volumes
+    that were read.
+    """
+    found = replace(found, labels=None)
+    if not native:
+        case, volumes = cases.read_volumes(found, cohort)
+        return case, None, volumes
+    cases.refuse_missing(found, cohort)
+    aligned, volumes = align_case(found, NATIVE)
+    image = np.stack([aligned.images[name] for name in cohort.modalities], axis=-1)
+    return Case(found.case, image, None, aligned.native.grid), aligned.native, volumes
+
+
+def _inputs(found: cases.Found, volumes: Mapping[str, Volume]) -> dict[str, dict[str, str]]:
+    """Hashes of the files. Parts get a name from the case: the folder of a DICOM series may hold
+    the patient's name.
+    """
+    names = {
+        name: f"{found.case}_{name}" if isinstance(origin, Part) else origin.name
+        for name, origin in found.images.items()
+    }
+    return {
+        name: {"file": names[name], "sha256": volume.sha256}
+        for name, volume in sorted(volumes.items())
+    }
+
+
+def _own_values(cohort: Schema, own: Schema) -> Schema:
+    """The schema of the case's source, if it has the labels of the network under other values."""
+    if list(own.labels) != list(cohort.labels):
+        raise InputError(
+            f"the network's labels {list(cohort.labels)} are not those of the case's naming,"
+            f" {list(own.labels)}. Use --labels model."
+        )
+    return own
+
+
+def _volumes_ml(classes: np.ndarray, cohort: Schema, grid: Grid) -> dict[str, float]:
+    voxel_ml = float(np.prod(grid.spacing_mm)) / 1000
+    return {
+        region: round(float(np.isin(classes, cohort.classes_of(region)).sum()) * voxel_ml, 3)
+        for region in cohort.regions
+    }
