@@ -52,14 +52,14 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
     from pipeline.network.architecture import Architecture
     from pipeline.network.metadata import Card
     from pipeline.network.predictor import Settings
-    from pipeline.preparation.preprocessing import Recipe
+    from pipeline.preparation.preprocessing import PreprocessingConfig
 
     path = ROOT / "params.yaml"
     values = params.read(path)
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     architecture, recipe = (
         params.value(values, key, kind, path)
-        for key, kind in (("unet", Architecture), ("preprocess", Recipe))
+        for key, kind in (("unet", Architecture), ("preprocess", PreprocessingConfig))
     )
     settings = params.value(values, "evaluate", Settings, path)
     schema = catalogue.cohort

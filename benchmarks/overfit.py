@@ -41,14 +41,14 @@ def _trained() -> dict[str, float]:
     from pipeline.network.inference import predict_probabilities
     from pipeline.network.losses import DiceCrossEntropy
     from pipeline.preparation import shards
-    from pipeline.preparation.preprocessing import Recipe, prepare, restore
+    from pipeline.preparation.preprocessing import PreprocessingConfig, prepare, restore
     from pipeline.train import Params
 
     path = ROOT / "params.yaml"
     values = params.read(path)
     architecture = params.value(values, "unet", Architecture, path)
     train = params.value(values, "train", Params, path)
-    recipe = params.value(values, "preprocess", Recipe, path).model_copy(
+    config = params.value(values, "preprocess", PreprocessingConfig, path).model_copy(
         update={"spacing_mm": None}
     )
     schema = brats.schema("_")
@@ -56,7 +56,7 @@ def _trained() -> dict[str, float]:
     backend.prepare(0, train.precision)
     network = unet.build(architecture, len(schema.modalities), len(schema.regions))
     with tempfile.TemporaryDirectory() as folder:
-        prepared = {case: prepare(volume, recipe) for case, volume in raw.items()}
+        prepared = {case: prepare(volume, config) for case, volume in raw.items()}
         for case, ready in prepared.items():
             shards.write_prepared(Path(folder), case, ready)
         sampler = Sampler(

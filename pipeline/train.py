@@ -32,7 +32,7 @@ from .network.losses import DiceCrossEntropy
 from .network.metadata import Card
 from .network.schedule import Schedule, best_epoch, learning_rate
 from .preparation import shards
-from .preparation.preprocessing import Recipe
+from .preparation.preprocessing import PreprocessingConfig
 from .runtime import costs, stage, tracking
 from .runtime.code import code_hash
 from .runtime.parallel import usable_cores
@@ -99,7 +99,7 @@ def train(
     card: Path,
     history: Path,
     metrics: Path,
-    recipe: Annotated[Recipe, stage.Key("preprocess")],
+    recipe: Annotated[PreprocessingConfig, stage.Key("preprocess")],
     architecture: Annotated[Architecture, stage.Key("unet")],
     params: Annotated[Params, stage.Key("train")],
     seed: Annotated[int, stage.Key("cohort.seed")],
@@ -244,7 +244,7 @@ def _copies(folder: Path, cases: tuple[str, ...]) -> list[shards.Shard]:
 def _fingerprint(
     data_hash: str,
     augmented: Path,
-    recipe: Recipe,
+    recipe: PreprocessingConfig,
     architecture: Architecture,
     params: Params,
     seed: int,

@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.folds import Split
 from pipeline.core.records import read_csv, read_json, write_json
 from pipeline.preparation import shards
-from pipeline.preparation.preprocessing import Recipe
+from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.preprocess import preprocess
 from tests.test_preprocess import catalogued, contents
 
@@ -26,7 +26,7 @@ PARTS = Split(
     folds=(tuple(CASES[:3]), tuple(CASES[3:6])),
     patients={case: case for case in CASES},
 )
-RECIPE = Recipe(
+CONFIG = PreprocessingConfig(
     spacing_mm=None,
     foreground="nonzero",
     margin_voxels=1,
@@ -39,7 +39,7 @@ RECIPE = Recipe(
 def data(cohort, tmp_path) -> Path:
     """A folder with catalogue, shards and split; copies go beside them."""
     write_json(tmp_path / "raw/catalogue.json", catalogued(cohort))
-    preprocess(cohort, tmp_path / "shards", RECIPE)
+    preprocess(cohort, tmp_path / "shards", CONFIG)
     write_json(tmp_path / "split.json", PARTS)
     return tmp_path
 

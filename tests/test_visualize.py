@@ -22,7 +22,7 @@ from pipeline.metrics.multiclass import confusion_rows
 from pipeline.metrics.scores import score_case, summarise, summarise_columns
 from pipeline.network.architecture import Architecture
 from pipeline.network.metadata import Card
-from pipeline.preparation.preprocessing import Recipe
+from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
 from tests.project import ROOT
@@ -117,7 +117,7 @@ def run(tmp_path, cohort, schema):
 
 
 def _card(schema, network):
-    recipe = Recipe(
+    recipe = PreprocessingConfig(
         spacing_mm=None,
         foreground="nonzero",
         margin_voxels=2,

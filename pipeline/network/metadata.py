@@ -7,7 +7,7 @@ from ..core.errors import InputError
 from ..core.records import read_json, sha256
 from ..core.schema import Schema
 from ..core.strict import Strict
-from ..preparation.preprocessing import Recipe
+from ..preparation.preprocessing import PreprocessingConfig
 from .architecture import Architecture
 
 
@@ -20,7 +20,7 @@ class Card(Strict):
         Of this record; older ones are upgraded when they are read.
     cohort : Schema
         What went in and what comes out.
-    recipe : Recipe
+    recipe : PreprocessingConfig
         How a case is prepared.
     architecture : Architecture
         Of the network.
@@ -56,7 +56,7 @@ class Card(Strict):
 
     format_version: Literal[2]
     cohort: Schema
-    recipe: Recipe
+    recipe: PreprocessingConfig
     architecture: Architecture
     patch: tuple[int, ...]
     spacing_mm: tuple[float, float, float]

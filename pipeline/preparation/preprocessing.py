@@ -1,6 +1,4 @@
-"""From a raw case to the network's input, and from its output back to the raw grid: one recipe for
-training and use.
-"""
+"""From a raw case to the network's input, and from its output back to the raw grid."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
@@ -20,7 +18,7 @@ Millimetres = Annotated[float, Field(gt=0)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
-class Recipe(Strict):
+class PreprocessingConfig(Strict):
     """How a case is prepared: the section `preprocess`, carried by the model card.
 
     Attributes
@@ -102,14 +100,14 @@ class Prepared:
     geometry: Geometry
 
 
-def prepare(case: Case, recipe: Recipe) -> Prepared:
+def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
     """Orient, crop to the brain, resample and normalise a case.
 
     Parameters
     ----------
     case : Case
         As read and checked.
-    recipe : Recipe
+    config : PreprocessingConfig
         How.
 
     Returns
@@ -128,26 +126,26 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
     (1979), eq. 18.
     """
     image = to_canonical(case.image, case.grid.affine)
-    brain = _foreground(image, recipe.foreground)
-    inside = bounding_box(brain, recipe.margin_voxels)
+    brain = _foreground(image, config.foreground)
+    inside = bounding_box(brain, config.margin_voxels)
     box = tuple((span.start, span.stop) for span in inside)
     image, brain = image[inside], brain[inside]
     spacing_mm = canonical_spacing_mm(case.grid.affine)
-    shape = _target_shape(image.shape[:3], spacing_mm, recipe.spacing_mm)
+    shape = _target_shape(image.shape[:3], spacing_mm, config.spacing_mm)
     classes = None if case.classes is None else to_canonical(case.classes, case.grid.affine)[inside]
     if shape != image.shape[:3]:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
         classes = None if classes is None else resample_classes(classes, shape)
     if not brain.any():
         raise InputError(
-            f"case {case.name}: no voxel of the brain is left at spacing_mm {recipe.spacing_mm}."
+            f"case {case.name}: no voxel of the brain is left at spacing_mm {config.spacing_mm}."
             " Choose a smaller spacing."
         )
-    prepared = np.zeros((*shape, image.shape[-1]), recipe.dtype)
+    prepared = np.zeros((*shape, image.shape[-1]), config.dtype)
     for channel in range(image.shape[-1]):
         voxels = image[..., channel]
         voxels = resample_linear(voxels, shape) if shape != voxels.shape else voxels
-        prepared[..., channel] = _normalised(voxels, brain, recipe.clip_percentiles)
+        prepared[..., channel] = _normalised(voxels, brain, config.clip_percentiles)
     geometry = Geometry(
         raw_shape=case.grid.shape,
         raw_affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
@@ -170,7 +168,7 @@ def brain_of(case: Case, rule: str) -> np.ndarray:
     case : Case
         As read.
     rule : {"nonzero", "head"}
-        The recipe's ``foreground``.
+        The config's ``foreground``.
 
     Returns
     -------
