@@ -50,7 +50,7 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
     from pipeline.core.records import read_json
     from pipeline.network import backend, unet
     from pipeline.network.architecture import Architecture
-    from pipeline.network.metadata import Card
+    from pipeline.network.card import Card
     from pipeline.network.predictor import Settings
     from pipeline.preparation.preprocessing import PreprocessingConfig
 

@@ -1,7 +1,7 @@
 """Stage 6: segment the held-out cases and score them on the raw grid against the untouched
 reference.
 
-Reads models/unet.keras and card.json, split.json (its test part), shards/<case>.* and the raw
+Reads models/network.keras and card.json, split.json (its test part), shards/<case>.* and the raw
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one
 row per case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and
@@ -37,9 +37,9 @@ from .metrics.multiclass import confusion_rows, score_classes
 from .metrics.scores import score_case, summarise_columns
 from .metrics.summary import summarise_masks
 from .metrics.tumour_types import type_rows
-from .network import backend, metadata, predictor, saving
-from .network.losses import DiceCrossEntropy, logits_of
-from .network.predictor import Settings
+from .network import backend, losses, predictor, saving
+from .network.card import Card, network_file, read_card
+from .network.predictor import Settings, logits_of
 from .preparation import shards
 from .preparation.preprocessing import brain_of, restore
 from .runtime import costs, stage, tracking
@@ -62,20 +62,20 @@ def evaluate(
     settings: Annotated[Settings, stage.Key("evaluate")],
 ) -> None:
     """Segment and score the test cases."""
-    described = metadata.read(models)
+    described = read_card(models)
     catalogue, parts = read_json(raw / "catalogue.json", Catalogue), read_json(split, Split)
     parts.check(str(split))
     _refuse_other_cohort(catalogue, described, models)
     _refuse_seen_cases(described, parts, models)
     backend.prepare(described.seed, described.train["precision"])
-    network = saving.load_model(metadata.network_file(models))
+    network = saving.load_model(network_file(models), described.network.architecture)
     scorer = _Scorer(raw, shards, predictions, described, settings, network)
     scores = _Scores(catalogue.cohort)
     if catalogue.cohort.lesion_rules is None:
         log.warning("%s", why_unscored(catalogue.cohort.cohort))
     with tracking.run(
         described.tags,
-        tracking.model_part(metadata.network_file(models), models / "card.json", history),
+        tracking.model_part(network_file(models), models / "card.json", history),
         tracking.evaluation_part(metrics, cases, tables),
     ) as run:
         for number, case in enumerate(parts.test, 1):
@@ -146,22 +146,19 @@ class _Scorer:
         raw: Path,
         shards: Path,
         predictions: Path,
-        described: metadata.Card,
+        described: Card,
         settings: Settings,
         network: Any,
     ) -> None:
         self.raw, self.shards, self.predictions = raw, shards, predictions
         self.card, self.settings, self.network = described, settings, network
-        train = described.train
-        self.loss = DiceCrossEntropy(
-            described.architecture.output, train["dice_weight"], train["cross_entropy_weight"]
-        )
+        self.loss = losses.build(described.network.output, described.train)
 
     def score(self, entry: CaseEntry, patient: str, scores: _Scores) -> tuple[float, str]:
         """Segment a case, write it and add its scores; the seconds in the network and the regions'
         Dice in words.
         """
-        schema, output = self.card.cohort, self.card.architecture.output
+        schema, output = self.card.cohort, self.card.network.output
         shard, geometry = (
             shards.read(self.shards, entry.case),
             shards.read_geometry(self.shards, entry.case),
@@ -219,7 +216,7 @@ class _Scorer:
         scores: _Scores,
     ) -> None:
         """Add what is scored of the probabilities."""
-        brain = brain_of(case, self.card.recipe.foreground)
+        brain = brain_of(case, self.card.preprocess.foreground)
         rows, bins = calibration_rows(regions, spread, case.classes, brain, self.card.cohort)
         scores.calibration += [whose | row for row in rows]
         scores.bins.append(bins)
@@ -248,7 +245,7 @@ def _headline(summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_other_cohort(catalogue: Catalogue, described: metadata.Card, models: Path) -> None:
+def _refuse_other_cohort(catalogue: Catalogue, described: Card, models: Path) -> None:
     """What a voxel means must be the same; the rules for lesions are no matter of the network."""
     if (
         catalogue.cohort.model_copy(update={"lesion_rules": described.cohort.lesion_rules})
@@ -261,7 +258,7 @@ def _refuse_other_cohort(catalogue: Catalogue, described: metadata.Card, models:
         )
 
 
-def _refuse_seen_cases(described: metadata.Card, parts: Split, models: Path) -> None:
+def _refuse_seen_cases(described: Card, parts: Split, models: Path) -> None:
     """Scores on patients the network has seen are worthless."""
     test = {parts.patients[case] for case in parts.test}
     seen = sorted(

@@ -1,6 +1,6 @@
 """Stage 3: deal the patients into train, val and test, and into k folds.
 
-Reads the catalogue (identities, label counts), not the shards: another preprocessing never moves a patient.
+Reads the catalogue (identities, label counts), not the shards, so preprocessing does not change it.
 Writes data/split.json (`Split`: case ids of each part, folds, the patient of every case).
 """
 

@@ -26,7 +26,7 @@ from .core.regions import values_to_classes
 from .core.strict import Strict
 from .formats import cases as raw_cases
 from .formats import nifti
-from .network import metadata
+from .network.card import network_file, read_card
 from .report.model_card import model_card
 from .report.page.pictures import dice_line
 from .report.page.report import report_page
@@ -106,9 +106,9 @@ def visualize(
     params: Annotated[Params, stage.Key("visualize")],
 ) -> None:
     """Draw the figures and write the report and the model card of a run."""
-    described = metadata.read(models)
+    described = read_card(models)
     parts = (
-        tracking.model_part(metadata.network_file(models), models / "card.json", history),
+        tracking.model_part(network_file(models), models / "card.json", history),
         tracking.evaluation_part(evaluation, cases, tables),
         tracking.report_part(report, figures, model_card),
     )
@@ -132,7 +132,7 @@ def visualize(
     sources = (
         raw / "catalogue.json",
         split,
-        metadata.network_file(models),
+        network_file(models),
         models / "card.json",
         predictions,
         cases,

@@ -20,8 +20,8 @@ from pipeline.metrics.calibration import calibration_rows, pooled, reliability_r
 from pipeline.metrics.lesionwise import FILLS, lesion_rows
 from pipeline.metrics.multiclass import confusion_rows
 from pipeline.metrics.scores import score_case, summarise, summarise_columns
-from pipeline.network.architecture import Architecture
-from pipeline.network.metadata import Card
+from pipeline.network.card import Card
+from pipeline.network.params import NetworkParams
 from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
@@ -134,15 +134,21 @@ def _card(schema, network):
     train = params.read(ROOT / "params.yaml")["train"]
     return Card(
         cohort=schema,
-        recipe=recipe,
+        preprocess=recipe,
         patch=(16, 16),
         spacing_mm=(1.0, 1.0, 1.0),
         seed=1,
         train=train,
         trained_on=("x",),
         validated_on=("y",),
-        architecture=Architecture(
-            **shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"
+        network=NetworkParams(
+            architecture="unet",
+            options={},
+            **shape,
+            residual=False,
+            deep_supervision=False,
+            dropout=0.0,
+            output="regions",
         ),
         best_epoch=1,
         val_dice=0.5,

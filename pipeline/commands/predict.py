@@ -97,22 +97,21 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, check, prepare, infer, restore, write; print the volume of every region."""
     if not arguments.out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"{arguments.out}: must end in .nii or .nii.gz.")
-    from ..network import (
-        metadata,
-    )  # the network's card first: a wrong folder is told before Keras is loaded
+    # the card first: a wrong folder is reported before Keras is loaded
+    from ..network.card import check_spacing, network_file, read_card
 
-    described = metadata.read(arguments.model)
+    described = read_card(arguments.model)
     own, found = _found(arguments.case, arguments.source, _named_files(arguments), described.cohort)
     if arguments.out.resolve() in {_path(origin).resolve() for origin in found.images.values()}:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     case, native, volumes = _read(found, described.cohort, arguments.native)
-    nonzero = described.recipe.foreground == "nonzero" and not arguments.native
+    nonzero = described.preprocess.foreground == "nonzero" and not arguments.native
     stripped = None if arguments.native and described.stripped else described.stripped
     warnings = checks.alone(found, case, volumes, described.cohort.modalities, stripped, nonzero)
     for warning in warnings:
         log.warning("warning: %s", warning)
-    prepared = prepare(case, described.recipe)
-    metadata.refuse_other_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
+    prepared = prepare(case, described.preprocess)
+    check_spacing(described, prepared.geometry.spacing_mm, str(found.folder))
     values = (
         _label_values(described.cohort, own) if arguments.labels == "case" else described.cohort
     )
@@ -121,7 +120,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     settings = read_json(arguments.model / "inference.json", predictor.Settings)
     backend.prepare(described.seed, described.train["precision"])
-    network = saving.load_model(metadata.network_file(arguments.model))
+    network = saving.load_model(network_file(arguments.model), described.network.architecture)
     probabilities = predictor.probabilities_of(
         network, described, settings, prepared.image, found.case
     )

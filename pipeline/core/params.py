@@ -19,11 +19,14 @@ SECTIONS = (
     "preprocess",
     "split",
     "augment",
-    "unet",
+    "network",
     "train",
     "evaluate",
     "visualize",
 )
+
+RENAMED = {"unet": "network"}
+"""Section of an older params.yaml -> its present name."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -197,6 +200,12 @@ def read(path: Path) -> dict[str, Any]:
         path, "Mend it, or bring back the last committed one: git checkout params.yaml."
     )
     found = set(values) if isinstance(values, dict) else set()
+    for old, new in RENAMED.items():
+        if old in found and new not in found:
+            raise InputError(
+                f"{path}: the section {old} is called {new} now. Rename it, and add the keys that"
+                f" the next run names; params.yaml of this version shows them."
+            )
     unknown, missing = (
         sorted(map(str, found - set(SECTIONS))),
         [name for name in SECTIONS if name not in found],

@@ -1,4 +1,4 @@
-"""All that training needs to go on where it stood, in one file that is either whole or absent."""
+"""The complete state of a training, in one file that is either whole or absent."""
 
 import json
 import zipfile
@@ -17,9 +17,9 @@ class Checkpoint:
     Attributes
     ----------
     fingerprint : str
-        Of everything that the result depends on; another one means another training.
+        Of everything that the result depends on; it identifies the training.
     history : list of dict
-        One record per epoch that is over.
+        One record per finished epoch.
     variables : list of array
         The network's, with the states of its random number generators.
     optimizer : list of array
@@ -39,7 +39,7 @@ GROUPS = ("variables", "optimizer", "best")
 
 
 def save(path: Path, state: Checkpoint) -> None:
-    """Write a checkpoint: beside the old one first, then in its place."""
+    """Write a checkpoint; it replaces the old one only when it is complete."""
     about = {"fingerprint": state.fingerprint, "history": state.history}
     about["counts"] = [len(getattr(state, group)) for group in GROUPS]
     arrays = {
@@ -58,13 +58,13 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
     ----------
     path : Path
     fingerprint : str
-        Of the training that wants to go on.
+        Of the training to resume.
 
     Returns
     -------
     Checkpoint or None
-        None when there is none, when it belongs to another training, or when it is damaged: in
-        each case training starts from the beginning.
+        None if there is no file, if it belongs to another training, or if it is damaged: then
+        training starts from the beginning.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as members:

@@ -102,7 +102,7 @@ def _intended(card: Mapping[str, Any], schema: Schema) -> Iterator[str]:
 
 def _not_intended(card: Mapping[str, Any], schema: Schema) -> Iterator[str]:
     stripped = (
-        card["recipe"]["foreground"] == "nonzero"
+        card["preprocess"]["foreground"] == "nonzero"
         if card.get("stripped") is None
         else card["stripped"]
     )
@@ -137,7 +137,7 @@ def _data(catalogue: Catalogue, split: Split) -> Iterator[str]:
 
 
 def _training(card: Mapping[str, Any]) -> Iterator[str]:
-    shape, train, recipe = card["architecture"], card["train"], card["recipe"]
+    shape, train, recipe = card["network"], card["train"], card["preprocess"]
     kind = "nested regions by sigmoids" if shape["output"] == "regions" else "labels by one softmax"
     spacing = (
         "the raw grid's spacing"

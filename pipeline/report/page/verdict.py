@@ -64,9 +64,9 @@ def _trained(run: Run, cases: int) -> str:
 
 def _network(card: dict[str, Any]) -> str:
     """Such as ``A 2D U-Net of 1,928,691 weights,``."""
-    if "weights" not in card or "architecture" not in card:
+    if "weights" not in card or "network" not in card:
         return "A network"
-    return f"A {card['architecture']['dimensions']}D U-Net of {card['weights']:,} weights,"
+    return f"A {card['network']['dimensions']}D U-Net of {card['weights']:,} weights,"
 
 
 def _main_tile(mean: dict[str, Any]) -> Html:

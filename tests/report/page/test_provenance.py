@@ -38,4 +38,4 @@ def test_what_differs_between_equal_runs_is_kept_elsewhere(schema):
 def test_the_model_says_what_it_is_for_and_was_made_with(schema):
     text = Page(model(made_run(schema, 1))).text
     assert text.startswith("Research use only, not for diagnosis.")
-    assert "recipe.spacing_mm2, 2, 2" in text
+    assert "preprocess.spacing_mm2, 2, 2" in text
