@@ -71,6 +71,18 @@ def write_params(project: Path, changes: dict) -> None:
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
+def follow(page: str, project: Path) -> dict:
+    """Write the module that a page of docs/extending shows into a project, and its values into
+    params.yaml; the values.
+    """
+    text = (ROOT / "docs/extending" / page).read_text()
+    code = re.search(r"```python\n# (\S+)\n(.*?)```", text, re.DOTALL)
+    values = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    (project / code[1]).write_text(code[2])
+    write_params(project, SMALL | values)
+    return values
+
+
 def run(project: Path, name: str, **paths: Path) -> None:
     """Call a stage with the paths of dvc.yaml; `paths` replace some. Whole paths: worker processes
     outlive a change of folder.

@@ -137,7 +137,7 @@ def test_no_copies_leave_an_empty_table_that_reads_as_one(data):
 def test_a_split_that_leaks_is_rejected_before_anything_is_written(data):
     write_json(data / "split.json", PARTS.model_copy(update={"test": (*PARTS.test, CASES[0])}))
     with pytest.raises(
-        InputError, match=r"split\.json: patient BraTS2021_00000 stands in train .* and in test"
+        InputError, match=r"split\.json: patient BraTS2021_00000 is in train .* and in test"
     ):
         copied(data, "augmented", 1)
     assert not (data / "augmented").exists()

@@ -624,7 +624,7 @@ def test_a_patient_in_two_parts_is_refused_wherever_the_split_is_read(copy, name
     changed_json(copy / "data/split.json", test=[*split["test"], split["train"][0]])
     with pytest.raises(
         InputError,
-        match=rf"split\.json: patient {split['train'][0]} stands in train .* and in test",
+        match=rf"split\.json: patient {split['train'][0]} is in train .* and in test",
     ):
         project.run(copy, name)
 

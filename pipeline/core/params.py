@@ -204,7 +204,7 @@ def read(path: Path) -> dict[str, Any]:
         if old in found and new not in found:
             raise InputError(
                 f"{path}: the section {old} is called {new} now. Rename it, and add the keys that"
-                f" the next run names; params.yaml of this version shows them."
+                " the next run reports as missing."
             )
     unknown, missing = (
         sorted(map(str, found - set(SECTIONS))),

@@ -40,12 +40,16 @@ GROUPS = ("variables", "optimizer", "best")
 
 def save(path: Path, state: Checkpoint) -> None:
     """Write a checkpoint; it replaces the old one only when it is complete."""
-    about = {"fingerprint": state.fingerprint, "history": state.history}
-    about["counts"] = [len(getattr(state, group)) for group in GROUPS]
+    groups: dict[str, list[np.ndarray]] = {name: getattr(state, name) for name in GROUPS}
+    about = {
+        "fingerprint": state.fingerprint,
+        "history": state.history,
+        "counts": [len(group) for group in groups.values()],
+    }
     arrays = {
-        f"{group}_{index}": array
-        for group in GROUPS
-        for index, array in enumerate(getattr(state, group))
+        f"{name}_{index}": array
+        for name, group in groups.items()
+        for index, array in enumerate(group)
     }
     with replacing(path) as sibling, sibling.open("wb") as file:
         np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
@@ -71,11 +75,10 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
             about = json.loads(str(members["about"]))
             if about["fingerprint"] != fingerprint:
                 return None
-            counts = zip(GROUPS, about.pop("counts"), strict=True)
-            arrays = {
-                group: [members[f"{group}_{index}"] for index in range(count)]
-                for group, count in counts
-            }
+            groups = [
+                [members[f"{name}_{index}"] for index in range(count)]
+                for name, count in zip(GROUPS, about["counts"], strict=True)
+            ]
+            return Checkpoint(about["fingerprint"], about["history"], *groups)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
-    return Checkpoint(**about, **arrays)

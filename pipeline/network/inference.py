@@ -124,7 +124,8 @@ def _batches(image, origins, patch, batch_size) -> Iterator[tuple[list[Size], np
 
     All batches have one size, padded with zeros, so that the network is compiled once.
     """
-    members, windows, seen = [], np.zeros((batch_size, *patch, image.shape[-1]), np.float32), 0
+    members: list[Size] = []
+    windows, seen = np.zeros((batch_size, *patch, image.shape[-1]), np.float32), 0
     for origin in origins:
         seen += 1
         window = cut(image, origin, patch)
@@ -156,7 +157,7 @@ class _ForwardPass:
             expit if self.activation == "sigmoid" else (lambda logits: softmax(logits, axis=-1))
         )
         mirrorings = self._mirrorings(windows.ndim - 2)
-        total, spread = 0, _Spread()
+        total, spread = np.zeros((), np.float32), _Spread()
         for axes in mirrorings:
             logits = self.model.predict_on_batch(np.flip(windows, axes))
             probabilities = np.flip(activate(logits), axes)
@@ -184,10 +185,12 @@ class _Spread:
     """
 
     def __init__(self) -> None:
-        self.first, self.count, self.total, self.squares = None, 0, 0, 0
+        self.first: np.ndarray | None = None
+        self.count, self.total, self.squares = 0, np.zeros((), np.float32), np.zeros((), np.float32)
 
     def add(self, values: np.ndarray) -> None:
-        self.first = values if self.first is None else self.first
+        if self.first is None:
+            self.first = values
         difference = values - self.first
         self.count += 1
         self.total = self.total + difference

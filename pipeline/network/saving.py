@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import tempfile
 import zipfile
@@ -81,17 +82,18 @@ def load_model(path: Path, architecture: str = "unet") -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    module = architecture.partition(":")[0]
-    if "Could not locate" not in reason or ":" not in architecture:
+        text = str(error).strip() or type(error).__name__
+    unknown = re.search(r"Could not locate \w+ '(.+?)'", text)
+    module, colon, _ = architecture.partition(":")
+    if not unknown or not colon:
         raise InputError(
-            f"{path}: is not a network that can be loaded safely ({reason}). Train it again: dvc"
-            " repro."
+            f"{path}: is not a network that can be loaded safely ({text.splitlines()[0]}). Train it"
+            " again: dvc repro."
         )
     if module in sys.modules or not _is_here(module):
         raise InputError(
-            f"{path}: has layers of its own ({reason.split('. ')[0]}). Run in the folder that holds"
-            f" the module {module}, or import {module} before loading, and decorate each layer with"
+            f"{path}: needs the layer {unknown[1]} of {module}. Run in the folder that holds"
+            f" {module}, or import it before loading; it must decorate the layer with"
             " keras.saving.register_keras_serializable()."
         )
     resolve(architecture, {}, "network.architecture")

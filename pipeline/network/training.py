@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -196,7 +196,9 @@ def _train_epoch(model, schedule: Schedule, batches: Iterator[tuple], history: l
     return record, waited / (time.perf_counter() - started)
 
 
-def _prefetch(batch, model: keras.Model, schedule: Schedule, first: int) -> Iterator[tuple]:
+def _prefetch(
+    batch: Callable[[int, int], Batch], model: keras.Model, schedule: Schedule, first: int
+) -> Generator[tuple, None, None]:
     """Batches in order from epoch `first` on, prepared by threads; closing it ends them."""
     levels = len(model.outputs)
     order = (

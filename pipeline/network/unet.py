@@ -31,7 +31,7 @@ def build(params: NetworkParams, channels: int, outputs: int) -> keras.Model:
     image = keras.Input((None,) * params.dimensions + (channels,), name="image")
     skips = _encode(params, image)
     features = skips.pop()
-    logits = []
+    logits: list[keras.KerasTensor] = []
     for level in reversed(range(params.depth - 1)):
         features = _decode_level(params, features, skips[level], level)
         if level < params.supervised_levels:

@@ -1,7 +1,8 @@
 """From a raw case to the network's input, and from its output back to the raw grid."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,6 +15,7 @@ from ..core.grid import canonical_spacing_mm, to_canonical
 from ..core.strict import Strict
 from .resample import resample_classes, resample_linear
 
+Number = TypeVar("Number", int, float)
 Millimetres = Annotated[float, Field(gt=0)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
@@ -58,7 +60,7 @@ class PreprocessingConfig(Strict):
 
 
 class Geometry(Strict):
-    """The way back: what `prepare` did to the grid.
+    """The inverse transform: what `prepare` did to the grid.
 
     Attributes
     ----------
@@ -148,10 +150,12 @@ def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
         prepared[..., channel] = _normalised(voxels, brain, config.clip_percentiles)
     geometry = Geometry(
         raw_shape=case.grid.shape,
-        raw_affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
+        raw_affine=tuple(
+            (float(x), float(y), float(z), float(t)) for x, y, z, t in case.grid.affine
+        ),
         box=box,
         shape=shape,
-        spacing_mm=tuple(
+        spacing_mm=_three(
             s * (b - a) / n for s, (a, b), n in zip(spacing_mm, box, shape, strict=True)
         ),
     )
@@ -189,8 +193,8 @@ def _foreground(image: np.ndarray, rule: str) -> np.ndarray:
         voxels = image[..., channel]
         brain |= voxels != 0 if rule == "nonzero" else voxels > _otsu(voxels)
     if rule == "head":
-        for level in range(brain.shape[2]):
-            brain[..., level] = ndimage.binary_fill_holes(brain[..., level])
+        for level in np.moveaxis(brain, 2, 0):  # views
+            level[:] = ndimage.binary_fill_holes(level)
     return brain
 
 
@@ -204,12 +208,17 @@ def _otsu(voxels: np.ndarray) -> float:
     return float(edges[1:][between.argmax()])
 
 
+def _three(values: Iterable[Number]) -> tuple[Number, Number, Number]:
+    x, y, z = values
+    return x, y, z
+
+
 def _target_shape(
     shape: tuple[int, ...], spacing_mm: tuple[float, ...], wanted_mm: tuple[float, ...] | None
 ) -> tuple[int, int, int]:
     if wanted_mm is None:
-        return tuple(shape)
-    return tuple(
+        return _three(shape)
+    return _three(
         max(round(n * s / w), 1) for n, s, w in zip(shape, spacing_mm, wanted_mm, strict=True)
     )
 
@@ -253,10 +262,12 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
             f"expected the prepared shape {geometry.shape}, got {probabilities.shape[:3]}"
         )
     affine = np.array(geometry.raw_affine)
-    cropped_shape = tuple(stop - start for start, stop in geometry.box)
+    cropped_shape = _three(stop - start for start, stop in geometry.box)
     inside = tuple(slice(*edges) for edges in geometry.box)
     raw = np.zeros((*geometry.raw_shape, probabilities.shape[-1]), np.float32, order="F")
     canonical = to_canonical(raw, affine)  # a view: writing to it fills the raw array
     for channel in range(probabilities.shape[-1]):
-        canonical[(*inside, channel)] = resample_linear(probabilities[..., channel], cropped_shape)
+        canonical[..., channel][inside] = resample_linear(
+            probabilities[..., channel], cropped_shape
+        )
     return raw

@@ -130,7 +130,7 @@ def test_intensities_of_the_brain_have_mean_0_and_deviation_1_and_all_else_is_0(
     np.testing.assert_array_equal(brain_of(kept), case.image[inside].any(axis=-1))
 
 
-def test_without_resampling_intensities_are_shifted_and_scaled_between_the_percentiles_and_clipped_beyond():
+def test_without_resampling_intensities_are_scaled_between_the_percentiles_and_clipped_beyond():
     case = head()
     kept = prepare(case, KEEP)
     inside = tuple(slice(*edges) for edges in kept.geometry.box)
