@@ -26,13 +26,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import yaml
+from pipeline.network.architecture import Architecture
 
 from benchmarks import gpu_network, gpu_resident
 from benchmarks.gpu_results import read, record
 from pipeline.augmentation.on_the_fly import OnTheFly
 from pipeline.core.schema import Schema
 from pipeline.network import backend, inference, optimizer, training, unet
-from pipeline.network.architecture import Architecture
 from pipeline.network.batches import Sampler
 from pipeline.network.losses import DiceCrossEntropy, level_weights
 from pipeline.preparation import shards

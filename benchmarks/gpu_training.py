@@ -16,13 +16,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.network.architecture import Architecture
+
 from benchmarks import gpu_network
 from benchmarks.gpu_results import record
 from pipeline import evaluate, train
 from pipeline.core import params
 from pipeline.core.records import read_csv
 from pipeline.network import unet
-from pipeline.network.architecture import Architecture
 from pipeline.network.predictor import Settings
 from pipeline.preparation.preprocessing import Recipe
 from pipeline.runtime import stage, tracking

@@ -48,30 +48,27 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
     from pipeline.core import params
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
-    from pipeline.network import backend, unet
-    from pipeline.network.architecture import Architecture
-    from pipeline.network.metadata import Card
+    from pipeline.network import architectures, backend, unet
+    from pipeline.network.card import Card
+    from pipeline.network.params import NetworkParams
     from pipeline.network.predictor import Settings
-    from pipeline.preparation.preprocessing import Recipe
+    from pipeline.preparation.preprocessing import PreprocessingConfig
 
     path = ROOT / "params.yaml"
     values = params.read(path)
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    architecture, recipe = (
+    shape, config = (
         params.value(values, key, kind, path)
-        for key, kind in (("unet", Architecture), ("preprocess", Recipe))
+        for key, kind in (("network", NetworkParams), ("preprocess", PreprocessingConfig))
     )
     settings = params.value(values, "evaluate", Settings, path)
     schema = catalogue.cohort
-    outputs = len(schema.regions) if architecture.output == "regions" else len(schema.labels) + 1
+    outputs = len(schema.regions) if shape.output == "regions" else len(schema.labels) + 1
     backend.prepare(0, values["train"]["precision"])
-    network = unet.without_supervision(unet.build(architecture, len(schema.modalities), outputs))
+    network = architectures.inference_network(unet.build(shape, len(schema.modalities), outputs))
     # the card of an untrained network: what segmentation reads of it, and no more
     card = Card.model_construct(
-        cohort=schema,
-        recipe=recipe,
-        architecture=architecture,
-        patch=tuple(values["train"]["patch"]),
+        cohort=schema, preprocess=config, network=shape, patch=tuple(values["train"]["patch"])
     )
     found = []
     for mirror in (False, True):
@@ -101,7 +98,7 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     with _timed(taken, "read"):
         case = cases.read(replace(files, labels=None), card.cohort)
     with _timed(taken, "prepare"):
-        prepared = prepare(case, card.recipe)
+        prepared = prepare(case, card.preprocess)
     with _timed(taken, "network"):
         probabilities = predictor.probabilities_of(network, card, settings, prepared.image)
     with _timed(taken, "restore"):

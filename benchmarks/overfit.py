@@ -36,53 +36,53 @@ def _trained() -> dict[str, float]:
     from pipeline.formats import cases
     from pipeline.metrics.scores import score_case
     from pipeline.network import backend, optimizer, training, unet
-    from pipeline.network.architecture import Architecture
     from pipeline.network.batches import Sampler
+    from pipeline.network.dice_ce import DiceCrossEntropy
     from pipeline.network.inference import predict_probabilities
-    from pipeline.network.losses import DiceCrossEntropy
+    from pipeline.network.params import NetworkParams
+    from pipeline.network.train_params import TrainParams
     from pipeline.preparation import shards
-    from pipeline.preparation.preprocessing import Recipe, prepare, restore
-    from pipeline.train import Params
+    from pipeline.preparation.preprocessing import PreprocessingConfig, prepare, restore
 
     path = ROOT / "params.yaml"
     values = params.read(path)
-    architecture = params.value(values, "unet", Architecture, path)
-    train = params.value(values, "train", Params, path)
-    recipe = params.value(values, "preprocess", Recipe, path).model_copy(
+    shape = params.value(values, "network", NetworkParams, path)
+    train = params.value(values, "train", TrainParams, path)
+    config = params.value(values, "preprocess", PreprocessingConfig, path).model_copy(
         update={"spacing_mm": None}
     )
     schema = brats.schema("_")
     raw = {case: cases.read(brats.read_folder(REAL / case)[1], schema) for case in CASES}
     backend.prepare(0, train.precision)
-    network = unet.build(architecture, len(schema.modalities), len(schema.regions))
+    network = unet.build(shape, len(schema.modalities), len(schema.regions))
     with tempfile.TemporaryDirectory() as folder:
-        prepared = {case: prepare(volume, recipe) for case, volume in raw.items()}
+        prepared = {case: prepare(volume, config) for case, volume in raw.items()}
         for case, ready in prepared.items():
             shards.write_prepared(Path(folder), case, ready)
         sampler = Sampler(
             [shards.read(Path(folder), case) for case in CASES],
             schema,
-            architecture.output,
+            shape.output,
             PATCH,
             BATCH,
             0.7,
             0,
+            (1.0, 1.0, 1.0),
         )
         training.fit(
             network,
-            DiceCrossEntropy(architecture.output, 1.0, 1.0),
+            DiceCrossEntropy(shape.output, 1.0, 1.0),
             optimizer.build("adamw", 0.0, 0.0, train.clip_norm, train.ema_momentum),
-            training.Course(
+            training.Schedule(
                 EPOCHS,
                 STEPS,
                 0,
-                2,
-                8,
                 lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1)),
             ),
             partial(sampler.training, on_the_fly=train.on_the_fly),
             sampler.validation(4),
             schema,
+            shape.output,
             Path(folder) / "checkpoint.npz",
             "overfit",
         )
@@ -92,7 +92,7 @@ def _trained() -> dict[str, float]:
                 network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid"
             )
             classes = outputs_to_classes(
-                restore(probabilities, ready.geometry), schema, architecture.output
+                restore(probabilities, ready.geometry), schema, shape.output
             )
             rows = score_case(raw[case].classes, classes, schema, raw[case].grid.spacing_mm)
             found |= {

@@ -1,4 +1,4 @@
-"""Preparing cases: seconds per case on two cores, with the recipe of params.yaml and on the raw
+"""Preparing cases: seconds per case on two cores, as params.yaml says and on the raw
 spacing.
 """
 
@@ -11,7 +11,7 @@ from benchmarks.measuring import ROOT, Figure, Watched, apart, stopwatch
 from pipeline.core import params
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.records import read_json
-from pipeline.preparation.preprocessing import Recipe
+from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.preprocess import preprocess
 
 REPEATS = 3
@@ -90,16 +90,16 @@ def once(raw: str, spacing_mm: list[float] | None) -> dict[str, float]:
     """Prepare all cases of a folder twice by the same workers; the first time tells what starting
     them takes.
     """
-    recipe = params.value(
-        params.read(ROOT / "params.yaml"), "preprocess", Recipe, ROOT / "params.yaml"
+    config = params.value(
+        params.read(ROOT / "params.yaml"), "preprocess", PreprocessingConfig, ROOT / "params.yaml"
     )
-    recipe = Recipe.model_validate(
-        recipe.model_dump() | {"spacing_mm": spacing_mm and tuple(spacing_mm)}
+    config = PreprocessingConfig.model_validate(
+        config.model_dump() | {"spacing_mm": spacing_mm and tuple(spacing_mm)}
     )
     with tempfile.TemporaryDirectory() as shards:
         with stopwatch() as first:
-            preprocess(Path(raw), Path(shards), recipe)
+            preprocess(Path(raw), Path(shards), config)
         with stopwatch() as second:
-            preprocess(Path(raw), Path(shards), recipe)
+            preprocess(Path(raw), Path(shards), config)
     cases = len(read_json(Path(raw) / "catalogue.json", Catalogue).cases)
     return second | {"cases": cases, "start_seconds": first["seconds"] - second["seconds"]}

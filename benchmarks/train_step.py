@@ -83,12 +83,15 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
     sys.path.insert(0, str(Path(__file__).parent.parent))
     import numpy as np
 
-    from pipeline.network import backend, losses, optimizer, training, unet
-    from pipeline.network.architecture import Architecture
+    from pipeline.network import backend, optimizer, training, unet
+    from pipeline.network.dice_ce import DiceCrossEntropy
+    from pipeline.network.params import NetworkParams
 
     settings = ROWS[row]
     backend.prepare(0, precision)
-    architecture = Architecture(
+    shape = NetworkParams(
+        architecture="unet",
+        options={},
         dimensions=len(settings["patch"]),
         depth=DEPTH,
         filters=settings["filters"],
@@ -99,11 +102,11 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
         dropout=0.0,
         output="regions",
     )
-    model = unet.build(architecture, MODALITIES, REGIONS)
-    rule = optimizer.build(
+    model = unet.build(shape, MODALITIES, REGIONS)
+    adam = optimizer.build(
         "adam", weight_decay=0.0, momentum=0.0, clip_norm=12.0, ema_momentum=0.99
     )
-    training.compile_for_training(model, losses.DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), adam)
     numbers = np.random.default_rng(0)
     image = numbers.normal(size=(settings["batch"], *settings["patch"], MODALITIES)).astype(
         np.float32

@@ -32,7 +32,7 @@ from .formats import cases, metaimage, nifti
 from .formats.dicom.header import is_dicom
 from .formats.volume import Part, Volume
 from .formats.walking import files_below, is_volume, of_one_file
-from .network import metadata
+from .network.card import Card, check_spacing, network_file, read_card
 from .preparation.preprocessing import prepare, restore
 from .registration.aligned_files import align_case
 from .registration.native import Native, NativeRecipe, labels_to_series
@@ -72,7 +72,7 @@ def load(model: str | Path = "models") -> "Model":
     InputError
         If a file is missing or unreadable, or the card describes another network.
     """
-    return Model(Path(model), metadata.read(Path(model)))
+    return Model(Path(model), read_card(Path(model)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Model:
     """
 
     folder: Path
-    card: metadata.Card
+    card: Card
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -133,7 +133,9 @@ class Model:
 
         settings = read_json(self.folder / "inference.json", predictor.Settings)
         backend.prepare(self.card.seed, self.card.train["precision"])
-        return saving.load_model(metadata.network_file(self.folder)), settings
+        return saving.load_model(
+            network_file(self.folder), self.card.network.architecture
+        ), settings
 
     def find(
         self,
@@ -233,12 +235,12 @@ class Model:
             volumes,
             card.cohort.modalities,
             None if native and card.stripped else card.stripped,
-            card.recipe.foreground == "nonzero" and not native,
+            card.preprocess.foreground == "nonzero" and not native,
         )
         for warning in warnings:
             log.warning("warning: %s", warning)
-        prepared = prepare(voxels, card.recipe)
-        metadata.refuse_other_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
+        prepared = prepare(voxels, card.preprocess)
+        check_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
         schema = _own_values(card.cohort, one.schema) if label_values == "case" else card.cohort
 
         from .network import backend, predictor

@@ -2,15 +2,17 @@
 
 Reads split.json, the catalogue (modality names) and shards/<case>.*.npy of train. Writes
 augmented/<case>~<copy>.image.npy and .classes.npy, shapes and dtypes as the shard's, and
-augmented/table.csv: one row per copy with every number that made it (`Draw`). The draws of a copy
-depend on (seed, case, copy) alone. No copies: an empty table.
+augmented/table.csv: one row per copy with every number drawn for it (`Draw`). The draws of a copy
+depend on (seed, case, copy) alone. Without copies the table is empty.
 """
 
+from contextlib import chdir
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from .augmentation.copies import Draw, Ranges, apply, draw
+from .augmentation.transform import OwnNames, Transform, load_own
 from .core.catalogue import Catalogue
 from .core.folds import Split
 from .core.params import Count
@@ -31,10 +33,17 @@ class Params(Strict):
         Of every training case; 0 for none.
     ranges : Ranges
         What they are drawn from.
+    own : tuple of str
+        Own transforms, applied after those of `ranges`.
     """
 
     copies: Count
     ranges: Ranges
+    own: OwnNames
+
+    def transforms(self, code: str) -> dict[str, Transform]:
+        """By name, in the order of drawing."""
+        return {**self.ranges.transforms(), **load_own(self.own, "augment.own", code)}
 
 
 def augment(
@@ -43,38 +52,51 @@ def augment(
     shards: Path,
     augmented: Path,
     params: Annotated[Params, stage.Key("augment")],
+    code: Annotated[str, stage.Key("own_code.augment")],
     seed: Annotated[int, stage.Key("cohort.seed")],
 ) -> None:
-    """Make copies of the training shards, drawn and recorded first, then applied."""
+    """Make copies of the training shards: draw and record first, then apply."""
     modalities = read_json(catalogue, Catalogue).cohort.modalities
     parts = read_json(split, Split)
     parts.check(str(split))
+    transforms = params.transforms(code)
     draws = {
-        (case, copy): _draw(shards, case, copy, params.ranges, seed)
+        (case, copy): draw(
+            generator(seed, case, "augment", copy), transforms, _shape(shards, case), modalities
+        )
         for case in parts.train
         for copy in range(1, params.copies + 1)
     }
     rows = [
-        {"name": f"{case}~{copy}", "case": case, "copy": copy} | drawn.row(modalities)
+        {"name": f"{case}~{copy}", "case": case, "copy": copy} | drawn.row()
         for (case, copy), drawn in draws.items()
     ]
     write_csv(augmented / "table.csv", rows)
-    over_cases(partial(_apply, folder=shards, augmented=augmented), draws.items(), "augment")
-
-
-def _draw(folder: Path, case: str, copy: int, ranges: Ranges, seed: int) -> Draw:
-    return draw(
-        generator(seed, case, "augment", copy), ranges, shards.read(folder, case).image.shape
+    work = partial(
+        _apply, params=params, code=code, root=Path.cwd(), folder=shards, augmented=augmented
     )
+    over_cases(work, draws.items(), "augment")
 
 
-def _apply(drawn: tuple[tuple[str, int], Draw], folder: Path, augmented: Path) -> None:
+def _shape(folder: Path, case: str) -> tuple[int, ...]:
+    return shards.read(folder, case).image.shape
+
+
+def _apply(
+    drawn: tuple[tuple[str, int], Draw],
+    params: Params,
+    code: str,
+    root: Path,
+    folder: Path,
+    augmented: Path,
+) -> None:
     (case, copy), parameters = drawn
+    with chdir(root):  # a worker may have been started elsewhere
+        transforms = params.transforms(code)
     shard = shards.read(folder, case)
     spacing_mm = shards.read_geometry(folder, case).spacing_mm
-    shards.write(
-        augmented, f"{case}~{copy}", *apply(parameters, shard.image, shard.classes, spacing_mm)
-    )
+    copied = apply(parameters, transforms, shard.image, shard.classes, spacing_mm)
+    shards.write(augmented, f"{case}~{copy}", *copied)
 
 
 if __name__ == "__main__":

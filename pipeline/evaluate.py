@@ -30,9 +30,9 @@ from .metrics import registry
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
 from .metrics.scores import CaseScores, headline_of, score_masks, summarise, tables_of
-from .network import backend, metadata, predictor, saving
-from .network.losses import DiceCrossEntropy, logits_of
-from .network.predictor import Settings
+from .network import backend, losses, predictor, saving
+from .network.card import Card, network_file, read_card
+from .network.predictor import Settings, logits_of
 from .preparation import shards as shard_files
 from .preparation.preprocessing import brain_of, restore
 from .runtime import costs, stage, tracking
@@ -70,22 +70,22 @@ def evaluate(
     """Segment and score the test cases."""
     own = registry.own_metrics(params.metrics, code)
     settings = Settings(**params.model_dump(exclude={"metrics"}))
-    card = metadata.read(models)
+    card = read_card(models)
     catalogue, parts = read_json(raw / "catalogue.json", Catalogue), read_json(split, Split)
     parts.check(str(split))
     schema = catalogue.cohort
     _require_cohort_of_model(catalogue, card, models)
     _require_unseen_cases(card, parts, models)
     backend.prepare(card.seed, card.train["precision"])
-    network = saving.load_model(metadata.network_file(models))
+    network = saving.load_model(network_file(models), card.network.architecture)
     if schema.lesion_rules is None:
         log.warning("%s", why_unscored(schema.cohort))
     with tracking.run(
         card.tags,
-        tracking.model_part(metadata.network_file(models), models / "card.json", history),
+        tracking.model_part(network_file(models), models / "card.json", history),
         tracking.evaluation_part(metrics, cases, tables),
     ) as run:
-        scores, losses = [], []
+        scores, held_out = [], []
         for number, case in enumerate(parts.test, 1):
             started = time.perf_counter()
             scored, loss, seconds = _score(
@@ -100,7 +100,7 @@ def evaluate(
                 own,
             )
             scores.append(scored)
-            losses.append(loss)
+            held_out.append(loss)
             dice = " ".join(f"{name} {value:.3f}" for name, value in scored.region_dice.items())
             log.info(
                 "%s  Dice %s  (network %.1f s, whole case %.1f s)",
@@ -109,7 +109,7 @@ def evaluate(
             run.log_case(number, {"seconds": seconds})
         whose = [{"case": case, "patient": parts.patients[case]} for case in parts.test]
         found = tables_of(whose, scores, schema)
-        summary = summarise(found, schema, own) | {"held_out_loss": float(np.mean(losses))}
+        summary = summarise(found, schema, own) | {"held_out_loss": float(np.mean(held_out))}
         write_csv(cases, found.pop("cases"))
         write_tables(tables, found)
         write_json(inference, settings)
@@ -123,13 +123,13 @@ def _score(
     raw: Path,
     shards: Path,
     predictions: Path,
-    card: metadata.Card,
+    card: Card,
     settings: Settings,
     network: Any,
     own: list[Metric],
 ) -> tuple[CaseScores, float, float]:
     """Segment one case, write the prediction, and return scores, loss and seconds in the network."""
-    output, schema = card.architecture.output, catalogue.cohort
+    output, schema = card.network.output, catalogue.cohort
     shard = shard_files.read(shards, entry.case)
     geometry = shard_files.read_geometry(shards, entry.case)
     started = time.perf_counter()
@@ -138,7 +138,7 @@ def _score(
     )
     seconds = time.perf_counter() - started
     target = classes_to_outputs(np.asarray(shard.classes), card.cohort, output)
-    loss = DiceCrossEntropy(output, card.train["dice_weight"], card.train["cross_entropy_weight"])
+    loss = losses.build(output, card.train)
     held_out = float(loss(target[None], logits_of(prepared, output)[None]))
     probabilities = restore(prepared, geometry)
     prediction = predictor.raw_classes(probabilities, geometry, card, settings)
@@ -157,13 +157,13 @@ def _score(
         predictor.region_probabilities(probabilities, card),
         None if spread is None else restore(spread, geometry),
         case.classes,
-        brain_of(case, card.recipe.foreground),
+        brain_of(case, card.preprocess.foreground),
         card.cohort,
     )
     return scored, held_out, seconds
 
 
-def _require_cohort_of_model(catalogue: Catalogue, card: metadata.Card, models: Path) -> None:
+def _require_cohort_of_model(catalogue: Catalogue, card: Card, models: Path) -> None:
     """A voxel must mean the same; the network does not depend on the rules for lesions."""
     cohort = catalogue.cohort
     if cohort.model_copy(update={"lesion_rules": card.cohort.lesion_rules}) != card.cohort:
@@ -174,7 +174,7 @@ def _require_cohort_of_model(catalogue: Catalogue, card: metadata.Card, models: 
         )
 
 
-def _require_unseen_cases(card: metadata.Card, parts: Split, models: Path) -> None:
+def _require_unseen_cases(card: Card, parts: Split, models: Path) -> None:
     """Scores on patients that the network was trained on are worthless."""
     test = {parts.patients[case] for case in parts.test}
     seen = sorted(

@@ -14,20 +14,24 @@ from .core.records import read_json
 from .core.schema import Schema
 from .formats import cases
 from .preparation import shards
-from .preparation.preprocessing import Recipe, prepare
+from .preparation.preprocessing import PreprocessingConfig, prepare
 from .runtime import costs, stage
 from .runtime.parallel import over_cases
 
 
-def preprocess(raw: Path, shards: Path, recipe: Annotated[Recipe, stage.Key("preprocess")]) -> None:
+def preprocess(
+    raw: Path, shards: Path, config: Annotated[PreprocessingConfig, stage.Key("preprocess")]
+) -> None:
     """Prepare every case of the catalogue in `raw` into `shards`."""
     catalogue = read_json(raw / "catalogue.json", Catalogue)
-    work = partial(_prepare, raw=raw, folder=shards, schema=catalogue.cohort, recipe=recipe)
+    work = partial(_prepare, raw=raw, folder=shards, schema=catalogue.cohort, config=config)
     over_cases(work, catalogue.cases, "prepare")
 
 
-def _prepare(entry: CaseEntry, raw: Path, folder: Path, schema: Schema, recipe: Recipe) -> None:
-    prepared = prepare(cases.read(cases.found_in(raw, entry), schema), recipe)
+def _prepare(
+    entry: CaseEntry, raw: Path, folder: Path, schema: Schema, config: PreprocessingConfig
+) -> None:
+    prepared = prepare(cases.read(cases.found_in(raw, entry), schema), config)
     shards.write_prepared(folder, entry.case, prepared)
 
 

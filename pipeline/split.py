@@ -1,11 +1,12 @@
-"""Stage 3: deal the patients into train, val and test, and into k folds.
+"""Stage 3: assign the patients to train, val and test, and to k folds.
 
-Reads the catalogue (identities, label counts), not the shards: a new recipe never moves a patient.
+Reads the catalogue (identities, label counts), not the shards, so preprocessing does not change it.
 Writes data/split.json (`Split`: case ids of each part, folds, the patient of every case).
 """
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 
 from .core.catalogue import Catalogue
 from .core.errors import InputError
-from .core.folds import Split, deal
+from .core.folds import Split, stratify
 from .core.params import Share
 from .core.records import read_json, write_json
 from .core.rng import generator
@@ -31,11 +32,11 @@ class Params(Strict):
     val_share, test_share : float
         Of the patients, in 0..1; the rest trains.
     folds : int
-        Number of folds that the patients outside of test are dealt into.
+        Number of folds of the patients outside of test.
     val_fold : int or None
         Take this fold, from 0, as val instead of `val_share`.
     test_folds : tuple of str
-        Folds as the cohort's authors published them that are test instead of `test_share`; none, to
+        Folds published by the cohort's authors that are test instead of `test_share`; empty to
         draw.
     """
 
@@ -62,16 +63,16 @@ def split(
     params: Annotated[Params, stage.Key("split")],
     seed: Annotated[int, stage.Key("cohort.seed")],
 ) -> None:
-    """Deal the patients of `catalogue` into parts, alike in tumour volume and presence of ET."""
+    """Assign the patients of `catalogue` to parts, stratified by presence of ET and volume."""
     cohort = read_json(catalogue, Catalogue)
-    parts = dealt(cohort, params, seed)
+    parts = assign(cohort, params, seed)
     parts.check(str(split))
-    refuse_leaks(cohort, parts)
+    check_leakage(cohort, parts)
     write_json(split, parts)
     log.info("train %d, val %d, test %d cases", len(parts.train), len(parts.val), len(parts.test))
 
 
-def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
+def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
     """The split of a catalogue.
 
     Raises
@@ -81,12 +82,12 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
     """
     persons = people(catalogue)
     strata = _strata(catalogue, persons)
-    rest, test = _test_dealt(catalogue, persons, strata, params, seed)
+    rest, test = _test_part(catalogue, persons, strata, params, seed)
     share = len(rest) / len(strata) if params.test_folds else 1 - params.test_share
     left = {patient: strata[patient] for patient in rest}
-    folds = deal(left, [1 / params.folds] * params.folds, generator(seed, "split", "folds"))
+    folds = stratify(left, [1 / params.folds] * params.folds, generator(seed, "split", "folds"))
     val_share = min(params.val_share / share, 1)
-    train, val = deal(left, (1 - val_share, val_share), generator(seed, "split", "val"))
+    train, val = stratify(left, (1 - val_share, val_share), generator(seed, "split", "val"))
     if params.val_fold is not None:
         if params.val_fold >= params.folds:
             raise InputError(
@@ -98,14 +99,17 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
     for name, patients in {"train": train, "val": val, "test": test}.items():
         if not patients:
             raise InputError(
-                f"{len(strata)} patients cannot be dealt into train, val and test with"
+                f"{len(strata)} patients cannot be assigned to train, val and test with"
                 f" split.val_share {params.val_share}, test_share {params.test_share} and val_fold"
-                f" {params.val_fold}: {name} stays empty. Add cases, or change params.yaml."
+                f" {params.val_fold}: {name} would be empty. Add cases, or change params.yaml."
             )
     cases = defaultdict(list)
     for entry in catalogue.cases:
         cases[persons[entry.patient]].append(entry.case)
-    part = lambda patients: tuple(sorted(case for patient in patients for case in cases[patient]))
+
+    def part(patients: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted(case for patient in patients for case in cases[patient]))
+
     return Split(
         train=part(train),
         val=part(val),
@@ -116,8 +120,8 @@ def dealt(catalogue: Catalogue, params: Params, seed: int) -> Split:
 
 
 def people(catalogue: Catalogue) -> dict[str, str]:
-    """One name for all ids of a patient: those whose cases look like one examination are one
-    person, named by the first id.
+    """One name for all ids of a person: ids whose cases look like one examination are merged under
+    the first.
     """
     patient = {entry.case: entry.patient for entry in catalogue.cases}
     person = {name: name for name in patient.values()}
@@ -130,8 +134,8 @@ def people(catalogue: Catalogue) -> dict[str, str]:
     return person
 
 
-def refuse_leaks(catalogue: Catalogue, parts: Split) -> None:
-    """The leakage gate: no examination, whatever its id, in two of train, val and test.
+def check_leakage(catalogue: Catalogue, parts: Split) -> None:
+    """Check that no examination, whatever its id, is in two of train, val and test.
 
     Raises
     ------
@@ -173,7 +177,7 @@ def refuse_leaks(catalogue: Catalogue, parts: Split) -> None:
         )
 
 
-def _test_dealt(
+def _test_part(
     catalogue: Catalogue,
     persons: dict[str, str],
     strata: dict[str, tuple],
@@ -182,7 +186,7 @@ def _test_dealt(
 ) -> list[list[str]]:
     """The patients outside of test and those of it."""
     if not params.test_folds:
-        return deal(
+        return stratify(
             strata, (1 - params.test_share, params.test_share), generator(seed, "split", "test")
         )
     known = sorted({entry.attributes.get("fold", "") for entry in catalogue.cases} - {""})

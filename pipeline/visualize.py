@@ -23,7 +23,7 @@ from .core.regions import values_to_classes
 from .core.strict import Strict
 from .formats import cases as raw_cases
 from .formats import nifti
-from .network import metadata
+from .network.card import network_file, read_card
 from .report.model_card import model_card as card_page
 from .report.page.cases import dice_line
 from .report.page.report import report_page
@@ -98,8 +98,8 @@ def visualize(
     params: Annotated[Params, stage.Key("visualize")],
 ) -> None:
     """Draw the figures and write the report and the model card of a run."""
-    described, catalogue = metadata.read(models), read_json(raw / "catalogue.json", Catalogue)
-    network, card, rows = metadata.network_file(models), models / "card.json", read_table(cases)
+    described, catalogue = read_card(models), read_json(raw / "catalogue.json", Catalogue)
+    network, card, rows = network_file(models), models / "card.json", read_table(cases)
     chosen = chosen_cases(rows, params, cases)
     viewed = from_both_ends(chosen)[:_VIEWED]
     read: dict[str, Any] = {"history": read_table(history), **read_tables(tables)}

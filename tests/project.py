@@ -25,9 +25,9 @@ SMALL = {
     "split.val_share": 0.25,
     "split.test_share": 0.25,
     "split.folds": 3,
-    "unet.depth": 2,
-    "unet.filters": 8,
-    "unet.dropout": 0.1,
+    "network.depth": 2,
+    "network.filters": 8,
+    "network.dropout": 0.1,
     "train.epochs": 3,
     "train.steps_per_epoch": 4,
     "train.batch_size": 4,
@@ -69,6 +69,18 @@ def write_params(project: Path, changes: dict) -> None:
         assert last in section, key
         section[last] = value
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def follow(page: str, project: Path) -> dict:
+    """Write the module that a page of docs/extending shows into a project, and its values into
+    params.yaml; the values.
+    """
+    text = (ROOT / "docs/extending" / page).read_text()
+    code = re.search(r"```python\n# (\S+)\n(.*?)```", text, re.DOTALL)
+    values = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    (project / code[1]).write_text(code[2])
+    write_params(project, SMALL | values)
+    return values
 
 
 def run(project: Path, name: str, **paths: Path) -> None:

@@ -1,19 +1,19 @@
 """The stage that makes copies: of train alone, recorded so that every byte can be made again."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.augment import Params, augment
-from pipeline.augmentation.copies import Draw, apply
-from pipeline.core import params
-from pipeline.core.catalogue import Catalogue
+from pipeline.augmentation.copies import Draw, Ranges, apply
+from pipeline.core import extensions, params
 from pipeline.core.errors import InputError
 from pipeline.core.folds import Split
-from pipeline.core.records import read_csv, read_json, write_json
+from pipeline.core.records import read_csv, write_json
 from pipeline.preparation import shards
-from pipeline.preparation.preprocessing import Recipe
+from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.preprocess import preprocess
 from tests.test_preprocess import catalogued, contents
 
@@ -26,7 +26,7 @@ PARTS = Split(
     folds=(tuple(CASES[:3]), tuple(CASES[3:6])),
     patients={case: case for case in CASES},
 )
-RECIPE = Recipe(
+CONFIG = PreprocessingConfig(
     spacing_mm=None,
     foreground="nonzero",
     margin_voxels=1,
@@ -39,7 +39,7 @@ RECIPE = Recipe(
 def data(cohort, tmp_path) -> Path:
     """A folder with catalogue, shards and split; copies go beside them."""
     write_json(tmp_path / "raw/catalogue.json", catalogued(cohort))
-    preprocess(cohort, tmp_path / "shards", RECIPE)
+    preprocess(cohort, tmp_path / "shards", CONFIG)
     write_json(tmp_path / "split.json", PARTS)
     return tmp_path
 
@@ -55,7 +55,10 @@ def ranges() -> dict:
 
 def copied(data: Path, name: str, copies: int, seed: int = 7) -> dict[str, bytes]:
     section = params.value(
-        {"augment": {"copies": copies, "ranges": ranges()}}, "augment", Params, ROOT / "params.yaml"
+        {"augment": {"copies": copies, "ranges": ranges(), "own": []}},
+        "augment",
+        Params,
+        ROOT / "params.yaml",
     )
     augment(
         data / "raw/catalogue.json",
@@ -63,6 +66,7 @@ def copied(data: Path, name: str, copies: int, seed: int = 7) -> dict[str, bytes
         data / "shards",
         data / name,
         section,
+        extensions.NONE,
         seed,
     )
     return contents(data / name)
@@ -111,14 +115,14 @@ def test_the_first_copy_stays_when_more_are_asked_for(data):
 
 def test_a_row_of_the_table_makes_its_copy_again(data):
     made = copied(data, "augmented", 1)
-    modalities = read_json(data / "raw/catalogue.json", Catalogue).cohort.modalities
+    transforms = Ranges.model_validate_json(json.dumps(ranges())).transforms()
     for row in read_csv(data / "augmented/table.csv"):
         shard = shards.read(data / "shards", row["case"])
         spacing_mm = shards.read_geometry(data / "shards", row["case"]).spacing_mm
         shards.write(
             data / "replayed",
             row["name"],
-            *apply(Draw.from_row(row, modalities), shard.image, shard.classes, spacing_mm),
+            *apply(Draw.from_row(row), transforms, shard.image, shard.classes, spacing_mm),
         )
     assert contents(data / "replayed") == {
         name: copy for name, copy in made.items() if name != "table.csv"
@@ -130,10 +134,10 @@ def test_no_copies_leave_an_empty_table_that_reads_as_one(data):
     assert read_csv(data / "augmented/table.csv") == []
 
 
-def test_a_split_that_leaks_is_refused_before_anything_is_written(data):
+def test_a_split_that_leaks_is_rejected_before_anything_is_written(data):
     write_json(data / "split.json", PARTS.model_copy(update={"test": (*PARTS.test, CASES[0])}))
     with pytest.raises(
-        InputError, match=r"split\.json: patient BraTS2021_00000 stands in train .* and in test"
+        InputError, match=r"split\.json: patient BraTS2021_00000 is in train .* and in test"
     ):
         copied(data, "augmented", 1)
     assert not (data / "augmented").exists()

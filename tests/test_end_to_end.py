@@ -27,11 +27,11 @@ from tests.formats.dicom.test_series import slice_of, write
 
 # the other half of what a network can be: volumes instead of slices, softmax instead of sigmoids
 VOLUMES = {
-    "unet.dimensions": 3,
-    "unet.depth": 4,
-    "unet.filters": 4,
-    "unet.output": "labels",
-    "unet.deep_supervision": True,
+    "network.dimensions": 3,
+    "network.depth": 4,
+    "network.filters": 4,
+    "network.output": "labels",
+    "network.deep_supervision": True,
     "train.patch": [16, 16, 16],
     "train.epochs": 1,
     "train.batch_size": 2,
@@ -334,9 +334,10 @@ def test_predict_takes_a_dicom_study_and_gives_the_same_voxels(done, tmp_path):
 def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirror_images(
     volumes, schema
 ):
-    from pipeline.network import backend, metadata, predictor, saving
+    from pipeline.network import backend, predictor, saving
+    from pipeline.network.card import read_card
 
-    described = metadata.read(volumes / "models")
+    described = read_card(volumes / "models")
     settings = records.read_json(volumes / "models/inference.json", predictor.Settings)
     image = shards.read(volumes / "data/shards", held_out(volumes)).image
     backend.prepare(described.seed, described.train["precision"])
@@ -622,8 +623,7 @@ def test_a_patient_in_two_parts_is_refused_wherever_the_split_is_read(copy, name
     split = json.loads((copy / "data/split.json").read_text())
     changed_json(copy / "data/split.json", test=[*split["test"], split["train"][0]])
     with pytest.raises(
-        InputError,
-        match=rf"split\.json: patient {split['train'][0]} stands in train .* and in test",
+        InputError, match=rf"split\.json: patient {split['train'][0]} is in train .* and in test"
     ):
         project.run(copy, name)
 

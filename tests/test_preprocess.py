@@ -15,12 +15,12 @@ from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
 from pipeline.formats import cases
 from pipeline.preparation import shards
-from pipeline.preparation.preprocessing import Recipe, prepare
+from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 from pipeline.preprocess import preprocess
 from pipeline.runtime import parallel
 from pipeline.verification import checks
 
-RECIPE = Recipe(
+CONFIG = PreprocessingConfig(
     spacing_mm=(2.0, 1.5, 1.0),
     foreground="nonzero",
     margin_voxels=2,
@@ -59,13 +59,13 @@ def on_one_core():
 
 def test_every_case_becomes_an_image_its_classes_and_the_way_back(cohort, tmp_path):
     catalogue = catalogued(cohort)
-    preprocess(cohort, tmp_path / "shards", RECIPE)
+    preprocess(cohort, tmp_path / "shards", CONFIG)
     kinds = ("classes.npy", "grid.json", "image.npy")
     assert list(contents(tmp_path / "shards")) == [
         f"{entry.case}.{kind}" for entry in catalogue.cases for kind in kinds
     ]
     entry = catalogue.cases[3]
-    expected = prepare(cases.read(cases.found_in(cohort, entry), catalogue.cohort), RECIPE)
+    expected = prepare(cases.read(cases.found_in(cohort, entry), catalogue.cohort), CONFIG)
     shard = shards.read(tmp_path / "shards", entry.case)
     assert shard.image.dtype == np.float16
     np.testing.assert_array_equal(shard.image, expected.image)
@@ -76,36 +76,36 @@ def test_every_case_becomes_an_image_its_classes_and_the_way_back(cohort, tmp_pa
 
 def test_one_worker_and_several_make_the_same_bytes_in_any_order_of_cases(cohort, tmp_path):
     catalogue = catalogued(cohort)
-    preprocess(cohort, tmp_path / "several", RECIPE)
+    preprocess(cohort, tmp_path / "several", CONFIG)
     backwards = catalogue.model_copy(update={"cases": tuple(reversed(catalogue.cases))})
     write_json(cohort / "catalogue.json", backwards)
     with on_one_core():
         assert parallel.usable_cores() == 1
-        preprocess(cohort, tmp_path / "one", RECIPE)
+        preprocess(cohort, tmp_path / "one", CONFIG)
     assert contents(tmp_path / "one") == contents(tmp_path / "several")
 
 
 def test_what_a_killed_run_left_is_made_anew(cohort, tmp_path):
     entries = catalogued(cohort).cases
-    preprocess(cohort, tmp_path / "shards", RECIPE)
+    preprocess(cohort, tmp_path / "shards", CONFIG)
     expected = contents(tmp_path / "shards")
     image = tmp_path / f"shards/{entries[0].case}.image.npy"
     image.write_bytes(image.read_bytes()[:200])
     (tmp_path / f"shards/{entries[1].case}.grid.json").unlink()
-    preprocess(cohort, tmp_path / "shards", RECIPE)
+    preprocess(cohort, tmp_path / "shards", CONFIG)
     assert contents(tmp_path / "shards") == expected
 
 
 def test_a_missing_catalogue_is_named_with_what_makes_it(tmp_path):
     with pytest.raises(InputError, match=r"raw/catalogue\.json: cannot be read .*dvc repro"):
-        preprocess(tmp_path / "raw", tmp_path / "shards", RECIPE)
+        preprocess(tmp_path / "raw", tmp_path / "shards", CONFIG)
     assert not (tmp_path / "shards").exists()
 
 
 def test_a_catalogue_that_is_none_is_named(tmp_path):
     (tmp_path / "catalogue.json").write_text('{"cases": 3}')
     with pytest.raises(InputError, match=r"catalogue\.json\.cases: .*got 3"):
-        preprocess(tmp_path, tmp_path / "shards", RECIPE)
+        preprocess(tmp_path, tmp_path / "shards", CONFIG)
 
 
 def test_every_case_that_went_bad_since_it_was_verified_is_named(cohort, tmp_path):
@@ -118,4 +118,4 @@ def test_every_case_that_went_bad_since_it_was_verified_is_named(cohort, tmp_pat
             r"(?s)00002_t1ce\.nii\.gz: cannot be read.*00005_flair\.nii\.gz.*2 of 8 cases refused"
         ),
     ):
-        preprocess(cohort, tmp_path / "shards", RECIPE)
+        preprocess(cohort, tmp_path / "shards", CONFIG)

@@ -224,9 +224,9 @@ def test_a_clone_killed_in_every_stage_ends_with_the_hashes_of_an_undisturbed_on
 
 
 def test_a_killed_training_goes_on_after_its_last_epoch(killed):
-    assert "going on after epoch" in killed.said["evaluate"]
+    assert "resuming after epoch" in killed.said["evaluate"]
 
 
 def test_a_checkpoint_of_other_params_is_not_resumed(killed):
     assert "epoch 1/3" in killed.said["train"]
-    assert "going on after epoch" not in killed.said["train"]
+    assert "resuming after epoch" not in killed.said["train"]

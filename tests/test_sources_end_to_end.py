@@ -44,8 +44,8 @@ SINCE_2023 = {"t1": "t1n", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
 TYPES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
 FOLDS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 4, 6: 5}  # of each patient
 SMALLEST = {
-    "unet.filters": 4,
-    "unet.dropout": 0.0,
+    "network.filters": 4,
+    "network.dropout": 0.0,
     "train.epochs": 1,
     "train.steps_per_epoch": 2,
     "train.batch_size": 2,
@@ -214,15 +214,17 @@ class Kind(NamedTuple):
 
 
 PUBLISHED_FOLDS = {"split.test_folds": ["2"], "train.patch": [64, 64], "visualize.cases": 1}
-VOLUMES = {"unet.dimensions": 3, "train.patch": [8, 8, 8]}
+VOLUMES = {"network.dimensions": 3, "train.patch": [8, 8, 8]}
 TRAINED = {
     "brats2012": Kind("brats2012", write_2012),
     "brats-ped": Kind("brats-ped", write_ped),
-    "brats-gli2024": Kind("brats-gli2024", write_gli2024, {"unet.output": "labels"}),
+    "brats-gli2024": Kind("brats-gli2024", write_gli2024, {"network.output": "labels"}),
     "msd": Kind("msd", write_msd),
     "cheng": Kind("cheng", write_mats, PUBLISHED_FOLDS),
     "cheng as JPEG": Kind(
-        "cheng", write_jpegs, PUBLISHED_FOLDS | {"unet.output": "labels", "train.patch": [32, 32]}
+        "cheng",
+        write_jpegs,
+        PUBLISHED_FOLDS | {"network.output": "labels", "train.patch": [32, 32]},
     ),
     "lgg": Kind("lgg", write_tiffs),
     "dicom": Kind("dicom", write_studies),

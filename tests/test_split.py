@@ -1,4 +1,4 @@
-"""The stage that deals patients: alike, seeded, and never one patient into two parts."""
+"""The split: stratified, seeded, and never one patient in two parts."""
 
 import random
 import sys
@@ -13,7 +13,7 @@ from pipeline.core.catalogue import CaseEntry, Catalogue, FileEntry
 from pipeline.core.errors import InputError
 from pipeline.core.folds import Split
 from pipeline.core.records import read_json, write_json
-from pipeline.split import Params, dealt, people, refuse_leaks, split
+from pipeline.split import Params, assign, check_leakage, people, split
 
 DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None, test_folds=())
 often = settings(max_examples=60, deadline=None, database=None, derandomize=True)
@@ -72,7 +72,7 @@ def parts(made: Split) -> dict[str, tuple[str, ...]]:
 )
 def test_no_patient_is_in_two_parts_and_no_case_is_lost(cohort, seed, val_fold):
     whole = catalogue(cohort)
-    made = dealt(whole, DEFAULT.model_copy(update={"val_fold": val_fold, "folds": 3}), seed)
+    made = assign(whole, DEFAULT.model_copy(update={"val_fold": val_fold, "folds": 3}), seed)
     made.check("split")
     owners = {name: {made.patients[case] for case in part} for name, part in parts(made).items()}
     assert sum(map(len, owners.values())) == len(cohort)
@@ -86,7 +86,7 @@ def test_no_patient_is_in_two_parts_and_no_case_is_lost(cohort, seed, val_fold):
 @pytest.mark.parametrize("seed", range(20))
 def test_the_test_part_has_its_share_of_patients_without_enhancing_tumour(seed):
     whole = single(50, without=12)
-    made = dealt(whole, DEFAULT, seed)
+    made = assign(whole, DEFAULT, seed)
     assert len(made.test) == 10
     assert (
         abs(
@@ -98,7 +98,7 @@ def test_the_test_part_has_its_share_of_patients_without_enhancing_tumour(seed):
 
 
 def test_test_and_train_are_alike_in_tumour_volume():
-    made = dealt(single(60), DEFAULT, 3)
+    made = assign(single(60), DEFAULT, 3)
     mean_number = {
         name: sum(int(case[1:4]) for case in part) / len(part) for name, part in parts(made).items()
     }
@@ -106,7 +106,7 @@ def test_test_and_train_are_alike_in_tumour_volume():
 
 
 def test_sizes_are_shares_of_the_patients():
-    made = dealt(single(40), DEFAULT, 1)
+    made = assign(single(40), DEFAULT, 1)
     assert {name: len(part) for name, part in parts(made).items()} == {
         "train": 26,
         "val": 6,
@@ -115,15 +115,15 @@ def test_sizes_are_shares_of_the_patients():
     assert sorted(map(len, made.folds)) == [6, 6, 6, 7, 7]
 
 
-def test_the_seed_decides_and_another_deals_otherwise():
+def test_the_seed_decides_and_another_gives_another_split():
     whole = single(24)
-    assert dealt(whole, DEFAULT, 5) == dealt(whole, DEFAULT, 5)
-    assert len({dealt(whole, DEFAULT, seed).test for seed in range(10)}) > 5
+    assert assign(whole, DEFAULT, 5) == assign(whole, DEFAULT, 5)
+    assert len({assign(whole, DEFAULT, seed).test for seed in range(10)}) > 5
 
 
 def test_every_patient_may_be_tested():
     tested = {
-        case for seed in range(60) for case in dealt(single(24, without=5), DEFAULT, seed).test
+        case for seed in range(60) for case in assign(single(24, without=5), DEFAULT, seed).test
     }
     assert len(tested) == 24
 
@@ -132,20 +132,22 @@ def test_the_order_of_the_catalogue_changes_nothing():
     whole = catalogue(
         [(1 + number % 3, 0 if number % 4 == 0 else 700, 1000 * number + 1) for number in range(20)]
     )
-    expected = dealt(whole, DEFAULT, 1).model_dump_json()
+    expected = assign(whole, DEFAULT, 1).model_dump_json()
     for seed in range(5):
         shuffled = random.Random(seed).sample(whole.cases, len(whole.cases))
         assert (
-            dealt(whole.model_copy(update={"cases": tuple(shuffled)}), DEFAULT, 1).model_dump_json()
+            assign(
+                whole.model_copy(update={"cases": tuple(shuffled)}), DEFAULT, 1
+            ).model_dump_json()
             == expected
         )
 
 
 def test_a_fold_may_be_the_validation_part_and_the_test_part_stays():
     whole = single(30)
-    plain = dealt(whole, DEFAULT, 1)
+    plain = assign(whole, DEFAULT, 1)
     for number in range(5):
-        made = dealt(whole, DEFAULT.model_copy(update={"val_fold": number}), 1)
+        made = assign(whole, DEFAULT.model_copy(update={"val_fold": number}), 1)
         assert made.test == plain.test
         assert made.folds == plain.folds
         assert made.val == made.folds[number]
@@ -154,7 +156,7 @@ def test_a_fold_may_be_the_validation_part_and_the_test_part_stays():
 
 def test_a_fold_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"split\.val_fold is 5, but the folds are 0 to 4"):
-        dealt(single(30), DEFAULT.model_copy(update={"val_fold": 5}), 1)
+        assign(single(30), DEFAULT.model_copy(update={"val_fold": 5}), 1)
 
 
 @pytest.mark.parametrize(
@@ -167,15 +169,15 @@ def test_a_fold_that_is_not_there_is_named():
         (10, {"val_fold": 0, "folds": 1}, "train"),
     ],
 )
-def test_a_part_that_stays_empty_is_refused_with_the_way_out(count, change, empty):
+def test_a_part_that_would_be_empty_is_rejected_with_a_remedy(count, change, empty):
     with pytest.raises(
         InputError,
         match=(
-            rf"{count} patients cannot be dealt .*: {empty} stays empty\. Add cases, or change"
-            r" params\.yaml"
+            rf"{count} patients cannot be assigned .*: {empty} would be empty\. Add cases, or"
+            r" change params\.yaml"
         ),
     ):
-        dealt(single(count), DEFAULT.model_copy(update=change), 1)
+        assign(single(count), DEFAULT.model_copy(update=change), 1)
 
 
 @pytest.mark.parametrize(
@@ -225,14 +227,14 @@ def test_published_folds_are_test_with_all_cases_of_their_patients():
         for entry in whole.cases
     )
     published = whole.model_copy(update={"cases": entries})
-    made = dealt(published, DEFAULT.model_copy(update={"test_folds": ("2",)}), 1)
+    made = assign(published, DEFAULT.model_copy(update={"test_folds": ("2",)}), 1)
     assert {case.split("-")[0] for case in made.test} == {"P001", "P004", "P007", "P010"}
     assert len(made.test) == 8
     with pytest.raises(
         InputError,
         match=r"test_folds has \['9'\], but the published folds of .* are \['1', '2', '3'\]",
     ):
-        dealt(published, DEFAULT.model_copy(update={"test_folds": ("9",)}), 1)
+        assign(published, DEFAULT.model_copy(update={"test_folds": ("9",)}), 1)
 
 
 def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
@@ -240,14 +242,14 @@ def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
         update={"alike": (("P003-0", "P011-0", 0.95), ("P011-0", "P017-0", 0.9))}
     )
     for seed in range(8):
-        made = dealt(whole, DEFAULT, seed)
+        made = assign(whole, DEFAULT, seed)
         parts = [
             part
             for part in (made.train, made.val, made.test)
             if {"P003-0", "P011-0", "P017-0"} & set(part)
         ]
         assert len(parts) == 1
-        refuse_leaks(whole, made)
+        check_leakage(whole, made)
     assert {made.patients[case] for case in ("P003-0", "P011-0", "P017-0")} == {"P003"}
 
 
@@ -262,7 +264,7 @@ def test_who_is_who_is_asked_once_a_run(monkeypatch, test_folds):
         case.model_copy(update={"attributes": {"fold": str(number % 4)}})
         for number, case in enumerate(whole.cases)
     )
-    dealt(
+    assign(
         whole.model_copy(update={"cases": entries}),
         DEFAULT.model_copy(update={"test_folds": test_folds}),
         1,
@@ -272,7 +274,7 @@ def test_who_is_who_is_asked_once_a_run(monkeypatch, test_folds):
 
 def test_the_gate_names_every_pair_that_leaks():
     whole = single(20)
-    made = dealt(whole, DEFAULT, 1)
+    made = assign(whole, DEFAULT, 1)
     image = FileEntry(
         path="a",
         sha256="a",
@@ -291,7 +293,7 @@ def test_the_gate_names_every_pair_that_leaks():
         update={"cases": cases, "alike": ((made.val[0], made.test[1], 0.97),)}
     )
     with pytest.raises(InputError) as refused:
-        refuse_leaks(leaking, made)
+        check_leakage(leaking, made)
     assert f"{min(holders)} in" in str(refused.value)
     assert "share the voxels 0123456789abcdef" in str(refused.value)
     assert (

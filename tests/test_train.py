@@ -67,15 +67,17 @@ def test_other_copies_have_another_fingerprint(inputs):
         ("preprocess.margin_voxels", 3),
         ("preprocess.clip_percentiles", [1.0, 99.5]),
         ("preprocess.dtype", "float32"),
-        ("unet.dimensions", 3),
-        ("unet.depth", 4),
-        ("unet.filters", 24),
-        ("unet.max_filters", 128),
-        ("unet.normalization", "batch"),
-        ("unet.residual", True),
-        ("unet.deep_supervision", True),
-        ("unet.dropout", 0.1),
-        ("unet.output", "labels"),
+        ("network.architecture", "my_nets:build"),
+        ("network.options", {"heads": 4}),
+        ("network.dimensions", 3),
+        ("network.depth", 4),
+        ("network.filters", 24),
+        ("network.max_filters", 128),
+        ("network.normalization", "batch"),
+        ("network.residual", True),
+        ("network.deep_supervision", True),
+        ("network.dropout", 0.1),
+        ("network.output", "labels"),
         ("train.epochs", 21),
         ("train.steps_per_epoch", 76),
         ("train.batch_size", 8),
@@ -83,6 +85,7 @@ def test_other_copies_have_another_fingerprint(inputs):
         ("train.foreground_share", 0.25),
         ("train.val_batches", 9),
         ("train.precision", "float32"),
+        ("train.loss", "my_losses:focal"),
         ("train.dice_weight", 0.5),
         ("train.cross_entropy_weight", 0.5),
         ("train.optimizer", "sgd"),
@@ -199,5 +202,5 @@ def test_only_the_checkpoint_of_the_same_training_is_resumed(
     change(folder)
     with caplog.at_level("INFO", logger="pipeline"):
         project.run(folder, "train")
-    assert ("going on after epoch 1" in caplog.text) == resumed
+    assert ("resuming after epoch 1" in caplog.text) == resumed
     assert not (folder / "models/checkpoint.npz").exists()

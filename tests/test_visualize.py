@@ -25,9 +25,9 @@ from pipeline.download import download
 from pipeline.formats import cases as raw_cases
 from pipeline.formats import nifti
 from pipeline.metrics.scores import score_masks, summarise, tables_of
-from pipeline.network.architecture import Architecture
-from pipeline.network.metadata import Card
-from pipeline.preparation.preprocessing import Recipe
+from pipeline.network.card import Card
+from pipeline.network.params import NetworkParams
+from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.visualize import Params, chosen_cases, visualize
 from tests.conftest import AS_IT_IS
 from tests.project import ROOT
@@ -107,7 +107,7 @@ def run(tmp_path, cohort, schema):
 
 
 def _card(schema, network):
-    recipe = Recipe(
+    recipe = PreprocessingConfig(
         spacing_mm=None,
         foreground="nonzero",
         margin_voxels=2,
@@ -124,15 +124,21 @@ def _card(schema, network):
     train = params.read(ROOT / "params.yaml")["train"]
     return Card(
         cohort=schema,
-        recipe=recipe,
+        preprocess=recipe,
         patch=(16, 16),
         spacing_mm=(1.0, 1.0, 1.0),
         seed=1,
         train=train,
         trained_on=("x",),
         validated_on=("y",),
-        architecture=Architecture(
-            **shape, residual=False, deep_supervision=False, dropout=0.0, output="regions"
+        network=NetworkParams(
+            architecture="unet",
+            options={},
+            **shape,
+            residual=False,
+            deep_supervision=False,
+            dropout=0.0,
+            output="regions",
         ),
         best_epoch=1,
         val_dice=0.5,

@@ -1,1 +1,1 @@
-"""Random changes of a case or a patch: drawn first, then applied."""
+"""Random changes of a case or a patch: one file per transform, drawn first, then applied."""

@@ -1,8 +1,91 @@
-"""Moves of the anatomy: rotation, scaling and elastic displacement in one resampling."""
+"""Rotation, scaling and elastic displacement, in one resampling."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
 
 import numpy as np
+from pydantic import model_validator
 
 from ..core import separable
+from ..core.rng import generator
+from .transform import AmountSpan, Drawn, FactorSpan, Length, Sample, Sometimes, Span, Transform
+
+
+class Rotation(Sometimes):
+    """Angles about the three axes, by the right-hand rule, drawn one by one."""
+
+    degrees: Span
+
+
+class Scaling(Sometimes):
+    """Enlargement about the middle of the grid."""
+
+    factors: FactorSpan
+
+
+class Elastic(Sometimes):
+    """Smooth displacement: its largest size along an axis, and the distance of its knots."""
+
+    largest_mm: AmountSpan
+    knots_mm: Length
+
+    @model_validator(mode="after")
+    def _does_not_fold(self) -> Self:
+        if self.largest_mm[1] > self.knots_mm / 3:
+            raise ValueError(
+                "largest_mm must not exceed a third of knots_mm, or space folds, got"
+                f" {self.largest_mm[1]} and {self.knots_mm}"
+            )
+        return self
+
+
+class Spatial(Transform):
+    """Rotation about x, then y, then z, then scaling, then displacement."""
+
+    rotation: Rotation
+    scaling: Scaling
+    elastic: Elastic
+
+    def draw(
+        self, rng: np.random.Generator, shape: Sequence[int], modalities: Sequence[str]
+    ) -> Drawn:
+        """Angles, 0 for none, scale, 1 for none, largest displacement, 0 for none.
+
+        A single slice turns in its plane only.
+        """
+        acts, *places = rng.random(4)
+        low, high = self.rotation.degrees
+        degrees = {
+            f"{axis}_degrees": float(low + (high - low) * place)
+            if acts < self.rotation.probability and (axis == "z" or shape[2] > 1)
+            else 0.0
+            for axis, place in zip("xyz", places, strict=True)
+        }
+        scale = self.scaling.factor(rng, self.scaling.factors)
+        elastic_mm = self.elastic.amount(rng, self.elastic.largest_mm)
+        return degrees | {"scale": scale, "elastic_mm": elastic_mm}
+
+    def apply(self, sample: Sample, drawn: Drawn, seed: int) -> Sample:
+        """Resample once; without any of the three the arrays are left as they are."""
+        x, y, z, scale, elastic_mm = drawn.values()
+        if not any((x, y, z)) and scale == 1 and not elastic_mm:
+            return sample
+        spacing = np.array(sample.spacing_mm)
+        inverse = rotation((x, y, z)).T / scale  # from a place to its source, in mm
+        field = None
+        if elastic_mm:
+            field = displacement(
+                generator(seed, "elastic"),
+                sample.brain.shape,
+                sample.spacing_mm,
+                elastic_mm,
+                self.elastic.knots_mm,
+            )
+        image, brain, classes = warp(
+            sample.image, sample.brain, sample.classes, inverse * spacing / spacing[:, None], field
+        )
+        return replace(sample, image=image, brain=brain, classes=classes)
 
 
 def rotation(degrees: tuple[float, float, float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Who is trained on and who is tested on: patients dealt into parts so that none is in two."""
+"""Training, validation and test parts: stratified by patient, no patient in two."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ class Split(Strict):
     train, val, test : tuple of str
         Cases of each part, sorted.
     folds : tuple of tuple of str
-        The cases outside of test, dealt into k parts for cross-validation, each sorted.
+        The cases outside of test in k parts for cross-validation, each sorted.
     patients : dict of str to str
         Patient of every case.
     """
@@ -28,7 +28,7 @@ class Split(Strict):
     patients: dict[str, str]
 
     def check(self, where: str) -> None:
-        """Refuse a split that leaks.
+        """Reject a split that leaks.
 
         Raises
         ------
@@ -54,28 +54,27 @@ class Split(Strict):
                 other_part, other_case = seen.setdefault(self.patients[case], (part, case))
                 if other_part != part or cases.count(case) > 1:
                     raise InputError(
-                        f"{where}: patient {self.patients[case]} stands in {other_part} (case"
+                        f"{where}: patient {self.patients[case]} is in {other_part} (case"
                         f" {other_case}) and in {part} (case {case}). Scores on such a split are"
                         " worthless; run `dvc repro split`."
                     )
 
 
-def deal(
+def stratify(
     strata: Mapping[str, tuple], parts: Sequence[float], rng: np.random.Generator
 ) -> list[list[str]]:
-    """Deal patients into parts of given shares, each with its share of every stratum.
+    """Assign patients to parts of given shares, stratified by their description.
 
     Parameters
     ----------
     strata : mapping of str to tuple
-        Patient to a sortable description (such as presence of ET, then tumour volume): patients who
-        are neighbours in its order are alike.
+        Patient to a sortable description (such as presence of ET, then tumour volume): neighbours
+        in its order are similar.
     parts : sequence of float
         Shares, summing to 1. Part sizes are the shares of the patients, rounded by largest
         remainder; a part with a share above 0 gets at least one patient if there are enough.
     rng : numpy.random.Generator
-        Decides who of each group of neighbours goes where; of all patients each has the same
-        chances.
+        Every patient has the same chances.
 
     Returns
     -------
@@ -83,19 +82,19 @@ def deal(
         Patients of each part, sorted.
     """
     left = sorted(strata, key=lambda patient: (strata[patient], patient))
-    dealt = []
+    assigned = []
     for size in _sizes(len(left), parts):
         drawn = _drawn(left, size, rng)
-        dealt.append(sorted(drawn))
+        assigned.append(sorted(drawn))
         left = [patient for patient in left if patient not in drawn]
-    return dealt
+    return assigned
 
 
 def _drawn(ordered: Sequence[str], size: int, rng: np.random.Generator) -> set[str]:
-    """Draw so many patients, each with the same probability, spread evenly over their order.
+    """Draw `size` patients, each with the same probability, spread evenly over their order.
 
-    The ordered pivotal method (Deville and Tillé, Biometrika 85, 1998): neighbours duel for their
-    chances until one of them is in or out, so the number drawn from the first m is m * size / n,
+    The ordered pivotal method (Deville and Tillé, Biometrika 85, 1998): neighbours compete for
+    their chances until one is drawn or out, so the number drawn from the first m is m * size / n,
     rounded up or down. Chances are counted in n-ths, in whole numbers.
     """
     drawn: set[str] = set()

@@ -22,11 +22,14 @@ SECTIONS = (
     "preprocess",
     "split",
     "augment",
-    "unet",
+    "network",
     "train",
     "evaluate",
     "visualize",
 )
+
+RENAMED = {"unet": "network"}
+"""Section of an older params.yaml -> its present name."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -171,6 +174,12 @@ def read(path: Path) -> dict[str, Any]:
         path, "Fix it, or restore the last committed version: git checkout params.yaml."
     )
     found = set(values) if isinstance(values, dict) else set()
+    for old, new in RENAMED.items():
+        if old in found and new not in found:
+            raise InputError(
+                f"{path}: the section {old} is called {new} now. Rename it, and add the keys that"
+                " the next run reports as missing."
+            )
     unknown, missing = (
         sorted(map(str, found - set(SECTIONS))),
         [name for name in SECTIONS if name not in found],

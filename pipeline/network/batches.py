@@ -1,13 +1,12 @@
-"""Training batches as a pure function of (epoch, step): patches drawn from shards, augmented on the
-fly.
-"""
+"""Training batches as a pure function of (epoch, step): patches of shards, augmented on the fly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..augmentation.on_the_fly import OnTheFly, augment_patch
+from ..augmentation.transform import Transform
 from ..core.regions import classes_to_outputs
 from ..core.rng import generator
 from ..core.schema import Schema
@@ -37,6 +36,10 @@ class Sampler:
         Share of the patches that are centred on a tumour voxel.
     seed : int
         Of the cohort.
+    spacing_mm : tuple of 3 floats
+        Voxel edge lengths, the median of the training cases.
+    own : mapping of str to Transform
+        Own transforms of `train.on_the_fly`.
     """
 
     shards: Sequence[Shard]
@@ -46,19 +49,26 @@ class Sampler:
     batch_size: int
     foreground_share: float
     seed: int
+    spacing_mm: tuple[float, float, float]
+    own: Mapping[str, Transform] = field(default_factory=dict)
     _foreground: dict[str, np.ndarray] = field(default_factory=dict)
 
     def training(
         self, epoch: int, step: int, on_the_fly: OnTheFly
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One augmented batch: image (B, *patch, C) float32 and target (B, *patch, O) uint8; the
-        same for the same numbers.
-        """
+        """One augmented batch: image (B, *patch, C) float32 and target (B, *patch, O) uint8."""
         rng = generator(self.seed, "batch", epoch, step)
         chosen = rng.integers(len(self.shards), size=self.batch_size)
         return self._stacked(
             [
-                augment_patch(rng, *self._patch(rng, self.shards[index]), on_the_fly)
+                augment_patch(
+                    rng,
+                    *self._patch(rng, self.shards[index]),
+                    on_the_fly,
+                    self.own,
+                    self.spacing_mm,
+                    self.schema.modalities,
+                )
                 for index in chosen
             ]
         )
@@ -81,7 +91,7 @@ class Sampler:
         )
 
     def _foreground_of(self, shard: Shard) -> np.ndarray:
-        """At most 4096 voxels (class, x, y, z) of each class, kept after the first look."""
+        """At most 4096 voxels (class, x, y, z) of each class, cached."""
         if shard.name not in self._foreground:
             rng = generator(self.seed, "foreground", shard.name)
             classes = np.asarray(shard.classes)

@@ -1,4 +1,4 @@
-"""All that training needs to go on where it stood, in one file that is either whole or absent."""
+"""The complete state of a training, in one file that is either whole or absent."""
 
 import json
 import zipfile
@@ -17,9 +17,9 @@ class Checkpoint:
     Attributes
     ----------
     fingerprint : str
-        Of everything that the result depends on; another one means another training.
+        Of everything that the result depends on; it identifies the training.
     history : list of dict
-        One record per epoch that is over.
+        One record per finished epoch.
     variables : list of array
         The network's, with the states of its random number generators.
     optimizer : list of array
@@ -39,13 +39,17 @@ GROUPS = ("variables", "optimizer", "best")
 
 
 def save(path: Path, state: Checkpoint) -> None:
-    """Write a checkpoint: beside the old one first, then in its place."""
-    about = {"fingerprint": state.fingerprint, "history": state.history}
-    about["counts"] = [len(getattr(state, group)) for group in GROUPS]
+    """Write a checkpoint; it replaces the old one only when it is complete."""
+    groups: dict[str, list[np.ndarray]] = {name: getattr(state, name) for name in GROUPS}
+    about = {
+        "fingerprint": state.fingerprint,
+        "history": state.history,
+        "counts": [len(group) for group in groups.values()],
+    }
     arrays = {
-        f"{group}_{index}": array
-        for group in GROUPS
-        for index, array in enumerate(getattr(state, group))
+        f"{name}_{index}": array
+        for name, group in groups.items()
+        for index, array in enumerate(group)
     }
     with replacing(path) as sibling, sibling.open("wb") as file:
         np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
@@ -58,24 +62,23 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
     ----------
     path : Path
     fingerprint : str
-        Of the training that wants to go on.
+        Of the training to resume.
 
     Returns
     -------
     Checkpoint or None
-        None when there is none, when it belongs to another training, or when it is damaged: in
-        each case training starts from the beginning.
+        None if there is no file, if it belongs to another training, or if it is damaged: then
+        training starts from the beginning.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
             about = json.loads(str(members["about"]))
             if about["fingerprint"] != fingerprint:
                 return None
-            counts = zip(GROUPS, about.pop("counts"), strict=True)
-            arrays = {
-                group: [members[f"{group}_{index}"] for index in range(count)]
-                for group, count in counts
-            }
+            groups = [
+                [members[f"{name}_{index}"] for index in range(count)]
+                for name, count in zip(GROUPS, about["counts"], strict=True)
+            ]
+            return Checkpoint(about["fingerprint"], about["history"], *groups)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
-    return Checkpoint(**about, **arrays)

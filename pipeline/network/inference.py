@@ -27,7 +27,7 @@ def predict_probabilities(
     Parameters
     ----------
     model : keras.Model
-        From (B, *patch, C) to logits (B, *patch, O), as `archive.load_model` gives it.
+        From (B, *patch, C) to logits (B, *patch, O), as `saving.load_model` returns it.
     image : (X, Y, Z, C) float16 or float32 array
         Prepared; zero outside the brain in every channel. Possibly memory-mapped.
     patch : (2,) or (3,) ints
@@ -37,7 +37,7 @@ def predict_probabilities(
     mirror : bool
         Whether to average the predictions for all mirror images of each window (4 in 2D, 8 in 3D).
     batch_size : int
-        Windows that are predicted at once.
+        Windows of a forward pass.
     activation : {"sigmoid", "softmax"}
         Turns logits into probabilities.
     describe : str, optional
@@ -50,8 +50,8 @@ def predict_probabilities(
         Background where every window around the voxel holds nothing but zeros: such windows are not
         predicted.
     """
-    ask = _Ask(model, mirror, activation, None)
-    return _blended(ask, image, patch, overlap, batch_size, describe)
+    forward = _ForwardPass(model, mirror, activation, None)
+    return _blended(forward, image, patch, overlap, batch_size, describe)
 
 
 def predict_with_disagreement(
@@ -65,11 +65,11 @@ def predict_with_disagreement(
     unions: np.ndarray,
     describe: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Probabilities, and how far the predictions for the mirror images of a window lie apart.
+    """Probabilities, and their disagreement between the mirror images of a window.
 
-    The network is asked no more often than by `predict_probabilities`, and the probabilities are
-    the same bit by bit. It takes 4 bytes more per union and voxel of the image, and 16 more per
-    union and voxel of the batch.
+    It takes as many forward passes as `predict_probabilities` and returns the same probabilities
+    bit by bit. It needs 4 bytes more per union and voxel of the image, and 16 more per union and
+    voxel of the batch.
 
     Parameters
     ----------
@@ -83,48 +83,49 @@ def predict_with_disagreement(
     Returns
     -------
     probabilities : (X, Y, Z, O) float32 array
-        As `predict_probabilities` gives them.
+        As from `predict_probabilities`.
     disagreement : (X, Y, Z, U) float32 array or None
         Standard deviation over the mirror images (divided by their number, not by one less) in each
         window, in [0, 0.5], averaged over windows as the probabilities are; 0 where nothing was
         predicted. None without mirroring.
     """
-    ask = _Ask(model, mirror, activation, unions if mirror else None)
-    both = _blended(ask, image, patch, overlap, batch_size, describe)
+    forward = _ForwardPass(model, mirror, activation, unions if mirror else None)
+    both = _blended(forward, image, patch, overlap, batch_size, describe)
     outputs = len(unions)
     return both[..., :outputs], both[..., outputs:] if mirror else None
 
 
-def _blended(ask: "_Ask", image, patch, overlap, batch_size, describe) -> np.ndarray:
-    """What is answered for the windows, averaged at every voxel: (X, Y, Z, O), and U more channels
+def _blended(forward: "_ForwardPass", image, patch, overlap, batch_size, describe) -> np.ndarray:
+    """Forward passes of all windows, averaged at every voxel: (X, Y, Z, O), and U more channels
     where unions are compared.
     """
     weights = importance(patch)
-    summed = np.zeros((*image.shape[:3], ask.channels), np.float32)
+    summed = np.zeros((*image.shape[:3], forward.channels), np.float32)
     weight = np.zeros(image.shape[:3], np.float32)
     origins = window_origins(image.shape[:3], patch, overlap)
     with tqdm(
         total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None
     ) as bar:
         for members, windows, seen in _batches(image, origins, patch, batch_size):
-            answers = ask(windows).reshape(-1, *weights.shape, ask.channels)
-            for origin, window in zip(members, answers, strict=False):
+            probabilities = forward(windows).reshape(-1, *weights.shape, forward.channels)
+            for origin, window in zip(members, probabilities, strict=False):
                 inside, covered = overlap_of(image.shape[:3], origin, box_of(patch))
                 summed[inside] += (weights[..., None] * window)[covered]
                 weight[inside] += weights[covered]
             bar.update(seen)
     np.divide(summed, weight[..., None], out=summed, where=weight[..., None] > 0)
-    if ask.activation == "softmax":
-        summed[weight == 0, 0] = 1  # what was not predicted is background
+    if forward.activation == "softmax":
+        summed[weight == 0, 0] = 1  # background where nothing was predicted
     return summed
 
 
 def _batches(image, origins, patch, batch_size) -> Iterator[tuple[list[Size], np.ndarray, int]]:
-    """Origins of windows that hold something, the windows, and how many origins this used up.
+    """Origins of windows that are not empty, the windows, and how many origins this consumed.
 
-    Batches all have one size, filled up with zeros, for which the network is compiled once.
+    All batches have one size, padded with zeros, so that the network is compiled once.
     """
-    members, windows, seen = [], np.zeros((batch_size, *patch, image.shape[-1]), np.float32), 0
+    members: list[Size] = []
+    windows, seen = np.zeros((batch_size, *patch, image.shape[-1]), np.float32), 0
     for origin in origins:
         seen += 1
         window = cut(image, origin, patch)
@@ -139,9 +140,9 @@ def _batches(image, origins, patch, batch_size) -> Iterator[tuple[list[Size], np
         yield members, windows, seen
 
 
-class _Ask:
-    """A network asked for batches of windows (B, *patch, C), and what it answers over their mirror
-    images (B, *patch, channels).
+class _ForwardPass:
+    """From windows (B, *patch, C) to probabilities (B, *patch, channels), the mean over mirror
+    images.
     """
 
     def __init__(
@@ -156,7 +157,7 @@ class _Ask:
             expit if self.activation == "sigmoid" else (lambda logits: softmax(logits, axis=-1))
         )
         mirrorings = self._mirrorings(windows.ndim - 2)
-        total, spread = 0, _Spread()
+        total, spread = np.zeros((), np.float32), _Spread()
         for axes in mirrorings:
             logits = self.model.predict_on_batch(np.flip(windows, axes))
             probabilities = np.flip(activate(logits), axes)
@@ -176,18 +177,20 @@ class _Ask:
 
 
 class _Spread:
-    """The standard deviation of arrays that come one by one.
+    """The standard deviation of a stream of arrays.
 
-    It is taken of their differences to the first, which are small where all are alike, so that
-    float32 is enough (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.5: shifted
+    Sums are of the differences to the first, which are small where all agree, so that float32 is
+    enough (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.5: shifted
     data).
     """
 
     def __init__(self) -> None:
-        self.first, self.count, self.total, self.squares = None, 0, 0, 0
+        self.first: np.ndarray | None = None
+        self.count, self.total, self.squares = 0, np.zeros((), np.float32), np.zeros((), np.float32)
 
     def add(self, values: np.ndarray) -> None:
-        self.first = values if self.first is None else self.first
+        if self.first is None:
+            self.first = values
         difference = values - self.first
         self.count += 1
         self.total = self.total + difference

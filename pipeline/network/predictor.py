@@ -1,8 +1,6 @@
-"""From a prepared image to class indices on the raw grid: what `evaluate` scores is what `predict`
-gives.
-"""
+"""From a prepared image to class indices on the raw grid, the same for `evaluate` and `predict`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,12 +12,13 @@ from ..core.strict import Strict
 from ..preparation.postprocess import Postprocess, postprocess
 from ..preparation.preprocessing import Geometry, restore
 from .backend import keras
+from .card import Card
 from .inference import predict_probabilities, predict_with_disagreement
-from .metadata import Card
+from .params import Output
 
 
 class Settings(Strict):
-    """How a network is asked: the section `evaluate`, kept as models/inference.json.
+    """How a case is predicted: the section `evaluate`, kept as models/inference.json.
 
     Attributes
     ----------
@@ -28,9 +27,9 @@ class Settings(Strict):
     mirror : bool
         Whether to average over all mirror images of each window.
     batch_size : int
-        Windows predicted at once.
+        Windows of a forward pass.
     postprocess : Postprocess
-        Done to the class indices on the raw grid.
+        Applied to the class indices on the raw grid.
     """
 
     overlap: Annotated[float, Field(ge=0, lt=1)]
@@ -47,8 +46,8 @@ def probabilities_of(
     describe: str | None = None,
 ) -> np.ndarray:
     """Probabilities (X, Y, Z, O) float32 on the prepared grid of a prepared image (X, Y, Z, C)."""
-    asked = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
-    return predict_probabilities(model, image, *asked, describe)
+    how = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
+    return predict_probabilities(model, image, *how, describe)
 
 
 def probabilities_and_disagreement(
@@ -58,8 +57,7 @@ def probabilities_and_disagreement(
     image: np.ndarray,
     describe: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Probabilities on the prepared grid, and per region how far the mirror images of the image are
-    segmented apart.
+    """Probabilities on the prepared grid, and per region their disagreement between mirror images.
 
     Parameters
     ----------
@@ -74,9 +72,9 @@ def probabilities_and_disagreement(
         Standard deviation of the probability of each region over the mirror images, in [0, 0.5];
         None without mirroring.
     """
-    asked = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
+    how = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
     return predict_with_disagreement(
-        model, image, *asked, _outputs_in_regions(card.cohort, card.architecture.output), describe
+        model, image, *how, _outputs_in_regions(card.cohort, card.network.output), describe
     )
 
 
@@ -90,11 +88,11 @@ def classes_of(
     probabilities : (X, Y, Z, O) float32 array
         On the prepared grid.
     geometry : Geometry
-        The way back.
+        Of the inverse transform.
     card : Card
-        Tells what the channels mean.
+        Says what the channels mean.
     settings : Settings
-        Tells the post-processing.
+        Gives the post-processing.
 
     Returns
     -------
@@ -107,10 +105,8 @@ def classes_of(
 def raw_classes(
     probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings
 ) -> np.ndarray:
-    """Class indices (X, Y, Z) uint8 of probabilities (X, Y, Z, O) that `restore` has brought to the
-    raw grid already.
-    """
-    classes = outputs_to_classes(probabilities, card.cohort, card.architecture.output)
+    """Class indices (X, Y, Z) uint8 of probabilities (X, Y, Z, O) on the raw grid."""
+    classes = outputs_to_classes(probabilities, card.cohort, card.network.output)
     spacing_mm = Grid(geometry.raw_shape, np.array(geometry.raw_affine)).spacing_mm
     return postprocess(classes, card.cohort, spacing_mm, settings.postprocess)
 
@@ -123,7 +119,7 @@ def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
     probabilities : (X, Y, Z, O) float32 array
         Of the network's outputs, on any grid.
     card : Card
-        Tells what the channels mean.
+        Says what the channels mean.
 
     Returns
     -------
@@ -131,19 +127,26 @@ def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
         In the schema's order, in [0, 1]; the array itself where the outputs are the regions, else
         the sum over the labels of each region.
     """
-    if card.architecture.output == "regions":
+    if card.network.output == "regions":
         return probabilities
-    summed = np.zeros(
-        (*probabilities.shape[:3], len(card.cohort.regions)), np.float32, order="F"
-    )  # as `restore` leaves them
+    shape = (*probabilities.shape[:3], len(card.cohort.regions))
+    summed = np.zeros(shape, np.float32, order="F")  # as `restore` returns them
     for column, region in enumerate(card.cohort.regions):
         for index in card.cohort.classes_of(region):
             summed[..., column] += probabilities[..., index]
-    return np.minimum(summed, 1, out=summed)  # rounding may lead past 1
+    return np.minimum(summed, 1, out=summed)  # rounding may exceed 1
 
 
-def _activation(card: Card) -> str:
-    return "sigmoid" if card.architecture.output == "regions" else "softmax"
+def logits_of(probabilities: np.ndarray, output: Output) -> np.ndarray:
+    """Logits (float32, same shape) whose sigmoids or softmax are these probabilities, clipped to
+    1e-6 from 0 and 1.
+    """
+    clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
+    return np.log(clipped) - np.log1p(-clipped) if output == "regions" else np.log(clipped)
+
+
+def _activation(card: Card) -> Literal["sigmoid", "softmax"]:
+    return "sigmoid" if card.network.output == "regions" else "softmax"
 
 
 def _outputs_in_regions(schema: Schema, output: str) -> np.ndarray:

@@ -1,93 +1,74 @@
-"""How the learning rate moves and when training ends: pure functions of the step and of past
-results.
+"""Learning rate and early stopping, as pure functions of the step and of past results.
 
-Nothing here remembers anything, so a resumed training continues exactly where it stood.
+Nothing here has a state, so a resumed training continues exactly.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Literal
-
-Schedule = Literal["constant", "cosine", "poly", "plateau"]
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 POLY_POWER = 0.9
 PLATEAU_MARGIN = 1e-4
 
+Factor = Callable[[float, Sequence[float], Mapping[str, Any]], float]
+"""A schedule: ``(progress, losses, train) -> factor`` of the peak learning rate after the warm-up.
+
+`progress` in [0, 1) is the share of the steps after the warm-up that are over, `losses` are the
+validation losses of the past epochs, and `train` is the section of params.yaml as plain values. Add
+one here and to `registry.SCHEDULES`.
+"""
+
 
 def learning_rate(
-    schedule: Schedule,
-    peak: float,
-    step: int,
-    steps: int,
-    warmup_steps: int,
-    losses: Sequence[float] = (),
-    plateau_factor: float = 0.5,
-    plateau_patience: int = 10,
+    factor: Factor, train: Mapping[str, Any], step: int, losses: Sequence[float] = ()
 ) -> float:
     """Learning rate of one step: a linear warm-up to the peak, then the schedule.
 
     Parameters
     ----------
-    schedule : {"constant", "cosine", "poly", "plateau"}
-    peak : float
-        Positive; reached at the end of the warm-up.
+    factor : callable
+        The schedule.
+    train : mapping
+        The section `train` of params.yaml as plain values; gives the peak, the number of steps and
+        the length of the warm-up.
     step : int
-        0 .. steps - 1, counted over all epochs.
-    steps : int
-        Steps of the whole training.
-    warmup_steps : int
-        Length of the warm-up, 0 for none.
+        Counted over all epochs, from 0.
     losses : sequence of float
-        Validation losses of the epochs that are over; only "plateau" looks at them.
-    plateau_factor, plateau_patience
-        See `plateau`; used by it alone.
+        Validation losses of the past epochs.
 
     Returns
     -------
     float
-        In (0, peak].
+        In (0, peak] for the schedules here.
     """
+    peak, steps = train["learning_rate"], train["epochs"] * train["steps_per_epoch"]
+    warmup_steps = round(train["warmup_epochs"] * train["steps_per_epoch"])
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
-    if schedule == "constant":
-        return peak
-    if schedule == "plateau":
-        return peak * plateau(losses, plateau_factor, plateau_patience)
     progress = (step - warmup_steps) / max(steps - warmup_steps, 1)
-    return peak * {"cosine": cosine, "poly": poly}[schedule](progress)
+    return peak * factor(progress, losses, train)
 
 
-def cosine(progress: float) -> float:
-    """Factor of half a cosine period over progress in [0, 1) (Loshchilov and Hutter, SGDR, 2017,
-    eq. 5).
-    """
+def constant(progress: float, losses: Sequence[float], train: Mapping[str, Any]) -> float:
+    """Always 1."""
+    return 1.0
+
+
+def cosine(progress: float, losses: Sequence[float], train: Mapping[str, Any]) -> float:
+    """Half a cosine period from 1 to 0 (Loshchilov and Hutter, SGDR, 2017, eq. 5)."""
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-def poly(progress: float) -> float:
-    """Factor (1 - progress) ** 0.9 for progress in [0, 1) (Chen et al., DeepLab, 2018, section 4.1;
-    nnU-Net's).
-    """
+def poly(progress: float, losses: Sequence[float], train: Mapping[str, Any]) -> float:
+    """(1 - progress) ** 0.9, nnU-Net's (Chen et al., DeepLab, 2018, section 4.1)."""
     return (1 - progress) ** POLY_POWER
 
 
-def plateau(losses: Sequence[float], factor: float, patience: int) -> float:
-    """Factor after the losses so far: reduced each time that `patience` epochs went by without
-    progress.
+def plateau(progress: float, losses: Sequence[float], train: Mapping[str, Any]) -> float:
+    """`plateau_factor` to the power of the number of reductions.
 
-    Parameters
-    ----------
-    losses : sequence of float
-        Validation losses from the first epoch on; NaN is no progress.
-    factor : float
-        Of one reduction, in (0, 1).
-    patience : int
-        Epochs, at least 1.
-
-    Returns
-    -------
-    float
-        ``factor`` to the power of the number of reductions.
+    The rate is reduced each time that `plateau_patience` epochs pass without a lower validation
+    loss; NaN is not lower.
     """
     best, waited, reductions = math.inf, 0, 0
     for loss in losses:
@@ -95,23 +76,19 @@ def plateau(losses: Sequence[float], factor: float, patience: int) -> float:
             best, waited = loss, 0
         else:
             waited += 1
-        if waited == patience:
+        if waited == train["plateau_patience"]:
             waited, reductions = 0, reductions + 1
-    return factor**reductions
+    return train["plateau_factor"] ** reductions
 
 
 def best_epoch(scores: Sequence[float]) -> int:
-    """Position of the highest score, the earliest among equals. NaN never wins unless all are NaN
-    (then 0).
-    """
+    """Position of the highest score, the earliest among equals; 0 if all are NaN."""
     return max(
         range(len(scores)),
         key=lambda epoch: (scores[epoch] == scores[epoch], scores[epoch], -epoch),
     )
 
 
-def is_over(scores: Sequence[float], patience: int) -> bool:
-    """Whether early stopping is due: the best of the scores is at least `patience` epochs old (0:
-    never).
-    """
+def stops_early(scores: Sequence[float], patience: int) -> bool:
+    """Whether the best of the scores is at least `patience` epochs old; never for patience 0."""
     return bool(scores) and 0 < patience <= len(scores) - 1 - best_epoch(scores)

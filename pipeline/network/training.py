@@ -1,15 +1,14 @@
-"""Training: steps over batches that threads make ahead, validation after each epoch, exact
-resumption.
-"""
+"""Training: steps on batches prepared by threads, validation per epoch, exact resumption."""
 
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -19,47 +18,49 @@ from ..core.confusion import confusion, dice_of_classes
 from ..core.errors import InputError
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
-from . import checkpoint, optimizer
+from . import checkpoint
 from .backend import compiles, keras
 from .checkpoint import Checkpoint
-from .losses import DiceCrossEntropy, level_weights
-from .schedule import best_epoch, is_over
+from .optimizer import averages
+from .schedule import best_epoch, stops_early
 
 Batch = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Course:
-    """How long training goes on and how its batches are made.
+class Schedule:
+    """Length of a training, learning rate, and how many batches are prepared ahead.
 
     Attributes
     ----------
-    epochs, steps : int
-        Number of epochs, and of steps in each.
+    epochs, steps_per_epoch : int
     patience : int
         Epochs without a better validation score after which training ends, 0 for never.
-    threads, ahead : int
-        Threads that make batches, and batches that may wait to be used.
     learning_rate : callable
         From the step, counted over all epochs from 0, and the validation losses so far.
+    workers : int
+        Threads that prepare batches.
+    max_queue_size : int
+        Batches that may wait.
     """
 
     epochs: int
-    steps: int
+    steps_per_epoch: int
     patience: int
-    threads: int
-    ahead: int
     learning_rate: Callable[[int, Sequence[float]], float]
+    workers: int = 2
+    max_queue_size: int = 16
 
 
 def fit(
     model: keras.Model,
-    loss: DiceCrossEntropy,
-    rule: keras.optimizers.Optimizer,
-    course: Course,
+    loss: keras.losses.Loss,
+    optimizer: keras.optimizers.Optimizer,
+    schedule: Schedule,
     batch: Callable[[int, int], Batch],
     validation: Sequence[Batch],
     schema: Schema,
+    output: str,
     path: Path,
     fingerprint: str,
     resumed: Checkpoint | None = None,
@@ -70,55 +71,56 @@ def fit(
     Parameters
     ----------
     model : keras.Model
-        As `unet.build` makes it.
-    loss : DiceCrossEntropy
-    rule : keras.optimizers.Optimizer
-        As `optimizer.build` makes it.
-    course : Course
+        As `architectures.build` returns it.
+    loss : keras.losses.Loss
+    optimizer : keras.optimizers.Optimizer
+        As `optimizer.build` returns it.
+    schedule : Schedule
     batch : callable
-        ``batch(epoch, step)``, epoch from 1 and step from 0, gives an image (B, *patch, C) float32
-        and a target (B, *patch, O) of zeros and ones, uint8 or float32. Called from threads; a pure
-        function of its arguments, or training does not repeat.
+        ``batch(epoch, step)``, epoch from 1 and step from 0, returns an image (B, *patch, C)
+        float32 and a target (B, *patch, O) of zeros and ones, uint8 or float32. Called from
+        threads; must be a pure function of its arguments for the training to be reproducible.
     validation : sequence of batches
         The same at every epoch.
     schema : Schema
         Names the regions and labels.
+    output : {"regions", "labels"}
+        What the channels of the target are.
     path, fingerprint
-        The checkpoint's file and what it says, see `pipeline.network.checkpoint`.
+        The checkpoint's file and identity, see `pipeline.network.checkpoint`.
     resumed : Checkpoint, optional
-        Where to go on.
+        The state to continue from.
     on_epoch : callable
         Called after each epoch, before its checkpoint, with its record (epoch, learning_rate, loss,
-        val_loss, val_dice: the mean over regions, val_dice_<region or label>; all repeat exactly)
-        and with its timing (seconds, waiting: the share of the time of the steps spent waiting for
-        batches).
+        val_loss, val_dice: the mean over regions, val_dice_<region or label>; all reproducible) and
+        with its timing (seconds, waiting: the share of the time spent waiting for batches).
 
     Returns
     -------
     list of dict
-        The records of all epochs, those before the resumption included.
+        The records of all epochs, including those before the resumption.
 
     Raises
     ------
     InputError
         If the loss of a step is not finite.
     """
-    compile_for_training(model, loss, rule)
-    history, best = _resume(model, resumed) if resumed else ([], weights_of(model))
-    with closing(_prefetch(batch, model, course, first=len(history) + 1)) as batches:
-        while len(history) < course.epochs and not is_over(
-            [score(record) for record in history], course.patience
+    compile_for_training(model, loss, optimizer)
+    history, best = _restore(model, resumed) if resumed else ([], _values(model.weights))
+    with closing(_prefetch(batch, model, schedule, first=len(history) + 1)) as batches:
+        while len(history) < schedule.epochs and not stops_early(
+            [score(record) for record in history], schedule.patience
         ):
             started = time.perf_counter()
-            record, waiting = _train_epoch(model, course, batches, history)
+            record, waiting = _train_epoch(model, schedule, batches, history)
             with averaged_weights(model):
-                record |= validate(model, loss, validation, schema)
+                record |= validate(model, loss, validation, schema, output)
                 history.append(record)
                 if best_epoch([score(past) for past in history]) == len(history) - 1:
-                    best = weights_of(model)
+                    best = _values(model.weights)
             on_epoch(record, {"seconds": time.perf_counter() - started, "waiting": waiting})
             state = Checkpoint(
-                fingerprint, history, _values(model.variables), _values(rule.variables), best
+                fingerprint, history, _values(model.variables), _values(optimizer.variables), best
             )
             checkpoint.save(path, state)
     model.set_weights(best)
@@ -126,27 +128,29 @@ def fit(
 
 
 def compile_for_training(
-    model: keras.Model, loss: DiceCrossEntropy, rule: keras.optimizers.Optimizer
+    model: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer
 ) -> None:
     """Join network, loss (at every supervised level) and optimizer."""
     levels = len(model.outputs)
-    supervised = (
+    supervised: dict[str, Any] = (
         {"loss": loss}
         if levels == 1
         else {"loss": [loss] * levels, "loss_weights": level_weights(levels)}
     )
-    model.compile(optimizer=rule, jit_compile=compiles(), auto_scale_loss=False, **supervised)
-    rule.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, jit_compile=compiles(), auto_scale_loss=False, **supervised)
+    optimizer.build(model.trainable_variables)
+
+
+def level_weights(levels: int) -> list[float]:
+    """Loss weights of the outputs under deep supervision: halved at each coarser level, sum 1
+    (nnU-Net).
+    """
+    return [2.0**-level / (2 - 2.0 ** (1 - levels)) for level in range(levels)]
 
 
 def score(record: dict) -> float:
-    """What makes an epoch the best: its mean region Dice or, where no region is present, less loss."""
+    """Score that selects the best epoch: mean region Dice, or -val_loss if no region is present."""
     return -record["val_loss"] if math.isnan(record["val_dice"]) else record["val_dice"]
-
-
-def weights_of(model: keras.Model) -> list[np.ndarray]:
-    """Copies of the weights, which later steps leave alone."""
-    return _values(model.weights)
 
 
 def _values(variables) -> list[np.ndarray]:
@@ -158,25 +162,26 @@ def _assign(variables, values):
         variable.assign(value)
 
 
-def _resume(model: keras.Model, state: Checkpoint):
+def _restore(model: keras.Model, state: Checkpoint) -> tuple[list[dict], list[np.ndarray]]:
     _assign(model.variables, state.variables)
     _assign(model.optimizer.variables, state.optimizer)
     return list(state.history), state.best
 
 
-def _train_epoch(model, course, batches, history):
+def _train_epoch(model, schedule: Schedule, batches: Iterator[tuple], history: list[dict]):
     """Take the steps of one epoch; its record so far, and the share of time spent waiting."""
     epoch, losses = len(history) + 1, [record["val_loss"] for record in history]
-    total, waited, started = 0.0, 0.0, time.perf_counter()
+    steps = schedule.steps_per_epoch
+    total, rate, waited, started = 0.0, 0.0, 0.0, time.perf_counter()
     with tqdm(
-        total=course.steps, desc=f"epoch {epoch}/{course.epochs}", unit="step", mininterval=1
+        total=steps, desc=f"epoch {epoch}/{schedule.epochs}", unit="step", mininterval=1
     ) as bar:
-        for step in range(course.steps):
-            rate = course.learning_rate((epoch - 1) * course.steps + step, losses)
+        for step in range(steps):
+            rate = schedule.learning_rate((epoch - 1) * steps + step, losses)
             model.optimizer.learning_rate = rate
-            asked = time.perf_counter()
+            before = time.perf_counter()
             image, target = next(batches)
-            waited += time.perf_counter() - asked
+            waited += time.perf_counter() - before
             loss = float(model.train_on_batch(image, target, return_dict=True)["loss"])
             if not math.isfinite(loss):
                 raise InputError(
@@ -187,25 +192,29 @@ def _train_epoch(model, course, batches, history):
             total += loss
             bar.set_postfix_str(f"loss {total / (step + 1):.4f}", refresh=False)
             bar.update()
-    record = {"epoch": epoch, "learning_rate": rate, "loss": total / course.steps}
+    record = {"epoch": epoch, "learning_rate": rate, "loss": total / steps}
     return record, waited / (time.perf_counter() - started)
 
 
-def _prefetch(batch, model, course, first) -> Iterator[tuple]:
-    """Batches in order from the first step of an epoch on, made by threads; closing it ends them."""
+def _prefetch(
+    batch: Callable[[int, int], Batch], model: keras.Model, schedule: Schedule, first: int
+) -> Generator[tuple, None, None]:
+    """Batches in order from epoch `first` on, prepared by threads; closing it ends them."""
     levels = len(model.outputs)
-    orders = (
-        (epoch, step) for epoch in range(first, course.epochs + 1) for step in range(course.steps)
+    order = (
+        (epoch, step)
+        for epoch in range(first, schedule.epochs + 1)
+        for step in range(schedule.steps_per_epoch)
     )
-    pool = ThreadPoolExecutor(course.threads, thread_name_prefix="batches")
-    waiting = deque()
+    pool = ThreadPoolExecutor(schedule.workers, thread_name_prefix="batches")
+    queue: deque[Future] = deque()
     try:
-        for epoch, step in orders:
-            waiting.append(pool.submit(_make, batch, epoch, step, levels))
-            if len(waiting) > course.ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for epoch, step in order:
+            queue.append(pool.submit(_make, batch, epoch, step, levels))
+            if len(queue) > schedule.max_queue_size:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -223,14 +232,14 @@ def coarser(target: np.ndarray, level: int) -> np.ndarray:
 
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Give the network the running average of its weights for a while, if its optimizer keeps one."""
-    if not optimizer.averages(model.optimizer):
+    """Put the running average of the weights into the network for a while, if there is one."""
+    if not averages(model.optimizer):
         yield
         return
     own = _values(model.trainable_variables)
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    # As copies: on jax the weights would share the arrays of the average, and the next call of the
-    # network frees its own.
+    # As copies: on JAX the weights would share the arrays of the average, and the next step frees
+    # its own.
     _assign(model.trainable_variables, _values(model.trainable_variables))
     try:
         yield
@@ -239,13 +248,17 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 
 
 def validate(
-    model: keras.Model, loss: DiceCrossEntropy, validation: Sequence[Batch], schema: Schema
+    model: keras.Model,
+    loss: keras.losses.Loss,
+    validation: Sequence[Batch],
+    schema: Schema,
+    output: str,
 ) -> dict[str, float]:
     """Loss and Dice of the present weights.
 
     Parameters
     ----------
-    model, loss, validation, schema
+    model, loss, validation, schema, output
         As in `fit`. Only the finest logits count.
 
     Returns
@@ -255,16 +268,15 @@ def validate(
         prediction, over the voxels of all batches together, NaN where neither reference nor
         prediction has any; val_dice: mean over the regions that are not NaN.
     """
-    losses, counts = [], 0
+    losses, counts = [], np.zeros((len(schema.labels) + 1,) * 2, np.int64)
     for image, target in validation:
         logits = model.predict_on_batch(image)
         logits = logits[0] if isinstance(logits, list) else logits
         losses.append(float(loss(target, logits)))
-        reference = outputs_to_classes(target, schema, loss.output)
-        predicted = outputs_to_classes(
-            expit(logits), schema, loss.output
-        )  # of labels the most probable too: it only grows
-        counts = counts + confusion(reference, predicted, len(schema.labels) + 1)
+        reference = outputs_to_classes(target, schema, output)
+        # the sigmoid is monotonic: it keeps the most probable label too
+        prediction = outputs_to_classes(expit(logits), schema, output)
+        counts += confusion(reference, prediction, len(counts))
     regions = {name: dice_of_classes(counts, schema.classes_of(name)) for name in schema.regions}
     labels = {name: dice_of_classes(counts, [index]) for index, name in enumerate(schema.labels, 1)}
     present = [value for value in regions.values() if not math.isnan(value)]

@@ -1,5 +1,4 @@
-"""Boxes in a volume: windows that cover all of it, draws for training, cuts that may reach beyond
-it.
+"""Boxes in a volume: windows that cover it, random patches, cuts that may reach beyond it.
 
 A patch is (X, Y) for networks of slices and (X, Y, Z) for networks of volumes; its box always has
 three sides, a slice being one voxel thick. An origin is the box's lowest voxel, negative where the
@@ -16,7 +15,8 @@ Size = tuple[int, int, int]
 
 def box_of(patch: Sequence[int]) -> Size:
     """Sides of a patch's box: (X, Y) -> (X, Y, 1), (X, Y, Z) -> itself."""
-    return (*patch, 1) if len(patch) == 2 else tuple(patch)
+    x, y, z = (*patch, 1)[:3]
+    return x, y, z
 
 
 def window_origins(shape: Sequence[int], patch: Sequence[int], overlap: float) -> list[Size]:
@@ -36,11 +36,11 @@ def window_origins(shape: Sequence[int], patch: Sequence[int], overlap: float) -
     list of (int, int, int)
         In the order of the axes; slices, being one voxel thick, do not overlap.
     """
-    axes = [
+    x, y, z = (
         _origins_along(length, side, overlap)
         for length, side in zip(shape, box_of(patch), strict=True)
-    ]
-    return list(itertools.product(*axes))
+    )
+    return list(itertools.product(x, y, z))
 
 
 def _origins_along(length: int, side: int, overlap: float) -> list[int]:

@@ -1,6 +1,4 @@
-"""Mending a predicted class map by what is known of tumours: no specks, no pinholes, no trace of an
-innermost region.
-"""
+"""Corrections of a predicted class map: no specks, no holes, no trace of an innermost region."""
 
 from math import ceil, prod
 
@@ -15,19 +13,19 @@ from ..core.strict import Strict
 
 
 class Postprocess(Strict):
-    """What to mend; zeros and false leave a prediction as it is.
+    """The section `evaluate.postprocess`; zeros and false leave a prediction unchanged.
 
     Attributes
     ----------
     min_component_ml : float
-        26-connected pieces of the whole tumour (all labels together) smaller than this are removed,
-        in ml. If all are, nothing remains.
+        26-connected components of the whole tumour (all labels together) smaller than this are
+        removed, in ml; possibly all of them.
     fill_holes : bool
-        Whether to fill the cavities of every region but the innermost. The innermost is left open
-        where there is another around it: what an enhancing rim encloses is the necrotic core.
+        Whether to fill the holes of every region but an innermost one inside another: what an
+        enhancing rim encloses is the necrotic core.
     min_innermost_ml : float
-        If all voxels of the innermost region together are fewer than this, in ml, they are given to
-        the region around it (enhancing becomes necrotic). A trace where the reference has none
+        If the innermost region is smaller than this, in ml, it becomes part of the region around it
+        (enhancing becomes necrotic). A trace where the reference has none
         costs a Dice of 0 under the rule "brats", see Isensee et al., "nnU-Net for Brain Tumor
         Segmentation", arXiv:2011.00848.
     """
@@ -47,7 +45,7 @@ def postprocess(
     classes : (X, Y, Z) uint8 array
         Predicted class indices 0..K; not changed.
     schema : Schema
-        Orders the regions and tells their labels.
+        Order and labels of the regions.
     spacing_mm : tuple of 3 float
         Voxel edge lengths in mm.
     params : Postprocess
@@ -56,12 +54,12 @@ def postprocess(
     Returns
     -------
     (X, Y, Z) uint8 array
-        A new class map; its regions are nested as those of every class map are.
+        A new class map, with nested regions as in every class map.
 
     Raises
     ------
     InputError
-        If the innermost region has none around it and yet a least volume.
+        If `min_innermost_ml` is set, but no innermost region has another around it.
     """
     around = _around(schema)
     if params.min_innermost_ml and not any(around.values()):
@@ -70,8 +68,8 @@ def postprocess(
             f" {', '.join(schema.regions)} of cohort {schema.cohort} none has one around it to take"
             " its voxels. Set min_innermost_ml to 0."
         )
-    mended = classes.copy()
-    crop = mended[bounding_box(classes, margin_voxels=1)]  # a view: writing to it writes to mended
+    corrected = classes.copy()
+    crop = corrected[bounding_box(classes, margin_voxels=1)]  # a view, written in place
     voxel_ml = prod(spacing_mm) / 1000
     _remove_components(crop, _least_voxels(params.min_component_ml, voxel_ml))
     if params.fill_holes:
@@ -81,7 +79,7 @@ def postprocess(
             params.min_innermost_ml, voxel_ml
         ):
             crop[crop == own_class] = outer_class
-    return mended
+    return corrected
 
 
 def _around(schema: Schema) -> dict[int, int | None]:
@@ -89,7 +87,7 @@ def _around(schema: Schema) -> dict[int, int | None]:
     it, if any.
     """
     return {
-        _own_class(schema, region): outer and _own_class(schema, outer)
+        _own_class(schema, region): _own_class(schema, outer) if outer else None
         for region, outer in schema.around.items()
         if region in schema.innermost
     }
@@ -101,9 +99,8 @@ def _own_class(schema: Schema, region: str) -> int:
 
 
 def _least_voxels(volume_ml: float, voxel_ml: float) -> int:
-    return ceil(
-        round(volume_ml / voxel_ml, 6)
-    )  # unrounded, 0.003 ml would be more than ten voxels of 0.5x0.5x1.2 mm
+    # unrounded, 0.003 ml would be more than ten voxels of 0.5x0.5x1.2 mm
+    return ceil(round(volume_ml / voxel_ml, 6))
 
 
 def _remove_components(crop: np.ndarray, least_voxels: int) -> None:
@@ -111,22 +108,17 @@ def _remove_components(crop: np.ndarray, least_voxels: int) -> None:
         return
     components = cc3d.connected_components(crop != 0, connectivity=26)
     small = np.bincount(components.ravel(order="K")) < least_voxels
-    crop[small[components]] = 0  # should the background be small, it is 0 already
+    crop[small[components]] = 0  # a small background is 0 already
 
 
 def _fill_holes(crop: np.ndarray, schema: Schema) -> None:
-    for (
-        region,
-        outer,
-    ) in schema.around.items():  # an inner region's cavities are filled over those of the outer
+    for region, outer in schema.around.items():  # outer regions first, inner ones over them
         if outer is None or region not in schema.innermost:
             crop[_holes(np.isin(crop, schema.classes_of(region)))] = _own_class(schema, region)
 
 
 def _holes(mask: np.ndarray) -> np.ndarray:
-    """Voxels outside a mask from which no path over voxel faces leads out of the image (in its
-    plane, if it is one slice).
-    """
+    """Voxels outside a mask that no path over voxel faces connects to the border of the image."""
     if mask.size == 0:
         return mask
     outside = cc3d.connected_components(~mask, connectivity=6)

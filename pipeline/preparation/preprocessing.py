@@ -1,9 +1,8 @@
-"""From a raw case to the network's input, and from its output back to the raw grid: one recipe for
-training and use.
-"""
+"""From a raw case to the network's input, and from its output back to the raw grid."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -16,11 +15,12 @@ from ..core.grid import canonical_spacing_mm, to_canonical
 from ..core.strict import Strict
 from .resample import resample_classes, resample_linear
 
+Number = TypeVar("Number", int, float)
 Millimetres = Annotated[float, Field(gt=0)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
-class Recipe(Strict):
+class PreprocessingConfig(Strict):
     """How a case is prepared: the section `preprocess`, carried by the model card.
 
     Attributes
@@ -60,7 +60,7 @@ class Recipe(Strict):
 
 
 class Geometry(Strict):
-    """The way back: what `prepare` did to the grid.
+    """The inverse transform: what `prepare` did to the grid.
 
     Attributes
     ----------
@@ -102,14 +102,14 @@ class Prepared:
     geometry: Geometry
 
 
-def prepare(case: Case, recipe: Recipe) -> Prepared:
+def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
     """Orient, crop to the brain, resample and normalise a case.
 
     Parameters
     ----------
     case : Case
         As read and checked.
-    recipe : Recipe
+    config : PreprocessingConfig
         How.
 
     Returns
@@ -128,32 +128,34 @@ def prepare(case: Case, recipe: Recipe) -> Prepared:
     (1979), eq. 18.
     """
     image = to_canonical(case.image, case.grid.affine)
-    brain = _foreground(image, recipe.foreground)
-    inside = bounding_box(brain, recipe.margin_voxels)
+    brain = _foreground(image, config.foreground)
+    inside = bounding_box(brain, config.margin_voxels)
     box = tuple((span.start, span.stop) for span in inside)
     image, brain = image[inside], brain[inside]
     spacing_mm = canonical_spacing_mm(case.grid.affine)
-    shape = _target_shape(image.shape[:3], spacing_mm, recipe.spacing_mm)
+    shape = _target_shape(image.shape[:3], spacing_mm, config.spacing_mm)
     classes = None if case.classes is None else to_canonical(case.classes, case.grid.affine)[inside]
     if shape != image.shape[:3]:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
         classes = None if classes is None else resample_classes(classes, shape)
     if not brain.any():
         raise InputError(
-            f"case {case.name}: no voxel of the brain is left at spacing_mm {recipe.spacing_mm}."
+            f"case {case.name}: no voxel of the brain is left at spacing_mm {config.spacing_mm}."
             " Choose a smaller spacing."
         )
-    prepared = np.zeros((*shape, image.shape[-1]), recipe.dtype)
+    prepared = np.zeros((*shape, image.shape[-1]), config.dtype)
     for channel in range(image.shape[-1]):
         voxels = image[..., channel]
         voxels = resample_linear(voxels, shape) if shape != voxels.shape else voxels
-        prepared[..., channel] = _normalised(voxels, brain, recipe.clip_percentiles)
+        prepared[..., channel] = _normalised(voxels, brain, config.clip_percentiles)
     geometry = Geometry(
         raw_shape=case.grid.shape,
-        raw_affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
+        raw_affine=tuple(
+            (float(x), float(y), float(z), float(t)) for x, y, z, t in case.grid.affine
+        ),
         box=box,
         shape=shape,
-        spacing_mm=tuple(
+        spacing_mm=_three(
             s * (b - a) / n for s, (a, b), n in zip(spacing_mm, box, shape, strict=True)
         ),
     )
@@ -170,7 +172,7 @@ def brain_of(case: Case, rule: str) -> np.ndarray:
     case : Case
         As read.
     rule : {"nonzero", "head"}
-        The recipe's ``foreground``.
+        The config's ``foreground``.
 
     Returns
     -------
@@ -191,8 +193,8 @@ def _foreground(image: np.ndarray, rule: str) -> np.ndarray:
         voxels = image[..., channel]
         brain |= voxels != 0 if rule == "nonzero" else voxels > _otsu(voxels)
     if rule == "head":
-        for level in range(brain.shape[2]):
-            brain[..., level] = ndimage.binary_fill_holes(brain[..., level])
+        for level in np.moveaxis(brain, 2, 0):  # views
+            level[:] = ndimage.binary_fill_holes(level)
     return brain
 
 
@@ -206,12 +208,17 @@ def _otsu(voxels: np.ndarray) -> float:
     return float(edges[1:][between.argmax()])
 
 
+def _three(values: Iterable[Number]) -> tuple[Number, Number, Number]:
+    x, y, z = values
+    return x, y, z
+
+
 def _target_shape(
     shape: tuple[int, ...], spacing_mm: tuple[float, ...], wanted_mm: tuple[float, ...] | None
 ) -> tuple[int, int, int]:
     if wanted_mm is None:
-        return tuple(shape)
-    return tuple(
+        return _three(shape)
+    return _three(
         max(round(n * s / w), 1) for n, s, w in zip(shape, spacing_mm, wanted_mm, strict=True)
     )
 
@@ -255,10 +262,12 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
             f"expected the prepared shape {geometry.shape}, got {probabilities.shape[:3]}"
         )
     affine = np.array(geometry.raw_affine)
-    cropped_shape = tuple(stop - start for start, stop in geometry.box)
+    cropped_shape = _three(stop - start for start, stop in geometry.box)
     inside = tuple(slice(*edges) for edges in geometry.box)
     raw = np.zeros((*geometry.raw_shape, probabilities.shape[-1]), np.float32, order="F")
     canonical = to_canonical(raw, affine)  # a view: writing to it fills the raw array
     for channel in range(probabilities.shape[-1]):
-        canonical[(*inside, channel)] = resample_linear(probabilities[..., channel], cropped_shape)
+        canonical[..., channel][inside] = resample_linear(
+            probabilities[..., channel], cropped_shape
+        )
     return raw

@@ -39,7 +39,9 @@ def write(folder: Path, name: str, image: np.ndarray, classes: np.ndarray) -> No
 
 
 def write_prepared(folder: Path, name: str, prepared: Prepared) -> None:
-    """Write a prepared case and ``name.grid.json``, its way back to the raw grid."""
+    """Write a prepared case with classes, and ``name.grid.json``, its inverse transform."""
+    if prepared.classes is None:
+        raise ValueError(f"{name}: a shard needs classes")
     write(folder, name, prepared.image, prepared.classes)
     write_json(folder / f"{name}.grid.json", prepared.geometry)
 
@@ -61,13 +63,13 @@ def read(folder: Path, name: str) -> Shard:
     ):
         raise InputError(
             f"{folder / name}: image {image.dtype} {image.shape} and classes {classes.dtype}"
-            f" {classes.shape} are no shard. Run `dvc repro` to make the shards again."
+            f" {classes.shape} are not a shard. Run `dvc repro` to make the shards again."
         )
     return Shard(name, image, classes)
 
 
 def read_geometry(folder: Path, name: str) -> Geometry:
-    """The way back of a shard; raises InputError as `records.read_json`."""
+    """The inverse transform of a shard; raises InputError as `records.read_json`."""
     return read_json(folder / f"{name}.grid.json", Geometry)
 
 

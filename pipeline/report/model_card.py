@@ -57,7 +57,7 @@ def model_card(run: Run) -> str:
         card=card,
         schema=schema,
         stripped=_stripped(card),
-        channels=_channels(card["architecture"]),
+        channels=_channels(card["network"]),
         parts=_parts(run),
         licence=run.catalogue.licence,
         pairs_alike=len(run.catalogue.alike),
@@ -77,13 +77,13 @@ def model_card(run: Run) -> str:
 
 def _stripped(card: Mapping[str, Any]) -> bool:
     known = card.get("stripped")
-    return card["recipe"]["foreground"] == "nonzero" if known is None else known
+    return card["preprocess"]["foreground"] == "nonzero" if known is None else known
 
 
-def _channels(architecture: Mapping[str, Any]) -> int:
+def _channels(network: Mapping[str, Any]) -> int:
     """Of the lowest level."""
-    wanted = architecture["filters"] * 2 ** (architecture["depth"] - 1)
-    return min(wanted, architecture["max_filters"])
+    wanted = network["filters"] * 2 ** (network["depth"] - 1)
+    return min(wanted, network["max_filters"])
 
 
 def _parts(run: Run) -> dict[str, tuple[int, int]]:

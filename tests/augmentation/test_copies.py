@@ -1,49 +1,63 @@
+"""Copies of a case: drawn, recorded and applied, every byte of them reproducible."""
+
 import csv
 import io
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline.augmentation.copies import (
-    BiasField,
-    Blur,
-    Draw,
-    Elastic,
-    LowResolution,
-    Ranges,
-    Rotation,
-    Scaling,
-    apply,
-    draw,
-)
-from pipeline.augmentation.mirror import Mirror
-from pipeline.augmentation.ranges import Brightness, Contrast, Gamma, Noise
+from pipeline.augmentation import copies
+from pipeline.augmentation.copies import Draw, Ranges
+from pipeline.augmentation.spatial import Elastic
 
 MODALITIES = ("t1n", "t1c", "t2w")
 SHAPE = (26, 30, 22)
 SPACING_MM = (1.0, 1.0, 1.5)
 
 
-def _ranges(probability):
-    return Ranges(
-        mirror=Mirror(x=probability, y=probability, z=probability),
-        rotation=Rotation(probability=probability, degrees=(-20.0, 20.0)),
-        scaling=Scaling(probability=probability, factors=(0.8, 1.2)),
-        elastic=Elastic(probability=probability, largest_mm=(1.0, 3.0), knots_mm=10.0),
-        gamma=Gamma(probability=probability, exponent=(0.7, 1.5)),
-        bias_field=BiasField(probability=probability, largest_log=(0.1, 0.4), knots_mm=20.0),
-        contrast=Contrast(probability=probability, factors=(0.75, 1.33)),
-        brightness=Brightness(probability=probability, shift_sd=(-0.3, 0.3)),
-        blur=Blur(probability=probability, sigma_mm=(0.5, 1.0)),
-        low_resolution=LowResolution(probability=probability, factors=(1.2, 2.0)),
-        noise=Noise(probability=probability, sd=(0.01, 0.2)),
-    )
+def _transforms(probability=1.0, knots_mm=10.0, **changes):
+    ranges = {
+        "mirror": dict.fromkeys("xyz", probability),
+        "rotation": {"degrees": (-20.0, 20.0)},
+        "scaling": {"factors": (0.8, 1.2)},
+        "elastic": {"largest_mm": (1.0, 3.0), "knots_mm": knots_mm},
+        "gamma": {"exponent": (0.7, 1.5)},
+        "bias_field": {"largest_log": (0.1, 0.4), "knots_mm": 20.0},
+        "contrast": {"factors": (0.75, 1.33)},
+        "brightness": {"shift_sd": (-0.3, 0.3)},
+        "blur": {"sigma_mm": (0.5, 1.0)},
+        "low_resolution": {"factors": (1.2, 2.0)},
+        "noise": {"sd": (0.01, 0.2)},
+    }
+    for name, span in ranges.items():
+        if name != "mirror":
+            span["probability"] = changes.get(name, probability)
+    return Ranges.model_validate(ranges).transforms()
 
 
-def _draw(seed, probability=1.0, shape=(*SHAPE, 3)):
-    return draw(np.random.default_rng(seed), _ranges(probability), shape)
+def _draw(seed, probability=1.0, shape=(*SHAPE, 3), **changes):
+    transforms = _transforms(probability, **changes)
+    return copies.draw(np.random.default_rng(seed), transforms, shape, MODALITIES)
+
+
+def apply(drawn, image, classes, spacing_mm, transforms=None):
+    return copies.apply(drawn, transforms or _transforms(), image, classes, spacing_mm)
+
+
+def _with(drawn, **numbers):
+    """The draw with other numbers, named as in the table."""
+    return Draw.from_row(drawn.row() | {key.replace("__", "."): n for key, n in numbers.items()})
+
+
+STILL = {
+    "spatial__x_degrees": 0.0,
+    "spatial__y_degrees": 0.0,
+    "spatial__z_degrees": 0.0,
+    "spatial__scale": 1.0,
+    "spatial__elastic_mm": 0.0,
+}
 
 
 @pytest.fixture
@@ -72,26 +86,27 @@ def test_a_draw_gives_the_same_bytes_in_any_order(shard):
 def test_a_draw_survives_a_line_of_a_csv_table(shard):
     original = _draw(5)
     text = io.StringIO()
-    row = original.row(MODALITIES)
+    row = original.row()
     table = csv.DictWriter(text, row)
     table.writeheader()
     table.writerow(row)
     text.seek(0)
-    read = Draw.from_row(next(csv.DictReader(text)), MODALITIES)
+    read = Draw.from_row(next(csv.DictReader(text)))
     assert read == original
     assert _same(apply(read, *shard, SPACING_MM), apply(original, *shard, SPACING_MM))
 
 
-def test_the_columns_of_the_table_name_the_axis_or_the_modality():
-    row = _draw(0).row(MODALITIES)
+def test_the_columns_of_the_table_name_transform_and_axis_or_modality():
+    row = _draw(0).row()
     assert {
         "seed",
-        "mirror_x",
-        "rotation_degrees_z",
-        "scale",
-        "elastic_mm",
-        "gamma_t1c",
-        "noise_sd_t2w",
+        "mirror.x",
+        "spatial.z_degrees",
+        "spatial.scale",
+        "spatial.elastic_mm",
+        "gamma.exponent_t1c",
+        "resolution.blur_mm_t2w",
+        "noise.sd_t2w",
     } <= set(row)
     assert all(type(cell) in (int, float) for cell in row.values())
 
@@ -102,11 +117,8 @@ def test_the_same_generator_gives_the_same_draw_and_another_gives_another():
 
 
 def test_another_probability_of_one_transform_leaves_the_other_draws_as_they_were():
-    with_all, ranges = _draw(4), _ranges(1.0)
-    silent = ranges.model_copy(update={"gamma": Gamma(probability=0.0, exponent=(0.7, 1.5))})
-    assert draw(np.random.default_rng(4), silent, (*SHAPE, 3)) == replace(
-        with_all, gamma=(1.0, 1.0, 1.0)
-    )
+    silent = dict.fromkeys((f"gamma.exponent_{name}" for name in MODALITIES), 1.0)
+    assert _draw(4, gamma=0.0).row() == _draw(4).row() | silent
 
 
 def test_probability_zero_is_the_identity(shard):
@@ -115,7 +127,7 @@ def test_probability_zero_is_the_identity(shard):
 
 def test_the_result_does_not_depend_on_the_memory_layout_of_the_shard(shard):
     fortran = tuple(np.asfortranarray(array) for array in shard)
-    recoloured = replace(_draw(3), rotation_degrees=(0.0, 0.0, 0.0), scale=1.0, elastic_mm=0.0)
+    recoloured = _with(_draw(3), **STILL)
     for drawn in (_draw(3), recoloured):
         assert _same(apply(drawn, *fortran, SPACING_MM), apply(drawn, *shard, SPACING_MM))
 
@@ -140,44 +152,28 @@ def test_the_set_of_classes_never_grows_and_nothing_appears_outside_the_brain(sh
         moved_image, moved_classes = apply(drawn, image, classes, SPACING_MM)
         assert set(np.unique(moved_classes)) <= {0, 2}
         assert np.isfinite(moved_image).all()
-        still = replace(
-            _draw(0, probability=0.0),
-            **{
-                name: getattr(drawn, name)
-                for name in (
-                    "seed",
-                    "mirror",
-                    "rotation_degrees",
-                    "scale",
-                    "elastic_mm",
-                    "elastic_knots_mm",
-                )
-            },
-        )
+        neutral = _draw(0, probability=0.0).parameters
+        moves = {name: drawn.parameters[name] for name in ("mirror", "spatial")}
+        still = replace(drawn, parameters=neutral | moves)
         only_moved, _ = apply(still, image, classes, SPACING_MM)
         np.testing.assert_array_equal(moved_image.any(axis=-1), only_moved.any(axis=-1))
 
 
-RECOLOURINGS = {
-    "gamma": 1.5,
-    "bias_log": 0.4,
-    "contrast": 0.7,
-    "brightness": 0.3,
-    "blur_mm": 1.0,
-    "low_resolution": 2.0,
-    "noise_sd": 0.2,
+AMOUNTS = {
+    "gamma.exponent": 1.5,
+    "bias_field.largest_log": 0.4,
+    "contrast.factor": 0.7,
+    "brightness.shift_sd": 0.3,
+    "resolution.blur_mm": 1.0,
+    "resolution.coarse_voxels": 2.0,
+    "noise.sd": 0.2,
 }
 
 
-@pytest.mark.parametrize("name", RECOLOURINGS)
-def test_a_change_of_intensity_touches_the_brain_of_its_modality_only(shard, name):
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_a_change_of_intensity_affects_the_brain_of_its_modality_only(shard, name):
     image, classes = shard
-    neutral = _draw(0, probability=0.0)
-    changed = replace(
-        neutral,
-        **{name: (getattr(neutral, name)[0], RECOLOURINGS[name], getattr(neutral, name)[2])},
-    )
-    changed = replace(changed, bias_knots_mm=20.0)
+    changed = _with(_draw(0, probability=0.0), **{f"{name}_t1c": AMOUNTS[name]})
     result, same_classes = apply(changed, image, classes, SPACING_MM)
     brain = image.any(axis=-1)
     np.testing.assert_array_equal(result[..., [0, 2]], image[..., [0, 2]])
@@ -186,9 +182,9 @@ def test_a_change_of_intensity_touches_the_brain_of_its_modality_only(shard, nam
     assert (result[brain, 1] != image[brain, 1]).mean() > 0.9
 
 
-def test_every_intensity_of_a_draw_is_covered_above():
-    per_modality = {field.name for field in fields(Draw) if field.type == tuple[float, ...]}
-    assert per_modality == set(RECOLOURINGS)
+def test_every_amount_of_a_modality_is_covered_above():
+    columns = {key.removesuffix("_t1c") for key in _draw(0).row() if key.endswith("_t1c")}
+    assert columns == set(AMOUNTS)
 
 
 def _point(shape, at):
@@ -199,7 +195,7 @@ def _point(shape, at):
 
 def _moved_point(shape, at, spacing_mm, **moves):
     image, classes = _point(shape, at)
-    image, classes = apply(replace(_draw(0, probability=0.0), **moves), image, classes, spacing_mm)
+    image, classes = apply(_with(_draw(0, probability=0.0), **moves), image, classes, spacing_mm)
     places = np.argwhere(classes == 1)
     assert [tuple(place) for place in np.argwhere(image[..., 0] > 4.9)] == [
         tuple(place) for place in places
@@ -208,25 +204,27 @@ def _moved_point(shape, at, spacing_mm, **moves):
 
 
 def test_a_quarter_turn_about_z_carries_right_to_front():
-    at = _moved_point((11, 11, 11), (8, 5, 5), (1.0, 1.0, 1.0), rotation_degrees=(0.0, 0.0, 90.0))
+    at = _moved_point((11, 11, 11), (8, 5, 5), (1.0, 1.0, 1.0), spatial__z_degrees=90.0)
     assert at == [(5, 8, 5)]
 
 
 def test_a_quarter_turn_on_an_anisotropic_grid_keeps_millimetres():
-    at = _moved_point((11, 11, 11), (5, 9, 5), (1.0, 1.0, 2.0), rotation_degrees=(90.0, 0.0, 0.0))
+    at = _moved_point((11, 11, 11), (5, 9, 5), (1.0, 1.0, 2.0), spatial__x_degrees=90.0)
     assert at == [(5, 5, 7)]  # 4 mm to the front become 4 mm to the top, two voxels
 
 
 def test_a_scale_of_a_half_halves_the_distance_from_the_middle():
-    assert _moved_point((13, 13, 13), (10, 6, 2), (1.0, 1.0, 3.0), scale=0.5) == [(8, 6, 4)]
+    assert _moved_point((13, 13, 13), (10, 6, 2), (1.0, 1.0, 3.0), spatial__scale=0.5) == [
+        (8, 6, 4)
+    ]
 
 
 def test_mirroring_along_x_swaps_left_and_right_of_image_and_classes():
-    assert _moved_point((10, 11, 12), (2, 3, 4), (1.0, 1.0, 1.0), mirror=(1, 0, 0)) == [(7, 3, 4)]
+    assert _moved_point((10, 11, 12), (2, 3, 4), (1.0, 1.0, 1.0), mirror__x=1) == [(7, 3, 4)]
 
 
 def test_mirroring_twice_is_the_identity(shard):
-    mirrored = replace(_draw(0, probability=0.0), mirror=(1, 0, 1))
+    mirrored = _with(_draw(0, probability=0.0), mirror__x=1, mirror__z=1)
     assert not _same(apply(mirrored, *shard, SPACING_MM), shard)
     assert _same(apply(mirrored, *apply(mirrored, *shard, SPACING_MM), SPACING_MM), shard)
 
@@ -234,16 +232,20 @@ def test_mirroring_twice_is_the_identity(shard):
 def test_an_elastic_draw_moves_no_further_than_it_says():
     image = np.ones((40, 40, 40, 3), np.float32)
     image[..., 0] = np.arange(1, 41)[:, None, None]
-    elastic = replace(_draw(0, probability=0.0), elastic_mm=4.0, elastic_knots_mm=15.0)
-    moved, _ = apply(elastic, image, np.zeros((40, 40, 40), np.uint8), (2.0, 2.0, 2.0))
+    elastic, transforms = (
+        _with(_draw(0, probability=0.0), spatial__elastic_mm=4.0),
+        _transforms(knots_mm=15.0),
+    )
+    moved, _ = apply(elastic, image, np.zeros((40, 40, 40), np.uint8), (2.0, 2.0, 2.0), transforms)
     shift = np.abs(moved - image)[5:-5, 5:-5, 5:-5, 0]
     assert 1.0 < shift.max() <= 2.0 + 1e-4  # in voxels of 2 mm
 
 
 def test_a_single_slice_is_turned_in_its_plane_only():
     drawn = _draw(0, shape=(30, 30, 1, 3))
-    assert drawn.rotation_degrees[:2] == (0, 0)
-    assert drawn.rotation_degrees[2] != 0
+    turns = drawn.parameters["spatial"]
+    assert (turns["x_degrees"], turns["y_degrees"]) == (0, 0)
+    assert turns["z_degrees"] != 0
     image, classes = np.ones((30, 30, 1, 3), np.float32), np.zeros((30, 30, 1), np.uint8)
     classes[10:20, 10:20] = 1
     moved_image, moved_classes = apply(drawn, image, classes, (1.0, 1.0, 5.0))
@@ -259,11 +261,6 @@ def test_a_shard_without_brain_stays_empty():
     assert not classes.any()
 
 
-def test_an_elastic_range_that_would_fold_space_is_refused():
+def test_an_elastic_range_that_would_fold_space_is_rejected():
     with pytest.raises(ValidationError, match="largest_mm must not exceed a third of knots_mm"):
         Elastic(probability=0.5, largest_mm=(2.0, 12.0), knots_mm=32.0)
-
-
-def test_a_resolution_above_the_shards_is_refused():
-    with pytest.raises(ValidationError, match="factors"):
-        LowResolution(probability=0.5, factors=(0.5, 2.0))

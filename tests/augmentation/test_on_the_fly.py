@@ -1,21 +1,30 @@
+"""Augmentation of a patch: flips and intensities, the patch itself unchanged."""
+
 import numpy as np
 import pytest
 
-from pipeline.augmentation.mirror import Mirror
-from pipeline.augmentation.on_the_fly import OnTheFly, augment_patch
-from pipeline.augmentation.ranges import Brightness, Contrast, Gamma, Noise
+from pipeline.augmentation import on_the_fly
+from pipeline.augmentation.on_the_fly import OnTheFly
 
 PATCHES = [(16, 14, 2), (12, 10, 8, 3)]
 
 
 def _ranges(flips=0.0, colours=0.0):
-    return OnTheFly(
-        mirror=Mirror(x=flips, y=flips, z=flips),
-        gamma=Gamma(probability=colours, exponent=(0.7, 0.8)),
-        contrast=Contrast(probability=colours, factors=(0.7, 0.8)),
-        brightness=Brightness(probability=colours, shift_sd=(0.2, 0.3)),
-        noise=Noise(probability=colours, sd=(0.1, 0.2)),
+    return OnTheFly.model_validate(
+        {
+            "mirror": {"x": flips, "y": flips, "z": flips},
+            "gamma": {"probability": colours, "exponent": (0.7, 0.8)},
+            "contrast": {"probability": colours, "factors": (0.7, 0.8)},
+            "brightness": {"probability": colours, "shift_sd": (0.2, 0.3)},
+            "noise": {"probability": colours, "sd": (0.1, 0.2)},
+            "own": (),
+        }
     )
+
+
+def augment_patch(rng, image, classes, ranges):
+    names = tuple(f"m{channel}" for channel in range(image.shape[-1]))
+    return on_the_fly.augment_patch(rng, image, classes, ranges, {}, (1.0, 1.0, 1.0), names)
 
 
 def _patch(shape):

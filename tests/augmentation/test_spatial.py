@@ -1,3 +1,5 @@
+"""Rotation, displacement and the resampling that applies both."""
+
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
@@ -22,7 +24,7 @@ def test_a_rotation_turns_about_x_first_and_z_last():
     np.testing.assert_allclose(rotation((90, 0, 90)) @ (1, 0, 0), (0, 1, 0), atol=1e-12)
 
 
-def test_a_displacement_reaches_its_size_in_voxels_and_does_not_fold_at_a_third_of_the_knots_distance():
+def test_a_displacement_reaches_its_size_and_does_not_fold_at_a_third_of_the_knots_distance():
     shape, spacing_mm = (48, 40, 30), (1.0, 1.0, 2.0)
     for seed in range(5):
         field = displacement(

@@ -156,6 +156,6 @@ def test_every_stage_accepts_the_values_of_a_preset(here, name):
             getattr(importlib.import_module(f"pipeline.{module}"), module)
         ).values():
             params.value(values, key, kind, Path("params.yaml"))
-    patch, unet = values["train"]["patch"], values["unet"]
-    assert len(patch) == unet["dimensions"]
-    assert all(side % 2 ** (unet["depth"] - 1) == 0 for side in patch)
+    patch, network = values["train"]["patch"], values["network"]
+    assert len(patch) == network["dimensions"]
+    assert all(side % 2 ** (network["depth"] - 1) == 0 for side in patch)

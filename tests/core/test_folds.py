@@ -1,4 +1,4 @@
-"""Patients are dealt, not cases: every one into one part, all with the same chances, and alike."""
+"""Patients, not cases, are assigned: each to one part, with equal chances, stratified."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import InputError
-from pipeline.core.folds import Split, deal
+from pipeline.core.folds import Split, stratify
 from pipeline.core.rng import generator
 
 often = settings(max_examples=100, deadline=None, database=None, derandomize=True)
@@ -28,7 +28,7 @@ def named(strata: list[tuple]) -> dict[str, tuple]:
 @often
 @given(cohorts, shares, st.integers(0, 99))
 def test_every_patient_is_in_exactly_one_part(cohort, weights, seed):
-    parts = deal(named(cohort), [weight / sum(weights) for weight in weights], generator(seed))
+    parts = stratify(named(cohort), [weight / sum(weights) for weight in weights], generator(seed))
     assert len(parts) == len(weights)
     assert sorted(patient for part in parts for patient in part) == sorted(named(cohort))
     assert all(part == sorted(part) for part in parts)
@@ -39,7 +39,7 @@ def test_every_patient_is_in_exactly_one_part(cohort, weights, seed):
 def test_sizes_are_the_shares_to_less_than_one_patient_unless_a_part_would_be_empty(
     cohort, weights, seed
 ):
-    parts = deal(named(cohort), [weight / sum(weights) for weight in weights], generator(seed))
+    parts = stratify(named(cohort), [weight / sum(weights) for weight in weights], generator(seed))
     wanted = [len(cohort) * weight / sum(weights) for weight in weights]
     if all(exact >= 1 for exact in wanted):
         assert all(abs(len(part) - exact) < 1 for part, exact in zip(parts, wanted, strict=True))
@@ -65,14 +65,14 @@ def test_sizes_are_the_shares_to_less_than_one_patient_unless_a_part_would_be_em
 )
 def test_sizes_go_by_the_largest_remainder(count, parts, sizes):
     strata = {str(number): (number,) for number in range(count)}
-    assert tuple(len(part) for part in deal(strata, parts, generator(0))) == sizes
+    assert tuple(len(part) for part in stratify(strata, parts, generator(0))) == sizes
 
 
 @often
 @given(cohorts.filter(len), st.floats(0.05, 0.95), st.integers(0, 99))
 def test_of_the_first_in_any_order_a_part_holds_its_share_to_less_than_one(cohort, share, seed):
     strata = named(cohort)
-    _, test = deal(strata, (1 - share, share), generator(seed))
+    _, test = stratify(strata, (1 - share, share), generator(seed))
     ordered = sorted(strata, key=lambda patient: (strata[patient], patient))
     held = np.cumsum([patient in test for patient in ordered])
     expected = np.arange(1, len(ordered) + 1) * len(test) / len(ordered)
@@ -88,7 +88,7 @@ def test_of_the_first_in_any_order_a_part_holds_its_share_to_less_than_one(cohor
 @given(st.integers(5, 60), st.integers(2, 6), st.integers(0, 99))
 def test_folds_are_alike_in_what_their_patients_are_ordered_by(count, folds, seed):
     strata = {f"p{number:02d}": (number,) for number in range(count)}
-    for fold in deal(strata, [1 / folds] * folds, generator(seed)):
+    for fold in stratify(strata, [1 / folds] * folds, generator(seed)):
         for first in range(1, count):
             held = sum(int(patient[1:]) < first for patient in fold)
             assert abs(held - first * len(fold) / count) < 2
@@ -97,21 +97,21 @@ def test_folds_are_alike_in_what_their_patients_are_ordered_by(count, folds, see
 @pytest.mark.parametrize(("patients", "share"), [(24, 0.2), (10, 0.3), (17, 0.5)])
 def test_every_patient_has_the_same_chance_of_every_part(patients, share):
     strata, draws = dict(list(PATIENTS.items())[:patients]), 2000
-    dealt = [
-        deal(strata, (1 - share, share), generator(seed, "chance"))[1] for seed in range(draws)
+    assigned = [
+        stratify(strata, (1 - share, share), generator(seed, "chance"))[1] for seed in range(draws)
     ]
-    counts = Counter(patient for test in dealt for patient in test)
-    chance = len(dealt[0]) / patients
+    counts = Counter(patient for test in assigned for patient in test)
+    chance = len(assigned[0]) / patients
     deviation = (draws * chance * (1 - chance)) ** 0.5
     assert all(abs(counts[patient] - draws * chance) < 4 * deviation for patient in strata)
-    assert len(set(map(tuple, dealt))) > patients  # in many companies
+    assert len(set(map(tuple, assigned))) > patients  # in many companies
 
 
 def test_every_fold_is_as_likely_for_the_first_as_for_the_last():
     draws = 1500
     counts = Counter()
     for seed in range(draws):
-        for number, fold in enumerate(deal(PATIENTS, [1 / 3] * 3, generator(seed))):
+        for number, fold in enumerate(stratify(PATIENTS, [1 / 3] * 3, generator(seed))):
             counts.update((number, patient) for patient in fold)
     assert all(
         abs(counts[number, patient] - draws / 3) < 4 * (draws * 2 / 9) ** 0.5
@@ -123,7 +123,7 @@ def test_every_fold_is_as_likely_for_the_first_as_for_the_last():
 def test_the_seed_decides_and_the_order_of_the_patients_does_not():
     backwards = dict(reversed(PATIENTS.items()))
     one, again, turned, other = (
-        deal(strata, (0.8, 0.2), generator(seed))
+        stratify(strata, (0.8, 0.2), generator(seed))
         for strata, seed in ((PATIENTS, 1), (PATIENTS, 1), (backwards, 1), (PATIENTS, 2))
     )
     assert one == again == turned
@@ -151,27 +151,27 @@ def test_a_clean_split_passes_and_survives_json():
     [
         (
             {"val": ("c1", "a2"), "train": ("a1", "b1")},
-            r"split\.json: patient A stands in train \(case a1\) and in val \(case a2\)",
+            r"split\.json: patient A is in train \(case a1\) and in val \(case a2\)",
         ),
         (
             {"test": ("d1",), "val": ("c1", "d2")},
-            r"patient D stands in val \(case d2\) and in test \(case d1\)",
+            r"patient D is in val \(case d2\) and in test \(case d1\)",
         ),
         (
             {"test": ("d1", "d2", "b1")},
-            r"patient B stands in train \(case b1\) and in test \(case b1\)",
+            r"patient B is in train \(case b1\) and in test \(case b1\)",
         ),
         (
             {"train": ("a1", "a2", "b1", "b1")},
-            r"patient B stands in train \(case b1\) and in train \(case b1\)",
+            r"patient B is in train \(case b1\) and in train \(case b1\)",
         ),
         (
             {"folds": (("a1",), ("a2", "b1", "c1"))},
-            r"patient A stands in fold 0 \(case a1\) and in fold 1 \(case a2\)",
+            r"patient A is in fold 0 \(case a1\) and in fold 1 \(case a2\)",
         ),
         (
             {"folds": (("a1", "a2"), ("b1", "d1"))},
-            r"patient D stands in test \(case d1\) and in fold 1 \(case d1\)",
+            r"patient D is in test \(case d1\) and in fold 1 \(case d1\)",
         ),
         (
             {"train": ("a1", "a2", "e1")},

@@ -163,3 +163,13 @@ def test_sections_are_frozen():
     section = params.value({"train": GOOD}, "train", Section, Path("params.yaml"))
     with pytest.raises(ValidationError, match="frozen"):
         section.rate = 2.0
+
+
+def test_a_section_under_its_former_name_is_reported_with_the_present_one(tmp_path):
+    path = tmp_path / "params.yaml"
+    text = (
+        (Path(__file__).parents[2] / "params.yaml").read_text().replace("\nnetwork:\n", "\nunet:\n")
+    )
+    path.write_text(text)
+    with pytest.raises(InputError, match="the section unet is called network now. Rename it"):
+        params.read(path)

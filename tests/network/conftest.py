@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from pipeline.network import backend, unet
-from pipeline.network.architecture import Architecture
 from pipeline.network.backend import keras
+from pipeline.network.params import NetworkParams
 
-TINY = Architecture(
+TINY = NetworkParams(
+    architecture="unet",
     dimensions=2,
     depth=3,
     filters=4,
@@ -17,6 +18,7 @@ TINY = Architecture(
     deep_supervision=False,
     dropout=0.0,
     output="regions",
+    options={},
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.network import backend, optimizer, training
 from pipeline.network.backend import keras
-from pipeline.network.losses import DiceCrossEntropy
+from pipeline.network.dice_ce import DiceCrossEntropy
 from tests.network.conftest import nested_batch, tiny
 
 
@@ -96,11 +96,11 @@ def test_a_sum_of_several_tensors_gives_the_same_bits_whatever_else_runs():
 def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
     from tensorflow.python.eager import context
 
-    model, rule = (
+    model, chosen = (
         tiny(filters=16, max_filters=256, depth=5),
         optimizer.build("adamw", 1e-4, 0.9, 12.0, 0.98),
     )
-    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), chosen)
     context.enable_run_metadata()
     model.train_on_batch(*nested_batch(0, 0, (16, 96, 96)))
     graphs = context.export_run_metadata().partition_graphs
@@ -116,12 +116,12 @@ def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
 
 
 def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
-    model, rule = (
+    model, chosen = (
         tiny(filters=16, max_filters=64, depth=4),
         optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0),
     )
-    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
-    rule.learning_rate = 1.0
+    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), chosen)
+    chosen.learning_rate = 1.0
     start, batch, ends = model.get_weights(), nested_batch(0, 0, (16, 128, 128)), []
     for _ in range(8):
         model.set_weights(start)

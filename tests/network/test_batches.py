@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.augmentation.mirror import Mirror
 from pipeline.augmentation.on_the_fly import OnTheFly
-from pipeline.augmentation.ranges import Brightness, Contrast, Gamma, Noise
 from pipeline.cohorts import brats
 from pipeline.network.batches import Sampler
 from pipeline.preparation.shards import Shard
@@ -16,12 +15,15 @@ PATCHES = [(8, 8), (8, 8, 8)]
 
 
 def on_the_fly(share: float) -> OnTheFly:
-    return OnTheFly(
-        mirror=Mirror(x=share, y=share, z=share),
-        gamma=Gamma(probability=share, exponent=(0.7, 1.5)),
-        contrast=Contrast(probability=share, factors=(0.7, 1.5)),
-        brightness=Brightness(probability=share, shift_sd=(-0.3, 0.3)),
-        noise=Noise(probability=share, sd=(0.05, 0.1)),
+    return OnTheFly.model_validate(
+        {
+            "mirror": {"x": share, "y": share, "z": share},
+            "gamma": {"probability": share, "exponent": (0.7, 1.5)},
+            "contrast": {"probability": share, "factors": (0.7, 1.5)},
+            "brightness": {"probability": share, "shift_sd": (-0.3, 0.3)},
+            "noise": {"probability": share, "sd": (0.05, 0.1)},
+            "own": (),
+        }
     )
 
 
@@ -47,6 +49,7 @@ def sampler(patch: tuple[int, ...] = (8, 8, 8), **changes) -> Sampler:
         "batch_size": 4,
         "foreground_share": 0.5,
         "seed": 7,
+        "spacing_mm": (1.0, 1.0, 1.0),
     }
     return Sampler(**given | changes)
 

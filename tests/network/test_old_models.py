@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from pipeline import __main__ as commands
-from pipeline.network import metadata
+from pipeline.network.card import read_card
 from tests.conftest import write_case
 
 MODEL = Path(__file__).with_name("format_1")
 
 
 def test_a_card_without_a_version_is_read_as_one_of_today():
-    card = metadata.read(MODEL)
+    card = read_card(MODEL)
     assert (card.format_version, card.stripped) == (2, True)
+    assert (card.network.architecture, card.network.depth) == ("unet", 2)
+    assert (card.preprocess.dtype, card.train["loss"]) == ("float16", "dice_ce")
 
 
 def test_a_model_of_format_1_predicts_the_same_bytes(tmp_path):

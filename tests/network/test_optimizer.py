@@ -9,46 +9,41 @@ from pipeline.network.backend import keras
 PLAIN = {"weight_decay": 0.0, "momentum": 0.0, "clip_norm": 0.0, "ema_momentum": 0.0}
 
 
-def stepped(rule, gradients, values, names):
+def stepped(chosen, gradients, values, names):
     """Values of the weights after one step of rate 1."""
     weights = [
         keras.Variable(np.array(value, np.float32), name=name)
         for value, name in zip(values, names, strict=True)
     ]
-    rule.build(weights)
-    rule.learning_rate = 1.0
-    rule.apply(
+    chosen.build(weights)
+    chosen.learning_rate = 1.0
+    chosen.apply(
         [keras.ops.convert_to_tensor(np.array(gradient, np.float32)) for gradient in gradients],
         weights,
     )
     return [keras.ops.convert_to_numpy(weight) for weight in weights]
 
 
-def test_adam_has_no_weight_decay():
-    with pytest.raises(ValueError, match=r"adamw, got 0\.01"):
-        optimizer.build("adam", **(PLAIN | {"weight_decay": 0.01}))
-
-
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "sgd", "keras.optimizers:Lion"])
 def test_decay_shrinks_kernels_and_spares_normalisations_and_biases(name):
-    rule = optimizer.build(name, **(PLAIN | {"weight_decay": 0.25}))
+    chosen = optimizer.build(name, **(PLAIN | {"weight_decay": 0.25}))
     kernel, gamma, beta, bias = stepped(
-        rule, [[0.0]] * 4, [[4.0]] * 4, ["kernel", "gamma", "beta", "bias"]
+        chosen, [[0.0]] * 4, [[4.0]] * 4, ["kernel", "gamma", "beta", "bias"]
     )
     assert kernel == pytest.approx(3.0)
     assert (gamma, beta, bias) == (4.0, 4.0, 4.0)
 
 
 def test_the_norm_of_all_gradients_together_is_limited():
-    rule = optimizer.build("sgd", **(PLAIN | {"clip_norm": 5.0}))
-    first, second = stepped(rule, [[30.0], [40.0]], [[0.0], [0.0]], ["kernel", "other"])
+    chosen = optimizer.build("sgd", **(PLAIN | {"clip_norm": 5.0}))
+    first, second = stepped(chosen, [[30.0], [40.0]], [[0.0], [0.0]], ["kernel", "other"])
     assert first == pytest.approx(-3.0)
     assert second == pytest.approx(-4.0)
 
 
 def test_sgd_looks_ahead_along_its_momentum():
-    rule = optimizer.build("sgd", **(PLAIN | {"momentum": 0.5}))
-    (weight,) = stepped(rule, [[1.0]], [[0.0]], ["kernel"])
+    chosen = optimizer.build("sgd", **(PLAIN | {"momentum": 0.5}))
+    (weight,) = stepped(chosen, [[1.0]], [[0.0]], ["kernel"])
     assert weight == pytest.approx(-1.5)
 
 

@@ -6,7 +6,7 @@ import pytest
 from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
-from pipeline.network.metadata import Card
+from pipeline.network.card import Card
 from pipeline.preparation.postprocess import Postprocess
 from pipeline.preparation.preprocessing import Geometry, restore
 from tests.network.conftest import TINY, tiny
@@ -38,7 +38,7 @@ IMAGE = np.random.default_rng(0).normal(size=(*GEOMETRY.shape, 4)).astype(np.flo
 
 def card(output):
     return Card.model_construct(
-        cohort=SCHEMA, architecture=TINY.model_copy(update={"output": output}), patch=(4, 4)
+        cohort=SCHEMA, network=TINY.model_copy(update={"output": output}), patch=(4, 4)
     )
 
 

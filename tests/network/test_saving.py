@@ -12,7 +12,7 @@ import pytest
 from pipeline.core.errors import InputError
 from pipeline.network import backend, optimizer, saving, training
 from pipeline.network.backend import keras
-from pipeline.network.losses import DiceCrossEntropy
+from pipeline.network.dice_ce import DiceCrossEntropy
 from tests.network.conftest import nested_batch, tiny
 
 IMAGE = np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype(np.float32)
@@ -27,10 +27,10 @@ def trained(folder: Path) -> list[str]:
     ):
         backend.prepare(5, precision)
         model = tiny(dimensions=dimensions, depth=2, dropout=0.2)
-        rule = optimizer.build(
+        chosen = optimizer.build(
             "adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=0.9
         )
-        training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), rule)
+        training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), chosen)
         for step in range(4):
             model.train_on_batch(*nested_batch(0, step, shape))
         saving.save_model(model, folder / f"{dimensions}.keras")

@@ -1,4 +1,4 @@
-"""Training that learns, repeats exactly, goes on after an interruption, and leaves nothing running."""
+"""Training that learns, repeats exactly, resumes after an interruption, and leaves no threads."""
 
 import threading
 
@@ -6,29 +6,30 @@ import numpy as np
 import pytest
 
 from pipeline.core.regions import classes_to_outputs
-from pipeline.network import backend, checkpoint, optimizer
+from pipeline.network import backend, checkpoint
+from pipeline.network import optimizer as optimizers
 from pipeline.network import training as fitting
-from pipeline.network.losses import DiceCrossEntropy
-from pipeline.network.training import Course
+from pipeline.network.dice_ce import DiceCrossEntropy
+from pipeline.network.training import Schedule
 from tests.network.conftest import as_logits, nested_batch, tiny
 
 REGIONS = DiceCrossEntropy("regions", 1.0, 1.0)
 
 
 def adam(ema_momentum=0.8):
-    return optimizer.build(
+    return optimizers.build(
         "adamw", weight_decay=0.01, momentum=0.0, clip_norm=1.0, ema_momentum=ema_momentum
     )
 
 
-def course(epochs=4, steps=3, patience=0, threads=2, rate=0.02):
-    return Course(
+def schedule(epochs=4, steps=3, patience=0, workers=2, rate=0.02):
+    return Schedule(
         epochs,
         steps,
         patience,
-        threads,
-        ahead=3,
         learning_rate=lambda step, losses: rate / (1 + step + len(losses)),
+        workers=workers,
+        max_queue_size=3,
     )
 
 
@@ -45,7 +46,7 @@ class Training:
         plan,
         batch=nested_batch,
         seed=0,
-        rule=None,
+        optimizer=None,
         loss=REGIONS,
         on_epoch=lambda record, timing: None,
     ):
@@ -57,11 +58,12 @@ class Training:
         history = fitting.fit(
             self.model,
             loss,
-            rule or adam(),
+            optimizer or adam(),
             plan,
             batch,
             [nested_batch(0, 0)],
             self.schema,
+            "regions",
             self.path,
             "same",
             resumed=resumed,
@@ -88,11 +90,11 @@ def test_a_resumed_training_ends_with_the_bits_of_an_undisturbed_one(tmp_path, s
     undisturbed, disturbed = (
         Training(tmp_path / name, schema, **changes) for name in ("whole", "cut")
     )
-    history, weights = undisturbed.run(course())
+    history, weights = undisturbed.run(schedule())
     with pytest.raises(KeyboardInterrupt):
-        disturbed.run(course(), killed)
+        disturbed.run(schedule(), killed)
     assert len(checkpoint.load(disturbed.path, "same").history) == 2
-    again, resumed_weights = disturbed.run(course(), seed=99)
+    again, resumed_weights = disturbed.run(schedule(), seed=99)
     assert again == history
     assert disturbed.path.read_bytes() == undisturbed.path.read_bytes()
     for first, second in zip(weights, resumed_weights, strict=True):
@@ -101,12 +103,12 @@ def test_a_resumed_training_ends_with_the_bits_of_an_undisturbed_one(tmp_path, s
 
 def test_a_finished_training_is_resumed_without_a_step(tmp_path, schema):
     training = Training(tmp_path, schema)
-    history, weights = training.run(course(epochs=2))
+    history, weights = training.run(schedule(epochs=2))
 
     def refuse(epoch, step):
         raise AssertionError("no batch is due")
 
-    again, restored = training.run(course(epochs=2), refuse, seed=7)
+    again, restored = training.run(schedule(epochs=2), refuse, seed=7)
     assert again == history
     assert all(
         np.array_equal(first, second) for first, second in zip(weights, restored, strict=True)
@@ -115,7 +117,7 @@ def test_a_finished_training_is_resumed_without_a_step(tmp_path, schema):
 
 def test_the_state_of_dropout_and_of_every_moment_is_in_the_checkpoint(tmp_path, schema):
     training = Training(tmp_path, schema)
-    training.run(course(epochs=1))
+    training.run(schedule(epochs=1))
     state = checkpoint.load(training.path, "same")
     paths = [variable.path for variable in training.model.variables]
     assert sum("seed_generator" in path for path in paths) == 1
@@ -128,7 +130,8 @@ def test_the_state_of_dropout_and_of_every_moment_is_in_the_checkpoint(tmp_path,
 
 def test_the_number_of_threads_changes_nothing(tmp_path, schema):
     alone, together = (
-        Training(tmp_path / str(threads), schema).run(course(threads=threads)) for threads in (1, 4)
+        Training(tmp_path / str(workers), schema).run(schedule(workers=workers))
+        for workers in (1, 4)
     )
     assert alone[0] == together[0]
     assert all(
@@ -138,8 +141,8 @@ def test_the_number_of_threads_changes_nothing(tmp_path, schema):
 
 def test_training_learns_nested_regions(tmp_path, schema):
     history, _ = Training(tmp_path, schema, dropout=0.0).run(
-        Course(3, 40, 0, 1, 2, lambda step, losses: 0.02),
-        rule=adam(0.9),
+        Schedule(3, 40, 0, lambda step, losses: 0.02),
+        optimizer=adam(0.9),
         batch=lambda epoch, step: nested_batch(0, step % 2),
     )
     assert [record["epoch"] for record in history] == [1, 2, 3]
@@ -155,21 +158,30 @@ def test_training_learns_labels(tmp_path, schema):
 
     backend.prepare(0, "float32")
     model, loss = tiny(outputs=4, depth=2, output="labels"), DiceCrossEntropy("labels", 1.0, 1.0)
-    plan = Course(2, 60, 0, 1, 2, lambda step, losses: 0.02)
+    plan = Schedule(2, 60, 0, lambda step, losses: 0.02)
     history = fitting.fit(
-        model, loss, adam(0.9), plan, labels, [labels(0, 0)], schema, tmp_path / "state.npz", "same"
+        model,
+        loss,
+        adam(0.9),
+        plan,
+        labels,
+        [labels(0, 0)],
+        schema,
+        "labels",
+        tmp_path / "state.npz",
+        "same",
     )
     assert history[-1]["val_dice_WT"] > 0.9
 
 
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_training(tmp_path, schema):
-    ruined = Course(9, 10, 2, 1, 2, lambda step, losses: 0.02 if step < 20 else 5.0)
-    rule = optimizer.build("sgd", weight_decay=0.0, momentum=0.9, clip_norm=1.0, ema_momentum=0.0)
+    ruined = Schedule(9, 10, 2, lambda step, losses: 0.02 if step < 20 else 5.0)
+    sgd = optimizers.build("sgd", weight_decay=0.0, momentum=0.9, clip_norm=1.0, ema_momentum=0.0)
     training = Training(tmp_path, schema, dropout=0.0)
-    history, _ = training.run(ruined, rule=rule)
+    history, _ = training.run(ruined, optimizer=sgd)
     best = max(range(len(history)), key=lambda epoch: fitting.score(history[epoch]))
     assert len(history) == best + 1 + 2
-    seen = fitting.validate(training.model, REGIONS, [nested_batch(0, 0)], schema)
+    seen = fitting.validate(training.model, REGIONS, [nested_batch(0, 0)], schema, "regions")
     assert seen == {name: history[best][name] for name in seen}
 
 
@@ -180,7 +192,7 @@ def test_an_error_while_a_batch_is_made_ends_training_and_every_thread(tmp_path,
         return nested_batch(epoch, step)
 
     with pytest.raises(RuntimeError, match="shard is gone"):
-        Training(tmp_path, schema).run(course(steps=9), broken)
+        Training(tmp_path, schema).run(schedule(steps=9), broken)
     assert not [
         thread.name for thread in threading.enumerate() if thread.name.startswith("batches")
     ]
@@ -189,7 +201,7 @@ def test_an_error_while_a_batch_is_made_ends_training_and_every_thread(tmp_path,
 def test_records_repeat_and_timings_stand_apart(tmp_path, schema):
     seen = []
     history, _ = Training(tmp_path, schema).run(
-        course(epochs=2), on_epoch=lambda record, timing: seen.append((record, timing))
+        schedule(epochs=2), on_epoch=lambda record, timing: seen.append((record, timing))
     )
     assert [record for record, _ in seen] == history
     expected = {"epoch", "learning_rate", "loss", "val_loss", "val_dice"}
@@ -208,16 +220,18 @@ def test_validation_counts_voxels_over_all_batches(schema):
         masks[0, 0, :reference, 0], masks[1, 0, :predicted, 0] = 1, 1
         return masks[1] * 2 - 1, masks[0].astype(np.uint8)
 
-    found = fitting.validate(as_logits(3), REGIONS, [batch(8, 8), batch(2, 0), batch(0, 0)], schema)
+    found = fitting.validate(
+        as_logits(3), REGIONS, [batch(8, 8), batch(2, 0), batch(0, 0)], schema, "regions"
+    )
     assert found["val_dice_WT"] == pytest.approx(2 * 8 / (10 + 8))
     assert found["val_dice"] == pytest.approx(found["val_dice_WT"])
     assert np.isnan(found["val_dice_edema"])
 
 
 def test_averaged_weights_are_lent_and_given_back():
-    model, rule = tiny(), adam(0.5)
-    fitting.compile_for_training(model, REGIONS, rule)
-    rule.learning_rate = 0.1
+    model, optimizer = tiny(), adam(0.5)
+    fitting.compile_for_training(model, REGIONS, optimizer)
+    optimizer.learning_rate = 0.1
     seen = []
     for step in range(3):
         model.train_on_batch(*nested_batch(0, step))
@@ -234,3 +248,8 @@ def test_coarser_targets_keep_every_second_voxel_of_space_only():
     np.testing.assert_array_equal(fitting.coarser(target, 0), target)
     np.testing.assert_array_equal(fitting.coarser(target, 1), target[:, ::2, ::2])
     assert fitting.coarser(target, 2).shape == (2, 1, 1, 3)
+
+
+def test_weights_of_coarser_levels_halve_and_sum_to_one():
+    assert fitting.level_weights(1) == [1.0]
+    assert fitting.level_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.network import backend, unet
+from pipeline.network import architectures, backend
 from pipeline.network.backend import keras
 from tests.network.conftest import tiny
 
@@ -42,7 +42,7 @@ def test_without_supervision_the_finest_logits_and_the_same_weights_are_left():
         tiny(depth=4, deep_supervision=True),
         np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype("float32"),
     )
-    alone = unet.without_supervision(model)
+    alone = architectures.inference_network(model)
     np.testing.assert_array_equal(alone(image), model(image)[0])
     assert not any("logits_1" in variable.path for variable in alone.variables)
 

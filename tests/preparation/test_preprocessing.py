@@ -11,11 +11,17 @@ from pipeline.core.grid import Grid
 from pipeline.core.regions import classes_to_regions, regions_to_classes
 from pipeline.formats import cases
 from pipeline.preparation import preprocessing
-from pipeline.preparation.preprocessing import Geometry, Prepared, Recipe, prepare, restore
+from pipeline.preparation.preprocessing import (
+    Geometry,
+    Prepared,
+    PreprocessingConfig,
+    prepare,
+    restore,
+)
 from tests.conftest import from_canonical
 
 SCHEMA = brats.schema("_")
-KEEP = Recipe(
+KEEP = PreprocessingConfig(
     spacing_mm=None,
     foreground="nonzero",
     margin_voxels=1,
@@ -57,9 +63,9 @@ def head(
     return Case("head", raw_image, raw_classes, Grid(raw_classes.shape, affine))
 
 
-def there_and_back(case: Case, recipe: Recipe) -> np.ndarray:
+def there_and_back(case: Case, config: PreprocessingConfig) -> np.ndarray:
     """Classes of the raw grid that a network without fault would give."""
-    prepared = prepare(case, recipe)
+    prepared = prepare(case, config)
     return regions_to_classes(
         restore(classes_to_regions(prepared.classes, SCHEMA).astype(np.float32), prepared.geometry)
         > 0.5,
@@ -86,9 +92,9 @@ def test_without_resampling_labels_come_back_exactly(codes):
 
 
 @pytest.mark.parametrize("codes", AXES)
-@pytest.mark.parametrize("recipe", [KEEP, TWO_MM], ids=["kept", "2 mm"])
-def test_the_network_sees_the_same_bytes_whatever_the_axes_of_the_file(codes, recipe):
-    expected, prepared = prepare(head("RAS"), recipe), prepare(head(codes), recipe)
+@pytest.mark.parametrize("config", [KEEP, TWO_MM], ids=["kept", "2 mm"])
+def test_the_network_sees_the_same_bytes_whatever_the_axes_of_the_file(codes, config):
+    expected, prepared = prepare(head("RAS"), config), prepare(head(codes), config)
     assert prepared.image.tobytes() == expected.image.tobytes()
     assert prepared.classes.tobytes() == expected.classes.tobytes()
     assert prepared.geometry.spacing_mm == expected.geometry.spacing_mm
@@ -112,9 +118,9 @@ def test_a_tumour_comes_back_to_where_it_was(codes, spacing_mm):
 
 def test_intensities_of_the_brain_have_mean_0_and_deviation_1_and_all_else_is_0():
     case = head()
-    for recipe in (KEEP, TWO_MM):
-        image = prepare(case, recipe).image
-        brain = brain_of(prepare(case, recipe))
+    for config in (KEEP, TWO_MM):
+        image = prepare(case, config).image
+        brain = brain_of(prepare(case, config))
         assert not image[~brain].any()
         assert image[brain].all()
         np.testing.assert_allclose(image[brain].mean(axis=0, dtype=float), 0, atol=1e-6)
@@ -124,7 +130,7 @@ def test_intensities_of_the_brain_have_mean_0_and_deviation_1_and_all_else_is_0(
     np.testing.assert_array_equal(brain_of(kept), case.image[inside].any(axis=-1))
 
 
-def test_without_resampling_intensities_are_shifted_and_scaled_between_the_percentiles_and_clipped_beyond():
+def test_without_resampling_intensities_are_scaled_between_the_percentiles_and_clipped_beyond():
     case = head()
     kept = prepare(case, KEEP)
     inside = tuple(slice(*edges) for edges in kept.geometry.box)
@@ -211,8 +217,8 @@ def test_shape_and_spacing_of_an_anisotropic_grid_cover_the_same_extent():
 
 def test_outside_of_the_crop_nothing_is_restored():
     case = head("LPS", reach=0.2)
-    for recipe in (KEEP, TWO_MM):
-        prepared = prepare(case, recipe)
+    for config in (KEEP, TWO_MM):
+        prepared = prepare(case, config)
         restored = restore(np.ones((*prepared.geometry.shape, 2), np.float32), prepared.geometry)
         assert restored.dtype == np.float32
         sides = [stop - start for start, stop in prepared.geometry.box]
@@ -274,7 +280,7 @@ def test_a_brain_thinner_than_the_voxels_is_refused_by_name():
 )
 def test_a_recipe_without_sense_is_refused(change, said):
     with pytest.raises(ValidationError, match=said):
-        Recipe.model_validate(KEEP.model_dump() | change)
+        PreprocessingConfig.model_validate(KEEP.model_dump() | change)
 
 
 @pytest.mark.real

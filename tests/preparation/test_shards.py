@@ -49,5 +49,5 @@ def test_a_truncated_file_is_refused(tmp_path):
 )
 def test_arrays_that_are_no_shard_are_refused(tmp_path, image, classes):
     shards.write(tmp_path, "a", image, classes)
-    with pytest.raises(InputError, match="are no shard"):
+    with pytest.raises(InputError, match="are not a shard"):
         shards.read(tmp_path, "a")

@@ -392,11 +392,11 @@ def _verify(schema: Schema, names: list[str]) -> dict:
 
 def _card() -> dict:
     return {
-        "recipe": {"spacing_mm": [2.0, 2.0, 2.0]},
+        "preprocess": {"spacing_mm": [2.0, 2.0, 2.0]},
         "versions": {"keras": "3.15.1"},
         "note": None,
         "weights": 1_928_691,
-        "architecture": {"dimensions": 2},
+        "network": {"dimensions": 2},
         "use": "Research use only, not for diagnosis.",
     }
 

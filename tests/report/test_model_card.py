@@ -14,8 +14,8 @@ from pipeline.statistics import bootstrap
 CASES = [f"Made_{number:03d}" for number in range(12)]
 CARD = {
     "use": "Research use only, not for diagnosis.",
-    "recipe": {"spacing_mm": None, "foreground": "nonzero", "clip_percentiles": [0.5, 99.5]},
-    "architecture": {
+    "preprocess": {"spacing_mm": None, "foreground": "nonzero", "clip_percentiles": [0.5, 99.5]},
+    "network": {
         "dimensions": 3,
         "depth": 4,
         "filters": 16,

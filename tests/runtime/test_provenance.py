@@ -162,8 +162,8 @@ def test_the_command_restores_changed_params(tmp_path):
         "split__test_folds": ["2", "a b"],
         "augment__ranges__noise__sd": [0.5, 1.5],
         "visualize__names": [],
-        "unet__residual": True,
-        "unet__normalization": "it's, =odd",
+        "network__residual": True,
+        "network__normalization": "it's, =odd",
         "cohort__source": "brats-men",
     }
     change(folder, **changes)
@@ -182,9 +182,9 @@ def test_the_command_restores_changed_params(tmp_path):
 def test_the_command_adds_and_removes_keys(tmp_path):
     folder = clone(tmp_path)
     values = yaml.safe_load((folder / "params.yaml").read_text())
-    values["unet"]["new"] = values["unet"].pop("depth")
+    values["network"]["new"] = values["network"].pop("depth")
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
-    assert record(folder)["command"].endswith("dvc exp run -S +unet.new=5 -S '~unet.depth'")
+    assert record(folder)["command"].endswith("dvc exp run -S +network.new=5 -S '~network.depth'")
 
 
 def test_code_that_differs_from_the_commit_is_named(tmp_path):

@@ -55,7 +55,7 @@ def clone(tmp_path, tables, monkeypatch):
 
 def write_params(**evaluate):
     values = {name: {} for name in SECTIONS} | {
-        "unet": {"filters": 8, "normalization": "instance"},
+        "network": {"filters": 8, "normalization": "instance"},
         "evaluate": evaluate,
     }
     Path("params.yaml").write_text(json.dumps(values))
@@ -152,8 +152,8 @@ def test_the_three_stages_of_one_reproduction_share_one_complete_run(clone):
     assert ids == {run.info.run_id}
     assert run.info.status == "FINISHED"
     assert run.data.params == {
-        "unet.filters": "8",
-        "unet.normalization": "instance",
+        "network.filters": "8",
+        "network.normalization": "instance",
         "evaluate.overlap": "0.5",
     }
     assert points(run.info.run_id, "loss") == [(1, 0.9), (2, 0.5)]

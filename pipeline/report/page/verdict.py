@@ -14,10 +14,10 @@ _FEW_CASES = 10
 
 def verdict(run: Run) -> dict[str, Any]:
     """Numbers and texts of verdict.html.j2."""
-    mean, schema, architecture = (
+    mean, schema, network = (
         run.evaluation["mean_region_dice"],
         run.schema,
-        run.card.get("architecture", {}),
+        run.card.get("network", {}),
     )
     colours = region_colours(schema)
     return {
@@ -29,7 +29,8 @@ def verdict(run: Run) -> dict[str, Any]:
         "train": len(run.split.train),
         "val": len(run.split.val),
         "weights": run.card.get("weights"),
-        "dimensions": architecture.get("dimensions"),
+        "dimensions": network.get("dimensions"),
+        "architecture": network.get("architecture"),
         "tiles": [_tile(run, region, colours[region]) for region in schema.regions],
         "empty_rule": schema.empty_rule,
         "fills": {

@@ -1,9 +1,9 @@
-"""The `unet` section and what follows from it."""
+"""The sections `network` and `train`, and what follows from them."""
 
 import pytest
 from pydantic import ValidationError
 
-from pipeline.network.architecture import Architecture
+from pipeline.network.params import NetworkParams
 from tests.network.conftest import TINY
 
 
@@ -12,8 +12,8 @@ def test_sides_are_multiples_of_what_the_levels_halve():
 
 
 def test_filters_double_up_to_their_maximum():
-    architecture = TINY.model_copy(update={"depth": 5, "filters": 16, "max_filters": 100})
-    assert [architecture.filters_at(level) for level in range(5)] == [16, 32, 64, 100, 100]
+    params = TINY.model_copy(update={"depth": 5, "filters": 16, "max_filters": 100})
+    assert [params.filters_at(level) for level in range(5)] == [16, 32, 64, 100, 100]
 
 
 @pytest.mark.parametrize(("depth", "levels"), [(2, 1), (3, 1), (4, 2), (6, 4)])
@@ -28,6 +28,7 @@ def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"architecture": "resnet"},
         {"dimensions": 4},
         {"depth": 1},
         {"filters": 0},
@@ -40,6 +41,6 @@ def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
         {"attention": True},
     ],
 )
-def test_values_out_of_range_of_another_type_or_unknown_are_refused(wrong):
+def test_values_out_of_range_of_another_type_or_unknown_are_rejected(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
-        Architecture(**(TINY.model_dump() | wrong))
+        NetworkParams(**(TINY.model_dump() | wrong))

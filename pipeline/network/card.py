@@ -1,4 +1,4 @@
-"""The model card: all that is needed to use a network, and where it comes from. Read without Keras."""
+"""models/card.json: all that is needed to use a network, and its origin. Read without Keras."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -7,8 +7,8 @@ from ..core.errors import InputError
 from ..core.records import read_json, sha256
 from ..core.schema import Schema
 from ..core.strict import Strict
-from ..preparation.preprocessing import Recipe
-from .architecture import Architecture
+from ..preparation.preprocessing import PreprocessingConfig
+from .params import NetworkParams
 
 
 class Card(Strict):
@@ -19,11 +19,11 @@ class Card(Strict):
     format_version : int
         Of this record; older ones are upgraded when they are read.
     cohort : Schema
-        What went in and what comes out.
-    recipe : Recipe
+        Modalities of the input, labels and regions of the output.
+    preprocess : PreprocessingConfig
         How a case is prepared.
-    architecture : Architecture
-        Of the network.
+    network : NetworkParams
+        The section `network` of params.yaml.
     patch : tuple of int
         (X, Y) or (X, Y, Z) in prepared voxels.
     spacing_mm : tuple of 3 floats
@@ -35,9 +35,9 @@ class Card(Strict):
     trained_on, validated_on : tuple of str
         Cases.
     best_epoch : int
-        Whose weights these are, from 1.
+        The epoch whose weights are kept, from 1.
     val_dice : float or None
-        Of that epoch, mean over regions, on the validation patches.
+        Of that epoch, mean over regions, on the validation patches; None if no region is present.
     weights : int
         Number of trainable weights.
     data_hash : str
@@ -45,19 +45,19 @@ class Card(Strict):
     network_sha256 : str
         Of models/network.keras.
     backend : str
-        The engine that trained it, "tensorflow" or "jax".
+        The Keras backend of the training, "tensorflow" or "jax".
     versions : dict of str to str
-        Of Python, Keras, its engine and NumPy.
+        Of Python, Keras, its backend and NumPy.
     use : str
-        What the network is for.
+        Intended use.
     stripped : bool or None
-        Whether the skull was removed in the training cases; None where that is not known.
+        Whether the training cases are skull-stripped; None if unknown.
     """
 
     format_version: Literal[2]
     cohort: Schema
-    recipe: Recipe
-    architecture: Architecture
+    preprocess: PreprocessingConfig
+    network: NetworkParams
     patch: tuple[int, ...]
     spacing_mm: tuple[float, float, float]
     seed: int
@@ -76,13 +76,12 @@ class Card(Strict):
 
     @property
     def tags(self) -> dict[str, str]:
-        """What names the training among the runs."""
+        """MLflow tags that identify the training."""
         return {"data_hash": self.data_hash, "keras_backend": self.backend}
 
 
-def read(folder: Path) -> Card:
-    """Read the card of a folder of models and check that the network beside it is the one it
-    describes.
+def read_card(folder: Path) -> Card:
+    """Read the card of a folder of models and check that it describes the network there.
 
     Raises
     ------
@@ -96,7 +95,7 @@ def read(folder: Path) -> Card:
         )
     if not folder.is_dir():
         raise InputError(
-            f"{folder}: is not there. Train a network (dvc repro train), or name the folder of"
+            f"{folder}: does not exist. Train a network (dvc repro train), or name the folder of"
             " network.keras and card.json."
         )
     card = read_json(folder / "card.json", Card, _upgraded)
@@ -117,23 +116,33 @@ def read(folder: Path) -> Card:
 
 
 def network_file(folder: Path) -> Path:
-    """The network in a folder of models: network.keras, or unet.keras as it was once called."""
+    """The network in a folder of models: network.keras, or unet.keras in format 1."""
     return next(
         (path for path in (folder / "network.keras", folder / "unet.keras") if path.is_file()),
         folder / "network.keras",
     )
 
 
+_RENAMED = {"recipe": "preprocess", "architecture": "network"}
+
+
 def _upgraded(values: Any) -> Any:
     """A card of an earlier format as one of the present format."""
-    if isinstance(values, dict) and "format_version" not in values:  # format 1
-        dropped = {name: value for name, value in values.items() if name != "code_hash"}
-        return {"format_version": 2, "stripped": None} | dropped
-    return values
+    if not isinstance(values, dict) or "format_version" in values:
+        return values
+    card = {_RENAMED.get(name, name): value for name, value in values.items()}  # format 1
+    card.pop("code_hash", None)
+    for name, added in (
+        ("network", {"architecture": "unet", "options": {}}),
+        ("train", {"loss": "dice_ce"}),
+    ):
+        if isinstance(card.get(name), dict):
+            card[name] = added | card[name]
+    return {"format_version": 2, "stripped": None} | card
 
 
-def refuse_other_spacing(card: Card, spacing_mm: tuple[float, float, float], case: str) -> None:
-    """Refuse a case whose prepared voxels are of another size than those trained on.
+def check_spacing(card: Card, spacing_mm: tuple[float, float, float], case: str) -> None:
+    """Reject a case whose prepared voxels differ in size from those of the training.
 
     Raises
     ------

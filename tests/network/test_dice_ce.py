@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.network import backend
 from pipeline.network.backend import keras
-from pipeline.network.losses import DiceCrossEntropy, level_weights, soft_dice
+from pipeline.network.dice_ce import DiceCrossEntropy, soft_dice
 
 DRAWN = np.random.default_rng(4)
 LOGITS = DRAWN.normal(size=(2, 5, 4, 3)).astype(np.float32)
@@ -65,8 +65,3 @@ def test_the_loss_is_float32_under_mixed_precision():
     backend.prepare(0, "mixed_bfloat16")
     loss = DiceCrossEntropy("regions", 1.0, 1.0)(MASKS, LOGITS)
     assert keras.backend.standardize_dtype(loss.dtype) == "float32"
-
-
-def test_weights_of_coarser_levels_halve_and_all_sum_to_one():
-    assert level_weights(1) == [1.0]
-    assert level_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])

@@ -1,0 +1,214 @@
+"""What a transform is: its fields are its ranges, `draw` chooses parameters, `apply` uses them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from ..core.errors import InputError
+from ..core.extensions import resolve
+from ..core.rng import generator
+from ..core.strict import Strict
+
+Drawn = dict[str, float]
+"""Parameters of one application, by column of the table of copies."""
+
+
+def _ordered(span: tuple[float, float]) -> tuple[float, float]:
+    if not span[0] <= span[1] < math.inf:
+        raise ValueError(f"must be two finite numbers, the smaller first, got {list(span)}")
+    return span
+
+
+def _not_negative(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] < 0:
+        raise ValueError(f"must not hold negative numbers, got {list(span)}")
+    return span
+
+
+def _above_zero(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] <= 0:
+        raise ValueError(f"must hold numbers above 0 only, got {list(span)}")
+    return span
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Span = Annotated[tuple[float, float], AfterValidator(_ordered)]
+AmountSpan = Annotated[Span, AfterValidator(_not_negative)]
+FactorSpan = Annotated[Span, AfterValidator(_above_zero)]
+OwnNames = tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...]
+"""Own transforms as ``package.module:attribute``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A case or a patch on its way through the transforms, which may change the arrays in place.
+
+    Attributes
+    ----------
+    image : (X, Y, Z, C) float32 array
+        z-scores inside the brain; exactly 0 in all modalities outside it.
+    classes : (X, Y, Z) uint8 array
+        Class indices.
+    brain : (X, Y, Z) bool array
+        Voxels inside the brain.
+    spacing_mm : tuple of 3 floats
+        Voxel edge lengths.
+    """
+
+    image: np.ndarray
+    classes: np.ndarray
+    brain: np.ndarray
+    spacing_mm: tuple[float, ...]
+
+
+def brain_mask(image: np.ndarray) -> np.ndarray:
+    """Voxels that are not exactly 0 in every modality; (..., C) to (...) bool."""
+    mask = image[..., 0] != 0
+    for modality in range(1, image.shape[-1]):  # several times as fast as `any` along a short axis
+        mask |= image[..., modality] != 0
+    return mask
+
+
+class Transform(Strict):
+    """A random change of a sample. A subclass declares its ranges as fields."""
+
+    def draw(
+        self, rng: np.random.Generator, shape: Sequence[int], modalities: Sequence[str]
+    ) -> Drawn:
+        """Choose the parameters of one application.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Take as many numbers whatever the ranges are, so that the draws of the other transforms
+            do not depend on them.
+        shape : (4,) ints
+            X, Y, Z, C of the image.
+        modalities : sequence of str
+            Names of the C channels.
+        """
+        raise NotImplementedError
+
+    def apply(self, sample: Sample, drawn: Drawn, seed: int) -> Sample:
+        """Change a sample: a pure function of its arguments.
+
+        Parameters
+        ----------
+        sample : Sample
+        drawn : dict of str to float
+            As `draw` returned it.
+        seed : int
+            0 .. 2**32 - 1, for random fields: ``generator(seed, "name of the transform")``.
+        """
+        raise NotImplementedError
+
+
+class Sometimes(Strict):
+    """A range with a probability.
+
+    Both methods take two random numbers whatever they return, so that another probability or range
+    leaves the draws of all other transforms as they were.
+    """
+
+    probability: Probability
+
+    def amount(self, rng: np.random.Generator, span: tuple[float, float]) -> float:
+        """A number drawn uniformly from the span, or 0 with probability 1 - `probability`."""
+        acts, place = rng.random(2)
+        return float(span[0] + (span[1] - span[0]) * place) if acts < self.probability else 0.0
+
+    def factor(self, rng: np.random.Generator, span: tuple[float, float]) -> float:
+        """A number drawn uniformly in its logarithm, so that 1/2 is as likely as 2, or 1 with
+        probability 1 - `probability`.
+        """
+        acts, place = rng.random(2)
+        return float(span[0] * (span[1] / span[0]) ** place) if acts < self.probability else 1.0
+
+
+class IntensityTransform(Transform, Sometimes):
+    """A change of the intensities inside the brain, drawn for each modality by itself.
+
+    Attributes
+    ----------
+    column : str
+        Name and unit of the amount in the table of copies.
+    neutral : float
+        The amount that changes nothing.
+    stream : str
+        Names the random numbers of `change`; the name of the class if empty.
+    """
+
+    column: ClassVar[str]
+    neutral: ClassVar[float] = 0.0
+    stream: ClassVar[str] = ""
+
+    def draw_amount(self, rng: np.random.Generator) -> float:
+        """The amount for one modality, often by `amount` or `factor`."""
+        raise NotImplementedError
+
+    def change(
+        self, values: np.ndarray, amount: float, sample: Sample, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Change the intensities of one modality.
+
+        Parameters
+        ----------
+        values : (N,) float32 array
+            At the N voxels of `sample.brain`, in C order.
+        amount : float
+            Not `neutral`.
+        sample : Sample
+            For brain and spacing_mm.
+        rng : numpy.random.Generator
+            Of this modality and copy.
+
+        Returns
+        -------
+        (N,) float32 array
+        """
+        raise NotImplementedError
+
+    def draw(
+        self, rng: np.random.Generator, shape: Sequence[int], modalities: Sequence[str]
+    ) -> Drawn:
+        return {f"{self.column}_{name}": self.draw_amount(rng) for name in modalities}
+
+    def apply(self, sample: Sample, drawn: Drawn, seed: int) -> Sample:
+        for modality, amount in enumerate(drawn.values()):
+            if amount != self.neutral and sample.brain.any():
+                rng = generator(seed, self.stream or type(self).__name__, modality)
+                channel = sample.image[..., modality]
+                channel[sample.brain] = self.change(channel[sample.brain], amount, sample, rng)
+        return sample
+
+
+def load_own(names: Sequence[str], key: str, code: str) -> Mapping[str, Transform]:
+    """Own transforms by the names of their attributes.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Each ``package.module:attribute``, a `Transform` with its ranges.
+    key : str
+        Of params.yaml, for messages.
+    code : str
+        The path in `own_code` that holds the modules.
+
+    Raises
+    ------
+    InputError
+        As `pipeline.core.extensions.resolve`, and if an attribute is not a transform.
+    """
+    found = {name.partition(":")[2]: resolve(name, {}, key, code) for name in names}
+    for name, transform in found.items():
+        if not isinstance(transform, Transform):
+            raise InputError(
+                f"params.yaml: {key} names {name}, which is {transform!r}, not a Transform with its"
+                " ranges. See docs/extending/transform.md."
+            )
+    return found

@@ -1,0 +1,67 @@
+"""Untrained networks: by the architecture that params.yaml names, checked before training."""
+
+from collections.abc import Sequence
+
+from ..core.errors import InputError
+from . import registry
+from .backend import keras
+from .params import NetworkParams
+
+
+def build(
+    params: NetworkParams, patch: Sequence[int], channels: int, outputs: int, code: str | None
+) -> keras.Model:
+    """Build an untrained network under the current precision.
+
+    Parameters
+    ----------
+    params : NetworkParams
+        `architecture` names a callable ``(params, channels, outputs) -> keras.Model``.
+    patch : sequence of int
+        Sides of a training patch, (X, Y) or (X, Y, Z).
+    channels, outputs : int
+        Number of modalities; number of regions, or of labels with the background.
+    code : str or None
+        As in `registry.load`.
+
+    Returns
+    -------
+    keras.Model
+        Maps float (B, *spatial, channels) to float32 logits (B, *spatial, outputs). With deep
+        supervision the logits are a list from the finest level on, each of half the size before.
+
+    Raises
+    ------
+    InputError
+        If an own callable returns anything else.
+    """
+    factory = registry.load(
+        registry.ARCHITECTURES, params.architecture, "network.architecture", code
+    )
+    model = factory(params, channels, outputs)
+    wrong = _why_unusable(model, patch, channels, outputs)
+    if wrong:
+        raise InputError(
+            f"params.yaml: network.architecture {params.architecture} gives {wrong}. See"
+            " docs/extending/network.md."
+        )
+    return model
+
+
+def _why_unusable(model: object, patch: Sequence[int], channels: int, outputs: int) -> str | None:
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        return f"{model!r}, where a functional keras.Model is expected"
+    found = model.compute_output_shape((1, *patch, channels))
+    shapes = found if isinstance(found, list) else [found]
+    expected = [(1, *(side // 2**level for side in patch), outputs) for level in range(len(shapes))]
+    if [tuple(shape) for shape in shapes] != expected:
+        return f"logits of shape {shapes} for a patch {list(patch)}, where {expected} is expected"
+    kinds = {keras.backend.standardize_dtype(logits.dtype) for logits in model.outputs}
+    if kinds != {"float32"}:
+        return f"logits of {', '.join(sorted(kinds))}: build the last layer with dtype='float32'"
+    return None
+
+
+def inference_network(model: keras.Model) -> keras.Model:
+    """Return the network that shares `model`'s weights and gives its finest logits alone."""
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)

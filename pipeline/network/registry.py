@@ -1,0 +1,43 @@
+"""What params.yaml can name, and where it is defined: a line here adds an own one to the project.
+
+The targets are text, so that params.yaml is checked without loading Keras.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.extensions import resolve
+
+ARCHITECTURES = {"unet": f"{__package__}.unet:build"}
+LOSSES = {"dice_ce": f"{__package__}.dice_ce:build"}
+OPTIMIZERS = {
+    "adam": "keras.optimizers:Adam",
+    "adamw": "keras.optimizers:Adam",  # with decoupled weight decay, which makes it AdamW
+    "sgd": "keras.optimizers:SGD",
+}
+SCHEDULES = {
+    name: f"{__package__}.schedule:{name}" for name in ("constant", "cosine", "poly", "plateau")
+}
+
+
+def load(known: Mapping[str, str], name: str, key: str, code: str | None) -> Any:
+    """The object that a key of params.yaml names.
+
+    Parameters
+    ----------
+    known : mapping of str to str
+        One of the registries above.
+    name : str
+        A key of it, or ``package.module:attribute``.
+    key : str
+        Of params.yaml, for messages.
+    code : str or None
+        The path in `own_code` that must hold an own module; None if any may be used.
+
+    Raises
+    ------
+    InputError
+        As `pipeline.core.extensions.resolve`.
+    """
+    installed = name in known or name.startswith("keras.")
+    return resolve(known.get(name, name), {}, key, None if installed else code)

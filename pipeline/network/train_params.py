@@ -1,0 +1,82 @@
+"""The section `train` of params.yaml, read without Keras."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..augmentation.on_the_fly import OnTheFly
+from ..core.errors import InputError
+from ..core.params import Count, Positive, Share
+from ..core.schema import Schema
+from ..core.strict import Strict
+from . import registry
+from .params import BelowOne, NetworkParams, named_in
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class TrainParams(Strict):
+    """The section `train`; params.yaml explains every key."""
+
+    epochs: AtLeastOne
+    steps_per_epoch: AtLeastOne
+    batch_size: AtLeastOne
+    patch: tuple[AtLeastOne, ...]
+    foreground_share: Share
+    val_batches: AtLeastOne
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]
+    loss: Annotated[str, named_in(registry.LOSSES)]
+    dice_weight: NotNegative
+    cross_entropy_weight: NotNegative
+    optimizer: Annotated[str, named_in(registry.OPTIMIZERS)]
+    learning_rate: Positive
+    weight_decay: NotNegative
+    momentum: BelowOne
+    clip_norm: NotNegative
+    schedule: Annotated[str, named_in(registry.SCHEDULES)]
+    warmup_epochs: NotNegative
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)]
+    plateau_patience: AtLeastOne
+    ema_momentum: BelowOne
+    early_stopping_epochs: Count
+    on_the_fly: OnTheFly
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.dice_weight + self.cross_entropy_weight == 0:
+            raise ValueError("dice_weight and cross_entropy_weight must not both be 0")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ValueError("adam has no weight decay: choose adamw, or set weight_decay to 0")
+        return self
+
+
+def check(network: NetworkParams, train: TrainParams, cohort: Schema) -> None:
+    """Check that network, patch, precision and cohort fit together.
+
+    Raises
+    ------
+    InputError
+        Names the keys of params.yaml.
+    """
+    if network.dimensions > cohort.dimensions:
+        raise InputError(
+            f"params.yaml: network.dimensions is 3, but cohort {cohort.cohort} holds single slices."
+            " Set it to 2."
+        )
+    wrong = [side for side in train.patch if side % network.divisor]
+    if len(train.patch) != network.dimensions or wrong:
+        raise InputError(
+            f"params.yaml: train.patch is {list(train.patch)}, but a network with"
+            f" network.dimensions {network.dimensions} and network.depth {network.depth} needs"
+            f" {network.dimensions} sides, each a multiple of {network.divisor}."
+        )
+    # TensorFlow 2.21 with oneDNN gives wrong bfloat16 gradients of 3D convolutions on maps of 2
+    # voxels a side
+    coarsest = [side // network.divisor for side in train.patch]
+    if network.dimensions == 3 and train.precision == "mixed_bfloat16" and min(coarsest) < 4:
+        raise InputError(
+            f"params.yaml: with train.patch {list(train.patch)} and network.depth {network.depth}"
+            f" the coarsest level is {coarsest} voxels, too few for train.precision mixed_bfloat16."
+            " Choose a larger patch, a smaller depth, or float32."
+        )
