@@ -16,6 +16,7 @@ CARD = {
     "use": "Research use only, not for diagnosis.",
     "preprocess": {"spacing_mm": None, "foreground": "nonzero", "clip_percentiles": [0.5, 99.5]},
     "network": {
+        "architecture": "unet",
         "dimensions": 3,
         "depth": 4,
         "filters": 16,
@@ -34,6 +35,7 @@ CARD = {
         "learning_rate": 0.003,
         "schedule": "cosine",
         "precision": "float32",
+        "loss": "dice_ce",
         "dice_weight": 1.0,
         "cross_entropy_weight": 0.5,
     },

@@ -78,4 +78,4 @@ def test_the_command_comes_first_and_nested_facts_are_folded(schema):
 def test_the_model_says_what_it_is_for_and_was_made_with(schema):
     text = section_of(made_run(schema, 1), "model").text
     assert text.startswith("Model Research use only, not for diagnosis.")
-    assert "recipe.spacing_mm 2, 2, 2" in text
+    assert "preprocess.spacing_mm 2, 2, 2" in text
