@@ -664,7 +664,7 @@ LYING_HEADERS = [
         "brats",
         T1C,
         header(42, "h", 0),
-        "shape .* where real voxels are due|holds more",
+        "shape .* expected real voxels|holds more",
     ),
     Row("a length below nothing", "brats", T1C, header(42, "h", -24), "shape|dim|announces"),
     Row(
@@ -700,7 +700,7 @@ LYING_HEADERS = [
         "brats",
         T1C,
         voxels(lambda array: array.astype(np.complex64)),
-        "complex64 where real voxels are due",
+        "complex64, expected real voxels",
     ),
     Row(
         "voxels said to begin within the header",
@@ -778,14 +778,14 @@ LYING_HEADERS = [
         "brats",
         T1C,
         voxels(lambda array: np.stack([array, array], -1)),
-        "4 dimensions .* one 3D volume is due.*Split",
+        "4 dimensions .* expected one 3D volume.*Split",
     ),
     Row(
         "a single slice",
         "brats",
         T1C,
         voxels(lambda array: array[..., 0]),
-        "2 dimensions .* one 3D volume is due",
+        "2 dimensions .* expected one 3D volume",
     ),
     Row(
         "a mask in the other byte order",
@@ -1313,7 +1313,7 @@ METAIMAGE = [
         field_of(b"ElementType", b"MET_STRING"),
         "ElementType.*Write it",
     ),
-    Row("two dimensions", "mha", T1C_MHA, field_of(b"NDims", b"2"), "NDims = 2 where 3 is due"),
+    Row("two dimensions", "mha", T1C_MHA, field_of(b"NDims", b"2"), "NDims = 2, expected 3"),
     Row(
         "voxels in a file of a name too long",
         "mha",
@@ -1334,7 +1334,7 @@ METAIMAGE = [
         "mha",
         T1C_MHA,
         field_of(b"ElementDataFile", b"../../secret.raw"),
-        "one file beside it is due",
+        "expected one file in the same folder",
     ),
     Row(
         "an axis without length",
