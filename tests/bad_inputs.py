@@ -1533,14 +1533,14 @@ CHENG = [
         "mat",
         MAT,
         matlab("cjdata/label", np.array([[7.0]])),
-        "label is .*pituitary is due",
+        "label is .*expected 1 .*pituitary",
     ),
     Row(
         "a mask of other values",
         "mat",
         MAT,
         matlab("cjdata/tumorMask", np.full((256, 256), 2, np.uint8)),
-        "holds .* where 0 and 1 are due",
+        "holds .* expected 0 and 1",
     ),
     Row(
         "a mask of another size",
@@ -1554,7 +1554,7 @@ CHENG = [
         "mat",
         MAT,
         matlab("cjdata/image", np.zeros((256, 255), np.int16)),
-        "shape .* is due",
+        "shape .* expected",
     ),
     Row(
         "too few folds",
@@ -1568,7 +1568,7 @@ CHENG = [
         "mat",
         "cvind.mat",
         lambda path: write_folds(path, [0.0] * 3064),
-        "where numbers of folds are due",
+        "expected numbers of folds",
     ),
     Row(
         "a slice under two numbers",

@@ -33,7 +33,7 @@ class Grid:
         return "".join(orientations.aff2axcodes(self.affine))
 
     def apart_mm(self, other: "Grid") -> float:
-        """Largest distance between the places of a corner voxel on two grids of one shape, in mm."""
+        """Largest distance in mm between corners of equal index on two grids of one shape."""
         corners = np.array(
             np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")
         ).reshape(4, -1)

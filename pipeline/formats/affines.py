@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.grid import Grid
 
 AGREE_MM = 0.01
-"""Largest distance between the places that qform and sform give a voxel: quaternions are float32."""
+"""Largest distance of a voxel between qform and sform: quaternions are float32."""
 
 OBLIQUE_DEGREES = 30.0
 """Tilt of an axis up to which its nearest anatomical axis is unambiguous."""

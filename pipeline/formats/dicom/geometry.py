@@ -147,7 +147,7 @@ def _placement(frames: Sequence[Frame]) -> _Placement:
             ("PixelSpacing", frame.spacing_mm),
         ):
             is_usable = value is not None and np.isfinite(value).all()
-            if not is_usable or (frame.spacing_mm and min(frame.spacing_mm) <= 0):
+            if not is_usable or (name == "PixelSpacing" and min(value or (0,)) <= 0):
                 raise InputError(
                     f"{frame.name}: has no usable {name}, so the slice cannot be placed in the"
                     f" patient. {REMEDY}"
