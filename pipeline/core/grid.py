@@ -6,6 +6,10 @@ import nibabel.orientations as orientations
 import numpy as np
 
 
+Row = tuple[float, float, float, float]
+Matrix = tuple[Row, Row, Row, Row]
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """The sampling of a volume.
@@ -50,6 +54,12 @@ class Grid:
                 f" apart:\n{self.affine}\nagainst\n{other.affine}"
             )
         return ""
+
+
+def rows_of(matrix: np.ndarray) -> Matrix:
+    """A (4, 4) array as plain numbers, for records."""
+    first, second, third, last = [(a, b, c, d) for a, b, c, d in matrix.astype(float).tolist()]
+    return first, second, third, last
 
 
 def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
