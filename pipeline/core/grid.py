@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import nibabel.orientations as orientations
 import numpy as np
 
-
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
 

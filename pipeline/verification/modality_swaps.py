@@ -92,7 +92,8 @@ def _local_contrasts(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
     brain without its edge.
     """
     factors = [max(1, round(_CELL_MM / spacing)) for spacing in spacing_mm]
-    sparse = image[tuple(slice(None, None, factor) for factor in factors)].any(axis=-1)
+    strided = image[tuple(slice(None, None, factor) for factor in factors)]
+    sparse = np.asarray(strided.any(axis=-1))
     box = tuple(
         slice(side.start * factor, side.stop * factor)
         for side, factor in zip(bounding_box(sparse), factors, strict=True)
