@@ -9,6 +9,7 @@ from ..core.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_RATIO = 1032  # the highest possible (RFC 1951): 258 bytes from two bits
+_PIECE_BYTES = 2**22
 _REMEDY = "Fetch the file again from its source."
 
 
@@ -73,9 +74,14 @@ def inflate(path: Path, stored: bytes | memoryview, announced: int) -> bytes:
 
 
 def _gunzip(path: Path, stored: bytes | memoryview, size: int) -> bytes:
+    pieces = []
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(stored)) as stream:
-            return stream.read(size)
+            # `read` allocates what it is asked for, which the stream may not hold
+            while size and (piece := stream.read(min(size, _PIECE_BYTES))):
+                pieces.append(piece)
+                size -= len(piece)
+        return b"".join(pieces)
     except EOFError:
         raise _truncated(path, "gzip", stored) from None
     except gzip.BadGzipFile as error:
