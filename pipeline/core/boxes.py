@@ -1,6 +1,4 @@
-"""The smallest box around the true voxels of a volume: most of a scan is background, so most work
-starts by cropping.
-"""
+"""Bounding boxes: most of a scan is background, so most work starts by cropping."""
 
 import numpy as np
 

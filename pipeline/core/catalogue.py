@@ -1,4 +1,4 @@
-"""The catalogue: what a cohort holds, as verified."""
+"""The catalogue of a verified cohort."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from .errors import InputError
 from .schema import Schema
 from .strict import Strict
 
-_USUAL = 0.8  # share of the cases that makes something a habit of the cohort
+_USUAL = 0.8  # least share of the cases for a property of the cohort
 
 
 class FileEntry(Strict):
@@ -19,14 +19,14 @@ class FileEntry(Strict):
     sha256 : str
         Of the file's bytes.
     content_sha256 : str
-        Of the voxel values whatever the file format, axes, dtype or empty margin
+        Of the voxel values, independent of file format, axes, dtype and empty margin
         (`pipeline.verification.fingerprints`).
     dtype : str
         Of the voxels in the file.
     minimum, maximum : float
         Of the voxels.
     origin_sha256 : str or None
-        Of the published files that the voxels were taken from, None where the file is as published.
+        Of the published files that the voxels were taken from, None if the file is as published.
     """
 
     path: str
@@ -62,13 +62,13 @@ class CaseEntry(Strict):
     label_voxels : dict of str to int
         Voxels of each label of the schema; empty without a reference.
     attributes : dict of str to str
-        What the source tells of the case, such as ``grade`` or the published ``fold``.
+        Attributes that the source publishes, such as ``grade`` or ``fold``.
     native : str or None
-        Path of the way back to the series as acquired (`pipeline.registration.native.Native`), None
-        where they were taken as they are.
+        Path of the record of the inverse transform to the series as acquired
+        (`pipeline.registration.native.Native`), None if they were not registered.
     stripped : bool or None
-        Whether the skull was removed; None of single slices, which do not show it, and in
-        catalogues written before it was recorded.
+        Whether the skull was removed; None for single slices, and in catalogues written before it
+        was recorded.
     """
 
     case: str
@@ -92,12 +92,12 @@ class CaseEntry(Strict):
 
 
 class Catalogue(Strict):
-    """Everything `download` found out about a cohort.
+    """The results of `download` for a cohort.
 
     Attributes
     ----------
     cohort : Schema
-        What the voxels mean.
+        Its schema.
     licence : str
         Terms of the cohort and how to cite it.
     cases : tuple of CaseEntry
@@ -113,25 +113,21 @@ class Catalogue(Strict):
     alike: tuple[tuple[str, str, float], ...]
 
     def stripped(self, cases: Sequence[str]) -> bool | None:
-        """Whether the skull was removed in some of the cases: as at least four of five have it,
-        None where that is not known.
+        """Whether the skull was removed in at least four of five of the cases; None if it was in
+        some, or that is unknown.
         """
-        known = [
-            entry.stripped
-            for entry in self.cases
-            if entry.case in set(cases) and entry.stripped is not None
-        ]
-        return next(
-            (kind for kind in (True, False) if known and known.count(kind) >= _USUAL * len(known)),
-            None,
-        )
+        wanted = set(cases)
+        known = [entry.stripped for entry in self.cases if entry.case in wanted]
+        known = [stripped for stripped in known if stripped is not None]
+        usual = [kind for kind in (True, False) if known.count(kind) >= _USUAL * len(known)]
+        return usual[0] if known and usual else None
 
     def entry(self, case: str) -> CaseEntry:
         """The entry of a case; InputError if there is none."""
         found = next((entry for entry in self.cases if entry.case == case), None)
         if found is None:
             raise InputError(
-                f"case {case} stands in the split, but not in the catalogue of"
+                f"case {case} is in the split, but not in the catalogue of"
                 f" {self.cohort.cohort}. Run `dvc repro split`."
             )
         return found

@@ -1,9 +1,12 @@
-"""Where voxels lie in the patient: shape, affine, orientation, and the moves between grids."""
+"""Sampling grids: shape and affine, orientation, and reordering of axes."""
 
 from dataclasses import dataclass
 
 import nibabel.orientations as orientations
 import numpy as np
+
+Row = tuple[float, float, float, float]
+Matrix = tuple[Row, Row, Row, Row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,27 +27,38 @@ class Grid:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Edge lengths of a voxel, the column norms of the affine."""
-        return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
+        return x, y, z
 
     @property
     def orientation(self) -> str:
         """Axis codes: the direction towards which each voxel axis runs, e.g. ``LPS``."""
         return "".join(orientations.aff2axcodes(self.affine))
 
-    def differs(self, other: "Grid", tolerance_mm: float = 1e-3) -> str:
-        """Say how another grid differs, or nothing when every corner lies within the tolerance."""
-        if self.shape != other.shape:
-            return f"shape {self.shape} against {other.shape}"
+    def apart_mm(self, other: "Grid") -> float:
+        """Largest distance in mm between corners of equal index on two grids of one shape."""
         corners = np.array(
             np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")
         ).reshape(4, -1)
-        offset_mm = np.linalg.norm(((self.affine - other.affine) @ corners)[:3], axis=0).max()
-        if offset_mm > tolerance_mm:
+        return float(np.linalg.norm(((self.affine - other.affine) @ corners)[:3], axis=0).max())
+
+    def differs(self, other: "Grid", tolerance_mm: float = 1e-3) -> str:
+        """How another grid differs; empty if every corner lies within the tolerance."""
+        if self.shape != other.shape:
+            return f"shape {self.shape} against {other.shape}"
+        apart_mm = self.apart_mm(other)
+        if apart_mm > tolerance_mm:
             return (
-                f"affines put the same voxel up to {offset_mm:.4g} mm"
+                f"affines put the same voxel up to {apart_mm:.4g} mm"
                 f" apart:\n{self.affine}\nagainst\n{other.affine}"
             )
         return ""
+
+
+def rows_of(matrix: np.ndarray) -> Matrix:
+    """A (4, 4) array as plain numbers, for records."""
+    first, second, third, last = [(a, b, c, d) for a, b, c, d in matrix.astype(float).tolist()]
+    return first, second, third, last
 
 
 def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -66,20 +80,20 @@ def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def onto_axes_of(voxels: np.ndarray, grid: Grid, other: Grid) -> np.ndarray | None:
-    """Voxels in the axis order and directions of another grid that has the same places in space.
+    """Reorder axes so that voxels lie on another grid of the same places in space.
 
     Parameters
     ----------
     voxels : (X, Y, Z) array
         On `grid`.
     grid, other : Grid
-        Two ways to count the same voxels, or two different grids.
+        Two ways to index the same voxels, or two different grids.
 
     Returns
     -------
     (X, Y, Z) array or None
-        A view with the axes permuted and flipped, on `other`; no voxel is interpolated. None where
-        permuting and flipping does not lead from one grid to the other (`Grid.differs`).
+        A view with the axes permuted and flipped, on `other`; no voxel is interpolated. None if
+        permuting and flipping does not map one grid onto the other (`Grid.differs`).
     """
     turn = orientations.ornt_transform(
         orientations.io_orientation(grid.affine), orientations.io_orientation(other.affine)
@@ -92,12 +106,12 @@ def onto_axes_of(voxels: np.ndarray, grid: Grid, other: Grid) -> np.ndarray | No
 def canonical_spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
     """Voxel edge lengths in the axis order that `to_canonical` gives."""
     order = orientations.io_orientation(affine)[:, 0].argsort()
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    return tuple(float(lengths[axis]) for axis in order)
+    x, y, z = np.linalg.norm(affine[:3, :3], axis=0)[order].tolist()
+    return x, y, z
 
 
 def slice_plane(affine: np.ndarray) -> tuple[str, float]:
-    """The plane of the body that the slices of a volume are nearest to, and the tilt from it.
+    """The anatomical plane nearest to the slices of a volume, and the tilt from it.
 
     Parameters
     ----------

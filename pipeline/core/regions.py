@@ -1,6 +1,4 @@
-"""Label values in files, class indices in shards, region masks in the network: the ways between
-them.
-"""
+"""Conversions between label values in files, class indices in shards and region masks."""
 
 import numpy as np
 
@@ -48,7 +46,7 @@ def values_to_classes(values: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def classes_to_values(classes: np.ndarray, schema: Schema) -> np.ndarray:
-    """Map class indices (uint8, any shape) back to the cohort's label values (uint8, same shape)."""
+    """Map class indices (uint8, any shape) to the cohort's label values (uint8, same shape)."""
     return np.array([0, *schema.labels.values()], np.uint8)[classes]
 
 
@@ -74,11 +72,10 @@ def classes_to_regions(classes: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
-    """Class indices of region masks: the way back.
+    """Class indices of region masks, the inverse of `classes_to_regions`.
 
-    A voxel belongs to a region only if it also belongs to every region around it, and of regions
-    that stand apart to the last, so the masks need not agree; where they do, `classes_to_regions`
-    gives them back.
+    The masks need not be consistent: a voxel belongs to a region only if it also belongs to every
+    region around it, and of disjoint regions to the last.
 
     Parameters
     ----------
@@ -93,9 +90,11 @@ def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
         Class indices 0..K.
     """
     names, around = list(schema.labels), schema.around
-    classes, inside = np.zeros(masks.shape[:-1], np.uint8), {None: True}
+    classes = np.zeros(masks.shape[:-1], np.uint8)
+    inside: dict[str, np.ndarray] = {}
     for column, (region, own) in enumerate(schema.own_labels.items()):
-        inside[region] = inside[around[region]] & masks[..., column]
+        outer, mask = around[region], masks[..., column]
+        inside[region] = mask if outer is None else inside[outer] & mask
         classes[inside[region]] = names.index(next(iter(own))) + 1
     return classes
 
@@ -132,8 +131,8 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
     schema : Schema
         Declares labels and regions.
     output : {"regions", "labels"}
-        Regions are taken where the probability exceeds 0.5, and of regions that stand side by side
-        the most probable; of labels the most probable. Of equals, the first.
+        A region is where its probability exceeds 0.5, and of regions side by side the most
+        probable; of labels, the most probable. Ties go to the first.
 
     Returns
     -------
@@ -151,7 +150,7 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
 
 
 def _side_by_side(schema: Schema) -> list[list[int]]:
-    """Columns of regions that lie within the same region, or within none, where there are several."""
+    """Columns of regions with the same outer region or none, if there are several."""
     outer = list(schema.around.values())
     groups = [
         [column for column, region in enumerate(outer) if region == name]

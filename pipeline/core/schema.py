@@ -1,4 +1,4 @@
-"""What a cohort's voxels mean: its modalities, its label values, its regions."""
+"""The schema of a cohort: its modalities, label values and regions."""
 
 from typing import Literal, Self, get_args
 
@@ -38,25 +38,22 @@ class Schema(Strict):
     labels : dict of str to int
         Name of each label and its value in the cohort's files; 0 is background and not listed.
     regions : dict of str to tuple of str
-        Name of each region and the labels it unites. A region lies within one before it or apart
-        from all before it, so that an outer region comes before the inner; the first is what a case
-        as a whole is known by.
+        Name of each region and the labels it unites. A region lies within one before it or is
+        disjoint from all before it; the first represents the case as a whole.
     empty_rule : {"brats", "nan"}
-        What a score of an empty region counts for, see `pipeline.metrics.scores`.
+        The score of an empty region, see `pipeline.metrics.scores`.
     types : bool
         Whether each case has one label, the type of its tumour, see
         `pipeline.metrics.tumour_types`.
     lesion_rules : str or None
-        The rules, one of `RULES`, by which lesions are scored; None where none fit, and then there
-        is no lesion-wise score.
+        The rules, one of `RULES`, of lesion-wise scores; None for no lesion-wise score.
 
     Raises
     ------
     pydantic.ValidationError
         If label values repeat, a region names an unknown label, two regions overlap without one
-        lying within the other, a label cannot be told from the regions it belongs to, the labels
-        are types and yet a region unites several, or one is called "none", or there are no rules of
-        the name given.
+        containing the other, regions do not determine a label, labels that are types share a region
+        or one is called "none", or the rules are unknown.
     """
 
     cohort: str

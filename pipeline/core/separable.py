@@ -1,4 +1,4 @@
-"""Linear operators applied axis by axis: blur, lower resolution, smooth random fields."""
+"""Separable linear operators: blur, coarsening, smooth random fields."""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -7,8 +7,8 @@ from scipy.sparse import csr_array
 def along_axes(volume: np.ndarray, operators: tuple[csr_array, ...]) -> np.ndarray:
     """Apply one matrix along each axis.
 
-    Sparse matrices, because a banded one costs less than a dense product and its sums have one
-    order: the bytes do not depend on the number of threads.
+    Sparse matrices, because a banded one costs less than a dense product and sums in a fixed order:
+    the bytes do not depend on the number of threads.
 
     Parameters
     ----------

@@ -1,13 +1,11 @@
-"""The value of air in images whose background was set to a constant: 0 as a rule, something else
-after z-scoring or rescaling.
-"""
+"""The constant value of air in skull-stripped images: usually 0, another after z-scoring."""
 
 import numpy as np
 
 from ..core.boxes import bounding_box
 
-_SHARE = 0.5  # of the rim that one value must fill
-_NOISE = 0.02  # of the rim on either side of that value: around a constant there is only brain, on one side of it
+_SHARE = 0.5  # of the outer faces that one value must fill
+_NOISE = 0.02  # share of the faces on both sides of that value from which it is a mode of noise
 
 
 def constant_air(voxels: np.ndarray) -> float:
@@ -21,9 +19,8 @@ def constant_air(voxels: np.ndarray) -> float:
     Returns
     -------
     float
-        The value that more than half of the outer faces have; 0 where there is none, as in images
-        with noise in the air, which has values on both sides of the most frequent one, and where
-        every voxel has it.
+        The value that more than half of the outer faces have; 0 if there is none, as in images with
+        noise in the air, which has values on both sides of the most frequent one.
     """
     along = [np.moveaxis(voxels, axis, 0) for axis, length in enumerate(voxels.shape) if length > 1]
     faces = [volume[end].ravel() for volume in along for end in (0, -1)]
@@ -42,8 +39,7 @@ def constant_air(voxels: np.ndarray) -> float:
 
 
 def air_within(voxels: np.ndarray, air: float) -> float | None:
-    """Find a second constant around the brain, within a margin that was added later: images are
-    normalised, then padded with 0.
+    """Find a second constant around the brain, as of images normalised and then padded with 0.
 
     Parameters
     ----------
@@ -55,8 +51,8 @@ def air_within(voxels: np.ndarray, air: float) -> float | None:
     Returns
     -------
     float or None
-        The constant on the faces of the smallest box of what differs from `air`; None where there
-        is no other.
+        The constant on the faces of the bounding box of voxels other than `air`; None if there is
+        no other.
     """
     inner = voxels[bounding_box(voxels != air)]
     found = constant_air(inner) if inner.size else air

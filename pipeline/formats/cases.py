@@ -1,4 +1,4 @@
-"""Raw cases: read every modality and the reference of one case, and check them against each other."""
+"""Raw cases: the files of a case, read and checked against each other."""
 
 import re
 from collections import defaultdict
@@ -20,19 +20,19 @@ from .background import constant_air
 from .volume import Part, Volume
 from .walking import is_volume
 
-_ROUNDED = 0.05  # farthest that a scaled label value may lie off a whole number
-_NEARLY = 0.2  # the same, to be rounded by the user
-_RESAMPLE = "Resample it onto that grid, or mend its header."
+_ROUNDED = 0.05  # a scaled label value this close to a whole number is rounded
+_NEARLY = 0.2  # one this close may be rounded by the user
+_RESAMPLE = "Resample it onto that grid, or fix its header."
 _SERIES_REMEDY = (
-    "Series as acquired, each on a grid of its own, are brought to one grid by `python -m pipeline"
-    " predict --native`, or for `download` by native.enabled: true in params.yaml. Resample any"
-    " other file onto that grid, or mend its header."
+    "Series as acquired, each on its own grid, are registered by `python -m pipeline predict"
+    " --native`, or in `download` by native.enabled: true in params.yaml. Resample any other file"
+    " onto that grid, or fix its header."
 )
 
 
 @dataclass(frozen=True)
 class Found:
-    """Files that a source takes for one case.
+    """Files that a source found for one case.
 
     Attributes
     ----------
@@ -46,21 +46,21 @@ class Found:
     labels : Path, Part or None
         The reference.
     attributes : dict of str to str
-        What the source tells of the case, such as ``grade`` or the published ``fold``.
+        Attributes that the source publishes, such as ``grade`` or ``fold``.
     notes : tuple of str
-        What the user should know of it, for the warnings of metrics/verify.json.
+        Warnings for metrics/verify.json.
     origins : dict of str to str
         Of files that were made from parts: the sha256 of what was published, by modality and
         ``seg``.
     made_from : dict of Path to Part
-        The files that were made from parts, which are gone when a message is read.
+        Temporary files that were made from parts.
     native : Path or None
-        The way back to the series as acquired (`pipeline.registration.native.Native`), where they
-        were brought to one grid.
+        The record of the inverse transform to the series as acquired
+        (`pipeline.registration.native.Native`), if they were registered.
     terms : str
-        Licence and citation, where the source leaves them to the user.
+        Licence and citation, if the source leaves them to the user.
     passed_over : tuple of str
-        Names of image files beside them that fit no name the source knows.
+        Names of image files next to them that match no name the source knows.
     """
 
     case: str
@@ -78,26 +78,21 @@ class Found:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """Modalities, and ``seg``, that are no files of their own."""
-        return {
-            name: origin
-            for name, origin in (self.images | {"seg": self.labels}).items()
-            if isinstance(origin, Part)
-        }
+        """Modalities, and ``seg``, that are not files of their own."""
+        origins = {**self.images, "seg": self.labels}
+        return {name: origin for name, origin in origins.items() if isinstance(origin, Part)}
 
     def in_published_names(self, message: str) -> str:
         """A message with the published files in place of those made from them."""
-        if any(str(made) in message for made in self.made_from):
-            message = re.sub(
-                r", as by\npython -c .*", "", message
-            )  # a command for a file that is gone
+        if any(str(made) in message for made in self.made_from):  # no command for a temporary file
+            message = re.sub(r", as by\npython -c .*", "", message)
         for made, part in self.made_from.items():
             message = message.replace(str(made), str(part)).replace(made.name, part.name)
         return message
 
 
 def noted(found: Sequence[Found], note: str) -> list[Found]:
-    """Cases of which a note holds alike, told once: by the first of them.
+    """Add a note that holds for every case to the first, so that it is reported once.
 
     Parameters
     ----------
@@ -105,46 +100,38 @@ def noted(found: Sequence[Found], note: str) -> list[Found]:
         At least one.
     note : str
         A sentence without its start, as "the spacing was not published".
-
-    Returns
-    -------
-    list of Found
-        The same cases.
     """
     return with_note(found, f"here and in all other cases {note}")
 
 
 def with_note(found: Sequence[Found], note: str) -> list[Found]:
-    """Cases, at least one, of which the first says something of the whole cohort."""
+    """Add a note about the whole cohort to the first of its cases, at least one."""
     first, *others = found
     return [replace(first, notes=(*first.notes, note)), *others]
 
 
 def noting_passed_over(found: Sequence[Found], files: Sequence[Path]) -> list[Found]:
-    """Cases of which the first notes the volumes among some files, which fit no name that the
-    source knows.
-    """
+    """Add a note about volumes that match no name of the source to the first case."""
     others = [path.name for path in files if is_volume(path)]
     if not others:
         return list(found)
     return with_note(
         found,
-        f"in the whole folder {len(others)} image files fit no name that is known, and were passed"
-        f" over: {few(others, 5)}",
+        f"in the whole folder {len(others)} image files fit no name that is known, and were"
+        f" ignored: {few(others, 5)}",
     )
 
 
 def read_volume(origin: Path | Part) -> Volume:
-    """Read a modality or mask, wherever it stands."""
+    """Read a modality or mask from a file or a part of one."""
     if isinstance(origin, Part):
         return origin.read()
-    return (
-        metaimage.read(origin) if origin.suffix.lower() in (".mha", ".mhd") else nifti.read(origin)
-    )
+    is_metaimage = origin.suffix.lower() in (".mha", ".mhd")
+    return metaimage.read(origin) if is_metaimage else nifti.read(origin)
 
 
 def read(found: Found, schema: Schema) -> Case:
-    """Read a case, refusing what cannot be used.
+    """Read a case and check that it can be used.
 
     Parameters
     ----------
@@ -167,57 +154,44 @@ def read(found: Found, schema: Schema) -> Case:
 
 
 def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]:
-    """Read a case as `read` does, and give the volumes it was made of as well, by modality and
-    ``labels``.
-    """
+    """Read a case as `read` does; also return its volumes, by modality and ``labels``."""
     refuse_missing(found, schema)
-    first = schema.modalities[0]
-    volumes = {}
+    first = found.images[schema.modalities[0]]
+    volumes: dict[str, Volume] = {}
     for name in schema.modalities:
-        volume = read_volume(found.images[name])
-        refuse_bad_voxels(found.images[name], volume.voxels)
-        volumes[name] = on_grid_of(
-            found.images[name],
-            volume,
-            found.images[first],
-            volumes.get(first, volume).grid,
-            _SERIES_REMEDY,
-        )
-    grid = volumes[first].grid
-    image = np.empty(
-        (*grid.shape, len(volumes)), np.float32, order="F"
-    )  # channels apart, as the files lie
+        origin = found.images[name]
+        volume = read_volume(origin)
+        refuse_bad_voxels(origin, volume.voxels)
+        grid = volumes[schema.modalities[0]].grid if volumes else volume.grid
+        volumes[name] = on_grid_of(origin, volume, first, grid, _SERIES_REMEDY)
+    image = np.empty((*grid.shape, len(volumes)), np.float32, order="F")  # contiguous channels
     for channel, name in enumerate(schema.modalities):
         volumes[name] = replace(volumes[name], air=constant_air(volumes[name].voxels))
         image[..., channel] = without_air(volumes[name])
     classes = None
     if found.labels is not None:
         volume = read_mask(found.labels)
-        volumes["labels"] = on_grid_of(found.labels, volume, found.images[first], grid, _RESAMPLE)
-        classes = classes_of(
-            found.labels,
-            volumes["labels"],
-            schema,
-            lambda: "Mend the mask, or choose the cohort it belongs to.",
-        )
+        volumes["labels"] = on_grid_of(found.labels, volume, first, grid, _RESAMPLE)
+        remedy = "Fix the mask, or choose the cohort it belongs to."
+        classes = classes_of(found.labels, volumes["labels"], schema, lambda: remedy)
     return Case(found.case, image, classes, grid), volumes
 
 
 def refuse_missing(found: Found, schema: Schema) -> None:
-    """Refuse a case that lacks a modality of the schema.
+    """Reject a case that lacks a modality of the schema.
 
     Raises
     ------
     InputError
-        Names the image files that were passed over: one of them may be it, under another name.
+        Names the image files that were ignored: one of them may be it, under another name.
     """
     missing = [name for name in schema.modalities if name not in found.images]
     if not missing:
         return
     others = (
         f" Image files under names that are not known here: {few(found.passed_over)}. Rename it,"
-        " let a cohort.yaml name the files (source folder), or name it to `predict` by"
-        f" {option_of(missing[0])} FILE."
+        " list it in a cohort.yaml (source folder), or pass it to `predict` by"
+        f" {_option_of(missing[0])} FILE."
     )
     raise InputError(
         f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found"
@@ -226,19 +200,19 @@ def refuse_missing(found: Found, schema: Schema) -> None:
     )
 
 
-def option_of(modality: str) -> str:
+def _option_of(modality: str) -> str:
     """The option by which `predict` takes a file of a modality."""
     return f"--{modality}" if modality in ("t1n", "t1c", "t2w", "t2f") else f"--image {modality}"
 
 
 def few(names: Sequence[str], most: int = 12) -> str:
-    """The first of some names, and how many more there are."""
+    """The first names of a list, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
-    """Refuse an image with NaN or infinite voxels, with the command that sets them to 0, or one
-    whose voxels are all equal.
+    """Reject an image whose voxels are all equal, or with NaN or infinite voxels; the error gives
+    the command that sets those to 0.
     """
     bad = ~np.isfinite(voxels) if np.issubdtype(voxels.dtype, np.floating) else np.zeros(1, bool)
     if bad.any():
@@ -247,14 +221,11 @@ def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
             " image.get_fdata(dtype=numpy.float32); image ="
             " nibabel.Nifti1Image(numpy.where(numpy.isfinite(voxels), voxels, 0), image.affine)"
         )
-        command = (
-            ""
-            if isinstance(path, Part) or not nifti.is_nifti(path)
-            else f", as by\n{repair_command(str(path), zeroed)}"
-        )
+        is_file = not isinstance(path, Part) and nifti.is_nifti(path)
+        command = f", as by\n{repair_command(str(path), zeroed)}" if is_file else ""
         raise InputError(
             f"{path}: {np.count_nonzero(bad)} voxels are NaN or infinite. Repair or remove the"
-            f" case: where they lie outside of the brain, set them to 0{command}"
+            f" case: where they lie outside the brain, set them to 0{command}"
         )
     if voxels.min() == voxels.max():
         raise InputError(
@@ -264,19 +235,16 @@ def refuse_bad_voxels(path: Path | Part, voxels: np.ndarray) -> None:
 
 
 def without_air(volume: Volume) -> np.ndarray:
-    """Voxels of a modality less its air, (X, Y, Z): in the file's dtype where air is 0, else
-    float32.
-    """
-    return (
-        volume.voxels.astype(np.float32) - np.float32(volume.air) if volume.air else volume.voxels
-    )
+    """Voxels minus the value of air, (X, Y, Z): in the file's dtype if that is 0, else float32."""
+    if not volume.air:
+        return volume.voxels
+    return volume.voxels.astype(np.float32) - np.float32(volume.air)
 
 
 def on_grid_of(
     path: Path | Part, volume: Volume, reference: Path | Part, expected: Grid, remedy: str
 ) -> Volume:
-    """The volume on an expected grid, its axes permuted and flipped, with a warning, if that is all
-    there is between the two.
+    """The volume on an expected grid; axes are permuted and flipped, with a warning, if needed.
 
     Parameters
     ----------
@@ -285,7 +253,7 @@ def on_grid_of(
     volume : Volume
     expected : Grid
     remedy : str
-        What to do where the two differ otherwise.
+        What to do if the grids differ otherwise.
 
     Raises
     ------
@@ -308,8 +276,7 @@ def on_grid_of(
 
 
 def read_mask(origin: Path | Part) -> Volume:
-    """Read a mask; label values that a header scales to nearly whole numbers are rounded, with a
-    warning.
+    """Read a mask; scaled label values that are nearly whole numbers are rounded, with a warning.
 
     Raises
     ------
@@ -344,12 +311,12 @@ def classes_of(
     schema : Schema
         Declares the label values.
     remedy : callable
-        Says what to do about a value it does not declare.
+        Gives the remedy for a value that is not declared.
 
     Raises
     ------
     InputError
-        If a value is foreign; where the header scales the values, with the command that undoes it.
+        If a value is not declared; if the header scales the values, with the command to undo it.
     """
     try:
         return values_to_classes(mask.voxels, schema)
@@ -368,33 +335,31 @@ def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
     unscaled = "numpy.asanyarray(image.dataobj.get_unscaled())"
     is_plain = stored <= values_of_schema
     whole = np.rint(mask.voxels)
+    scaled = (
+        f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds"
+        f" {intercept:.6g}"
+    )
     if not is_plain and (
         np.abs(mask.voxels - whole).max() > _NEARLY
         or not set(np.unique(whole).tolist()) <= values_of_schema
     ):
-        return (
-            f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds"
-            f" {intercept:.6g}. "
-        )
+        return f"{scaled}. "
     values = unscaled if is_plain else "numpy.rint(image.get_fdata())"
     change = (
         f"image = nibabel.load({literal(str(path))}); image ="
         f" nibabel.Nifti1Image({values}.astype(numpy.uint8), image.affine)"
     )
     finding = (
-        "the stored integers are those of the cohort"
+        "the stored integers are those of the cohort; to store them unscaled"
         if is_plain
         else "as of floats saved as integers; to round them"
     )
-    return (
-        f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds"
-        f" {intercept:.6g}: {finding}:\n{repair_command(str(path), change)}\n"
-    )
+    return f"{scaled}: {finding}:\n{repair_command(str(path), change)}\n"
 
 
 def without_folder(said: str, path: Path | Part) -> str:
-    """What was said of a file, its folder left out, which may bear the patient's name; commands in
-    it are for that folder.
+    """A message without the file's folder, which may contain the patient's name; commands in it
+    are to be run in that folder.
     """
     said = said.removeprefix(f"{path}: ")
     for written in (str(path), literal(str(path))[1:-1]):
@@ -404,12 +369,14 @@ def without_folder(said: str, path: Path | Part) -> str:
 
 
 def told(found: Found, volumes: Mapping[str, Volume]) -> tuple[str, ...]:
-    """What reading the files of a case told, once for all of which it holds; without their folders,
-    which may bear the patient's name.
+    """Warnings from reading the files of a case, each with the names of all files it is about but
+    without their folders, which may contain the patient's name.
     """
     files: dict[str, list[str]] = defaultdict(list)
+    origins = {**found.images, "labels": found.labels}
     for name, volume in volumes.items():
-        path = found.labels if name == "labels" else found.images[name]
+        path = origins[name]
+        assert path is not None
         for said in volume.warnings:
             files[without_folder(said, path)].append(path.name)
     return tuple(f"{', '.join(names)}: {said}" for said, names in files.items())
@@ -428,21 +395,21 @@ def as_files(found: Found, folder: Path) -> Found:
     Returns
     -------
     Found
-        The same case with files instead of parts, and the sums of what they were taken from.
+        The same case with files instead of parts, and the checksums of the published files.
 
     Raises
     ------
     InputError
         If a part cannot be read.
     """
-    files, origins, notes = {}, {}, [*found.notes]
+    files: dict[str, Path | Part] = {}
+    made_from, origins, notes = {}, {}, [*found.notes]
     for name, part in found.parts.items():
         volume = part.read()
-        files[name] = folder / found.case / f"{found.case}_{name}.nii.gz"
-        nifti.write(files[name], volume.voxels, volume.grid.affine)
-        origins[name] = volume.sha256
+        files[name] = file = folder / found.case / f"{found.case}_{name}.nii.gz"
+        nifti.write(file, volume.voxels, volume.grid.affine)
+        made_from[file], origins[name] = part, volume.sha256
         notes += [without_folder(said, part) for said in volume.warnings]
-    made_from = {files[name]: part for name, part in found.parts.items()}
     labels = files.pop("seg", found.labels)
     return replace(
         found,
@@ -461,5 +428,5 @@ def found_in(catalogue_folder: Path, entry: CaseEntry) -> Found:
         patient=entry.patient,
         folder=catalogue_folder / entry.case,
         images={name: catalogue_folder / file.path for name, file in entry.images.items()},
-        labels=entry.labels and catalogue_folder / entry.labels.path,
+        labels=catalogue_folder / entry.labels.path if entry.labels else None,
     )

@@ -1,4 +1,4 @@
-"""Slices kept as pictures: one JPEG, PNG or TIFF file, or a numbered stack of them, as a volume."""
+"""Slices stored as JPEG, PNG or TIFF pictures: one file, or a numbered stack, as a volume."""
 
 import hashlib
 import zlib
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -32,8 +33,7 @@ class _Format:
     end: bytes
 
 
-# libjpeg fills up what is missing of a cut file, and says so on the console alone; libpng and
-# libtiff refuse it
+# libjpeg pads a truncated file with a message on the console; libpng and libtiff report an error
 _JPEG = _Format("JPEGImageIO", (b"\xff\xd8\xff",), b"\xff\xd9")
 _PNG = _Format("PNGImageIO", (b"\x89PNG\r\n\x1a\n",), b"IEND\xaeB`\x82")
 _TIFF = _Format("TIFFImageIO", (b"II*\0", b"MM\0*"), b"")
@@ -90,7 +90,8 @@ class Slices(Part):
             If a picture cannot be read (see `read_picture`), is in colour and no channel is named,
             or differs in size or dtype from the first.
         """
-        planes, sums = [], []
+        planes: list[np.ndarray] = []
+        sums: list[str] = []
         for file in self.files:
             pixels, checksum = read_picture(file)
             plane = _channel(file, pixels, self.channel)
@@ -134,20 +135,21 @@ class MaskSlices(Slices):
         """
         volume = super().read()
         white = volume.voxels > 127
-        if volume.voxels.dtype != np.uint8 or (volume.voxels.any() and not white.any()):
+        brightest = float(volume.voxels.max())
+        if volume.voxels.dtype != np.uint8 or 0 < brightest <= 127:
             raise InputError(
-                f"{self.path}: holds {volume.voxels.dtype} values up to {volume.voxels.max()} where"
-                " a mask of 0 and 255 in uint8 is due. Multiply the mask by 255, or fetch it"
+                f"{self.path}: holds {volume.voxels.dtype} values up to {brightest:g},"
+                " expected a mask of 0 and 255 in uint8. Multiply the mask by 255, or fetch it"
                 " again."
             )
         # JPEG of a sharp edge leaves none to two such pixels in the 1,221 masks of the Cheng set
         # that were looked at
-        between = np.count_nonzero((volume.voxels > 63) & (volume.voxels < 192))
-        if between > max(16, np.count_nonzero(white) // 20):
+        between = int(np.count_nonzero((volume.voxels > 63) & (volume.voxels < 192)))
+        if between > max(16, int(np.count_nonzero(white)) // 20):
             raise InputError(
                 f"{self.path}: {between} pixels lie between black and white,"
-                f" {np.count_nonzero(white)} are white: this is no mask, or one that was resized"
-                " with interpolation. Use the published mask."
+                f" {np.count_nonzero(white)} are white: this is not a mask, or one resized with"
+                " interpolation. Use the published mask."
             )
         return Volume(
             np.where(white, np.uint8(self.value), np.uint8(0)), volume.grid, volume.sha256
@@ -170,7 +172,7 @@ def in_order(numbered: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
     Raises
     ------
     InputError
-        If a number stands twice, or one between the first and the last is missing.
+        If a number occurs twice, or one between the first and the last is missing.
     """
     slices = sorted(numbered)
     for (number, path), (following, other) in pairwise(slices):
@@ -215,8 +217,8 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
 
     Notes
     -----
-    JPEG carries no checksum: a byte changed within its stream gives other pixels, which only a
-    checksum of the download can tell.
+    JPEG has no checksum: a changed byte within its stream gives other pixels, which only a checksum
+    of the download can detect.
     """
     style, stored = _stored(path)
     reader = _announced(path, style)
@@ -228,9 +230,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
 
 
 def _stored(path: Path) -> tuple[_Format, bytes]:
-    """The bytes of a file and the format of its name, if the bytes agree with it from the first to
-    the last.
-    """
+    """The bytes of a file and the format of its name, if both agree."""
     style = _FORMATS.get(path.suffix.lower())
     if style is None:
         raise InputError(
@@ -255,7 +255,7 @@ def _stored(path: Path) -> tuple[_Format, bytes]:
 
 
 def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
-    """Check length and CRC of each chunk (PNG specification, 5.3); libpng would first take the
+    """Check length and CRC of each chunk (PNG specification, 5.3) before libpng allocates the
     memory that a damaged length asks for.
     """
     place = 8
@@ -271,11 +271,12 @@ def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
 
 
 def _refuse_pages(path: Path, stored: bytes) -> None:
-    """Follow the chain of directories (TIFF 6.0, section 2), one a page; in one that is damaged,
-    libtiff may go on for ever.
+    """Follow the chain of directories (TIFF 6.0, section 2), one a page; libtiff may not terminate
+    on a damaged one.
     """
-    order = "little" if stored.startswith(b"II") else "big"
-    place, places = int.from_bytes(stored[4:8], order), []
+    order: Literal["little", "big"] = "little" if stored.startswith(b"II") else "big"
+    place = int.from_bytes(stored[4:8], order)
+    places: list[int] = []
     while place:
         end = place + 2 + 12 * int.from_bytes(stored[place : place + 2], order)
         if place in places or end + 4 > len(stored):
@@ -287,13 +288,13 @@ def _refuse_pages(path: Path, stored: bytes) -> None:
         place = int.from_bytes(stored[end : end + 4], order)
     if len(places) > 1:
         raise InputError(
-            f"{path}: holds {len(places)} pages where one slice is due. Save each page as a file of"
-            " its own."
+            f"{path}: holds {len(places)} pages, expected one slice. Save each page as a separate"
+            " file."
         )
 
 
 def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:
-    """A reader that has seen the header, and found a picture of bounded size in it."""
+    """A reader that has read the header, after a check of the size."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO(style.reader)
     reader.SetFileName(str(path))
@@ -303,8 +304,8 @@ def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:
         raise InputError(f"{path}: is not a whole picture ({_reason(error)}). {_REMEDY}") from None
     if reader.GetDimension() != 2:
         raise InputError(
-            f"{path}: holds {reader.GetSize()[2:]} pages where one slice is due. Save each page as"
-            " a file of its own."
+            f"{path}: holds {reader.GetSize()[2:]} pages, expected one slice. Save each page as a"
+            " separate file."
         )
     if (
         not all(1 <= length <= _LONGEST_SIDE for length in reader.GetSize())
@@ -327,14 +328,13 @@ def _channel(path: Path, pixels: np.ndarray, channel: int | None) -> np.ndarray:
             return pixels
         if pixels.shape[-1] < 3 or (pixels[..., 1:3] != pixels[..., :1]).any():
             raise InputError(
-                f"{path}: is in colour where gray is due. Save it in gray, as its source"
-                " publishes it."
+                f"{path}: is in colour, expected gray. Save it in gray, as its source publishes it."
             )
         return pixels[..., 0]
     if pixels.ndim == 2 or pixels.shape[-1] <= channel:
         raise InputError(
-            f"{path}: is gray where {channel + 1} or more channels are due. Fetch the picture as"
-            " its source publishes it."
+            f"{path}: is gray, expected {channel + 1} or more channels. Fetch the picture as its"
+            " source publishes it."
         )
     return pixels[..., channel]
 

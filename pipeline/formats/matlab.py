@@ -1,4 +1,4 @@
-"""MATLAB v7.3 files as the Cheng set publishes them: HDF5, opened in memory, read within bounds.
+"""MATLAB v7.3 files of the Cheng set: HDF5, opened in memory, with bounded memory use.
 
 A slice is a struct `cjdata` of label (1 meningioma, 2 glioma, 3 pituitary), PID, image, tumorBorder
 and tumorMask. MATLAB stores columns first, so that HDF5 gives each matrix transposed: the picture's
@@ -6,6 +6,7 @@ columns come as the first axis and its rows as the second, which is the order of
 """
 
 import hashlib
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,21 +28,15 @@ _LARGEST_FIELD = 512 * 512  # values
 _SIDES = (256, 512)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512  # bytes that MATLAB puts before it
-_FAULTS = (
-    OSError,
-    RuntimeError,
-    LookupError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    MemoryError,
-    zlib.error,
-)  # of damaged files
+_FAULTS = (  # of damaged files
+    *(OSError, RuntimeError, LookupError, ValueError),
+    *(TypeError, ArithmeticError, MemoryError, zlib.error),
+)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a file of the Cheng set says of its slice.
+    """The description of a slice in a file of the Cheng set.
 
     Attributes
     ----------
@@ -59,7 +54,7 @@ class Description:
 
 
 def describe(path: Path) -> Description:
-    """Read what a file of the Cheng set says of its slice, not the slice.
+    """Read the description of a slice, without the slice.
 
     Raises
     ------
@@ -72,7 +67,7 @@ def describe(path: Path) -> Description:
         patient = "".join(map(chr, codes)) if codes.dtype.kind == "u" and len(codes) <= 64 else ""
         if not (patient.isascii() and patient.isprintable() and patient.strip()):
             raise InputError(
-                f"{path}: PID is {patient[:20]!r} where the patient's identity is due. {_REMEDY}"
+                f"{path}: PID is {patient[:20]!r}, expected the patient's identity. {_REMEDY}"
             )
         return Description(
             label,
@@ -109,8 +104,7 @@ class MatlabMask(_Slice):
         _square(self.path, "tumorMask", mask.shape)
         if not np.isin(mask, (0, 1)).all():
             raise InputError(
-                f"{self.path}: tumorMask holds {np.unique(mask)[:8]} where 0 and 1 are due."
-                f" {_REMEDY}"
+                f"{self.path}: tumorMask holds {np.unique(mask)[:8]}, expected 0 and 1. {_REMEDY}"
             )
         voxels = mask.astype(np.uint8) * np.uint8(label)
         return Volume(voxels[..., None], slice_grid((*mask.shape, 1), self.spacing_mm), checksum)
@@ -138,16 +132,14 @@ def read_folds(path: Path) -> tuple[int, ...]:
         folds = _values(path, file, "cvind").ravel()
     if not np.isin(folds, range(1, 256)).all():
         raise InputError(
-            f"{path}: cvind holds {np.unique(folds)[:8]} where numbers of folds are due. {_REMEDY}"
+            f"{path}: cvind holds {np.unique(folds)[:8]}, expected numbers of folds. {_REMEDY}"
         )
     return tuple(int(fold) for fold in folds)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[h5py.File, str]]:
-    """The file, in memory, and the sha256 of its bytes; whatever h5py raises of damage becomes an
-    InputError.
-    """
+    """The file in memory, and the sha256 of its bytes; h5py's errors become InputError."""
     stored = read_small(path, _LARGEST_FILE)
     if not any(stored.startswith(_SIGNATURE, start) for start in (0, _USER_BLOCK)):
         raise InputError(
@@ -170,7 +162,7 @@ def _label(path: Path, file: h5py.File) -> int:
     values = _values(path, file, "cjdata/label").ravel()
     if len(values) != 1 or values[0] not in (1, 2, 3):
         raise InputError(
-            f"{path}: label is {values[:8]} where 1 meningioma, 2 glioma or 3 pituitary is due."
+            f"{path}: label is {values[:8]}, expected 1 meningioma, 2 glioma or 3 pituitary."
             f" {_REMEDY}"
         )
     return int(values[0])
@@ -179,13 +171,13 @@ def _label(path: Path, file: h5py.File) -> int:
 def _square(path: Path, name: str, shape: tuple[int, ...]) -> int:
     if shape not in [(side, side) for side in _SIDES]:
         raise InputError(
-            f"{path}: {name} has shape {shape} where 512 x 512 or 256 x 256 is due. {_REMEDY}"
+            f"{path}: {name} has shape {shape}, expected 512 x 512 or 256 x 256. {_REMEDY}"
         )
     return shape[0]
 
 
 def _values(path: Path, file: h5py.File, name: str) -> np.ndarray:
-    """The values of a field, once its storage is known to hold as many as it announces."""
+    """The values of a field, after a check that its storage holds as many as announced."""
     dataset = _dataset(path, file, name)
     if dataset.chunks is not None:
         _refuse_other_chunks(path, dataset, name)
@@ -193,7 +185,7 @@ def _values(path: Path, file: h5py.File, name: str) -> np.ndarray:
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
-    """A field by its path; only what lies in this very file is followed."""
+    """A field by its path; links to other files are not followed."""
     group = file
     for part in name.split("/"):
         links = group.id.links if isinstance(group, h5py.Group) else None
@@ -225,20 +217,12 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
 
 
 def _refuse_other_chunks(path: Path, dataset: h5py.Dataset, name: str) -> None:
-    """Refuse filters other than deflate, and chunks that are missing or unpack to another size than
-    announced.
-    """
+    """Reject filters other than deflate, and chunks that are missing or of an unexpected size."""
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
-    size = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize
-    expected = int(
-        np.prod(
-            [
-                -(-length // edge)
-                for length, edge in zip(dataset.shape, dataset.chunks, strict=True)
-            ],
-            dtype=object,
-        )
+    size = math.prod(map(int, dataset.chunks)) * dataset.dtype.itemsize
+    expected = math.prod(
+        -(-length // edge) for length, edge in zip(dataset.shape, dataset.chunks, strict=True)
     )
     if (
         filters not in ([], [h5z.FILTER_DEFLATE])

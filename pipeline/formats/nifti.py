@@ -1,6 +1,4 @@
-"""NIfTI files: read whole and checked, written whole or not at all, with the same bytes for the
-same voxels.
-"""
+"""NIfTI files: every byte is checked on reading; writing is atomic and reproducible."""
 
 import gzip
 import hashlib
@@ -9,23 +7,29 @@ import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import nibabel
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
 from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.records import write_bytes
 from .affines import examine
-from .inflating import Inflating
+from .inflating import inflate, inflate_start, is_gzip
 from .volume import Volume
 from .walking import volumes_in
 
 _HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
 _REMEDY = "Fetch the file again from its source."
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, zlib.error),
+    *(ImageFileError, HeaderDataError, WrapStructError),
+)
 
 
 def read(path: Path) -> Volume:
@@ -44,29 +48,22 @@ def read(path: Path) -> Volume:
     ------
     InputError
         If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional (a
-        fourth axis of length one is dropped), has no invertible affine, or its voxels are not real
+        singleton fourth axis is dropped), has no invertible affine, or its voxels are not real
         numbers.
     """
     image, sha256 = _load(path)
     shape = _shape(image)
     if len(shape) < 3 or any(length != 1 for length in shape[3:]):
         raise InputError(
-            f"{path}: has {len(shape)} dimensions {shape} where one 3D volume is due. Split it into"
+            f"{path}: has {len(shape)} dimensions {shape}, expected one 3D volume. Split it into"
             " one file per modality."
         )
-    scaling = _scaling(image)
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # infinite voxels are refused where they are named
-        voxels = (
-            image.get_fdata(dtype=np.float32)
-            if scaling
-            else np.asarray(image.dataobj.get_unscaled())
-        )
-    affine, warnings = _affine(path, image)
-    return Volume(
-        voxels.reshape(shape[:3], order="A"), Grid(shape[:3], affine), sha256, warnings, scaling
-    )
+    proxy = cast(ArrayProxy, image.dataobj)
+    scaling = _scaling(proxy)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are reported later
+        voxels = image.get_fdata(dtype=np.float32) if scaling else np.asarray(proxy.get_unscaled())
+    grid, warnings = _grid(path, image)
+    return Volume(voxels.reshape(shape[:3], order="A"), grid, sha256, warnings, scaling)
 
 
 def read_channel(path: Path, channel: int, channels: int) -> Volume:
@@ -102,35 +99,34 @@ def read_channels(path: Path, channels: int) -> list[Volume]:
 def _channels(path: Path, wanted: Iterable[int], channels: int) -> list[Volume]:
     image, sha256 = _load(path)
     shape = _shape(image)
-    place = (0,) * (len(shape) - 4)  # singleton axes before the last, as ITK writes vectors
+    singleton = (0,) * (len(shape) - 4)  # axes before the last, as ITK writes vectors
     if len(shape) < 4 or shape[-1] != channels or math.prod(shape[3:]) != channels:
         raise InputError(
-            f"{path}: has shape {shape} where {channels} volumes (X, Y, Z, {channels}) are due."
+            f"{path}: has shape {shape}, expected {channels} volumes (X, Y, Z, {channels})."
             f" {_REMEDY}"
         )
-    scaling = _scaling(image)
-    affine, warnings = _affine(path, image)
+    proxy = cast(ArrayProxy, image.dataobj)
+    scaling = _scaling(proxy)
+    grid, warnings = _grid(path, image)
     with np.errstate(over="ignore", invalid="ignore"):
         voxels = [
-            np.asarray(image.dataobj[(..., *place, channel)], np.float32 if scaling else None)
+            np.asarray(proxy[(..., *singleton, channel)], np.float32 if scaling else None)
             for channel in wanted
         ]
-    return [Volume(one, Grid(shape[:3], affine), sha256, warnings, scaling) for one in voxels]
+    return [Volume(one, grid, sha256, warnings, scaling) for one in voxels]
 
 
-def _scaling(image: nibabel.Nifti1Image) -> tuple[float, float] | None:
-    scaling = image.dataobj.slope or 1.0, image.dataobj.inter or 0.0
+def _scaling(proxy: ArrayProxy) -> tuple[float, float] | None:
+    scaling = proxy.slope or 1.0, proxy.inter or 0.0
     return None if scaling == (1, 0) else scaling
 
 
 def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
     """The file as an image of real voxels, and its sha256."""
     if path.is_dir():
-        found = volumes_in(path)
         raise InputError(
-            f"{path}: cannot be read: it is a folder that holds {len(found)} volumes, named like a"
-            " file, as some unpackers make them. Check it, and put the file that is meant in its"
-            " place."
+            f"{path}: cannot be read: it is a folder that holds {len(volumes_in(path))} volumes,"
+            " named like a file, as some unpackers make them. Replace it with the intended file."
         )
     try:
         stored = path.read_bytes()
@@ -138,76 +134,64 @@ def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read."
         ) from None
-    image = _parse(path, _unpacked(path, stored))
-    kind = image.get_data_dtype()
-    if (
-        min(_shape(image), default=0) < 1
-        or not np.issubdtype(kind, np.number)
-        or np.issubdtype(kind, np.complexfloating)
-    ):
+    compressed = is_gzip(stored)
+    header = _header(path, inflate_start(path, stored, _HEADER_BYTES) if compressed else stored)
+    announced = _announced_bytes(path, header)
+    raw = inflate(path, stored, announced) if compressed else stored
+    if len(raw) != announced:
+        found = "more" if len(raw) > announced else f"{len(raw)} bytes"
         raise InputError(
-            f"{path}: has shape {_shape(image)} and dtype {kind} where real voxels are due."
-            f" {_REMEDY}"
+            f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}"
+        )
+    is_second = isinstance(header, nibabel.Nifti2Header)
+    image = (nibabel.Nifti2Image if is_second else nibabel.Nifti1Image).from_bytes(raw)
+    kind = image.get_data_dtype()
+    is_real = np.issubdtype(kind, np.number) and not np.issubdtype(kind, np.complexfloating)
+    if min(_shape(image), default=0) < 1 or not is_real:
+        raise InputError(
+            f"{path}: has shape {_shape(image)} and dtype {kind}, expected real voxels. {_REMEDY}"
         )
     return image, hashlib.sha256(stored).hexdigest()
 
 
-def _shape(image: nibabel.Nifti1Image) -> tuple[int, ...]:
+def _shape(image: SpatialImage) -> tuple[int, ...]:
     return tuple(int(length) for length in image.shape)
 
 
-def _affine(path: Path, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The affine in use, and what the user should know of the header's two."""
+def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]]:
+    """The grid of the first three axes, and warnings about the two affines of the header."""
+    x, y, z = _shape(image)[:3]
     sform, sform_code = image.get_sform(coded=True)
+    qform, qform_code = image.get_qform(coded=True)
     others_mm = {"pixdim": [float(edge) for edge in image.header["pixdim"][1:4]]}
     unused_mm = np.linalg.norm(image.header.get_sform()[:3, :3], axis=0)
     if sform_code == 0 and unused_mm.all():
         others_mm["sform (code 0)"] = unused_mm.tolist()
-    verdict = examine(
-        str(path), _shape(image)[:3], sform, sform_code, *image.get_qform(coded=True), others_mm
-    )
+    warnings = examine(str(path), (x, y, z), sform, sform_code, qform, qform_code, others_mm)
     affine = np.asarray(image.affine, np.float64)
-    if verdict.refusal:
-        raise InputError(verdict.refusal)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
-            f"{path}: its affine cannot be inverted:\n{affine}\nMend the header's sform or qform."
+            f"{path}: its affine cannot be inverted:\n{affine}\nFix the header's sform or qform."
         )
-    return affine, verdict.warnings
+    return Grid((x, y, z), affine), warnings
 
 
-def _unpacked(path: Path, stored: bytes) -> bytes:
-    """The bytes behind the compression, no more than the header announces."""
-    if stored[:2] != b"\x1f\x8b":
-        return stored
-    stream = Inflating(path, stored)
-    head = stream.take(_HEADER_BYTES)
-    announced = _announced_bytes(path, head)
-    return stream.ended(head + stream.take(announced - len(head)), announced)
-
-
-def _announced_bytes(path: Path, head: bytes) -> int:
-    header = _parse_header(path, head)
+def _announced_bytes(path: Path, header: nibabel.Nifti1Header) -> int:
     lengths = [int(length) for length in header.get_data_shape()]
-    announced = (
-        int(header.get_data_offset()) + math.prod(lengths) * header.get_data_dtype().itemsize
-    )
+    voxels_bytes = math.prod(lengths) * header.get_data_dtype().itemsize
+    announced = int(header.get_data_offset()) + voxels_bytes
     if min(lengths, default=0) < 0 or announced > sys.maxsize:
         raise InputError(
-            f"{path}: has shape {tuple(lengths)} in its header, where real voxels are due."
-            f" {_REMEDY}"
+            f"{path}: has shape {tuple(lengths)} in its header, expected real voxels. {_REMEDY}"
         )
     return announced
 
 
-def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
-    kind = (
-        nibabel.Nifti2Header
-        if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
-        else nibabel.Nifti1Header
-    )
+def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
+    is_second = start[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+    kind = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
     try:
-        header = kind(head[: kind.sizeof_hdr])
+        header = kind(start[: kind.sizeof_hdr])
         header.get_data_dtype()
         header.get_data_offset()
         header.get_slope_inter()
@@ -215,10 +199,8 @@ def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
         raise InputError(
             f"{path}: is not a NIfTI file ({str(error)[:120]}). Convert it to NIfTI or remove it."
         ) from None
-    size = int.from_bytes(
-        head[:4], "little" if header.endianness == "<" else "big"
-    )  # nibabel would mend it
-    if size != kind.sizeof_hdr:
+    size = int.from_bytes(start[:4], "little" if header.endianness == "<" else "big")
+    if size != kind.sizeof_hdr:  # nibabel would correct it
         raise InputError(
             f"{path}: is not a NIfTI file (sizeof_hdr is {size}, not {kind.sizeof_hdr}). Convert it"
             " to NIfTI or remove it."
@@ -229,7 +211,7 @@ def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
         header.get_qform(coded=True)
     except ValueError as error:
         raise InputError(
-            f"{path}: its qform is no rotation ({error}). Mend the header's qform."
+            f"{path}: its qform is no rotation ({error}). Fix the header's qform."
         ) from None
     if header["magic"].item() not in (b"n+1", b"n+2\0\r\n\x1a\n", b"n+2"):
         raise InputError(
@@ -239,45 +221,22 @@ def _parse_header(path: Path, head: bytes) -> nibabel.Nifti1Header:
     return header
 
 
-def _parse(path: Path, raw: bytes) -> nibabel.Nifti1Image:
-    announced = _announced_bytes(path, raw[:_HEADER_BYTES])
-    if len(raw) != announced:
-        found = "more" if len(raw) > announced else f"{len(raw)} bytes"
-        raise InputError(
-            f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}"
-        )
-    kind = (
-        nibabel.Nifti2Image
-        if isinstance(_parse_header(path, raw[:_HEADER_BYTES]), nibabel.Nifti2Header)
-        else nibabel.Nifti1Image
-    )
-    return kind.from_bytes(raw)
-
-
 def is_nifti(path: Path) -> bool:
     """Whether a file is NIfTI by its name."""
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
 def shape_of(path: Path) -> tuple[int, ...]:
-    """Lengths of all axes by the header alone; empty for what is no NIfTI file, or no readable one."""
+    """Lengths of all axes by the header alone; empty if the file is not readable NIfTI."""
     try:
-        return _shape(nibabel.load(path)) if is_nifti(path) else ()
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        ImageFileError,
-        HeaderDataError,
-        WrapStructError,
-        zlib.error,
-    ):
+        return tuple(map(int, nibabel.load(path).shape)) if is_nifti(path) else ()  # type: ignore[attr-defined]  # images have one
+    except _UNREADABLE:
         return ()
 
 
 def read_description(path: Path) -> str:
     """The header field ``descrip`` of a readable NIfTI-1 file."""
-    return nibabel.load(path).header["descrip"].item().decode()
+    return nibabel.Nifti1Image.from_filename(path).header["descrip"].item().decode()
 
 
 def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str = "") -> None:
@@ -303,11 +262,5 @@ def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str =
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()[:79]
     raw = image.to_bytes()
-    write_bytes(
-        path,
-        (
-            gzip.compress(raw, 6 if voxels.dtype == np.uint8 else 1, mtime=0)
-            if path.suffix == ".gz"
-            else raw
-        ),
-    )
+    level = 6 if voxels.dtype == np.uint8 else 1
+    write_bytes(path, gzip.compress(raw, level, mtime=0) if path.suffix == ".gz" else raw)

@@ -1,4 +1,4 @@
-"""Voxels of one modality or mask, and where they come from when that is not a file of their own."""
+"""Voxels of one modality or mask, and parts of files that hold them."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ..core.grid import Grid
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels of one file and the grid they lie on.
+    """Voxels of one file and their grid.
 
     Attributes
     ----------
@@ -20,16 +20,15 @@ class Volume:
     grid : Grid
         On the axes of the file.
     sha256 : str
-        Of the bytes of the file, compressed or not; of several files, of their sums one after the
-        other.
+        Of the bytes as stored; for several files, of their concatenated checksums.
     warnings : tuple of str
-        What the user should know of the file.
+        What the user should know about the file.
     scaling : tuple of 2 float or None
-        Slope and intercept by which the header scales the stored numbers (scl_slope, scl_inter of
-        NIfTI), None where it does not.
+        Slope and intercept by which the header scales stored values (scl_slope, scl_inter of
+        NIfTI), None if it does not.
     air : float
-        The constant around the brain (`pipeline.formats.background`), which is taken off before
-        anything is told from it; 0 of masks.
+        The constant around the brain (`pipeline.formats.background`), to be subtracted before use;
+        0 for masks.
     """
 
     voxels: np.ndarray
@@ -42,8 +41,8 @@ class Volume:
 
 @dataclass(frozen=True)
 class Part(ABC):
-    """A modality or mask that is a channel, a slice, a field or a series; `download` makes it a
-    NIfTI file.
+    """A modality or mask that is a channel, slice, field or series; `download` converts it to
+    NIfTI.
 
     Attributes
     ----------
@@ -68,5 +67,5 @@ class Part(ABC):
         Raises
         ------
         InputError
-            If the file is missing, damaged, or not what it should be.
+            If the file is missing, damaged, or of another kind.
         """

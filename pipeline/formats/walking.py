@@ -1,6 +1,4 @@
-"""Files below a folder, through symbolic links as well: people lay out a cohort by links instead of
-copying it.
-"""
+"""Files below a folder; symbolic links are followed, since cohorts are often laid out by links."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +7,7 @@ from pathlib import Path
 from ..core.errors import InputError
 
 MOST_LINKS = 4
-"""Links to folders on one path."""
+"""Largest number of links to folders on one path."""
 
 ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
 """Of volumes: NIfTI and MetaImage, in small letters or capitals."""
@@ -27,19 +25,18 @@ def files_below(folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Sorted. Names that begin with a dot are left out. A link to nothing is listed, so that
-        whoever reads it names it. A link to a folder that it lies in holds nothing new and is not
-        followed; a folder that is reached in several ways is listed in each, since its path may
-        name a case. A folder that an unpacker made of a file is listed as that file, see
-        `of_one_file`.
+        Sorted. Names that begin with a dot are left out. A broken link is listed, so that reading
+        it reports it. A link to one of its parent folders is not followed. A folder that is reached
+        in several ways is listed under each path, since its path may name a case. A folder that an
+        unpacker made of a file is listed as that file, see `of_one_file`.
 
     Raises
     ------
     OSError
         If a folder cannot be listed.
     InputError
-        If a path leads through more than `MOST_LINKS` links to folders: links that lead to each
-        other have endlessly many paths.
+        If a path contains more than `MOST_LINKS` links to folders: links to each other give
+        infinitely many paths.
     """
     return sorted(path for path, is_folder in _below(folder, (), 0) if not is_folder)
 
@@ -52,8 +49,8 @@ def folders_below(folder: Path) -> list[Path]:
 def _below(
     folder: Path, above: tuple[tuple[int, int], ...], links: int
 ) -> Iterator[tuple[Path, bool]]:
-    """Everything below a folder that lies in those `above`, behind so many links, and whether it is
-    a folder to look into.
+    """Every path below a folder, and whether it is a folder to list; `above` identifies its parent
+    folders, `links` counts the links on the way.
     """
     if links > MOST_LINKS:
         raise InputError(
@@ -85,21 +82,18 @@ def expanded(path: str) -> Path:
 
 
 def is_volume(path: Path) -> bool:
-    """Whether a name ends as those of NIfTI and MetaImage files do, in small letters or capitals."""
+    """Whether a path is named like a NIfTI or MetaImage file, in small letters or capitals."""
     return path.name.lower().endswith(ENDINGS)
 
 
 def as_expression(literal: str) -> str:
-    """What matches a piece of a file name as it is written, but its ending in small letters or
-    capitals.
-    """
+    """A regular expression for a part of a file name, whose ending matches in either case."""
     ending = next((ending for ending in reversed(ENDINGS) if literal.endswith(ending)), "")
     return re.escape(literal.removesuffix(ending)) + (f"(?i:{re.escape(ending)})" if ending else "")
 
 
 def of_one_file(path: Path) -> Path:
-    """The file in a folder that has the name of a file, as some unpackers make them:
-    ``C_t1.nii/0057_brain_t1.nii``.
+    """The file in a folder named like a file, as some unpackers make: ``C_t1.nii/0057_t1.nii``.
 
     Parameters
     ----------
@@ -109,8 +103,7 @@ def of_one_file(path: Path) -> Path:
     Returns
     -------
     Path
-        The one volume that such a folder holds; else `path` itself, so that whoever reads it names
-        it.
+        The one volume that such a folder holds; else `path` itself, so that reading reports it.
     """
     inner = volumes_in(path) if path.is_dir() else []
     return inner[0] if len(inner) == 1 else path

@@ -14,9 +14,7 @@ FINE_MM, FINE_SD_MM = 11.0, 0.9
 SCALE, SCALE_SD, STRETCH_SD = 0.89, 0.02, 0.02
 TURN_SD_RADIANS, SHIFT_SD_MM = 0.05, 1.5
 SINK_MM = 4.0
-"""How far below the middle a brain stands: its stem may leave the grid, as in scans, its crown may
-not.
-"""
+"""Shift of a brain below the middle: its stem may leave the grid, as in scans; its crown not."""
 MARGIN_VOXELS = 4
 """Room around the template's box on the grid that a case is made on."""
 

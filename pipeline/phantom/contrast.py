@@ -24,9 +24,9 @@ SIGNAL = {
 over cases.
 
 The order is that of the medians of BraTS 2021 cases, with edema nearer to gray matter than in most
-of them so that brightness alone does not tell it. "solid" is a core that does not enhance,
-"leukoaraiosis" the bright white matter of healthy aging, "inflow" fluid whose motion defeats the
-suppression of FLAIR.
+of them, so that brightness alone does not identify it. "solid" is a core that does not enhance,
+"leukoaraiosis" the bright white matter of healthy aging, "inflow" moving fluid that FLAIR does not
+suppress.
 """
 TEXTURE_SD = {
     "edema": 0.07,
@@ -80,10 +80,8 @@ def acquire(
                 signal += level * fraction * (1 + np.float32(TEXTURE_SD[tissue]) * texture)
             else:
                 signal += level * fraction
-        shading = sum(
-            np.float32(sd) * normal_field(rng, brain.shape, scale) for scale, sd in SHADING
-        )
-        signal *= np.exp(shading[brain])
+        fields = [np.float32(sd) * normal_field(rng, brain.shape, scale) for scale, sd in SHADING]
+        signal *= np.exp(np.asarray(sum(fields))[brain])
         images[modality] = _record(rng, signal, brain, SLICE_BLUR_VOXELS.get(modality, 0.0))
     return images
 

@@ -1,4 +1,4 @@
-"""Gliomas grown in an anatomy: fronts that spread through tissue until they fill a drawn volume."""
+"""Gliomas grown in an anatomy by fronts that spread through tissue up to a given volume."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ RIM_MM = (3.5, 5.5)
 SATELLITE_DISTANCE_MM = (26.0, 60.0)
 CORE_SPEED = {"gray": 0.7, "white": 1.0, "csf": 0.02}
 EDEMA_SPEED = {"gray": 0.12, "white": 1.0, "csf": 0.01}
-CORE_ROUGHNESS, EDEMA_ROUGHNESS, RIM_ROUGHNESS = np.float32((0.7, 0.35, 0.4))
+CORE_ROUGHNESS, EDEMA_ROUGHNESS, RIM_ROUGHNESS = map(np.float32, (0.7, 0.35, 0.4))
 """Log standard deviations: of the fronts' speeds, and of the rim's thickness."""
 STEP = 2
 """Fronts run on every second voxel: eight times faster, and smooth between."""
@@ -28,7 +28,7 @@ UNREACHED = np.float32(1e4)
 
 @dataclass(frozen=True)
 class Tumour:
-    """What a tumour is to become; volumes in cm3.
+    """The parameters of a tumour; volumes in cm3.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ def draw_tumour(rng: np.random.Generator, enhancing: bool) -> Tumour:
 
 
 def draw_seed(rng: np.random.Generator, home: np.ndarray) -> np.ndarray:
-    """Draw where a tumour begins.
+    """Draw the first voxel of a tumour.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def grow(
 ) -> Lesion:
     """Grow a tumour from a seed.
 
-    Each core is what a front reaches first, its speed varying smoothly at random, until the core's
-    volume is full; edema is the same from the surface of all cores, fast in white matter and slow
-    in gray. Neither enters fluid or leaves the brain.
+    Each core is what a front of smoothly varying random speed reaches first, up to the core's
+    volume; edema grows likewise from the surface of all cores, fast in white matter and slow in
+    gray. Neither enters fluid or leaves the brain.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def grow(
     )
     for focus, volume_cm3 in enumerate(tumour.cores_cm3):
         start = seed if focus == 0 else _draw_satellite(rng, home & ~core, seed)
-        arrival = _arrival(speed, [start // STEP], solid.shape)
+        arrival = _arrival(speed, start[None] // STEP, solid.shape)
         core |= _first(arrival, solid & ~core, volume_cm3)
     surface = np.argwhere(_coarse(core))
     speed = _speed(anatomy, EDEMA_SPEED) * np.exp(
@@ -157,9 +157,8 @@ def _coarse(fine: np.ndarray) -> np.ndarray:
 
 def _speed(anatomy: Anatomy, speeds: dict[str, float]) -> np.ndarray:
     """Speed of a front on the coarse grid; next to none outside the brain."""
-    return sum(
-        _coarse(getattr(anatomy, tissue)) * np.float32(speed) for tissue, speed in speeds.items()
-    ) + np.float32(1e-3)
+    parts = [_coarse(getattr(anatomy, name)) * np.float32(speed) for name, speed in speeds.items()]
+    return np.add(sum(parts), np.float32(1e-3))
 
 
 def _arrival(speed: np.ndarray, starts: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Phantoms: a person's brain with a tumour in it, in the four modalities of BraTS, with the truth."""
+"""Phantoms: a brain with a tumour in the four modalities of BraTS, and its reference labels."""
 
 from dataclasses import dataclass
 
@@ -79,14 +79,14 @@ def phantom(
 
 
 def _healthy(rng: np.random.Generator, anatomy: Anatomy) -> dict[str, np.ndarray]:
-    """What each brain voxel is made of before the tumour, with what misleads a threshold: see
-    `SIGNAL`.
+    """Tissue fractions of each brain voxel before the tumour, including what misleads a threshold:
+    see `SIGNAL`.
     """
     brain = anatomy.brain
     gray, white, csf, ventricles = (
         tissue[brain] for tissue in (anatomy.gray, anatomy.white, anatomy.csf, anatomy.ventricles)
     )
-    # The template is a mean of people; squaring gives back an edge as sharp as one person's.
+    # The template is a mean of people; squaring restores edges as sharp as one person's.
     total = gray**2 + white**2 + csf**2
     tissues = {"gray": gray**2 / total, "white": white**2 / total, "csf": csf**2 / total}
 
@@ -119,9 +119,7 @@ def _convert(tissues: dict[str, np.ndarray], tissue: str, share: np.ndarray) -> 
 def _invaded(
     tissues: dict[str, np.ndarray], lesion: Lesion, enhancing: bool, brain: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The tissues with the tumour in their place, mixed at its edges; edema thins out towards its
-    end.
-    """
+    """The tissues with the tumour, mixed at its edges; edema thins out outwards."""
     tumour = {}
     for label, tissue in (
         (NECROTIC, "necrosis" if enhancing else "solid"),

@@ -1,6 +1,4 @@
-"""Cases as the scanner left them, brought to one grid and written there, with the way back beside
-them.
-"""
+"""Cases as acquired, registered to one grid and written there with the inverse transform."""
 
 import functools
 from dataclasses import replace
@@ -26,19 +24,19 @@ def template() -> Template:
 
 
 def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, Volume]]:
-    """Read the series of a case and bring them to one grid.
+    """Read the series of a case and register them to one grid.
 
     Parameters
     ----------
     found : Found
-        Its modalities, each on a grid of its own.
+        Its modalities, each on its own grid.
     recipe : NativeRecipe
 
     Returns
     -------
     Aligned
     dict of str to Volume
-        The series as they were, by modality.
+        The series as acquired, by modality.
 
     Raises
     ------
@@ -60,7 +58,7 @@ def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, V
 
 
 def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
-    """Write a case on one grid.
+    """Register a case and write it on one grid.
 
     Parameters
     ----------
@@ -68,7 +66,7 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
         As the source found it.
     folder : Path
         Gets ``case/case_modality.nii.gz`` (float32), the mask likewise, and
-        ``case/case_native.json`` (`Native`), the way back.
+        ``case/case_native.json`` (`Native`), the inverse transform.
     recipe : NativeRecipe
 
     Returns
@@ -89,27 +87,25 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
     labels, read = found.labels, volumes
     if labels is not None:
         mask = read_mask(labels)
-        drawn = {
-            name: onto_axes_of(mask.voxels, mask.grid, volume.grid)
+        reordered = (
+            (name, onto_axes_of(mask.voxels, mask.grid, volume.grid))
             for name, volume in volumes.items()
-        }
-        drawn_on = next((name for name, voxels in drawn.items() if voxels is not None), None)
-        if drawn_on is None:
+        )
+        drawn_on, drawn = next((pair for pair in reordered if pair[1] is not None), ("", None))
+        if drawn is None:
             raise InputError(
                 f"{labels}: the mask lies on the grid of none of the series {sorted(volumes)}."
-                " Resample it onto the one it was drawn on."
+                " Resample it onto the series it was drawn on."
             )
         nifti.write(
             place("seg"),
-            labels_from_series(drawn[drawn_on], aligned.native, drawn_on),
+            labels_from_series(drawn, aligned.native, drawn_on),
             aligned.native.grid.affine,
         )
         labels, origins["seg"], read = place("seg"), mask.sha256, volumes | {"labels": mask}
     back = folder / found.case / f"{found.case}_native.json"
     write_json(back, aligned.native)
-    own = faults(
-        volumes, aligned.native.grid, None
-    )  # of the series as they were; resampled they would not show it
+    own = faults(volumes, aligned.native.grid, None)  # of the series before resampling
     notes = (*found.notes, *told(found, read), *(f"{fault.what} ({fault.found})" for fault in own))
     return replace(
         found,

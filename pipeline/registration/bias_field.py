@@ -1,4 +1,4 @@
-"""The slow shading of MR coils, estimated and divided out."""
+"""Correction of the bias field of MR coils."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,11 +12,11 @@ def correct_bias(voxels: np.ndarray, mask: np.ndarray, shrink: int = 4) -> np.nd
     Parameters
     ----------
     voxels : (X, Y, Z) array
-        One modality; negative voxels, as splines leave them, are taken for 0.
+        One modality; negative voxels, as of spline interpolation, count as 0.
     mask : (X, Y, Z) bool array
         Where the field is estimated; it is divided out everywhere.
     shrink : int
-        The estimate looks at every so many voxels along each axis.
+        Subsampling factor of the estimate along each axis.
 
     Returns
     -------

@@ -1,7 +1,6 @@
-"""Brain extraction without a trained network: the template's brain laid on the head, its edge moved
-to where tissue ends.
-"""
+"""Brain extraction without a trained network: the template's brain, refined at its edge."""
 
+import cc3d
 import numpy as np
 from scipy import ndimage
 
@@ -25,23 +24,23 @@ def extract_brain(
     voxels : (X, Y, Z) array
         T1-weighted, without contrast agent where there is one; 0 outside the field of view.
     prior : (X, Y, Z) bool array
-        The template's brain, brought here by an affine registration.
+        The template's brain, mapped here by an affine registration.
     spacing_mm : tuple of 3 float
         Voxel edge lengths.
 
     Returns
     -------
     (X, Y, Z) bool array
-        One piece without holes, within 4 mm of the prior's edge plus the closing; fluid between
-        gyri is inside.
+        One connected component without holes, within 4 mm of the prior's edge plus the closing;
+        fluid between gyri is inside.
 
     Notes
     -----
     Tissue (0.5 to 1.6 times the median of the core) in a band of 4 mm to either side of the prior's
-    edge is joined to the prior's inside, opened by 3.5 mm, which cuts what hangs on by a vessel or
-    nerve, reduced to its largest piece, closed by 6 mm and filled. A brain whose outline is far
-    from the template's (infants, resection cavities that reach the surface, large swelling) is not
-    followed beyond the band, and enhancing dura next to the brain may stay.
+    edge is joined to the prior's inside, opened by 3.5 mm, which removes what only a vessel or
+    nerve connects, reduced to its largest connected component, closed by 6 mm and filled. An
+    outline far from the template's (infants, resection cavities that reach the surface, large
+    swelling) is not followed beyond the band, and enhancing dura next to the brain may remain.
     """
     box = bounding_box(prior, margin_voxels=int(np.ceil((OUTER_MM + CLOSING_MM) / min(spacing_mm))))
     brain = np.zeros(voxels.shape, bool)
@@ -63,12 +62,12 @@ def _fitted(
     tissue = (
         (smooth > TISSUE[0] * level) & (smooth < TISSUE[1] * level) & (outside < OUTER_MM) & seen
     )
-    kept = _largest_piece(depth_mm(tissue | (inside > INNER_MM)) > OPENING_MM)
+    kept = largest_component(depth_mm(tissue | (inside > INNER_MM)) > OPENING_MM)
     opened = depth_mm(~kept) <= OPENING_MM
     closed = depth_mm(depth_mm(~opened) <= CLOSING_MM) > CLOSING_MM
     return ndimage.binary_fill_holes(closed)
 
 
-def _largest_piece(mask: np.ndarray) -> np.ndarray:
-    pieces, count = ndimage.label(mask)
-    return pieces == np.bincount(pieces.ravel())[1:].argmax() + 1 if count > 1 else mask
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """The largest face-connected component of an (X, Y, Z) bool array."""
+    return cc3d.largest_k(mask, k=1, connectivity=6, binary_image=True) > 0

@@ -1,6 +1,4 @@
-"""Rigid and affine registration by mutual information: the same bytes for the same voxels, whatever
-the number of cores.
-"""
+"""Rigid and affine registration by mutual information, reproducible on any number of cores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,22 +11,14 @@ from scipy import ndimage
 
 from ..core.errors import InputError
 from ..core.grid import Grid
+from .brain_extraction import largest_component
 
 LEVELS_MM = (8.0, 4.0, 2.0)
 """Isotropic sampling of the three resolutions."""
 BINS = 32
 STARTING_TURN_DEG = 20.0
-STARTING_HEIGHTS_MM = (
-    0.0,
-    -60.0,
-    -45.0,
-    -30.0,
-    -15.0,
-    15.0,
-    30.0,
-    45.0,
-    60.0,
-)  # a head's centre of mass depends on how much neck is seen
+STARTING_HEIGHTS_MM = (*(0.0, -60.0, -45.0, -30.0), *(-15.0, 15.0, 30.0, 45.0, 60.0))
+"""A head's centre of mass depends on how much of the neck is in view."""
 LEAST_OVERLAP = 0.4
 LEAST_INFORMATION = 0.1
 _ROTATION_SCALE = 75.0**2  # a radian moves the brain's surface by about 75 mm
@@ -36,11 +26,12 @@ _ITERATIONS = (60, 60, 30)
 _SAMPLED = (1.0, 1.0, 0.3)  # share of the fixed voxels that the metric looks at, per level
 _SEED = 1
 _DESCENDED = 6
+_Linear = sitk.Euler3DTransform | sitk.AffineTransform
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Voxels and where they lie; `pipeline.formats.volume.Volume` will do in its place.
+    """Voxels and their grid, like `pipeline.formats.volume.Volume`.
 
     Attributes
     ----------
@@ -56,7 +47,7 @@ class Sampled:
 
 @dataclass(frozen=True, eq=False)
 class Registered:
-    """How one volume lies in the space of another.
+    """The transform of one volume to the space of another.
 
     Attributes
     ----------
@@ -80,19 +71,18 @@ def register(
     model: Literal["rigid", "affine"] = "rigid",
     within: np.ndarray | None = None,
 ) -> Registered:
-    """Find the transform that lays one volume on another.
+    """Find the transform that aligns one volume with another.
 
     Parameters
     ----------
     moving, fixed : Sampled
-        Any contrast, each on a grid of its own; thick slices and oblique axes are fine.
+        Any contrast, each on its own grid, with thick or thin slices and any axes.
     name : str
         Of the moving volume, for messages.
     model : {"rigid", "affine"}
         6 or 12 parameters; an affine starts from the rigid result.
     within : (X, Y, Z) bool array, optional
-        The part of the fixed volume that counts; without it the foreground by Otsu's threshold,
-        holes filled.
+        Where the metric is computed on the fixed volume; by default its `head`.
 
     Returns
     -------
@@ -101,18 +91,17 @@ def register(
     Raises
     ------
     InputError
-        If a volume is empty or the two do not overlap, or the best place found shows no common
+        If a volume is empty, the two do not overlap, or the best transform found aligns no common
         anatomy.
 
     Notes
     -----
     Mutual information after Mattes et al., "PET-CT image registration in the chest using free-form
     deformations", IEEE TMI 22 (2003), maximised by regular-step gradient descent on three
-    resolutions (Gaussian smoothing to each isotropic spacing, so that thick slices meet thin ones
-    at a scale that both have). At the coarsest, every combination of ten positions (scanner
-    coordinates, centres of mass and up or down from there) and seven turns is looked at. ITK adds
-    up the metric in the order in which threads end, so it runs on one: the matrix is the same in
-    every run and on any number of cores.
+    resolutions (Gaussian smoothing to each isotropic spacing, a scale that thick and thin slices
+    share). At the coarsest, every combination of ten positions (scanner coordinates, centres of
+    mass and above or below) and seven rotations is evaluated. ITK sums the metric in the order in
+    which threads end, so it runs on one: the matrix is reproducible.
     """
     with _one_thread():
         return _register(moving, fixed, name, model, within)
@@ -120,8 +109,8 @@ def register(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """ITK on one thread. A filter's own setting does not reach the metric, so the default of the
-    process is lent and given back.
+    """Run ITK on one thread: a filter's setting does not reach the metric, so the default of the
+    process is changed and restored.
     """
     default = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -150,11 +139,11 @@ def _register(
     information = -_metric(_Pair(moving, fixed, foreground, LEVELS_MM[1]), best)
     if overlap < LEAST_OVERLAP or information < LEAST_INFORMATION:
         raise InputError(
-            f"{name}: registration found no place where it fits (overlap {overlap:.2f} of the"
-            f" foreground, at least {LEAST_OVERLAP} is due; mutual information {information:.3f}"
-            f" nats, at least {LEAST_INFORMATION} is due). Check that the series shows the same"
-            " head as the others, covers the brain and has a sound affine; or register it by hand"
-            " and leave this step out."
+            f"{name}: registration found no alignment (overlap {overlap:.2f} of the foreground,"
+            f" expected at least {LEAST_OVERLAP}; mutual information {information:.3f} nats,"
+            f" expected at least {LEAST_INFORMATION}). Check that the series shows the same head as"
+            " the others, covers the brain and has a correct affine; or register it by another"
+            " tool and skip this step."
         )
     return Registered(np.linalg.inv(matrix), information, overlap)
 
@@ -165,7 +154,7 @@ def resample(
     matrix: np.ndarray,
     interpolation: Literal["nearest", "linear", "bspline"],
 ) -> np.ndarray:
-    """Sample a volume on another grid through a transform, once.
+    """Resample a volume onto another grid through a transform.
 
     Parameters
     ----------
@@ -190,9 +179,8 @@ def resample(
     }
     dtype = source.voxels.dtype if interpolation == "nearest" else np.dtype(np.float32)
     stored = np.uint8 if np.issubdtype(dtype, np.bool) else dtype
-    index = (
-        np.linalg.inv(matrix @ source.grid.affine) @ target.affine
-    )  # target voxel to source voxel: no axis convention enters
+    # target voxel to source voxel: no axis convention enters
+    index = np.linalg.inv(matrix @ source.grid.affine) @ target.affine
     image = sitk.GetImageFromArray(np.ascontiguousarray(source.voxels.T, stored))
     transform = sitk.AffineTransform(index[:3, :3].ravel().tolist(), index[:3, 3].tolist())
     sampler = sitk.ResampleImageFilter()
@@ -204,7 +192,7 @@ def resample(
 
 
 def rigid_part(matrix: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
-    """The rotation and translation nearest to an affine, which send a point to the same place.
+    """The rigid transform nearest to an affine that maps one point to the same place.
 
     Parameters
     ----------
@@ -234,8 +222,11 @@ def centre_of_mass_mm(mask: np.ndarray, grid: Grid) -> np.ndarray:
 
 def isotropic(grid: Grid, spacing_mm: float) -> Grid:
     """A grid of cubes over the same field of view, on the same axes."""
-    steps = np.array([spacing_mm / length for length in grid.spacing_mm])
-    shape = tuple(max(round(n / step), 1) for n, step in zip(grid.shape, steps, strict=True))
+    x, y, z = (
+        max(round(n / (spacing_mm / length)), 1)
+        for n, length in zip(grid.shape, grid.spacing_mm, strict=True)
+    )
+    shape = (x, y, z)
     first = (np.array(grid.shape) / shape - 1) / 2  # outer faces coincide
     affine = grid.affine @ np.block(
         [[np.diag(np.array(grid.shape) / shape), first[:, None]], [np.zeros(3), 1.0]]
@@ -244,9 +235,7 @@ def isotropic(grid: Grid, spacing_mm: float) -> Grid:
 
 
 class _Pair:
-    """Two volumes at one resolution, as SimpleITK has them; its physical space is RAS+ here, which
-    it never asks about.
-    """
+    """Two volumes at one resolution as SimpleITK images, whose physical space is RAS+ here."""
 
     def __init__(self, moving: Sampled, fixed: Sampled, foreground: np.ndarray, spacing_mm: float):
         self.spacing_mm = spacing_mm
@@ -282,7 +271,7 @@ def _image(voxels: np.ndarray, grid: Grid) -> sitk.Image:
 
 
 def _foreground(volume: Sampled, name: str) -> np.ndarray:
-    """What is brighter than Otsu's threshold of the logarithm, closed and filled: the head."""
+    """The `head` of a volume, after a check that it is not constant."""
     voxels = np.asarray(volume.voxels, np.float32)
     if not np.isfinite(voxels).all() or voxels.max() <= voxels.min():
         raise InputError(
@@ -293,8 +282,8 @@ def _foreground(volume: Sampled, name: str) -> np.ndarray:
 
 
 def head(volume: Sampled) -> np.ndarray:
-    """The head: voxels above Otsu's threshold (1979) of the log intensities, the largest piece,
-    holes filled slice by slice.
+    """The head: the largest component above Otsu's threshold (1979) of the log intensities, holes
+    filled.
 
     Parameters
     ----------
@@ -311,20 +300,16 @@ def head(volume: Sampled) -> np.ndarray:
     otsu.SetInsideValue(0)
     otsu.SetOutsideValue(1)
     mask = sitk.GetArrayFromImage(otsu.Execute(image)).T.astype(bool)
-    pieces, count = ndimage.label(mask)
-    if count > 1:
-        mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    return ndimage.binary_fill_holes(mask)
+    return ndimage.binary_fill_holes(largest_component(mask))
 
 
-def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str) -> sitk.Transform:
-    """The best of the starts, each looked at, the most promising descended, at the coarsest level."""
+def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str) -> _Linear:
+    """The best transform at the coarsest level: all starts are evaluated, some are optimised."""
     pair = _Pair(moving, fixed, foreground, LEVELS_MM[0])
 
-    def score(transform: sitk.Transform) -> float:
-        return -_metric(pair, transform) * _overlap(
-            fixed, foreground, moving, _matrix(transform)
-        )  # the little that overlaps may agree well
+    def score(transform: _Linear) -> float:
+        # a small overlap may agree well
+        return -_metric(pair, transform) * _overlap(fixed, foreground, moving, _matrix(transform))
 
     starts = [
         start
@@ -333,8 +318,8 @@ def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str)
     ]
     if not starts:
         raise InputError(
-            f"{name}: does not overlap with the volume it should be registered to. Check its affine"
-            " and its field of view."
+            f"{name}: does not overlap with the volume it is registered to. Check its affine and"
+            " its field of view."
         )
     promising = sorted(starts, key=score, reverse=True)[:_DESCENDED]
     return max((_descended(pair, start, _ITERATIONS[0], 1.0) for start in promising), key=score)
@@ -343,7 +328,7 @@ def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str)
 def _starts(
     moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str
 ) -> Iterator[sitk.Euler3DTransform]:
-    """Every pairing of the positions with the turns."""
+    """Every combination of the positions and rotations."""
     centre = centre_of_mass_mm(foreground, fixed.grid)
     there = centre_of_mass_mm(_foreground(moving, name), moving.grid)
     shifts = [np.zeros(3), *(there - centre + [0, 0, height] for height in STARTING_HEIGHTS_MM)]
@@ -364,7 +349,7 @@ def _method(pair: _Pair) -> sitk.ImageRegistrationMethod:
     return method
 
 
-def _descended(pair: _Pair, start: sitk.Transform, iterations: int, share: float) -> sitk.Transform:
+def _descended(pair: _Pair, start: _Linear, iterations: int, share: float) -> _Linear:
     method = _method(pair)
     if share < 1:
         method.SetMetricSamplingStrategy(method.RANDOM)
@@ -378,14 +363,12 @@ def _descended(pair: _Pair, start: sitk.Transform, iterations: int, share: float
     method.SetInitialTransform(found, inPlace=True)
     try:
         method.Execute(pair.fixed, pair.moving)
-    except (
-        RuntimeError
-    ):  # all samples left the moving volume: a lost start, which the others outbid
+    except RuntimeError:  # all samples left the moving volume: other starts will be better
         return start
     return found
 
 
-def _metric(pair: _Pair, transform: sitk.Transform) -> float:
+def _metric(pair: _Pair, transform: _Linear) -> float:
     method = _method(pair)
     method.SetInitialTransform(transform)
     try:
@@ -394,7 +377,7 @@ def _metric(pair: _Pair, transform: sitk.Transform) -> float:
         return 0.0
 
 
-def _affine_of(transform: sitk.Transform) -> sitk.AffineTransform:
+def _affine_of(transform: _Linear) -> sitk.AffineTransform:
     if isinstance(transform, sitk.AffineTransform):
         return transform
     affine = sitk.AffineTransform(3)
@@ -404,7 +387,7 @@ def _affine_of(transform: sitk.Transform) -> sitk.AffineTransform:
     return affine
 
 
-def _matrix(transform: sitk.Transform) -> np.ndarray:
+def _matrix(transform: _Linear) -> np.ndarray:
     """The 4x4 from fixed to moving millimetres."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
@@ -413,9 +396,7 @@ def _matrix(transform: sitk.Transform) -> np.ndarray:
 
 
 def _overlap(fixed: Sampled, foreground: np.ndarray, moving: Sampled, matrix: np.ndarray) -> float:
-    """Share of the foreground, seen at every fourth voxel in plane, that falls into the moving
-    field of view.
-    """
+    """Share of the foreground (every fourth voxel in plane) in the moving field of view."""
     points = np.argwhere(foreground[::4, ::4]) * [4, 4, 1]
     index = np.linalg.inv(moving.grid.affine) @ matrix @ fixed.grid.affine
     seen = points @ index[:3, :3].T + index[:3, 3]

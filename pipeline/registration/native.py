@@ -1,5 +1,5 @@
-"""From series as the scanner left them to the space of BraTS, and the way back for masks and
-probabilities.
+"""Registration of series as acquired to the space of BraTS, and the inverse transform for masks
+and probabilities.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from ..core.errors import InputError
-from ..core.grid import Grid
+from ..core.grid import Grid, Matrix, rows_of
 from ..core.strict import Strict
 from .bias_field import correct_bias
 from .brain_extraction import extract_brain
@@ -32,36 +32,34 @@ BRATS_GRID = Grid(
 MNI_AFFINE = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])
 BRATS_PITCH_DEG = 13.9
 BRATS_CENTRE_MM = (-118.5, 104.0, 74.0)
-"""Where the centre of the MNI brain comes to lie; this and the pitch are about the means of seven
+"""Where the centre of the MNI brain is mapped to; this and the pitch are about the means of seven
 BraTS cases on MNI152 (pitch 11 to 19 degrees); their roll and yaw, means of 1 and 2 degrees, are
-taken for 0.
+set to 0.
 """
 STRETCHES = (0.95, 1.35)
-"""Of a head onto the template; seven glioma cases measured 0.99 to 1.23. A skull taken for the
-brain needs less.
+"""Plausible stretches of a head onto the template; seven glioma cases had 0.99 to 1.23. A skull
+mistaken for the brain needs less.
 """
-Row = tuple[float, float, float, float]
-Matrix = tuple[Row, Row, Row, Row]
 Extractor = Callable[[np.ndarray, np.ndarray, tuple[float, float, float]], np.ndarray]
 
 
 class NativeRecipe(Strict):
-    """What to do with series that are not challenge-ready: the section `native`.
+    """How to register series as acquired: the section `native` of params.yaml.
 
     Attributes
     ----------
     enabled : bool
         False takes the cases as they are.
     template_transform : {"rigid", "affine"}
-        "rigid" turns and shifts the head, as BraTS does: volumes in ml and the shapes of lesions
-        stay true, and a network trained on BraTS meets brains of their own size. "affine" stretches
-        it to the template's size.
+        "rigid" rotates and shifts the head, as BraTS does: volumes and shapes of lesions stay true,
+        and a network trained on BraTS gets brains of their own size. "affine" stretches it to the
+        template's size.
     interpolation : {"linear", "bspline"}
-        Of the one resampling. Cubic splines are sharper and overshoot.
+        Of the single resampling. Cubic splines are sharper and overshoot.
     correct_bias : bool
         Whether to run N4 on every modality.
     extract_brain : bool
-        Whether to find the brain and set all else to 0; off where the source has done it.
+        Whether to set all but the brain to 0; off if the source has done it.
     """
 
     enabled: bool
@@ -72,7 +70,7 @@ class NativeRecipe(Strict):
 
 
 class SeriesPlace(Strict):
-    """Where one series lies.
+    """The grid of one series and its transform.
 
     Attributes
     ----------
@@ -85,7 +83,7 @@ class SeriesPlace(Strict):
     mutual_information : float
         With the reference series, in nats; of the reference series, with the template.
     overlap : float
-        Share of the fixed foreground seen by it, 0 to 1.
+        Share of the fixed foreground in its field of view, 0 to 1.
     """
 
     shape: tuple[int, int, int]
@@ -101,14 +99,14 @@ class SeriesPlace(Strict):
 
 
 class Native(Strict):
-    """What was done to a case, and the way back.
+    """The record of the registration of a case, which gives the inverse transform.
 
     Attributes
     ----------
     reference : str
         The modality that the others were registered to.
     template : str
-        What that was registered to.
+        The name of what that was registered to.
     shape : tuple of int
         Of the common grid.
     affine : 4 rows of 4
@@ -116,7 +114,7 @@ class Native(Strict):
     series : dict of str to SeriesPlace
         Per modality.
     steps : tuple of str
-        In the order done.
+        In the order of processing.
     """
 
     reference: str
@@ -168,9 +166,9 @@ class Aligned:
     images : dict of str to (X, Y, Z) float32 array
         Per modality; 0 outside the brain if that was extracted.
     brain : (X, Y, Z) bool array
-        What was extracted; else where any modality is not 0.
+        The extracted brain; else where any modality is not 0.
     native : Native
-        The way back.
+        Gives the inverse transform.
     """
 
     images: dict[str, np.ndarray]
@@ -211,19 +209,18 @@ def align(
     recipe: NativeRecipe,
     extractor: Extractor = extract_brain,
 ) -> Aligned:
-    """Bring the series of one examination to one grid.
+    """Register the series of one examination to one grid.
 
     Parameters
     ----------
     series : mapping of str to Sampled
-        Per modality, each on a grid of its own.
+        Per modality, each on its own grid.
     template : Template
-        Where to.
+        The target.
     recipe : NativeRecipe
-        How.
+        The options.
     extractor : callable
-        (voxels, prior, spacing_mm) to mask, as `extract_brain`; a trained network may take its
-        place.
+        (voxels, prior, spacing_mm) to mask, as `extract_brain`.
 
     Returns
     -------
@@ -244,8 +241,8 @@ def align(
     reference = next((modality for modality in REFERENCES if modality in series), None)
     if reference is None:
         raise InputError(
-            f"no series of {', '.join(REFERENCES)} is there to register to, only {sorted(series)}."
-            " Name the modalities so."
+            f"none of {', '.join(REFERENCES)} is there to register to, only {sorted(series)}. Name"
+            " the modalities like these."
         )
     fit = _to_template(series[reference], template, reference)
     placed = {
@@ -288,7 +285,7 @@ def align(
         reference=reference,
         template=template.name,
         shape=template.grid.shape,
-        affine=_rows(template.grid.affine),
+        affine=rows_of(template.grid.affine),
         series={name: _place(series[name].grid, matrices[name], placed[name]) for name in series},
         steps=tuple(steps),
     )
@@ -296,8 +293,8 @@ def align(
 
 
 def _to_template(reference: Sampled, template: Template, name: str) -> Registered:
-    """An affine; a rim of dark skull is looked at too, or the head could shrink within the brain
-    unpunished.
+    """The affine fit to the template; the mask includes a rim of dark skull, so that the metric
+    penalises a head that shrinks into the brain.
     """
     found = register(
         reference,
@@ -310,9 +307,9 @@ def _to_template(reference: Sampled, template: Template, name: str) -> Registere
     if stretches.max() > STRETCHES[1] or stretches.min() < STRETCHES[0]:
         sizes = ", ".join(f"{stretch:.2f}" for stretch in stretches)
         raise InputError(
-            f"{name}: its fit to {template.name} stretches it by {sizes}, where {STRETCHES[0]} to"
-            f" {STRETCHES[1]} is due: the skull was taken for the brain. Bring the case to the"
-            " template by another tool, or extract the brain first."
+            f"{name}: its fit to {template.name} stretches it by {sizes}, expected"
+            f" {STRETCHES[0]} to {STRETCHES[1]}: the skull was mistaken for the brain. Register the"
+            " case to the template by another tool, or extract the brain first."
         )
     return found
 
@@ -328,20 +325,16 @@ def _head_to_grid(fit: Registered, template: Template, recipe: NativeRecipe) -> 
 
 def _place(grid: Grid, matrix: np.ndarray, found: Registered) -> SeriesPlace:
     return SeriesPlace(
-        shape=tuple(int(length) for length in grid.shape),
-        affine=_rows(grid.affine),
-        to_template=_rows(matrix),
+        shape=grid.shape,
+        affine=rows_of(grid.affine),
+        to_template=rows_of(matrix),
         mutual_information=found.mutual_information,
         overlap=found.overlap,
     )
 
 
-def _rows(matrix: np.ndarray) -> Matrix:
-    return tuple(tuple(float(number) for number in row) for row in matrix)
-
-
 def labels_to_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
-    """Bring a label map or mask from the common grid onto a series, by the nearest voxel.
+    """Resample a label map or mask from the common grid to a series, by nearest neighbour.
 
     Parameters
     ----------
@@ -361,8 +354,8 @@ def labels_to_series(labels: np.ndarray, native: Native, modality: str) -> np.nd
 
 
 def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
-    """Bring a label map that was drawn on a series to the common grid, by the nearest voxel; the
-    inverse of `labels_to_series`.
+    """Resample a label map from a series to the common grid, by nearest neighbour; the inverse of
+    `labels_to_series`.
     """
     place = native.series[modality]
     return resample(
@@ -371,7 +364,7 @@ def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.
 
 
 def probabilities_to_series(probabilities: np.ndarray, native: Native, modality: str) -> np.ndarray:
-    """Bring probabilities from the common grid onto a series, linearly.
+    """Resample probabilities from the common grid to a series, linearly.
 
     Parameters
     ----------

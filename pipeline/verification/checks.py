@@ -1,4 +1,4 @@
-"""What reading every byte and voxel of a case tells of it."""
+"""The checks of one case, after every byte and voxel was read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ import numpy as np
 from ..core.case import Case
 from ..core.catalogue import CaseEntry, FileEntry
 from ..core.errors import InputError
+from ..core.grid import rows_of
 from ..core.schema import Schema
 from ..formats.cases import Found, read_volumes, told
-from ..formats.volume import Volume
+from ..formats.volume import Part, Volume
 from .fingerprints import content_sha256, fingerprint
 from .modality_swaps import relations, suspicions
-from .outliers import skull_stripped
-from .plausibility import Fault, faults
+from .plausibility import Fault, faults, skull_stripped
 from .thumbnail import favourite, thumbnail
 
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """What reading a case tells of it.
+    """The result of verifying a case.
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class Verified:
     fingerprint : (P, A, A, B) int8 array
         Of the modality that `pipeline.verification.thumbnail` shows.
     relations : (C, C, 2) float64 array
-        How the modalities look beside each other (`pipeline.verification.modality_swaps`).
+        How the modalities relate to each other (`pipeline.verification.modality_swaps`).
     thumbnail : (72, 72, 3) uint8 array
     warnings : tuple of str
-        What the user should know of its files.
+        What the user should know about its files.
     faults : tuple of Fault
-        What the case shows by itself (`pipeline.verification.plausibility`).
+        See `pipeline.verification.plausibility`.
     """
 
     entry: CaseEntry
@@ -47,15 +47,15 @@ class Verified:
 
 
 def verify(found: Found, schema: Schema) -> Verified:
-    """Read a case and describe it.
+    """Read and check a case.
 
     Parameters
     ----------
     found : Found
-        Its files; a path in the entry is ``case/name``, as `download` lays them out. Where files of
-        the case share a name, each has its modality or ``seg`` in front: ``case/t1n_image.nii.gz``.
+        Its files; a path in the entry is ``case/name``, as `download` stores them. If files of the
+        case share a name, each is prefixed by its modality or ``seg``: ``case/t1n_image.nii.gz``.
     schema : Schema
-        What they must hold.
+        Declares what they hold.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def verify(found: Found, schema: Schema) -> Verified:
         raise InputError(found.in_published_names(str(error))) from None
     shown = favourite(schema.modalities)
     voxels = case.image[..., shown]
-    brain_voxels = np.count_nonzero(case.image.any(axis=-1))
+    brain_voxels = int(np.count_nonzero(case.image.any(axis=-1)))
     return Verified(
         entry=_entry(
             found, schema, case, volumes, brain_voxels, skull_stripped(voxels, case.grid.spacing_mm)
@@ -95,27 +95,27 @@ def alone(
     trained_stripped: bool | None,
     nonzero: bool,
 ) -> list[str]:
-    """What a case shows without a cohort beside it, and beside what a network was trained on.
+    """Warnings about a single case that is to be predicted.
 
     Parameters
     ----------
     found : Found
         Its files.
     case, volumes : Case, mapping of str to Volume
-        What `pipeline.formats.cases.read_volumes` gave, or the same brought to one grid.
+        From `pipeline.formats.cases.read_volumes`, or the same registered to one grid.
     modalities : sequence of str
         Names of the channels.
     trained_stripped : bool or None
-        Whether the skull was removed in the training cases; None where that is not known, or was
-        done to the case just now.
+        Whether the skull was removed in the training cases; None if that is unknown, or the brain
+        of this case was just extracted.
     nonzero : bool
         Whether voxels that differ from 0 count as brain.
 
     Returns
     -------
     list of str
-        What would make the labels wrong without a word: contradictory headers, modalities under
-        each other's names, a skull that the network never saw or never missed, air that is not 0,
+        What would make the labels silently wrong: contradictory headers, swapped modalities, a
+        skull that training cases did not have or a missing one that they had, air that is not 0,
         masks in place of images.
     """
     warnings = [
@@ -136,7 +136,7 @@ def alone(
             f"{case.name}: the skull was removed, but the network was trained on heads with it: the"
             " labels cannot be trusted."
         )
-    brain_voxels = np.count_nonzero(case.image.any(axis=-1)) if nonzero else None
+    brain_voxels = int(np.count_nonzero(case.image.any(axis=-1))) if nonzero else None
     own = faults({name: volumes[name] for name in modalities}, case.grid, brain_voxels)
     return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
 
@@ -163,12 +163,12 @@ def _entry(
             else _describe(found, "seg", found.labels, volumes["labels"])
         ),
         shape=case.grid.shape,
-        affine=tuple(tuple(float(number) for number in row) for row in case.grid.affine),
+        affine=rows_of(case.grid.affine),
         spacing_mm=case.grid.spacing_mm,
         orientation=case.grid.orientation,
         brain_ml=round(brain_voxels * float(np.prod(case.grid.spacing_mm)) / 1000, 3),
         attributes=dict(sorted(found.attributes.items())),
-        native=found.native and f"{found.case}/{found.native.name}",
+        native=f"{found.case}/{found.native.name}" if found.native else None,
         stripped=stripped,
         label_voxels={
             name: int(np.count_nonzero(case.classes == index)) for index, name in classes.items()
@@ -176,7 +176,7 @@ def _entry(
     )
 
 
-def _describe(found: Found, name: str, path: Path, volume: Volume) -> FileEntry:
+def _describe(found: Found, name: str, path: Path | Part, volume: Volume) -> FileEntry:
     voxels = volume.voxels
     return FileEntry(
         path=f"{found.case}/{_stored_name(found, name, path)}",
@@ -189,9 +189,7 @@ def _describe(found: Found, name: str, path: Path, volume: Volume) -> FileEntry:
     )
 
 
-def _stored_name(found: Found, name: str, path: Path) -> str:
-    """Name of a file in the folder of its case; letters of either case are one to some file
-    systems.
-    """
+def _stored_name(found: Found, name: str, path: Path | Part) -> str:
+    """Name of a file in the folder of its case; some file systems ignore case."""
     names = [file.name.casefold() for file in (*found.images.values(), found.labels) if file]
     return path.name if len(set(names)) == len(names) else f"{name}_{path.name}"

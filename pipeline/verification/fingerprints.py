@@ -1,6 +1,4 @@
-"""Which examinations are the same: exact content whatever the file, and a fingerprint that survives
-resaving.
-"""
+"""Duplicate examinations: by exact content of the voxels, and by a robust fingerprint."""
 
 import hashlib
 import itertools
@@ -23,7 +21,7 @@ _SAMPLES = 80  # along an axis, at least; finer voxels are skipped
 _FAINT = 0.12  # of the 98th percentile; less is air
 _CELLS = 24  # along an axis of the frame
 _INSIDE = 0.9  # of a cell; those cut by the edge of the brain depend on how it was cut out
-_REACH_SD = 2.1  # half the frame in standard deviations of the foreground; a solid ellipsoid ends at 5 ** 0.5
+_REACH_SD = 2.1  # half the frame, in standard deviations; a solid ellipsoid ends at 5 ** 0.5
 _WAVES = {3: (8, 8, 8), 2: (22, 22, 1)}  # cosines along each axis: about 500 numbers either way
 _COARSEST = 3  # waves longer than this are what all heads share
 _SCALE = 300  # of a unit vector, whose numbers seldom exceed 0.4, to int8
@@ -31,12 +29,12 @@ _BLOCK = 256
 
 
 def content_sha256(voxels: np.ndarray, grid: Grid) -> str:
-    """Identify the values of a volume, whatever its file format, axes, dtype or empty margin.
+    """Hash the values of a volume, independent of file format, axes, dtype and empty margin.
 
     Parameters
     ----------
     voxels : (X, Y, Z) array
-        Any real dtype, of which float32 holds the values.
+        Any real dtype whose values float32 can hold.
     grid : Grid
         Of the voxels; only the directions of its axes count.
 
@@ -49,14 +47,13 @@ def content_sha256(voxels: np.ndarray, grid: Grid) -> str:
     canonical = to_canonical(voxels, grid.affine)
     cropped = canonical[bounding_box(canonical)]
     content = hashlib.sha256(repr(cropped.shape).encode())
-    content.update(
-        np.ascontiguousarray(cropped.transpose(2, 1, 0), np.float32) + np.float32(0)
-    )  # -0 becomes 0
+    values = np.ascontiguousarray(cropped.transpose(2, 1, 0), np.float32)
+    content.update((values + np.float32(0)).data)  # -0 becomes 0
     return content.hexdigest()
 
 
 def fingerprint(voxels: np.ndarray, grid: Grid) -> np.ndarray:
-    """Describe the coarse appearance of a volume by few numbers.
+    """Describe the coarse appearance of a volume by about 1,000 numbers.
 
     The foreground sets a frame by its mean and standard deviation along each RAS+ axis, which
     neither empty margins nor the spacing change. Mean intensities of cells of that frame are
@@ -153,7 +150,7 @@ def foreground(raised: np.ndarray) -> np.ndarray:
 
 
 def air(volume: np.ndarray) -> float:
-    """Median intensity along the twelve edges of an (X, Y, Z) array, which a head seldom touches."""
+    """Median intensity along the twelve edges of an (X, Y, Z) array, seldom part of a head."""
     return float(np.median(_edges(volume)))
 
 
@@ -207,7 +204,7 @@ def _cosines(waves: int, length: int) -> np.ndarray:
 
 
 def pairs(fingerprints: np.ndarray, threshold: float) -> list[tuple[int, int, float]]:
-    """Find those that are alike, in whatever order and direction their axes run.
+    """Find similar fingerprints, independent of order and direction of their axes.
 
     Parameters
     ----------
@@ -252,7 +249,7 @@ def pairs(fingerprints: np.ndarray, threshold: float) -> list[tuple[int, int, fl
 
 
 def _prepared(numbers: np.ndarray) -> tuple[list[list[np.ndarray]], np.ndarray]:
-    """Fingerprints of one pose in every order of their axes, as they are first, split by parity;
+    """Fingerprints of one pose in every order of their axes, the identity first, split by parity;
     and their (N,) norms.
     """
     norms = np.sqrt(np.square(numbers, dtype=np.float64).sum(axis=(1, 2, 3)))
@@ -274,11 +271,11 @@ def _by_parity(numbers: np.ndarray) -> list[np.ndarray]:
 
 
 def _exchanges(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """Orders of the axes behind the first that leave the shape as it is."""
+    """Permutations of the last three axes that preserve the shape."""
     return [
-        tuple(axis + 1 for axis in order)
-        for order in itertools.permutations(range(3))
-        if tuple(shape[axis] for axis in order) == tuple(shape)
+        (x + 1, y + 1, z + 1)
+        for x, y, z in itertools.permutations(range(3))
+        if (shape[x], shape[y], shape[z]) == tuple(shape)
     ]
 
 

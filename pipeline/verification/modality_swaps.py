@@ -1,5 +1,4 @@
-"""Modalities under each other's names: what T1, T1 with contrast agent, T2 and FLAIR must look like
-beside each other.
+"""Swapped modalities: how T1, T1 with contrast agent, T2 and FLAIR must relate to each other.
 
 Two relations of local contrast, that is intensity against its surroundings of some 3 cm, which
 shading by the coil cannot change. *Correlation*: fluid is dark and white matter bright in T1, the
@@ -19,9 +18,7 @@ from .fingerprints import foreground
 
 
 class Relation(NamedTuple):
-    """What two modalities are expected to show: correlation and lean of the first less the second,
-    with their spreads.
-    """
+    """Expected correlation of two modalities, and lean of their difference, with spreads."""
 
     correlation: float
     correlation_sd: float
@@ -42,7 +39,7 @@ cases of eight years.
 """
 
 CLEARLY = 6.0
-"""How much nearer, in squared standard deviations, other names must be before they are proposed."""
+"""Least gain, in squared standard deviations, for which other names are proposed."""
 
 TWINS = 0.95
 """Correlation above which two modalities are one acquisition under two names; of T1 and T1c it
@@ -55,7 +52,7 @@ _COHORT = 5  # cases that weigh as much as what is expected
 
 
 def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    """Measure how the modalities of a case look beside each other.
+    """Measure how the modalities of a case relate to each other.
 
     Parameters
     ----------
@@ -69,7 +66,7 @@ def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     (C, C, 2) float64 array
         Correlation of local contrasts, in -1..1, and lean of the difference of the first and the
         second: logarithm of the distance of the 99th percentile from the median over that of the
-        1st, antisymmetric. NaN where there is too little brain to tell, as in a single slice.
+        1st, antisymmetric. NaN if there is too little brain, as in a single slice.
     """
     count = image.shape[-1]
     if count < 2 or min(image.shape[:3]) < 2:
@@ -91,11 +88,12 @@ def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
 
 
 def _local_contrasts(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    """(C, N) float32: intensity over the mean of its surroundings, less 1, of the cells inside the
-    brain but its edge.
+    """(C, N) float32: intensity over the mean of its surroundings, minus 1, of the cells inside the
+    brain without its edge.
     """
     factors = [max(1, round(_CELL_MM / spacing)) for spacing in spacing_mm]
-    sparse = image[tuple(slice(None, None, factor) for factor in factors)].any(axis=-1)
+    strided = image[tuple(slice(None, None, factor) for factor in factors)]
+    sparse = np.asarray(strided.any(axis=-1))
     box = tuple(
         slice(side.start * factor, side.stop * factor)
         for side, factor in zip(bounding_box(sparse), factors, strict=True)
@@ -103,9 +101,10 @@ def _local_contrasts(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
     volumes = [_means(image[box][..., channel], factors) for channel in range(image.shape[-1])]
     if min(volumes[0].shape) < 1:
         return np.empty((len(volumes), 0), np.float32)
-    brain = foreground(
-        sum(np.abs(volume) / max(np.percentile(np.abs(volume), 98), 1e-6) for volume in volumes)
-    )
+    brightness = np.zeros(volumes[0].shape, np.float32)
+    for volume in volumes:
+        brightness = brightness + np.abs(volume) / max(np.percentile(np.abs(volume), 98), 1e-6)
+    brain = foreground(brightness)
     lengths = [factor * spacing for factor, spacing in zip(factors, spacing_mm, strict=True)]
     inner = ndimage.minimum_filter(
         brain, [2 * round(_EDGE_MM / length) + 1 for length in lengths], mode="constant"
@@ -122,9 +121,7 @@ def _local_contrasts(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
 
 
 def _means(volume: np.ndarray, factors: Sequence[int]) -> np.ndarray:
-    """Means of blocks of so many voxels along each axis, the last axis first: it lies farthest
-    apart in memory.
-    """
+    """Means of blocks of `factors` voxels; the last axis, farthest apart in memory, comes first."""
     for axis in (2, 1, 0):
         factor = factors[axis]
         whole = volume.shape[axis] // factor * factor
@@ -137,7 +134,7 @@ def _means(volume: np.ndarray, factors: Sequence[int]) -> np.ndarray:
 
 
 def _smoothed(volume: np.ndarray, widths: Sequence[int]) -> np.ndarray:
-    """Two moving means after each other: a tent."""
+    """Two successive moving means: a tent filter."""
     return ndimage.uniform_filter(
         ndimage.uniform_filter(volume, widths, mode="constant"), widths, mode="constant"
     )
@@ -149,15 +146,15 @@ def _lean(difference: np.ndarray) -> float:
 
 
 def suspicions(measured: np.ndarray, modalities: Sequence[str], cases: Sequence[str]) -> list[str]:
-    """Name the cases whose modalities look like each other's.
+    """Name the cases whose modalities look swapped.
 
     Parameters
     ----------
     measured : (N, C, C, 2) array
-        `relations` of each case, channels in the order of `modalities`; NaN is passed over.
+        `relations` of each case, channels in the order of `modalities`; NaN is ignored.
     modalities : sequence of C str
-        Declared names. Only t1n, t1c, t2w and t2f are judged; of t1n and t2f alone, or t1c and t2f
-        alone, a swap is seldom clear.
+        Declared names. Only t1n, t1c, t2w and t2f are checked; a swap of t1n and t2f alone, or of
+        t1c and t2f alone, is seldom clear.
     cases : sequence of N str
         Identities, for the messages.
 
@@ -170,10 +167,10 @@ def suspicions(measured: np.ndarray, modalities: Sequence[str], cases: Sequence[
     Notes
     -----
     The distance of names from what was measured is the sum of ((measured - expected) / sd)² over
-    both relations of all pairs. From five cases on, what is expected is drawn from `EXPECTED`
-    towards the medians of the cohort, all the more the more cases there are, so that habits of its
-    scanners do not count as errors; the medians themselves are judged by `EXPECTED`, so that an
-    error in all cases is told, once.
+    both relations of all pairs. From five cases on, the expectation moves from `EXPECTED` towards
+    the medians of the cohort, further with more cases, so that habits of its scanners do not count
+    as errors; the medians themselves are compared with `EXPECTED`, so that an error in all cases is
+    reported once.
     """
     known = [
         index for index, name in enumerate(modalities) if any(name in pair for pair in EXPECTED)
@@ -205,7 +202,7 @@ def _swapped(
     distances = {
         chosen: _distance(measured, chosen, expected) for chosen in itertools.permutations(names)
     }
-    better = min(distances, key=distances.get)
+    better = min(distances, key=lambda chosen: distances[chosen])
     if distances[names] - distances[better] <= CLEARLY:
         return []
     changes = ", ".join(
@@ -213,14 +210,14 @@ def _swapped(
     )
     return [
         f"{case}: modalities may be swapped: {changes} (distance {distances[better]:.1f} that way,"
-        f" {distances[names]:.1f} as declared). Look at them, and rename the files if so."
+        f" {distances[names]:.1f} as declared). Check them, and rename the files if so."
     ]
 
 
 def _twins(case: str, measured: np.ndarray, names: tuple[str, ...]) -> list[str]:
     return [
         f"{case}: {names[one]} and {names[other]} look like one acquisition (correlation"
-        f" {measured[one, other, 0]:.3f}). Look at them, and fetch the one that is missing."
+        f" {measured[one, other, 0]:.3f}). Check them, and fetch the one that is missing."
         for one, other in itertools.combinations(range(len(names)), 2)
         if measured[one, other, 0] > TWINS
     ]
@@ -229,7 +226,7 @@ def _twins(case: str, measured: np.ndarray, names: tuple[str, ...]) -> list[str]
 def _drawn(
     medians: np.ndarray, cases: int, names: tuple[str, ...]
 ) -> dict[tuple[str, str], Relation]:
-    """What is expected, drawn towards the medians of a cohort for the pairs it has."""
+    """The expectation, moved towards the medians of a cohort for the pairs it has."""
     share = cases / (cases + _COHORT)
     drawn = dict(EXPECTED)
     for pair, relation in EXPECTED.items():

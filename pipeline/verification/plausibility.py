@@ -1,36 +1,42 @@
-"""What a case shows by itself, without others to compare it with: faults that would make a
-prediction wrong without a word.
-"""
+"""Faults that a case shows by itself, and that would make its prediction silently wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from scipy import ndimage
 
 from ..core.grid import Grid
 from ..formats.background import air_within
-from .outliers import LARGEST_BRAIN_LITRES
+from .fingerprints import air, foreground
 
-FILLED = 0.95
-"""Share of a grid that no brain fills: around it is air, unless the images were cropped into the
-brain.
+STRIPPED_RIM = 0.5
+"""Least share of zeros in the rim around a skull-stripped brain; measured: at least 0.95 around
+brains, at most 0.25 around heads.
 """
 
+LARGEST_BRAIN_LITRES = 2.3
+"""Above any brain with its fluid, below the head of an adult."""
+
+FILLED = 0.95
+"""Largest share of a grid that a brain fills, unless the images were cropped into it."""
+
 FEWEST_VALUES = 16
-"""Distinct values that an image of MR has at least: less is a mask or a drawing."""
+"""Least number of distinct values of an MR image: fewer mean a mask or a drawing."""
 
 _SAMPLES = 40  # along an axis
+_CELL_MM, _RIM_MM = 3.0, 9.0
 
 
 class Fault(NamedTuple):
-    """Something to look at.
+    """A fault of a case.
 
     Attributes
     ----------
     what : str
-        The fault and what to do, the same words for every case that has it.
+        The fault and its remedy, in the same words for every case.
     found : str
-        What was found in this case.
+        The finding in this case.
     """
 
     what: str
@@ -38,15 +44,18 @@ class Fault(NamedTuple):
 
 
 class Read(Protocol):
-    """A modality as it was read, before anything was resampled (`pipeline.formats.volume.Volume`)."""
+    """A modality as read, before resampling (`pipeline.formats.volume.Volume`)."""
 
-    voxels: np.ndarray
-    grid: Grid
-    air: float
+    @property
+    def voxels(self) -> np.ndarray: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def air(self) -> float: ...
 
 
 def faults(volumes: Mapping[str, Read], grid: Grid, brain_voxels: int | None) -> list[Fault]:
-    """List what a case shows by itself.
+    """List the faults of a case's grid, air and intensities.
 
     Parameters
     ----------
@@ -55,32 +64,24 @@ def faults(volumes: Mapping[str, Read], grid: Grid, brain_voxels: int | None) ->
     grid : Grid
         Of the case.
     brain_voxels : int or None
-        How many differ from air in any modality, which `preprocess.foreground: nonzero` takes for
-        the brain; None if that rule is not used.
-
-    Returns
-    -------
-    list of Fault
-        Of its grid, its air, and its intensities.
+        Voxels that differ from air in any modality, the brain by `preprocess.foreground: nonzero`;
+        None if that rule is not used.
     """
     filled = [] if brain_voxels is None else _no_air(grid, brain_voxels)
     return [*_lost_affine(volumes), *_other_air(volumes), *filled, *_drawings(volumes)]
 
 
 def _lost_affine(volumes: Mapping[str, Read]) -> list[Fault]:
+    identity = np.eye(4)
     lost = [
-        name for name, volume in volumes.items() if np.array_equal(volume.grid.affine, np.eye(4))
+        name for name, volume in volumes.items() if np.array_equal(volume.grid.affine, identity)
     ]
-    if not lost:
-        return []
-    return [
-        Fault(
-            "the affine is the identity, as of files saved without their header: voxels of 1 mm,"
-            " left and right are taken from it. If that is not so, copy the affine of the original"
-            " files",
-            f"{', '.join(lost)}: identity",
-        )
-    ]
+    fault = Fault(
+        "the affine is the identity, as of files saved without their header: it defines spacing,"
+        " left and right. If that is wrong, copy the affine of the original files",
+        f"{', '.join(lost)}: identity",
+    )
+    return [fault] if lost else []
 
 
 def _other_air(volumes: Mapping[str, Read]) -> list[Fault]:
@@ -89,7 +90,7 @@ def _other_air(volumes: Mapping[str, Read]) -> list[Fault]:
     padded = {name: value for name, value in within.items() if value is not None}
     constant = Fault(
         "air is a constant other than 0, as of images normalised with their background; it was"
-        " taken off, to tell the brain from it",
+        " subtracted",
         ", ".join(f"{name} {air:.4g}" for name, air in others.items()),
     )
     double = Fault(
@@ -105,34 +106,58 @@ def _other_air(volumes: Mapping[str, Read]) -> list[Fault]:
 def _no_air(grid: Grid, brain_voxels: int) -> list[Fault]:
     share = brain_voxels / float(np.prod(grid.shape))
     litres = brain_voxels * float(np.prod(grid.spacing_mm)) / 1e6
-    is_slice = min(grid.shape) == 1
-    if is_slice or (share <= FILLED and litres <= LARGEST_BRAIN_LITRES):
-        return []
-    return [
-        Fault(
-            f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of"
-            " the grid): the skull is on, or air is not even. For training set"
-            " preprocess.foreground: head, or extract the brain (native.enabled: true); for"
-            " `predict` add --native; or set air to 0 in the files",
-            f"{litres:.2f} litres, {share:.0%} of the grid",
-        )
-    ]
+    fault = Fault(
+        f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of the"
+        " grid): the skull is on, or air is not even. For training set preprocess.foreground: head,"
+        " or extract the brain (native.enabled: true); for `predict` add --native; or set air to 0"
+        " in the files",
+        f"{litres:.2f} litres, {share:.0%} of the grid",
+    )
+    is_brain = share <= FILLED and litres <= LARGEST_BRAIN_LITRES
+    return [] if min(grid.shape) == 1 or is_brain else [fault]
 
 
 def _drawings(volumes: Mapping[str, Read]) -> list[Fault]:
     counts = {}
     for name, volume in volumes.items():
         steps = [max(1, length // _SAMPLES) for length in volume.voxels.shape]
-        counts[name] = len(
-            np.unique(volume.voxels[tuple(slice(None, None, step) for step in steps)])
-        )
+        samples = volume.voxels[tuple(slice(None, None, step) for step in steps)]
+        counts[name] = len(np.unique(samples))
     few = {name: count for name, count in counts.items() if count < FEWEST_VALUES}
-    if not few:
-        return []
-    return [
-        Fault(
-            "a modality has too few different values for an image: it may be a mask. Look at it,"
-            " and put the image in its place",
-            ", ".join(f"{name}: {count} values" for name, count in few.items()),
-        )
-    ]
+    fault = Fault(
+        "a modality has too few different values for an image: it may be a mask. Check it, and"
+        " replace it with the image",
+        ", ".join(f"{name}: {count} values" for name, count in few.items()),
+    )
+    return [fault] if few else []
+
+
+def skull_stripped(voxels: np.ndarray, spacing_mm: Sequence[float]) -> bool | None:
+    """Whether everything but the brain was set to 0.
+
+    Parameters
+    ----------
+    voxels : (X, Y, Z) array
+        One modality.
+    spacing_mm : sequence of 3 float
+        Along X, Y, Z.
+
+    Returns
+    -------
+    bool or None
+        None for a single slice. True if most of the rim around the foreground, about 1 cm wide, is
+        exactly 0, where a head has noise, and the foreground is no larger than a brain: scanners
+        and defacing may clear the air around a head as well.
+    """
+    if min(voxels.shape) == 1:
+        return None
+    factors = [max(1, round(_CELL_MM / spacing)) for spacing in spacing_mm]
+    samples = voxels[tuple(slice(None, None, factor) for factor in factors)].astype(np.float32)
+    cells_mm = [factor * spacing for factor, spacing in zip(factors, spacing_mm, strict=True)]
+    inside = foreground(samples - air(samples))
+    reach = [2 * max(1, round(_RIM_MM / length)) + 1 for length in cells_mm]
+    rim = ndimage.maximum_filter(inside, reach, mode="constant") & ~inside
+    litres = np.count_nonzero(inside) * float(np.prod(cells_mm)) / 1e6
+    return bool(
+        rim.any() and np.mean(samples[rim] == 0) > STRIPPED_RIM and litres < LARGEST_BRAIN_LITRES
+    )

@@ -1,4 +1,6 @@
-"""A case at a glance: one small axial picture with the outline of its tumour."""
+"""A thumbnail of a case: one axial slice with the outline of its tumour."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -12,10 +14,8 @@ OUTLINE = (255, 80, 0)
 _FAVOURITES = ("t2f", "t1c", "t2w", "t1n")
 
 
-def favourite(modalities: tuple[str, ...]) -> int:
-    """Index of the modality that shows most at a glance: FLAIR if there is one, else T1c, T2, T1,
-    else the first.
-    """
+def favourite(modalities: Sequence[str]) -> int:
+    """Index of the modality shown: FLAIR if there is one, else T1c, T2, T1, else the first."""
     return next((modalities.index(name) for name in _FAVOURITES if name in modalities), 0)
 
 

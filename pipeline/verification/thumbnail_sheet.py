@@ -1,4 +1,4 @@
-"""Small pictures of all cases on one sheet, and the way back to each."""
+"""A contact sheet of the thumbnails of all cases, and its inverse."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ COLUMNS = 16
 
 
 def sheet(thumbnails: Sequence[np.ndarray]) -> bytes:
-    """Put small pictures side by side.
+    """Arrange thumbnails side by side.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def sheet(thumbnails: Sequence[np.ndarray]) -> bytes:
 
 
 def cut(data: bytes, numbers: Sequence[int]) -> list[bytes]:
-    """Single pictures of a sheet, by their numbers from 0, each a PNG file."""
+    """Single thumbnails of a sheet, by their numbers from 0, each a PNG file."""
     paper = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     places = [(number // COLUMNS * SIDE, number % COLUMNS * SIDE) for number in numbers]
     return [_png(paper[row : row + SIDE, column : column + SIDE]) for row, column in places]

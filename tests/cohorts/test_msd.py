@@ -168,7 +168,7 @@ def test_a_file_of_other_channels_is_refused(task):
         task / "imagesTr/BRATS_001.nii.gz"
     )
     with pytest.raises(
-        InputError, match=r"BRATS_001\.nii\.gz: has shape \(4, 4, 4, 3\) where 4 volumes"
+        InputError, match=r"BRATS_001\.nii\.gz: has shape \(4, 4, 4, 3\), expected 4 volumes"
     ):
         msd.find(task)[1][0].images["t1n"].read()
 

@@ -1,4 +1,4 @@
-"""Values, classes, regions and outputs, and the ways back."""
+"""Conversions between values, classes, regions and outputs, and their inverses."""
 
 import numpy as np
 import pytest
@@ -116,12 +116,8 @@ def test_targets_of_a_network_read_back_as_its_classes(convention, output):
     np.testing.assert_array_equal(
         outputs_to_classes(target.astype(np.float32), convention, output), EVERY_CLASS
     )
-
-
-def test_targets_of_labels_are_one_hot(convention):
-    target = classes_to_outputs(EVERY_CLASS, convention, "labels")
-    np.testing.assert_array_equal(target.sum(axis=-1), 1)
-    np.testing.assert_array_equal(target.argmax(axis=-1), EVERY_CLASS)
+    if output == "labels":
+        np.testing.assert_array_equal(target.sum(axis=-1), 1)
 
 
 def test_the_most_probable_label_wins_and_the_first_of_equals(convention):

@@ -64,9 +64,9 @@ def test_a_gray_picture_saved_in_colour_is_gray(tmp_path):
 
 
 def test_colour_is_refused_where_no_channel_is_named_and_gray_where_one_is(tmp_path):
-    with pytest.raises(InputError, match=r"a\.png: is in colour where gray is due"):
+    with pytest.raises(InputError, match=r"a\.png: is in colour, expected gray"):
         one(write_picture(tmp_path / "a.png", COLOUR)).read()
-    with pytest.raises(InputError, match=r"b\.png: is gray where 3 or more channels"):
+    with pytest.raises(InputError, match=r"b\.png: is gray, expected 3 or more channels"):
         one(write_picture(tmp_path / "b.png", GRAY), 2).read()
 
 
@@ -130,7 +130,7 @@ def test_a_black_mask_is_empty_and_that_is_for_verification_to_judge(tmp_path):
 @pytest.mark.parametrize(
     ("pixels", "said"),
     [
-        (DISC // 255, "values up to 1 where a mask of 0 and 255"),
+        (DISC // 255, "values up to 1, expected a mask of 0 and 255"),
         (DISC.astype(np.uint16) * 257, "uint16 values up to 65535"),
         (GRAY, "lie between black and white"),
         (np.linspace(0, 255, 2000).reshape(40, 50).astype(np.uint8), "lie between black and white"),
@@ -197,7 +197,7 @@ def test_a_file_that_is_absent_is_refused(tmp_path):
 
 def test_several_pages_are_refused(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(np.stack([GRAY, GRAY])), str(tmp_path / "a.tif"))
-    with pytest.raises(InputError, match=r"holds 2 pages where one slice is due"):
+    with pytest.raises(InputError, match=r"holds 2 pages, expected one slice"):
         one(tmp_path / "a.tif").read()
 
 

@@ -1,6 +1,4 @@
-"""MetaImage files are read whole and checked, as SimpleITK reads them; what is damaged or hostile
-is refused by name.
-"""
+"""Good MetaImage files give what SimpleITK reads; damaged or hostile ones are rejected by name."""
 
 import hashlib
 import os
@@ -211,24 +209,33 @@ REFUSED = {
         header(TransformMatrix="1 0 0 1 0 0 0 0 1") + RAW,
         "affine cannot be inverted",
     ),
-    "eight directions": (
-        header(TransformMatrix="1 0 0 0 1 0 0 0") + RAW,
-        "where 9 numbers are due",
+    "eight directions": (header(TransformMatrix="1 0 0 0 1 0 0 0") + RAW, "expected 9 numbers"),
+    "data above the folder": (
+        header(ElementDataFile="../a.raw"),
+        "expected one file in the same folder",
     ),
-    "data above the folder": (header(ElementDataFile="../a.raw"), "one file beside it is due"),
-    "data at the root": (header(ElementDataFile="/etc/hostname"), "one file beside it is due"),
-    "data on a drive": (header(ElementDataFile="C:\\a.raw"), "one file beside it is due"),
-    "a list of data": (header(ElementDataFile="LIST"), "one file beside it is due"),
-    "a pattern of data": (header(ElementDataFile="a%03d.raw 1 7 1"), "one file beside it is due"),
-    "no name of data": (header(ElementDataFile=""), "one file beside it is due"),
-    "the folder as data": (header(ElementDataFile=".."), "one file beside it is due"),
+    "data at the root": (
+        header(ElementDataFile="/etc/hostname"),
+        "expected one file in the same folder",
+    ),
+    "data on a drive": (
+        header(ElementDataFile="C:\\a.raw"),
+        "expected one file in the same folder",
+    ),
+    "a list of data": (header(ElementDataFile="LIST"), "expected one file in the same folder"),
+    "a pattern of data": (
+        header(ElementDataFile="a%03d.raw 1 7 1"),
+        "expected one file in the same folder",
+    ),
+    "no name of data": (header(ElementDataFile=""), "expected one file in the same folder"),
+    "the folder as data": (header(ElementDataFile=".."), "expected one file in the same folder"),
     "absent data": (header(ElementDataFile="b.raw"), "is not there"),
     "data with a strange name": (header(ElementDataFile="b\x01.raw"), "not a MetaImage"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_file_is_refused_by_name(tmp_path, name):
+def test_a_bad_file_is_rejected_by_name(tmp_path, name):
     stored, said = REFUSED[name]
     (tmp_path / "bad.mha").write_bytes(stored)
     with pytest.raises(InputError, match=rf"(?s)(bad\.mha|b\.raw): .*({said})") as refusal:

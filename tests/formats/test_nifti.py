@@ -172,7 +172,7 @@ def test_another_number_of_volumes_than_due_is_refused(tmp_path, shape, said):
     nibabel.Nifti1Image(np.zeros(shape, np.int16), AFFINE).to_filename(tmp_path / "a.nii.gz")
     with pytest.raises(
         InputError,
-        match=rf"a\.nii\.gz: has shape .*{said}.* where 2 volumes \(X, Y, Z, 2\) are due\. Fetch",
+        match=rf"a\.nii\.gz: has shape .*{said}.*, expected 2 volumes \(X, Y, Z, 2\)\. Fetch",
     ):
         nifti.read_channel(tmp_path / "a.nii.gz", 0, 2)
 

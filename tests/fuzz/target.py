@@ -12,7 +12,9 @@ from pathlib import Path
 import atheris
 
 os.environ["TQDM_DISABLE"] = "1"
-with atheris.instrument_imports(include=["pipeline.io", "pipeline.domain", "nibabel", "pydicom"]):
+with atheris.instrument_imports(
+    include=["pipeline.formats", "pipeline.cohorts", "nibabel", "pydicom"]
+):
     from tests.fuzz.readers import READERS, run, seeds
 
 

@@ -87,7 +87,7 @@ def test_a_series_of_noise_is_refused_by_name():
     with pytest.raises(
         InputError,
         match=(
-            r"t2f: registration found no place where it fits.*Check that the series shows the same"
+            r"t2f: registration found no alignment.*Check that the series shows the same"
             r" head"
         ),
     ):

@@ -6,7 +6,8 @@ import pytest
 from pipeline.core.catalogue import CaseEntry, Catalogue, FileEntry
 from pipeline.formats import nifti
 from pipeline.phantom.random_fields import normal_field
-from pipeline.verification.outliers import oddities, skull_stripped
+from pipeline.verification.outliers import oddities
+from pipeline.verification.plausibility import skull_stripped
 from tests.conftest import SHARED
 
 SHAPE = (100, 120, 100)

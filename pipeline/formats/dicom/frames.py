@@ -21,10 +21,9 @@ class Frame:
     number : int
         Of the frame in the file, from 0.
     kind : str
-        What tells it from other frames of the same series at the same position: component, echo,
+        Distinguishes it from other frames of the same series at the same position: component, echo,
         time, b-value, stack.
     acquisition : Acquisition
-        How it was made.
     position_mm : tuple of 3 floats or None
         ImagePositionPatient: the centre of the first voxel, LPS+.
     orientation : tuple of 6 floats or None
@@ -32,9 +31,9 @@ class Frame:
     spacing_mm : tuple of 2 floats or None
         PixelSpacing: between rows, between columns.
     thickness_mm : float or None
-        SpacingBetweenSlices, or else SliceThickness; it places nothing but a single slice.
+        SpacingBetweenSlices, or else SliceThickness; used only for a single slice.
     slope, intercept : float
-        From stored to output values.
+        Of the rescaling of stored values.
     """
 
     path: Path
@@ -81,7 +80,7 @@ _COMPONENTS = {
 
 
 class _Groups(NamedTuple):
-    """Functional groups of a frame: its own before those shared by all."""
+    """Functional groups of a frame; its own take precedence over the shared ones."""
 
     own: Dataset
     shared: Dataset
@@ -124,7 +123,7 @@ def _classic(dataset: Dataset) -> Acquisition:
 
 
 def _enhanced(dataset: Dataset, groups: _Groups) -> Acquisition:
-    """Enhanced MR's words in those of classic MR."""
+    """The acquisition of a frame of enhanced MR, in the terms of classic MR."""
     agents = dataset.get("ContrastBolusAgentSequence") or []
     sequences = {
         "SE": text(dataset.get("EchoPulseSequence")) in ("SPIN", "BOTH"),
@@ -184,9 +183,9 @@ def text(value: Any) -> str:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return (
-        () if not value else (text(value),) if isinstance(value, str) else tuple(map(text, value))
-    )
+    if not value:
+        return ()
+    return (text(value),) if isinstance(value, str) else tuple(map(text, value))
 
 
 def _number(value: Any) -> float | None:
@@ -197,8 +196,6 @@ def _number(value: Any) -> float | None:
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
-    return (
-        None
-        if not value or isinstance(value, str) or len(value) != count
-        else tuple(map(float, value))
-    )
+    if not value or isinstance(value, str) or len(value) != count:
+        return None
+    return tuple(map(float, value))

@@ -1,12 +1,16 @@
-"""Slices of a DICOM series in order, and the grid they make.
+"""The order of DICOM slices, and the grid they form.
 
 DICOM PS3.3, C.7.6.2.1.1 (Image Position and Image Orientation): voxel (column c, row r) of a slice
 lies at position + c * column spacing * row direction + r * row spacing * column direction, in LPS+
 millimetres.
+
+highdicom is not used here: version 0.28.2 takes a gantry tilt of 2.5 degrees and invents a
+thickness of 1 mm for a single slice, and its errors name no file.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +21,30 @@ from .header import REMEDY
 
 SAME_POSITION_MM = 0.01
 TILT_MM = 0.2
-"""A slice this far beside the normal through the first is tilted; headers that round their cosines
-stay below.
+"""Distance from the normal through the first slice from which a series is tilted; headers with
+rounded cosines stay below.
 """
 UNEVEN = 0.05
-"""A gap may differ from the usual one by this share of it."""
+"""Largest difference of a gap between slices from the median gap, as a share of it."""
 _SAME_COSINE = 1e-4
 _FARTHEST_MM = 1e6
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class _Placement(NamedTuple):
+    """Where frames lie, LPS+ millimetres.
+
+    Attributes
+    ----------
+    positions : (N, 3) array
+    orientations : (N, 6) array
+    spacings : (N, 2) array
+        Between rows, between columns.
+    """
+
+    positions: np.ndarray
+    orientations: np.ndarray
+    spacings: np.ndarray
 
 
 def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
@@ -46,35 +66,34 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
     ------
     InputError
         If a slice has no position, orientation or spacing, two differ in orientation or spacing,
-        two share a position, slices are displaced against their normal (gantry tilt), or gaps are
+        two share a position, slices are displaced from their normal (gantry tilt), or gaps are
         uneven (missing slice).
     """
-    first = frames[0]
-    _refuse_without_place(frames)
-    _refuse_mixed(frames)
-    row, column = np.array(first.orientation).reshape(2, 3)
-    normal = _normal(first, row, column)
-    positions = np.array([frame.position_mm for frame in frames])
-    depths = positions @ normal
+    placed = _placement(frames)
+    _refuse_mixed(frames, placed)
+    normal = _normal(frames[0], placed.orientations[0])
+    depths = placed.positions @ normal
     order = np.argsort(depths, kind="stable").tolist()
-    depths = depths[order]
-    gaps = np.diff(depths)
-    sorted_frames = [frames[index] for index in order]
-    _refuse_duplicates(sorted_frames, gaps)
-    _refuse_tilt(sorted_frames, positions[order], normal)
-    _refuse_uneven(sorted_frames, gaps)
-    step_mm = (
-        np.linalg.norm(positions[order[-1]] - positions[order[0]]) / len(gaps)
-        if len(gaps)
-        else _thickness(first)
+    ordered, positions, gaps = (
+        [frames[index] for index in order],
+        placed.positions[order],
+        np.diff(depths[order]),
     )
-    return order, _affine(first, normal, step_mm, positions[order[0]])
+    _refuse_duplicates(ordered, gaps)
+    _refuse_tilt(ordered, positions, normal)
+    _refuse_uneven(ordered, gaps)
+    step_mm = (
+        float(np.linalg.norm(positions[-1] - positions[0])) / len(gaps)
+        if len(gaps)
+        else _thickness(frames[0])
+    )
+    return order, _affine(placed, normal, step_mm, positions[0])
 
 
 def outlined(
     first: Frame, positions_mm: Sequence[tuple[float, ...] | None], columns: int, rows: int
 ) -> Grid | None:
-    """The grid of a series as far as its headers outline it; nothing is rejected here.
+    """The grid of a series as its headers suggest it; nothing is rejected here.
 
     Parameters
     ----------
@@ -88,82 +107,83 @@ def outlined(
     Returns
     -------
     Grid or None
-        That `in_order` finds if it accepts the slices; None where position, orientation, spacing or
-        thickness is unusable.
+        The grid that `in_order` finds if it accepts the slices; None if position, orientation,
+        spacing or thickness is unusable.
     """
     try:
-        _refuse_without_place([first])
-        normal = _normal(first, *np.array(first.orientation).reshape(2, 3))
+        placed = _placement([first])
+        normal = _normal(first, placed.orientations[0])
         positions = np.array(
-            [
-                position
-                for position in positions_mm
-                if position is not None and np.isfinite(position).all()
-            ]
+            [position for position in positions_mm if position and np.isfinite(position).all()]
         )
         with np.errstate(over="ignore", invalid="ignore"):
             depths = positions @ normal
             steps = len(np.unique(np.round(depths / SAME_POSITION_MM))) - 1
             near, far = positions[depths.argmin()], positions[depths.argmax()]
             step_mm = float(np.linalg.norm(far - near)) / steps if steps else _thickness(first)
-            affine = _affine(first, normal, step_mm, near)
+            affine = _affine(placed, normal, step_mm, near)
     except InputError:
         return None
     return Grid((columns, rows, steps + 1), affine) if np.abs(affine).max() < _FARTHEST_MM else None
 
 
-def _affine(first: Frame, normal: np.ndarray, step_mm: float, corner_mm: np.ndarray) -> np.ndarray:
-    row, column = np.array(first.orientation).reshape(2, 3)
+def _affine(
+    placed: _Placement, normal: np.ndarray, step_mm: float, corner_mm: np.ndarray
+) -> np.ndarray:
+    row, column = placed.orientations[0].reshape(2, 3)
     affine = np.eye(4)
-    affine[:3, 0] = row * first.spacing_mm[1]
-    affine[:3, 1] = column * first.spacing_mm[0]
+    affine[:3, 0] = row * placed.spacings[0, 1]
+    affine[:3, 1] = column * placed.spacings[0, 0]
     affine[:3, 2] = normal * step_mm
     affine[:3, 3] = corner_mm
     return _LPS_TO_RAS @ affine
 
 
-def _refuse_without_place(frames: Sequence[Frame]) -> None:
+def _placement(frames: Sequence[Frame]) -> _Placement:
     for frame in frames:
         for name, value in (
             ("ImagePositionPatient", frame.position_mm),
             ("ImageOrientationPatient", frame.orientation),
             ("PixelSpacing", frame.spacing_mm),
         ):
-            if (
-                value is None
-                or not np.isfinite(value).all()
-                or (name == "PixelSpacing" and min(value) <= 0)
-            ):
+            is_usable = value is not None and np.isfinite(value).all()
+            if not is_usable or (name == "PixelSpacing" and min(value or (0,)) <= 0):
                 raise InputError(
                     f"{frame.name}: has no usable {name}, so the slice cannot be placed in the"
                     f" patient. {REMEDY}"
                 )
+    return _Placement(
+        np.array([frame.position_mm for frame in frames]),
+        np.array([frame.orientation for frame in frames]),
+        np.array([frame.spacing_mm for frame in frames]),
+    )
 
 
-def _refuse_mixed(frames: Sequence[Frame]) -> None:
-    first = frames[0]
-    for frame in frames[1:]:
-        for name, one, other, tolerance in (
-            ("ImageOrientationPatient", first.orientation, frame.orientation, _SAME_COSINE),
-            ("PixelSpacing", first.spacing_mm, frame.spacing_mm, 1e-4 * first.spacing_mm[0]),
-        ):
-            if one != other and np.abs(np.subtract(one, other)).max() > tolerance:
-                raise InputError(
-                    f"{frame.name}: {name} is {list(other)}, but {list(one)} in {first.name}. The"
-                    " folder mixes several series: keep one series with one orientation and"
-                    " spacing per folder."
-                )
+def _refuse_mixed(frames: Sequence[Frame], placed: _Placement) -> None:
+    for name, values, tolerance in (
+        ("ImageOrientationPatient", placed.orientations, _SAME_COSINE),
+        ("PixelSpacing", placed.spacings, 1e-4 * placed.spacings[0, 0]),
+    ):
+        different = np.flatnonzero(np.abs(values - values[0]).max(axis=1) > tolerance)
+        if len(different):
+            other = different[0]
+            raise InputError(
+                f"{frames[other].name}: {name} is {values[other].tolist()}, but"
+                f" {values[0].tolist()} in {frames[0].name}. The folder mixes several series: keep"
+                " one series with one orientation and spacing per folder."
+            )
 
 
-def _normal(first: Frame, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+def _normal(first: Frame, orientation: np.ndarray) -> np.ndarray:
+    row, column = orientation.reshape(2, 3)
     if (
         abs(np.linalg.norm(row) - 1) > 1e-3
         or abs(np.linalg.norm(column) - 1) > 1e-3
         or abs(row @ column) > 1e-3
     ):
         raise InputError(
-            f"{first.name}: rows and columns are no unit vectors at right angles:"
-            f" {list(first.orientation)}. {REMEDY}"
+            f"{first.name}: directions of rows and columns are no unit vectors at right angles:"
+            f" {orientation.tolist()}. {REMEDY}"
         )
     normal = np.cross(row, column)
     return normal / np.linalg.norm(normal)
@@ -173,9 +193,8 @@ def _refuse_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
     for (one, other), gap in zip(pairwise(frames), gaps, strict=True):
         if gap < SAME_POSITION_MM:
             kinds = sorted({frame.kind for frame in frames})
-            several = f"The series holds {len(kinds)} volumes ({'; '.join(kinds)}): choose one."
             remedy = (
-                several
+                f"The series holds {len(kinds)} volumes ({'; '.join(kinds)}): choose one."
                 if len(kinds) > 1
                 else "Remove the duplicated slice, or the second acquisition."
             )

@@ -1,6 +1,4 @@
-"""What one DICOM file says of itself, as plain values; who the patient is does not come out of
-here.
-"""
+"""The header of one DICOM file as plain values; the patient's identity becomes a pseudonym."""
 
 import hashlib
 import io
@@ -32,30 +30,27 @@ _LENGTH_ELEMENT = 12  # bytes of FileMetaInformationGroupLength, which counts wh
 _LENGTH_TAG = b"\x02\0\0\0UL\x04\0"
 _INFLATED_BYTES = 2**29
 
-pydicom.config.settings.reading_validation_mode = (
-    pydicom.config.IGNORE
-)  # what matters is checked by us
+# what is used is checked here
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 
 @dataclass(frozen=True)
 class Header:
-    """A file.
+    """The header of a file.
 
     Attributes
     ----------
     path : Path
-        The file.
     patient, study : str
-        Pseudonyms, see `pseudonym`; empty where the file names neither.
+        Pseudonyms, see `pseudonym`; empty if the file names neither.
     series : str
         SeriesInstanceUID.
     number : str
         SeriesNumber.
     acquired : tuple of 2 str
-        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition, see `_acquired`; empty where not
-        given.
+        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition; empty if not given.
     modality : str
-        ``MR`` or what it is instead.
+        ``MR`` or another.
     rows, columns : int
         Of each frame.
     frames : tuple of Frame
@@ -75,10 +70,8 @@ class Header:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file carries the mark of DICOM (PS3.10, 7.1), or begins with a data element and
-    parses without it.
-
-    Few files but DICOM's begin with bytes that may be an element, so few are parsed.
+    """Whether a file has the DICOM prefix (PS3.10, 7.1), or begins with a data element and names a
+    modality and a study.
 
     Raises
     ------
@@ -108,8 +101,8 @@ def read_header(path: Path) -> Header:
 
 
 def parse(path: Path, stored: bytes) -> Dataset:
-    """Parse the bytes of a file, to be called within `refusing`; where it names no transfer syntax,
-    that is added as it was read.
+    """Parse the bytes of a file, to be called within `refusing`; a missing transfer syntax is
+    filled in as it was read.
     """
     head = stored[:_HEAD_BYTES]
     _refuse_bomb(path, head)
@@ -136,8 +129,8 @@ def _is_marked(head: bytes) -> bool:
 
 
 def _begins_with_element(head: bytes) -> bool:
-    """Whether a file without mark begins as a data set does: with an element of group 0002 or 0008,
-    little endian (PS3.5, 7.1).
+    """Whether a file without prefix begins with a data element of group 0002 or 0008, little endian
+    (PS3.5, 7.1).
     """
     if _is_marked(head) or len(head) < _LENGTH_ELEMENT:
         return False
@@ -164,8 +157,8 @@ def _names_an_image(path: Path, head: bytes) -> bool:
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Turn whatever a parser raises on damaged bytes into an error that names the file, and quotes
-    nothing of it.
+    """Turn any exception of a parser into an `InputError` that names the file and quotes nothing of
+    its content.
     """
     try:
         with warnings.catch_warnings():
@@ -178,9 +171,7 @@ def refusing(path: Path) -> Iterator[None]:
             f"{path}: cannot be read ({error.strerror or type(error).__name__}). Check that it"
             " exists and is whole."
         ) from None
-    except (
-        Exception
-    ) as error:  # pydicom lets through what struct, zlib, codecs and its converters raise
+    except Exception as error:  # pydicom passes on what struct, zlib, codecs and converters raise
         raise InputError(
             f"{path}: is no DICOM file, or damaged ({type(error).__name__} while it was parsed)."
             f" {REMEDY}"
@@ -188,7 +179,7 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 def _refuse_bomb(path: Path, head: bytes) -> None:
-    """Count what a deflated data set inflates to before pydicom inflates it in one go."""
+    """Reject a deflated data set above a size limit, before pydicom inflates it at once."""
     if pydicom.uid.DeflatedExplicitVRLittleEndian.encode() not in head:
         return
     start = (_MARK.stop if _is_marked(head) else 0) + _LENGTH_ELEMENT
@@ -209,7 +200,7 @@ def _refuse_bomb(path: Path, head: bytes) -> None:
 
 
 def header_of(dataset: Dataset, path: Path) -> Header:
-    """Take the values that matter from a data set, to be called within `refusing`."""
+    """The header of a data set, to be called within `refusing`."""
     study = text(dataset.get("StudyInstanceUID"))
     return Header(
         path=path,
@@ -226,8 +217,8 @@ def header_of(dataset: Dataset, path: Path) -> Header:
 
 
 def _acquired(dataset: Dataset) -> tuple[str, str]:
-    """When the scanner measured. The time of the series comes second, since software that writes a
-    series anew sets it anew.
+    """When the scanner measured; the time of the series comes second, since software that rewrites
+    a series replaces it.
     """
     moment = _digits(dataset.get("AcquisitionDateTime"))
     if moment:
@@ -240,16 +231,14 @@ def _acquired(dataset: Dataset) -> tuple[str, str]:
 
 
 def _digits(value: Any) -> str:
-    """Of a date or time before its fraction; old files write them with colons or points."""
+    """Digits of a date or time before its fraction; old files write them with colons or points."""
     return re.sub(r"[^0-9]", "", re.sub(r"(?<=[0-9]{6})[.].*", "", text(value)))
 
 
 def pseudonym(purpose: str, identity: str) -> str:
-    """A name that stands for an identity, the same wherever the identity is the same.
+    """A deterministic pseudonym: the first 16 digits of the SHA-256 of purpose and identity.
 
-    The first 16 digits of the SHA-256 of purpose and identity. This keeps identities out of outputs
-    and patients apart; it does not hide who a patient is from somebody who has a list of
-    identities, and can hash them all.
+    It keeps identities out of outputs, but somebody who has a list of identities can hash them all.
 
     Parameters
     ----------
@@ -261,10 +250,7 @@ def pseudonym(purpose: str, identity: str) -> str:
     Returns
     -------
     str
-        Hexadecimal; empty where the identity is.
+        Hexadecimal; empty if the identity is.
     """
-    return (
-        hashlib.sha256(f"tumorflow {purpose} {identity}".encode()).hexdigest()[:16]
-        if identity
-        else ""
-    )
+    digest = hashlib.sha256(f"tumorflow {purpose} {identity}".encode()).hexdigest()
+    return digest[:16] if identity else ""

@@ -1,4 +1,9 @@
-"""Stored values of one DICOM file, whatever its transfer syntax."""
+"""Stored values of one DICOM file of any transfer syntax.
+
+The JPEG family is decoded by the GDCM within SimpleITK. The plugins of pydicom are not used:
+pylibjpeg 2.1 takes damaged JPEG-LS streams, and neither it nor python-gdcm 3.2.6 decodes every
+lossy 12-bit JPEG.
+"""
 
 import io
 import struct
@@ -38,9 +43,8 @@ _MOST_BYTES = 2**32
 def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
     """Decode the pixels of a file, to be called within `refusing`.
 
-    Native and RLE data are decoded by pydicom, the JPEG family by the GDCM within SimpleITK. Values
-    of MONOCHROME1, where the smallest is white, are turned over within the bits stored, so that
-    larger is brighter.
+    Native and RLE data are decoded by pydicom. Values of MONOCHROME1, where the smallest is white,
+    are inverted within the bits stored, so that larger is brighter.
 
     Parameters
     ----------
@@ -83,17 +87,12 @@ def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
     values = _without_unused_bits(
         values.astype(values.dtype.newbyteorder("="), copy=False), dataset, syntax
     )
-    return (
-        _turned_over(values, dataset)
-        if dataset.PhotometricInterpretation == "MONOCHROME1"
-        else values
-    )
+    is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    return _inverted(values, dataset) if is_inverted else values
 
 
 def _announced(dataset: Dataset, path: Path) -> tuple[int, int, int]:
-    """Shape by the header, refused where it cannot be that of the pixels, before memory is taken
-    for it.
-    """
+    """Shape by the header, checked against the length of the pixels before memory is allocated."""
     if int(dataset.SamplesPerPixel) != 1 or dataset.PhotometricInterpretation not in (
         "MONOCHROME1",
         "MONOCHROME2",
@@ -133,7 +132,7 @@ def _announced(dataset: Dataset, path: Path) -> tuple[int, int, int]:
 
 
 def _decode_jpeg(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """Give GDCM the pixels and what describes them alone: no rescaling, no geometry, no identity."""
+    """Decode by GDCM a data set of nothing but the pixels: no rescaling, geometry or identity."""
     frames = list(encaps.generate_frames(dataset.PixelData, number_of_frames=shape[0]))
     for frame in frames:
         if _END not in frame[-16:]:  # padding follows it, not always of zeros
@@ -147,9 +146,7 @@ def _decode_jpeg(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> n
     for keyword in _PIXEL_MODULE:
         if keyword in dataset:
             bare[keyword] = dataset[keyword]
-    bare.PixelData = encaps.encapsulate(
-        frames
-    )  # anew: GDCM takes gigabytes where lengths of fragments lie
+    bare.PixelData = encaps.encapsulate(frames)  # GDCM allocates what wrong lengths announce
     bare["PixelData"].is_undefined_length = True
     bare.SOPClassUID, bare.SOPInstanceUID = uid.MRImageStorage, uid.PYDICOM_ROOT_UID + "1"
     bare.file_meta = FileMetaDataset()
@@ -168,8 +165,7 @@ def _decode_jpeg(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> n
 
 
 def _coded_size(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns of a grey codestream, for which the decoder takes memory; None if it is
-    none.
+    """Rows and columns of a gray codestream, for which the decoder allocates memory; else None.
 
     JPEG 2000: marker SIZ, ISO/IEC 15444-1, A.5.1; JPEG and JPEG-LS: frame header, ISO/IEC 10918-1,
     B.2.2, and 14495-1, C.2.2.
@@ -190,9 +186,7 @@ def _coded_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def _without_unused_bits(values: np.ndarray, dataset: Dataset, syntax: uid.UID) -> np.ndarray:
-    """Clear what old overlays leave in bits beyond those stored, and extend the sign (PS3.5,
-    8.1.1).
-    """
+    """Clear old overlays in bits beyond those stored, and extend the sign (PS3.5, 8.1.1)."""
     allocated, stored = values.dtype.itemsize * 8, int(dataset.BitsStored)
     if stored == allocated or syntax in _JPEG:
         return values
@@ -200,9 +194,7 @@ def _without_unused_bits(values: np.ndarray, dataset: Dataset, syntax: uid.UID) 
     return (values << (allocated - 1 - high)) >> (allocated - stored)
 
 
-def _turned_over(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    return (
-        ~values
-        if values.dtype.kind == "i"
-        else ((1 << int(dataset.BitsStored)) - 1 - values.astype(np.int64)).astype(values.dtype)
-    )
+def _inverted(values: np.ndarray, dataset: Dataset) -> np.ndarray:
+    if values.dtype.kind == "i":
+        return ~values
+    return ((1 << int(dataset.BitsStored)) - 1 - values.astype(np.int64)).astype(values.dtype)

@@ -1,4 +1,4 @@
-"""Which modality an MR series is, told from what its header says of the acquisition."""
+"""Which modality an MR series is, derived from its header."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What a DICOM header says of a series.
+    """How a series was acquired, by its DICOM header.
 
     Attributes
     ----------
@@ -50,45 +50,20 @@ class Recognised(NamedTuple):
 
 
 _IMAGE_TYPES = {
-    "localizer": {"LOCALIZER"},
-    "diffusion image": {"DIFFUSION", "ADC", "FA", "TRACEW", "TENSOR", "DIFFUSION_ANISO"},
-    "susceptibility image": {"SWI", "MNIP"},
-    "perfusion image": {"PERFUSION", "ASL", "CBF", "CBV", "RELCBF", "RELCBV", "MTT", "TTP", "PBP"},
-    "projection or reformatted image": {
-        "MIP",
-        "MIN_IP",
-        "MAX_IP",
-        "PROJECTION IMAGE",
-        "MPR",
-        "MPR_THICK",
-        "REFORMATTED",
-        "CPR",
-    },
-    "phase, real or imaginary image": {
-        "P",
-        "PHASE",
-        "PHASE MAP",
-        "R",
-        "REAL",
-        "I",
-        "IMAGINARY",
-        "VELOCITY",
-        "FIELD_MAP",
-        "PHASE_MAP",
-    },
-    "computed map": {
-        "SUBTRACTION",
-        "SUBTRACT",
-        "T1 MAP",
-        "T2 MAP",
-        "T2_STAR MAP",
-        "T1_MAP",
-        "T2_MAP",
-        "B0",
-        "B1",
-    },
-    "picture of a screen": {"SCREEN SAVE", "CSA REPORT"},
+    "localizer": "LOCALIZER",
+    "diffusion image": "DIFFUSION; ADC; FA; TRACEW; TENSOR; DIFFUSION_ANISO",
+    "susceptibility image": "SWI; MNIP",
+    "perfusion image": "PERFUSION; ASL; CBF; CBV; RELCBF; RELCBV; MTT; TTP; PBP",
+    "projection or reformatted image": (
+        "MIP; MIN_IP; MAX_IP; PROJECTION IMAGE; MPR; MPR_THICK; REFORMATTED; CPR"
+    ),
+    "phase, real or imaginary image": (
+        "P; PHASE; PHASE MAP; R; REAL; I; IMAGINARY; VELOCITY; FIELD_MAP; PHASE_MAP"
+    ),
+    "computed map": "SUBTRACTION; SUBTRACT; T1 MAP; T2 MAP; T2_STAR MAP; T1_MAP; T2_MAP; B0; B1",
+    "picture of a screen": "SCREEN SAVE; CSA REPORT",
 }
+"""Values of ImageType, from the third, of series that are no modality."""
 _EXCLUDED = {
     "localizer": (
         r"\b(loc|locali[sz]ers?|scouts?|survey|plan|(3|three) ?planes?|aa"
@@ -146,14 +121,14 @@ _NO_AGENT = {"", "no", "none", "n", "without", "off", "0", "n/a", "na", "no cont
 
 
 def recognise(acquisition: Acquisition) -> Recognised:
-    """Tell the modality of a series.
+    """Determine the modality of a series.
 
-    What the operator wrote decides first (the series description; where it names no weighting, the
-    protocol and the sequence name), and echo, repetition and inversion time must not contradict it;
-    where words say nothing, the times decide alone, by the usual ranges of spin-echo weighting
-    (Bernstein, King, Zhou, Handbook of MRI Pulse Sequences, 2004, ch. 14). A T1 FLAIR is T1: its
-    inversion time is some 0.7 to 1.1 s, that of a T2 FLAIR more than 1.6 s at 1.5 T. A contrast
-    agent in the header counts only where the description does not speak of contrast.
+    The series description decides first; if it names no weighting, the protocol and then the
+    sequence name. Echo, repetition and inversion time must not contradict it. If no text names a
+    weighting, the times decide, by the usual ranges of spin-echo weighting (Bernstein, King, Zhou,
+    Handbook of MRI Pulse Sequences, 2004, ch. 14). A T1 FLAIR is T1: its inversion time is some 0.7
+    to 1.1 s, that of a T2 FLAIR more than 1.6 s at 1.5 T. A contrast agent in the header counts
+    only if the description does not mention contrast.
 
     Parameters
     ----------
@@ -180,14 +155,9 @@ def recognise(acquisition: Acquisition) -> Recognised:
 
 
 def _plain(text: str) -> str:
-    """Lower case, with blanks for marks that join words; plus, minus, star and slash keep their
-    meaning.
-    """
-    text = (
-        re.sub(r"(?<=[a-z0-9])([A-Z][a-z])", r" \1", text)
-        if re.search("[a-z][A-Z][a-z]", text)
-        else text
-    )
+    """Lower case, with blanks for marks that join words; plus, minus, star and slash stay."""
+    if re.search("[a-z][A-Z][a-z]", text):
+        text = re.sub(r"(?<=[a-z0-9])([A-Z][a-z])", r" \1", text)
     text = re.sub(r"[_.,;:()\[\]{}=&]+|(?<=\w)-(?=\w)", " ", text.lower())
     return re.sub(r"\s+", " ", text).strip()
 
@@ -195,8 +165,9 @@ def _plain(text: str) -> str:
 def _exclusion(acquisition: Acquisition) -> str:
     kinds = {value.strip().upper() for value in acquisition.image_type[2:]}
     for reason, values in _IMAGE_TYPES.items():
-        if kinds & values and not (reason.startswith("projection") and not acquisition.derived):
-            return f"{reason} (ImageType {', '.join(sorted(kinds & values))})"
+        found = kinds & set(values.split("; "))
+        if found and not (reason.startswith("projection") and not acquisition.derived):
+            return f"{reason} (ImageType {', '.join(sorted(found))})"
     if acquisition.b_value:
         return f"diffusion image (b = {acquisition.b_value:g} s/mm²)"
     text = _plain(acquisition.description) or _plain(acquisition.protocol)
@@ -211,7 +182,7 @@ def _exclusion(acquisition: Acquisition) -> str:
 
 def _weighting(text: str, acquisition: Acquisition) -> Recognised:
     """T1, T2 or FLAIR by words; an empty reason where the text names none."""
-    t1, t2, flair = _T1.search(text), _T2.search(text), _FLAIR.search(text)
+    t1, t2, flair = bool(_T1.search(text)), bool(_T2.search(text)), bool(_FLAIR.search(text))
     echo, inversion = acquisition.echo_time_ms, acquisition.inversion_time_ms
     if t1 and t2:
         return Recognised(None, "its description names both T1 and T2")
@@ -245,16 +216,10 @@ def _unless(contradicted: bool, modality: str, contradiction: str) -> Recognised
 
 
 def _weighting_by_times(acquisition: Acquisition) -> Recognised:
-    echo, repetition, inversion = (
-        acquisition.echo_time_ms,
-        acquisition.repetition_time_ms,
-        acquisition.inversion_time_ms or 0,
-    )
-    if (
-        echo is None
-        or repetition is None
-        or not {"SE", "IR", "GR"} & set(acquisition.scanning_sequence)
-    ):
+    echo, repetition = acquisition.echo_time_ms, acquisition.repetition_time_ms
+    inversion = acquisition.inversion_time_ms or 0
+    is_known = bool({"SE", "IR", "GR"} & set(acquisition.scanning_sequence))
+    if echo is None or repetition is None or not is_known:
         return Recognised(None, "neither its description nor its header tells the weighting")
     times = (
         f"echo time {echo:g} ms, repetition time {repetition:g} ms, inversion time {inversion:g} ms"
@@ -290,26 +255,26 @@ def _with_contrast(weighting: Recognised, acquisition: Acquisition) -> Recognise
 def overridden(
     acquisition: Acquisition, kind: str, series: str, table: Mapping[str, str | None]
 ) -> Recognised | None:
-    """What the user's table says of a series.
+    """Look a series up in the user's table.
 
     Parameters
     ----------
     acquisition : Acquisition
         Its description is searched, case ignored.
     kind : str
-        What tells it from others of the same series, such as ``echo 90.0 ms``; "description (kind)"
-        is searched too.
+        Distinguishes it from others of the same series, such as ``echo 90.0 ms``; "description
+        (kind)" is searched too.
     series : str
         Its SeriesInstanceUID, compared as a whole.
     table : dict of str to (str or None)
         "SeriesInstanceUID (kind)", SeriesInstanceUID or regular expression -> modality, None to
-        leave the series out. An exact key counts before every expression, the narrower one first;
-        of the expressions, the first that fits.
+        leave the series out. Exact keys come before expressions, the narrower one first; of the
+        expressions, the first that matches.
 
     Returns
     -------
     Recognised or None
-        None where no row of the table fits.
+        None if no row of the table matches.
     """
     for key in (exact_key(series, kind), series):
         if series and key in table:
@@ -329,7 +294,7 @@ def exact_key(series: str, kind: str) -> str:
 
 
 def is_exact(key: str) -> bool:
-    """Whether a key of the table names one volume by UID and kind, and so is no regular expression."""
+    """Whether a key of the table is a UID and kind, and so no regular expression."""
     return bool(_EXACT.fullmatch(key))
 
 

@@ -1,4 +1,4 @@
-"""DICOM series: every file of one volume read, checked against each other, and put in order."""
+"""DICOM series: the files of one volume, checked against each other and sorted."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class DicomSeries(Part):
     files : tuple of Path
         In any order: one per slice, or one with all (enhanced MR).
     kind : str or None
-        Which frames, by `Frame.kind`, where the series holds several volumes; None takes all.
+        Which frames, by `Frame.kind`, if the series holds several volumes; None takes all.
     """
 
     files: tuple[Path, ...]
@@ -40,15 +40,14 @@ class DicomSeries(Part):
         -------
         Volume
             Axes (column, row, slice), the slices ascending along the cross product of row and
-            column direction. Stored integers as they are where nothing rescales them, or else
-            float32.
+            column direction. Stored integers if nothing rescales them, else float32.
 
         Raises
         ------
         InputError
             If a file is missing, damaged, no MR image or without pixels; if files are of several
             series or patients, or differ in size, orientation or spacing; if the gantry is tilted,
-            or a slice is missing or stands twice.
+            or a slice is missing or duplicated.
         """
         if not self.files:
             raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")

@@ -1,4 +1,4 @@
-"""DICOM files below a folder, gathered by examination, series and volume."""
+"""DICOM files below a folder, grouped by study, series and volume."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Stack:
     series : str
         SeriesInstanceUID.
     kind : str
-        What tells its frames from others of the series, see `Frame.kind`.
+        Distinguishes its frames from others of the series, see `Frame.kind`.
     acquisition : Acquisition
         Of its first file.
     files : tuple of Path
@@ -43,7 +43,7 @@ class Stack:
     shape : tuple of 3 int
         Columns, rows and slices.
     grid : Grid or None
-        As its headers outline it; None where they do not place it.
+        As its headers suggest it; None if they do not place it.
     """
 
     series: str
@@ -57,23 +57,17 @@ class Stack:
 
     @property
     def part(self) -> DicomSeries:
-        """What reads it."""
+        """The volume as a `Part`."""
         return DicomSeries(_common(self.files), self.files, self.kind)
 
     @property
     def name(self) -> str:
         """For messages: the description and the kind."""
-        return (
-            f"{self.acquisition.description!r} ({self.kind})"
-            if self.kind
-            else repr(self.acquisition.description)
-        )
+        return f"{self.acquisition.description!r}" + (f" ({self.kind})" if self.kind else "")
 
     @property
     def plane(self) -> str:
-        """``axial``, ``coronal`` or ``sagittal``, whichever is nearest; empty where the headers do
-        not place it.
-        """
+        """``axial``, ``coronal`` or ``sagittal``, whichever is nearest; empty if unknown."""
         return slice_plane(self.grid.affine)[0] if self.grid else ""
 
     @property
@@ -90,33 +84,25 @@ class Stack:
 
     @property
     def facts(self) -> str:
-        """What tells it from others: number, time, plane, spacing, matrix, description, kind,
-        number of files.
-        """
-        files = f"{len(self.files)} file{'s' if len(self.files) > 1 else ''}"
-        shape = " x ".join(map(str, self.shape))
-        return ", ".join(
-            [
-                f"series {self.number or '?'}",
-                self.time or "no time",
-                *self._place(),
-                shape,
-                self.name,
-                files,
-            ]
-        )
+        """Number, time, plane, spacing, matrix, description, kind and number of files."""
+        facts = [f"series {self.number or '?'}", self.time or "no time", *self._place()]
+        facts += [" x ".join(map(str, self.shape)), self.name]
+        return ", ".join([*facts, f"{len(self.files)} file{'s' if len(self.files) > 1 else ''}"])
 
     def _place(self) -> tuple[str, str]:
         if not self.grid:
             return "plane unknown", "spacing unknown"
         tilt_deg = slice_plane(self.grid.affine)[1]
-        plane = f"{self.plane}{' 3D' if self.isotropic else ''}{f' oblique by {tilt_deg:.0f} degrees' if tilt_deg > OBLIQUE_DEG else ''}"
-        return plane, f"{' x '.join(f'{round(edge, 2):g}' for edge in self.grid.spacing_mm)} mm"
+        words = [self.plane]
+        words += ["3D"] if self.isotropic else []
+        words += [f"oblique by {tilt_deg:.0f} degrees"] if tilt_deg > OBLIQUE_DEG else []
+        edges = " x ".join(f"{round(edge, 2):g}" for edge in self.grid.spacing_mm)
+        return " ".join(words), f"{edges} mm"
 
 
 @dataclass
 class _Gathered:
-    """Slices of a stack as their files are met."""
+    """Slices of a stack, collected file by file."""
 
     first: Header
     frame: Frame
@@ -130,33 +116,30 @@ class _Gathered:
         self.acquired = min(filter(any, (self.acquired, header.acquired)), default=("", ""))
 
     def stack(self) -> Stack:
-        grid = outlined(self.frame, self.positions_mm, self.first.columns, self.first.rows)
+        first = self.first
+        grid = outlined(self.frame, self.positions_mm, first.columns, first.rows)
         return Stack(
-            series=self.first.series,
+            series=first.series,
             kind=self.frame.kind,
             acquisition=self.frame.acquisition,
             files=tuple(self.files),
-            number=self.first.number,
+            number=first.number,
             acquired=self.acquired,
-            shape=(
-                grid.shape
-                if grid
-                else (self.first.columns, self.first.rows, len(self.positions_mm))
-            ),
+            shape=grid.shape if grid else (first.columns, first.rows, len(self.positions_mm)),
             grid=grid,
         )
 
 
 @dataclass(frozen=True)
 class Study:
-    """An examination of a patient.
+    """A study (examination) of a patient.
 
     Attributes
     ----------
     study, patient : str
         Pseudonyms.
     folder : Path
-        That holds all its files.
+        Contains all its files.
     stacks : tuple of Stack
         Of MR images, sorted by their first file and kind.
     """
@@ -183,8 +166,8 @@ def studies(location: Path) -> list[Study]:
     Raises
     ------
     InputError
-        If a file is damaged or named ``.dcm`` without being one, names no study, or a folder or an
-        examination holds files of several patients.
+        If a file is damaged, is named ``.dcm`` without being DICOM or names no study, or if a
+        folder or a study holds files of several patients.
     """
     patients: dict[str, tuple[str, Path]] = {}
     files: dict[str, list[Path]] = {}
@@ -218,17 +201,10 @@ def studies(location: Path) -> list[Study]:
 
 def _by_folder(location: Path) -> Iterator[list[Header]]:
     """Headers of each folder that holds DICOM files directly."""
-    found = [
-        path
-        for path in files_below(location)
-        if path.name.upper() != "DICOMDIR" and not path.is_dir()
-    ]
-    files = {
-        os.path.realpath(path): path for path in reversed(found)
-    }.values()  # each once, though links may lead to it in several ways
-    for _, paths in groupby(
-        sorted(files, key=lambda path: (path.parent, path)), key=lambda path: path.parent
-    ):
+    found = [path for path in files_below(location) if path.name.upper() != "DICOMDIR"]
+    once = {os.path.realpath(path): path for path in reversed(found) if not path.is_dir()}
+    files = sorted(once.values(), key=lambda path: (path.parent, path))
+    for _, paths in groupby(files, key=lambda path: path.parent):
         headers = [read_header(path) for path in paths if _is_wanted(path)]
         if headers:
             yield headers
@@ -266,7 +242,7 @@ def _refuse_mixed(headers: list[Header]) -> None:
 
 
 def _kinds(header: Header) -> dict[str, list[Frame]]:
-    """Frames of the volumes that an MR file has a share in."""
+    """Frames of an MR file by kind."""
     kinds: dict[str, list[Frame]] = {}
     for frame in header.frames if header.modality == "MR" else ():
         kinds.setdefault(frame.kind, []).append(frame)

@@ -15,39 +15,52 @@ from pipeline.formats.dicom.sequences import (
 DESCRIPTIONS = {
     "t1n": (
         """
-        AX T1; SAG T1 FLAIR; Ax T1 FLAIR; T1 SE AX; t1_mpr_tra_iso; t1_se_tra; MPRAGE; SAG MPRAGE; AX T1 PRE; AX T1 PRE GD;
-        T1 W/O CONTRAST; AX T1 without contrast; 3D T1 SPGR; Ax 3D BRAVO; T1W_3D_TFE; T1-WEIGHTED; AXIAL T1 PRE-CONTRAST;
-        T1 NON-CONTRAST; t1_fl3d_tra; AX T1 3D FFE; SAG T1 POST FOSSA; AX T1 POST OP; AX T1 -C; AX FSPGR; T1 nativ tra;
+        AX T1; SAG T1 FLAIR; Ax T1 FLAIR; T1 SE AX; t1_mpr_tra_iso; t1_se_tra; MPRAGE; SAG MPRAGE;
+        AX T1 PRE; AX T1 PRE GD;
+        T1 W/O CONTRAST; AX T1 without contrast; 3D T1 SPGR; Ax 3D BRAVO; T1W_3D_TFE; T1-WEIGHTED;
+        AXIAL T1 PRE-CONTRAST;
+        T1 NON-CONTRAST; t1_fl3d_tra; AX T1 3D FFE; SAG T1 POST FOSSA; AX T1 POST OP; AX T1 -C;
+        AX FSPGR; T1 nativ tra;
         anat-T1w; AXT1; WIP T1W SE
     """
     ),
     "t1c": (
         """
-        AX T1 POST GD; MPRAGE +C; t1_mpr_tra_iso_Gd; AX T1 +C; T1 POST; AX T1 POST; COR T1 POST GAD; T1 GD; T1C; t1ce; T1Gd;
-        AX T1 C+; AX T1 FLAIR POST; SAG T1 W CONTRAST; T1W KM; MPRAGE POST CONTRAST; 3D SPGR POST; AX T1 W/GD; t1_se_tra_KM;
-        T1 3D +GAD; Ax T1 SE+C; T1 TSE TRA CE; T1-WEIGHTED POST GADOLINIUM; AX 3D T1 GAD; T1POST; AX BRAVO POST;
+        AX T1 POST GD; MPRAGE +C; t1_mpr_tra_iso_Gd; AX T1 +C; T1 POST; AX T1 POST;
+        COR T1 POST GAD; T1 GD; T1C; t1ce; T1Gd;
+        AX T1 C+; AX T1 FLAIR POST; SAG T1 W CONTRAST; T1W KM; MPRAGE POST CONTRAST; 3D SPGR POST;
+        AX T1 W/GD; t1_se_tra_KM;
+        T1 3D +GAD; Ax T1 SE+C; T1 TSE TRA CE; T1-WEIGHTED POST GADOLINIUM; AX 3D T1 GAD; T1POST;
+        AX BRAVO POST;
         T1 MPRAGE with contrast
     """
     ),
     "t2w": (
         """
-        AX T2; T2 TSE TRA; AX T2 FSE; t2_tse_tra_512; AX FRFSE; T2W_TSE; SAG T2 CUBE; T2 SPACE; AX T2 FS; Ax T2 PROPELLER;
+        AX T2; T2 TSE TRA; AX T2 FSE; t2_tse_tra_512; AX FRFSE; T2W_TSE; SAG T2 CUBE; T2 SPACE;
+        AX T2 FS; Ax T2 PROPELLER;
         AX T2 POST
     """
     ),
     "t2f": (
         """
-        T2 FLAIR; AX FLAIR; AX FLAIR POST; SAG FLAIR 3D; t2_tirm_tra_dark-fluid; 3D_Brain_VIEW_FLAIR_SHC; AX T2 FLAIR FS;
+        T2 FLAIR; AX FLAIR; AX FLAIR POST; SAG FLAIR 3D; t2_tirm_tra_dark-fluid;
+        3D_Brain_VIEW_FLAIR_SHC; AX T2 FLAIR FS;
         FLAIR +C; Sag CUBE FLAIR
     """
     ),
     None: (
         """
-        3-plane loc; LOCALIZER; AAHead_Scout; Survey; DWI; AX DWI B1000; ep2d_diff_3scan_trace_ADC; ADC (10^-6 mm²/s);
-        Apparent ADC MAP; eADC; SWI_Images; mIP_Images(SW); Ax SWAN; T2* GRE; AX T2 STAR; AX GRE; AX T2 GRE; Perfusion;
-        DSC PERF; ep2d_perf; relCBV; 3D ASL; DCE dynamic T1; TOF 3D; MRV; MRA HEAD; MIP T1 POST; SUB T1 POST-PRE;
-        T1 SUBTRACTION; T1 MAP; AX PD; AX STIR; SVS press 30; BOLD resting; REST1 w SMS PF7-8; B0 NS; gre_field_mapping;
-        SAG T2 C-SPINE; CISS 3D; AX FIESTA; T1 and T2 fused; AX T1 T2; DTI 30 dir; Screen Save; Calibration scan; PROSET;
+        3-plane loc; LOCALIZER; AAHead_Scout; Survey; DWI; AX DWI B1000;
+        ep2d_diff_3scan_trace_ADC; ADC (10^-6 mm²/s);
+        Apparent ADC MAP; eADC; SWI_Images; mIP_Images(SW); Ax SWAN; T2* GRE; AX T2 STAR; AX GRE;
+        AX T2 GRE; Perfusion;
+        DSC PERF; ep2d_perf; relCBV; 3D ASL; DCE dynamic T1; TOF 3D; MRV; MRA HEAD; MIP T1 POST;
+        SUB T1 POST-PRE;
+        T1 SUBTRACTION; T1 MAP; AX PD; AX STIR; SVS press 30; BOLD resting; REST1 w SMS PF7-8;
+        B0 NS; gre_field_mapping;
+        SAG T2 C-SPINE; CISS 3D; AX FIESTA; T1 and T2 fused; AX T1 T2; DTI 30 dir; Screen Save;
+        Calibration scan; PROSET;
         Whole Brain
     """
     ),
