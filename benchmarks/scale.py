@@ -126,7 +126,7 @@ def _memory(folder: Path, repeats: int) -> Iterator[Figure]:
 
 
 def peaks(location: str) -> dict[str, float]:
-    """Bring a cohort; megabytes of this process and of the largest of its workers at their largest."""
+    """Prepare a cohort; peak megabytes of this process and of the largest of its workers."""
     with tempfile.TemporaryDirectory() as folder:
         params = Path(folder) / "params.yaml"
         params.write_text(

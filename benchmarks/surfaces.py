@@ -119,7 +119,7 @@ def figures(repeats: int) -> Iterator:
 
 
 def _pairs() -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
-    """Whole tumours and predictions made from them by moving their border, without and with specks."""
+    """Whole tumours and predictions made by moving their border, without and with specks."""
     from benchmarks import cohorts
     from pipeline.formats import nifti
 

@@ -128,7 +128,7 @@ def _score(
     network: Any,
     own: list[Metric],
 ) -> tuple[CaseScores, float, float]:
-    """Segment one case, write the prediction, and return scores, loss and seconds in the network."""
+    """Segment a case and write the prediction; its scores, loss and seconds in the network."""
     output, schema = card.network.output, catalogue.cohort
     shard = shard_files.read(shards, entry.case)
     geometry = shard_files.read_geometry(shards, entry.case)

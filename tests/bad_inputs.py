@@ -147,7 +147,7 @@ def cut(keep: float) -> Change:
 
 
 def flipped(place: float) -> Change:
-    """Turn over the bits of a byte, counted from the end if negative, or at a share of the length."""
+    """Flip the bits of a byte, counted from the end if negative, or at a share of the length."""
 
     def change(path: Path) -> None:
         stored = bytearray(path.read_bytes())
@@ -266,7 +266,7 @@ def resaved(function: Change, old: str = "00001", new: str = "00009") -> Change:
 
 
 def mirrored(axis: int) -> Change:
-    """Store the voxels in the other direction of an axis, the affine telling so: the same volume."""
+    """Store the same volume with the voxels in the other direction of an axis, affine included."""
 
     def change(path: Path) -> None:
         image = nibabel.load(path)

@@ -276,7 +276,7 @@ class Page:
         )
 
     def screenshot(self, selector: str | None = None, whole: bool = False) -> bytes:
-        """PNG file of the window, of the first element that a selector finds, or of the whole page."""
+        """PNG file of the window, the first element that a selector finds, or the whole page."""
         clip = {}
         if selector:
             box = self.box(selector)

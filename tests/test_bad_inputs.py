@@ -27,13 +27,9 @@ from tests.cohorts.fetching.serving import Site, serving
 from tests.conftest import AS_IT_IS
 
 REMEDY = re.compile(
-<<<<<<< HEAD
-    r"\b(Add|Check|Choose|Convert|Correct|Describe|Export|[Ff]etch|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
-    r"|Resample|Save|Say|[Ss]et|Split|State|Unpack|Use|Write|must be|the sources are)\b"
-=======
-    r"\b(Add|Check|Choose|Convert|Describe|Export|[Ff]etch|[Ff]ix|[Kk]eep|Leave|Let|Look|Make|[Mm]end|Multiply|Name|Put|[Rr]emove|Rename|Repair"
-    r"|Replace|Resample|Save|Say|[Ss]et|Split|State|Take|Unpack|Use|Write|must be|the sources are)\b"
->>>>>>> h-formats
+    r"\b(Add|Check|Choose|Convert|Correct|Describe|Export|[Ff]etch|[Ff]ix|[Kk]eep|Leave|Let|Look"
+    r"|Make|Multiply|Name|Put|[Rr]emove|Rename|Repair|Replace|Resample|Save|Say|[Ss]et|Split"
+    r"|State|Take|Unpack|Use|Write|must be|the sources are)\b"
 )
 
 

@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth: every room a stage imports, every flag, every section of params.yaml."""
+"""dvc.yaml is complete: every room a stage imports, every flag, every section of params.yaml."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""The seven stages in a row on a small cohort, then `predict`: on whichever Keras backend is set."""
+"""The seven stages in a row on a small cohort, then `predict`, on the Keras backend that is set."""
 
 import json
 import os
@@ -498,8 +498,8 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
         (
             ("CASE", "--model", "models/network.keras"),
             (
-                r"network\.keras: is a file\. Name the folder that holds network\.keras and card\.json:"
-                r" --model models"
+                r"network\.keras: is a file\. Name the folder that holds network\.keras and"
+                r" card\.json: --model models"
             ),
         ),
         (

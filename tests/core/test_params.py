@@ -171,5 +171,5 @@ def test_a_section_under_its_former_name_is_reported_with_the_present_one(tmp_pa
         (Path(__file__).parents[2] / "params.yaml").read_text().replace("\nnetwork:\n", "\nunet:\n")
     )
     path.write_text(text)
-    with pytest.raises(InputError, match="the section unet is called network now. Rename it"):
+    with pytest.raises(InputError, match=r"the section unet is called network now\. Rename it"):
         params.read(path)
