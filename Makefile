@@ -34,7 +34,7 @@ env: .venv/ready$(if $(GPU),-gpu)
 
 # the same network code on JAX, where TensorFlow is not installed
 test-jax: .venv-jax/ready
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/nn tests/test_end_to_end.py
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/network tests/test_end_to_end.py
 
 .venv-jax/ready: requirements.txt tests/requirements.txt .constraints.txt
 	$(PYTHON) -m venv .venv-jax

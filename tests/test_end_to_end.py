@@ -504,7 +504,7 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
         ),
         (
             ("CASE", "--model", "nowhere"),
-            r"nowhere: is not there\. Train a network .*, or name the folder",
+            r"nowhere: does not exist\. Train a network .*, or name the folder",
         ),
     ],
 )
@@ -623,8 +623,7 @@ def test_a_patient_in_two_parts_is_refused_wherever_the_split_is_read(copy, name
     split = json.loads((copy / "data/split.json").read_text())
     changed_json(copy / "data/split.json", test=[*split["test"], split["train"][0]])
     with pytest.raises(
-        InputError,
-        match=rf"split\.json: patient {split['train'][0]} is in train .* and in test",
+        InputError, match=rf"split\.json: patient {split['train'][0]} is in train .* and in test"
     ):
         project.run(copy, name)
 
