@@ -504,7 +504,7 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(done, tm
         ),
         (
             ("CASE", "--model", "nowhere"),
-            r"nowhere: is not there\. Train a network .*, or name the folder",
+            r"nowhere: does not exist\. Train a network .*, or name the folder",
         ),
     ],
 )
