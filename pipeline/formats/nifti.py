@@ -236,7 +236,8 @@ def shape_of(path: Path) -> tuple[int, ...]:
 
 def read_description(path: Path) -> str:
     """The header field ``descrip`` of a readable NIfTI-1 file."""
-    return nibabel.Nifti1Image.from_filename(path).header["descrip"].item().decode()
+    header = cast(nibabel.Nifti1Header, nibabel.load(path).header)
+    return header["descrip"].item().decode()
 
 
 def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str = "") -> None:

@@ -501,7 +501,7 @@ def test_a_prediction_that_lost_its_header_is_reported_to_copy_it_first_and_the_
     (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
     monkeypatch.chdir(tmp_path)
     exec(shlex.split(line)[2])
-    (tmp_path / "mended-A_1.nii.gz").rename(path)
+    (tmp_path / "fixed-A_1.nii.gz").rename(path)
     assert dices(*folders) == expected
 
 
@@ -550,7 +550,7 @@ def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(
     (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
     monkeypatch.chdir(tmp_path)
     exec(shlex.split(line)[2])
-    (tmp_path / "mended-A_1.nii.gz").rename(path)
+    (tmp_path / "fixed-A_1.nii.gz").rename(path)
     assert dices(*folders)[0] == expected
 
 
