@@ -37,12 +37,13 @@ def _trained() -> dict[str, float]:
     from pipeline.metrics.scores import score_case
     from pipeline.network import backend, optimizer, training, unet
     from pipeline.network.batches import Sampler
-    from pipeline.network.dice_ce import DiceCrossEntropy
     from pipeline.network.inference import predict_probabilities
+    from pipeline.network.losses import DiceCrossEntropy
     from pipeline.network.params import NetworkParams
     from pipeline.network.train_params import TrainParams
     from pipeline.preparation import shards
-    from pipeline.preparation.preprocessing import PreprocessingConfig, prepare, restore
+    from pipeline.preparation.inverse import restore
+    from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 
     path = ROOT / "params.yaml"
     values = params.read(path)

@@ -84,7 +84,7 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
     import numpy as np
 
     from pipeline.network import backend, optimizer, training, unet
-    from pipeline.network.dice_ce import DiceCrossEntropy
+    from pipeline.network.losses import DiceCrossEntropy
     from pipeline.network.params import NetworkParams
 
     settings = ROWS[row]

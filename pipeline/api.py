@@ -33,7 +33,8 @@ from .formats.dicom.header import is_dicom
 from .formats.volume import Part, Volume
 from .formats.walking import files_below, is_volume, of_one_file
 from .network.card import Card, check_spacing, network_file, read_card
-from .preparation.preprocessing import prepare, restore
+from .preparation.inverse import restore
+from .preparation.preprocessing import prepare
 from .registration.aligned_files import align_case
 from .registration.native import Native, NativeRecipe, labels_to_series
 from .verification import checks

@@ -34,7 +34,8 @@ from .network import backend, losses, predictor, saving
 from .network.card import Card, network_file, read_card
 from .network.predictor import Settings, logits_of
 from .preparation import shards as shard_files
-from .preparation.preprocessing import brain_of, restore
+from .preparation.inverse import restore
+from .preparation.preprocessing import brain_of
 from .runtime import costs, stage, tracking
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from pipeline.core.regions import values_to_classes
 from pipeline.formats import nifti
 from pipeline.metrics.scores import score_case
 from pipeline.preparation import shards
-from pipeline.preparation.preprocessing import restore
+from pipeline.preparation.inverse import restore
 from tests import project
 from tests.conftest import LPS, case_arrays, write_case
 from tests.formats.dicom.test_series import slice_of, write

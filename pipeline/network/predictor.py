@@ -9,8 +9,9 @@ from ..core.grid import Grid
 from ..core.regions import classes_to_regions, outputs_to_classes
 from ..core.schema import Schema
 from ..core.strict import Strict
+from ..preparation.inverse import restore
 from ..preparation.postprocess import Postprocess, postprocess
-from ..preparation.preprocessing import Geometry, restore
+from ..preparation.preprocessing import Geometry
 from .backend import keras
 from .card import Card
 from .inference import predict_probabilities, predict_with_disagreement

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.extensions import resolve
 
 ARCHITECTURES = {"unet": f"{__package__}.unet:build"}
-LOSSES = {"dice_ce": f"{__package__}.dice_ce:build"}
+LOSSES = {"dice_ce": f"{__package__}.losses:dice_cross_entropy"}
 OPTIMIZERS = {
     "adam": "keras.optimizers:Adam",
     "adamw": "keras.optimizers:Adam",  # with decoupled weight decay, which makes it AdamW

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.network import backend, optimizer, training
 from pipeline.network.backend import keras
-from pipeline.network.dice_ce import DiceCrossEntropy
+from pipeline.network.losses import DiceCrossEntropy
 from tests.network.conftest import nested_batch, tiny
 
 

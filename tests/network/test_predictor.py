@@ -7,8 +7,9 @@ from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
 from pipeline.network.card import Card
+from pipeline.preparation.inverse import restore
 from pipeline.preparation.postprocess import Postprocess
-from pipeline.preparation.preprocessing import Geometry, restore
+from pipeline.preparation.preprocessing import Geometry
 from tests.network.conftest import TINY, tiny
 
 SCHEMA = Schema(

@@ -12,7 +12,7 @@ import pytest
 from pipeline.core.errors import InputError
 from pipeline.network import backend, optimizer, saving, training
 from pipeline.network.backend import keras
-from pipeline.network.dice_ce import DiceCrossEntropy
+from pipeline.network.losses import DiceCrossEntropy
 from tests.network.conftest import nested_batch, tiny
 
 IMAGE = np.random.default_rng(0).normal(size=(1, 16, 16, 4)).astype(np.float32)

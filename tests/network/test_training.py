@@ -9,7 +9,7 @@ from pipeline.core.regions import classes_to_outputs
 from pipeline.network import backend, checkpoint
 from pipeline.network import optimizer as optimizers
 from pipeline.network import training as fitting
-from pipeline.network.dice_ce import DiceCrossEntropy
+from pipeline.network.losses import DiceCrossEntropy
 from pipeline.network.training import Schedule
 from tests.network.conftest import as_logits, nested_batch, tiny
 

@@ -11,13 +11,8 @@ from pipeline.core.grid import Grid
 from pipeline.core.regions import classes_to_regions, regions_to_classes
 from pipeline.formats import cases
 from pipeline.preparation import preprocessing
-from pipeline.preparation.preprocessing import (
-    Geometry,
-    Prepared,
-    PreprocessingConfig,
-    prepare,
-    restore,
-)
+from pipeline.preparation.inverse import restore
+from pipeline.preparation.preprocessing import Geometry, Prepared, PreprocessingConfig, prepare
 from tests.conftest import from_canonical
 
 SCHEMA = brats.schema("_")

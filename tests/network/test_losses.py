@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.network import backend
 from pipeline.network.backend import keras
-from pipeline.network.dice_ce import DiceCrossEntropy, soft_dice
+from pipeline.network.losses import DiceCrossEntropy, soft_dice
 
 DRAWN = np.random.default_rng(4)
 LOGITS = DRAWN.normal(size=(2, 5, 4, 3)).astype(np.float32)
