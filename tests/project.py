@@ -116,6 +116,7 @@ def clone(
         )
     for name in (
         "dvc.yaml",
+        "requirements.txt",
         ".dvcignore",
         ".gitignore",
         "data/.gitignore",

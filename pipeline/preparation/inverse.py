@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core.grid import to_canonical
 from .preprocessing import Geometry
 from .resample import resample_linear
 
@@ -31,12 +32,10 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
             f"expected the prepared shape {geometry.shape}, got {probabilities.shape[:3]}"
         )
     affine = np.array(geometry.raw_affine)
-    cropped_shape = tuple(stop - start for start, stop in geometry.box)
+    x, y, z = (stop - start for start, stop in geometry.box)
     inside = tuple(slice(*edges) for edges in geometry.box)
     raw = np.zeros((*geometry.raw_shape, probabilities.shape[-1]), np.float32, order="F")
     canonical = to_canonical(raw, affine)  # a view: writing to it fills the raw array
     for channel in range(probabilities.shape[-1]):
-        canonical[..., channel][inside] = resample_linear(
-            probabilities[..., channel], cropped_shape
-        )
+        canonical[..., channel][inside] = resample_linear(probabilities[..., channel], (x, y, z))
     return raw

@@ -1,6 +1,7 @@
 """The packages that TumorFlow needs, as requirements.txt or the installed package lists them."""
 
 import importlib.metadata
+from contextlib import suppress
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -11,11 +12,13 @@ IN_PLACE_OF = {"tensorflow": ("tensorflow-cpu", "jax")}
 
 
 def required() -> list[Requirement]:
-    """Every required package with its versions, extras left out."""
+    """Every required package with its versions, extras left out; none if neither list is there."""
+    lines: list[str] = []
     if _FILE.is_file():
         lines = [line.partition("#")[0] for line in _FILE.read_text(encoding="utf-8").splitlines()]
     else:
-        lines = importlib.metadata.requires("tumorflow") or []
+        with suppress(importlib.metadata.PackageNotFoundError):
+            lines = importlib.metadata.requires("tumorflow") or []
     listed = [Requirement(line) for line in lines if line.strip()]
     return [one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
 
