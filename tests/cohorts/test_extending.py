@@ -11,7 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import __main__ as command_line
-from pipeline.commands import predict, score
+from pipeline.api import in_folder
+from pipeline.commands import score
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
 from pipeline.core.params import Compute
@@ -81,7 +82,7 @@ def test_the_commands_accept_the_name_of_the_example(workspace, capsys):
     assert "scans of our hospital, listed in index.csv" in capsys.readouterr().out
     assert score.cohort_named(NAME)[0].regions == {"WT": ("edema", "core"), "TC": ("core",)}
     with pytest.raises(InputError, match="holds 4 cases, among them S001"):
-        predict._in_folder(workspace.parent / "export", NAME, ())
+        in_folder(workspace.parent / "export", NAME, ())
 
 
 @pytest.mark.parametrize(
