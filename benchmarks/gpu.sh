@@ -28,8 +28,8 @@ best="shuffle, norm with gradient"
 
 "$python" - <<'CHECK' || exit
 import importlib.util, os, sys
-needed = ("jax", "keras", "numpy", "scipy", "pydantic", "yaml", "tqdm", "nibabel", "cc3d")
-missing = [name for name in needed if not importlib.util.find_spec(name)]
+needed = "jax keras numpy scipy pandas pydantic ruamel.yaml tqdm nibabel cc3d".split()
+missing = [name for name in needed if not importlib.util.find_spec(name.partition(".")[0])]
 if missing:
     sys.exit(f"error: {sys.executable} lacks {', '.join(missing)}: install them with pip")
 import jax

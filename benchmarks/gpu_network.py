@@ -9,8 +9,8 @@ it, and the float32 convolution of the heads for a matrix product.
 from typing import Literal
 
 from pipeline.network import unet
-from pipeline.network.architecture import Architecture
 from pipeline.network.backend import keras
+from pipeline.network.params import NetworkParams
 
 ops = keras.ops
 
@@ -20,7 +20,7 @@ Head = Literal["convolution", "product"]
 
 
 def build(
-    architecture: Architecture,
+    params: NetworkParams,
     channels: int,
     outputs: int,
     up: Up,
@@ -33,7 +33,7 @@ def build(
 
     Parameters
     ----------
-    architecture : Architecture
+    params : NetworkParams
         Plain (not residual), with instance normalisation and without dropout.
     channels, outputs : int
     up : {"transposed", "shuffle"}
@@ -41,35 +41,38 @@ def build(
         Keras's layers; one pass, differentiated automatically; one pass with a custom gradient.
     head : {"convolution", "product"}
     """
-    image = keras.Input((None,) * architecture.dimensions + (channels,), name="image")
+    image = keras.Input((None,) * params.dimensions + (channels,), name="image")
     skips, features = [], image
-    for level in range(architecture.depth):
-        features = _block(
-            architecture, features, f"encoder_{level}", level, 2 if level else 1, norm
-        )
+    for level in range(params.depth):
+        features = _block(params, features, f"encoder_{level}", level, 2 if level else 1, norm)
         skips.append(features)
     logits = []
-    for level in reversed(range(architecture.depth - 1)):
+    for level in reversed(range(params.depth - 1)):
         name = f"decoder_{level}"
-        upsampled = _up(architecture, level, name, up)(features)
+        upsampled = _up(params, level, name, up)(features)
         features = keras.layers.Concatenate(name=f"{name}_join")([upsampled, skips[level]])
-        features = _block(architecture, features, name, level, 1, norm)
-        if level < architecture.supervised_levels:
-            logits.insert(0, _head(architecture, features, outputs, level, head))
+        features = _block(params, features, name, level, 1, norm)
+        if level < params.supervised_levels:
+            logits.insert(0, _head(params, features, outputs, level, head))
     return keras.Model(image, logits if len(logits) > 1 else logits[0], name="unet")
 
 
-def _head(architecture, features, outputs, level, head):
+def best(params: NetworkParams, channels: int, outputs: int) -> keras.Model:
+    """Build the fastest of these networks; an own architecture for params.yaml."""
+    return build(params, channels, outputs, "shuffle", "gradient")
+
+
+def _head(params, features, outputs, level, head):
     if head == "convolution":
-        return unet._head(architecture, features, outputs, level)
+        return unet._head(params, features, outputs, level)
     return keras.layers.Dense(outputs, dtype="float32", name=f"logits_{level}")(features)
 
 
-def _up(architecture, level, name, up):
-    filters = architecture.filters_at(level)
+def _up(params, level, name, up):
+    filters = params.filters_at(level)
     if up == "shuffle":
-        return DepthToSpace(filters, architecture.dimensions, name=f"{name}_up")
-    layer = getattr(keras.layers, f"Conv{architecture.dimensions}DTranspose")
+        return DepthToSpace(filters, params.dimensions, name=f"{name}_up")
+    layer = getattr(keras.layers, f"Conv{params.dimensions}DTranspose")
     return layer(
         filters,
         2,
@@ -80,13 +83,11 @@ def _up(architecture, level, name, up):
     )
 
 
-def _block(architecture, features, name, level, stride, norm):
+def _block(params, features, name, level, stride, norm):
     for number, step in ((1, stride), (2, 1)):
-        features = unet._convolution(
-            architecture, features, level, 3, step, f"{name}_conv_{number}"
-        )
+        features = unet._convolution(params, features, level, 3, step, f"{name}_conv_{number}")
         if norm == "group":
-            features = unet._normalization(architecture, level, f"{name}_norm_{number}")(features)
+            features = unet._normalization(params, level, f"{name}_norm_{number}")(features)
             features = keras.layers.LeakyReLU(unet.LEAK, name=f"{name}_relu_{number}")(features)
         else:
             features = InstanceNorm(written_out=norm == "gradient", name=f"{name}_norm_{number}")(

@@ -12,7 +12,6 @@ compilation cache and time limits.
 
 import argparse
 import functools
-import json
 import os
 import re
 import statistics
@@ -25,16 +24,16 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import yaml
-from pipeline.network.architecture import Architecture
 
 from benchmarks import gpu_network, gpu_resident
 from benchmarks.gpu_results import read, record
 from pipeline.augmentation.on_the_fly import OnTheFly
+from pipeline.core import params
 from pipeline.core.schema import Schema
-from pipeline.network import backend, inference, optimizer, training, unet
+from pipeline.network import architectures, backend, inference, optimizer, training, unet
 from pipeline.network.batches import Sampler
-from pipeline.network.losses import DiceCrossEntropy, level_weights
+from pipeline.network.losses import DiceCrossEntropy
+from pipeline.network.params import NetworkParams
 from pipeline.preparation import shards
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +42,8 @@ MODALITIES, REGIONS = 4, 3
 PATCH = (16, 16, 16) if TINY else (128, 128, 128)
 CASE = (20, 22, 18) if TINY else (144, 176, 144)
 CASES = 3 if TINY else 32
-ARCHITECTURE = Architecture(
+NETWORK = NetworkParams(
+    architecture="unet",
     dimensions=3,
     depth=4 if TINY else 6,
     filters=4 if TINY else 32,
@@ -53,6 +53,7 @@ ARCHITECTURE = Architecture(
     deep_supervision=True,
     dropout=0.0,
     output="regions",
+    options={},
 )
 SCHEMA = Schema(
     cohort="random",
@@ -110,12 +111,12 @@ def main() -> None:
 
 def teraflop(batch: int) -> float:
     """Operations of the convolutions in one step, forward and twice that backward, in 10^12."""
-    total, voxels = 0, [np.prod(PATCH) / 8**level for level in range(ARCHITECTURE.depth)]
-    filters = [ARCHITECTURE.filters_at(level) for level in range(ARCHITECTURE.depth)]
-    for level in range(ARCHITECTURE.depth):
+    total, voxels = 0, [np.prod(PATCH) / 8**level for level in range(NETWORK.depth)]
+    filters = [NETWORK.filters_at(level) for level in range(NETWORK.depth)]
+    for level in range(NETWORK.depth):
         entered = filters[level - 1] if level else MODALITIES
         total += 2 * 27 * (entered + filters[level]) * filters[level] * voxels[level]
-        if level + 1 < ARCHITECTURE.depth:
+        if level + 1 < NETWORK.depth:
             total += (
                 2 * 27 * 3 * filters[level] ** 2 * voxels[level]
             )  # of the decoder: twice the filters, then once
@@ -207,11 +208,11 @@ def _rates(milliseconds: float, batch: int) -> dict[str, float]:
 
 
 def present(out: Path, precision: str, layers: str, with_sampler: bool) -> None:
-    """`train_on_batch` as `fitting` uses it, fed from the device, the host and the sampler."""
+    """`train_on_batch` as `training` uses it, fed from the device, the host and the sampler."""
     part = "present trainer"
     backend.prepare(0, precision)
     network = gpu_network.build(
-        ARCHITECTURE, MODALITIES, REGIONS, *(PRESENT if layers == "present" else BEST)
+        NETWORK, MODALITIES, REGIONS, *(PRESENT if layers == "present" else BEST)
     )
     training.compile_for_training(network, DiceCrossEntropy("regions", 1.0, 1.0), _optimizer())
     image, target = _random_batch(2)
@@ -252,15 +253,15 @@ def present(out: Path, precision: str, layers: str, with_sampler: bool) -> None:
 def _feeding(out, network, batch, threads, hosted, about) -> None:
     """The rate of the sampler alone, and of the trainer's epoch with it."""
     steps = 4 if TINY else 12
-    rule = training.Course(
+    schedule = training.Schedule(
         epochs=99,
-        steps=steps,
+        steps_per_epoch=steps,
         patience=0,
-        threads=threads,
-        ahead=threads,
         learning_rate=lambda step, losses: 1e-3,
+        workers=threads,
+        max_queue_size=threads,
     )
-    batches = training._prefetch(batch, network, rule, 1)
+    batches = training._prefetch(batch, network, schedule, 1)
     for _ in range(threads):
         next(batches)
     started = time.perf_counter()
@@ -276,10 +277,10 @@ def _feeding(out, network, batch, threads, hosted, about) -> None:
         **_rates(alone, 2),
     )
     if threads == 8:  # what `train` uses on a machine of 8 cores or more
-        batches = training._prefetch(batch, network, rule, 1)
-        training._train_epoch(network, rule, batches, [])
+        batches = training._prefetch(batch, network, schedule, 1)
+        training._train_epoch(network, schedule, batches, [])
         started = time.perf_counter()
-        _, waiting = training._train_epoch(network, rule, batches, [])
+        _, waiting = training._train_epoch(network, schedule, batches, [])
         fed = (time.perf_counter() - started) / steps * 1e3
         batches.close()
         record(
@@ -301,10 +302,19 @@ def _sampler(folder: Path) -> tuple[Sampler, OnTheFly]:
             codes > 0, (codes.astype(np.float32) - 128) / gpu_resident.LEVELS, 0
         ).astype(np.float16)
         shards.write(folder, f"case_{number}", image, classes)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    path = ROOT / "params.yaml"
     members = [shards.read(folder, f"case_{number}") for number in range(len(cohort))]
-    sampler = Sampler(members, SCHEMA, "regions", PATCH, 2, foreground_share=0.5, seed=0)
-    return sampler, OnTheFly.model_validate_json(json.dumps(params["train"]["on_the_fly"]))
+    sampler = Sampler(
+        members,
+        SCHEMA,
+        "regions",
+        PATCH,
+        2,
+        foreground_share=0.5,
+        seed=0,
+        spacing_mm=(1.0, 1.0, 1.0),
+    )
+    return sampler, params.value(params.read(path), "train.on_the_fly", OnTheFly, path)
 
 
 def _random_cases(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -378,7 +388,7 @@ def _sampling(out: Path, cohort: gpu_resident.Cohort) -> None:
 def _variant(out: Path, name: str, cohort) -> None:
     layers, batch, spatial, count = VARIANTS[name]
     backend.prepare(0, "mixed_bfloat16")
-    network = gpu_network.build(ARCHITECTURE, MODALITIES, REGIONS, *layers)
+    network = gpu_network.build(NETWORK, MODALITIES, REGIONS, *layers)
     rule = _optimizer()
     rule.build(network.trainable_variables)
     state = tuple(
@@ -440,7 +450,7 @@ def _variant(out: Path, name: str, cohort) -> None:
 def _step_function(network, rule):
     """(state, image, target) to (state, loss), with clipping, AdamW and the running average."""
     loss_of = DiceCrossEntropy("regions", 1.0, 1.0)
-    weights = level_weights(len(network.outputs))
+    weights = training.level_weights(len(network.outputs))
 
     def loss(trainable, fixed, image, target):
         outputs, fixed = network.stateless_call(trainable, fixed, image, training=True)
@@ -475,7 +485,7 @@ def _many_steps(step, batch, spatial, count, state, cohort, key, first):
 def whole_case(out: Path, precision: str) -> None:
     """Sliding windows over one case of BraTS's grid: noise inside a brain."""
     backend.prepare(0, precision)
-    network = unet.without_supervision(unet.build(ARCHITECTURE, MODALITIES, REGIONS))
+    network = architectures.inference_network(unet.build(NETWORK, MODALITIES, REGIONS))
     grid = (24, 24, 18) if TINY else (240, 240, 155)
     halves = [min(half, side // 3) for half, side in zip((70, 88, 70), grid, strict=True)]
     axes = np.meshgrid(

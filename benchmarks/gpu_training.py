@@ -7,26 +7,22 @@ stages `train` and `evaluate` run with its params, into a temporary folder and w
 """
 
 import argparse
-import functools
 import hashlib
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-
-from pipeline.network.architecture import Architecture
 
 from benchmarks import gpu_network
 from benchmarks.gpu_results import record
 from pipeline import evaluate, train
 from pipeline.core import params
 from pipeline.core.records import read_csv
-from pipeline.network import unet
-from pipeline.network.predictor import Settings
-from pipeline.preparation.preprocessing import Recipe
 from pipeline.runtime import stage, tracking
+from pipeline.runtime.errors import reported_errors
 
 
 class Run:
@@ -71,8 +67,6 @@ def main() -> None:
         yield run
 
     tracking.run = kept
-    if chosen.layers == "best":
-        unet.build = functools.partial(gpu_network.build, up="shuffle", norm="gradient")
     with tempfile.TemporaryDirectory() as folder:
         record(chosen.out, "training", chosen.name, **trained(chosen, Path(folder), run))
         if chosen.scores:
@@ -85,27 +79,28 @@ def trained(chosen: argparse.Namespace, folder: Path, run: Run) -> dict:
     for section, key in (
         ("train", "epochs"),
         ("train", "steps_per_epoch"),
-        ("unet", "filters"),
-        ("unet", "depth"),
+        ("network", "filters"),
+        ("network", "depth"),
     ):
         if getattr(chosen, key) is not None:
             values[section][key] = getattr(chosen, key)
+    if chosen.layers == "best":
+        values["network"]["architecture"] = f"{gpu_network.__name__}:{gpu_network.best.__name__}"
+        values["own_code"]["train"] = gpu_network.__file__
     data = chosen.clone / "data"
-    settings = params.value(values, "train", train.Params, chosen.clone)
+    typed = _typed(values, train.train, chosen.clone)
+    settings = typed["params"]
     started = time.perf_counter()
     train.train(
         data / "raw/catalogue.json",
         data / "split.json",
         data / "shards",
         data / "augmented",
-        folder / "unet.keras",
+        folder / "network.keras",
         folder / "card.json",
         folder / "history.csv",
         folder / "train.json",
-        params.value(values, "preprocess", Recipe, chosen.clone),
-        params.value(values, "unet", Architecture, chosen.clone),
-        settings,
-        values["cohort"]["seed"],
+        **typed,
     )
     taken = time.perf_counter() - started
     seconds = [figures["seconds"] for figures in run.epochs]
@@ -121,7 +116,7 @@ def trained(chosen: argparse.Namespace, folder: Path, run: Run) -> dict:
         "epoch_1_sha256": hashlib.sha256(
             repr(run.epochs[0]["loss"]).encode() + repr(run.epochs[0]["val_loss"]).encode()
         ).hexdigest()[:12],
-        "network_sha256": hashlib.sha256((folder / "unet.keras").read_bytes()).hexdigest()[:16],
+        "network_sha256": hashlib.sha256((folder / "network.keras").read_bytes()).hexdigest()[:16],
         "val_dice": [figures["val_dice"] for figures in run.epochs],
         "losses": [figures["loss"] for figures in run.epochs],
         "seconds": seconds,
@@ -144,7 +139,7 @@ def scored(chosen: argparse.Namespace, folder: Path) -> dict:
         folder / "evaluate.json",
         folder / "headline.json",
         folder / "inference.json",
-        params.value(values, "evaluate", Settings, chosen.clone),
+        **_typed(values, evaluate.evaluate, chosen.clone),
     )
     taken = time.perf_counter() - started
     rows = [row for row in read_csv(folder / "cases.csv") if row["kind"] == "region"]
@@ -160,6 +155,14 @@ def scored(chosen: argparse.Namespace, folder: Path) -> dict:
     }
 
 
+def _typed(values: dict, function: Callable, clone: Path) -> dict:
+    """What a stage takes from params.yaml, by the names of its arguments."""
+    return {
+        name: params.value(values, key, kind, clone / "params.yaml")
+        for name, (key, kind) in stage.keys(function).items()
+    }
+
+
 if __name__ == "__main__":
-    stage.reported_errors().__enter__()
-    main()
+    with reported_errors():
+        main()
