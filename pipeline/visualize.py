@@ -18,7 +18,7 @@ from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split
 from .core.params import Count, Positive
-from .core.records import read_json, write_bytes
+from .core.records import parse_table, read_json, write_bytes
 from .core.regions import values_to_classes
 from .core.strict import Strict
 from .formats import cases as raw_cases
@@ -30,7 +30,7 @@ from .report.page.report import report_page
 from .report.plots.figures import case_files, figures_of
 from .report.plots.planes import View, view_of
 from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
-from .report.run import Pictured, Previous, Rows, Run, read_table, read_tables, with_numbers
+from .report.run import Pictured, Previous, Rows, Run, read_table, read_tables
 from .report.worst_to_best import from_both_ends, mean_region_dice, spread
 from .runtime import costs, stage, tracking
 from .runtime.committed import committed
@@ -172,7 +172,8 @@ def _previous(cases: Path, evaluation: Path) -> Previous | None:
     if found is None or found.texts[0] == cases.read_text(encoding="utf-8"):
         return None
     before = Plain.model_validate_json(found.texts[1]).root
-    return Previous(found.name, before, with_numbers(found.rows_of(0)))
+    rows = parse_table(found.texts[0], f"{cases} of {found.name}").to_dict("records")
+    return Previous(found.name, before, rows)
 
 
 def _draw(

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..core import records
 from ..core.catalogue import Catalogue
 from ..core.errors import InputError
 from ..core.folds import Split
-from ..core.records import read_csv
 from ..core.schema import Schema
 from ..metrics.detection import detection
 from .plots.viewer_volumes import ViewerVolumes
@@ -25,26 +25,17 @@ _TABLES = (
     "reliability",
     "types",
 )
-_TEXT = {"case", "patient", "kind", "name", "filled", "reference", "prediction", "predicted"}
-
-
-def with_numbers(rows: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
-    """Rows of a CSV file with the numbers of all columns but those of text; NaN where empty."""
-    return [
-        {key: text if key in _TEXT else float(text or "nan") for key, text in row.items()}
-        for row in rows
-    ]
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """Read a CSV file as `with_numbers`.
+    """Rows of a table of ours, as `pipeline.core.records.read_table` reads it.
 
     Raises
     ------
     InputError
-        If it has no row.
+        As there, and if it has no row.
     """
-    rows = with_numbers(read_csv(path))
+    rows = records.read_table(path).to_dict("records")
     if not rows:
         raise InputError(f"{path}: holds no row. Run the stage that makes it: dvc repro.")
     return rows

@@ -1,8 +1,5 @@
 """Files as in the latest commit: the results that new ones are compared with."""
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +20,6 @@ class Committed:
 
     name: str
     texts: tuple[str, ...]
-
-    def rows_of(self, place: int) -> Sequence[dict[str, str]]:
-        """Rows of the file at an index, a CSV file."""
-        return list(csv.DictReader(io.StringIO(self.texts[place])))
 
 
 def committed(*paths: Path) -> Committed | None:

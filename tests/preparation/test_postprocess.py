@@ -69,8 +69,8 @@ def test_the_prediction_given_is_not_changed():
 def test_a_component_remains_if_it_is_exactly_as_large_as_the_least_volume(spacing_mm, remains):
     classes = tumour()
     classes[12, 10:13, 11] = EDEMA
-    mended = postprocess(classes, GLIOMA, spacing_mm, mending(min_component_ml=0.003))
-    assert np.array_equal(mended, classes if remains else tumour())
+    cleaned = postprocess(classes, GLIOMA, spacing_mm, mending(min_component_ml=0.003))
+    assert np.array_equal(cleaned, classes if remains else tumour())
 
 
 def test_the_least_volume_is_compared_in_whole_voxels_not_in_rounding_errors():
@@ -96,10 +96,10 @@ def test_components_that_remain_equal_those_of_scipy():
     components, count = ndimage.label(classes > 0, structure=np.ones((3, 3, 3)))
     sizes = ndimage.sum_labels(classes > 0, components, np.arange(count + 1))
     expected = np.where(sizes[components] >= 5, classes, 0)
-    mended = postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.005))
-    assert mended.any()
-    assert np.array_equal(mended, expected)
-    assert not np.array_equal(mended, classes)
+    cleaned = postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.005))
+    assert cleaned.any()
+    assert np.array_equal(cleaned, expected)
+    assert not np.array_equal(cleaned, classes)
 
 
 def test_a_cavity_is_given_to_the_region_that_encloses_it():
@@ -135,13 +135,13 @@ def test_a_dent_in_a_tumour_at_the_image_border_is_open_to_the_outside():
 def test_filled_regions_equal_those_of_scipy(seed):
     classes = speckled(seed)
     masks = classes_to_regions(classes, GLIOMA)
-    mended = classes_to_regions(
+    cleaned = classes_to_regions(
         postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), GLIOMA
     )
-    assert not np.array_equal(mended, masks)
+    assert not np.array_equal(cleaned, masks)
     for region in (0, 1):
-        assert np.array_equal(mended[..., region], ndimage.binary_fill_holes(masks[..., region]))
-    assert np.array_equal(mended[..., 2], masks[..., 2])
+        assert np.array_equal(cleaned[..., region], ndimage.binary_fill_holes(masks[..., region]))
+    assert np.array_equal(cleaned[..., 2], masks[..., 2])
 
 
 def test_a_ring_in_one_slice_of_a_volume_is_open_above_and_below():
@@ -161,18 +161,18 @@ def test_holes_of_a_single_slice_are_filled_in_its_plane():
 
 @pytest.mark.parametrize(("least_ml", "label"), [(98.0 / 1000, ENHANCING), (98.1 / 1000, NECROTIC)])
 def test_an_innermost_region_below_the_least_volume_becomes_its_parent(least_ml, label):
-    mended = postprocess(
+    cleaned = postprocess(
         tumour(), GLIOMA, UNIT_MM, mending(min_innermost_ml=least_ml)
     )  # the rim holds 125 - 27 voxels
-    assert set(np.unique(mended[tumour() == ENHANCING])) == {label}
-    assert np.array_equal(mended[tumour() != ENHANCING], tumour()[tumour() != ENHANCING])
+    assert set(np.unique(cleaned[tumour() == ENHANCING])) == {label}
+    assert np.array_equal(cleaned[tumour() != ENHANCING], tumour()[tumour() != ENHANCING])
 
 
 def test_the_least_volume_of_the_innermost_region_is_measured_in_millilitres():
-    mended = postprocess(
+    cleaned = postprocess(
         tumour(), GLIOMA, (2.0, 2.0, 2.0), mending(min_innermost_ml=0.5)
     )  # 98 voxels of 0.008 ml
-    assert np.array_equal(mended, tumour())
+    assert np.array_equal(cleaned, tumour())
 
 
 def test_the_innermost_region_is_measured_after_small_components_are_gone():
@@ -180,11 +180,11 @@ def test_the_innermost_region_is_measured_after_small_components_are_gone():
     classes[1:6, 1:6, 1:6] = EDEMA
     classes[2, 2, 2] = ENHANCING
     classes[9:11, 9:11, 9:11] = ENHANCING
-    mended = postprocess(
+    cleaned = postprocess(
         classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.01, min_innermost_ml=0.002)
     )
-    assert mended[2, 2, 2] == NECROTIC
-    assert not mended[8:].any()
+    assert cleaned[2, 2, 2] == NECROTIC
+    assert not cleaned[8:].any()
 
 
 def test_an_empty_prediction_stays_empty():
@@ -196,9 +196,9 @@ def test_an_empty_prediction_stays_empty():
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_axis_order_and_memory_order_change_nothing(axes):
     noise, params = speckled(4), mending(0.004, True, 0.2)
-    mended = postprocess(noise, GLIOMA, UNIT_MM, params)
+    cleaned = postprocess(noise, GLIOMA, UNIT_MM, params)
     assert np.array_equal(
-        postprocess(noise.transpose(axes), GLIOMA, UNIT_MM, params), mended.transpose(axes)
+        postprocess(noise.transpose(axes), GLIOMA, UNIT_MM, params), cleaned.transpose(axes)
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.records import parse_csv
 from pipeline.runtime.committed import committed
 from pipeline.runtime.git import git
 
@@ -31,7 +32,7 @@ def repository(tmp_path, monkeypatch) -> Path:
 def test_the_commit_is_read_not_the_workspace(repository):
     found = committed(repository / "metrics/cases.csv")
     assert found.texts == ("case,dice\na,0.5\n",)
-    assert found.rows_of(0) == [{"case": "a", "dice": "0.5"}]
+    assert parse_csv(found.texts[0], "cases.csv") == [{"case": "a", "dice": "0.5"}]
     assert git(repository, "status", "--porcelain") == " M metrics/cases.csv"
     assert (repository / "metrics/cases.csv").read_text() == "case,dice\na,0.75\n"
     commit = subprocess.run(
