@@ -55,15 +55,15 @@ for part in $parts; do
         XLA_FLAGS=$fast limited 90 present gpu_step present
         ;;
     variants)
-        XLA_FLAGS=$nhwc limited 200 variants gpu_step variants "$best" "$best, product heads" \
+        XLA_FLAGS=$nhwc limited 200 variants gpu_step variants "$best" fastest \
             "resident affine, K = 8" "resident affine, K = 1" "resident mirror, K = 8" \
-            "batch 4" "batch 8"
-        XLA_FLAGS=$exact limited 60 variants-exact gpu_step variants "$best"
+            "fastest, batch 4" "fastest, batch 8" "fastest, float32"
+        XLA_FLAGS=$exact limited 60 variants-exact gpu_step variants fastest
         XLA_FLAGS=$fast limited 120 variants-nchw gpu_step variants "$best" \
             "shuffle, one-pass norm" "shuffle" "present layers"
         ;;
     peer) limited 150 peer gpu_peer ;;
-    inference) XLA_FLAGS=$nhwc limited 90 inference gpu_step inference ;;
+    inference) XLA_FLAGS=$nhwc limited 120 inference gpu_step inference --layers best ;;
     training)
         if [ -z "${CLONE:-}" ]; then
             echo "left out: training (set CLONE)"

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ from benchmarks.gpu_results import read, record
 from pipeline.augmentation.on_the_fly import OnTheFly
 from pipeline.core import params
 from pipeline.core.schema import Schema
-from pipeline.network import architectures, backend, inference, optimizer, training, unet
+from pipeline.network import architectures, backend, inference, optimizer, training
 from pipeline.network.batches import Sampler
 from pipeline.network.losses import DiceCrossEntropy
 from pipeline.network.params import NetworkParams
@@ -65,23 +66,34 @@ SCHEMA = Schema(
     types=False,
     lesion_rules=None,
 )
-# name: layers (upsampling, normalisation, heads), batch, spatial augmentation of the resident
-# sampler (None: one given batch), steps a call
+# upsampling, normalisation, heads
 PRESENT, BEST = ("transposed", "group", "convolution"), ("shuffle", "gradient", "convolution")
+FASTEST = ("shuffle", "gradient", "product")
+
+
+class Variant(NamedTuple):
+    layers: tuple[str, str, str] = FASTEST
+    batch: int = 2
+    spatial: str | None = None  # augmentation of the resident sampler; None: one given batch
+    steps: int = 1  # of one call
+    precision: str = "mixed_bfloat16"
+
+
 VARIANTS = {
-    "present layers": (PRESENT, 2, None, 1),
-    "shuffle": (("shuffle", "group", "convolution"), 2, None, 1),
-    "shuffle, one-pass norm": (("shuffle", "fused", "convolution"), 2, None, 1),
-    "shuffle, norm with gradient": (BEST, 2, None, 1),
-    "shuffle, norm with gradient, product heads": (("shuffle", "gradient", "product"), 2, None, 1),
-    "batch 4": (BEST, 4, None, 1),
-    "batch 8": (BEST, 8, None, 1),
-    "resident mirror, K = 8": (BEST, 2, "mirror", 8),
-    "resident affine, K = 8": (BEST, 2, "affine", 8),
-    "resident affine, K = 1": (BEST, 2, "affine", 1),
-    "resident affine, K = 8, batch 4": (BEST, 4, "affine", 8),
+    "present layers": Variant(PRESENT),
+    "shuffle": Variant(("shuffle", "group", "convolution")),
+    "shuffle, one-pass norm": Variant(("shuffle", "fused", "convolution")),
+    "shuffle, norm with gradient": Variant(BEST),
+    "fastest": Variant(),
+    "fastest, batch 4": Variant(batch=4),
+    "fastest, batch 8": Variant(batch=8),
+    "fastest, float32": Variant(precision="float32"),
+    "resident mirror, K = 8": Variant(spatial="mirror", steps=8),
+    "resident affine, K = 8": Variant(spatial="affine", steps=8),
+    "resident affine, K = 1": Variant(spatial="affine"),
+    "resident affine, K = 8, batch 4": Variant(batch=4, spatial="affine", steps=8),
 }
-PROFILED = {"present layers", "shuffle, norm with gradient", "resident affine, K = 8"}
+PROFILED = {"present layers", "shuffle, norm with gradient", "fastest", "resident affine, K = 8"}
 
 
 def main() -> None:
@@ -104,7 +116,7 @@ def main() -> None:
     elif chosen.part == "present":
         present(chosen.out, chosen.precision, chosen.layers, chosen.sampler)
     elif chosen.part == "inference":
-        whole_case(chosen.out, chosen.precision)
+        whole_case(chosen.out, chosen.precision, chosen.layers)
     else:
         variants(chosen.out, chosen.names or list(VARIANTS))
 
@@ -354,7 +366,7 @@ def variants(out: Path, names: list[str]) -> None:
             continue
         record(out, "begun", name, flags=flags)
         try:
-            if VARIANTS[name][2] and cohort is None:
+            if VARIANTS[name].spatial and cohort is None:
                 cohort = _cohort()
                 _sampling(out, cohort)
             _variant(out, name, cohort)
@@ -367,12 +379,12 @@ def _sampling(out: Path, cohort: gpu_resident.Cohort) -> None:
     size = sum(array.nbytes for array in cohort) / 1e9
     for spatial in ("mirror", "affine"):
         draw = jax.jit(
-            lambda key, spatial=spatial: gpu_resident.draw_batch(
+            lambda key, cohort, spatial=spatial: gpu_resident.draw_batch(
                 key, cohort, 2, PATCH, REGIONS, spatial
             )
         )
         taken, first = _milliseconds(
-            lambda draw=draw: draw(jax.random.key(0)), lambda answer: answer, 0.5
+            functools.partial(draw, jax.random.key(0), cohort), lambda answer: answer, 0.5
         )
         record(
             out,
@@ -386,8 +398,8 @@ def _sampling(out: Path, cohort: gpu_resident.Cohort) -> None:
 
 
 def _variant(out: Path, name: str, cohort) -> None:
-    layers, batch, spatial, count = VARIANTS[name]
-    backend.prepare(0, "mixed_bfloat16")
+    layers, batch, spatial, count, precision = VARIANTS[name]
+    backend.prepare(0, precision)
     network = gpu_network.build(NETWORK, MODALITIES, REGIONS, *layers)
     rule = _optimizer()
     rule.build(network.trainable_variables)
@@ -482,10 +494,14 @@ def _many_steps(step, batch, spatial, count, state, cohort, key, first):
     return jax.lax.scan(body, state, first + jnp.arange(count))
 
 
-def whole_case(out: Path, precision: str) -> None:
+def whole_case(out: Path, precision: str, layers: str) -> None:
     """Sliding windows over one case of BraTS's grid: noise inside a brain."""
     backend.prepare(0, precision)
-    network = architectures.inference_network(unet.build(NETWORK, MODALITIES, REGIONS))
+    network = architectures.inference_network(
+        gpu_network.build(
+            NETWORK, MODALITIES, REGIONS, *(PRESENT if layers == "present" else FASTEST)
+        )
+    )
     grid = (24, 24, 18) if TINY else (240, 240, 155)
     halves = [min(half, side // 3) for half, side in zip((70, 88, 70), grid, strict=True)]
     axes = np.meshgrid(
@@ -504,6 +520,7 @@ def whole_case(out: Path, precision: str) -> None:
         "inference",
         "predict_on_batch, 2 windows",
         precision=precision,
+        layers=layers,
         first_s=first,
         seconds=taken / 1e3,
     )
@@ -516,6 +533,7 @@ def whole_case(out: Path, precision: str) -> None:
             "inference",
             f"whole case{', mirrored' * mirror}",
             precision=precision,
+            layers=layers,
             grid=str(grid),
             seconds=seconds,
         )
