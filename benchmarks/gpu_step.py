@@ -466,6 +466,7 @@ def _step_function(network, rule):
 
     def loss(trainable, fixed, image, target):
         outputs, fixed = network.stateless_call(trainable, fixed, image, training=True)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
         levels = [target[:, :: 2**level, :: 2**level, :: 2**level] for level in range(len(weights))]
         return sum(
             weight * loss_of(*pair) for weight, *pair in zip(weights, levels, outputs, strict=True)
