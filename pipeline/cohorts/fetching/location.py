@@ -21,22 +21,12 @@ _NAMED = 5  # cases in one message
 
 
 def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[Found]]:
-    """The cases of a source, all of them with a mask.
+    """The cases of a source, all of them with a mask, sorted by case.
 
     Parameters
     ----------
-    source : Source
-        Of the cohort.
-    cohort : Cohort
-        Location, number of cases, and what to do with cases without a mask.
     raw : Path
         Where generated cases are written; a source must not be inside it, nor it inside a source.
-
-    Returns
-    -------
-    Schema
-    list of Found
-        Sorted by case.
 
     Raises
     ------
