@@ -1,7 +1,6 @@
 """DICOM examinations become cases under pseudonyms, their series recognised or asked for."""
 
 import gzip
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from pydicom import uid
 from pipeline.cohorts import dicom
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
-from pipeline.core.schema import Schema
 from pipeline.formats import cases, nifti
 from pipeline.formats.dicom.header import pseudonym
 from pipeline.formats.dicom.series import DicomSeries
@@ -47,12 +45,9 @@ def test_a_study_is_found_with_its_modalities(study):
     schema, (found,) = dicom.find(study.parent)
     assert schema.modalities == ("t1n", "t1c", "t2w", "t2f")
     assert found.folder == study
-    assert {name: part.path.name for name, part in found.images.items()} == {
-        name: name for name in FOUR
-    }
-    assert all(
-        isinstance(part, DicomSeries) and len(part.files) == 3 for part in found.images.values()
-    )
+    for name, part in found.images.items():
+        assert isinstance(part, DicomSeries)
+        assert (part.path.name, len(part.files)) == (name, 3)
     assert found.labels is None
     assert dicom.read_study(study) == found
 
@@ -78,19 +73,15 @@ def test_no_identity_is_in_anything_produced(study, tmp_path):
     files = [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]
     assert len(files) == 5
     for path in files:
-        content = nifti.read_description(path) if path.suffix == ".gz" else path.read_text()
+        stored = path.read_bytes()
+        if path.suffix == ".gz":
+            stored = gzip.decompress(stored)[:352]
         produced = (
-            f"{path.relative_to(tmp_path / 'raw')} {content} {found.case} {found.patient}"
-            f" {found.attributes} {found.notes}"
+            f"{path.relative_to(tmp_path / 'raw')} {stored.decode('latin-1')} {found.case}"
+            f" {found.patient} {found.attributes} {found.notes}"
         )
         assert not [identity for identity in IDENTITIES if identity.lower() in produced.lower()]
-        if path.suffix == ".gz":
-            header = gzip.decompress(path.read_bytes())[:352]
-            assert not [identity for identity in IDENTITIES if identity.encode() in header]
-    assert (
-        json.loads((tmp_path / "raw" / "catalogue.json").read_text())["patient"]
-        == f"patient-{pseudonym('patient', 'MRN4711')}"
-    )
+    assert entry.patient == f"patient-{pseudonym('patient', 'MRN4711')}"
 
 
 def test_two_examinations_of_a_patient_are_two_cases_of_one_patient(tmp_path):
@@ -126,12 +117,12 @@ def test_cohorts_without_a_common_modality_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("table", "folder"),
     [
-        *(("'^COR T1': null", "t1c"), ("'^AX T1 POST': null", "second")),
-        *(("'^COR T1': t1c", "second"), ("'1.2.826.1.6': t1c", "second")),
-        *(
-            ("'T1': null\n'1.2.826.1.6': t1c", "second"),
-            ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second"),
-        ),
+        ("'^COR T1': null", "t1c"),
+        ("'^AX T1 POST': null", "second"),
+        ("'^COR T1': t1c", "second"),
+        ("'1.2.826.1.6': t1c", "second"),
+        ("'T1': null\n'1.2.826.1.6': t1c", "second"),
+        ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second"),
     ],
 )
 def test_the_users_table_decides(tmp_path, table, folder):
@@ -143,21 +134,10 @@ def test_the_users_table_decides(tmp_path, table, folder):
 
 def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
     write_study(tmp_path / "a", 1, {"t1n": "AX T1"})
+    same = {"SeriesDescription": "AX PD T2", "SeriesInstanceUID": "1.2.826.1.9"}
     for number in range(6):
-        echo = {
-            "EchoTime": (15, 95)[number % 2],
-            "SeriesDescription": "AX PD T2",
-            "SeriesInstanceUID": "1.2.826.1.9",
-        }
-        told = {
-            "PatientID": "MRN4711",
-            "StudyInstanceUID": "1.2.826.1",
-            "SOPInstanceUID": f"1.2.9.{number}",
-        }
-        write(
-            tmp_path / "a" / "dual" / f"{number}.dcm",
-            slice_of(number // 2, plane=VOXELS[number], **told, **echo),
-        )
+        echo = {"EchoTime": (15, 95)[number % 2], "plane": VOXELS[number]}
+        write(tmp_path / "a" / "dual" / f"{number}.dcm", slice_of(number // 2, **same, **echo))
     _, (found,) = dicom.find(tmp_path)
     assert np.array_equal(found.images["t2w"].read().voxels, VOXELS[1::2][:3].transpose(2, 1, 0))
 
@@ -171,13 +151,7 @@ def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
         ("[t1c]", "must be a table"),
         ("'T1': t1c\n'T1': t1n", "cannot be read as YAML"),
         ("'T1': !!python/object:os.system x", "cannot be read as YAML|must be one of"),
-        (
-            "'T1: t1c",
-            (
-                r"cannot be read as YAML.*Write one line for each kind of series, such as '\^AX T1"
-                r" POST\$': t1c"
-            ),
-        ),
+        ("'T1: t1c", r"cannot be read as YAML.*Write one line .* such as '\^AX T1 POST\$': t1c"),
         ("'T1': &x t1c\n'T2': *x", "aliases .* not supported.*Write one line"),
     ],
 )
@@ -194,7 +168,7 @@ def test_a_stranger_among_the_files_is_refused(study):
     path = write(study / "t1c" / "zzz.dcm", stranger)
     with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as refusal:
         dicom.find(study.parent)
-    assert not [identity for identity in ("MRN4711", "MRN4712") if identity in str(refusal.value)]
+    assert "MRN471" not in str(refusal.value)
     path.rename(study / "zzz.dcm")
     with pytest.raises(InputError, match=r"another patient than .*same examination"):
         dicom.find(study.parent)
@@ -207,19 +181,14 @@ def test_a_stranger_among_the_files_is_refused(study):
 def test_what_is_no_mr_image_is_passed_over(study):
     (study / "readme.txt").write_text("Jane Roe")
     (study / "DICOMDIR").write_bytes(bytes(200))
-    told = {"PatientID": "MRN4711", "StudyInstanceUID": "1.2.826.1"}
-    write(
-        study / "report" / "1.dcm",
-        slice_of(0, Modality="SR", PixelData=None, SOPClassUID=uid.BasicTextSRStorage, **told),
-    )
+    report = {"Modality": "SR", "PixelData": None, "SOPClassUID": uid.BasicTextSRStorage}
+    write(study / "report" / "1.dcm", slice_of(0, **report))
     assert list(dicom.read_study(study).images) == list(FOUR)
 
 
 def test_a_dcm_file_that_is_none_is_refused(study):
     (study / "t1c" / "broken.dcm").write_bytes(bytes(500))
-    with pytest.raises(
-        InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missing"
-    ):
+    with pytest.raises(InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missin"):
         dicom.find(study.parent)
 
 
@@ -253,13 +222,14 @@ def test_a_file_without_a_study_is_refused(study):
 def test_prediction_takes_one_examination(tmp_path):
     write_study(tmp_path / "a")
     write_study(tmp_path / "b", 2)
-    with pytest.raises(InputError, match="holds 2 examinations"):
-        dicom.read_study(tmp_path)
-    with pytest.raises(InputError, match="is not a folder"):
-        dicom.read_study(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no DICOM file"):
-        dicom.read_study(tmp_path / "empty")
+    for folder, said in (
+        (tmp_path, "holds 2 examinations"),
+        (tmp_path / "absent", "is not a folder"),
+        (tmp_path / "empty", "holds no DICOM file"),
+    ):
+        with pytest.raises(InputError, match=said):
+            dicom.read_study(folder)
 
 
 def test_a_mask_that_may_be_of_two_examinations_is_of_none(tmp_path):
@@ -267,12 +237,6 @@ def test_a_mask_that_may_be_of_two_examinations_is_of_none(tmp_path):
     write_study(tmp_path / "a" / "second", 2)
     nifti.write(tmp_path / "a" / "seg.nii.gz", np.zeros((12, 10, 3), np.uint8), np.eye(4))
     assert [case.labels for case in dicom.find(tmp_path)[1]] == [None, None]
-
-
-def test_the_source_declares_itself():
-    assert dicom.SOURCE.name == "dicom"
-    assert dicom.SOURCE.find is dicom.find
-    assert all(isinstance(schema, Schema) for schema in dicom.SOURCE.schemas)
 
 
 @pytest.mark.real
