@@ -268,30 +268,19 @@ def test_other_files_and_empty_archives_are_rejected(tmp_path, data, said):
     rejected(tmp_path, data, said)
 
 
-BAD_NAMES = [
-    ("../evil", "leads out"),
-    ("a/../../evil", "leads out"),
-    ("a/..", "leads out"),
-    ("..\\evil", "leads out"),
-    ("a\\..\\..\\evil", "leads out"),
-    ("/etc/evil", "absolute"),
-    ("//server/evil", "absolute"),
-    ("\\evil", "absolute"),
-    ("\\\\?\\C:\\evil", "absolute"),
-    ("C:evil", "absolute"),
-    ("c:/evil", "absolute"),
-    ("a\nb", "control characters"),
-    ("\x1b[2J", "control characters"),
-    ("d" * 256, "too long"),
-    ("ü" * 128, "too long"),
-    ("a/" * 501 + "b", "too long"),
-    ("__MACOSX/../../evil", "leads out"),
-    (MARKER, "marked"),
-    ("./" + MARKER, "marked"),
-]
+BAD_NAMES = {
+    "leads out": ["../evil", "a/../../evil", "a/..", "..\\evil", "a\\..\\..\\evil"],
+    "absolute": ["/etc/evil", "//server/evil", "\\evil", "\\\\?\\C:\\evil", "C:evil", "c:/evil"],
+    "control characters": ["a\nb", "\x1b[2J"],
+    "too long": ["d" * 256, "ü" * 128, "a/" * 501 + "b"],
+    "out of the folder": ["__MACOSX/../../evil"],
+    "marked": [MARKER, "./" + MARKER],
+}
 
 
-@pytest.mark.parametrize(("name", "said"), BAD_NAMES)
+@pytest.mark.parametrize(
+    ("name", "said"), [(name, said) for said, names in BAD_NAMES.items() for name in names]
+)
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
 def test_a_name_that_leads_elsewhere_or_is_not_valid_is_rejected(tmp_path, form, name, said):
     evil = (zip_entry(name), b"2") if form == "zip" else (name, b"2")

@@ -71,11 +71,7 @@ def test_files_are_returned_in_the_order_of_the_remotes(site, tmp_path):
 
 @pytest.mark.parametrize(
     "checksum",
-    [
-        md5(DATA),
-        f"sha256:{hashlib.sha256(DATA).hexdigest()}",
-        md5(DATA)[:4] + md5(DATA)[4:].upper(),
-    ],
+    [md5(DATA), f"sha256:{hashlib.sha256(DATA).hexdigest()}", f"md5:{md5(DATA)[4:].upper()}"],
 )
 def test_md5_and_sha256_are_accepted_in_either_case(site, tmp_path, checksum):
     assert download(site, tmp_path, checksum=checksum) == DATA
@@ -102,10 +98,8 @@ def test_a_file_with_other_bytes_is_kept_if_the_download_fails(site, tmp_path):
 def test_without_a_published_checksum_the_sha256_is_logged(site, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "pipeline"):
         assert download(site, tmp_path, size=None, checksum=None) == DATA
-    assert (
-        f"no checksum is published; the file has sha256:{hashlib.sha256(DATA).hexdigest()}"
-        in caplog.text
-    )
+    digest = hashlib.sha256(DATA).hexdigest()
+    assert f"no checksum is published; the file has sha256:{digest}" in caplog.text
     download(site, tmp_path, size=None, checksum=None)
     assert len(site.requests) == 1
 
@@ -114,63 +108,52 @@ def resumed(byte: int) -> str | None:
     return f"bytes={byte}-" if byte else None
 
 
+def passing(replies: list[Reply], *ranges: int | None, **known) -> tuple:
+    """Replies after which the file arrives, and the bytes at which the requests after the first
+    begin.
+    """
+    return replies, known, [None, *map(resumed, ranges)]
+
+
 CUT = Reply(cut=1000)
-CUTS = [0, 1, 2, 8191, 8192, 8193, 65_536, 150_000, 262_144, len(DATA) - 1]
 STEPS = range(10_000, len(DATA), 10_000)
 UNKNOWN = {"size": None, "checksum": None}
 RECOVERED = {
-    **{f"cut at byte {n}": ([Reply(cut=n)], {"size": None}, [None, resumed(n)]) for n in CUTS},
-    **{f"stall at byte {n}": ([Reply(stall=n)], {}, [None, resumed(n)]) for n in (0, 1, 100_000)},
-    "many cuts, each later": (
-        [Reply(cut=n) for n in STEPS],
-        {"trials": 2},
-        [None, *map(resumed, STEPS)],
-    ),
     **{
-        f"status {status}": (
-            [Reply(status=status), CUT, Reply(status=status), Reply(status=status)],
-            {},
-            [None, None, *["bytes=1000-"] * 3],
-        )
-        for status in (408, 429, 500, 502, 503)
+        f"cut at byte {n}": passing([Reply(cut=n)], n, size=None)
+        for n in (0, 1, 2, 8191, 8192, 8193, 65_536, 150_000, 262_144, len(DATA) - 1)
+    },
+    **{f"stall at byte {n}": passing([Reply(stall=n)], n) for n in (0, 1, 100_000)},
+    "many cuts, each later": passing([Reply(cut=n) for n in STEPS], *STEPS, trials=2),
+    **{
+        f"status {n}": passing([Reply(status=n), CUT, *[Reply(status=n)] * 2], 0, 1000, 1000, 1000)
+        for n in (408, 429, 500, 502, 503)
     },
     **{
-        f"Retry-After: {said}": (
-            [Reply(status=503, headers={"Retry-After": said.encode().decode("latin-1")})],
-            {},
-            [None, None],
-        )
-        for said in ("soon", "-5", "", formatdate(0, usegmt=True), "²")
+        f"Retry-After: {said}": passing([Reply(status=503, headers={"Retry-After": said})], 0)
+        for said in ("soon", "-5", "", formatdate(0, usegmt=True), "²".encode().decode("latin-1"))
     },
-    "no checksum": ([Reply(cut=1000, instead=OTHER)], {"checksum": None}, [None, None]),
-    "no ranges": ([CUT, Reply(ranges=False)], {}, [None, "bytes=1000-"]),
-    "parts of two files": ([Reply(cut=1000, instead=OTHER)], {}, [None, "bytes=1000-", None]),
+    "no checksum": passing([Reply(cut=1000, instead=OTHER)], 0, checksum=None),
+    "no ranges": passing([CUT, Reply(ranges=False)], 1000),
+    "parts of two files": passing([Reply(cut=1000, instead=OTHER)], 1000, 0),
     **{
-        f"a part from another byte: {said}": (
-            [CUT, Reply(headers={"Content-Range": said}, padding=b"x")],
-            {},
-            [None, "bytes=1000-", None],
+        f"a part from another byte: {said}": passing(
+            [CUT, Reply(headers={"Content-Range": said}, padding=b"x")], 1000, 0
         )
         for said in ("", "bytes 999-299999/300000", "bytes 0-2/3", "chars 1000-1/2")
     },
-    "a range beyond the file": ([CUT, Reply(status=416)], {}, [None, "bytes=1000-", None]),
+    "a range beyond the file": passing([CUT, Reply(status=416)], 1000, 0),
     **{
-        f"chunks cut at byte {n}, without {', '.join(known)}": (
-            [Reply(chunked=True, cut=n), Reply(chunked=True)],
-            known,
-            [None, None if known == UNKNOWN else resumed(n)],
+        f"chunks cut at byte {n}, without {', '.join(known)}": passing(
+            [Reply(chunked=True, cut=n), Reply(chunked=True)], 0 if known == UNKNOWN else n, **known
         )
         for n in (0, 1, 100_000)
         for known in ({}, {"size": None}, UNKNOWN)
     },
-    "cut without length": ([Reply(length=None, cut=1000)], {}, [None, "bytes=1000-"]),
-    "cut without length or checksum": (
-        [Reply(length=None, cut=1000)],
-        {"checksum": None},
-        [None, None],
-    ),
-    "cut without length or size": ([Reply(length=None, cut=1000)], {"size": None}, [None, None]),
-    "an encoding that is not ours": ([Reply(headers={"Content-Encoding": "gzip"})], {}, [None]),
+    "cut without length": passing([Reply(length=None, cut=1000)], 1000),
+    "cut without length, checksum": passing([Reply(length=None, cut=1000)], 0, checksum=None),
+    "cut without length, size": passing([Reply(length=None, cut=1000)], 0, size=None),
+    "bytes said to be compressed": passing([Reply(headers={"Content-Encoding": "gzip"})]),
 }
 
 
@@ -185,109 +168,87 @@ def redirect(location: str, status: int = 302) -> Reply:
     return Reply(status=status, headers={"Location": location})
 
 
+def lasting(said: str, *replies: Reply, requests: int = 1, **given) -> tuple:
+    """Replies that make the download fail with a message after so many requests."""
+    return replies, said, {"trials": 4} | given, requests
+
+
 REJECTED = {
-    "cuts without progress": (
-        [CUT] * 4,
+    "cuts without progress": lasting(
         "cut at byte 1,000.*1,000 bytes received are kept. Start again",
-        {"kept": LATER, "trials": 3},
-        3,
+        *[CUT] * 4,
+        requests=3,
+        kept=LATER,
+        trials=3,
     ),
-    "cuts without checksum": (
-        [CUT],
-        r"cut at byte 1,000 of 300,000\. Start again",
-        {"kept": LATER, "checksum": None, "trials": 1},
-        1,
+    "a cut without checksum": lasting(
+        r"byte 1,000 of 300,000\. Start again", CUT, kept=LATER, checksum=None, trials=1
     ),
-    "cuts without ranges": (
-        [Reply(cut=1000, ranges=False)] * 9,
-        "cut at byte 1,000",
-        {"kept": LATER, "trials": 3},
-        3,
+    "cuts without ranges": lasting(
+        "cut at byte 1,000", *[Reply(cut=1000, ranges=False)] * 9, requests=4, kept=LATER
     ),
-    "a lasting server error": (
-        [Reply(status=500)] * 3,
-        "500 Internal Server Error.*Start again when",
-        {"trials": 3},
-        3,
+    "a lasting server error": lasting(
+        "500 Internal Server Error.*Start again when", *[Reply(status=500)] * 4, requests=4
     ),
     **{
-        f"status {status}": ([Reply(status=status)], f"answers {status}.*by hand", {}, 1)
+        f"status {status}": lasting(f"answers {status}.*by hand", Reply(status=status))
         for status in (204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451, 499)
     },
     **{
-        f"Retry-After: {said}": (
-            [Reply(cut=10), Reply(status=429, headers={"Retry-After": said})],
+        f"Retry-After: {said}": lasting(
             r"429 Too Many Requests.*are kept\. Start again in \d{4,} s",
-            {"kept": LATER},
-            2,
+            *(Reply(cut=10), Reply(status=429, headers={"Retry-After": said})),
+            requests=2,
+            kept=LATER,
         )
         for said in ("3600", formatdate(4e9, usegmt=True))
     },
     **{
-        f"{length} bytes announced": (
-            [Reply(length=length)],
-            f"announces {length:,} bytes, 300,000 are published.*by hand",
-            {},
-            1,
+        f"{length} bytes announced": lasting(
+            f"announces {length:,} bytes, 300,000 are published.*by hand", Reply(length=length)
         )
         for length in (len(DATA) + 1, len(DATA) - 1, 0, 10**15)
     },
-    "too long a length": (
-        [Reply(length=len(DATA) + 1)] * 4,
+    "too long a length": lasting(
         "no bytes from 300,000 on|cut at byte 300,000 of 300,001",
-        {"kept": LATER, "size": None, "trials": 3},
-        3,
+        *[Reply(length=len(DATA) + 1)] * 4,
+        requests=3,
+        kept=LATER,
+        size=None,
+        trials=3,
     ),
-    "too short a length": (
-        [Reply(length=1000)],
-        "is complete, but its checksum is md5:.*is published",
-        {"size": None},
-        1,
+    "too short a length": lasting(
+        "complete, but its checksum is md5:.*is published", Reply(length=1000), size=None
     ),
-    "more bytes than published": (
-        [Reply(length=None, padding=b"x" * 100)],
-        "sends more than 300,000 bytes",
-        {},
-        1,
+    "more bytes than published": lasting(
+        "sends more than 300,000 bytes", Reply(length=None, padding=b"x" * 100)
     ),
-    "more chunks than published": (
-        [Reply(chunked=True, padding=b"x")],
-        "sends more than 300,000 bytes",
-        {},
-        1,
+    "more chunks than published": lasting(
+        "sends more than 300,000 bytes", Reply(chunked=True, padding=b"x")
     ),
-    "nothing known": (
-        [Reply(length=None)],
-        "sends no length.*A cut would not be noticed",
-        UNKNOWN,
-        1,
+    "nothing known": lasting(
+        "sends no length.*A cut would not be noticed", Reply(length=None), **UNKNOWN
     ),
-    "another checksum": (
-        [],
-        f"its checksum is {md5(DATA)}, {md5(OTHER)} is published",
-        {"checksum": md5(OTHER)},
-        1,
+    "another checksum": lasting(
+        f"its checksum is {md5(DATA)}, {md5(OTHER)} is published", checksum=md5(OTHER)
     ),
     **{
-        f"a redirect to {location}": (
-            [redirect(location)],
-            "redirects to .*not https.*by hand",
-            {},
-            1,
-        )
-        for location in (
+        f"a redirect to {place}": lasting("redirects to .*not https.*by hand", redirect(place))
+        for place in (
             *("file:///etc/passwd", "http://example.org/a.zip", "ftp://127.0.0.1/a.zip"),
             *("//example.org/a", "data:,x", "https://", "http://127.0.0.1:x/"),
         )
     },
-    "endless redirects": ([redirect("/a.zip", 307)] * 40, "Exceeded 30 redirects", {}, 31),
+    "endless redirects": lasting(
+        "Exceeded 30 redirects", *[redirect("/a.zip", 307)] * 40, requests=31
+    ),
 }
 
 
 @pytest.mark.parametrize(("replies", "said", "given", "requests"), REJECTED.values(), ids=REJECTED)
 def test_faults_that_last_are_reported(site, tmp_path, replies, said, given, requests):
     site.replies = [*replies]
-    rejected(site, tmp_path, said, **{"trials": 4} | given)
+    rejected(site, tmp_path, said, **given)
     assert len(site.requests) == requests
 
 
@@ -509,17 +470,6 @@ def test_two_processes_download_a_file_once(site, tmp_path):
         ".fetch.lock": b"",
     }
     assert len(site.requests) == 1
-
-
-def test_a_download_waits_for_another_in_the_same_process(site, tmp_path):
-    results = []
-    with locked(tmp_path / ".fetch.lock"):
-        waiting = threading.Thread(target=lambda: results.append(download(site, tmp_path)))
-        waiting.start()
-        waiting.join(0.2)
-        assert site.requests == []
-    waiting.join()
-    assert results == [DATA]
 
 
 def test_the_download_of_a_killed_process_is_resumed(site, tmp_path):
