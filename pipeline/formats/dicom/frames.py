@@ -49,25 +49,20 @@ class Frame:
         return f"{self.path}, frame {self.number + 1}" if self.number else str(self.path)
 
 
-_GROUP_OF = {
-    "ImagePositionPatient": "PlanePositionSequence",
-    "ImageOrientationPatient": "PlaneOrientationSequence",
-    "PixelSpacing": "PixelMeasuresSequence",
-    "SliceThickness": "PixelMeasuresSequence",
-    "SpacingBetweenSlices": "PixelMeasuresSequence",
-    "RescaleSlope": "PixelValueTransformationSequence",
-    "RescaleIntercept": "PixelValueTransformationSequence",
-    "StackID": "FrameContentSequence",
-    "TemporalPositionIndex": "FrameContentSequence",
-    "FrameType": "MRImageFrameTypeSequence",
-    "ComplexImageComponent": "MRImageFrameTypeSequence",
-    "EffectiveEchoTime": "MREchoSequence",
-    "RepetitionTime": "MRTimingAndRelatedParametersSequence",
-    "InversionRecovery": "MRModifierSequence",
-    "InversionTimes": "MRModifierSequence",
-    "DiffusionBValue": "MRDiffusionSequence",
+_GROUPS = {
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+    "FrameContentSequence": ("StackID", "TemporalPositionIndex"),
+    "MRImageFrameTypeSequence": ("FrameType", "ComplexImageComponent"),
+    "MREchoSequence": ("EffectiveEchoTime",),
+    "MRTimingAndRelatedParametersSequence": ("RepetitionTime",),
+    "MRModifierSequence": ("InversionRecovery", "InversionTimes"),
+    "MRDiffusionSequence": ("DiffusionBValue",),
 }
-"""Functional groups of enhanced MR (PS3.3, C.7.6.16 and C.8.13.5)."""
+"""Functional groups of enhanced MR (PS3.3, C.7.6.16 and C.8.13.5) and their elements."""
+_GROUP_OF = {keyword: group for group, keywords in _GROUPS.items() for keyword in keywords}
 _COMPONENTS = {
     **dict.fromkeys(("P", "PHASE", "PHASE MAP"), "phase"),
     **dict.fromkeys(("R", "REAL"), "real"),
