@@ -116,11 +116,9 @@ def question(
     Parameters
     ----------
     location : Path
-        Folder of `modalities.yaml`.
+        Folder of `modalities.yaml`, of which `table` is the content.
     sortings : sequence of Sorting
         Undecided examinations; at least one.
-    table : mapping of str to (str or None)
-        Content of that file.
     needed : sequence of str
         Modalities that each examination must have; empty if any will do.
     native : str
