@@ -171,19 +171,12 @@ def _studies(location: Path) -> list[Study]:
 
 
 def _sort(study: Study, table: dict[str, str | None]) -> Sorting:
-    by_user = [
-        overridden(stack.acquisition, stack.kind, stack.series, table) for stack in study.stacks
-    ]
     found = [
-        chosen or recognise(stack.acquisition)
-        for chosen, stack in zip(by_user, study.stacks, strict=True)
+        overridden(stack.acquisition, stack.kind, stack.series, table)
+        or recognise(stack.acquisition)
+        for stack in study.stacks
     ]
-    chosen = choose(
-        [
-            (recognised, user is not None, stack.acquisition.derived)
-            for recognised, user, stack in zip(found, by_user, study.stacks, strict=True)
-        ]
-    )
+    chosen = choose(found, [stack.acquisition.derived for stack in study.stacks])
     stacks = {name: [study.stacks[index] for index in those] for name, those in chosen.items()}
     return Sorting(study, tuple(found), stacks)
 

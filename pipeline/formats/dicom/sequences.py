@@ -32,10 +32,11 @@ class Acquisition:
 
 
 class Recognised(NamedTuple):
-    """A modality, or None, and why."""
+    """A modality, or None, and why; `by_user` if a row of the user's table says so."""
 
     modality: str | None
     reason: str
+    by_user: bool = False
 
 
 _IMAGE_TYPES = {
@@ -237,13 +238,13 @@ def overridden(
     """
     for key in (exact_key(series, kind), series):
         if series and key in table:
-            return Recognised(table[key], f"modalities.yaml, {key!r}")
+            return Recognised(table[key], f"modalities.yaml, {key!r}", by_user=True)
     for pattern, modality in table.items():
         searched = (acquisition.description, f"{acquisition.description} ({kind})")
         if not is_exact(pattern) and any(
             re.search(pattern, text, re.IGNORECASE) for text in searched
         ):
-            return Recognised(modality, f"modalities.yaml, {pattern!r}")
+            return Recognised(modality, f"modalities.yaml, {pattern!r}", by_user=True)
     return None
 
 
@@ -257,13 +258,13 @@ def is_exact(key: str) -> bool:
     return bool(_EXACT.fullmatch(key))
 
 
-def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[int]]:
+def choose(series: Sequence[Recognised], derived: Sequence[bool]) -> dict[str, list[int]]:
     """Assign series to modalities.
 
     Parameters
     ----------
-    series : sequence of (Recognised, bool, bool)
-        What each was recognised as, whether the user said so, and whether it is derived.
+    series, derived : sequence
+        What each series was recognised as, and whether it is a derived image.
 
     Returns
     -------
@@ -275,8 +276,8 @@ def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[in
     chosen = {}
     for modality in MODALITIES:
         ranks = {
-            index: 0 if by_user else 1 + derived
-            for index, (found, by_user, derived) in enumerate(series)
+            index: 0 if found.by_user else 1 + is_derived
+            for index, (found, is_derived) in enumerate(zip(series, derived, strict=True))
             if found.modality == modality
         }
         best = [index for index, rank in ranks.items() if rank == min(ranks.values())]

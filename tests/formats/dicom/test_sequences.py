@@ -140,20 +140,21 @@ def test_a_uid_with_a_kind_is_an_exact_key():
 
 
 T1C, T2W, T2F = (Recognised(modality, "") for modality in ("t1c", "t2w", "t2f"))
+BY_USER = Recognised("t1c", "", by_user=True)
 
 
 @pytest.mark.parametrize(
-    ("series", "chosen"),
+    ("series", "derived", "chosen"),
     [
-        ([T1C, T2W, T1C, Recognised(None, "")], {"t1c": [0, 2], "t2w": [1]}),
-        ([T1C, (T1C, True, False)], {"t1c": [1]}),
-        ([(T1C, True, False), (T1C, True, True)], {"t1c": [0, 1]}),
-        ([(T2F, False, True), T2F], {"t2f": [1]}),
-        ([(T2F, False, True)], {"t2f": [0]}),
+        ([T1C, T2W, T1C, Recognised(None, "")], [False] * 4, {"t1c": [0, 2], "t2w": [1]}),
+        ([T1C, BY_USER], [False, False], {"t1c": [1]}),
+        ([BY_USER, BY_USER], [False, True], {"t1c": [0, 1]}),
+        ([T2F, T2F], [True, False], {"t2f": [1]}),
+        ([T2F], [True], {"t2f": [0]}),
     ],
     ids=["several", "by the user", "two by the user", "an original", "derived only"],
 )
-def test_the_users_choice_goes_first_and_an_original_before_a_derived_image(series, chosen):
-    """A series alone is neither chosen by the user nor derived."""
-    rows = [(one, False, False) if isinstance(one, Recognised) else one for one in series]
-    assert choose(rows) == chosen
+def test_the_users_choice_goes_first_and_an_original_before_a_derived_image(
+    series, derived, chosen
+):
+    assert choose(series, derived) == chosen
