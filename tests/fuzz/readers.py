@@ -55,8 +55,8 @@ def run(reader: Reader, data: bytes, folder: Path) -> str:
     path.write_bytes(reader.packed(data))
     try:
         reader.read(path)
-    except InputError as refusal:
-        said = str(refusal)
+    except InputError as error:
+        said = str(error)
     else:
         return ""
     if str(folder) not in said:

@@ -62,15 +62,15 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
         uneven (missing slice).
     """
     placed = _placement(frames)
-    _refuse_mixed(frames, placed)
+    _check_alike(frames, placed)
     normal = _normal(frames[0], placed.orientations[0])
     depths = placed.positions @ normal
     order = np.argsort(depths, kind="stable").tolist()
     ordered = [frames[index] for index in order]
     positions, gaps = placed.positions[order], np.diff(depths[order])
-    _refuse_duplicates(ordered, gaps)
-    _refuse_tilt(ordered, positions, normal)
-    _refuse_uneven(ordered, gaps)
+    _check_duplicates(ordered, gaps)
+    _check_tilt(ordered, positions, normal)
+    _check_gaps(ordered, gaps)
     return order, _affine(frames[0], placed, normal, positions[0], positions[-1], len(gaps))
 
 
@@ -147,7 +147,7 @@ def _placement(frames: Sequence[Frame]) -> _Placement:
     )
 
 
-def _refuse_mixed(frames: Sequence[Frame], placed: _Placement) -> None:
+def _check_alike(frames: Sequence[Frame], placed: _Placement) -> None:
     for name, values, tolerance in (
         ("ImageOrientationPatient", placed.orientations, _SAME_COSINE),
         ("PixelSpacing", placed.spacings, 1e-4 * placed.spacings[0, 0]),
@@ -177,7 +177,7 @@ def _normal(first: Frame, orientation: np.ndarray) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-def _refuse_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
+def _check_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
     for (one, other), gap in zip(pairwise(frames), gaps, strict=True):
         if gap < SAME_POSITION_MM:
             kinds = sorted({frame.kind for frame in frames})
@@ -189,7 +189,7 @@ def _refuse_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
             raise InputError(f"{other.name}: lies at the same position as {one.name}. {remedy}")
 
 
-def _refuse_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndarray) -> None:
+def _check_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndarray) -> None:
     offsets = positions - positions[0]
     beside = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
     worst = int(beside.argmax())
@@ -202,7 +202,7 @@ def _refuse_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndar
         )
 
 
-def _refuse_uneven(frames: Sequence[Frame], gaps: np.ndarray) -> None:
+def _check_gaps(frames: Sequence[Frame], gaps: np.ndarray) -> None:
     if not len(gaps):
         return
     usual = float(np.median(gaps))

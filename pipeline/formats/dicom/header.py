@@ -69,7 +69,7 @@ def is_dicom(path: Path) -> bool:
     InputError
         If it cannot be read.
     """
-    with refusing(path):
+    with errors_reported(path):
         head = _head(path)
     return _is_marked(head) or (_begins_with_element(head) and _names_an_image(path, head))
 
@@ -82,13 +82,13 @@ def read_header(path: Path) -> Header:
     InputError
         If the file cannot be read or is no DICOM.
     """
-    with refusing(path):
+    with errors_reported(path):
         return header_of(_parsed(path, path, _head(path), stop_before_pixels=True), path)
 
 
 def parse(path: Path, stored: bytes) -> Dataset:
-    """Parse the bytes of a file, to be called within `refusing`; a missing transfer syntax is
-    filled in as it was read.
+    """Parse the bytes of a file, to be called within `errors_reported`; a missing transfer syntax
+    is filled in as it was read.
     """
     dataset = _parsed(path, io.BytesIO(stored), stored[:_HEAD_BYTES])
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -102,7 +102,7 @@ def _head(path: Path) -> bytes:
 
 
 def _parsed(path: Path, source: Path | BinaryIO, head: bytes, **options: Any) -> Dataset:
-    _refuse_bomb(path, head)
+    _check_inflated_size(path, head)
     return pydicom.dcmread(source, force=_begins_with_element(head), **options)
 
 
@@ -139,7 +139,7 @@ def _begins_with_element(head: bytes) -> bool:
 
 def _names_an_image(path: Path, head: bytes) -> bool:
     try:
-        with refusing(path):
+        with errors_reported(path):
             dataset = _parsed(
                 path, path, head, stop_before_pixels=True, specific_tags=list(_IDENTITY)
             )
@@ -149,7 +149,7 @@ def _names_an_image(path: Path, head: bytes) -> bool:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def errors_reported(path: Path) -> Iterator[None]:
     """Turn any exception of a parser into an `InputError` that names the file and quotes nothing of
     its content.
     """
@@ -171,7 +171,7 @@ def refusing(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _refuse_bomb(path: Path, head: bytes) -> None:
+def _check_inflated_size(path: Path, head: bytes) -> None:
     """Reject a deflated data set above a size limit, before pydicom inflates it at once."""
     if pydicom.uid.DeflatedExplicitVRLittleEndian.encode() not in head:
         return
@@ -193,7 +193,7 @@ def _refuse_bomb(path: Path, head: bytes) -> None:
 
 
 def header_of(dataset: Dataset, path: Path) -> Header:
-    """The header of a data set, to be called within `refusing`."""
+    """The header of a data set, to be called within `errors_reported`."""
     study = text(dataset.get("StudyInstanceUID"))
     return Header(
         path=path,
@@ -209,7 +209,7 @@ def header_of(dataset: Dataset, path: Path) -> Header:
     )
 
 
-def refuse_mixed(headers: Sequence[Header], *fields: str) -> None:
+def check_alike(headers: Sequence[Header], *fields: str) -> None:
     """Raise InputError if a header differs from the first in one of these fields: ``patient``,
     ``study``, ``series``.
     """

@@ -34,7 +34,7 @@ _MOST_BYTES = 2**32
 
 
 def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
-    """Decode the pixels of a file, to be called within `refusing`.
+    """Decode the pixels of a file, to be called within `errors_reported`.
 
     Native and RLE data are decoded by pydicom. Values of MONOCHROME1, where the smallest is white,
     are inverted within the bits stored, so that larger is brighter.

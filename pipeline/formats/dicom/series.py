@@ -12,7 +12,7 @@ from ...core.grid import Grid
 from ..volume import Part, Volume
 from .frames import Frame
 from .geometry import in_order
-from .header import Header, header_of, parse, refuse_mixed, refusing
+from .header import Header, check_alike, errors_reported, header_of, parse
 from .pixels import stored_values
 
 
@@ -51,8 +51,8 @@ class DicomSeries(Part):
             raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")
         read = [_read(path) for path in self.files]
         headers = [header for header, _, _ in read]
-        refuse_mixed(headers, "patient", "series")
-        _refuse_sizes(headers)
+        check_alike(headers, "patient", "series")
+        _check_sizes(headers)
         slices = [
             (frame, plane)
             for header, planes, _ in read
@@ -71,7 +71,7 @@ class DicomSeries(Part):
 
 def _read(path: Path) -> tuple[Header, np.ndarray, str]:
     """Header, stored values (frames, rows, columns) and sha256 of a file."""
-    with refusing(path):
+    with errors_reported(path):
         stored = path.read_bytes()
         dataset = parse(path, stored)
         header = header_of(dataset, path)
@@ -89,7 +89,7 @@ def _read(path: Path) -> tuple[Header, np.ndarray, str]:
     return header, values, hashlib.sha256(stored).hexdigest()
 
 
-def _refuse_sizes(headers: Sequence[Header]) -> None:
+def _check_sizes(headers: Sequence[Header]) -> None:
     first = headers[0]
     for header in headers[1:]:
         if (header.rows, header.columns) != (first.rows, first.columns):

@@ -11,7 +11,7 @@ from ...core.grid import Grid, slice_plane
 from ..walking import files_below
 from .frames import Frame
 from .geometry import outlined
-from .header import Header, is_dicom, read_header, refuse_mixed
+from .header import Header, check_alike, is_dicom, read_header
 from .sequences import Acquisition
 from .series import DicomSeries
 
@@ -150,7 +150,7 @@ def studies(location: Path) -> list[Study]:
     files: dict[str, list[Path]] = {}
     stacks: dict[str, dict[tuple[str, str], _Gathered]] = {}
     for headers in _by_folder(location):
-        refuse_mixed(headers, "patient", "study")
+        check_alike(headers, "patient", "study")
         first = headers[0]
         patient, path = patients.setdefault(first.study, (first.patient, first.path))
         if patient != first.patient:

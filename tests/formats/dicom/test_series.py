@@ -1,4 +1,4 @@
-"""DICOM series become volumes with the right voxels at the right place, or are refused by name."""
+"""DICOM series become volumes with the right voxels at the right place, or are rejected by name."""
 
 import locale
 import re
@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from pipeline.core.errors import InputError
 from pipeline.formats import nifti
-from pipeline.formats.dicom.header import is_dicom, pseudonym, read_header, refusing
+from pipeline.formats.dicom.header import errors_reported, is_dicom, pseudonym, read_header
 from pipeline.formats.dicom.pixels import stored_values
 from pipeline.formats.dicom.series import DicomSeries
 from pipeline.formats.dicom.study import Stack, studies
@@ -236,7 +236,7 @@ def test_the_files_that_pydicom_ships_hold_the_same_pixels(name):
         pydicom.dcmread(get_testdata_file(f"MR_small{end}.dcm", download=False))
         for end in ("", f"_{name}")
     )
-    with refusing(Path(name)):
+    with errors_reported(Path(name)):
         assert np.array_equal(stored_values(other, Path(name)), stored_values(plain, Path("plain")))
 
 
@@ -361,7 +361,7 @@ def compressed_with(series: DicomSeries, how: str, **values) -> None:
 TERABYTES = {"Rows": 65535, "Columns": 65535, "NumberOfFrames": 2**20}
 TWO_FRAMES = {"NumberOfFrames": 2, "PixelData": VOXELS[:2].tobytes()}
 RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
-REFUSED = {
+REJECTED = {
     "gantry tilt": (tilted, r"\.dcm: lies .* mm beside the normal .*gantry is tilted"),
     "empty file": (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
     "uneven gap": (
@@ -426,14 +426,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_series_is_refused_by_the_name_of_its_file(series, name):
-    spoil, said = REFUSED[name]
+@pytest.mark.parametrize("name", REJECTED)
+def test_a_bad_series_is_rejected_by_the_name_of_its_file(series, name):
+    spoil, said = REJECTED[name]
     spoil(series)
-    with pytest.raises(InputError, match=rf"(?s){said}") as refusal:
+    with pytest.raises(InputError, match=rf"(?s){said}") as error:
         series.read()
-    assert any(str(path) in str(refusal.value) for path in series.files)
-    assert not re.search("MRN4711|OTHER-4712|Roe|19610203", str(refusal.value))
+    assert any(str(path) in str(error.value) for path in series.files)
+    assert not re.search("MRN4711|OTHER-4712|Roe|19610203", str(error.value))
 
 
 def test_a_missing_slice_is_found_wherever_it_is(series):
@@ -445,7 +445,7 @@ def test_a_missing_slice_is_found_wherever_it_is(series):
 
 
 @pytest.mark.parametrize("how", ["RLE", "JPEG", "JPEGLS", "JPEG2000"])
-def test_compressed_pixels_that_are_cut_short_are_refused(series, how):
+def test_compressed_pixels_that_are_cut_short_are_rejected(series, how):
     compressed(series.files[3], how)
     cut(series, 0.9)
     with pytest.raises(InputError, match=rf"{series.files[3].name}: "):
@@ -459,7 +459,7 @@ def test_a_deflated_file_larger_than_a_piece_is_read_to_its_end(tmp_path):
     assert series.read().voxels.shape == (600, 512, 1)
 
 
-def test_a_deflated_bomb_is_refused_before_it_goes_off(series):
+def test_a_deflated_bomb_is_rejected_before_it_goes_off(series):
     path = series.files[3]
     compressed(path, "deflated")
     stored = path.read_bytes()
@@ -487,7 +487,7 @@ def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
     assert read_header(one).patient != read_header(other).patient
 
 
-def test_a_flipped_byte_anywhere_is_read_or_refused_but_nothing_else(tmp_path):
+def test_a_flipped_byte_anywhere_is_read_or_rejected_but_nothing_else(tmp_path):
     series = write_series(tmp_path, (0, 1))
     stored = series.files[0].read_bytes()
     rng = np.random.default_rng(3)
@@ -555,7 +555,7 @@ def test_both_volumes_of_a_philips_field_map_are_read(real_cases):
 
 
 @pytest.mark.real
-def test_siemens_time_points_are_read_one_by_one_and_refused_together(real_cases):
+def test_siemens_time_points_are_read_one_by_one_and_rejected_together(real_cases):
     folder = real_cases / "dicom/dcm_qa_enh/Siemens/XA10"
     files = tuple(sorted(folder.glob("*.dcm")))
     for path in files:
@@ -608,7 +608,7 @@ def test_a_file_with_mark_that_names_no_transfer_syntax_is_read_as_it_parses(tmp
     assert np.array_equal(DicomSeries(tmp_path, (path,)).read().voxels[..., 0], VOXELS[0].T)
 
 
-def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_refused(tmp_path):
+def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_rejected(tmp_path):
     dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
     dataset.compress(uid.RLELossless)
     path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
@@ -671,7 +671,7 @@ def test_headers_outline_the_grid_that_the_files_have(series):
         {"ImagePositionPatient": [1e308, -1e308, 1e308]},
     ],
 )
-def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_rest(tmp_path, values):
+def test_headers_that_do_not_place_a_series_outline_none(tmp_path, values):
     write_series(tmp_path / "series", SeriesNumber=4, SeriesTime="0915", **values)
     stack = stack_in(tmp_path)
     assert (
