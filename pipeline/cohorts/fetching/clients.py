@@ -12,16 +12,8 @@ from .fetch import locked
 
 @dataclass(frozen=True)
 class Client:
-    """A command-line client.
-
-    Attributes
-    ----------
-    package : str
-        Name of the package for pip.
-    command : tuple of str
-        Its call, with ``{name}`` for the data and ``{folder}`` for the target.
-    login : str
-        How the user signs in.
+    """A command-line client: its package for pip, its call, with ``{name}`` for the data and
+    ``{folder}`` for the target, and how the user signs in.
     """
 
     package: str
@@ -61,13 +53,8 @@ def fetch_by_client(location: str, parent: Path) -> Path:
     location : str
         A location for which `is_account` is true.
     parent : Path
-        Gets a folder for the data. It is called ``.NAME.unfinished`` until the client has
-        succeeded, so that a client that can resume does.
-
-    Returns
-    -------
-    Path
-        The folder.
+        Gets a folder for the data, which is returned. It is called ``.NAME.unfinished`` until the
+        client has succeeded, so that a client that can resume does.
 
     Raises
     ------

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead, responses
 from pathlib import Path
@@ -46,23 +47,15 @@ _CONNECTION_ERRORS = (
     urllib3.exceptions.SSLError,
     HTTPException,
 )
+_CHECKSUM = re.compile("md5:[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{64}")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A public file.
-
-    Attributes
-    ----------
-    url : str
-        HTTPS.
-    name : str
-        Name of the local file.
-    size : int or None
-        Bytes; None where the publisher does not state it.
-    checksum : str or None
-        ``md5:...`` or ``sha256:...`` as published. Only a download with a checksum can be resumed.
+    """A public file: its HTTPS address, the name of the local file, and size in bytes and checksum
+    (``md5:...`` or ``sha256:...``) where they are published. Only a download with a checksum can be
+    resumed.
     """
 
     url: str
@@ -87,11 +80,7 @@ class _Stopped(Exception):
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes and threads; it is released when its process ends.
 
-    Parameters
-    ----------
-    path : Path
-        The lock file, which stays. Where the file system has no locks, `filelock` uses the
-        existence of the file instead.
+    The lock file stays. Where the file system has no locks, `filelock` uses its existence instead.
     """
     lock = FileLock(path, thread_local=False)
     try:
@@ -132,7 +121,7 @@ def fetch(
     Parameters
     ----------
     remotes : sequence of Remote
-        What to download. Plain http is accepted from loopback hosts only.
+        Plain http is accepted from loopback hosts only.
     folder : Path
         Created if needed. A second download into it waits until the first has ended.
     waits : sequence of float
@@ -140,8 +129,6 @@ def fetch(
         sequence restarts whenever an attempt received more than any before it.
     stall_seconds : float
         Timeout for opening a connection and for each read.
-    parallel : int
-        Number of simultaneous downloads.
 
     Returns
     -------
@@ -181,15 +168,13 @@ def fetch(
 
 def _check_remote(remote: Remote) -> None:
     fault = None
-    if remote.name != Path(remote.name).name or not re.fullmatch(r"\w[\w.+ -]*", remote.name):
+    if not re.fullmatch(r"\w[\w.+ -]*", remote.name):
         fault = f"cannot be stored as {remote.name!r}. Use a plain name: letters, digits, dots"
     elif not _is_safe(remote.url, loopback=True):
         fault = "is not an https address. Use one, or download the file by hand"
     elif remote.size is not None and remote.size < 0:
         fault = f"its size is given as {remote.size} bytes. Write the published size"
-    elif remote.checksum is not None and not re.fullmatch(
-        "md5:[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{64}", remote.checksum
-    ):
+    elif not (remote.checksum is None or _CHECKSUM.fullmatch(remote.checksum)):
         fault = (
             f"its checksum is given as {remote.checksum!r}. Write md5: or sha256: and all"
             " hexadecimal digits"
@@ -202,12 +187,11 @@ def _is_safe(url: str, loopback: bool) -> bool:
     """Whether the address is https, or plain http of this machine where that is allowed."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and loopback and _is_loopback(host))
-    )
+    is_local = parts.scheme == "http" and loopback and _is_loopback(host)
+    return bool(host) and (parts.scheme == "https" or is_local)
 
 
 def _is_loopback(host: str | None) -> bool:
@@ -289,14 +273,8 @@ class _Transfer:
         """
         try:
             if not self._is_complete():
-                bar = tqdm(
-                    total=self.remote.size,
-                    desc=self.remote.name,
-                    unit="B",
-                    unit_scale=True,
-                    unit_divisor=1024,
-                    mininterval=1,
-                )
+                shown = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "mininterval": 1}
+                bar = tqdm(total=self.remote.size, desc=self.remote.name, **shown)
                 with bar, _Session() as session:
                     self._attempts(session, bar)
                 os.replace(self.partial, self.target)
@@ -309,10 +287,12 @@ class _Transfer:
         return self.target
 
     def _is_complete(self) -> bool:
-        fault = self._difference(self.target) if self.target.is_file() else None
+        if not self.target.is_file():
+            return False
+        fault = self._difference(self.target)
         if fault:
             log.info("%s: exists, but %s; downloading it again", self.target, fault)
-        return self.target.is_file() and not fault
+        return not fault
 
     def _difference(self, path: Path) -> str | None:
         """How a file differs from the published one; None if it does not."""
@@ -345,12 +325,10 @@ class _Transfer:
                     raise _Stopped from None
 
     def _given_up(self, fault: _Retry) -> InputError:
-        kept = ""
-        if self.received and self.remote.checksum:
-            kept = f"The {self.received:,} bytes received are kept. "
-        later = "when the network or the server works"
-        if fault.after > LONGEST_WAIT_SECONDS:
-            later = f"in {fault.after:.0f} s"
+        is_kept = self.received and self.remote.checksum
+        kept = f"The {self.received:,} bytes received are kept. " if is_kept else ""
+        is_long = fault.after > LONGEST_WAIT_SECONDS
+        later = f"in {fault.after:.0f} s" if is_long else "when the network or the server works"
         return InputError(
             f"{self.remote.url}: {fault}. {kept}Start again {later}, or download"
             f" {self.remote.name} by hand."
@@ -405,7 +383,7 @@ class _Transfer:
 
     def _accept(self, response: requests.Response, start: int) -> tuple[int, int | None]:
         """Where the bytes of a response belong, and the length of the file, None if unknown."""
-        code, announced = response.status_code, _content_length(response)
+        code, announced = response.status_code, response.raw.length_remaining
         if code == HTTPStatus.PARTIAL_CONTENT and start:
             part = response.headers.get("Content-Range", "")
             if not part.strip().startswith(f"bytes {start}-"):
@@ -417,7 +395,10 @@ class _Transfer:
         elif code == HTTPStatus.OK:
             start = 0
         else:
-            self._raise_status(response)
+            finding = f"answers {code} {responses.get(code, response.reason)}"
+            if code >= 500 or code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS):
+                raise _Retry(finding, _retry_after(response))
+            self._reject(finding, "The file was moved, or is not public")
         published = self.remote.size
         if not start and None not in (announced, published) and announced != published:
             self._reject(
@@ -425,8 +406,7 @@ class _Transfer:
                 "The publisher may have replaced the file, or a login page is sent instead",
             )
         length = published if announced is None or published is not None else start + announced
-        chunked = response.headers.get("Transfer-Encoding") == "chunked"
-        if length is None and self.remote.checksum is None and not chunked:
+        if length is None and self.remote.checksum is None and not response.raw.chunked:
             self._reject(
                 "sends no length, and neither size nor checksum is published",
                 "A cut would not be noticed",
@@ -434,13 +414,6 @@ class _Transfer:
         if published is None:
             _check_room(self.folder, {self.remote.name: (length or start) - start})
         return start, length
-
-    def _raise_status(self, response: requests.Response) -> NoReturn:
-        code = response.status_code
-        finding = f"answers {code} {responses.get(code, response.reason)}"
-        if code >= 500 or code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS):
-            raise _Retry(finding, _retry_after(response))
-        self._reject(finding, "The file was moved, or is not public")
 
     def _receive(
         self, response: requests.Response, start: int, length: int | None, bar: tqdm
@@ -479,11 +452,6 @@ class _Transfer:
         return _Retry(f"was cut at byte {self.received:,}{of_length}{why}")
 
 
-def _content_length(response: requests.Response) -> int | None:
-    digits = response.headers.get("Content-Length", "")
-    return int(digits) if digits.isascii() and digits.isdigit() else None
-
-
 def _retry_after(response: requests.Response) -> float:
     """Seconds from now (RFC 9110, 10.2.3); 0 where the header is missing or not valid."""
     try:
@@ -500,7 +468,6 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _digest(path: Path, kind: str) -> str:
+    hasher = partial(hashlib.new, kind, usedforsecurity=False)
     with path.open("rb") as file:
-        return hashlib.file_digest(
-            file, lambda: hashlib.new(kind, usedforsecurity=False)
-        ).hexdigest()
+        return hashlib.file_digest(file, hasher).hexdigest()

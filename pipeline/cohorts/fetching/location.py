@@ -21,22 +21,12 @@ _NAMED = 5  # cases in one message
 
 
 def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[Found]]:
-    """The cases of a source, all of them with a mask.
+    """The cases of a source, all of them with a mask, sorted by case.
 
     Parameters
     ----------
-    source : Source
-        Of the cohort.
-    cohort : Cohort
-        Location, number of cases, and what to do with cases without a mask.
     raw : Path
         Where generated cases are written; a source must not be inside it, nor it inside a source.
-
-    Returns
-    -------
-    Schema
-    list of Found
-        Sorted by case.
 
     Raises
     ------
@@ -58,11 +48,9 @@ def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[
     location = _located(source, cohort)
     leave_out = cohort.unlabelled == "leave out"
     schema, found = source.find(location, 0 if leave_out else cohort.cases)
-    if leave_out:
-        found = _labelled(found)[: cohort.cases or None]
+    found = _labelled(found, leave_out)[: cohort.cases or None]
     for folder in {case.folder for case in found} | ({location} if location.is_dir() else set()):
         _check_apart(folder, raw)
-    _check_labelled(found)
     return schema, found
 
 
@@ -102,31 +90,28 @@ def _check_apart(location: Path, raw: Path) -> None:
         )
 
 
-def _labelled(found: Sequence[Found]) -> list[Found]:
-    """The cases that have a mask, with a note about the others."""
+def _labelled(found: Sequence[Found], leave_out: bool) -> list[Found]:
+    """The cases that have a mask, with a note about the others if these may be left out."""
     labelled = [case for case in found if case.labels is not None]
+    without = [case for case in found if case.labels is None]
+    if not without:
+        return labelled
+    if not leave_out:
+        folders = ", ".join(str(case.folder) for case in without[:_NAMED])
+        raise InputError(
+            f"{folders}: no mask in {len(without)} of {len(found)} cases, and training needs one."
+            " Add the masks, move these cases away, or leave them out: cohort.unlabelled: leave"
+            " out. `python -m pipeline predict` segments cases without a mask."
+        )
     if not labelled:
         raise InputError(
             f"{found[0].folder}: no case has a mask, and cohort.unlabelled is `leave out`. Add the"
             " masks."
         )
-    without = [case.case for case in found if case.labels is None]
-    if not without:
-        return labelled
+    names = few([case.case for case in without], _NAMED)
     note = (
         f"{len(without)} of {len(found)} cases have no mask and were left out (cohort.unlabelled):"
-        f" {few(without, _NAMED)}"
+        f" {names}"
     )
     log.warning("%s", note)
     return with_note(labelled, f"in this cohort {note}")
-
-
-def _check_labelled(found: Sequence[Found]) -> None:
-    missing = [str(case.folder) for case in found if case.labels is None]
-    if missing:
-        raise InputError(
-            f"{', '.join(missing[:_NAMED])}: no mask in {len(missing)} of {len(found)} cases, and"
-            " training needs one. Add the masks, move these cases away, or leave them out:"
-            " cohort.unlabelled: leave out. `python -m pipeline predict` segments cases without a"
-            " mask."
-        )

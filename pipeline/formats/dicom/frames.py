@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -16,14 +17,11 @@ class Frame:
 
     Attributes
     ----------
-    path : Path
-        The file.
     number : int
         Of the frame in the file, from 0.
     kind : str
         Distinguishes it from other frames of the same series at the same position: component, echo,
         time, b-value, stack.
-    acquisition : Acquisition
     position_mm : tuple of 3 floats or None
         ImagePositionPatient: the centre of the first voxel, LPS+.
     orientation : tuple of 6 floats or None
@@ -32,8 +30,6 @@ class Frame:
         PixelSpacing: between rows, between columns.
     thickness_mm : float or None
         SpacingBetweenSlices, or else SliceThickness; used only for a single slice.
-    slope, intercept : float
-        Of the rescaling of stored values.
     """
 
     path: Path
@@ -53,25 +49,20 @@ class Frame:
         return f"{self.path}, frame {self.number + 1}" if self.number else str(self.path)
 
 
-_GROUP_OF = {
-    "ImagePositionPatient": "PlanePositionSequence",
-    "ImageOrientationPatient": "PlaneOrientationSequence",
-    "PixelSpacing": "PixelMeasuresSequence",
-    "SliceThickness": "PixelMeasuresSequence",
-    "SpacingBetweenSlices": "PixelMeasuresSequence",
-    "RescaleSlope": "PixelValueTransformationSequence",
-    "RescaleIntercept": "PixelValueTransformationSequence",
-    "StackID": "FrameContentSequence",
-    "TemporalPositionIndex": "FrameContentSequence",
-    "FrameType": "MRImageFrameTypeSequence",
-    "ComplexImageComponent": "MRImageFrameTypeSequence",
-    "EffectiveEchoTime": "MREchoSequence",
-    "RepetitionTime": "MRTimingAndRelatedParametersSequence",
-    "InversionRecovery": "MRModifierSequence",
-    "InversionTimes": "MRModifierSequence",
-    "DiffusionBValue": "MRDiffusionSequence",
+_GROUPS = {
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+    "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+    "FrameContentSequence": ("StackID", "TemporalPositionIndex"),
+    "MRImageFrameTypeSequence": ("FrameType", "ComplexImageComponent"),
+    "MREchoSequence": ("EffectiveEchoTime",),
+    "MRTimingAndRelatedParametersSequence": ("RepetitionTime",),
+    "MRModifierSequence": ("InversionRecovery", "InversionTimes"),
+    "MRDiffusionSequence": ("DiffusionBValue",),
 }
-"""Functional groups of enhanced MR (PS3.3, C.7.6.16 and C.8.13.5)."""
+"""Functional groups of enhanced MR (PS3.3, C.7.6.16 and C.8.13.5) and their elements."""
+_GROUP_OF = {keyword: group for group, keywords in _GROUPS.items() for keyword in keywords}
 _COMPONENTS = {
     **dict.fromkeys(("P", "PHASE", "PHASE MAP"), "phase"),
     **dict.fromkeys(("R", "REAL"), "real"),
@@ -79,32 +70,27 @@ _COMPONENTS = {
 }
 
 
-class _Groups(NamedTuple):
-    """Functional groups of a frame; its own take precedence over the shared ones."""
+_Value = Callable[[str], Any]
+"""Gives the value of a keyword for a frame; None where it is missing."""
 
-    own: Dataset
-    shared: Dataset
 
-    def get(self, keyword: str) -> Any:
-        items = self.own.get(_GROUP_OF[keyword]) or self.shared.get(_GROUP_OF[keyword])
-        return items[0].get(keyword) if items else None
+def _of_groups(own: Dataset, shared: Dataset, keyword: str) -> Any:
+    """From the functional groups of a frame, which take precedence over the shared ones."""
+    items = own.get(_GROUP_OF[keyword]) or shared.get(_GROUP_OF[keyword])
+    return items[0].get(keyword) if items else None
 
 
 def frames_of(dataset: Dataset, path: Path) -> Iterator[Frame]:
     """Slices of a data set in the order of the file."""
     if "PerFrameFunctionalGroupsSequence" not in dataset:
-        acquisition = _classic(dataset)
-        kind = _kind(acquisition, text(dataset.get("TemporalPositionIdentifier")), "")
-        yield _frame(path, 0, acquisition, kind, dataset.get)
+        time = text(dataset.get("TemporalPositionIdentifier"))
+        yield _frame(path, 0, dataset.get, _classic(dataset), time, "")
         return
     shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), Dataset())
     for number, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-        groups = _Groups(own, shared)
-        acquisition = _enhanced(dataset, groups)
-        kind = _kind(
-            acquisition, text(groups.get("TemporalPositionIndex")), text(groups.get("StackID"))
-        )
-        yield _frame(path, number, acquisition, kind, groups.get)
+        value = partial(_of_groups, own, shared)
+        time, stack = text(value("TemporalPositionIndex")), text(value("StackID"))
+        yield _frame(path, number, value, _enhanced(dataset, value), time, stack)
 
 
 def _classic(dataset: Dataset) -> Acquisition:
@@ -122,35 +108,34 @@ def _classic(dataset: Dataset) -> Acquisition:
     )
 
 
-def _enhanced(dataset: Dataset, groups: _Groups) -> Acquisition:
+def _enhanced(dataset: Dataset, value: _Value) -> Acquisition:
     """The acquisition of a frame of enhanced MR, in the terms of classic MR."""
     agents = dataset.get("ContrastBolusAgentSequence") or []
     sequences = {
         "SE": text(dataset.get("EchoPulseSequence")) in ("SPIN", "BOTH"),
         "GR": text(dataset.get("EchoPulseSequence")) in ("GRADIENT", "BOTH"),
         "EP": text(dataset.get("EchoPlanarPulseSequence")) == "YES",
-        "IR": text(groups.get("InversionRecovery")) == "YES",
+        "IR": text(value("InversionRecovery")) == "YES",
     }
     return Acquisition(
         description=text(dataset.get("SeriesDescription")),
         protocol=text(dataset.get("ProtocolName")),
         sequence_name=text(dataset.get("PulseSequenceName")),
         scanning_sequence=tuple(name for name, there in sequences.items() if there),
-        image_type=(_texts(groups.get("FrameType")) or _texts(dataset.get("ImageType")))
-        + _texts(groups.get("ComplexImageComponent")),
+        image_type=(_texts(value("FrameType")) or _texts(dataset.get("ImageType")))
+        + _texts(value("ComplexImageComponent")),
         contrast_agent=(text(agents[0].get("CodeMeaning")) or "named by a code") if agents else "",
-        echo_time_ms=_number(groups.get("EffectiveEchoTime")),
-        repetition_time_ms=_number(groups.get("RepetitionTime")),
-        inversion_time_ms=_number(groups.get("InversionTimes")),
-        b_value=_number(groups.get("DiffusionBValue")),
+        echo_time_ms=_number(value("EffectiveEchoTime")),
+        repetition_time_ms=_number(value("RepetitionTime")),
+        inversion_time_ms=_number(value("InversionTimes")),
+        b_value=_number(value("DiffusionBValue")),
     )
 
 
 def _kind(acquisition: Acquisition, time: str, stack: str) -> str:
+    components = [_COMPONENTS[word] for word in acquisition.image_type[2:] if word in _COMPONENTS]
     words = [
-        next(
-            (_COMPONENTS[value] for value in acquisition.image_type[2:] if value in _COMPONENTS), ""
-        ),
+        *components[:1],
         "" if acquisition.echo_time_ms is None else f"echo {acquisition.echo_time_ms:.1f} ms",
         "" if acquisition.b_value is None else f"b {acquisition.b_value:g}",
         time and f"time {time}",
@@ -160,13 +145,13 @@ def _kind(acquisition: Acquisition, time: str, stack: str) -> str:
 
 
 def _frame(
-    path: Path, number: int, acquisition: Acquisition, kind: str, value: Callable[[str], Any]
+    path: Path, number: int, value: _Value, acquisition: Acquisition, time: str, stack: str
 ) -> Frame:
     slope = _number(value("RescaleSlope"))
     return Frame(
         path=path,
         number=number,
-        kind=kind,
+        kind=_kind(acquisition, time, stack),
         acquisition=acquisition,
         position_mm=_numbers(value("ImagePositionPatient"), 3),
         orientation=_numbers(value("ImageOrientationPatient"), 6),

@@ -32,19 +32,11 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 class _Placement(NamedTuple):
-    """Where frames lie, LPS+ millimetres.
+    """Where N frames lie, as their headers say (see `Frame`), LPS+ millimetres."""
 
-    Attributes
-    ----------
-    positions : (N, 3) array
-    orientations : (N, 6) array
-    spacings : (N, 2) array
-        Between rows, between columns.
-    """
-
-    positions: np.ndarray
-    orientations: np.ndarray
-    spacings: np.ndarray
+    positions: np.ndarray  # (N, 3)
+    orientations: np.ndarray  # (N, 6)
+    spacings: np.ndarray  # (N, 2)
 
 
 def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
@@ -70,24 +62,16 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
         uneven (missing slice).
     """
     placed = _placement(frames)
-    _refuse_mixed(frames, placed)
+    _check_alike(frames, placed)
     normal = _normal(frames[0], placed.orientations[0])
     depths = placed.positions @ normal
     order = np.argsort(depths, kind="stable").tolist()
-    ordered, positions, gaps = (
-        [frames[index] for index in order],
-        placed.positions[order],
-        np.diff(depths[order]),
-    )
-    _refuse_duplicates(ordered, gaps)
-    _refuse_tilt(ordered, positions, normal)
-    _refuse_uneven(ordered, gaps)
-    step_mm = (
-        float(np.linalg.norm(positions[-1] - positions[0])) / len(gaps)
-        if len(gaps)
-        else _thickness(frames[0])
-    )
-    return order, _affine(placed, normal, step_mm, positions[0])
+    ordered = [frames[index] for index in order]
+    positions, gaps = placed.positions[order], np.diff(depths[order])
+    _check_duplicates(ordered, gaps)
+    _check_tilt(ordered, positions, normal)
+    _check_gaps(ordered, gaps)
+    return order, _affine(frames[0], placed, normal, positions[0], positions[-1], len(gaps))
 
 
 def outlined(
@@ -101,8 +85,6 @@ def outlined(
         Any of its slices.
     positions_mm : sequence of (tuple of 3 floats or None)
         ImagePositionPatient of every slice, in any order; positions that repeat count once.
-    columns, rows : int
-        Of each slice.
 
     Returns
     -------
@@ -120,22 +102,28 @@ def outlined(
             depths = positions @ normal
             steps = len(np.unique(np.round(depths / SAME_POSITION_MM))) - 1
             near, far = positions[depths.argmin()], positions[depths.argmax()]
-            step_mm = float(np.linalg.norm(far - near)) / steps if steps else _thickness(first)
-            affine = _affine(placed, normal, step_mm, near)
+            affine = _affine(first, placed, normal, near, far, steps)
     except InputError:
         return None
     return Grid((columns, rows, steps + 1), affine) if np.abs(affine).max() < _FARTHEST_MM else None
 
 
 def _affine(
-    placed: _Placement, normal: np.ndarray, step_mm: float, corner_mm: np.ndarray
+    first: Frame,
+    placed: _Placement,
+    normal: np.ndarray,
+    near: np.ndarray,
+    far: np.ndarray,
+    steps: int,
 ) -> np.ndarray:
+    """Of slices from the position `near` to `far`; (4, 4), RAS+."""
+    step_mm = float(np.linalg.norm(far - near)) / steps if steps else _thickness(first)
     row, column = placed.orientations[0].reshape(2, 3)
     affine = np.eye(4)
     affine[:3, 0] = row * placed.spacings[0, 1]
     affine[:3, 1] = column * placed.spacings[0, 0]
     affine[:3, 2] = normal * step_mm
-    affine[:3, 3] = corner_mm
+    affine[:3, 3] = near
     return _LPS_TO_RAS @ affine
 
 
@@ -159,7 +147,7 @@ def _placement(frames: Sequence[Frame]) -> _Placement:
     )
 
 
-def _refuse_mixed(frames: Sequence[Frame], placed: _Placement) -> None:
+def _check_alike(frames: Sequence[Frame], placed: _Placement) -> None:
     for name, values, tolerance in (
         ("ImageOrientationPatient", placed.orientations, _SAME_COSINE),
         ("PixelSpacing", placed.spacings, 1e-4 * placed.spacings[0, 0]),
@@ -189,7 +177,7 @@ def _normal(first: Frame, orientation: np.ndarray) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-def _refuse_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
+def _check_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
     for (one, other), gap in zip(pairwise(frames), gaps, strict=True):
         if gap < SAME_POSITION_MM:
             kinds = sorted({frame.kind for frame in frames})
@@ -201,7 +189,7 @@ def _refuse_duplicates(frames: Sequence[Frame], gaps: np.ndarray) -> None:
             raise InputError(f"{other.name}: lies at the same position as {one.name}. {remedy}")
 
 
-def _refuse_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndarray) -> None:
+def _check_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndarray) -> None:
     offsets = positions - positions[0]
     beside = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
     worst = int(beside.argmax())
@@ -214,7 +202,7 @@ def _refuse_tilt(frames: Sequence[Frame], positions: np.ndarray, normal: np.ndar
         )
 
 
-def _refuse_uneven(frames: Sequence[Frame], gaps: np.ndarray) -> None:
+def _check_gaps(frames: Sequence[Frame], gaps: np.ndarray) -> None:
     if not len(gaps):
         return
     usual = float(np.median(gaps))

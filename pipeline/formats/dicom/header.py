@@ -6,11 +6,11 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -29,6 +29,11 @@ _IDENTITY = ("Modality", "StudyInstanceUID")
 _LENGTH_ELEMENT = 12  # bytes of FileMetaInformationGroupLength, which counts what follows it
 _LENGTH_TAG = b"\x02\0\0\0UL\x04\0"
 _INFLATED_BYTES = 2**29
+_MIXED = {
+    "patient": ("patient", ""),
+    "study": ("examination", " (StudyInstanceUID)"),
+    "series": ("series", " (SeriesInstanceUID)"),
+}
 
 # what is used is checked here
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -38,23 +43,9 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 class Header:
     """The header of a file.
 
-    Attributes
-    ----------
-    path : Path
-    patient, study : str
-        Pseudonyms, see `pseudonym`; empty if the file names neither.
-    series : str
-        SeriesInstanceUID.
-    number : str
-        SeriesNumber.
-    acquired : tuple of 2 str
-        Date ``YYYYMMDD`` and time ``HHMMSS`` of the acquisition; empty if not given.
-    modality : str
-        ``MR`` or another.
-    rows, columns : int
-        Of each frame.
-    frames : tuple of Frame
-        In the order of the file.
+    `patient` and `study` are pseudonyms, empty if the file names neither; `series` is the
+    SeriesInstanceUID, `number` the SeriesNumber, `acquired` the date ``YYYYMMDD`` and time
+    ``HHMMSS`` of the acquisition, empty if not given; `frames` are in the order of the file.
     """
 
     path: Path
@@ -78,8 +69,8 @@ def is_dicom(path: Path) -> bool:
     InputError
         If it cannot be read.
     """
-    with refusing(path), path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    with errors_reported(path):
+        head = _head(path)
     return _is_marked(head) or (_begins_with_element(head) and _names_an_image(path, head))
 
 
@@ -91,25 +82,28 @@ def read_header(path: Path) -> Header:
     InputError
         If the file cannot be read or is no DICOM.
     """
-    with refusing(path):
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        _refuse_bomb(path, head)
-        return header_of(
-            pydicom.dcmread(path, stop_before_pixels=True, force=_begins_with_element(head)), path
-        )
+    with errors_reported(path):
+        return header_of(_parsed(path, path, _head(path), stop_before_pixels=True), path)
 
 
 def parse(path: Path, stored: bytes) -> Dataset:
-    """Parse the bytes of a file, to be called within `refusing`; a missing transfer syntax is
-    filled in as it was read.
+    """Parse the bytes of a file, to be called within `errors_reported`; a missing transfer syntax
+    is filled in as it was read.
     """
-    head = stored[:_HEAD_BYTES]
-    _refuse_bomb(path, head)
-    dataset = pydicom.dcmread(io.BytesIO(stored), force=_begins_with_element(head))
+    dataset = _parsed(path, io.BytesIO(stored), stored[:_HEAD_BYTES])
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _syntax_read(dataset, path)
     return dataset
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _parsed(path: Path, source: Path | BinaryIO, head: bytes, **options: Any) -> Dataset:
+    _check_inflated_size(path, head)
+    return pydicom.dcmread(source, force=_begins_with_element(head), **options)
 
 
 def _syntax_read(dataset: Dataset, path: Path) -> pydicom.uid.UID:
@@ -145,10 +139,9 @@ def _begins_with_element(head: bytes) -> bool:
 
 def _names_an_image(path: Path, head: bytes) -> bool:
     try:
-        with refusing(path):
-            _refuse_bomb(path, head)
-            dataset = pydicom.dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=list(_IDENTITY)
+        with errors_reported(path):
+            dataset = _parsed(
+                path, path, head, stop_before_pixels=True, specific_tags=list(_IDENTITY)
             )
             return all(text(dataset.get(keyword)) for keyword in _IDENTITY)
     except InputError:
@@ -156,7 +149,7 @@ def _names_an_image(path: Path, head: bytes) -> bool:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def errors_reported(path: Path) -> Iterator[None]:
     """Turn any exception of a parser into an `InputError` that names the file and quotes nothing of
     its content.
     """
@@ -178,7 +171,7 @@ def refusing(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _refuse_bomb(path: Path, head: bytes) -> None:
+def _check_inflated_size(path: Path, head: bytes) -> None:
     """Reject a deflated data set above a size limit, before pydicom inflates it at once."""
     if pydicom.uid.DeflatedExplicitVRLittleEndian.encode() not in head:
         return
@@ -200,7 +193,7 @@ def _refuse_bomb(path: Path, head: bytes) -> None:
 
 
 def header_of(dataset: Dataset, path: Path) -> Header:
-    """The header of a data set, to be called within `refusing`."""
+    """The header of a data set, to be called within `errors_reported`."""
     study = text(dataset.get("StudyInstanceUID"))
     return Header(
         path=path,
@@ -214,6 +207,21 @@ def header_of(dataset: Dataset, path: Path) -> Header:
         columns=int(dataset.get("Columns") or 0),
         frames=tuple(frames_of(dataset, path)),
     )
+
+
+def check_alike(headers: Sequence[Header], *fields: str) -> None:
+    """Raise InputError if a header differs from the first in one of these fields: ``patient``,
+    ``study``, ``series``.
+    """
+    first = headers[0]
+    for header in headers:
+        for field in fields:
+            if getattr(header, field) != getattr(first, field):
+                what, uid = _MIXED[field]
+                raise InputError(
+                    f"{header.path}: is of another {what}{uid} than {first.path}. Keep one {what}"
+                    " per folder."
+                )
 
 
 def _acquired(dataset: Dataset) -> tuple[str, str]:
@@ -236,21 +244,10 @@ def _digits(value: Any) -> str:
 
 
 def pseudonym(purpose: str, identity: str) -> str:
-    """A deterministic pseudonym: the first 16 digits of the SHA-256 of purpose and identity.
+    """A deterministic pseudonym: the first 16 hexadecimal digits of the SHA-256 of purpose, such as
+    ``patient``, and identity, a PatientID or StudyInstanceUID; empty if the identity is.
 
     It keeps identities out of outputs, but somebody who has a list of identities can hash them all.
-
-    Parameters
-    ----------
-    purpose : str
-        Such as ``patient``, so that equal texts of another meaning get another name.
-    identity : str
-        PatientID or StudyInstanceUID.
-
-    Returns
-    -------
-    str
-        Hexadecimal; empty if the identity is.
     """
     digest = hashlib.sha256(f"tumorflow {purpose} {identity}".encode()).hexdigest()
     return digest[:16] if identity else ""

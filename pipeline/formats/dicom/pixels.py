@@ -23,15 +23,8 @@ _PIXEL_MODULE = (
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
 )
 _JPEG = {
-    *(
-        uid.JPEGBaseline8Bit,
-        uid.JPEGExtended12Bit,
-        uid.JPEGLossless,
-        uid.JPEGLosslessSV1,
-        uid.JPEGLSLossless,
-        uid.JPEGLSNearLossless,
-    ),
-    *(uid.JPEG2000Lossless, uid.JPEG2000),
+    *(uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1),
+    *(uid.JPEGLSLossless, uid.JPEGLSNearLossless, uid.JPEG2000Lossless, uid.JPEG2000),
 }
 _END = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 _FRAME_HEADERS = {0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -41,17 +34,10 @@ _MOST_BYTES = 2**32
 
 
 def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
-    """Decode the pixels of a file, to be called within `refusing`.
+    """Decode the pixels of a file, to be called within `errors_reported`.
 
     Native and RLE data are decoded by pydicom. Values of MONOCHROME1, where the smallest is white,
     are inverted within the bits stored, so that larger is brighter.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Parsed, with pixels.
-    path : Path
-        Its file, for messages.
 
     Returns
     -------
@@ -84,22 +70,19 @@ def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
         raise InputError(
             f"{path}: holds {len(values)} frames where its header announces {shape[0]}. {REMEDY}"
         )
-    values = _without_unused_bits(
-        values.astype(values.dtype.newbyteorder("="), copy=False), dataset, syntax
-    )
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if syntax not in _JPEG:
+        values = _without_unused_bits(values, dataset)
     is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     return _inverted(values, dataset) if is_inverted else values
 
 
 def _announced(dataset: Dataset, path: Path) -> tuple[int, int, int]:
     """Shape by the header, checked against the length of the pixels before memory is allocated."""
-    if int(dataset.SamplesPerPixel) != 1 or dataset.PhotometricInterpretation not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-    ):
+    colours = dataset.PhotometricInterpretation
+    if int(dataset.SamplesPerPixel) != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(
-            f"{path}: is in colour ({dataset.PhotometricInterpretation}), a picture rather than a"
-            " series. Leave it out."
+            f"{path}: is in colour ({colours}), a picture rather than a series. Leave it out."
         )
     shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
     bits = int(dataset.BitsAllocated)
@@ -185,10 +168,10 @@ def _coded_size(frame: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _without_unused_bits(values: np.ndarray, dataset: Dataset, syntax: uid.UID) -> np.ndarray:
+def _without_unused_bits(values: np.ndarray, dataset: Dataset) -> np.ndarray:
     """Clear old overlays in bits beyond those stored, and extend the sign (PS3.5, 8.1.1)."""
     allocated, stored = values.dtype.itemsize * 8, int(dataset.BitsStored)
-    if stored == allocated or syntax in _JPEG:
+    if stored == allocated:
         return values
     high = int(dataset.get("HighBit", stored - 1))
     return (values << (allocated - 1 - high)) >> (allocated - stored)

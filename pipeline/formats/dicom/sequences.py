@@ -10,19 +10,8 @@ MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How a series was acquired, by its DICOM header.
-
-    Attributes
-    ----------
-    description, protocol, sequence_name : str
-        SeriesDescription, ProtocolName, SequenceName (PulseSequenceName of enhanced MR).
-    scanning_sequence, image_type : tuple of str
-        ScanningSequence (SE, IR, GR, EP, RM); ImageType, of enhanced MR with the component as its
-        last value.
-    contrast_agent : str
-        ContrastBolusAgent.
-    echo_time_ms, repetition_time_ms, inversion_time_ms, b_value : float or None
-        Of the frames; b_value in s/mm².
+    """How a series was acquired, by the elements of classic MR; `image_type` of enhanced MR has the
+    component as its last value, `b_value` is in s/mm².
     """
 
     description: str = ""
@@ -43,10 +32,11 @@ class Acquisition:
 
 
 class Recognised(NamedTuple):
-    """A modality, or None, and why."""
+    """A modality, or None, and why; `by_user` if a row of the user's table says so."""
 
     modality: str | None
     reason: str
+    by_user: bool = False
 
 
 _IMAGE_TYPES = {
@@ -129,27 +119,13 @@ def recognise(acquisition: Acquisition) -> Recognised:
     Handbook of MRI Pulse Sequences, 2004, ch. 14). A T1 FLAIR is T1: its inversion time is some 0.7
     to 1.1 s, that of a T2 FLAIR more than 1.6 s at 1.5 T. A contrast agent in the header counts
     only if the description does not mention contrast.
-
-    Parameters
-    ----------
-    acquisition : Acquisition
-        Of the header.
-
-    Returns
-    -------
-    Recognised
-        One of t1n, t1c, t2w, t2f, or None; the reason in words.
     """
     excluded = _exclusion(acquisition)
     if excluded:
         return Recognised(None, excluded)
-    for text in (
-        _plain(acquisition.description),
-        _plain(acquisition.protocol),
-        _plain(acquisition.sequence_name),
-    ):
-        weighting = _weighting(text, acquisition)
-        if weighting.modality or weighting.reason:
+    for text in (acquisition.description, acquisition.protocol, acquisition.sequence_name):
+        weighting = _weighting(_plain(text), acquisition)
+        if weighting.reason:
             return _with_contrast(weighting, acquisition)
     return _with_contrast(_weighting_by_times(acquisition), acquisition)
 
@@ -188,31 +164,20 @@ def _weighting(text: str, acquisition: Acquisition) -> Recognised:
         return Recognised(None, "its description names both T1 and T2")
     if flair and not t1 and not t2:
         t1 = (echo is not None and echo < 40) or (inversion is not None and 0 < inversion < 1400)
+    but = f"by its description, but the echo time is {echo} ms"
     if t1:
-        return _unless(
-            echo is not None and echo > 60,
-            "t1n",
-            f"T1 by its description, but the echo time is {echo} ms",
-        )
+        late = echo is not None and echo > 60
+        return Recognised(None, f"T1 {but}") if late else Recognised("t1n", "description")
     if flair:
-        return _unless(
-            echo is not None and echo < 40,
-            "t2f",
-            f"FLAIR by its description, but the echo time is {echo} ms",
-        )
+        early = echo is not None and echo < 40
+        return Recognised(None, f"FLAIR {but}") if early else Recognised("t2f", "description")
+    if t2 and inversion is not None and inversion > 1600:
+        return Recognised("t2f", f"T2 with an inversion time of {inversion:g} ms")
     if t2:
-        if inversion is not None and inversion > 1600:
-            return Recognised("t2f", f"T2 with an inversion time of {inversion:g} ms")
-        return _unless(
-            echo is not None and echo < 50,
-            "t2w",
-            f"T2 by its description, but the echo time is {echo} ms (proton density)",
-        )
+        early = echo is not None and echo < 50
+        contradiction = Recognised(None, f"T2 {but} (proton density)")
+        return contradiction if early else Recognised("t2w", "description")
     return Recognised(None, "proton-density image" if _PD.search(text) else "")
-
-
-def _unless(contradicted: bool, modality: str, contradiction: str) -> Recognised:
-    return Recognised(None, contradiction) if contradicted else Recognised(modality, "description")
 
 
 def _weighting_by_times(acquisition: Acquisition) -> Recognised:
@@ -255,7 +220,7 @@ def _with_contrast(weighting: Recognised, acquisition: Acquisition) -> Recognise
 def overridden(
     acquisition: Acquisition, kind: str, series: str, table: Mapping[str, str | None]
 ) -> Recognised | None:
-    """Look a series up in the user's table.
+    """Look a series up in the user's table; None if no row matches.
 
     Parameters
     ----------
@@ -270,21 +235,16 @@ def overridden(
         "SeriesInstanceUID (kind)", SeriesInstanceUID or regular expression -> modality, None to
         leave the series out. Exact keys come before expressions, the narrower one first; of the
         expressions, the first that matches.
-
-    Returns
-    -------
-    Recognised or None
-        None if no row of the table matches.
     """
     for key in (exact_key(series, kind), series):
         if series and key in table:
-            return Recognised(table[key], f"modalities.yaml, {key!r}")
+            return Recognised(table[key], f"modalities.yaml, {key!r}", by_user=True)
     for pattern, modality in table.items():
         searched = (acquisition.description, f"{acquisition.description} ({kind})")
         if not is_exact(pattern) and any(
             re.search(pattern, text, re.IGNORECASE) for text in searched
         ):
-            return Recognised(modality, f"modalities.yaml, {pattern!r}")
+            return Recognised(modality, f"modalities.yaml, {pattern!r}", by_user=True)
     return None
 
 
@@ -298,13 +258,13 @@ def is_exact(key: str) -> bool:
     return bool(_EXACT.fullmatch(key))
 
 
-def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[int]]:
+def choose(series: Sequence[Recognised], derived: Sequence[bool]) -> dict[str, list[int]]:
     """Assign series to modalities.
 
     Parameters
     ----------
-    series : sequence of (Recognised, bool, bool)
-        What each was recognised as, whether the user said so, and whether it is derived.
+    series, derived : sequence
+        What each series was recognised as, and whether it is a derived image.
 
     Returns
     -------
@@ -316,12 +276,11 @@ def choose(series: Sequence[tuple[Recognised, bool, bool]]) -> dict[str, list[in
     chosen = {}
     for modality in MODALITIES:
         ranks = {
-            index: 0 if by_user else 1 + derived
-            for index, (found, by_user, derived) in enumerate(series)
+            index: 0 if found.by_user else 1 + is_derived
+            for index, (found, is_derived) in enumerate(zip(series, derived, strict=True))
             if found.modality == modality
         }
-        if ranks:
-            chosen[modality] = [
-                index for index, rank in ranks.items() if rank == min(ranks.values())
-            ]
+        best = [index for index, rank in ranks.items() if rank == min(ranks.values())]
+        if best:
+            chosen[modality] = best
     return chosen

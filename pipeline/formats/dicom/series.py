@@ -12,7 +12,7 @@ from ...core.grid import Grid
 from ..volume import Part, Volume
 from .frames import Frame
 from .geometry import in_order
-from .header import Header, header_of, parse, refusing
+from .header import Header, check_alike, errors_reported, header_of, parse
 from .pixels import stored_values
 
 
@@ -22,8 +22,6 @@ class DicomSeries(Part):
 
     Attributes
     ----------
-    path : Path
-        The folder that holds it, for messages.
     files : tuple of Path
         In any order: one per slice, or one with all (enhanced MR).
     kind : str or None
@@ -52,7 +50,9 @@ class DicomSeries(Part):
         if not self.files:
             raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")
         read = [_read(path) for path in self.files]
-        _refuse_mixed([header for header, _, _ in read])
+        headers = [header for header, _, _ in read]
+        check_alike(headers, "patient", "series")
+        _check_sizes(headers)
         slices = [
             (frame, plane)
             for header, planes, _ in read
@@ -71,7 +71,7 @@ class DicomSeries(Part):
 
 def _read(path: Path) -> tuple[Header, np.ndarray, str]:
     """Header, stored values (frames, rows, columns) and sha256 of a file."""
-    with refusing(path):
+    with errors_reported(path):
         stored = path.read_bytes()
         dataset = parse(path, stored)
         header = header_of(dataset, path)
@@ -89,19 +89,9 @@ def _read(path: Path) -> tuple[Header, np.ndarray, str]:
     return header, values, hashlib.sha256(stored).hexdigest()
 
 
-def _refuse_mixed(headers: Sequence[Header]) -> None:
+def _check_sizes(headers: Sequence[Header]) -> None:
     first = headers[0]
     for header in headers[1:]:
-        if header.patient != first.patient:
-            raise InputError(
-                f"{header.path}: is of another patient than {first.path}. Keep one patient per"
-                " folder."
-            )
-        if header.series != first.series:
-            raise InputError(
-                f"{header.path}: is of another series (SeriesInstanceUID) than {first.path}. Keep"
-                " one series per volume."
-            )
         if (header.rows, header.columns) != (first.rows, first.columns):
             raise InputError(
                 f"{header.path}: has {header.rows}x{header.columns} pixels, but {first.path}"

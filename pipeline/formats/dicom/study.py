@@ -1,7 +1,7 @@
 """DICOM files below a folder, grouped by study, series and volume."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +11,7 @@ from ...core.grid import Grid, slice_plane
 from ..walking import files_below
 from .frames import Frame
 from .geometry import outlined
-from .header import Header, is_dicom, read_header
+from .header import Header, check_alike, is_dicom, read_header
 from .sequences import Acquisition
 from .series import DicomSeries
 
@@ -26,24 +26,9 @@ _ISOTROPIC_RATIO = 2.0
 class Stack:
     """A volume of a series, not yet read.
 
-    Attributes
-    ----------
-    series : str
-        SeriesInstanceUID.
-    kind : str
-        Distinguishes its frames from others of the series, see `Frame.kind`.
-    acquisition : Acquisition
-        Of its first file.
-    files : tuple of Path
-        Sorted by name.
-    number : str
-        SeriesNumber.
-    acquired : tuple of 2 str
-        Date and time as digits, of the first slice acquired; empty where not given.
-    shape : tuple of 3 int
-        Columns, rows and slices.
-    grid : Grid or None
-        As its headers suggest it; None if they do not place it.
+    `series`, `number` and `kind` are as in `Header` and `Frame`; `acquisition` is that of the first
+    file, `acquired` the date and time of the first slice acquired, `shape` columns, rows and
+    slices; `grid` is what the headers suggest, None if they do not place it.
     """
 
     series: str
@@ -102,17 +87,17 @@ class Stack:
 
 @dataclass
 class _Gathered:
-    """Slices of a stack, collected file by file."""
+    """Slices of a stack, collected one by one; `files` are the keys of a dict, each once."""
 
     first: Header
     frame: Frame
-    files: list[Path] = field(default_factory=list)
+    files: dict[Path, None] = field(default_factory=dict)
     positions_mm: list[tuple[float, ...] | None] = field(default_factory=list)
     acquired: tuple[str, str] = ("", "")
 
-    def add(self, header: Header, frames: list[Frame]) -> None:
-        self.files.append(header.path)
-        self.positions_mm.extend(frame.position_mm for frame in frames)
+    def add(self, header: Header, frame: Frame) -> None:
+        self.files[header.path] = None
+        self.positions_mm.append(frame.position_mm)
         self.acquired = min(filter(any, (self.acquired, header.acquired)), default=("", ""))
 
     def stack(self) -> Stack:
@@ -132,16 +117,8 @@ class _Gathered:
 
 @dataclass(frozen=True)
 class Study:
-    """A study (examination) of a patient.
-
-    Attributes
-    ----------
-    study, patient : str
-        Pseudonyms.
-    folder : Path
-        Contains all its files.
-    stacks : tuple of Stack
-        Of MR images, sorted by their first file and kind.
+    """A study (examination) of a patient, both named by pseudonyms; `folder` contains all its
+    files, and `stacks` are of MR images, sorted by their first file and kind.
     """
 
     study: str
@@ -173,7 +150,7 @@ def studies(location: Path) -> list[Study]:
     files: dict[str, list[Path]] = {}
     stacks: dict[str, dict[tuple[str, str], _Gathered]] = {}
     for headers in _by_folder(location):
-        _refuse_mixed(headers)
+        check_alike(headers, "patient", "study")
         first = headers[0]
         patient, path = patients.setdefault(first.study, (first.patient, first.path))
         if patient != first.patient:
@@ -184,10 +161,9 @@ def studies(location: Path) -> list[Study]:
         files.setdefault(first.study, []).extend(header.path for header in headers)
         gathered = stacks.setdefault(first.study, {})
         for header in headers:
-            for kind, frames in _kinds(header).items():
-                gathered.setdefault((header.series, kind), _Gathered(header, frames[0])).add(
-                    header, frames
-                )
+            for frame in header.frames if header.modality == "MR" else ():
+                start = _Gathered(header, frame)
+                gathered.setdefault((header.series, frame.kind), start).add(header, frame)
     return [
         Study(
             study,
@@ -205,9 +181,18 @@ def _by_folder(location: Path) -> Iterator[list[Header]]:
     once = {os.path.realpath(path): path for path in reversed(found) if not path.is_dir()}
     files = sorted(once.values(), key=lambda path: (path.parent, path))
     for _, paths in groupby(files, key=lambda path: path.parent):
-        headers = [read_header(path) for path in paths if _is_wanted(path)]
+        headers = [_read(path) for path in paths if _is_wanted(path)]
         if headers:
             yield headers
+
+
+def _read(path: Path) -> Header:
+    header = read_header(path)
+    if not header.study:
+        raise InputError(
+            f"{path}: names no examination (StudyInstanceUID). Export it again, or remove it."
+        )
+    return header
 
 
 def _is_wanted(path: Path) -> bool:
@@ -221,33 +206,5 @@ def _is_wanted(path: Path) -> bool:
     return marked
 
 
-def _refuse_mixed(headers: list[Header]) -> None:
-    first = headers[0]
-    for header in headers:
-        if not header.study:
-            raise InputError(
-                f"{header.path}: names no examination (StudyInstanceUID). Export it again, or"
-                " remove it."
-            )
-        if header.patient != first.patient:
-            raise InputError(
-                f"{header.path}: is of another patient than {first.path}. Keep one patient per"
-                " folder, and remove strangers."
-            )
-        if header.study != first.study:
-            raise InputError(
-                f"{header.path}: is of another examination (StudyInstanceUID) than {first.path}."
-                " Keep one per folder."
-            )
-
-
-def _kinds(header: Header) -> dict[str, list[Frame]]:
-    """Frames of an MR file by kind."""
-    kinds: dict[str, list[Frame]] = {}
-    for frame in header.frames if header.modality == "MR" else ():
-        kinds.setdefault(frame.kind, []).append(frame)
-    return kinds
-
-
-def _common(files: list[Path] | tuple[Path, ...]) -> Path:
+def _common(files: Iterable[Path]) -> Path:
     return Path(os.path.commonpath([path.parent for path in files]))

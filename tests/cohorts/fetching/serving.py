@@ -1,6 +1,5 @@
 """A web server on loopback that misbehaves on request, one reply at a time."""
 
-import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,6 @@ class Reply:
     length: int | None = -1
     padding: bytes = b""
     ranges: bool = True
-    if_range: bool = True
     chunked: bool = False
     instead: bytes | None = None
     raw: bytes | None = None
@@ -37,7 +35,6 @@ class Site:
         self.files: dict[str, bytes] = {}
         self.replies: list[Reply] = []
         self.requests: list[tuple[str, str | None]] = []
-        self.headers: dict[str, str | None] = {}
         self.over = threading.Event()
         self.lock = threading.Lock()
         self.root = ""
@@ -68,32 +65,26 @@ class _Answer(BaseHTTPRequestHandler):
         if reply.status or data is None:
             self._send(reply.status or 404, {"Content-Length": "0"} | reply.headers)
             return
-        own = {
-            "ETag": f'"{hashlib.md5(data).hexdigest()}"',
-            "Last-Modified": "Sun, 22 Nov 2026 09:00:00 GMT",
-        } | site.headers
+        own: dict[str, str] = {}
         start, wanted = 0, self.headers["Range"]
-        fits = not reply.if_range or self.headers["If-Range"] in (None, *own.values())
-        if wanted and reply.ranges and fits:
+        if wanted and reply.ranges:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(data):
                 self._send(416, {"Content-Length": "0", "Content-Range": f"bytes */{len(data)}"})
                 return
             own["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         length = len(data) - start if reply.length == -1 else reply.length
-        own |= (
-            {"Transfer-Encoding": "chunked"}
-            if reply.chunked
-            else {"Content-Length": None if length is None else str(length)}
-        )
+        if reply.chunked:
+            own["Transfer-Encoding"] = "chunked"
+        elif length is not None:
+            own["Content-Length"] = str(length)
         self._send(206 if "Content-Range" in own else 200, own | reply.headers)
         self._body(reply, data + reply.padding, start)
 
-    def _send(self, status: int, headers: dict[str, str | None]) -> None:
+    def _send(self, status: int, headers: dict[str, str]) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
-            if value is not None:
-                self.send_header(name, value)
+            self.send_header(name, value)
         self.end_headers()
 
     def _body(self, reply: Reply, data: bytes, start: int) -> None:

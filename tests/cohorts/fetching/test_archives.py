@@ -8,6 +8,7 @@ import lzma
 import os
 import signal
 import stat
+import string
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +49,11 @@ def tar(
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
         for member in members:
-            info, data = (
-                (tarfile.TarInfo(member[0]), member[1])
-                if isinstance(member, tuple)
-                else (member, bytes(member.size))
-            )
-            info.size = len(data) if isinstance(member, tuple) else info.size
+            if isinstance(member, tuple):
+                info, data = tarfile.TarInfo(member[0]), member[1]
+                info.size = len(data)
+            else:
+                info, data = member, bytes(member.size)
             archive.addfile(info, io.BytesIO(data) if info.isreg() else None)
     return buffer.getvalue()
 
@@ -113,55 +114,46 @@ def rejected(tmp_path: Path, data: bytes, said: str, **limits) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"archive", "out"}
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_every_format_is_unpacked(tmp_path, form):
-    assert opened(tmp_path, packed(form)) == FILES
+BIG = {"big": np.random.default_rng(1).bytes(1_500_001), "after": b"!"}
+JUNK = [
+    *(("__MACOSX/._a.txt", b"j"), ("._a.txt", b"j"), ("sub/._b", b"j" * 5000)),
+    *(("sub/.DS_Store", b"j"), *FILES.items()),
+]
+WINDOWS = [(zip_entry("HGG\\", system=0), b""), (zip_entry("HGG\\a.txt", system=0), b"1")]
+SUB = [entry("sub", tarfile.DIRTYPE), entry("sub/", tarfile.DIRTYPE)]
+TAR = packed("tar")
+LONG_NAMES = ("a/" * 40 + "b", "c" * 90)
+UNPACKED = {
+    **{form: (packed(form), FILES) for form in FORMATS},
+    **{
+        f"tar dialect {dialect}, {name}": (
+            tar([(name, b"1" * 700), ("last", b"2")], dialect),
+            {name: b"1" * 700, "last": b"2"},
+        )
+        for dialect in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+        for name in LONG_NAMES
+    },
+    "stored zip": (zipped(FILES.items(), zipfile.ZIP_STORED), FILES),
+    "several chunks of a tar": (packed("tar.gz", BIG.items()), BIG),
+    "several chunks of a zip": (packed("zip", BIG.items()), BIG),
+    "two gzip streams": (gzip.compress(TAR[:1000]) + gzip.compress(TAR[1000:]), FILES),
+    "separators of Windows": (zipped(WINDOWS), {"HGG/a.txt": b"1"}),
+    "entries of macOS in a zip": (packed("zip", JUNK), FILES),
+    "entries of macOS in a tar": (packed("tar.gz", JUNK), FILES),
+    "a folder named again": (tar([*SUB, ("sub/a", b"1"), SUB[0]]), {"sub/a": b"1"}),
+}
 
 
-@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-@pytest.mark.parametrize("name", ["a/" * 40 + "b", "c" * 90])
-def test_every_tar_dialect_and_long_names_are_read(tmp_path, form, name):
-    assert opened(tmp_path, tar([(name, b"1" * 700), ("last", b"2")], form)) == {
-        name: b"1" * 700,
-        "last": b"2",
-    }
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_stored_and_deflated_zips_are_read(tmp_path, method):
-    assert opened(tmp_path, zipped(FILES.items(), method)) == FILES
+@pytest.mark.parametrize(("data", "files"), UNPACKED.values(), ids=UNPACKED)
+def test_a_good_archive_is_unpacked(tmp_path, data, files):
+    assert opened(tmp_path, data) == files
 
 
 def test_archives_are_recognised_by_name():
-    assert all(
-        is_archive(Path(name))
-        for name in (
-            "a.zip",
-            "a.v2.ZIP",
-            "Task01.tar",
-            "a.tar.gz",
-            "a.tgz",
-            "a.tar.bz2",
-            "a.tar.xz",
-            "a.rar",
-            "a.7z",
-        )
-    )
-    assert not any(
-        is_archive(Path(name))
-        for name in ("a.nii.gz", "a.xlsx", "cvind.mat", "zip", "a.gz", "a.zip.txt")
-    )
-
-
-def test_files_of_several_chunks_are_whole(tmp_path):
-    files = {"big": np.random.default_rng(1).bytes(1_500_001), "after": b"!"}
-    assert opened(tmp_path, packed("tar.gz", files.items())) == files
-    assert opened(tmp_path, packed("zip", files.items())) == files
-
-
-def test_concatenated_gzip_streams_are_read_as_one(tmp_path):
-    whole = packed("tar")
-    assert opened(tmp_path, gzip.compress(whole[:1000]) + gzip.compress(whole[1000:])) == FILES
+    yes = ["a.zip", "a.v2.ZIP", "a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"]
+    yes += ["a.rar", "a.7z"]
+    no = ["a.nii.gz", "a.xlsx", "cvind.mat", "zip", "a.gz", "a.zip.txt"]
+    assert [name for name in yes + no if is_archive(Path(name))] == yes
 
 
 def test_empty_folders_are_unpacked(tmp_path):
@@ -171,34 +163,14 @@ def test_empty_folders_are_unpacked(tmp_path):
     assert (tmp_path / "out/folder/hollow").is_dir()
 
 
-def test_separators_of_windows_are_separators(tmp_path):
-    assert opened(
-        tmp_path,
-        zipped([(zip_entry("HGG\\", system=0), b""), (zip_entry("HGG\\a.txt", system=0), b"1")]),
-    ) == {"HGG/a.txt": b"1"}
-
-
-def test_entries_of_macos_are_left_out(tmp_path):
-    junk = [
-        ("__MACOSX/._a.txt", b"j"),
-        ("._a.txt", b"j"),
-        ("sub/._b", b"j" * 5000),
-        ("sub/.DS_Store", b"j"),
-    ]
-    for form in ("zip", "tar.gz"):
-        assert opened(tmp_path, packed(form, [*junk, *FILES.items()])) == FILES
-
-
 def test_permissions_are_those_of_new_files(tmp_path):
     wild, shut = tarfile.TarInfo("wild"), tarfile.TarInfo("shut/in")
     wild.mode, shut.mode = 0o6777, 0o000
     before = os.umask(0o022)
     try:
         opened(tmp_path, tar([wild, shut]))
-        assert {
-            stat.S_IMODE((tmp_path / "out/folder" / name).stat().st_mode)
-            for name in ("wild", "shut/in")
-        } == {0o644}
+        written = [tmp_path / "out/folder" / name for name in ("wild", "shut/in")]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o644}
         opened(tmp_path, zipped([(zip_entry("wild", stat.S_IFREG | 0o6777), b"1")]))
         assert stat.S_IMODE((tmp_path / "out/folder/wild").stat().st_mode) == 0o644
     finally:
@@ -280,10 +252,7 @@ def test_a_missing_archive_is_named(tmp_path):
     ("data", "said"),
     [
         (b"", "is no archive"),
-        (
-            b"<!DOCTYPE html><html>Please log in",
-            r"is no archive: it begins with b'<!DOCTYPE html><html'",
-        ),
+        (b"<!DOCTYPE html><html>Please", r"is no archive: it begins with b'<!DOCTYPE html><html'"),
         (np.random.default_rng(0).bytes(20_000), "is no archive"),
         (b"Rar!\x1a\x07\0" + bytes(600), "is no archive.*by hand"),
         (b"(\xb5/\xfd" + bytes(600), "is no archive.*by hand"),
@@ -299,30 +268,19 @@ def test_other_files_and_empty_archives_are_rejected(tmp_path, data, said):
     rejected(tmp_path, data, said)
 
 
-BAD_NAMES = [
-    ("../evil", "leads out"),
-    ("a/../../evil", "leads out"),
-    ("a/..", "leads out"),
-    ("..\\evil", "leads out"),
-    ("a\\..\\..\\evil", "leads out"),
-    ("/etc/evil", "absolute"),
-    ("//server/evil", "absolute"),
-    ("\\evil", "absolute"),
-    ("\\\\?\\C:\\evil", "absolute"),
-    ("C:evil", "absolute"),
-    ("c:/evil", "absolute"),
-    ("a\nb", "control characters"),
-    ("\x1b[2J", "control characters"),
-    ("d" * 256, "too long"),
-    ("ü" * 128, "too long"),
-    ("a/" * 501 + "b", "too long"),
-    ("__MACOSX/../../evil", "leads out"),
-    (MARKER, "marked"),
-    ("./" + MARKER, "marked"),
-]
+BAD_NAMES = {
+    "leads out": ["../evil", "a/../../evil", "a/..", "..\\evil", "a\\..\\..\\evil"],
+    "absolute": ["/etc/evil", "//server/evil", "\\evil", "\\\\?\\C:\\evil", "C:evil", "c:/evil"],
+    "control characters": ["a\nb", "\x1b[2J"],
+    "too long": ["d" * 256, "ü" * 128, "a/" * 501 + "b"],
+    "out of the folder": ["__MACOSX/../../evil"],
+    "marked": [MARKER, "./" + MARKER],
+}
 
 
-@pytest.mark.parametrize(("name", "said"), BAD_NAMES)
+@pytest.mark.parametrize(
+    ("name", "said"), [(name, said) for said, names in BAD_NAMES.items() for name in names]
+)
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
 def test_a_name_that_leads_elsewhere_or_is_not_valid_is_rejected(tmp_path, form, name, said):
     evil = (zip_entry(name), b"2") if form == "zip" else (name, b"2")
@@ -330,29 +288,24 @@ def test_a_name_that_leads_elsewhere_or_is_not_valid_is_rejected(tmp_path, form,
     assert not list(tmp_path.parent.rglob("*evil*"))
 
 
-def test_a_name_with_a_nul_is_rejected(tmp_path):
-    rejected(
-        tmp_path, zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"), "control characters"
-    )
-    rejected(tmp_path, tar([("ü" * 60 + "X", b"1")]).replace(b"X\n", b"\0\n"), "control characters")
-
-
-def test_a_name_that_is_not_unicode_is_rejected(tmp_path):
-    rejected(tmp_path, tar([("caf\udce9", b"1")], tarfile.GNU_FORMAT), "not Unicode")
+@pytest.mark.parametrize(
+    "data",
+    [
+        zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"),
+        tar([("ü" * 60 + "X", b"1")]).replace(b"X\n", b"\0\n"),
+        tar([("caf\udce9", b"1")], tarfile.GNU_FORMAT),
+    ],
+    ids=["a NUL in a zip", "a NUL in a tar", "not Unicode"],
+)
+def test_a_name_that_is_no_text_is_rejected(tmp_path, data):
+    rejected(tmp_path, data, "control characters, or letters that are not Unicode")
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        *(
-            ("a", "a"),
-            ("a", "./a"),
-            ("a", "A"),
-            ("straße", "STRASSE"),
-            ("caf\u00e9", "cafe\u0301"),
-            ("a", "a/b"),
-        ),
-        *(("a/b", "a"), ("x/a", "x//a"), ("x/a", "x\\a")),
+        *(("a", "a"), ("a", "./a"), ("a", "A"), ("straße", "STRASSE"), ("x/a", "x//a")),
+        *(("caf\u00e9", "cafe\u0301"), ("a", "a/b"), ("a/b", "a"), ("x/a", "x\\a")),
     ],
 )
 @pytest.mark.parametrize("form", ["zip", "tar"])
@@ -360,43 +313,31 @@ def test_names_that_collide_are_rejected(tmp_path, form, first, second):
     rejected(tmp_path, packed(form, [(first, b"1"), (second, b"2")]), "collides with")
 
 
-def test_a_folder_may_be_named_again(tmp_path):
-    folders = [entry("sub", tarfile.DIRTYPE), entry("sub/", tarfile.DIRTYPE)]
-    assert opened(tmp_path, tar([*folders, ("sub/a", b"1"), folders[0]])) == {"sub/a": b"1"}
+GOOD = ("good", b"1")
+LINKS = [(tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "good"), (tarfile.SYMTYPE, "..")]
+LINKS += [(tarfile.LNKTYPE, "good"), (tarfile.LNKTYPE, "/etc/passwd")]
+MODES = {stat.S_IFLNK | 0o777: "link", stat.S_IFIFO: "special file"}
+MODES |= {stat.S_IFCHR: "special file", stat.S_IFSOCK: "special file"}
+NO_FILES = [
+    *(
+        (tar([GOOD, entry("link", kind, target), ("link/evil", b"2")]), "link")
+        for kind, target in LINKS
+    ),
+    *(
+        (tar([GOOD, entry("device", kind)]), "special file")
+        for kind in (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"Q")
+    ),
+    *(
+        (zipped([GOOD, (zip_entry("link", mode, system), b"/etc/passwd")]), said)
+        for mode, said in MODES.items()
+        for system in (0, 3)
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("member", "said"),
-    [
-        (entry("link", tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
-        (entry("link", tarfile.SYMTYPE, "good"), "is a link"),
-        (entry("link", tarfile.SYMTYPE, ".."), "is a link"),
-        (entry("link", tarfile.LNKTYPE, "good"), "is a link"),
-        (entry("link", tarfile.LNKTYPE, "/etc/passwd"), "is a link"),
-        (entry("device", tarfile.CHRTYPE), "is a special file"),
-        (entry("device", tarfile.BLKTYPE), "is a special file"),
-        (entry("pipe", tarfile.FIFOTYPE), "is a special file"),
-        (entry("strange", b"Q"), "is a special file"),
-    ],
-)
-def test_links_and_special_files_in_a_tar_are_rejected(tmp_path, member, said):
-    rejected(tmp_path, tar([("good", b"1"), member, ("link/evil", b"2")]), said)
-
-
-@pytest.mark.parametrize(
-    ("mode", "said"),
-    [
-        (stat.S_IFLNK | 0o777, "is a link"),
-        (stat.S_IFIFO, "is a special file"),
-        (stat.S_IFCHR, "is a special file"),
-        (stat.S_IFSOCK, "is a special file"),
-    ],
-)
-@pytest.mark.parametrize("system", [0, 3])
-def test_links_and_special_files_in_a_zip_are_rejected(tmp_path, mode, said, system):
-    rejected(
-        tmp_path, zipped([("good", b"1"), (zip_entry("link", mode, system), b"/etc/passwd")]), said
-    )
+@pytest.mark.parametrize(("data", "said"), NO_FILES)
+def test_links_and_special_files_are_rejected(tmp_path, data, said):
+    rejected(tmp_path, data, f"is a {said}")
 
 
 def test_a_sparse_file_is_rejected(tmp_path):
@@ -404,7 +345,7 @@ def test_a_sparse_file_is_rejected(tmp_path):
     block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     block[483:495] = b"77777777777\0"  # its real size: 8 GiB
     block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:512]))
-    rejected(tmp_path, bytes(block) + tar([("good", b"1")]), "is a sparse file")
+    rejected(tmp_path, bytes(block) + tar([GOOD]), "is a sparse file")
 
 
 def test_an_encrypted_zip_is_rejected(tmp_path):
@@ -445,15 +386,11 @@ def test_a_zip_of_few_bytes_that_announces_gigabytes_is_rejected_unread(tmp_path
 
 
 def test_a_zip_whose_members_share_their_bytes_is_rejected(tmp_path):
-    """The trick of the smallest bombs: many entries of the directory lead to the same compressed
-    bytes.
-    """
+    """As in the smallest bombs: many entries of the directory lead to the same compressed bytes."""
     data = zipped([("a", bytes(2_000_000))])
     directory, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
-    listed = b"".join(
-        data[directory:end].replace(b"a", b"%c" % letter)
-        for letter in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    )
+    letters = string.ascii_letters.encode()
+    listed = b"".join(data[directory:end].replace(b"a", b"%c" % letter) for letter in letters)
     closing = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 52, 52, len(listed), directory, 0)
     rejected(tmp_path, data[:directory] + listed + closing, "as bombs do")
 
@@ -482,23 +419,21 @@ def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["part", "._part"])
 def test_a_tar_of_few_bytes_that_unpacks_to_gigabytes_is_stopped(tmp_path, name):
-    data, heads = (
-        zeros("tar.bz2", 1),
-        [entry(f"{name}{number}", tarfile.REGTYPE, size=1 << 24) for number in range(100)],
-    )
-    bomb = b"".join(bz2.compress(head.tobuf()) + data for head in heads)
+    heads = [entry(f"{name}{number}", tarfile.REGTYPE, size=1 << 24) for number in range(100)]
+    bomb = b"".join(bz2.compress(head.tobuf()) + zeros("tar.bz2", 1) for head in heads)
     assert len(bomb) < 20_000
     rejected(tmp_path, bomb, "as bombs do")
 
 
 def test_endless_zeros_after_the_end_are_stopped(tmp_path):
-    rejected(tmp_path, packed("tar.bz2") + zeros("tar.bz2", 60), "as bombs do")
+    rejected(tmp_path, packed("tar.bz2") + zeros("tar.bz2", 8), "as bombs do")
 
 
 def test_a_volume_of_zeros_is_no_bomb_and_the_callers_limit_holds(tmp_path):
     files = {"zeros": bytes(70_000_000), "noise": np.random.default_rng(0).bytes(200_000)}
-    rejected(tmp_path, packed("tar.gz", files.items()), "as bombs do", most_ratio=100)
-    assert opened(tmp_path, packed("tar.gz", files.items())) == files
+    data = packed("tar.gz", files.items())
+    rejected(tmp_path, data, "as bombs do", most_ratio=100)
+    assert opened(tmp_path, data) == files
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -510,51 +445,37 @@ def test_too_many_members_are_rejected(tmp_path, form):
 
 def test_more_than_the_disk_holds_is_rejected(tmp_path):
     header = entry("big", tarfile.REGTYPE, size=1 << 60).tobuf(tarfile.GNU_FORMAT)
-    rejected(
-        tmp_path,
-        header + tar([("a", b"1")]),
-        r"the disk has [\d,]+ free\. Make room",
-        most_ratio=1e18,
-    )
+    data = header + tar([GOOD])
+    rejected(tmp_path, data, r"the disk has [\d,]+ free\. Make room", most_ratio=1e18)
 
 
-def places(data: bytes) -> list[int]:
-    """Where to cut: every eleventh byte, and each of the first and last ones."""
-    return sorted({*range(0, len(data), 11), *range(20), *range(len(data) - 30, len(data))})
+SMALL = {"a.txt": b"one", "sub/b.bin": FILES["sub/b.bin"][:200]}
 
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
 def test_a_compressed_archive_cut_anywhere_is_rejected(tmp_path, form):
-    data = packed(form, [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600])])
-    for place in places(data):
+    data = packed(form, SMALL.items())
+    for place in {*range(0, len(data), 11), *range(20), *range(len(data) - 30, len(data))}:
         rejected(tmp_path, data[:place], "cut short or damaged|is no archive")
 
 
 def test_a_tar_cut_anywhere_before_its_end_is_rejected(tmp_path):
-    data = packed(
-        "tar", [("a.txt", b"one"), ("sub/b.bin", FILES["sub/b.bin"][:600]), ("ü" * 60, b"last")]
-    )
+    data = packed("tar", [*SMALL.items(), ("ü" * 60, b"last")])
     end = len(data.rstrip(b"\0")) // 512 * 512 + 512
-    for place in sorted({*range(0, end, 101), *range(0, end + 1, 512), *range(end, end + 512, 50)}):
+    for place in {*range(0, end, 101), *range(0, end + 1, 512), *range(end, end + 512, 50)}:
         rejected(tmp_path, data[:place], "cut short or damaged|is no archive")
     assert len(opened(tmp_path, data[: end + 512])) == 3  # the padding may be missing
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_damaged_archive_is_rejected_or_gives_what_it_held(tmp_path, form):
-    files = {"a.txt": b"one", "sub/b.bin": FILES["sub/b.bin"][:600]}
-    data = packed(form, files.items())
+    data = packed(form, SMALL.items())
     for place in range(0, min(len(data), 2600), 11 if form != "tar" else 37):
         changed = data[:place] + bytes([data[place] ^ 0x41]) + data[place + 1 :]
-        try:
+        with suppress(InputError):
             found = opened(tmp_path, changed)
-        except InputError:
-            continue
-        if form not in (
-            "tar",
-            "zip",
-        ):  # bytes in a plain tar have no checksum, nor has a zip's directory
-            assert found == files, place
+            # bytes in a plain tar have no checksum, nor has a zip's directory
+            assert form in ("tar", "zip") or found == SMALL, place
 
 
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
@@ -569,7 +490,7 @@ def test_data_after_the_end_of_a_tar_are_not_lost_silently(tmp_path):
 
 def test_headers_that_lead_backwards_are_rejected(tmp_path):
     negative = entry("a", tarfile.REGTYPE, size=-512).tobuf(tarfile.GNU_FORMAT)
-    rejected(tmp_path, tar([("good", b"1")])[:1024] + negative + bytes(1024), "damaged")
+    rejected(tmp_path, tar([GOOD])[:1024] + negative + bytes(1024), "damaged")
 
 
 def test_a_zip_whose_directory_leads_before_its_first_byte_is_rejected(tmp_path):
@@ -595,14 +516,9 @@ def kill(event, given):
 sys.addaudithook(kill)
 unpack(Path({str(tmp_path / "archive")!r}), Path({str(tmp_path / "out/folder")!r}))
 """
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True
-        ).returncode
-        == -signal.SIGKILL
-    )
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        ".folder.unpacking",
-        ".folder.lock",
-    }
+    root = Path(__file__).parents[3]
+    ended = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {".folder.unpacking", ".folder.lock"}
     assert opened(tmp_path, (tmp_path / "archive").read_bytes()).keys() == {*FILES, "last"}

