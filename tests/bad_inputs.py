@@ -1261,7 +1261,7 @@ COHORTS = [
         "brats",
         ".",
         lambda path: (path / "survival_info.csv").write_bytes(b"\xff\xfe\x81" * 9),
-        "is not a table.*Fetch",
+        "the table cannot be read.*Fetch",
         named="survival_info.csv",
     ),
 ]

@@ -133,5 +133,5 @@ def test_two_scans_of_a_collection_are_one_patient(tmp_path):
 def test_a_table_that_is_none_is_refused(tmp_path, stored):
     write_case(tmp_path, "Brats18_2013_2_1")
     (tmp_path / "survival_data.csv").write_bytes(stored)
-    with pytest.raises(InputError, match=r"survival_data\.csv: is not a table"):
+    with pytest.raises(InputError, match=r"survival_data\.csv: the table cannot be read"):
         brats.find(tmp_path)

@@ -144,7 +144,7 @@ def test_no_slices_and_both_forms_at_once_are_refused(tmp_path):
 
 def test_a_number_in_two_folders_is_refused(tmp_path):
     write_mat(write_published(tmp_path) / "again/709.mat")
-    with pytest.raises(InputError, match=r"709\.mat: slice 709 is also in"):
+    with pytest.raises(InputError, match=r"709\.mat: the file of slice 709 is also in"):
         cheng.find(tmp_path)
 
 

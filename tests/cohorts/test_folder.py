@@ -434,7 +434,7 @@ def test_other_formats_are_refused(cohort):
 
 def test_a_name_that_cannot_be_a_case_is_refused(cohort):
     fill(cohort, "the 10th/the 10th_post.nii.gz")
-    assert "'the 10th' is not valid as the name of a case" in refused(cohort)
+    assert "the name of case 'the 10th' may have only letters" in refused(cohort)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_the_spacing_is_said_to_be_nominal_once_for_all(tmp_path):
 def test_a_sequence_that_copies_flair_is_noted_as_missing(tmp_path, channel, name):
     pixels = PIXELS.copy()
     pixels[..., channel] = pixels[..., 1]
-    found = lgg.read_folder(write_patient(tmp_path, pixels=pixels))
+    _, (found,) = lgg.find(write_patient(tmp_path, pixels=pixels))
     assert found.attributes["missing"] == name
     assert f"{name} is a copy of t2f: the sequence was not acquired" in found.notes
 
@@ -79,7 +79,7 @@ def test_a_sequence_that_differs_from_flair_in_one_voxel_is_there(tmp_path):
     pixels = PIXELS.copy()
     pixels[..., 0] = pixels[..., 1]
     pixels[-1, 3, 3, 0] ^= 1
-    assert "missing" not in lgg.read_folder(write_patient(tmp_path, pixels=pixels)).attributes
+    assert "missing" not in lgg.find(write_patient(tmp_path, pixels=pixels))[1][0].attributes
 
 
 def test_what_the_table_beside_says_is_kept_as_published(tmp_path):
@@ -115,7 +115,7 @@ def test_a_folder_of_one_patient_may_be_named_itself(tmp_path):
 
 
 def test_a_case_without_masks_has_no_reference(tmp_path):
-    assert lgg.read_folder(write_patient(tmp_path, tumour=None)).labels is None
+    assert lgg.find(write_patient(tmp_path, tumour=None))[1][0].labels is None
 
 
 def test_no_case_is_an_error_that_names_the_setting(tmp_path):
@@ -151,7 +151,7 @@ def test_a_stack_that_does_not_begin_with_1_is_noted(tmp_path):
     folder = write_patient(tmp_path)
     for name in (f"{CASE}_1.tif", f"{CASE}_1_mask.tif"):
         (folder / name).unlink()
-    assert "the stack begins with slice 2" in lgg.read_folder(folder).notes
+    assert "the stack begins with slice 2" in lgg.find(folder)[1][0].notes
 
 
 def test_a_number_twice_is_refused(tmp_path):

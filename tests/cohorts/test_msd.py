@@ -125,7 +125,7 @@ def test_a_case_becomes_files_that_verify(task, tmp_path):
     [
         ({"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd"}}, "its modality are"),
         ({"modality": {"0": "CT"}}, "reads only Task01_BrainTumour"),
-        ({"modality": {"zero": "FLAIR"}}, "expected whole numbers"),
+        ({"modality": {"zero": "FLAIR"}}, r"dataset\.json\.modality\.zero.*valid integer"),
         ({"labels": {"0": "background", "1": "liver"}}, "its labels are"),
         ({"labels": ["background", "edema"]}, r"dataset\.json\.labels"),
         ({"training": []}, "lists 0 training cases"),
