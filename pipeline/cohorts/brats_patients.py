@@ -53,17 +53,8 @@ class Tables:
     Brats20ID, Age, Survival or Survival_days, ResectionStatus or Extent_of_Resection
     (survival_data.csv, survival_info.csv, survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA
     Radiology Portal, Data Collection, Site ID and MGMT value (BraTS2021_MappingToTCIA.xlsx of TCIA,
-    saved as CSV by the user).
-
-    Parameters
-    ----------
-    location : Path
-        Folder of the cases; tables are found at any depth.
-
-    Raises
-    ------
-    InputError
-        If a table cannot be read.
+    saved as CSV by the user). Tables are found at any depth; one that cannot be read is an
+    InputError.
     """
 
     _FILES = re.compile(r"^(?!\.).*(mapping|survival).*\.csv$", re.IGNORECASE)

@@ -95,14 +95,6 @@ class Description(Strict):
         ``{session}`` stand for the same text wherever they are, as short as it can be, ``*`` for
         any text; none of them for a ``/``. Patterns without ``{case}`` hold both ``{patient}`` and
         ``{session}``, whose values, joined by ``_``, name the case.
-    mask : str
-        Pattern of the masks.
-    labels : dict of str to int
-        Name of each label and its one value in the masks.
-    regions : dict of str to tuple of str
-        Labels that each region unites, outer before inner.
-    empty_rule : {"brats", "nan"}
-        What a score of an empty region counts for, see `pipeline.metrics.scores`.
     types : bool
         Whether each case has one label, the type of its tumour; every region is one label then.
     lesion_rules : str or None

@@ -74,13 +74,7 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
             f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the"
             " masks."
         )
-    named = (
-        [(_case_of(path), path) for path in files]
-        if pattern is None
-        else _matching(files, folder, pattern)
-    )
-    if pattern is None and any(_MASK.search(_stem(path)) for path in files):
-        named = [(case, path) for case, path in named if _MASK.search(_stem(path))]
+    named = _matching(files, folder, pattern) if pattern is not None else _by_name(files)
     masks: dict[str, Path] = {}
     for case, path in named:
         mask = of_one_file(path)
@@ -98,8 +92,10 @@ def _stem(path: Path) -> str:
     return match["name"] if match else path.name
 
 
-def _case_of(path: Path) -> str:
-    return _MASK.sub("", _stem(path)) or _stem(path)
+def _by_name(files: Iterable[Path]) -> list[tuple[str, Path]]:
+    stems = [(_stem(path), path) for path in files]
+    marked = [(stem, path) for stem, path in stems if _MASK.search(stem)]
+    return [(_MASK.sub("", stem) or stem, path) for stem, path in marked or stems]
 
 
 def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[str, Path]]:
