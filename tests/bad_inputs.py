@@ -24,7 +24,8 @@ from pydicom.encaps import encapsulate
 
 from pipeline.cohorts import dicom
 from pipeline.formats import nifti
-from tests.cohorts import test_brats2012, test_cheng, test_dicom, test_folder, test_lgg, test_msd
+from tests.cohorts import test_cheng, test_dicom, test_folder, test_lgg, test_msd
+from tests.cohorts.challenges import write_2012, write_2023
 from tests.cohorts.fetching.test_archives import entry, tar, zip_entry, zipped
 from tests.conftest import LPS, case_arrays, write_case
 from tests.formats.dicom.test_series import ROW as ROW_DIRECTION
@@ -52,21 +53,13 @@ def write_brats(folder: Path, cases: int = 3, suffix: str = ".nii.gz") -> None:
 
 
 def write_brats2023(folder: Path) -> None:
-    names = {"t1": "t1n", "t1ce": "t1c", "t2": "t2w", "flair": "t2f", "seg": "seg"}
     for number in range(2):
-        images, values = case_arrays(number)
-        for kind, voxels in (images | {"seg": np.where(values == 4, np.uint8(3), values)}).items():
-            case = f"BraTS-GLI-0000{number}-000"
-            nifti.write(folder / case / f"{case}-{names[kind]}.nii.gz", voxels, LPS)
+        write_2023(folder, f"BraTS-GLI-0000{number}-000", number)
 
 
 def write_mha(folder: Path, suffix: str = ".mha") -> None:
     for number in range(2):
-        images, values = case_arrays(number)
-        case = f"BRATS_HG000{number}"
-        for ending, name in {"FLAIR": "flair", "T1": "t1", "T1C": "t1ce", "T2": "t2"}.items():
-            test_brats2012.write(folder / case / f"{case}_{ending}{suffix}", images[name])
-        test_brats2012.write(folder / case / f"{case}_truth{suffix}", np.minimum(values, 2))
+        write_2012(folder, f"BRATS_HG000{number}", number, suffix)
 
 
 def write_lgg(folder: Path) -> None:
@@ -1261,7 +1254,7 @@ COHORTS = [
         "brats",
         ".",
         lambda path: (path / "survival_info.csv").write_bytes(b"\xff\xfe\x81" * 9),
-        "is not a table.*Fetch",
+        "the table cannot be read.*Fetch",
         named="survival_info.csv",
     ),
 ]

@@ -31,10 +31,8 @@ without a mask; everything else with files made in the published layout.
 
 import logging
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -44,7 +42,15 @@ from ..formats.volume import Part
 from ..formats.walking import files_below, is_volume, of_one_file
 from .brats_patients import Tables, patient_of, timepoint_of
 from .nnunet import nnunet_hint
-from .source import GLIOMA, Source, challenge_schema, duplicate, require_folder, require_plain_name
+from .source import (
+    GLIOMA,
+    MODALITY_OF,
+    Source,
+    challenge_schema,
+    duplicate,
+    require_folder,
+    require_plain_name,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,35 +58,27 @@ LICENCE = (
     "BraTS data: terms and citations of the challenge year (doi:10.1109/TMI.2014.2377694), not for"
     " redistribution."
 )
-_MODALITIES = {
-    "t1": "t1n",
-    "t1n": "t1n",
-    "t1ce": "t1c",
-    "t1c": "t1c",
-    "t2": "t2w",
-    "t2w": "t2w",
-    "flair": "t2f",
-    "t2f": "t2f",
-    "gtv": "seg",
-    "tumor_segmentation": "seg",  # UCSF-PDGM
-}
 _FILE = re.compile(
-    r"^(?P<case>[^.].*?)(?P<mark>[_-])(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv|tumor_segmentation)\.nii(\.gz)?$",
+    r"^((?P<case>[^.].*?)(?P<mark>[_-])"
+    r"(?P<kind>t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg|gtv|tumor_segmentation)"  # the last: UCSF-PDGM
+    r"|W39_1998\.09\.19_Segm)"  # the mask of BraTS20_Training_355, as its hospital called it
+    r"\.nii(\.gz)?$",
     re.IGNORECASE,
 )
-# BraTS 2020 training case 355 was published with its mask under the name it had at its hospital
-_STRAY_MASK = re.compile(r"^W39_1998\.09\.19_Segm\.nii(\.gz)?$", re.IGNORECASE)
-_FAMILIES = {
-    "brats": r"^(?!BraTS-(MEN|MET|PED|SSA)-|BraTS-GLI-\d+-[1-9]\d\d$)",
-    "brats-gli2024": r"^BraTS-GLI-\d+-\d+$",
-    "brats-men": r"^BraTS-MEN-\d+-\d+$",
-    "brats-met": r"^BraTS-MET-\d+-\d+$",
-    "brats-met2025": r"^BraTS-MET-\d+-\d+$",
-    "brats-ssa": r"^BraTS-SSA-\d+-\d+$",
-    "brats-ped": r"^BraTS-PED-\d+-\d+$",
-    "brats-ped2023": r"^BraTS-PED-\d+-\d+$",
-    "brats-menrt": r"^BraTS-MEN-RT-\d+-\d+$",
+_KINDS = {
+    "brats-gli2024": "GLI",
+    "brats-men": "MEN",
+    "brats-met": "MET",
+    "brats-met2025": "MET",
+    "brats-ssa": "SSA",
+    "brats-ped": "PED",
+    "brats-ped2023": "PED",
+    "brats-menrt": "MEN-RT",
 }
+_CASES = {"brats": r"^(?!BraTS-(MEN|MET|PED|SSA)-|BraTS-GLI-\d+-[1-9]\d\d$)"} | {
+    name: rf"^BraTS-{kind}-\d+-\d+$" for name, kind in _KINDS.items()
+}
+"""Names of the cases of each source."""
 
 
 def _adult(cohort: str, rules: RulesName, enhancing: int = 3) -> Schema:
@@ -140,125 +138,81 @@ _AMBIGUOUS = {
 
 
 def schema(style: str) -> Schema:
-    """The cohort schema of a naming style: ``_`` (2017 to 2021, enhancing 4) or ``-`` (2023,
-    enhancing 3).
-    """
+    """The schema of a naming style: ``_`` (2017-2021, enhancing 4) or ``-`` (2023, enhancing 3)."""
     return _SCHEMAS[style]
 
 
-def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    """Find the cases of 2017 to 2021, or the gliomas of 2023, below a folder.
+def find(location: Path, limit: int = 0, name: str = "brats") -> tuple[Schema, list[Found]]:
+    """Find the cases of a source, in one folder each at any depth, as `Source.find` states.
 
     Tables of the challenge beside the cases (survival and name mapping, as CSV) give attributes,
     and join the identifiers that one patient had in several years.
 
     Parameters
     ----------
-    location : Path
-        A folder with one folder per case, at any depth (as the HGG and LGG folders of 2017 to
-        2019).
-    limit : int
-        Largest number of cases, in the order of their names; 0 for all.
-
-    Returns
-    -------
-    Schema
-        By the naming of the files.
-    list of Found
-        Sorted by case.
-
-    Raises
-    ------
-    InputError
-        If there is no case, a case or a modality is found twice, both naming styles are mixed, or
-        a case belongs to another source.
+    name : str
+        Of the source. The schema of `brats`, 2017 to 2021 or gliomas of 2023, is that of the naming
+        style, which must not be mixed.
     """
-    return _find("brats", location, limit)
-
-
-def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     require_folder(location, "the BraTS cases")
     files = files_below(location)
-    folders = sorted({path.parent for path in files if _FILE.match(path.name)})
-    found = sorted((read_folder(folder) for folder in folders), key=lambda entry: entry[1].case)
-    if not found:
+    known: dict[str, tuple[str, Found]] = {}
+    for folder in sorted({path.parent for path in files if _FILE.match(path.name)}):
+        style, case = read_folder(folder)
+        _, other = known.setdefault(case.case, (style, case))
+        if not other.folder.samefile(folder):  # it is if found again through a link
+            raise duplicate(folder, f"case {case.case}", other.folder)
+    if not known:
         raise InputError(
             f"{location}: holds no case in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz). Set"
             " cohort.location to the folder that holds the case folders."
             + f" {nnunet_hint(location)}".rstrip()
         )
-    found = [
-        entry
-        for place, entry in enumerate(found)
-        if not place or not _is_same_folder(entry[1], found[place - 1][1])
-    ]
-    for (_, one), (_, other) in pairwise(found):
-        if one.case == other.case:
-            raise duplicate(other.folder, f"case {one.case}", one.folder)
-    found = found[: limit or None]
-    _check_family(name, [case for _, case in found])
-    styles = {style for style, _ in found}
-    if len(styles) > 1:
-        examples = [
-            next(case.folder for style, case in found if style == wanted)
-            for wanted in sorted(styles)
-        ]
+    found = [known[case] for case in sorted(known)[: limit or None]]
+    folders: dict[str, Path] = {}
+    for style, case in found:
+        _check_name(name, case)
+        folders.setdefault(style, case.folder)
+    if len(folders) > 1:
         raise InputError(
             f"{location}: mixes names with '_' (BraTS 2017-2021, enhancing tumour 4) and '-' (2023,"
-            f" enhancing tumour 3), as in {examples[1]} and {examples[0]}. Keep the years in"
+            f" enhancing tumour 3), as in {folders['_']} and {folders['-']}. Keep the years in"
             " separate folders."
         )
     tables = Tables(location)
-    others = [
-        path for path in files if not _FILE.match(path.name) and not _STRAY_MASK.match(path.name)
-    ]
     described = noting_passed_over(
-        [_described(case, location, tables) for _, case in found], others
+        [_described(case, location, tables) for _, case in found],
+        [path for path in files if not _FILE.match(path.name)],
     )
     if name in _AMBIGUOUS:
         described = noted(described, _AMBIGUOUS[name])
         log.warning("%s: %s.", location, _AMBIGUOUS[name])
-    return _SCHEMAS[styles.pop() if name == "brats" else name], described
+    return _SCHEMAS[found[0][0] if name == "brats" else name], described
 
 
-def _is_same_folder(one: Found, other: Found) -> bool:
-    """Whether a case is found again through a link."""
-    return one.case == other.case and one.folder.samefile(other.folder)
-
-
-def _check_family(name: str, found: Iterable[Found]) -> None:
-    for case in found:
-        require_plain_name(case.case, case.folder)
-        if not re.search(_FAMILIES[name], case.case):
-            others = [other for other, names in _FAMILIES.items() if re.search(names, case.case)]
-            raise InputError(
-                f"{case.folder}: case {case.case} is not of source {name}. Set cohort.source:"
-                f" {' or '.join(others)} (see python -m pipeline sources), and keep kinds in"
-                " separate folders."
-            )
+def _check_name(name: str, case: Found) -> None:
+    require_plain_name(case.case, case.folder)
+    if not re.search(_CASES[name], case.case):
+        others = [other for other, names in _CASES.items() if re.search(names, case.case)]
+        raise InputError(
+            f"{case.folder}: case {case.case} is not of source {name}. Set cohort.source:"
+            f" {' or '.join(others)} (see python -m pipeline sources), and keep kinds in separate"
+            " folders."
+        )
 
 
 def holds_images(folder: Path) -> bool:
     """Whether a folder itself contains images in BraTS naming."""
-    return any(
-        _kind(match) != "seg"
-        for match in map(_FILE.match, (path.name for path in folder.iterdir()))
-        if match
-    )
+    matches = (_FILE.match(path.name) for path in folder.iterdir())
+    return any(_kind(match) != "seg" for match in matches if match)
 
 
 def _kind(match: re.Match) -> str:
-    kind = match["kind"].lower()
-    return _MODALITIES.get(kind, kind)
+    return MODALITY_OF.get((match["kind"] or "").lower(), "seg")
 
 
 def read_folder(folder: Path) -> tuple[str, Found]:
-    """Recognise the files of one case.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder of the case.
+    """Recognise the files of the one case in a folder.
 
     Returns
     -------
@@ -272,29 +226,27 @@ def read_folder(folder: Path) -> tuple[str, Found]:
     InputError
         If the folder has no such file, files of several cases, or a modality twice.
     """
-    style, case, labels = "_", "", None
-    images: dict[str, Path | Part] = {}
+    style, case = "_", ""
+    files: dict[str, Path | Part] = {}
     others: list[str] = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _FILE.match(path.name)
-        if not match and not _STRAY_MASK.match(path.name):
+        if not match:
             others += [path.name] if is_volume(path) and not path.name.startswith(".") else []
             continue
-        name = _kind(match) if match else "seg"
-        if name in images or (name == "seg" and labels):
-            raise duplicate(path, name, images.get(name, labels))
-        if match and case and match["case"] != case:
-            raise InputError(
-                f"{path}: belongs to case {match['case']}, but the folder also holds {case}. Use"
-                " one folder per case."
-            )
-        if match:
+        kind = _kind(match)
+        if kind in files:
+            raise duplicate(path, kind, files[kind])
+        if match["case"]:
+            if case and match["case"] != case:
+                raise InputError(
+                    f"{path}: belongs to case {match['case']}, but the folder also holds {case}."
+                    " Use one folder per case."
+                )
             style, case = match["mark"], match["case"]
-        if name == "seg":
-            labels = of_one_file(path)
-        else:
-            images[name] = of_one_file(path)
-    if not images:
+        files[kind] = of_one_file(path)
+    labels = files.pop("seg", None)
+    if not files:
         named = f", but {few(others, 8)}" if others else ""
         raise InputError(
             f"{folder}: holds no image in BraTS naming (CASE_t1ce.nii.gz or"
@@ -305,7 +257,7 @@ def read_folder(folder: Path) -> tuple[str, Found]:
     timepoint = timepoint_of(case)
     attributes = {"timepoint": timepoint} if timepoint else {}
     return style, Found(
-        case, patient_of(case), folder, images, labels, attributes, passed_over=tuple(others)
+        case, patient_of(case), folder, files, labels, attributes, passed_over=tuple(others)
     )
 
 
@@ -337,23 +289,17 @@ _PATIENTS = "the name without its timepoint: BraTS-{0}-00005-000 and -001 are on
 
 
 def _since_2023(
-    name: str,
-    title: str,
-    kind: str,
-    project: str,
-    citation: str,
-    licence: str = LICENCE,
-    access: str = "",
+    name: str, title: str, project: str, citation: str, licence: str = LICENCE, access: str = ""
 ) -> Source:
     return Source(
         name=name,
         title=title,
         schemas=(_SCHEMAS[name],),
-        patients=_PATIENTS.format(kind),
+        patients=_PATIENTS.format(_KINDS[name]),
         licence=licence,
         citation=f"{citation}; {_MENZE}",
         access=_SYNAPSE.format(project) + access,
-        find=partial(_find, name),
+        find=partial(find, name=name),
     )
 
 
@@ -377,35 +323,30 @@ SOURCES = (
     _since_2023(
         "brats-gli2024",
         "BraTS 2024-2025 GLI: gliomas after treatment, with resection cavity, 3D",
-        "GLI",
         "2024: syn53708249",
         "de Verdier et al. 2024, arXiv:2405.18368",
     ),
     _since_2023(
         "brats-men",
         "BraTS 2023 MEN: meningiomas, 3D",
-        "MEN",
         "2023: syn51156910",
         "LaBella et al. 2023, arXiv:2305.07642",
     ),
     _since_2023(
         "brats-met",
         "BraTS 2023-2024 MET: metastases, 3D",
-        "MET",
         "2023: syn51156910",
         "Moawad et al. 2023, arXiv:2306.00838",
     ),
     _since_2023(
         "brats-met2025",
         "BraTS 2025 MET: metastases before and after treatment, with resection cavity, 3D",
-        "MET",
         "2025: syn64153130",
         "Maleki et al. 2025, arXiv:2504.12527",
     ),
     _since_2023(
         "brats-ssa",
         "BraTS 2023-2024 SSA: gliomas from Sub-Saharan Africa, 3D",
-        "SSA",
         "2023: syn51156910",
         "Adewole et al. 2023, arXiv:2305.19369",
         licence=(
@@ -417,21 +358,18 @@ SOURCES = (
     _since_2023(
         "brats-ped",
         "BraTS 2024-2025 PED: tumours of children, four labels, 3D",
-        "PED",
         "2024: syn53708249",
         "Fathi Kazerooni et al. 2024, arXiv:2404.15009",
     ),
     _since_2023(
         "brats-ped2023",
         "BraTS 2023 PED: tumours of children, three labels, 3D",
-        "PED",
         "2023: syn51156910",
         "Fathi Kazerooni et al. 2023, arXiv:2305.17033",
     ),
     _since_2023(
         "brats-menrt",
         "BraTS 2024 MEN-RT: meningiomas before radiotherapy, T1c alone, native space, 3D",
-        "MEN-RT",
         "2024: syn53708249",
         "LaBella et al. 2024, arXiv:2405.18383",
     ),

@@ -27,10 +27,15 @@ from ..formats import metaimage
 from ..formats.cases import Found, noting_passed_over
 from ..formats.volume import Part
 from ..formats.walking import files_below, is_volume, of_one_file
-from .source import Source, challenge_schema, duplicate, require_folder, require_plain_name
+from .source import (
+    MODALITY_OF,
+    Source,
+    challenge_schema,
+    duplicate,
+    require_folder,
+    require_plain_name,
+)
 
-_MODALITIES = {"t1": "t1n", "t1c": "t1c", "t1ce": "t1c", "t2": "t2w", "flair": "t2f"}
-_KINDS = _MODALITIES | {"seg": "seg", "truth": "seg", "ot": "seg"}
 _FLAT = re.compile(
     r"^(?P<case>(?P<sim>Sim)?BRATS_(?P<grade>HG|LG)\d+)_(?P<kind>FLAIR|T1CE|T1C|T1|T2|SEG|truth)\.mh[ad]$",
     re.IGNORECASE,
@@ -68,7 +73,8 @@ class _File:
     case: str
     kind: str
     year: str
-    attributes: dict[str, str]
+    grade: str
+    synthetic: bool
 
 
 def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
@@ -102,30 +108,26 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
 
 
 def _recognised(path: Path) -> _File | None:
-    flat, skeleton = _FLAT.match(path.name), _SKELETON.match(path.name)
-    if flat:
-        kind = _KINDS[flat["kind"].lower()]
+    if flat := _FLAT.match(path.name):
         return _File(
-            path, flat["case"], kind, "brats2012", _attributes(flat["grade"], bool(flat["sim"]))
+            path, flat["case"], _kind(flat), "brats2012", flat["grade"].upper(), bool(flat["sim"])
         )
-    if skeleton:
-        folder = path.parent.parent if path.parent.name.startswith("VSD.") else path.parent
-        # also above the location, which may be the folder of one grade
-        above = [folder.name, *(parent.name for parent in folder.absolute().parents)]
-        grade = next((part for part in above if part.upper() in _GRADES), "")
-        synthetic = any(part.lower() == "synthetic_data" for part in above)
-        mark = "_" if grade and not folder.name.isdecimal() else ""
-        case = f"{'Sim' * synthetic}{grade}{mark}{folder.name}"
-        year = "brats2012" if synthetic else "brats2013"  # what the label values mean
-        return _File(
-            path, case, _KINDS[skeleton["kind"].lower()], year, _attributes(grade, synthetic)
-        )
-    return None
+    skeleton = _SKELETON.match(path.name)
+    if not skeleton:
+        return None
+    folder = path.parent.parent if path.parent.name.startswith("VSD.") else path.parent
+    # also above the location, which may be the folder of one grade
+    above = [folder.name, *(parent.name for parent in folder.absolute().parents)]
+    grade = next((part for part in above if part.upper() in _GRADES), "")
+    synthetic = any(part.lower() == "synthetic_data" for part in above)
+    mark = "_" if grade and not folder.name.isdecimal() else ""
+    case = f"{'Sim' * synthetic}{grade}{mark}{folder.name}"
+    year = "brats2012" if synthetic else "brats2013"  # what the label values mean
+    return _File(path, case, _kind(skeleton), year, grade.upper(), synthetic)
 
 
-def _attributes(grade: str, synthetic: bool) -> dict[str, str]:
-    known = {"grade": _GRADES[grade.upper()]} if grade else {}
-    return known | {"origin": "synthetic" if synthetic else "patient"}
+def _kind(match: re.Match) -> str:
+    return MODALITY_OF.get(match["kind"].lower(), "seg")
 
 
 def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]) -> Found:
@@ -137,52 +139,51 @@ def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]
         )
     require_plain_name(case, first.path)
     visit = _VISIT.match(case)
-    origins: dict[str, Path | Part] = {
+    images: dict[str, Path | Part] = {
         kind: metaimage.whole(of_one_file(file.path)) for kind, file in files.items()
     }
-    labels = origins.pop("seg", None)
-    folder = first.path.parent
-    passed_over = tuple(path.name for path in others if is_volume(path))
+    labels = images.pop("seg", None)
     return Found(
         case,
         visit[1] if visit else case,
-        folder,
-        origins,
+        first.path.parent,
+        images,
         labels,
-        first.attributes,
-        passed_over=passed_over,
+        ({"grade": _GRADES[first.grade]} if first.grade else {})
+        | {"origin": "synthetic" if first.synthetic else "patient"},
+        passed_over=tuple(path.name for path in others if is_volume(path)),
     )
 
 
-_ACCESS = (
-    "The Virtual Skeleton Database gave the data out on registration (smir.ch); it is closed to new"
-    " users, so ask the challenge's organisers or use a copy you have. Unpack it and set"
-    " cohort.location to its folder."
-)
-_CITATION = (
-    "Menze et al. 2015, doi:10.1109/TMI.2014.2377694; Kistler et al. 2013, doi:10.2196/jmir.2930"
-)
-_LICENCE = "BraTS 2012-2015: non-commercial use, to be cited, not for redistribution."
+def _source(name: str, title: str, patients: str) -> Source:
+    return Source(
+        name=name,
+        title=title,
+        schemas=(_SCHEMAS[name],),
+        patients=patients,
+        licence="BraTS 2012-2015: non-commercial use, to be cited, not for redistribution.",
+        citation=(
+            "Menze et al. 2015, doi:10.1109/TMI.2014.2377694; Kistler et al. 2013,"
+            " doi:10.2196/jmir.2930"
+        ),
+        access=(
+            "The Virtual Skeleton Database gave the data out on registration (smir.ch); it is"
+            " closed to new users, so ask the challenge's organisers or use a copy you have. Unpack"
+            " it and set cohort.location to its folder."
+        ),
+        find=partial(_find, name),
+    )
+
 
 SOURCES = (
-    Source(
-        name="brats2012",
-        title="BraTS 2012 and generated cases of 2013: gliomas, two labels, MetaImage, 3D",
-        schemas=(_SCHEMAS["brats2012"],),
-        patients="one per case",
-        licence=_LICENCE,
-        citation=_CITATION,
-        access=_ACCESS,
-        find=partial(_find, "brats2012"),
+    _source(
+        "brats2012",
+        "BraTS 2012 and generated cases of 2013: gliomas, two labels, MetaImage, 3D",
+        "one per case",
     ),
-    Source(
-        name="brats2013",
-        title="BraTS 2013-2015: gliomas, four labels, MetaImage, 3D",
-        schemas=(_SCHEMAS["brats2013"],),
-        patients="one per case of 2013; brats_tcia_pat153_0001 and _0109 of 2015 are one patient",
-        licence=_LICENCE,
-        citation=_CITATION,
-        access=_ACCESS,
-        find=partial(_find, "brats2013"),
+    _source(
+        "brats2013",
+        "BraTS 2013-2015: gliomas, four labels, MetaImage, 3D",
+        "one per case of 2013; brats_tcia_pat153_0001 and _0109 of 2015 are one patient",
     ),
 )

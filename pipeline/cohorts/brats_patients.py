@@ -2,16 +2,16 @@
 tables that join identifiers.
 """
 
-import csv
 import re
 from pathlib import Path
 
-from ..core.errors import InputError
 from ..formats.walking import files_below
+from .source import read_table
 
 _FOLLOWED_UP = re.compile(r"^(?P<patient>UCSF-PDGM-\d+)_(?P<timepoint>FU\d+d)$")
 _SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
 _UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
+_SCAN = re.compile(r"^(UPENN-GBM-\d+)_\d+$")
 _ATTRIBUTES = {
     "grade": "grade",
     "age": "age",
@@ -53,17 +53,8 @@ class Tables:
     Brats20ID, Age, Survival or Survival_days, ResectionStatus or Extent_of_Resection
     (survival_data.csv, survival_info.csv, survival_evaluation.csv); BraTS2021 ID, PatientID on TCIA
     Radiology Portal, Data Collection, Site ID and MGMT value (BraTS2021_MappingToTCIA.xlsx of TCIA,
-    saved as CSV by the user).
-
-    Parameters
-    ----------
-    location : Path
-        Folder of the cases; tables are found at any depth.
-
-    Raises
-    ------
-    InputError
-        If a table cannot be read.
+    saved as CSV by the user). Tables are found at any depth; one that cannot be read is an
+    InputError.
     """
 
     _FILES = re.compile(r"^(?!\.).*(mapping|survival).*\.csv$", re.IGNORECASE)
@@ -77,13 +68,11 @@ class Tables:
         self._attributes: dict[str, dict[str, str]] = {}
         for path in files_below(location):
             if self._FILES.match(path.name):
-                for row in self._rows(path):
-                    self._take(row)
+                for row in read_table(path, "Fetch it again, or move it away.")[1]:
+                    self._add(row)
 
     def of(self, patient: str) -> tuple[str, dict[str, str]]:
-        """The name of a patient in all years, TCGA's if there is one, and its attributes from the
-        tables.
-        """
+        """The name of a patient in all years, TCGA's if there is one, and its attributes."""
         group = sorted(
             self._groups.get(patient, {patient}),
             key=lambda name: (not name.startswith("TCGA"), name),
@@ -93,33 +82,18 @@ class Tables:
             attributes |= self._attributes.get(name, {})
         return group[0], attributes
 
-    @staticmethod
-    def _rows(path: Path) -> list[dict[str, str]]:
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as lines:
-                return [
-                    {
-                        re.sub(r"[^a-z0-9]", "", key.lower()): (value or "").strip()
-                        for key, value in row.items()
-                        if key
-                    }
-                    for row in csv.DictReader(lines, restval="")
-                ]
-        except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}). Check its permissions, or move it"
-                " away."
-            ) from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                f"{path}: is not a table of comma-separated text ({error}). Fetch it again, or move"
-                " it away."
-            ) from None
-
-    def _take(self, row: dict[str, str]) -> None:
-        row = {key: value for key, value in row.items() if value.lower() not in self._UNKNOWN}
+    def _add(self, published: dict[str, str]) -> None:
+        row = {
+            re.sub(r"[^a-z0-9]", "", column.lower()): field.strip()
+            for column, field in published.items()
+            if column and field.strip().lower() not in self._UNKNOWN
+        }
+        collection = row.get("datacollectionasontciaadditional", "TCIA")
         identifiers = {
-            self._identity(value, row) for key, value in row.items() if self._IDENTIFIER.match(key)
+            # a mere number (UCSF-PDGM) is one within its collection
+            _SCAN.sub(r"\1", patient_of(f"{collection}-{value}" if value.isdecimal() else value))
+            for key, value in row.items()
+            if self._IDENTIFIER.match(key)
         }
         group = identifiers.union(*(self._groups.get(name, set()) for name in identifiers))
         attributes = {_ATTRIBUTES[key]: row[key] for key in row if key in _ATTRIBUTES}
@@ -129,15 +103,3 @@ class Tables:
         for name in group:
             self._groups[name] = group
             self._attributes[name] = self._attributes.get(name, {}) | attributes
-
-    @staticmethod
-    def _identity(value: str, row: dict[str, str]) -> str:
-        """An identifier without its timepoint; a mere number (UCSF-PDGM) gets its collection as
-        prefix.
-        """
-        value = (
-            f"{row.get('datacollectionasontciaadditional', 'TCIA')}-{value}"
-            if value.isdecimal()
-            else value
-        )
-        return re.sub(r"^(UPENN-GBM-\d+)_\d+$", r"\1", patient_of(value))

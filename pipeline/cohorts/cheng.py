@@ -8,11 +8,8 @@ for axial slices only.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
 
 from ..core.errors import InputError
 from ..core.records import read_csv
@@ -38,20 +35,18 @@ _TYPES = {value: name for name, value in SCHEMA.labels.items()}
 # (doi:10.1371/journal.pone.0140381, Image Data), and the set's README. Of the few images of 256 x
 # 256 they say nothing: the same field of view is assumed.
 _FIELD_MM, _DISTANCE_MM = 512 * 0.49, 7.0
-_MATLAB = re.compile(r"^(?P<number>[0-9]{1,6})\.mat$", re.IGNORECASE)
-_PICTURE = re.compile(r"^(?P<number>[0-9]{1,6})_(?P<kind>mri|mask)\.(jpe?g|png)$", re.IGNORECASE)
+_SLICE = re.compile(
+    r"^(?P<number>[0-9]{1,6})(\.mat|_(?P<kind>mri|mask)\.(jpe?g|png))$", re.IGNORECASE
+)
 # By their slices, MR024780B and D are one head, and so are MR053110B and E. Hence one number is one
 # patient, also for MR049453 and MR049453B, which are in different published folds.
 _SERIES_LETTER = re.compile(r"(?<=^MR[0-9]{6})[A-Z]$")
 _TABLE, _COLUMNS = "folds.csv", ("sample_id", "pid", "label", "fold")
 
 
-Content = TypeVar("Content")
-
-
 @dataclass(frozen=True)
 class _Row:
-    """The row of a slice in folds.csv."""
+    """What the publishers state of a slice; the fold is empty where none is published."""
 
     patient: str
     label: int
@@ -59,70 +54,81 @@ class _Row:
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    """Find the slices below a folder, each a case of its own.
+    """Find the slices below a folder, as `Source.find` states, each a case of its own.
 
-    Parameters
-    ----------
-    location : Path
-        Holds at any depth either the published ``NNNN.mat`` and ``cvind.mat``, or pictures
-        ``NNNN_mri.jpg`` and ``NNNN_mask.jpg`` (or ``.png``) and the table ``folds.csv`` with the
-        columns sample_id, pid, label, fold.
-    limit : int
-        Largest number of slices, in the order of their numbers; 0 for all.
-
-    Returns
-    -------
-    Schema
-    list of Found
-        Sorted by case; attributes `type`, and `fold` where folds are published.
-
-    Raises
-    ------
-    InputError
-        If there is no slice, both forms are mixed, a number is found twice, a file is damaged, a
-        slice has a mask but no image, or a picture has no row in the table.
+    At any depth are either the published ``NNNN.mat`` and ``cvind.mat``, or pictures
+    ``NNNN_mri.jpg`` and ``NNNN_mask.jpg`` (or ``.png``) and the table ``folds.csv`` with the
+    columns sample_id, pid, label, fold. Attributes are `type`, and `fold` if folds are published.
     """
     require_folder(location, "the slices")
     files = files_below(location)
-    published, pictures = _numbered(files, _MATLAB), _numbered(files, _PICTURE)
-    if published and pictures:
-        one, other = next(iter(published.values()))[0], next(iter(pictures.values()))[0]
-        raise InputError(
-            f"{location}: holds both published files, as {one}, and pictures, as {other}. Keep one"
-            " of the two forms."
-        )
-    if not published and not pictures:
+    slices = _by_number(files)
+    if not slices:
         raise InputError(
             f"{location}: holds no slice of the Cheng set (1.mat ... 3064.mat, or 1_mri.jpg and"
             " 1_mask.jpg). Set cohort.location to the folder that holds them, the four zips"
             " unpacked."
         )
-    found = (
-        _published(published, files, limit)
-        if published
-        else _pictured(pictures, files, location, limit)
-    )
+    published = [paths["file"] for paths in slices.values() if "file" in paths]
+    pictures = [path for paths in slices.values() for kind, path in paths.items() if kind != "file"]
+    if published and pictures:
+        raise InputError(
+            f"{location}: holds both published files, as {published[0]}, and pictures, as"
+            f" {pictures[0]}. Keep one of the two forms."
+        )
+    if pictures:
+        found = _pictured(slices, _only(files, _TABLE), location, limit)
+    else:
+        cvind = _only(files, "cvind.mat")
+        folds = matlab.read_folds(cvind) if cvind else None
+        found = [
+            _matlab_case(number, paths["file"], folds)
+            for number, paths in list(slices.items())[: limit or None]
+        ]
     return SCHEMA, _noting_mixed_patients(found)
 
 
-def _numbered(files: Iterable[Path], pattern: re.Pattern) -> dict[int, list[Path]]:
-    """Files of each number, in the order of the numbers."""
-    groups = defaultdict(list)
+def _by_number(files: list[Path]) -> dict[int, dict[str, Path]]:
+    """The published file of each slice, or its picture and mask, in the order of the numbers."""
+    slices: dict[int, dict[str, Path]] = defaultdict(dict)
     for path in files:
-        if match := pattern.match(path.name):
-            groups[int(match["number"])].append(path)
-    return dict(sorted(groups.items()))
+        if match := _SLICE.match(path.name):
+            number, kind = int(match["number"]), (match["kind"] or "file").lower()
+            if kind in slices[number]:
+                raise duplicate(path, f"the {kind} of slice {number}", slices[number][kind])
+            slices[number][kind] = path
+    return dict(sorted(slices.items()))
 
 
-def _published(groups: dict[int, list[Path]], files: list[Path], limit: int) -> list[Found]:
-    for number, (path, *others) in groups.items():
-        if others:
-            raise duplicate(others[0], f"slice {number}", path)
-    folds = _only(files, "cvind.mat", matlab.read_folds)
-    return [
-        _matlab_case(number, path, folds)
-        for number, (path,) in list(groups.items())[: limit or None]
+def _pictured(
+    slices: dict[int, dict[str, Path]], table: Path | None, location: Path, limit: int
+) -> list[Found]:
+    if table is None:
+        raise InputError(
+            f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) with their"
+            " patients, so that slices of one patient could be in training and test. Add the table,"
+            " or use the published .mat files."
+        )
+    rows = _read_rows(table)
+    found = [
+        _picture_case(number, paths, rows)
+        for number, paths in list(slices.items())[: limit or None]
     ]
+    if absent := sorted(set(rows) - set(slices)):
+        note = (
+            f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture,"
+            f" such as {absent[0]}"
+        )
+        return with_note(found, note)
+    return found
+
+
+def _only(files: list[Path], name: str) -> Path | None:
+    """The file of that name, None if there is none."""
+    paths = [path for path in files if path.name == name]
+    if len(paths) > 1:
+        raise duplicate(paths[1], name, paths[0])
+    return paths[0] if paths else None
 
 
 def _matlab_case(number: int, path: Path, folds: tuple[int, ...] | None) -> Found:
@@ -133,48 +139,15 @@ def _matlab_case(number: int, path: Path, folds: tuple[int, ...] | None) -> Foun
             " the file, or cvind.mat."
         )
     spacing_mm = _spacing_mm(description.side)
-    image, mask = matlab.MatlabImage(path, spacing_mm), matlab.MatlabMask(path, spacing_mm)
+    row = _Row(
+        description.patient, description.label, "" if folds is None else str(folds[number - 1])
+    )
     return _case(
-        number,
-        path.parent,
-        description.patient,
-        description.label,
-        None if folds is None else str(folds[number - 1]),
-        image,
-        mask,
+        number, row, matlab.MatlabImage(path, spacing_mm), matlab.MatlabMask(path, spacing_mm)
     )
 
 
-def _pictured(
-    groups: dict[int, list[Path]], files: list[Path], location: Path, limit: int
-) -> list[Found]:
-    rows = _only(files, _TABLE, _read_rows)
-    if rows is None:
-        raise InputError(
-            f"{location}: holds pictures, but no {_TABLE} ({', '.join(_COLUMNS)}) with their"
-            " patients, so that slices of one patient could be in training and test. Add the table,"
-            " or use the published .mat files."
-        )
-    absent = sorted(set(rows) - set(groups))
-    found = [
-        _picture_case(number, paths, rows)
-        for number, paths in list(groups.items())[: limit or None]
-    ]
-    if absent:
-        note = (
-            f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture,"
-            f" such as {absent[0]}"
-        )
-        return with_note(found, note)
-    return found
-
-
-def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Found:
-    kinds = [path.stem.rpartition("_")[2].lower() for path in paths]
-    for (kind, path), (following, other) in pairwise(sorted(zip(kinds, paths, strict=True))):
-        if kind == following:
-            raise duplicate(other, f"the {kind} of slice {number}", path)
-    files = dict(zip(kinds, paths, strict=True))
+def _picture_case(number: int, files: dict[str, Path], rows: dict[int, _Row]) -> Found:
     if "mri" not in files:
         raise InputError(
             f"{files['mask']}: is a mask without its image {number}_mri. Add the image, or remove"
@@ -202,30 +175,13 @@ def _picture_case(number: int, paths: list[Path], rows: dict[int, _Row]) -> Foun
         if "mask" in files
         else None
     )
-    return _case(
-        number,
-        image.parent,
-        row.patient,
-        row.label,
-        row.fold,
-        images.Slices(image, (image,), spacing_mm),
-        mask,
-    )
-
-
-def _only(files: list[Path], name: str, read: Callable[[Path], Content]) -> Content | None:
-    """The content of the file of that name, None if there is none."""
-    paths = [path for path in files if path.name == name]
-    if len(paths) > 1:
-        raise duplicate(paths[1], name, paths[0])
-    return read(paths[0]) if paths else None
+    return _case(number, row, images.Slices(image, (image,), spacing_mm), mask)
 
 
 def _read_rows(path: Path) -> dict[int, _Row]:
-    table = read_csv(path)
-    rows = {}
-    for line, fields in enumerate(table, 2):
-        number, patient, label, fold = ((fields.get(column) or "").strip() for column in _COLUMNS)
+    rows: dict[int, _Row] = {}
+    for line, fields in enumerate(read_csv(path), 2):
+        number, patient, label, fold = (fields.get(column, "").strip() for column in _COLUMNS)
         if not (number.isdecimal() and patient and label in map(str, _TYPES)):
             raise InputError(
                 f"{path}: line {line} is {fields}, expected {', '.join(_COLUMNS)} with a label of"
@@ -243,24 +199,11 @@ def _spacing_mm(side: int) -> tuple[float, float, float]:
     return (_FIELD_MM / side, _FIELD_MM / side, _DISTANCE_MM)
 
 
-def _case(
-    number: int,
-    folder: Path,
-    patient: str,
-    label: int,
-    fold: str | None,
-    image: images.Part,
-    mask: images.Part | None,
-) -> Found:
-    attributes = {"type": _TYPES[label]} | ({"fold": fold} if fold else {})
-    return Found(
-        f"cheng_{number:04d}",
-        _SERIES_LETTER.sub("", patient),
-        folder,
-        {"t1c": image},
-        mask,
-        attributes,
-    )
+def _case(number: int, row: _Row, image: images.Part, mask: images.Part | None) -> Found:
+    attributes = {"type": _TYPES[row.label]} | ({"fold": row.fold} if row.fold else {})
+    patient = _SERIES_LETTER.sub("", row.patient)
+    case = f"cheng_{number:04d}"
+    return Found(case, patient, image.path.parent, {"t1c": image}, mask, attributes)
 
 
 def _noting_mixed_patients(found: list[Found]) -> list[Found]:
@@ -277,9 +220,11 @@ def _noting_mixed_patients(found: list[Found]) -> list[Found]:
     return [
         replace(
             case,
-            notes=(
-                *case.notes,
-                *(mixed[key] for name in case.attributes if (key := (case.patient, name)) in mixed),
+            notes=case.notes
+            + tuple(
+                note
+                for (patient, name), note in mixed.items()
+                if patient == case.patient and name in case.attributes
             ),
         )
         for case in found

@@ -2,12 +2,10 @@
 masks, the meaning of labels.
 """
 
-import csv
 import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -20,9 +18,9 @@ from ..core.strict import Strict
 from ..formats import metaimage
 from ..formats.cases import Found, noting_passed_over, with_note
 from ..formats.volume import Part
-from ..formats.walking import ENDINGS, as_expression, expanded, files_below, of_one_file
+from ..formats.walking import ENDINGS, as_expression, expanded, files_below, is_volume, of_one_file
 from .nnunet import nnunet_hint
-from .source import Source
+from .source import Source, read_table, require_plain_name
 
 NAME = "cohort.yaml"
 _REMEDY = "Correct the description as docs/data.md shows."
@@ -36,7 +34,6 @@ _ELSEWHERE = {
     "seg": "mask, beside modalities",
     "mask": "mask, beside modalities",
 }
-_CASE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MASK = "mask"
 
 
@@ -89,33 +86,22 @@ Pattern = Annotated[str, AfterValidator(_within_the_folder)]
 
 
 class Description(Strict):
-    """The content of a `cohort.yaml`.
+    """The content of a `cohort.yaml`, whose keys docs/data.md explains.
 
     Attributes
     ----------
-    cohort : str
-        Name of the cohort.
-    dimensions : {2, 3}
-        2 for single slices, 3 for volumes.
     modalities : dict of str to str
         Pattern of each modality's files, relative to the folder: ``{case}``, ``{patient}`` and
         ``{session}`` stand for the same text wherever they are, as short as it can be, ``*`` for
         any text; none of them for a ``/``. Patterns without ``{case}`` hold both ``{patient}`` and
         ``{session}``, whose values, joined by ``_``, name the case.
-    mask : str
-        Pattern of the masks.
-    labels : dict of str to int
-        Name of each label and its one value in the masks.
-    regions : dict of str to tuple of str
-        Labels that each region unites, outer before inner.
-    empty_rule : {"brats", "nan"}
-        What a score of an empty region counts for, see `pipeline.metrics.scores`.
     types : bool
         Whether each case has one label, the type of its tumour; every region is one label then.
     lesion_rules : str or None
         Rules by which lesions are scored, see `pipeline.metrics.lesion_rules`; None scores none.
-    root : str
-        The folder, relative to the file.
+    root, table : str
+        The folder, and a CSV file with the columns `case`, perhaps `patient`, and any attribute;
+        relative to the description.
     case : str
         Regular expression that the names of the cases match, where ``{case}`` alone would take too
         much. Not with ``{session}``.
@@ -123,11 +109,6 @@ class Description(Strict):
         Regular expression whose one group, at the start of a case's name, is the patient;
         ``{case}`` where every case is a patient of its own. None takes ``{patient}`` of the
         patterns, the table's column, or the case. Not with ``{session}``.
-    table : str or None
-        CSV file, relative to the description, with the columns `case`, perhaps `patient`, and any
-        attribute.
-    licence, citation : str
-        Terms of use, and what to cite.
     """
 
     cohort: Word
@@ -211,13 +192,7 @@ def read(location: Path) -> tuple[Path, Description]:
     Parameters
     ----------
     location : Path
-        A folder that holds a `cohort.yaml`, or such a file of any name.
-
-    Returns
-    -------
-    Path
-        The file.
-    Description
+        A folder that holds a `cohort.yaml`, or such a file of any name, which is returned first.
 
     Raises
     ------
@@ -243,24 +218,15 @@ def read(location: Path) -> tuple[Path, Description]:
 
 
 def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, list[Found]]:
-    """Find the cases of a folder as its description says.
+    """Find the cases of a folder as its description says and `Source.find` states.
 
     Parameters
     ----------
     location : Path
         A folder that holds a `cohort.yaml`, or such a file elsewhere.
-    limit : int
-        Largest number of cases, in the order of their names; 0 for all.
     masked : bool
         Whether masks are expected, as for training: the pattern of masks must match a file, and
         files that match no pattern are noted.
-
-    Returns
-    -------
-    Schema
-        As described.
-    list of Found
-        Sorted by case.
 
     Raises
     ------
@@ -276,72 +242,69 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
         )
     files = [file.relative_to(root).as_posix() for file in files_below(root)]
     required = description.patterns if masked else description.modalities
-    taken = {
-        name: _take(name, pattern, description, root, files, name in required)
-        for name, pattern in description.patterns.items()
-    }
-    _check_distinct(taken, path)
-    cases = sorted(set().union(*taken.values()))[: limit or None]
-    _check_complete(cases, description.modalities, taken, path, description)
-    rows = _rows(path.parent / expanded(description.table), cases) if description.table else {}
-    found = [_found(case, root, taken, rows.get(case, {}), path, description) for case in cases]
-    absent = [case for case in rows if not any(case in files for files in taken.values())]
-    if absent and masked:
+    cases: dict[str, dict[str, re.Match]] = {}
+    owners: dict[str, tuple[str, str]] = {}
+    for name, pattern in description.patterns.items():
+        taken = _take(name, pattern, description.case, root, files)
+        if name in required and not taken:
+            raise InputError(
+                f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Correct"
+                " the pattern in the description."
+            )
+        for case, match in taken.items():
+            other, other_case = owners.setdefault(match[0], (name, case))
+            if other != name:
+                raise InputError(
+                    f"{path}: {match[0]} is {other} of case {other_case} and {name} of case {case}."
+                    " Write the patterns so that each file fits one, or say by `case` which names"
+                    " are cases, such as '[0-9]+'."
+                )
+            cases.setdefault(case, {})[name] = match
+    wanted = {case: cases[case] for case in sorted(cases)[: limit or None]}
+    _check_complete(wanted, path, description)
+    rows = _rows(path.parent / expanded(description.table), wanted) if description.table else {}
+    found = [
+        _found(case, root, matches, rows.get(case, {}), path, description)
+        for case, matches in wanted.items()
+    ]
+    if not masked:
+        return description.cohort_schema, found
+    if absent := [case for case in rows if case not in cases]:
         note = (
             f"in the whole folder {len(absent)} of {len(rows)} cases of the table have no files,"
             f" such as {absent[0]}"
         )
         found = with_note(found, note)
-    fitting = {match[0] for matches in taken.values() for match in matches.values()}
-    return description.cohort_schema, (
-        noting_passed_over(found, [root / file for file in files if file not in fitting])
-        if masked
-        else found
-    )
+    others = [root / file for file in files if file not in owners]
+    return description.cohort_schema, noting_passed_over(found, others)
 
 
 def _take(
-    name: str,
-    pattern: str,
-    description: Description,
-    root: Path,
-    files: Sequence[str],
-    required: bool,
+    name: str, pattern: str, case_name: str, root: Path, files: Sequence[str]
 ) -> dict[str, re.Match]:
-    """The file that a pattern matches for each case; InputError if it is required and has none."""
+    """The file that a pattern matches for each case."""
     taken: dict[str, re.Match] = {}
-    for match in filter(None, map(_expression(pattern, description.case).fullmatch, files)):
+    for match in filter(None, map(_expression(pattern, case_name).fullmatch, files)):
         file, case = root / match[0], _case(match)
-        if not match[0].lower().endswith(ENDINGS):
+        if not is_volume(file):
             raise InputError(
                 f"{file}: {name} must be one of {', '.join(ENDINGS)}. Narrow the pattern"
                 f" {pattern!r}, or convert the file; slices, 4D files and DICOM series have sources"
                 " of their own."
             )
-        if not _CASE_NAME.fullmatch(case):
-            raise InputError(
-                f"{file}: {case!r} is not valid as the name of a case. Use letters, digits, dots, _"
-                " and - in names for {case}, or {patient} and {session}."
-            )
-        if case in taken and taken[case].groupdict().get("session") != match.groupdict().get(
-            "session"
-        ):
-            raise InputError(
-                f"{file}: has another patient and session than {root / taken[case][0]}, but both"
-                f" are case {case}. Rename a folder or file, so that PATIENT_SESSION names one"
-                " case."
-            )
+        require_plain_name(case, file)
         if case in taken:
+            other = root / taken[case][0]
+            if taken[case].groupdict().get("session") != match.groupdict().get("session"):
+                raise InputError(
+                    f"{file}: has another patient and session than {other}, but both are case"
+                    f" {case}. Rename a folder or file, so that PATIENT_SESSION names one case."
+                )
             raise InputError(
-                f"{file}: {name} of case {case} is also in {root / taken[case][0]}. Keep one, or"
-                f" narrow {pattern!r}."
+                f"{file}: {name} of case {case} is also in {other}. Keep one, or narrow"
+                f" {pattern!r}."
             )
         taken[case] = match
-    if required and not taken:
-        raise InputError(
-            f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Correct the"
-            " pattern in the description."
-        )
     return taken
 
 
@@ -356,36 +319,17 @@ def _nearest(pattern: str, files: Sequence[str]) -> str:
     )
 
 
-def _check_distinct(taken: dict[str, dict[str, re.Match]], path: Path) -> None:
-    owners: dict[str, tuple[str, str]] = {}
-    for name, case, match in (
-        (name, case, match) for name, cases in taken.items() for case, match in cases.items()
-    ):
-        other, other_case = owners.setdefault(match[0], (name, case))
-        if (other, other_case) != (name, case):
-            raise InputError(
-                f"{path}: {match[0]} is {other} of case {other_case} and {name} of case {case}."
-                " Write the patterns so that each file fits one, or say by `case` which names are"
-                " cases, such as '[0-9]+'."
-            )
-
-
 def _check_complete(
-    cases: Sequence[str],
-    required: Iterable[str],
-    taken: dict[str, dict[str, re.Match]],
-    path: Path,
-    description: Description,
+    cases: Mapping[str, Mapping[str, re.Match]], path: Path, description: Description
 ) -> None:
-    missing = [(case, name) for case in cases for name in required if case not in taken[name]]
+    missing = [
+        (case, name) for case in cases for name in description.modalities if name not in cases[case]
+    ]
     if missing:
-        matches = [
-            next(files[case] for files in taken.values() if case in files)
-            for case, _ in missing[:8]
-        ]
         listed = "\n".join(
-            f"{path}: case {case} has no {name}, {_filled(description.patterns[name], match)!r}"
-            for (case, name), match in zip(missing, matches, strict=False)
+            f"{path}: case {case} has no {name},"
+            f" {_filled(description.patterns[name], next(iter(cases[case].values())))!r}"
+            for case, name in missing[:8]
         )
         count = len({case for case, _ in missing})
         raise InputError(
@@ -401,33 +345,25 @@ def _filled(pattern: str, match: re.Match) -> str:
     return pattern
 
 
-def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
+def _rows(path: Path, cases: Collection[str]) -> dict[str, dict[str, str]]:
     """The rows of the table by case, empty fields left out."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            table = csv.DictReader(lines, restkey="")
-            columns, lines_read = table.fieldnames or [], list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path}: the table cannot be read ({error}). Save it as CSV in UTF-8, or correct"
-            " `table`."
-        ) from None
+    columns, table = read_table(path, "Save it as CSV in UTF-8, or correct `table`.")
     if (
         "case" not in columns
         or len(set(columns)) != len(columns)
         or "" in columns
-        or any("" in row for row in lines_read)
+        or any("" in row for row in table)
     ):
         raise InputError(
             f"{path}: its columns are {columns}. It needs `case`, each column once, and commas"
             " between the fields."
         )
     rows: dict[str, dict[str, str]] = {}
-    for row in lines_read:
+    for row in table:
         if row["case"] in rows:
             raise InputError(f"{path}: case {row['case']} has two rows. Keep one row of each case.")
         rows[row["case"]] = {
-            column: field.strip() for column, field in row.items() if field and field.strip()
+            column: field.strip() for column, field in row.items() if field.strip()
         }
     absent = [case for case in cases if case not in rows]
     if absent:
@@ -441,21 +377,29 @@ def _rows(path: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
 def _found(
     case: str,
     root: Path,
-    taken: dict[str, dict[str, re.Match]],
-    row: dict[str, str],
+    matches: Mapping[str, re.Match],
+    row: Mapping[str, str],
     path: Path,
     description: Description,
 ) -> Found:
-    matches = {name: cases[case] for name, cases in taken.items() if case in cases}
     files: dict[str, Path | Part] = {
         name: metaimage.whole(of_one_file(root / match[0])) for name, match in matches.items()
     }
-    session = next(iter(matches.values())).groupdict().get("session")
+    first = next(iter(matches.values()))
+    session = first.groupdict().get("session")
     labels = files.pop(_MASK, None)
+    stated = [match.groupdict().get("patient") for match in matches.values()]
+    stated += [row.get("patient"), _patient_in_name(case, path, description)]
+    patients = set(filter(None, stated))
+    if len(patients) > 1:
+        raise InputError(
+            f"{path}: case {case} belongs to patients {', '.join(sorted(patients))}. Let patterns,"
+            " `patient` and table agree."
+        )
     return Found(
         case=case,
-        patient=_patient(case, matches.values(), row, path, description),
-        folder=(root / next(iter(matches.values()))[0]).parent,
+        patient=patients.pop() if patients else case,
+        folder=(root / first[0]).parent,
         images=files,
         labels=labels,
         attributes=({"timepoint": session} if session else {})
@@ -464,36 +408,17 @@ def _found(
     )
 
 
-def _patient(
-    case: str,
-    matches: Iterable[re.Match],
-    row: dict[str, str],
-    path: Path,
-    description: Description,
-) -> str:
-    """The patient of a case, on which patterns, `patient` and table must agree."""
-    said = set(
-        filter(
-            None,
-            chain((match.groupdict().get("patient") for match in matches), [row.get("patient")]),
-        )
-    )
-    if description.patient == "{case}":
-        said.add(case)
-    elif description.patient:
-        match = re.match(description.patient, case)
-        if not match or not match[1]:
-            raise InputError(
-                f"{path}: patient, {description.patient!r}, finds no patient in the name of case"
-                f" {case}. Correct the expression."
-            )
-        said.add(match[1])
-    if len(said) > 1:
+def _patient_in_name(case: str, path: Path, description: Description) -> str | None:
+    """The patient of a case as `patient` of the description states, if it does."""
+    if description.patient in (None, "{case}"):
+        return description.patient and case
+    match = re.match(description.patient, case)
+    if not match or not match[1]:
         raise InputError(
-            f"{path}: case {case} belongs to patients {', '.join(sorted(said))}. Let patterns,"
-            " `patient` and table agree."
+            f"{path}: patient, {description.patient!r}, finds no patient in the name of case"
+            f" {case}. Correct the expression."
         )
-    return said.pop() if said else case
+    return match[1]
 
 
 SOURCE = Source(

@@ -45,30 +45,12 @@ _ATTRIBUTES = {
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    """Find the patients below a folder, each a case of thick slices.
+    """Find the patients below a folder, as `Source.find` states, each a case of thick slices.
 
-    Parameters
-    ----------
-    location : Path
-        Holds folders ``TCGA_XX_NNNN_DATE`` at any depth, with ``..._1.tif``, ``..._1_mask.tif`` and
-        so on. The second copy in Kaggle's archive is ignored. A ``data.csv`` beside the folders is
-        read.
-    limit : int
-        Largest number of cases, in the order of their names; 0 for all.
-
-    Returns
-    -------
-    Schema
-    list of Found
-        Sorted by case; attributes `grade_code`, `histology_code` and `location_code` are the
-        numbers of data.csv as published, `missing` names the sequences that the publishers replaced
-        by FLAIR.
-
-    Raises
-    ------
-    InputError
-        If there is no case, two folders of one case differ, a slice is missing or found twice, only
-        some slices have a mask, or a slice cannot be read.
+    There are folders ``TCGA_XX_NNNN_DATE`` at any depth, with ``..._1.tif``, ``..._1_mask.tif`` and
+    so on. The second copy in Kaggle's archive is ignored. The attributes `grade_code`,
+    `histology_code` and `location_code` are the numbers of the ``data.csv`` beside the folders as
+    published; `missing` names the sequences that the publishers replaced by FLAIR.
     """
     require_folder(location, "kaggle_3m")
     folders: dict[str, Path] = {}
@@ -86,7 +68,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
             " to the folder that holds kaggle_3m."
         )
     return SCHEMA, noted(
-        [read_folder(folder) for _, folder in sorted(folders.items())[: limit or None]], _NOTE
+        [_found(folder) for _, folder in sorted(folders.items())[: limit or None]], _NOTE
     )
 
 
@@ -94,8 +76,7 @@ def _contents(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
-def read_folder(folder: Path) -> Found:
-    """Recognise the slices of one patient; see `find`."""
+def _found(folder: Path) -> Found:
     images: list[tuple[int, Path]] = []
     masks: list[tuple[int, Path]] = []
     for path in sorted(folder.iterdir()):
@@ -111,8 +92,8 @@ def read_folder(folder: Path) -> Found:
             f"{folder}: holds no slice ({folder.name}_1.tif). Fetch the folder again, or remove it."
         )
     image_files, mask_files = in_order(images), in_order(masks)
-    without = {number for number, _ in images} ^ {number for number, _ in masks} if masks else set()
-    if without:
+    without = {number for number, _ in images} ^ {number for number, _ in masks}
+    if masks and without:
         raise InputError(
             f"{folder}: slice {min(without)} has an image or a mask, but not both. Fetch the folder"
             " again."
@@ -167,12 +148,11 @@ def _row(folder: Path) -> dict[str, str]:
     path = folder.parent / "data.csv"
     if not path.is_file():
         return {}
-    rows = read_csv(path)
-    row = next((row for row in rows if row.get("Patient") == _patient(folder)), {})
+    row = next((row for row in read_csv(path) if row.get("Patient") == _patient(folder)), {})
     return {
-        name: row[column].strip()
+        name: value
         for column, name in _ATTRIBUTES.items()
-        if (row.get(column) or "").strip()
+        if (value := row.get(column, "").strip())
     }
 
 

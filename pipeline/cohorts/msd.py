@@ -12,8 +12,9 @@ Tested on files made in this layout, not on the published ones.
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ..core.errors import InputError
 from ..core.params import explain
@@ -37,13 +38,7 @@ def _schema(labels: dict[str, int]) -> Schema:
 
 @dataclass(frozen=True)
 class Channel(Part):
-    """One modality of a 4D file.
-
-    Attributes
-    ----------
-    channel, channels : int
-        Index of the channel, and the number of channels.
-    """
+    """One modality of a 4D file: the index of its channel, and the number of channels."""
 
     channel: int
     channels: int
@@ -58,43 +53,26 @@ class _Pair(BaseModel):
     label: str
 
 
+_Number = Annotated[int, Field(ge=0, lt=1000)]
+
+
 class _Dataset(BaseModel):
-    modality: dict[str, str]
-    labels: dict[str, str]
+    modality: dict[_Number, str]
+    labels: dict[_Number, str]
     training: list[_Pair]
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    """Find the training cases of the unpacked archive.
+    """Find the training cases of the unpacked archive, as `Source.find` states, label values as
+    ``dataset.json`` gives them.
 
     Parameters
     ----------
     location : Path
         The folder ``Task01_BrainTumour``, or the one that holds it.
-    limit : int
-        Largest number of cases, in the order of their names; 0 for all.
-
-    Returns
-    -------
-    Schema
-        Label values as ``dataset.json`` gives them.
-    list of Found
-        Sorted by case.
-
-    Raises
-    ------
-    InputError
-        If ``dataset.json`` is missing, is not valid, names other modalities or labels, or is of
-        nnU-Net v2, or if a file of a listed case is missing.
     """
-    folder = next(
-        (
-            folder
-            for folder in (location, location / "Task01_BrainTumour")
-            if (folder / "dataset.json").is_file()
-        ),
-        None,
-    )
+    below = location / "Task01_BrainTumour"
+    folder = next((at for at in (location, below) if (at / "dataset.json").is_file()), None)
     hint = nnunet_hint(folder or location)
     if hint:
         raise InputError(hint)
@@ -103,19 +81,11 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
             f"{location}: holds no dataset.json, nor does its Task01_BrainTumour folder. "
             "Unpack Task01_BrainTumour.tar and set cohort.location to the folder it gives."
         )
-    dataset = _read_dataset(folder / "dataset.json")
-    channels = _named(
-        folder / "dataset.json",
-        "modality",
-        {int(key): name for key, name in dataset.modality.items()},
-        _MODALITIES,
-    )
-    values = _named(
-        folder / "dataset.json",
-        "labels",
-        {int(key): name for key, name in dataset.labels.items() if int(key)},
-        _LABELS,
-    )
+    path = folder / "dataset.json"
+    dataset = _read_dataset(path)
+    channels = _named(path, "modality", dataset.modality, _MODALITIES)
+    tumour = {value: name for value, name in dataset.labels.items() if value}
+    values = _named(path, "labels", tumour, _LABELS)
     pairs = sorted(dataset.training, key=lambda pair: pair.image)
     found = [_found(folder, pair, channels) for pair in pairs[: limit or None]]
     return _schema(values), found
@@ -126,12 +96,6 @@ def _read_dataset(path: Path) -> _Dataset:
         dataset = _Dataset.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InputError(f"{explain(error, str(path))}\nUnpack the archive again.") from None
-    numbers = [*dataset.modality, *dataset.labels]
-    if not all(number.isdecimal() and len(number) < 4 for number in numbers):
-        raise InputError(
-            f"{path}: the numbers of its modalities and labels are {numbers}, expected whole"
-            " numbers. Unpack the archive again."
-        )
     names = [pair.image for pair in dataset.training]
     if not names or len(set(names)) != len(names):
         raise InputError(

@@ -10,7 +10,7 @@ documented in nnU-Net's documentation/dataset_format.md and region_based_trainin
 import json
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,31 +21,24 @@ from ..core.errors import InputError
 from ..core.params import explain
 from ..core.schema import Schema
 from ..formats.walking import ENDINGS
+from .source import MODALITIES, MODALITY_OF
 
-_MODALITIES = {
-    **dict.fromkeys(("t1", "t1w", "t1n", "t1native", "t1pre", "t1nat"), "t1n"),
-    **dict.fromkeys(
-        (
-            "t1ce",
-            "t1c",
-            "t1gd",
-            "ct1",
-            "t1wce",
-            "t1cw",
-            "t1wc",
-            "t1wgd",
-            "t1post",
-            "t1wpost",
-            "t1contrast",
-            "t1km",
-        ),
-        "t1c",
-    ),
-    **dict.fromkeys(("t2", "t2w"), "t2w"),
-    **dict.fromkeys(("flair", "fla", "t2f", "t2flair", "flairw", "t2wflair"), "t2f"),
-}
-_NO_MODALITIES = {*_MODALITIES, "seg", "mask"} - set(_MODALITIES.values())
+_NOT_OURS = {*MODALITY_OF, "seg", "mask"} - {*MODALITIES}
 _BRATS = {"WT": "edema", "TC": "necrotic", "ET": "enhancing"}
+# A kind, a part of its names, and words that mean it alone; the first that fits. BraTS calls edema
+# non-enhancing hyperintensity too.
+_Kinds = tuple[tuple[str | None, str, set[str]], ...]
+_LABEL_KINDS: _Kinds = (
+    ("edema", "edema", {"ed", "snfh"}),
+    ("necrotic", "necro|nonenhanc", {"ncr", "net", "netc"}),
+    ("enhancing", "enhanc", {"et"}),
+)
+_REGION_KINDS: _Kinds = (
+    ("WT", "whole", {"wt"}),
+    ("TC", "core", {"tc"}),
+    (None, "nonenhanc", set()),
+    ("ET", "enhanc", {"et"}),
+)
 
 
 class _Dataset(BaseModel):
@@ -63,25 +56,21 @@ class _Dataset(BaseModel):
 
 def nnunet_hint(location: Path) -> str:
     """How the cases of an nnU-Net v2 folder are read, for the errors of sources that cannot read
-    them.
+    them: what the folder is and what to do, ending with the content of a ``cohort.yaml``; if none
+    can describe the folder, the reason. Empty if the folder is not of nnU-Net v2.
 
     Parameters
     ----------
     location : Path
         Has a ``dataset.json``, or one folder in nnU-Net's naming that has one
-        (``Dataset001_NAME``).
-
-    Returns
-    -------
-    str
-        What the folder is and what to do, ending with the content of a ``cohort.yaml``; if none can
-        describe the folder, the reason. Empty if the folder is not of nnU-Net v2.
+        (``Dataset001_NAME``), as in nnUNet_raw.
     """
-    path = next(
-        (path for path in (location / "dataset.json", *_below(location)) if path.is_file()), None
-    )
-    values = _read(path) if path else None
-    if not path or not values:
+    path = location / "dataset.json"
+    below = sorted(location.glob("Dataset[0-9][0-9][0-9]_*/dataset.json"))
+    if not path.is_file() and len(below) == 1:
+        (path,) = below
+    values = _read(path)
+    if not values:
         return ""
     folder = path.parent
     try:
@@ -101,12 +90,6 @@ def nnunet_hint(location: Path) -> str:
         " `patient` or `table` if a patient has several (docs/data.md). Set dimensions to 2 if"
         f" each file is one slice.\n\n{_yaml(description)}"
     )
-
-
-def _below(location: Path) -> list[Path]:
-    """The dataset.json of a folder below, as in nnUNet_raw, if there is exactly one."""
-    below = sorted(location.glob("Dataset[0-9][0-9][0-9]_*/dataset.json"))
-    return below if len(below) == 1 else []
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -187,10 +170,9 @@ def _check_supported(dataset: _Dataset, values: Mapping[str, Any]) -> None:
 
 def _terms(values: Mapping[str, Any]) -> dict[str, str]:
     """Licence and citation, if the file has them."""
-    asked = {"licence": ("licence", "license"), "citation": ("citation", "reference")}
     said = {
-        ours: next((values[key] for key in keys if values.get(key)), None)
-        for ours, keys in asked.items()
+        "licence": values.get("licence") or values.get("license"),
+        "citation": values.get("citation") or values.get("reference"),
     }
     return {ours: " ".join(text.split()) for ours, text in said.items() if isinstance(text, str)}
 
@@ -202,8 +184,8 @@ def _modalities(channels: Mapping[int, str]) -> dict[int, str]:
     named: dict[int, str] = {}
     for number, published in sorted(channels.items()):
         plain = re.sub(r"[^a-z0-9]", "", published.lower())
-        name = _MODALITIES.get(plain, plain) or "channel"
-        named[number] = _apart(name, {*named.values(), *_NO_MODALITIES})
+        name = MODALITY_OF.get(plain, plain) or "channel"
+        named[number] = _apart(name, {*named.values(), *_NOT_OURS})
     return named
 
 
@@ -211,7 +193,7 @@ def _from_labels(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[s
     """Labels and regions of plain labels: one region each, or those of BraTS where its three labels
     are among them.
     """
-    tumour = _kinds(stated, _label_kind, _BRATS.values())
+    tumour = _kinds(stated, _LABEL_KINDS, _BRATS.values())
     labels: dict[str, int] = {}
     for name, (value,) in sorted(stated.items(), key=lambda item: sorted(item[1])):
         labels[tumour.get(name) or _word(name, f"label_{value}", labels)] = value
@@ -231,7 +213,7 @@ def _from_regions(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[
     Where a region adds several values, all but the first become regions of their own, for each
     region adds one label.
     """
-    kinds = _kinds(stated, _region_kind, _BRATS)
+    kinds = _kinds(stated, _REGION_KINDS, _BRATS)
     names: dict[str, str] = {}
     for name in sorted(stated, key=lambda name: (-len(stated[name]), min(stated[name]))):
         names[name] = kinds.get(name) or _word(name, "region", {*names.values(), *kinds.values()})
@@ -264,34 +246,16 @@ def _from_regions(stated: Mapping[str, set[int]]) -> tuple[dict[str, int], dict[
     return labels, regions | {_apart(label, regions): [label] for label in alone}
 
 
-def _kinds(
-    names: Iterable[str], kind_of: Callable[[str], str | None], wanted: Collection[str]
-) -> dict[str, str]:
+def _kinds(names: Iterable[str], known: _Kinds, wanted: Collection[str]) -> dict[str, str]:
     """Kind of each name that has one; empty unless every wanted kind has one name."""
-    kinds = {name: kind for name in names if (kind := kind_of(name))}
+    kinds = {}
+    for name in names:
+        plain = re.sub(r"[^a-z]", "", name.lower())
+        words = set(re.findall(r"[a-z]+", name.lower()))
+        fits = (kind for kind, part, whole in known if re.search(part, plain) or words & whole)
+        if kind := next(fits, None):
+            kinds[name] = kind
     return kinds if sorted(kinds.values()) == sorted(wanted) else {}
-
-
-def _label_kind(name: str) -> str | None:
-    """Which label of BraTS a name means; edema comes first, since BraTS calls it non-enhancing
-    hyperintensity too.
-    """
-    plain, words = re.sub(r"[^a-z]", "", name.lower()), set(re.findall(r"[a-z]+", name.lower()))
-    if "edema" in plain or words & {"ed", "snfh"}:
-        return "edema"
-    if "necro" in plain or "nonenhanc" in plain or words & {"ncr", "net", "netc"}:
-        return "necrotic"
-    return "enhancing" if "enhanc" in plain or "et" in words else None
-
-
-def _region_kind(name: str) -> str | None:
-    """Which region of BraTS a name means."""
-    plain, words = re.sub(r"[^a-z]", "", name.lower()), set(re.findall(r"[a-z]+", name.lower()))
-    if "whole" in plain or "wt" in words:
-        return "WT"
-    if "core" in plain or "tc" in words:
-        return "TC"
-    return "ET" if "nonenhanc" not in plain and ("enhanc" in plain or "et" in words) else None
 
 
 def _word(name: str, otherwise: str, taken: Collection[str]) -> str:

@@ -1,5 +1,6 @@
 """Masks of two folders, paired by case: references and the predictions of any tool."""
 
+import filecmp
 import json
 import math
 import re
@@ -14,7 +15,6 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from ..core.errors import InputError
-from ..core.records import sha256
 from ..core.regions import classes_to_regions, classes_to_values, regions_to_classes
 from ..core.schema import Schema
 from ..formats import nifti
@@ -48,7 +48,7 @@ class Pair:
 
 
 def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
-    """Find the mask of every case in a folder and its subfolders.
+    """Find the mask of every case in a folder and its subfolders, sorted by case.
 
     Parameters
     ----------
@@ -60,11 +60,6 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
         folder, with one a path within this one. When None, the case is the name without its ending
         and without a last ``_seg``, ``-seg``, ``_gtv``, ``-gtv`` or ``_tumor_segmentation``; where
         some files have these, the others are no masks.
-
-    Returns
-    -------
-    dict of str to Path
-        Case to file, sorted by case.
 
     Raises
     ------
@@ -79,23 +74,16 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
             f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the"
             " masks."
         )
-    named = (
-        [(_case_of(path), path) for path in files]
-        if pattern is None
-        else _matching(files, folder, pattern)
-    )
-    if pattern is None and any(_MASK.search(_stem(path)) for path in files):
-        named = [(case, path) for case, path in named if _MASK.search(_stem(path))]
+    named = _matching(files, folder, pattern) if pattern is not None else _by_name(files)
     masks: dict[str, Path] = {}
     for case, path in named:
-        if case in masks and masks[case].samefile(of_one_file(path)):
-            continue  # the same file through a link
-        if case in masks:
+        mask = of_one_file(path)
+        known = masks.setdefault(case, mask)
+        if known != mask and not known.samefile(mask):  # it is the same through a link
             raise InputError(
-                f"{path}: case {case} is also in {masks[case]}. Keep one of the two, or choose by a"
+                f"{path}: case {case} is also in {known}. Keep one of the two, or choose by a"
                 " pattern."
             )
-        masks[case] = of_one_file(path)
     return dict(sorted(masks.items()))
 
 
@@ -104,8 +92,10 @@ def _stem(path: Path) -> str:
     return match["name"] if match else path.name
 
 
-def _case_of(path: Path) -> str:
-    return _MASK.sub("", _stem(path)) or _stem(path)
+def _by_name(files: Iterable[Path]) -> list[tuple[str, Path]]:
+    stems = [(_stem(path), path) for path in files]
+    marked = [(stem, path) for stem, path in stems if _MASK.search(stem)]
+    return [(_MASK.sub("", stem) or stem, path) for stem, path in marked or stems]
 
 
 def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[str, Path]]:
@@ -114,12 +104,14 @@ def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[s
             f"{pattern!r}: is not a pattern. It must contain {{case}} and may contain *, such as"
             " '{case}_seg.nii.gz'."
         )
-    before, *after = pattern.split("{case}")
-    expression = _literal(before) + "(?P<case>[^/]+?)" + "(?P=case)".join(map(_literal, after))
+    before, *after = (
+        "[^/]*".join(map(as_expression, part.split("*"))) for part in pattern.split("{case}")
+    )
+    expression = re.compile("(?P=case)".join([f"{before}(?P<case>[^/]+?){after[0]}", *after[1:]]))
     matches = [
         (
-            re.fullmatch(
-                expression, path.relative_to(folder).as_posix() if "/" in pattern else path.name
+            expression.fullmatch(
+                path.relative_to(folder).as_posix() if "/" in pattern else path.name
             ),
             path,
         )
@@ -135,31 +127,20 @@ def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[s
     return found
 
 
-def _literal(text: str) -> str:
-    return "[^/]*".join(map(as_expression, text.split("*")))
-
-
 def paired(
     references: Mapping[str, Path],
     predictions: Mapping[str, Path],
     where: tuple[Path, Path],
     subset: bool = False,
 ) -> list[Pair]:
-    """Pair references and predictions of the same case.
+    """Pair references and predictions of the same case, as `masks_of` gives them, sorted by case.
 
     Parameters
     ----------
-    references, predictions : mapping of str to Path
-        As `masks_of` gives them.
     where : tuple of 2 Path
         Their folders, for messages.
     subset : bool
         Whether references without a prediction may be left out.
-
-    Returns
-    -------
-    list of Pair
-        Sorted by case.
 
     Raises
     ------
@@ -194,8 +175,7 @@ def paired(
 
 
 def _is_copy(pair: Pair) -> bool:
-    same_size = pair.reference.stat().st_size == pair.prediction.stat().st_size
-    return same_size and sha256(pair.reference) == sha256(pair.prediction)
+    return filecmp.cmp(pair.reference, pair.prediction, shallow=False)
 
 
 def _without_partner(
@@ -205,17 +185,14 @@ def _without_partner(
     where: tuple[Path, Path],
     pairs: int,
 ) -> str:
-    lines = []
-    if lonely[1]:
-        lines.append(
-            f"{where[1]}: has no prediction for {len(lonely[1])} of {len(references)} references,"
-            f" {few(lonely[1], _NAMED)}."
+    lines = [
+        f"{place}: has no {side} for {len(cases)} of {total} {others}, {few(cases, _NAMED)}."
+        for place, side, cases, total, others in (
+            (where[1], "prediction", lonely[1], len(references), "references"),
+            (where[0], "reference", lonely[0], len(predictions), "predictions"),
         )
-    if lonely[0]:
-        lines.append(
-            f"{where[0]}: has no reference for {len(lonely[0])} of {len(predictions)} predictions,"
-            f" {few(lonely[0], _NAMED)}."
-        )
+        if cases
+    ]
     suggested = _suggested("prediction", lonely[1], [predictions[case] for case in lonely[0]])
     suggested = suggested or _suggested(
         "reference", lonely[0], [references[case] for case in lonely[1]]
@@ -253,9 +230,10 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
     ours = _marked_by_network(first.reference, where[0])
     if ours and not _marked_by_network(first.prediction, where[1]):
         return f"{first.reference}: {ours}, yet it is given as a reference"
-    if not _OF_NETWORKS.search(_name(where[0])) or _OF_NETWORKS.search(_name(where[1])):
+    references, predictions = (folder.resolve().name for folder in where)
+    if not _OF_NETWORKS.search(references) or _OF_NETWORKS.search(predictions):
         return ""
-    if _OF_READERS.search(_name(where[1])):
+    if _OF_READERS.search(predictions):
         return (
             f"{where[0]}: is given as the references and {where[1]} as the predictions, by their"
             " names the other way round"
@@ -266,10 +244,6 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
             f" {first.prediction} is in the folder of the images of its case"
         )
     return ""
-
-
-def _name(folder: Path) -> str:
-    return folder.resolve().name
 
 
 def _marked_by_network(mask: Path, folder: Path) -> str:
@@ -306,10 +280,6 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
 
     Parameters
     ----------
-    pair : Pair
-        Their files.
-    schema : Schema
-        Of both.
     channels : sequence of str
         Regions of the channels of a prediction that holds masks of 0 and 1; empty where it holds
         labels.
@@ -343,9 +313,8 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
 
 def _read_labels(path: Path, schema: Schema) -> Volume:
     shape = nifti.shape_of(path)
-    count = math.prod(
-        shape[3:]
-    )  # singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3
+    # singleton axes are ignored: (X, Y, Z, 1, 3), as ITK writes vectors, holds 3
+    count = math.prod(shape[3:])
     if len(shape) == 4 and 1 < shape[0] <= _MOST_CHANNELS < count:
         raise InputError(
             f"{path}: has shape {shape}: its first axis seems to hold {shape[0]} channels. Move it"

@@ -12,7 +12,6 @@ from ..core.errors import InputError
 from ..core.records import write_bytes
 from ..core.regions import classes_to_values
 from ..core.rng import generator
-from ..core.schema import Schema
 from ..formats import nifti
 from ..formats.cases import Found
 from ..formats.template import read_template
@@ -21,21 +20,9 @@ from ..phantom.growth import draw_tumour
 from ..phantom.phantoms import phantom
 from ..runtime.code import code_hash
 from ..runtime.parallel import over_cases
-from .source import Source
+from .source import Source, challenge_schema
 
-SCHEMA = Schema(
-    cohort="phantom",
-    dimensions=3,
-    modalities=("t1n", "t1c", "t2w", "t2f"),
-    labels={"necrotic": 1, "edema": 2, "enhancing": 4},
-    regions={
-        "WT": ("necrotic", "edema", "enhancing"),
-        "TC": ("necrotic", "enhancing"),
-        "ET": ("enhancing",),
-    },
-    empty_rule="brats",
-    lesion_rules="brats2023-gli",
-)
+SCHEMA = challenge_schema("phantom", {"necrotic": 1, "edema": 2, "enhancing": 4})
 _NAMES = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
 LATERAL_VENTRICLE = (73, 89, 82)
 """A voxel of the template's left lateral ventricle, MNI (-25, -45, 10) mm."""
@@ -47,20 +34,9 @@ _MARK = "phantom"
 
 
 def generate(raw: Path, cases: int, seed: int) -> list[Found]:
-    """Generate phantoms into `raw`; those already there are kept.
+    """Generate phantoms into `raw`, a complete folder per case; those already there are kept.
 
-    Parameters
-    ----------
-    raw : Path
-        Gets one complete folder per case.
-    cases : int
-        Number of cases.
-    seed : int
-        Seed of the cohort; case `i` of a seed does not depend on the number of cases.
-
-    Returns
-    -------
-    list of Found
+    Case `i` of a seed does not depend on the number of cases.
     """
     _remove_outdated(raw, f"{code_hash(*_CODE)} seed {seed}\n")
     names = [f"Phantom_{number:03d}" for number in range(1, cases + 1)]
@@ -99,14 +75,14 @@ def _remove_outdated(raw: Path, made_by: str) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all files of a phantom are complete."""
     images, labels = _files(folder)
     try:
-        for path in (*images.values(), labels):
+        for path in images.values():
             nifti.read(path)
+        nifti.read(labels)
+        return nifti.read_description(labels) == _MARK
     except InputError:
         return False
-    return nifti.read_description(labels) == _MARK
 
 
 def _enhances(number: int, seed: int) -> bool:

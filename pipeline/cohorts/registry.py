@@ -24,20 +24,14 @@ SOURCES: dict[str, Source] = {
 
 
 def source(name: str, key: str = "cohort.source", code: str | None = None) -> Source:
-    """The source of a name.
+    """The source of a name: a key of `SOURCES`, or ``package.module:attribute`` of the user's own.
 
     Parameters
     ----------
-    name : str
-        A key of `SOURCES`, or ``package.module:attribute`` of the user's own `Source`.
     key : str
         The key of params.yaml or the option that has the name, for messages.
     code : str, optional
         The file or folder that must contain the user's module (`own_code.download`).
-
-    Returns
-    -------
-    Source
 
     Raises
     ------

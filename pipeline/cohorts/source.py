@@ -1,5 +1,6 @@
 """What a source of cases declares, and what several sources share."""
 
+import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,10 +26,8 @@ class Source:
 
     Attributes
     ----------
-    name : str
-        Value of `cohort.source` in params.yaml.
-    title : str
-        One line for the list of sources.
+    name, title : str
+        Value of `cohort.source` in params.yaml, and a line for the list of sources.
     schemas : tuple of Schema
         Every cohort schema that `find` may return; empty where the user declares it.
     patients : str
@@ -39,8 +38,8 @@ class Source:
         How to obtain the data by hand.
     find : callable or None
         ``find(location, limit)``: the schema and the cases below a folder, sorted by name; at most
-        `limit` of them, 0 for all. Raises InputError with the file, the finding and the remedy.
-        Writes nothing.
+        `limit` of them, 0 for all. Raises InputError if there is no case, or files are missing,
+        found twice, damaged or of another source. Writes nothing.
     generate : callable or None
         ``generate(raw, cases, seed)`` for a source that makes its cases, into the folder `raw`.
     remotes : tuple of Remote
@@ -78,6 +77,16 @@ def challenge_schema(
     )
 
 
+MODALITY_OF = (
+    dict.fromkeys(("t1", "t1w", "t1n", "t1native", "t1pre", "t1nat"), "t1n")
+    | dict.fromkeys(("t1c", "t1ce", "t1cw", "t1gd", "t1km", "t1post", "t1contrast"), "t1c")
+    | dict.fromkeys(("ct1", "t1wc", "t1wce", "t1wgd", "t1wpost"), "t1c")
+    | dict.fromkeys(("t2", "t2w"), "t2w")
+    | dict.fromkeys(("flair", "fla", "t2f", "t2flair", "flairw", "t2wflair"), "t2f")
+)
+"""Modality by its names in challenges and tools, in lower-case letters and digits."""
+
+
 def require_folder(location: Path, content: str) -> None:
     """Raise InputError unless the location is a folder."""
     if not location.is_dir():
@@ -98,3 +107,19 @@ def require_plain_name(case: str, place: Path) -> None:
 def duplicate(path: Path, what: str, other: object) -> InputError:
     """The error about something that is in two places."""
     return InputError(f"{path}: {what} is also in {other}. Keep one of the two.")
+
+
+def read_table(path: Path, remedy: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a CSV file in UTF-8, fields that a row lacks empty.
+
+    Raises
+    ------
+    InputError
+        With the remedy, if it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines, restkey="", restval="")
+            return list(table.fieldnames or []), list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: the table cannot be read ({error}). {remedy}") from None

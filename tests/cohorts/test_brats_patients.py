@@ -19,14 +19,21 @@ from tests.conftest import write_case
         ("BraTS2021_00077", "BraTS2021_00077", None),
         ("BraTS-GLI-00005-100", "BraTS-GLI-00005", "100"),
         ("BraTS-MEN-RT-0001-1", "BraTS-MEN-RT-0001", "1"),
+        ("UCSF-PDGM-0429", "UCSF-PDGM-0429", None),
+        ("UCSF-PDGM-0429_FU003d", "UCSF-PDGM-0429", "FU003d"),
     ],
 )
 def test_a_name_tells_the_patient_and_since_2023_the_timepoint(identifier, patient, timepoint):
     assert (patient_of(identifier), timepoint_of(identifier)) == (patient, timepoint)
 
 
+MAPPING = (
+    "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,"
+    "BraTS_2020_subject_ID"
+)
+
+
 def write_table(path: Path, *rows: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
@@ -35,9 +42,10 @@ def test_survival_and_grade_come_from_the_tables_of_2020(tmp_path):
         write_case(tmp_path, f"BraTS20_Training_{number:03d}")
     write_table(
         tmp_path / "name_mapping.csv",
-        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID",
+        MAPPING,
         "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,NA,BraTS19_CBICA_AAB_1,BraTS20_Training_001",
-        "LGG,Brats17_TCIA_101_1,Brats18_TCIA10_101_1,TCGA-CS-0001,BraTS19_TCIA10_101_1,BraTS20_Training_002",
+        "LGG,Brats17_TCIA_101_1,Brats18_TCIA10_101_1,TCGA-CS-0001,BraTS19_TCIA10_101_1,"
+        "BraTS20_Training_002",
     )
     write_table(
         tmp_path / "survival_info.csv",
@@ -45,21 +53,13 @@ def test_survival_and_grade_come_from_the_tables_of_2020(tmp_path):
         "BraTS20_Training_001,60.463,289,GTR",
         "BraTS20_Training_002,52.2,ALIVE (361 days later),NA",
     )
-    _, (first, second, third) = brats.find(tmp_path)
-    assert first.attributes == {
-        "grade": "HGG",
-        "age": "60.463",
-        "survival_days": "289",
-        "resection": "GTR",
-    }
-    assert second.attributes == {
-        "grade": "LGG",
-        "age": "52.2",
-        "survival": "ALIVE (361 days later)",
-    }
-    assert third.attributes == {}
-    assert second.patient == "TCGA-CS-0001"
-    assert third.patient == third.case
+    _, found = brats.find(tmp_path)
+    assert [case.attributes for case in found] == [
+        {"grade": "HGG", "age": "60.463", "survival_days": "289", "resection": "GTR"},
+        {"grade": "LGG", "age": "52.2", "survival": "ALIVE (361 days later)"},
+        {},
+    ]
+    assert [case.patient for case in found][1:] == ["TCGA-CS-0001", "BraTS20_Training_003"]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,8 @@ def test_survival_tables_of_2017_and_2018_are_read(tmp_path, header):
         tmp_path / "survival_data.csv", f"\ufeff{header}", f"Brats{year}_CBICA_AAB_1,60.5,289,GTR"
     )
     _, (found,) = brats.find(tmp_path)
-    assert (
-        found.attributes.items() >= {"grade": "HGG", "age": "60.5", "survival_days": "289"}.items()
-    )
+    expected = {"grade": "HGG", "age": "60.5", "survival_days": "289"}
+    assert found.attributes.items() >= expected.items()
 
 
 def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
@@ -91,10 +90,11 @@ def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
     _, found = brats.find(tmp_path)
     assert [case.patient for case in found if "CBICA" in case.case] == ["CBICA_AAB"] * 3
     assert len({case.patient for case in found}) == 4
+    (tmp_path / "tables").mkdir()
     write_table(
         tmp_path / "tables/name_mapping.csv",
-        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID",
-        "HGG,Brats17_CBICA_AAB_1,Brats18_CBICA_AAB_1,TCGA-02-0001,BraTS19_CBICA_AAB_1,BraTS20_Training_001",
+        MAPPING,
+        f"HGG,{names[0]},{names[1]},TCGA-02-0001,{names[2]},{names[3]}",
     )
     write_table(
         tmp_path / "tables/BraTS2021_MappingToTCIA.csv",
@@ -103,14 +103,9 @@ def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
         "TCGA-GBM,4,TCGA-02-0001,BraTS2021_00077,1",
         "UCSF-PDGM,18,new-not-previously-in-TCIA,BraTS2021_00078,",
     )
-    _, found = brats.find(tmp_path)
-    assert {case.case: case.patient for case in found} == dict.fromkeys(
-        names[:5], "TCGA-02-0001"
-    ) | {names[5]: names[5]}
-    assert (
-        next(case for case in found if case.case == "BraTS2021_00077").attributes["collection"]
-        == "TCGA-GBM"
-    )
+    found = {case.case: case for case in brats.find(tmp_path)[1]}
+    assert [found[name].patient for name in names] == ["TCGA-02-0001"] * 5 + [names[5]]
+    assert found["BraTS2021_00077"].attributes["collection"] == "TCGA-GBM"
 
 
 def test_two_scans_of_a_collection_are_one_patient(tmp_path):
@@ -133,5 +128,5 @@ def test_two_scans_of_a_collection_are_one_patient(tmp_path):
 def test_a_table_that_is_none_is_refused(tmp_path, stored):
     write_case(tmp_path, "Brats18_2013_2_1")
     (tmp_path / "survival_data.csv").write_bytes(stored)
-    with pytest.raises(InputError, match=r"survival_data\.csv: is not a table"):
+    with pytest.raises(InputError, match=r"survival_data\.csv: the table cannot be read"):
         brats.find(tmp_path)

@@ -89,23 +89,11 @@ def test_each_modality_is_its_channel(task):
 
 def test_another_order_of_channels_and_labels_is_followed(tmp_path):
     order = {"3": "FLAIR", "2": "T1w", "0": "t1gd", "1": "T2w"}
-    task = write_task(
-        tmp_path,
-        modality=order,
-        labels={
-            "0": "background",
-            "1": "non-enhancing tumor",
-            "2": "edema",
-            "3": "enhancing tumour",
-        },
-    )
+    labels = {"0": "background", "1": "non-enhancing tumor", "2": "edema", "3": "enhancing tumour"}
+    task = write_task(tmp_path, modality=order, labels=labels)
     schema, (found, _) = msd.find(task)
-    assert {name: part.channel for name, part in found.images.items()} == {
-        "t1n": 2,
-        "t1c": 0,
-        "t2w": 1,
-        "t2f": 3,
-    }
+    channels = {name: part.channel for name, part in found.images.items()}
+    assert channels == {"t1n": 2, "t1c": 0, "t2w": 1, "t2f": 3}
     assert schema.labels == {"necrotic": 1, "edema": 2, "enhancing": 3}
 
 
@@ -124,8 +112,7 @@ def test_a_case_becomes_files_that_verify(task, tmp_path):
     ("changes", "said"),
     [
         ({"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd"}}, "its modality are"),
-        ({"modality": {"0": "CT"}}, "reads only Task01_BrainTumour"),
-        ({"modality": {"zero": "FLAIR"}}, "expected whole numbers"),
+        ({"modality": {"zero": "FLAIR"}}, r"dataset\.json\.modality\.zero.*valid integer"),
         ({"labels": {"0": "background", "1": "liver"}}, "its labels are"),
         ({"labels": ["background", "edema"]}, r"dataset\.json\.labels"),
         ({"training": []}, "lists 0 training cases"),
@@ -139,28 +126,11 @@ def test_a_case_becomes_files_that_verify(task, tmp_path):
         ),
         ({"training": [{"image": "BRATS_001.nii.gz", "label": "BRATS_002.nii.gz"}]}, "with label"),
         ({"training": [{"image": "a b.nii.gz", "label": "a b.nii.gz"}]}, "with label"),
-        (
-            {"training": [{"image": "../../etc/BRATS_009.nii.gz", "label": "BRATS_009.nii.gz"}]},
-            r"imagesTr/BRATS_009\.nii\.gz: is listed",
-        ),
     ],
 )
 def test_another_task_or_a_damaged_list_is_refused(tmp_path, changes, said):
     with pytest.raises(InputError, match=said):
         msd.find(write_task(tmp_path, **changes))
-
-
-def test_what_is_not_there_is_refused(task):
-    (task / "labelsTr/BRATS_002.nii.gz").unlink()
-    with pytest.raises(
-        InputError, match=r"labelsTr/BRATS_002\.nii\.gz: is listed .*Unpack the archive again"
-    ):
-        msd.find(task)
-    (task / "dataset.json").write_text("{")
-    with pytest.raises(InputError, match=r"dataset\.json: invalid JSON"):
-        msd.find(task)
-    with pytest.raises(InputError, match=r"holds no dataset\.json"):
-        msd.find(task / "imagesTr")
 
 
 def test_a_file_of_other_channels_is_refused(task):
@@ -182,15 +152,6 @@ def test_a_channel_takes_little_more_memory_than_its_file(tmp_path):
     tracemalloc.stop()
     assert np.array_equal(channel, voxels[..., 2])
     assert peak < 1.6 * voxels.nbytes
-
-
-def test_scaled_channels_are_scaled_to_float32(tmp_path):
-    image = nibabel.Nifti1Image(np.arange(5 * 6 * 7 * 2, dtype=np.int16).reshape(5, 6, 7, 2), LPS)
-    image.header.set_slope_inter(0.5, 10)
-    image.to_filename(tmp_path / "scaled.nii.gz")
-    channel = nifti.read_channel(tmp_path / "scaled.nii.gz", 1, 2).voxels
-    assert channel.dtype == np.float32
-    assert np.allclose(channel, nibabel.load(tmp_path / "scaled.nii.gz").get_fdata()[..., 1])
 
 
 def test_the_public_archive_is_named_with_its_checksum():

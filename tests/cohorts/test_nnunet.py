@@ -58,18 +58,10 @@ def found_as_printed(dataset: Path):
     return folder.find(dataset)
 
 
-def regions_of(schema):
-    return {name: set(members) for name, members in schema.regions.items()}
-
-
 def test_cases_are_found_with_their_channels_and_masks(tmp_path):
     dataset = write_dataset(tmp_path)
     schema, found = found_as_printed(dataset)
-    assert (schema.cohort, schema.dimensions, schema.empty_rule) == (
-        "Dataset007_Brain_tumours",
-        3,
-        "nan",
-    )
+    assert (schema.cohort, schema.dimensions) == ("Dataset007_Brain_tumours", 3)
     assert schema.modalities == ("t1n", "t1c", "t2w", "t2f")
     assert [(case.case, case.patient) for case in found] == [("b_1", "b_1"), ("b_2", "b_2")]
     assert found[1].images == {
@@ -173,7 +165,7 @@ def test_labels_and_regions_are_described_as_they_are_meant(tmp_path, labels, va
     schema, _ = found_as_printed(write_dataset(tmp_path, labels))
     assert schema.labels == values
     assert list(schema.labels.values()) == sorted(values.values())
-    assert regions is None or regions_of(schema) == regions
+    assert regions in (None, {name: set(members) for name, members in schema.regions.items()})
     assert schema.empty_rule == ("brats" if "WT" in schema.regions else "nan")
 
 
@@ -208,39 +200,18 @@ def test_metaimages_and_terms_are_described_too(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (
-            {"ending": ".nrrd"},
-            "its files end with '.nrrd', but only .nii, .nii.gz, .mha, .mhd are read. Convert them",
-        ),
-        (
-            {"labels": PLAIN | {"ignore": 2}},
-            "voxels of value 2 are to be ignored, which is not supported. Remove the cases",
-        ),
-        (
-            {"labels": {"a": [1, 2], "b": [2, 3]}},
-            "region b must lie within a, listed before it, or apart from it",
-        ),
-        (
-            {"labels": {"a": [1, 2], "b": 1, "c": 2}},
-            "each region must add one label to those within it",
-        ),
+        ({"ending": ".nrrd"}, "end with '.nrrd', but only .nii, .nii.gz, .mha, .mhd are read."),
+        ({"labels": PLAIN | {"ignore": 2}}, "voxels of value 2 are to be ignored, which is not"),
+        ({"labels": {"a": [1, 2], "b": [2, 3]}}, "region b must lie within a, listed before it"),
+        ({"labels": {"a": [1, 2], "b": 1, "c": 2}}, "must add one label to those within it"),
         ({"labels": {"a": [1, 2], "b": [1, 2]}}, "region b must"),
         ({"labels": {"background": 0}}, "regions must be at least one"),
         ({"labels": {"tumour": 300}}, "label values must be distinct and in 1..255"),
-        (
-            {"labels": {"0": "background", "1": "tumour"}},
-            "dataset.json.labels.0.0: input should be a valid integer",
-        ),
+        ({"labels": {"0": "background"}}, "labels.0.0: input should be a valid integer"),
         ({"labels": {"ignore": []}}, "are to be ignored"),
-        (
-            {"channel_names": {}},
-            "dataset.json.channel_names: dictionary should have at least 1 item",
-        ),
+        ({"channel_names": {}}, "channel_names: dictionary should have at least 1 item"),
         ({"channel_names": {"one": "T1"}}, "input should be a valid integer"),
-        (
-            {"dataset": {"b_1": {"images": ["/data/1.nii.gz"], "label": "/data/2.nii.gz"}}},
-            "it lists the files of each case",
-        ),
+        ({"dataset": {"b_1": {"images": ["1.nii.gz"]}}}, "it lists the files of each case"),
     ],
 )
 def test_what_no_description_can_state_is_said_with_the_reason(tmp_path, changes, said):
@@ -254,22 +225,14 @@ def test_what_no_description_can_state_is_said_with_the_reason(tmp_path, changes
 @pytest.mark.parametrize("location", [".", ".."], ids=["the folder", "the one that holds it"])
 def test_sources_given_such_a_folder_print_its_description(tmp_path, find, location):
     dataset = write_dataset(tmp_path)
-    with pytest.raises(
-        InputError,
-        match=(
-            r"(?s)dataset\.json: is the dataset\.json of nnU-Net v2.*mask: labelsTr/{case}\.nii\.gz"
-        ),
-    ):
+    said = r"(?s)is the dataset\.json of nnU-Net v2.*mask: labelsTr/{case}\.nii\.gz"
+    with pytest.raises(InputError, match=said):
         find((dataset / location).resolve())
 
 
 def test_other_folders_get_no_hint(tmp_path):
-    assert (
-        nnunet_hint(test_msd.write_task(tmp_path))
-        == nnunet_hint(tmp_path)
-        == nnunet_hint(tmp_path / "absent")
-        == ""
-    )
+    assert nnunet_hint(test_msd.write_task(tmp_path)) == ""
+    assert nnunet_hint(tmp_path) == nnunet_hint(tmp_path / "absent") == ""
     for text in ("{", "[]", "null", "[" * 100_000, '{"labels": {}}'):
         (tmp_path / "dataset.json").write_text(text)
         assert nnunet_hint(tmp_path) == ""

@@ -55,14 +55,8 @@ def cases(folder, **options) -> list[str]:
 
 
 def test_files_of_one_stem_are_a_pair_whatever_their_endings_and_folders(tmp_path, put):
-    put(
-        "one/b.nii.gz",
-        "one/a.nii",
-        "one/deep/c.nii.gz",
-        "two/a.nii.gz",
-        "two/b.nii",
-        "two/c/x/c.nii",
-    )
+    put("one/b.nii.gz", "one/a.nii", "one/deep/c.nii.gz")
+    put("two/a.nii.gz", "two/b.nii", "two/c/x/c.nii")
     assert cases(tmp_path) == ["a", "b", "c"]
 
 
@@ -70,19 +64,10 @@ def test_files_of_one_stem_are_a_pair_whatever_their_endings_and_folders(tmp_pat
 def test_in_the_folders_of_brats_only_masks_count_and_the_ending_is_no_part_of_the_case(
     tmp_path, put, ending
 ):
-    put(
-        f"one/A_1/A_1{ending}.nii.gz",
-        "one/A_1/A_1_t1.nii.gz",
-        "one/A_1/A_1_flair.nii.gz",
-        "two/A_1.nii.gz",
-    )
+    put(f"one/A_1/A_1{ending}.nii.gz", "one/A_1/A_1_t1.nii.gz", "one/A_1/A_1_flair.nii.gz")
+    put("two/A_1-seg.nii.gz")
     (found,) = pair(tmp_path)
     assert (found.case, found.reference.name) == ("A_1", f"A_1{ending}.nii.gz")
-
-
-def test_predictions_may_have_the_ending_too(tmp_path, put):
-    put("one/A-seg.nii.gz", "two/A_seg.nii.gz")
-    assert cases(tmp_path) == ["A"]
 
 
 def test_a_file_that_is_called_seg_alone_keeps_its_name(tmp_path, put):
@@ -120,15 +105,10 @@ def test_a_pattern_without_the_case_is_none(tmp_path, put, pattern):
         pairs.masks_of(tmp_path / "two", pattern)
 
 
-def test_a_pattern_that_fits_nothing_tells_the_names_there_are(tmp_path, put):
+def test_a_pattern_that_fits_nothing_is_reported_with_the_names_there_are(tmp_path, put):
     put("two/a.nii.gz", "two/deep/b.nii.gz")
-    with pytest.raises(
-        InputError,
-        match=(
-            r"two: no file fits the pattern '{case}\.mha'; there are a\.nii\.gz, deep/b\.nii\.gz\."
-            r" Fix"
-        ),
-    ):
+    said = r"fits the pattern '{case}\.mha'; there are a\.nii\.gz, deep/b\.nii\.gz\. Fix"
+    with pytest.raises(InputError, match=said):
         pairs.masks_of(tmp_path / "two", "{case}.mha")
 
 
@@ -216,19 +196,15 @@ def suspicion(folder, one="one", other="two") -> str:
     return pairs.suspected_swap(pair(folder, one, other), (folder / one, folder / other))
 
 
-def test_a_reference_that_our_network_wrote_is_suspected(tmp_path, put):
-    put("one/a.nii.gz", description=OURS)
+def test_a_reference_that_our_network_wrote_is_suspected_and_two_networks_are_not(tmp_path, put):
+    put("one/a.nii.gz", "three/a.nii.gz", description=OURS)
     put("two/a.nii.gz")
-    assert (
+    said = (
         "one/a.nii.gz: its header says that TumorFlow predicted it, yet it is given as a reference"
-        in suspicion(tmp_path)
     )
+    assert said in suspicion(tmp_path)
     assert not suspicion(tmp_path, "two", "one")
-
-
-def test_two_networks_may_be_compared(tmp_path, put):
-    put("one/a.nii.gz", "two/a.nii.gz", description=OURS)
-    assert not suspicion(tmp_path)
+    assert not suspicion(tmp_path, "one", "three")
 
 
 def test_a_reference_beside_the_arguments_of_nnunet_is_suspected(tmp_path, put):
@@ -248,8 +224,16 @@ def test_a_record_of_a_network_beside_the_reference_is_seen(tmp_path, put, recor
     assert bool(suspicion(tmp_path)) == suspected
 
 
-@pytest.mark.parametrize("one", ["predictions", "my_preds", "nnunet-output", "results"])
-@pytest.mark.parametrize("other", ["labelsTs", "gt", "ground_truth", "references", "manual"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("predictions", "labelsTs"),
+        ("my_preds", "gt"),
+        ("nnunet-output", "ground_truth"),
+        ("results", "references"),
+        ("pred", "manual"),
+    ],
+)
 def test_folders_whose_names_say_the_opposite_are_suspected(tmp_path, put, one, other):
     put(f"{one}/a.nii", f"{other}/a.nii")
     assert "by their names the other way round" in suspicion(tmp_path, one, other)
@@ -258,13 +242,7 @@ def test_folders_whose_names_say_the_opposite_are_suspected(tmp_path, put, one, 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [
-        ("predictions", "ours"),
-        ("test", "labels"),
-        ("outputs", "results"),
-        ("spread", "masked"),
-        ("a", "b"),
-    ],
+    [("predictions", "ours"), ("test", "labels"), ("outputs", "results"), ("spread", "masked")],
 )
 def test_a_name_alone_raises_no_suspicion(tmp_path, put, one, other):
     put(f"{one}/a.nii", f"{other}/a.nii")
@@ -302,20 +280,9 @@ def test_another_affine_is_rejected_with_both(tmp_path, put):
     put("two/a.nii", affine=np.diag([1.0, 1.0, 2.0, 1.0]))
     with pytest.raises(InputError) as error:
         pairs.read_pair(*pair(tmp_path), brats.schema("_"))
-    said = str(error.value)
-    for part in (
-        "two/a.nii: lies on another grid than",
-        "one/a.nii.gz",
-        "[[-1.",
-        "[0. 0. 2. 0.]",
-        "nearest neighbour",
-    ):
-        assert part in said
-
-
-def test_another_shape_is_rejected_with_both(tmp_path, put):
-    put("one/a.nii.gz")
-    nifti.write(tmp_path / "two/a.nii.gz", mask()[1:], LPS)
+    for part in ("two/a.nii: lies on another grid than", "[[-1.", "[0. 0. 2. 0.]", "nearest"):
+        assert part in str(error.value)
+    nifti.write(tmp_path / "two/a.nii", mask()[1:], LPS)
     with pytest.raises(InputError, match=r"shape \(7, 9, 10\) against \(8, 9, 10\)"):
         pairs.read_pair(*pair(tmp_path), brats.schema("_"))
 

@@ -1,8 +1,10 @@
 """What every source declares of its cohorts."""
 
+import numpy as np
 import pytest
 
 from pipeline.cohorts.registry import SOURCES
+from pipeline.core.regions import classes_to_regions, regions_to_classes, values_to_classes
 from pipeline.metrics.lesion_rules import PRESETS
 
 WITHOUT_RULES = {"cheng", "dicom"}
@@ -43,3 +45,9 @@ def test_the_rules_are_those_of_the_challenge_of_the_cohort():
         if name not in GLIOMAS | WITHOUT_RULES
     } == RULES
     assert {SCHEMAS[name].lesion_rules for name in GLIOMAS} == {"brats2023-gli"}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_labels_are_the_same_after_regions_and_back(schema):
+    classes = values_to_classes(np.array([[[0, *schema.labels.values()]]]), schema)
+    assert np.array_equal(regions_to_classes(classes_to_regions(classes, schema), schema), classes)
