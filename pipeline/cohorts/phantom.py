@@ -14,7 +14,7 @@ from ..core.regions import classes_to_values
 from ..core.rng import generator
 from ..core.schema import Schema
 from ..formats import nifti
-from ..formats.cases import Found
+from ..formats.raw_cases import Found
 from ..formats.template import read_template
 from ..phantom.anatomy import Anatomy
 from ..phantom.growth import draw_tumour

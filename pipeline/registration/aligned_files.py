@@ -9,7 +9,7 @@ from ..core.grid import onto_axes_of
 from ..core.records import write_json
 from ..formats import nifti
 from ..formats.background import constant_air
-from ..formats.cases import Found, read_mask, read_volume, refuse_bad_voxels, told, without_air
+from ..formats.raw_cases import Found, read_mask, read_volume, refuse_bad_voxels, told, without_air
 from ..formats.template import read_template
 from ..formats.volume import Volume
 from ..verification.plausibility import faults

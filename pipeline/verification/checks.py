@@ -11,7 +11,7 @@ from ..core.catalogue import CaseEntry, FileEntry
 from ..core.errors import InputError
 from ..core.grid import rows_of
 from ..core.schema import Schema
-from ..formats.cases import Found, read_volumes, told
+from ..formats.raw_cases import Found, read_volumes, told
 from ..formats.volume import Part, Volume
 from .fingerprints import content_sha256, fingerprint
 from .modality_swaps import relations, suspicions
@@ -64,7 +64,7 @@ def verify(found: Found, schema: Schema) -> Verified:
     Raises
     ------
     InputError
-        As `pipeline.formats.cases.read`.
+        As `pipeline.formats.raw_cases.read`.
     """
     try:
         case, volumes = read_volumes(found, schema)
@@ -102,7 +102,7 @@ def alone(
     found : Found
         Its files.
     case, volumes : Case, mapping of str to Volume
-        From `pipeline.formats.cases.read_volumes`, or the same registered to one grid.
+        From `pipeline.formats.raw_cases.read_volumes`, or the same registered to one grid.
     modalities : sequence of str
         Names of the channels.
     trained_stripped : bool or None

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.catalogue import CaseEntry, Catalogue
 from ..core.errors import InputError
-from ..formats.cases import Found, few
+from ..formats.raw_cases import Found, few
 from . import fingerprints
 from .checks import Verified
 from .modality_swaps import suspicions

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from pipeline.cohorts import brats2012
 from pipeline.core.errors import InputError
 from pipeline.core.regions import classes_to_regions, regions_to_classes, values_to_classes
-from pipeline.formats import cases
+from pipeline.formats import raw_cases
 from pipeline.verification import checks
 from tests.conftest import case_arrays
 
@@ -65,7 +65,9 @@ def test_endings_do_not_swap_modalities(tmp_path):
     for source, folder in ((FIRST, tmp_path / "BRATS_HG0001"), (SECOND, tmp_path / "other")):
         _, (found,) = source.find(folder, 0)
         for modality, name in {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}.items():
-            assert np.array_equal(cases.read_volume(found.images[modality]).voxels, IMAGES[name])
+            assert np.array_equal(
+                raw_cases.read_volume(found.images[modality]).voxels, IMAGES[name]
+            )
 
 
 @pytest.mark.parametrize(

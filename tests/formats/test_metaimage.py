@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from pipeline.core.errors import InputError
-from pipeline.formats import cases, metaimage
+from pipeline.formats import metaimage, raw_cases
 
 VOXELS = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 50
 TURN = np.array(
@@ -66,7 +66,7 @@ def test_every_type_keeps_its_voxels(tmp_path, dtype):
 def test_a_header_with_its_data_beside_it_is_one_volume(tmp_path, compressed, dispatched):
     sitk.WriteImage(image(), tmp_path / "a.mhd", useCompression=compressed)
     volume = (
-        cases.read_volume(tmp_path / "a.mhd")
+        raw_cases.read_volume(tmp_path / "a.mhd")
         if dispatched
         else metaimage.HeaderAndData(tmp_path / "a.mhd").read()
     )

@@ -15,8 +15,8 @@ from pipeline.cohorts.phantom import load_anatomy
 from pipeline.core.case import Case
 from pipeline.core.grid import Grid
 from pipeline.core.rng import generator
-from pipeline.formats import cases, nifti
-from pipeline.formats.cases import Found
+from pipeline.formats import nifti, raw_cases
+from pipeline.formats.raw_cases import Found
 from pipeline.formats.volume import Part, Volume
 from pipeline.phantom.anatomy import Anatomy
 from pipeline.phantom.growth import draw_tumour
@@ -29,7 +29,7 @@ SKULL, SWAPPED = "the skull is on", "modalities may be swapped"
 
 
 def read(found: Found, modalities=FOUR) -> tuple[Case, dict[str, Volume]]:
-    return cases.read_volumes(replace(found, labels=None), dicom.schema(modalities))
+    return raw_cases.read_volumes(replace(found, labels=None), dicom.schema(modalities))
 
 
 def judged(found: Found, modalities=FOUR, trained_stripped: bool | None = True) -> list[str]:

@@ -5,13 +5,13 @@ import pytest
 
 from pipeline.cohorts import brats
 from pipeline.core.errors import InputError
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.verification import checks
 from tests.conftest import LPS, case_arrays, write_case
 
 
 def read(folder, schema):
-    return cases.read(brats.read_folder(folder)[1], schema)
+    return raw_cases.read(brats.read_folder(folder)[1], schema)
 
 
 def test_a_good_case_is_read_as_it_was_written(tmp_path, schema):
@@ -70,7 +70,7 @@ def test_affines_that_differ_by_rounding_are_one_grid(tmp_path, schema):
 def test_real_cases_of_every_year_are_read(real_cases, folder, style):
     found_style, found = brats.read_folder(real_cases / folder)
     assert found_style == style
-    case = cases.read(found, brats.schema(style))
+    case = raw_cases.read(found, brats.schema(style))
     assert case.image.shape == (240, 240, 155, 4)
     assert set(np.unique(case.classes)) <= {0, 1, 2, 3}
     assert (case.classes == 2).any()
@@ -78,8 +78,8 @@ def test_real_cases_of_every_year_are_read(real_cases, folder, style):
 
 def test_a_note_on_all_cases_is_told_once_after_what_the_first_has_to_tell(tmp_path):
     first, second = (
-        cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b")
+        raw_cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b")
     )
-    told, other = cases.noted([first, second], "it rains")
+    told, other = raw_cases.noted([first, second], "it rains")
     assert told.notes == ("its own", "here and in all other cases it rains")
     assert (told.case, other) == ("a", second)
