@@ -11,7 +11,7 @@ from ..core.catalogue import CaseEntry, FileEntry
 from ..core.errors import InputError
 from ..core.grid import rows_of
 from ..core.schema import Schema
-from ..formats.raw_cases import Found, read_volumes, told
+from ..formats.raw_cases import Found, read_volumes
 from ..formats.volume import Part, Volume
 from .fingerprints import content_sha256, fingerprint
 from .modality_swaps import relations, suspicions
@@ -80,7 +80,7 @@ def verify(found: Found, schema: Schema) -> Verified:
         fingerprint=fingerprint(voxels, case.grid),
         relations=relations(case.image, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
-        warnings=(*found.notes, *told(found, volumes)),
+        warnings=found.warnings(volumes),
         faults=tuple(
             faults({name: volumes[name] for name in schema.modalities}, case.grid, brain_voxels)
         ),
@@ -119,8 +119,7 @@ def alone(
         masks in place of images.
     """
     warnings = [
-        *found.notes,
-        *told(found, volumes),
+        *found.warnings(volumes),
         *suspicions(relations(case.image, case.grid.spacing_mm)[None], modalities, [case.name]),
     ]
     stripped = skull_stripped(case.image[..., favourite(modalities)], case.grid.spacing_mm)
