@@ -7,7 +7,6 @@ of streams that are cut short, fail their checksum or hold more than announced.
 import hashlib
 import math
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.grid import Grid
-from ..core.records import read_small
 from .affines import implausible, refuse_unusable
 from .inflating import REMEDY, inflate, require_length
 from .volume import Part, Volume
@@ -113,8 +111,13 @@ def read(path: Path) -> Volume:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_file():
-        return read_small(path, sys.maxsize)
+    try:
+        if path.is_file():
+            return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read."
+        ) from None
     raise InputError(
         f"{path}: is not there, or is not a file. Check the name, and that both files of a .mhd are"
         " in one folder."

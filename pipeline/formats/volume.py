@@ -17,16 +17,16 @@ class Volume:
     ----------
     voxels : (X, Y, Z) array
         In the file's dtype, or float32 where the header scales it.
-    grid : Grid
+    grid
         On the axes of the file.
-    sha256 : str
+    sha256
         Of the bytes as stored; for several files, of their concatenated checksums.
-    warnings : tuple of str
+    warnings
         What the user should know about the file.
-    scaling : tuple of 2 float or None
+    scaling
         Slope and intercept by which the header scales stored values (scl_slope, scl_inter of
         NIfTI), None if it does not.
-    air : float
+    air
         The constant around the brain (`pipeline.formats.background`), to be subtracted before use;
         0 for masks.
     """
@@ -43,18 +43,13 @@ class Volume:
 class Part(ABC):
     """A modality or mask that is a channel, slice, field or series; `download` converts it to
     NIfTI.
-
-    Attributes
-    ----------
-    path : Path
-        The file or folder that holds it, for messages.
     """
 
-    path: Path
+    path: Path  # the file or folder that holds it, for messages
 
     @property
     def name(self) -> str:
-        """Name of the file or folder, for messages."""
+        """Name of the file or folder."""
         return self.path.name
 
     def __str__(self) -> str:
@@ -62,10 +57,4 @@ class Part(ABC):
 
     @abstractmethod
     def read(self) -> Volume:
-        """Read the voxels.
-
-        Raises
-        ------
-        InputError
-            If the file is missing, damaged, or of another kind.
-        """
+        """Read the voxels; InputError if the file is missing, damaged, or of another kind."""
