@@ -164,9 +164,8 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     """A field by its path; links to other files are not followed."""
     group = file
     for part in name.split("/"):
-        links = group.id.links if isinstance(group, h5py.Group) else None
-        is_own = links is not None and links.exists(part.encode())
-        if not is_own or links.get_info(part.encode()).type != h5l.TYPE_HARD:
+        is_there = isinstance(group, h5py.Group) and group.id.links.exists(part.encode())
+        if not is_there or group.id.links.get_info(part.encode()).type != h5l.TYPE_HARD:
             raise InputError(f"{path}: has no field {name.replace('/', '.')} of its own. {REMEDY}")
         group = group[part]
     is_numbers = isinstance(group, h5py.Dataset) and group.dtype.kind in "iuf"

@@ -45,37 +45,24 @@ class Anatomy:
 def draw_coordinates(
     rng: np.random.Generator, template: Anatomy, shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """Draw where each voxel of a new brain lies in the template.
+    """Draw where each voxel of a new brain lies in the template, near whose middle its own falls.
 
     Turn, scale, stretch and shift, then a smooth displacement at two scales (lobes and gyri).
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the deformation.
-    template : Anatomy
-        The template; its middle falls near the middle of the new grid.
-    shape : (int, int, int)
-        The new grid, 1 mm.
 
     Returns
     -------
     (3, X, Y, Z) float32 array
-        Template voxel coordinates.
+        Template voxel coordinates, of the 1 mm grid of the given shape.
     """
     coordinates = np.empty((3, *shape), np.float32)
     for axis in range(3):
         coordinates[axis] = COARSE_SD_MM * normal_field(rng, shape, COARSE_MM)
         coordinates[axis] += FINE_SD_MM * normal_field(rng, shape, FINE_MM)
-    size = np.clip(
-        rng.normal(SCALE, SCALE_SD) * np.exp(rng.normal(0, STRETCH_SD, 3)),
-        SCALE - 0.05,
-        SCALE + 0.05,
-    )
+    size = rng.normal(SCALE, SCALE_SD) * np.exp(rng.normal(0, STRETCH_SD, 3))
+    size = np.clip(size, SCALE - 0.05, SCALE + 0.05)
     matrix = Rotation.from_rotvec(rng.normal(0, TURN_SD_RADIANS, 3)).as_matrix() / size
-    middle = (
-        (np.array(template.gray.shape) - 1) / 2 + rng.normal(0, SHIFT_SD_MM, 3) + (0, 0, SINK_MM)
-    )
+    shift = rng.normal(0, SHIFT_SD_MM, 3)
+    middle = (np.array(template.gray.shape) - 1) / 2 + shift + (0, 0, SINK_MM)
     offsets = [np.arange(length) - (length - 1) / 2 for length in shape]
     for axis in range(3):
         for other, offset in enumerate(offsets):
