@@ -122,12 +122,13 @@ def _opened(path: Path) -> Iterator[tuple[h5py.File, str]]:
             f"{path}: begins with {stored[:20]!r} and is no MATLAB v7.3 file (HDF5). Fetch it"
             " again, or save it with '-v7.3'."
         )
+    sha256 = hashlib.sha256(stored).hexdigest()  # HDF5 rejects the name of a file in this folder
     try:
         access = h5p.create(h5p.FILE_ACCESS)
         access.set_fapl_core(backing_store=False)
         access.set_file_image(stored)
-        with h5py.File(h5f.open(path.name.encode(), h5f.ACC_RDONLY, access)) as file:
-            yield file, hashlib.sha256(stored).hexdigest()
+        with h5py.File(h5f.open(sha256.encode(), h5f.ACC_RDONLY, access)) as file:
+            yield file, sha256
     except InputError:
         raise
     except _FAULTS as error:

@@ -152,12 +152,12 @@ def test_similarity_is_the_largest_cosine_over_both_poses_and_all_48_ways():
 
 
 def test_pairs_are_found_across_blocks_once_each_and_the_most_alike_come_first():
-    numbers = np.random.default_rng(2).integers(-40, 41, (600, 1, 4, 4, 4)).astype(np.int8)
-    numbers[555] = numbers[3]
-    numbers[300] = numbers[3].transpose(0, 3, 1, 2)
-    numbers[599] = numbers[7] + np.random.default_rng(3).integers(-5, 6, (1, 4, 4, 4))
+    numbers = np.random.default_rng(2).integers(-40, 41, (300, 1, 4, 4, 4)).astype(np.int8)
+    numbers[290] = numbers[3]
+    numbers[270] = numbers[3].transpose(0, 3, 1, 2)
+    numbers[299] = numbers[7] + np.random.default_rng(3).integers(-5, 6, (1, 4, 4, 4))
     found = pairs(numbers, 0.9)
-    assert [pair[:2] for pair in found] == [(3, 300), (3, 555), (300, 555), (7, 599)]
+    assert [pair[:2] for pair in found] == [(3, 270), (3, 290), (270, 290), (7, 299)]
     assert found[0][2] == pytest.approx(1)
     assert 0.9 < found[3][2] < 1
 
