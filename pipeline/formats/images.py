@@ -47,23 +47,11 @@ def slice_grid(shape: tuple[int, int, int], spacing_mm: tuple[float, float, floa
 
 @dataclass(frozen=True)
 class Slices(Part):
-    """A gray picture, one channel of a colour picture, or a stack of either.
+    """A gray picture, one channel of a colour picture, or a stack of either, in a folder `path`."""
 
-    Attributes
-    ----------
-    path
-        The picture, or the folder of the stack, for messages.
-    files
-        The pictures, lowest slice first, as `in_order` gives them.
-    spacing_mm
-        Distances of columns, rows and slices, as the source declares them.
-    channel
-        0 red, 1 green, 2 blue; None of pictures that are gray, or whose three channels are equal.
-    """
-
-    files: tuple[Path, ...]
-    spacing_mm: tuple[float, float, float]
-    channel: int | None = None
+    files: tuple[Path, ...]  # lowest slice first, as `in_order` gives them
+    spacing_mm: tuple[float, float, float]  # of columns, rows and slices, as the source declares
+    channel: int | None = None  # 0 red, 1 green, 2 blue; None of gray, or three equal channels
 
     def read(self) -> Volume:
         """Read the pictures as (columns, rows, slices), in their dtype.

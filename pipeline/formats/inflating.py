@@ -48,8 +48,6 @@ def inflate(path: Path, stored: bytes | memoryview, announced: int) -> bytes:
 
     Parameters
     ----------
-    path : Path
-        The file, for messages.
     stored : bytes or memoryview
         The stream and nothing else: gzip (RFC 1952), of one or several members and perhaps padded
         with zeros, or zlib (RFC 1950).

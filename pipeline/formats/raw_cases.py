@@ -32,46 +32,25 @@ _SERIES_REMEDY = (
 
 @dataclass(frozen=True)
 class Found:
-    """Files that a source found for one case.
-
-    Attributes
-    ----------
-    folder
-        Where the case was found, for messages.
-    images
-        By modality: a file of its own (NIfTI or MetaImage), or a part of something else.
-    labels
-        The reference.
-    attributes
-        As the source publishes them, such as ``grade`` or ``fold``.
-    notes
-        Warnings for metrics/verify.json.
-    origins
-        Of files that were made from parts: the sha256 of what was published, by modality and
-        ``seg``.
-    made_from
-        Temporary files, and the parts they were made from.
-    native
-        The record of the inverse transform to the series as acquired
-        (`pipeline.registration.native.Native`), if they were registered.
-    terms
-        Licence and citation, if the source leaves them to the user.
-    passed_over
-        Names of image files next to them that match no name the source knows.
-    """
+    """Files that a source found for one case."""
 
     case: str
     patient: str
-    folder: Path
-    images: dict[str, Path | Part]
-    labels: Path | Part | None
-    attributes: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    folder: Path  # where the case was found, for messages
+    images: dict[str, Path | Part]  # by modality
+    labels: Path | Part | None  # the reference
+    attributes: dict[str, str] = field(default_factory=dict)  # as published, such as ``grade``
+    notes: tuple[str, ...] = ()  # warnings for metrics/verify.json
     origins: dict[str, str] = field(default_factory=dict)
+    """sha256 of the published parts that files were made from, by modality and ``seg``"""
     made_from: dict[Path, Part] = field(default_factory=dict)
+    """Temporary files, and the parts they were made from"""
     native: Path | None = None
-    terms: str = ""
-    passed_over: tuple[str, ...] = ()
+    """Record of the inverse transform to the series (`pipeline.registration.native.Native`)"""
+    terms: str = ""  # licence and citation, if the source leaves them to the user
+    passed_over: tuple[
+        str, ...
+    ] = ()  # image files under names the source does not know
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -11,32 +11,14 @@ from ..core.grid import Grid
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels of one file and their grid.
+    """Voxels of one file and their grid."""
 
-    Attributes
-    ----------
-    voxels : (X, Y, Z) array
-        In the file's dtype, or float32 where the header scales it.
-    grid
-        On the axes of the file.
-    sha256
-        Of the bytes as stored; for several files, of their concatenated checksums.
-    warnings
-        What the user should know about the file.
-    scaling
-        Slope and intercept by which the header scales stored values (scl_slope, scl_inter of
-        NIfTI), None if it does not.
-    air
-        The constant around the brain (`pipeline.formats.background`), to be subtracted before use;
-        0 for masks.
-    """
-
-    voxels: np.ndarray
-    grid: Grid
-    sha256: str
-    warnings: tuple[str, ...] = ()
-    scaling: tuple[float, float] | None = None
-    air: float = 0.0
+    voxels: np.ndarray  # (X, Y, Z), in the file's dtype, or float32 where the header scales it
+    grid: Grid  # on the axes of the file
+    sha256: str  # of the bytes as stored; of several files, of their concatenated checksums
+    warnings: tuple[str, ...] = ()  # what the user should know about the file
+    scaling: tuple[float, float] | None = None  # scl_slope, scl_inter of NIfTI if not 1 and 0
+    air: float = 0.0  # constant around the brain, to be subtracted before use; 0 of masks
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,12 @@ MARGIN_VOXELS = 4
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Tissue maps on one 1 mm grid, RAS+; all 0 outside the brain.
-
-    Attributes
-    ----------
-    gray, white, csf : (X, Y, Z) float32 array
-        Fractions in [0, 1]; their sum is 1 inside the brain.
-    ventricles : (X, Y, Z) float32 array
-        Membership of the lateral ventricles, [0, 1].
-    """
+    """Tissue maps on one 1 mm grid, RAS+, (X, Y, Z) float32 in [0, 1]; all 0 outside the brain."""
 
     gray: np.ndarray
     white: np.ndarray
-    csf: np.ndarray
-    ventricles: np.ndarray
+    csf: np.ndarray  # the three sum to 1 inside the brain
+    ventricles: np.ndarray  # membership of the lateral ventricles
 
     @property
     def brain(self) -> np.ndarray:
@@ -74,12 +66,10 @@ def draw_coordinates(
 
 
 def push(coordinates: np.ndarray, centre: np.ndarray, radius_mm: float, strength: float) -> None:
-    """Displace tissue away from a growing mass, in place.
+    """Displace tissue away from a growing mass, in the `coordinates` from `draw_coordinates`.
 
     Parameters
     ----------
-    coordinates : (3, X, Y, Z) float32 array
-        As from `draw_coordinates`; changed.
     centre : (3,) int array
         Voxel of the new grid that stays where it is.
     radius_mm : float

@@ -53,7 +53,6 @@ def acquire(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     fractions : dict of str to (N,) float32 array
         Tissue of each brain voxel, in C order, by the names of `SIGNAL`; the sum is 1.
     brain : (X, Y, Z) bool array

@@ -43,18 +43,12 @@ class Tumour:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A grown tumour.
-
-    Attributes
-    ----------
-    classes : (X, Y, Z) uint8 array
-        0 none, 1 necrotic or non-enhancing core, 2 edema, 3 enhancing.
-    nearness : (X, Y, Z) float32 array
-        1 in the core, falling to 0 where the edema ends and beyond.
-    """
+    """A grown tumour."""
 
     classes: np.ndarray
+    """(X, Y, Z) uint8: 0 none, 1 necrotic or non-enhancing core, 2 edema, 3 enhancing"""
     nearness: np.ndarray
+    """(X, Y, Z) float32: 1 in the core, falling to 0 where the edema ends and beyond"""
 
 
 def draw_tumour(rng: np.random.Generator, enhancing: bool) -> Tumour:
@@ -83,10 +77,6 @@ def grow(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    anatomy : Anatomy
-        The brain to grow in, 1 mm.
-    tumour : Tumour
     seed : (3,) int array
         First voxel of the largest core.
     home : (X, Y, Z) bool array

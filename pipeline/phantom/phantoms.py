@@ -20,18 +20,11 @@ hemispheres.
 
 @dataclass(frozen=True)
 class Phantom:
-    """A made case, RAS+, 1 mm.
-
-    Attributes
-    ----------
-    images : dict of str to (X, Y, Z) int16 array
-        By modality t1n, t1c, t2w, t2f; 0 exactly outside the brain, positive inside.
-    classes : (X, Y, Z) uint8 array
-        As of `Lesion`.
-    """
+    """A made case, RAS+, 1 mm."""
 
     images: dict[str, np.ndarray]
-    classes: np.ndarray
+    """(X, Y, Z) int16 by modality t1n, t1c, t2w, t2f: 0 outside the brain, positive inside"""
+    classes: np.ndarray  # as of `Lesion`
 
 
 def phantom(

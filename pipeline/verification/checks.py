@@ -21,27 +21,13 @@ from .thumbnail import favourite, thumbnail
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """The result of verifying a case.
+    """The result of verifying a case."""
 
-    Attributes
-    ----------
-    entry : CaseEntry
-        For the catalogue.
-    fingerprint : (P, A, A, B) int8 array
-        Of the modality that the thumbnail shows.
-    relations : (C, C, 2) float64 array
-        How the modalities relate to each other (`pipeline.verification.modality_swaps`).
-    thumbnail : (72, 72, 3) uint8 array
-    warnings : tuple of str
-        What the user should know about its files.
-    faults : tuple of Fault
-    """
-
-    entry: CaseEntry
-    fingerprint: np.ndarray
-    relations: np.ndarray
-    thumbnail: np.ndarray
-    warnings: tuple[str, ...]
+    entry: CaseEntry  # for the catalogue
+    fingerprint: np.ndarray  # (P, A, A, B) int8, of the modality that the thumbnail shows
+    relations: np.ndarray  # (C, C, 2) float64, see `pipeline.verification.modality_swaps`
+    thumbnail: np.ndarray  # (72, 72, 3) uint8
+    warnings: tuple[str, ...]  # what the user should know about its files
     faults: tuple[Fault, ...]
 
 
@@ -50,11 +36,6 @@ def verify(found: Found, schema: Schema) -> Verified:
 
     Paths in the entry are ``case/name``, as `download` stores them. If files of the case share a
     name, each is prefixed by its modality or ``seg``: ``case/t1n_image.nii.gz``.
-
-    Raises
-    ------
-    InputError
-        As `pipeline.formats.raw_cases.read`.
     """
     try:
         case, volumes = read_volumes(found, schema)
@@ -87,7 +68,6 @@ def alone(
 
     Parameters
     ----------
-    found : Found
     case, volumes : Case, mapping of str to Volume
         From `pipeline.formats.raw_cases.read_volumes`, or the same registered to one grid.
     modalities : sequence of str

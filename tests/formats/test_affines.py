@@ -42,12 +42,12 @@ def test_an_unusable_affine_is_rejected(place, wrong, message):
         judged(affine)
 
 
-@pytest.mark.parametrize(("degrees", "refused"), [(0.3, False), (1.0, True), (15.0, True)])
-def test_sheared_axes_are_refused_beyond_rounding(degrees, refused):
+@pytest.mark.parametrize(("degrees", "rejected"), [(0.3, False), (1.0, True), (15.0, True)])
+def test_sheared_axes_are_rejected_beyond_rounding(degrees, rejected):
     affine = np.eye(4)
     affine[1, 2] = np.tan(np.deg2rad(degrees))  # a gantry tilt: the third axis leans
     said = rf"axes Y and Z meet at {90 - degrees:.2f} degrees"
-    with pytest.raises(InputError, match=said) if refused else nullcontext():
+    with pytest.raises(InputError, match=said) if rejected else nullcontext():
         judged(affine)
 
 
@@ -83,7 +83,7 @@ def test_the_command_of_a_disagreement_fixes_the_file(tmp_path, monkeypatch):
     np.testing.assert_allclose(fixed.get_qform(), affine_of("LPS"), atol=1e-4)
 
 
-def test_a_quaternion_that_is_not_finite_is_named_and_not_used():
+def test_a_quaternion_that_is_not_finite_is_reported_and_not_used():
     assert "the qform is not finite" in judged(np.eye(4), 1, NOWHERE, 1)[0]
 
 

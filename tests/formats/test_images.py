@@ -61,7 +61,7 @@ def test_a_channel_of_a_colour_picture_is_read_and_equal_channels_are_gray(tmp_p
     assert np.array_equal(one(path).read().voxels[..., 0].T, GRAY)
 
 
-def test_colour_is_rejected_where_no_channel_is_named_and_gray_where_one_is(tmp_path):
+def test_colour_is_rejected_where_no_channel_is_reported_and_gray_where_one_is(tmp_path):
     with pytest.raises(InputError, match=r"a\.png: is in colour, expected gray"):
         one(write_picture(tmp_path / "a.png", COLOUR)).read()
     with pytest.raises(InputError, match=r"b\.png: is gray, expected 3 or more channels"):
@@ -92,13 +92,13 @@ def test_slices_are_ordered_by_number_not_by_name():
         ((3, 9), "slice 4 to 8 before it is missing"),
     ],
 )
-def test_a_slice_twice_or_missing_is_refused(numbers, said):
+def test_a_slice_twice_or_missing_is_rejected(numbers, said):
     with pytest.raises(InputError, match=said):
         in_order((number, Path(f"{place}_{number}.tif")) for place, number in enumerate(numbers))
 
 
 @pytest.mark.parametrize("other", [GRAY[:-1], GRAY.astype(np.uint16)])
-def test_slices_that_differ_in_size_or_dtype_are_refused(tmp_path, other):
+def test_slices_that_differ_in_size_or_dtype_are_rejected(tmp_path, other):
     files = (write_picture(tmp_path / "s_1.tif", GRAY), write_picture(tmp_path / "s_2.tif", other))
     message = r"s_2\.tif: has 50 x .* but s_1\.tif of the same stack 50 x 40 pixels of uint8"
     with pytest.raises(InputError, match=message):
@@ -123,14 +123,14 @@ def test_a_mask_with_the_noise_of_jpeg_becomes_the_value_and_nothing_else(tmp_pa
         (np.linspace(0, 255, 2000).reshape(40, 50).astype(np.uint8), "lie between black and white"),
     ],
 )
-def test_what_is_no_mask_is_refused(tmp_path, pixels, said):
+def test_what_is_no_mask_is_rejected(tmp_path, pixels, said):
     with pytest.raises(InputError, match=said):
         mask(write_picture(tmp_path / "m.png", pixels)).read()
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 @pytest.mark.parametrize("share", [0.0, 0.003, 0.3, 0.6, 0.9])
-def test_a_picture_cut_short_is_refused_by_name(tmp_path, suffix, share):
+def test_a_picture_cut_short_is_rejected_by_name(tmp_path, suffix, share):
     path = write_picture(tmp_path / f"a{suffix}", GRAY)
     stored = path.read_bytes()
     path.write_bytes(stored[: int(len(stored) * share)])
@@ -138,7 +138,7 @@ def test_a_picture_cut_short_is_refused_by_name(tmp_path, suffix, share):
         one(path).read()
 
 
-def test_a_jpeg_is_refused_when_its_last_byte_is_missing_or_zeros_fill_it_up(tmp_path):
+def test_a_jpeg_is_rejected_when_its_last_byte_is_missing_or_zeros_fill_it_up(tmp_path):
     path = write_picture(tmp_path / "a.jpg", GRAY)
     stored = path.read_bytes()
     for damaged in (stored[:-1], stored[: len(stored) // 2].ljust(len(stored), b"\0")):
@@ -148,7 +148,7 @@ def test_a_jpeg_is_refused_when_its_last_byte_is_missing_or_zeros_fill_it_up(tmp
 
 
 @pytest.mark.parametrize("place", [8, 12, 20, 35, 60, 500, -20])
-def test_a_flipped_byte_in_a_png_is_refused(tmp_path, place):
+def test_a_flipped_byte_in_a_png_is_rejected(tmp_path, place):
     path = write_picture(tmp_path / "a.png", GRAY)
     stored = bytearray(path.read_bytes())
     stored[place] ^= 0x7F
@@ -158,7 +158,7 @@ def test_a_flipped_byte_in_a_png_is_refused(tmp_path, place):
         one(path).read()
 
 
-def test_pixels_that_do_not_unpack_to_the_announced_size_are_refused(tmp_path):
+def test_pixels_that_do_not_unpack_to_the_announced_size_are_rejected(tmp_path):
     path = write_picture(tmp_path / "a.png", GRAY)
     stored = path.read_bytes()
     header = stored[12:16] + (60).to_bytes(4) + stored[20:29]  # 60 columns instead of 50
@@ -167,7 +167,7 @@ def test_pixels_that_do_not_unpack_to_the_announced_size_are_refused(tmp_path):
         one(path).read()
 
 
-def test_a_format_under_the_wrong_suffix_is_refused(tmp_path):
+def test_a_format_under_the_wrong_suffix_is_rejected(tmp_path):
     write_picture(tmp_path / "a.png", GRAY).rename(tmp_path / "a.jpg")
     with pytest.raises(InputError, match=r"a\.jpg: begins with b'\\x89PNG.*no \.jpg file does"):
         one(tmp_path / "a.jpg").read()
@@ -177,7 +177,7 @@ def test_a_format_under_the_wrong_suffix_is_refused(tmp_path):
         one(tmp_path / "absent.png").read()
 
 
-def test_several_pages_are_refused(tmp_path):
+def test_several_pages_are_rejected(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(np.stack([GRAY, GRAY])), str(tmp_path / "a.tif"))
     with pytest.raises(InputError, match=r"holds 2 pages, expected one slice"):
         one(tmp_path / "a.tif").read()

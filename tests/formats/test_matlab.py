@@ -135,7 +135,7 @@ def rewritten(path: Path, changes: dict) -> Path:
         ],
     ],
 )
-def test_a_field_that_is_missing_or_not_what_it_should_be_is_refused(tmp_path, changes, said):
+def test_a_field_that_is_missing_or_not_what_it_should_be_is_rejected(tmp_path, changes, said):
     path = rewritten(write_mat(tmp_path / "7.mat"), changes)
     with pytest.raises(InputError, match=rf"7\.mat: {said}"):
         read_all(path)
@@ -218,7 +218,7 @@ def test_a_chunk_that_unpacks_to_hundreds_of_megabytes_takes_no_memory(path):
         (bytes((16 << 20) + 1), "expected at most 16777216"),
     ],
 )
-def test_what_is_no_such_file_is_refused(tmp_path, stored, said):
+def test_what_is_no_such_file_is_rejected(tmp_path, stored, said):
     (tmp_path / "7.mat").write_bytes(stored)
     with pytest.raises(InputError, match=rf"7\.mat: (?s:.*){said}"):
         read_all(tmp_path / "7.mat")
@@ -227,14 +227,14 @@ def test_what_is_no_such_file_is_refused(tmp_path, stored, said):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
-def test_a_file_cut_short_is_refused(path, share):
+def test_a_file_cut_short_is_rejected(path, share):
     stored = path.read_bytes()
     path.write_bytes(stored[: int(len(stored) * share)])
     with pytest.raises(InputError, match=r"7\.mat: "):
         read_all(path)
 
 
-def test_bytes_changed_anywhere_are_read_or_refused_and_never_crash(path):
+def test_bytes_changed_anywhere_are_read_or_rejected_and_never_crash(path):
     stored = path.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0

@@ -192,14 +192,14 @@ def test_a_bad_file_is_rejected_by_name_and_takes_no_memory(tmp_path, stored, me
     assert peak < 1_000_000 + 2 * len(stored)
 
 
-def test_what_is_absent_or_no_file_is_refused(tmp_path):
+def test_what_is_absent_or_no_file_is_rejected(tmp_path):
     os.mkfifo(tmp_path / "pipe.mha")
     for name in ("absent.mha", "pipe.mha", "."):
         with pytest.raises(InputError, match="is not there, or is not a file"):
             metaimage.read(tmp_path / name)
 
 
-def test_any_flipped_byte_gives_a_volume_or_a_refusal(path):
+def test_any_flipped_byte_gives_a_volume_or_a_rejection(path):
     stored = path.read_bytes()
     outcomes = set()
     for place in range(0, len(stored), 3):
@@ -212,7 +212,7 @@ def test_any_flipped_byte_gives_a_volume_or_a_refusal(path):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
-def test_a_file_cut_anywhere_is_refused(path, share):
+def test_a_file_cut_anywhere_is_rejected(path, share):
     stored = path.read_bytes()
     path.write_bytes(stored[: int(share * len(stored))])
     with pytest.raises(InputError, match=r"a\.mha"):

@@ -157,7 +157,7 @@ def test_another_number_of_volumes_than_expected_is_rejected(tmp_path, shape, sa
             nifti.read(tmp_path / "a.nii.gz")
 
 
-def test_an_affine_without_an_inverse_is_refused(tmp_path):
+def test_an_affine_without_an_inverse_is_rejected(tmp_path):
     raw = nibabel.Nifti1Image(VOXELS, AFFINE).to_bytes()
     header = nibabel.Nifti1Header(raw[:348])
     header.set_sform(np.diag([1.0, 0.0, 1.0, 1.0]), 1)
@@ -166,7 +166,7 @@ def test_an_affine_without_an_inverse_is_refused(tmp_path):
         nifti.read(tmp_path / "flat.nii")
 
 
-def test_complex_voxels_are_refused(tmp_path):
+def test_complex_voxels_are_rejected(tmp_path):
     nibabel.Nifti1Image(VOXELS.astype(np.complex64), AFFINE).to_filename(tmp_path / "c.nii.gz")
     with pytest.raises(InputError, match="complex64"):
         nifti.read(tmp_path / "c.nii.gz")

@@ -37,7 +37,7 @@ def test_an_entry_says_what_the_files_hold(tmp_path, schema):
 
 
 @pytest.mark.parametrize("kind", ["t2", "seg"])
-def test_another_affine_is_refused_and_both_are_shown(tmp_path, schema, kind):
+def test_another_affine_is_rejected_and_both_are_shown(tmp_path, schema, kind):
     folder = write_case(tmp_path, "BraTS2021_00001")
     images, values = case_arrays()
     shifted = LPS.copy()

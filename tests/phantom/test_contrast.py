@@ -10,9 +10,7 @@ TISSUES = ("gray", "white", "csf", "edema", "necrosis", "enhancing", "vessel")
 
 @pytest.fixture(scope="module")
 def medians():
-    """Median over ten scanners of each tissue's mean signal against white matter, {modality:
-    {tissue: float}}.
-    """
+    """Median over ten scanners of each tissue's mean signal against white matter, by modality."""
     column = np.indices(BRAIN.shape)[0][BRAIN] // 8
     fractions = {
         tissue: (column == index).astype(np.float32) for index, tissue in enumerate(TISSUES)

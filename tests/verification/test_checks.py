@@ -81,7 +81,7 @@ def test_exchanged_files_of_a_made_case_are_named(made):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.04])
-def test_a_case_unlike_those_of_the_training_in_its_skull_is_named(made, noise):
+def test_a_case_unlike_those_of_the_training_in_its_skull_is_reported(made, noise):
     case, volumes = read(made)
     warnings = checks.alone(made, with_head(case, noise), volumes, FOUR, True, True)
     (warning,) = [said for said in warnings if SWAPPED not in said]
@@ -96,7 +96,7 @@ def test_a_case_unlike_those_of_the_training_in_its_skull_is_named(made, noise):
 
 
 @pytest.mark.slow
-def test_more_than_a_brain_is_named_where_nothing_is_known_of_the_training(made):
+def test_more_than_a_brain_is_reported_where_nothing_is_known_of_the_training(made):
     case, volumes = read(made)
     warnings = checks.alone(made, with_head(case, 0.04), volumes, FOUR, None, True)
     assert any("100% of the grid): more than a brain differs from air" in said for said in warnings)
@@ -152,7 +152,7 @@ def heads(folder: Path) -> Iterator[tuple[str, Path | Part]]:
 
 
 @pytest.mark.real
-def test_real_heads_are_named_to_a_network_trained_on_brains(real_cases):
+def test_real_heads_are_reported_to_a_network_trained_on_brains(real_cases):
     found = list(heads(real_cases))
     assert len(found) == 4 + 2 * 3 + 1
     for name, origin in found:

@@ -82,7 +82,7 @@ def test_one_of_a_cohort_is_found_among_its_fellows(measured):
 
 
 @pytest.mark.slow
-def test_an_error_in_all_cases_is_told_once(measured):
+def test_an_error_in_all_cases_is_reported_once(measured):
     cohort = exchanged(measured[[0, 1] * 5], (1, 0, 2, 3))
     (warning,) = suspicions(cohort, MODALITIES, [str(number) for number in range(10)])
     assert warning.startswith(
@@ -91,7 +91,7 @@ def test_an_error_in_all_cases_is_told_once(measured):
 
 
 @pytest.mark.slow
-def test_the_same_acquisition_under_two_names_is_told(images):
+def test_the_same_acquisition_under_two_names_is_reported(images):
     image = images[0].copy()
     image[..., 1] = image[..., 0] + 1
     warnings = suspicions(relations(image, SPACING_MM)[None], MODALITIES, ["case"])

@@ -70,7 +70,7 @@ def test_an_even_cohort_is_not_odd(schema):
         ),
     ],
 )
-def test_one_odd_case_is_named_with_its_value_and_what_is_usual(schema, changes, message):
+def test_one_odd_case_is_reported_with_its_value_and_what_is_usual(schema, changes, message):
     if "t1c" in changes:
         images = {name: file() for name in schema.modalities}
         changes = {"images": images | {"t1c": file(**changes["t1c"])}}
