@@ -59,7 +59,7 @@ def examine(
     Raises
     ------
     InputError
-        As `refuse_unusable`.
+        As `reject_unusable`.
     """
     sform, qform = np.asarray(sform, float), np.asarray(qform, float)
     if sform_code <= 0 and qform_code <= 0:
@@ -68,7 +68,7 @@ def examine(
             f" {_set_both(name)}",
         )
     used, affine = ("sform", sform) if sform_code > 0 else ("qform", qform)
-    refuse_unusable(name, used, affine)
+    reject_unusable(name, used, affine)
     warnings = []
     if sform_code > 0 and qform_code > 0:
         apart_mm = Grid(shape, sform).apart_mm(Grid(shape, qform))
@@ -95,7 +95,7 @@ def examine(
     return (*warnings, *implausible(name, affine))
 
 
-def refuse_unusable(name: str, field: str, affine: np.ndarray) -> None:
+def reject_unusable(name: str, field: str, affine: np.ndarray) -> None:
     """Raise InputError if the affine in a field of a header holds NaN or infinite numbers, gives an
     axis no length, or axes not at right angles (`SHEAR`): voxels would be parallelepipeds.
     """

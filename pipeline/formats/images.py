@@ -194,9 +194,9 @@ def _opened(path: Path) -> tuple[sitk.ImageFileReader, bytes]:
             f" {REMEDY}"
         )
     if style is _PNG:
-        _refuse_damaged_chunks(path, stored)
+        _reject_damaged_chunks(path, stored)
     elif style is _TIFF:
-        _refuse_pages(path, stored)
+        _reject_pages(path, stored)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(style.reader)
     reader.SetFileName(str(path))
@@ -214,7 +214,7 @@ def _opened(path: Path) -> tuple[sitk.ImageFileReader, bytes]:
     return reader, stored
 
 
-def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
+def _reject_damaged_chunks(path: Path, stored: bytes) -> None:
     """Check length and CRC of each chunk (PNG specification, 5.3) before libpng allocates the
     memory that a damaged length asks for.
     """
@@ -230,7 +230,7 @@ def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
         place = end + 4
 
 
-def _refuse_pages(path: Path, stored: bytes) -> None:
+def _reject_pages(path: Path, stored: bytes) -> None:
     """Follow the chain of directories (TIFF 6.0, section 2), one a page; libtiff may not terminate
     on a damaged one.
     """

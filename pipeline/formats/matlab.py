@@ -157,7 +157,7 @@ def _values(path: Path, file: h5py.File, name: str) -> np.ndarray:
     """The values of a field, after a check that its storage holds as many as announced."""
     dataset = _dataset(path, file, name)
     if dataset.chunks is not None:
-        _refuse_other_chunks(path, dataset, name)
+        _reject_other_chunks(path, dataset, name)
     return dataset[()]
 
 
@@ -182,7 +182,7 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     return group
 
 
-def _refuse_other_chunks(path: Path, dataset: h5py.Dataset, name: str) -> None:
+def _reject_other_chunks(path: Path, dataset: h5py.Dataset, name: str) -> None:
     """Reject filters other than deflate, and chunks that are missing or of an unexpected size."""
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]

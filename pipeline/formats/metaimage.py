@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.grid import Grid
-from .affines import implausible, refuse_unusable
+from .affines import implausible, reject_unusable
 from .inflating import REMEDY, inflate, require_length
 from .volume import Part, Volume
 
@@ -201,7 +201,7 @@ def _affine(path: Path, fields: dict[str, str]) -> np.ndarray:
             f"{path}: its affine cannot be inverted:\n{affine}\nFix TransformMatrix,"
             " ElementSpacing or Offset in its header."
         )
-    refuse_unusable(str(path), "TransformMatrix", affine)
+    reject_unusable(str(path), "TransformMatrix", affine)
     return affine + 0.0  # without negative zeros
 
 

@@ -48,9 +48,7 @@ class Found:
     native: Path | None = None
     """Record of the inverse transform to the series (`pipeline.registration.native.Native`)"""
     terms: str = ""  # licence and citation, if the source leaves them to the user
-    passed_over: tuple[
-        str, ...
-    ] = ()  # image files under names the source does not know
+    passed_over: tuple[str, ...] = ()  # image files under names the source does not know
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -1,5 +1,5 @@
 """Pictures are read as slices in radiological display, stacks in the order of their numbers; what
-is damaged or ambiguous is refused.
+is damaged or ambiguous is rejected.
 """
 
 import zlib

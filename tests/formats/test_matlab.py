@@ -237,7 +237,7 @@ def test_a_file_cut_short_is_rejected(path, share):
 def test_bytes_changed_anywhere_are_read_or_rejected_and_never_crash(path):
     stored = path.read_bytes()
     rng = np.random.default_rng(0)
-    refused = 0
+    rejected = 0
     for place in rng.integers(512, 6000, 60):
         changed = bytearray(stored)
         changed[place : place + 4] = rng.bytes(4)
@@ -245,5 +245,5 @@ def test_bytes_changed_anywhere_are_read_or_rejected_and_never_crash(path):
         try:
             read_all(path)
         except InputError:
-            refused += 1
-    assert refused > 4
+            rejected += 1
+    assert rejected > 4

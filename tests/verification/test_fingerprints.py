@@ -99,7 +99,7 @@ def heads() -> list[np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("turn_degrees", [(-25, 0, 0), (0, 15, 0), (0, 0, 20), (15, -8, 10)])
-def test_a_tilted_head_is_recognised_and_told_from_another(heads, turn_degrees):
+def test_a_tilted_head_is_recognised_and_distinguished_from_another(heads, turn_degrees):
     spacing, voxels_2mm = (2.0, 3.0, 5.0), Grid(heads[0].shape, np.diag([2.0, 2, 2, 1]))
     shape = np.round(np.array(heads[0].shape) * 2 / spacing).astype(int)
     turn = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() * spacing / 2
@@ -178,7 +178,7 @@ def test_small_and_flat_volumes_have_a_fingerprint(shape):
     )
 
 
-def test_slices_are_recognised_and_told_apart(brains):
+def test_slices_are_recognised_and_distinguished(brains):
     slices = [voxels[:, :, height, None] for voxels in brains for height in (40, 60)]
     copies = [np.rot90(image)[5:-6, 4:] * 0.1 for image in slices]
     prints = np.stack(
