@@ -87,16 +87,16 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
 def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     """Seconds of each part for one case, as `predict` goes through it."""
     from pipeline.core.regions import classes_to_values
-    from pipeline.formats import cases, nifti
+    from pipeline.formats import nifti, raw_cases
     from pipeline.network import predictor
     from pipeline.preparation.preprocessing import prepare
 
     taken: dict[str, float] = {}
-    files = cases.found_in(Path(raw), entry)
-    reference = cases.read(files, card.cohort).classes
+    files = raw_cases.found_in(Path(raw), entry)
+    reference = raw_cases.read(files, card.cohort).classes
     cpu = time.process_time()
     with _timed(taken, "read"):
-        case = cases.read(replace(files, labels=None), card.cohort)
+        case = raw_cases.read(replace(files, labels=None), card.cohort)
     with _timed(taken, "prepare"):
         prepared = prepare(case, card.preprocess)
     with _timed(taken, "network"):

@@ -21,7 +21,7 @@ from pipeline.core.boxes import bounding_box
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.records import read_json
 from pipeline.core.schema import Schema
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 
 REPEATS = 3
 SPECKS = 200
@@ -198,7 +198,7 @@ def pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def _references(raw: Path) -> Iterator[np.ndarray]:
     catalogue = read_json(raw / "catalogue.json", Catalogue)
     yield from (
-        cases.read(cases.found_in(raw, entry), catalogue.cohort).classes
+        raw_cases.read(raw_cases.found_in(raw, entry), catalogue.cohort).classes
         for entry in catalogue.cases
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.measuring import ROOT, Watched, watched
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.records import read_json
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 
 ENVIRONMENT = Path(os.environ.get("TUMORFLOW_PEERS", ROOT / ".venv-peers"))
 DATASET = "Dataset501_Phantoms"
@@ -76,12 +76,12 @@ def _dataset(root: Path, raw: Path, limit: int | None) -> int:
     for name in ("imagesTr", "labelsTr"):
         (root / DATASET / name).mkdir(parents=True)
     for entry in chosen:
-        found = cases.found_in(raw, entry)
+        found = raw_cases.found_in(raw, entry)
         for channel, modality in enumerate(schema.modalities):
             (root / DATASET / f"imagesTr/{entry.case}_{channel:04d}.nii.gz").symlink_to(
                 found.images[modality].resolve()
             )
-        case = cases.read(found, schema)
+        case = raw_cases.read(found, schema)
         nifti.write(
             root / DATASET / f"labelsTr/{entry.case}.nii.gz", case.classes, case.grid.affine
         )

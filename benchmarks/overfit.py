@@ -33,7 +33,7 @@ def _trained() -> dict[str, float]:
     from pipeline.cohorts import brats
     from pipeline.core import params
     from pipeline.core.regions import outputs_to_classes
-    from pipeline.formats import cases
+    from pipeline.formats import raw_cases
     from pipeline.metrics.scores import score_case
     from pipeline.network import backend, optimizer, training, unet
     from pipeline.network.batches import Sampler
@@ -53,7 +53,7 @@ def _trained() -> dict[str, float]:
         update={"spacing_mm": None}
     )
     schema = brats.schema("_")
-    raw = {case: cases.read(brats.read_folder(REAL / case)[1], schema) for case in CASES}
+    raw = {case: raw_cases.read(brats.read_folder(REAL / case)[1], schema) for case in CASES}
     backend.prepare(0, train.precision)
     network = unet.build(shape, len(schema.modalities), len(schema.regions))
     with tempfile.TemporaryDirectory() as folder:

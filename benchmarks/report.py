@@ -71,7 +71,7 @@ def pictured(number: int, raw: str) -> tuple:
     """
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
-    from pipeline.formats import cases
+    from pipeline.formats import raw_cases
     from pipeline.report.plots.animation import animation
     from pipeline.report.plots.overlays import overlay
     from pipeline.report.plots.planes import view_of
@@ -79,7 +79,7 @@ def pictured(number: int, raw: str) -> tuple:
     from pipeline.report.run import Pictured
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    case = cases.read(cases.found_in(Path(raw), catalogue.cases[number]), catalogue.cohort)
+    case = raw_cases.read(raw_cases.found_in(Path(raw), catalogue.cases[number]), catalogue.cohort)
     view, params = (
         view_of(case, np.roll(case.classes, 2, axis=0), catalogue.cohort.modalities),
         _params(),

@@ -14,7 +14,7 @@ from benchmarks import cohorts
 from benchmarks.measuring import ROOT, Figure, apart, stopwatch
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.records import read_json
-from pipeline.formats import cases
+from pipeline.formats import raw_cases
 from pipeline.runtime import parallel
 from pipeline.verification import checks
 
@@ -77,14 +77,14 @@ def on_one_core(raw: str) -> dict[str, float]:
     case that does not count.
     """
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    found = [cases.found_in(Path(raw), entry) for entry in catalogue.cases]
+    found = [raw_cases.found_in(Path(raw), entry) for entry in catalogue.cases]
     taken = {"ours": [], "wall": [], "reading": [], "simpleitk": []}
     for case in [found[0], *found]:
         wall, started = time.perf_counter(), time.process_time()
         checks.verify(case, catalogue.cohort)
         taken["wall"].append(time.perf_counter() - wall)
         verified = time.process_time()
-        cases.read(case, catalogue.cohort)
+        raw_cases.read(case, catalogue.cohort)
         read = time.process_time()
         for path in (*case.images.values(), case.labels):
             sitk.ReadImage(str(path))
@@ -99,7 +99,7 @@ def on_one_core(raw: str) -> dict[str, float]:
 def on_two_cores(raw: str) -> dict[str, float]:
     """Verify all cases of a folder twice by the same workers; the second time counts."""
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    found = [cases.found_in(Path(raw), entry) for entry in catalogue.cases]
+    found = [raw_cases.found_in(Path(raw), entry) for entry in catalogue.cases]
     for _ in range(2):
         with stopwatch() as taken:
             parallel.over_cases(partial(checks.verify, schema=catalogue.cohort), found, "verify")

@@ -28,7 +28,7 @@ from .core.grid import Grid
 from .core.records import read_json, write_bytes, write_json
 from .core.regions import classes_to_values, values_to_classes
 from .core.schema import Schema
-from .formats import cases, metaimage, nifti
+from .formats import metaimage, nifti, raw_cases
 from .formats.dicom.header import is_dicom
 from .formats.volume import Part, Volume
 from .formats.walking import files_below, is_volume, of_one_file
@@ -89,7 +89,7 @@ class OneCase:
     """
 
     schema: Schema
-    found: cases.Found
+    found: raw_cases.Found
 
     @property
     def paths(self) -> list[Path]:
@@ -179,7 +179,7 @@ class Model:
             first = _path(next(iter(named.values())))
             name = first.name.split(".")[0]
             parent = first.parent if place is None else Path(place)
-            return OneCase(cohort, cases.Found(name, name, parent, named, None))
+            return OneCase(cohort, raw_cases.Found(name, name, parent, named, None))
         place = Path(place)
         if not place.is_dir():
             found = "is a file" if place.exists() else "does not exist"
@@ -429,8 +429,8 @@ class Segmentation:
         path = Path(reference)
         remedy = "Resample it onto the grid of the case."
         image = Path(self.case.name)
-        mask = cases.on_grid_of(path, cases.read_mask(path), image, self.case.grid, remedy)
-        return cases.classes_of(path, mask, self.schema, lambda: "Convert its label values.")
+        mask = raw_cases.on_grid_of(path, raw_cases.read_mask(path), image, self.case.grid, remedy)
+        return raw_cases.classes_of(path, mask, self.schema, lambda: "Convert its label values.")
 
 
 @dataclass(frozen=True)
@@ -536,7 +536,7 @@ class _Array(Part):
         return self.volume
 
 
-def _in_memory(image: np.ndarray, affine: Any, modalities: tuple[str, ...]) -> cases.Found:
+def _in_memory(image: np.ndarray, affine: Any, modalities: tuple[str, ...]) -> raw_cases.Found:
     """A case of voxels (X, Y, Z, C)."""
     if image.ndim != 4 or image.shape[3] != len(modalities) or 0 in image.shape:
         raise InputError(
@@ -556,26 +556,26 @@ def _in_memory(image: np.ndarray, affine: Any, modalities: tuple[str, ...]) -> c
         parts[name] = _Array(
             Path(name), Volume(voxels, grid, hashlib.sha256(voxels.tobytes()).hexdigest())
         )
-    return cases.Found("array", "array", Path("array"), parts, None)
+    return raw_cases.Found("array", "array", Path("array"), parts, None)
 
 
 def _read(
-    found: cases.Found, cohort: Schema, native: bool
+    found: raw_cases.Found, cohort: Schema, native: bool
 ) -> tuple[Case, Native | None, dict[str, Volume]]:
     """The case with the modalities of the network, the transforms to its series, and the volumes
     that were read.
     """
     found = replace(found, labels=None)
     if not native:
-        case, volumes = cases.read_volumes(found, cohort)
+        case, volumes = raw_cases.read_volumes(found, cohort)
         return case, None, volumes
-    cases.refuse_missing(found, cohort)
+    raw_cases.refuse_missing(found, cohort)
     aligned, volumes = align_case(found, NATIVE)
     image = np.stack([aligned.images[name] for name in cohort.modalities], axis=-1)
     return Case(found.case, image, None, aligned.native.grid), aligned.native, volumes
 
 
-def _inputs(found: cases.Found, volumes: Mapping[str, Volume]) -> dict[str, dict[str, str]]:
+def _inputs(found: raw_cases.Found, volumes: Mapping[str, Volume]) -> dict[str, dict[str, str]]:
     """Hashes of the files. Parts get a name from the case: the folder of a DICOM series may hold
     the patient's name.
     """

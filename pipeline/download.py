@@ -24,7 +24,7 @@ from .cohorts.fetching.location import find_cases
 from .core.catalogue import Catalogue
 from .core.params import Cohort
 from .core.records import write_bytes, write_json
-from .formats.cases import Found, as_files
+from .formats.raw_cases import Found, as_files
 from .registration.aligned_files import write_aligned
 from .registration.native import NativeRecipe
 from .runtime import costs, stage

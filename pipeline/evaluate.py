@@ -24,8 +24,7 @@ from .core.errors import InputError
 from .core.folds import Split
 from .core.records import read_json, write_csv, write_json, write_tables
 from .core.regions import classes_to_outputs, classes_to_values
-from .formats import cases as raw_cases
-from .formats import nifti
+from .formats import nifti, raw_cases
 from .metrics import registry
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric

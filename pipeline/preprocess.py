@@ -12,7 +12,7 @@ from typing import Annotated
 from .core.catalogue import CaseEntry, Catalogue
 from .core.records import read_json
 from .core.schema import Schema
-from .formats import cases
+from .formats import raw_cases
 from .preparation import shards
 from .preparation.preprocessing import PreprocessingConfig, prepare
 from .runtime import costs, stage
@@ -31,7 +31,7 @@ def preprocess(
 def _prepare(
     entry: CaseEntry, raw: Path, folder: Path, schema: Schema, config: PreprocessingConfig
 ) -> None:
-    prepared = prepare(cases.read(cases.found_in(raw, entry), schema), config)
+    prepared = prepare(raw_cases.read(raw_cases.found_in(raw, entry), schema), config)
     shards.write_prepared(folder, entry.case, prepared)
 
 

@@ -21,8 +21,7 @@ from .core.params import Count, Positive
 from .core.records import parse_table, read_json, write_bytes
 from .core.regions import values_to_classes
 from .core.strict import Strict
-from .formats import cases as raw_cases
-from .formats import nifti
+from .formats import nifti, raw_cases
 from .network.card import network_file, read_card
 from .report.model_card import model_card as card_page
 from .report.page.cases import dice_line

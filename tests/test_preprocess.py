@@ -13,7 +13,7 @@ from pipeline.cohorts import brats
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
-from pipeline.formats import cases
+from pipeline.formats import raw_cases
 from pipeline.preparation import shards
 from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 from pipeline.preprocess import preprocess
@@ -65,7 +65,7 @@ def test_every_case_becomes_an_image_its_classes_and_the_way_back(cohort, tmp_pa
         f"{entry.case}.{kind}" for entry in catalogue.cases for kind in kinds
     ]
     entry = catalogue.cases[3]
-    expected = prepare(cases.read(cases.found_in(cohort, entry), catalogue.cohort), CONFIG)
+    expected = prepare(raw_cases.read(raw_cases.found_in(cohort, entry), catalogue.cohort), CONFIG)
     shard = shards.read(tmp_path / "shards", entry.case)
     assert shard.image.dtype == np.float16
     np.testing.assert_array_equal(shard.image, expected.image)

@@ -25,7 +25,7 @@ from pipeline.core.regions import (
     regions_to_classes,
     values_to_classes,
 )
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.formats.volume import Volume
 from pipeline.runtime import parallel
 from tests import project
@@ -238,7 +238,7 @@ def split_of(folder: Path) -> Split:
 
 
 def reference_of(folder: Path, entry: CaseEntry) -> Volume:
-    return cases.read_volume(folder / "data/raw" / entry.labels.path)
+    return raw_cases.read_volume(folder / "data/raw" / entry.labels.path)
 
 
 def test_no_patient_is_in_two_parts_and_none_is_taken_for_another(done):
@@ -280,7 +280,7 @@ def test_the_reference_that_is_scored_against_is_the_published_one(kind, done):
     catalogue, (_, found) = catalogue_of(done), SOURCES[kind.source].find(done.parent / "source", 0)
     assert {case.case for case in found} == {entry.case for entry in catalogue.cases}
     for case in found:
-        published = cases.read_volume(case.labels)
+        published = raw_cases.read_volume(case.labels)
         kept = reference_of(done, catalogue.entry(case.case))
         assert kept.voxels.dtype == published.voxels.dtype
         assert kept.voxels.tobytes() == published.voxels.tobytes()
@@ -324,7 +324,7 @@ def test_a_reference_comes_back_byte_for_byte_from_the_regions_and_from_a_file(t
     schema, found = SOURCES[source].find(tmp_path / "source", 0)
     known = set()
     for case in found:
-        reference = cases.read_volume(case.labels)
+        reference = raw_cases.read_volume(case.labels)
         masks = classes_to_regions(values_to_classes(reference.voxels, schema), schema)
         values = classes_to_values(regions_to_classes(masks, schema), schema)
         assert values.astype(reference.voxels.dtype).tobytes() == reference.voxels.tobytes()

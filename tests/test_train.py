@@ -118,7 +118,7 @@ def test_other_params_have_another_fingerprint(inputs, key, value):
     ("path", "counts"),
     [
         ("preparation/preprocessing.py", True),
-        ("formats/cases.py", True),
+        ("formats/raw_cases.py", True),
         ("augmentation/copies.py", True),
         ("network/training.py", True),
         ("train.py", True),

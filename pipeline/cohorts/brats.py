@@ -37,7 +37,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.schema import RulesName, Schema
-from ..formats.cases import Found, few, noted, noting_passed_over
+from ..formats.raw_cases import Found, few, noted, noting_passed_over
 from ..formats.volume import Part
 from ..formats.walking import files_below, is_volume, of_one_file
 from .brats_patients import Tables, patient_of, timepoint_of

@@ -24,7 +24,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.schema import Schema
 from ..formats import metaimage
-from ..formats.cases import Found, noting_passed_over
+from ..formats.raw_cases import Found, noting_passed_over
 from ..formats.volume import Part
 from ..formats.walking import files_below, is_volume, of_one_file
 from .source import (

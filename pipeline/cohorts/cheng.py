@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.records import read_csv
 from ..core.schema import Schema
 from ..formats import images, matlab
-from ..formats.cases import Found, with_note
+from ..formats.raw_cases import Found, with_note
 from ..formats.walking import files_below
 from .fetching.fetch import Remote
 from .source import Source, duplicate, require_folder

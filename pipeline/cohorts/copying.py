@@ -14,7 +14,7 @@ from tqdm.contrib.concurrent import thread_map
 from ..core.catalogue import CaseEntry, Catalogue
 from ..core.errors import InputError
 from ..core.records import replacing, sha256, write_bytes
-from ..formats.cases import Found
+from ..formats.raw_cases import Found
 
 _COPIES_AT_ONCE = 4  # hides the latency of syncing each small file to the disk
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.params import read_yaml
 from ..core.schema import Schema
-from ..formats.cases import Found
 from ..formats.dicom.sequences import MODALITIES, choose, is_exact, overridden, recognise
 from ..formats.dicom.study import Study, studies
+from ..formats.raw_cases import Found
 from ..formats.walking import of_one_file
 from .dicom_choice import TABLE, Sorting, question
 from .source import Source, require_folder

@@ -16,7 +16,7 @@ from ..core.params import explain, read_yaml
 from ..core.schema import RulesName, Schema
 from ..core.strict import Strict
 from ..formats import metaimage
-from ..formats.cases import Found, noting_passed_over, with_note
+from ..formats.raw_cases import Found, noting_passed_over, with_note
 from ..formats.volume import Part
 from ..formats.walking import ENDINGS, as_expression, expanded, files_below, is_volume, of_one_file
 from .nnunet import nnunet_hint

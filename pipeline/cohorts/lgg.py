@@ -10,8 +10,8 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.records import read_csv
 from ..core.schema import Schema
-from ..formats.cases import Found, noted
 from ..formats.images import MaskSlices, Slices, in_order, read_picture
+from ..formats.raw_cases import Found, noted
 from ..formats.walking import folders_below
 from .source import Source, require_folder
 

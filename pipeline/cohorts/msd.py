@@ -20,7 +20,7 @@ from ..core.errors import InputError
 from ..core.params import explain
 from ..core.schema import Schema
 from ..formats import nifti
-from ..formats.cases import Found
+from ..formats.raw_cases import Found
 from ..formats.volume import Part, Volume
 from ..formats.walking import of_one_file
 from .fetching.fetch import Remote

@@ -19,7 +19,7 @@ from ..core.regions import classes_to_regions, classes_to_values, regions_to_cla
 from ..core.schema import Schema
 from ..formats import nifti
 from ..formats.affines import literal, repair_command
-from ..formats.cases import few, on_grid_of, read_mask
+from ..formats.raw_cases import few, on_grid_of, read_mask
 from ..formats.volume import Volume
 from ..formats.walking import as_expression, files_below, of_one_file
 

@@ -13,7 +13,7 @@ from ..core.records import write_bytes
 from ..core.regions import classes_to_values
 from ..core.rng import generator
 from ..formats import nifti
-from ..formats.cases import Found
+from ..formats.raw_cases import Found
 from ..formats.template import read_template
 from ..phantom.anatomy import Anatomy
 from ..phantom.growth import draw_tumour

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.schema import RulesName, Schema
-from ..formats.cases import Found
+from ..formats.raw_cases import Found
 from .fetching.fetch import Remote
 
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")

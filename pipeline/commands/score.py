@@ -30,7 +30,7 @@ from ..cohorts.registry import SOURCES
 from ..core.errors import InputError
 from ..core.records import write_json, write_tables
 from ..core.schema import Schema
-from ..formats.cases import classes_of, without_folder
+from ..formats.raw_cases import classes_of, without_folder
 from ..formats.volume import Volume
 from ..metrics.lesion_rules import why_unscored
 from ..metrics.multiclass import exchanged_labels

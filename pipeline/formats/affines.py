@@ -44,12 +44,8 @@ def examine(
     ----------
     name : str
         Path of the file, for messages and the commands in them.
-    shape : tuple of 3 int
-        Voxels along X, Y, Z.
     sform, qform : (4, 4) array
-        Voxel indices to RAS+ millimetres; NaN where the header gives none.
-    sform_code, qform_code : int
-        0 means unknown.
+        Voxel indices to RAS+ millimetres; NaN where the header gives none. Code 0 means unknown.
     others_mm : mapping of str to sequence of 3 float
         Voxel edges that other fields of the header state, such as ``pixdim``, or a ``sform`` whose
         code is 0.
@@ -63,7 +59,7 @@ def examine(
     Raises
     ------
     InputError
-        As `refuse_unusable`.
+        As `reject_unusable`.
     """
     sform, qform = np.asarray(sform, float), np.asarray(qform, float)
     if sform_code <= 0 and qform_code <= 0:
@@ -72,15 +68,13 @@ def examine(
             f" {_set_both(name)}",
         )
     used, affine = ("sform", sform) if sform_code > 0 else ("qform", qform)
-    refuse_unusable(name, used, affine)
+    reject_unusable(name, used, affine)
     warnings = []
     if sform_code > 0 and qform_code > 0:
         apart_mm = Grid(shape, sform).apart_mm(Grid(shape, qform))
-        found = (
-            f"put the same voxel up to {apart_mm:.4g} mm apart"
-            if np.isfinite(apart_mm)
-            else "disagree, the qform is not finite"
-        )
+        found = f"put the same voxel up to {apart_mm:.4g} mm apart"
+        if not np.isfinite(apart_mm):
+            found = "disagree, the qform is not finite"
         if not apart_mm <= AGREE_MM:
             warnings.append(
                 f"{name}: sform (code {sform_code}) and qform (code {qform_code}) {found}; the"
@@ -101,22 +95,9 @@ def examine(
     return (*warnings, *implausible(name, affine))
 
 
-def refuse_unusable(name: str, field: str, affine: np.ndarray) -> None:
-    """Reject an affine for which no spacing holds; left-handed axes are valid.
-
-    Parameters
-    ----------
-    name : str
-        Path of the file.
-    field : str
-        Of the header that gives the affine.
-    affine : (4, 4) array
-
-    Raises
-    ------
-    InputError
-        If it holds NaN or infinite numbers, an axis has no length, or axes are not at right angles
-        (`SHEAR`): voxels would be parallelepipeds.
+def reject_unusable(name: str, field: str, affine: np.ndarray) -> None:
+    """Raise InputError if the affine in a field of a header holds NaN or infinite numbers, gives an
+    axis no length, or axes not at right angles (`SHEAR`): voxels would be parallelepipeds.
     """
     if not np.isfinite(affine).all():
         raise InputError(
@@ -142,8 +123,8 @@ def refuse_unusable(name: str, field: str, affine: np.ndarray) -> None:
 
 
 def implausible(name: str, affine: np.ndarray) -> list[str]:
-    """Warnings about voxels that no scanner makes (`PLAUSIBLE_MM`) and about oblique axes, from
-    `OBLIQUE_DEGREES` on; `affine` is (4, 4) and usable.
+    """Warnings about voxels that no scanner makes (`PLAUSIBLE_MM`), and axes from `OBLIQUE_DEGREES`
+    on.
     """
     warnings = []
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
@@ -180,13 +161,8 @@ def _command(name: str, change: str) -> str:
 def repair_command(name: str, change: str) -> str:
     """A shell command that writes a repaired copy of a NIfTI file into the current folder.
 
-    Parameters
-    ----------
-    name : str
-        Path of the file.
-    change : str
-        Python that makes ``image``, a nibabel image, with `nibabel` and `numpy` imported; names in
-        it quoted by `literal`.
+    `change` is Python that makes ``image``, a nibabel image, with `nibabel` and `numpy` imported;
+    texts in it are quoted by `literal`.
     """
     saved = literal(f"fixed-{name.split('/')[-1]}")
     return (

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -14,9 +14,9 @@ import SimpleITK as sitk
 from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.records import read_small
+from .inflating import REMEDY
 from .volume import Part, Volume
 
-_REMEDY = "Fetch the file again from its source."
 _LARGEST_FILE = 64 << 20  # bytes
 _LONGEST_SIDE = 4096  # pixels
 _MOST_VOXELS = 1 << 28  # of a stack
@@ -24,13 +24,9 @@ _MOST_VOXELS = 1 << 28  # of a stack
 
 @dataclass(frozen=True)
 class _Format:
-    """A picture format: ITK's reader, the bytes a file begins with, and those that a whole file
-    ends with.
-    """
-
-    reader: str
-    starts: tuple[bytes, ...]
-    end: bytes
+    reader: str  # of ITK
+    starts: tuple[bytes, ...]  # one of which a file begins with
+    end: bytes  # of a whole file
 
 
 # libjpeg pads a truncated file with a message on the console; libpng and libtiff report an error
@@ -43,43 +39,19 @@ SUFFIXES = tuple(_FORMATS)
 
 
 def slice_grid(shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Grid:
-    """The grid of slices that a viewer shows upright, as radiologists display an axial slice.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (columns, rows, slices).
-    spacing_mm : tuple of float
-        Distances of columns, rows and slices.
-
-    Returns
-    -------
-    Grid
-        Columns run to the patient's left, rows to the back, slices to the top: LPS, the first voxel
-        at the origin.
+    """The grid of (columns, rows, slices) that viewers show as radiologists do: columns run to the
+    patient's left, rows to the back, slices to the top (LPS); the first voxel is at the origin.
     """
     return Grid(shape, np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0]))
 
 
 @dataclass(frozen=True)
 class Slices(Part):
-    """A gray picture, one channel of a colour picture, or a stack of either.
+    """A gray picture, one channel of a colour picture, or a stack of either, in a folder `path`."""
 
-    Attributes
-    ----------
-    path : Path
-        The picture, or the folder of the stack, for messages.
-    files : tuple of Path
-        The pictures, lowest slice first, as `in_order` gives them.
-    spacing_mm : tuple of float
-        Distances of columns, rows and slices, as the source declares them.
-    channel : int or None
-        0 red, 1 green, 2 blue; None of pictures that are gray, or whose three channels are equal.
-    """
-
-    files: tuple[Path, ...]
-    spacing_mm: tuple[float, float, float]
-    channel: int | None = None
+    files: tuple[Path, ...]  # lowest slice first, as `in_order` gives them
+    spacing_mm: tuple[float, float, float]  # of columns, rows and slices, as the source declares
+    channel: int | None = None  # 0 red, 1 green, 2 blue; None of gray, or three equal channels
 
     def read(self) -> Volume:
         """Read the pictures as (columns, rows, slices), in their dtype.
@@ -115,13 +87,7 @@ class Slices(Part):
 
 @dataclass(frozen=True)
 class MaskSlices(Slices):
-    """A mask drawn in black and white, as one picture or a stack.
-
-    Attributes
-    ----------
-    value : int
-        What white stands for in the volume; black is 0.
-    """
+    """A mask drawn in black, which is 0 in the volume, and white, which is `value`."""
 
     value: int = 1
 
@@ -135,6 +101,7 @@ class MaskSlices(Slices):
         """
         volume = super().read()
         white = volume.voxels > 127
+        whites = int(np.count_nonzero(white))
         brightest = float(volume.voxels.max())
         if volume.voxels.dtype != np.uint8 or 0 < brightest <= 127:
             raise InputError(
@@ -145,29 +112,16 @@ class MaskSlices(Slices):
         # JPEG of a sharp edge leaves none to two such pixels in the 1,221 masks of the Cheng set
         # that were looked at
         between = int(np.count_nonzero((volume.voxels > 63) & (volume.voxels < 192)))
-        if between > max(16, int(np.count_nonzero(white)) // 20):
+        if between > max(16, whites // 20):
             raise InputError(
-                f"{self.path}: {between} pixels lie between black and white,"
-                f" {np.count_nonzero(white)} are white: this is not a mask, or one resized with"
-                " interpolation. Use the published mask."
+                f"{self.path}: {between} pixels lie between black and white, {whites} are white:"
+                " this is not a mask, or one resized with interpolation. Use the published mask."
             )
-        return Volume(
-            np.where(white, np.uint8(self.value), np.uint8(0)), volume.grid, volume.sha256
-        )
+        return replace(volume, voxels=np.where(white, np.uint8(self.value), np.uint8(0)))
 
 
 def in_order(numbered: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
-    """Sort the slices of a stack by number.
-
-    Parameters
-    ----------
-    numbered : iterable of (int, Path)
-        Number of each slice, in any order.
-
-    Returns
-    -------
-    tuple of Path
-        Lowest number first.
+    """Sort the slices of a stack by number, the lowest first.
 
     Raises
     ------
@@ -179,28 +133,21 @@ def in_order(numbered: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
         if following == number:
             raise InputError(f"{other}: slice {number} also stands in {path}. Keep one of the two.")
         if following > number + 1:
-            missing = (
-                str(number + 1) if following == number + 2 else f"{number + 1} to {following - 1}"
-            )
+            last = f" to {following - 1}" if following > number + 2 else ""
             raise InputError(
-                f"{other}: slice {missing} before it is missing, the stack has a gap. Fetch the"
-                " whole stack again."
+                f"{other}: slice {number + 1}{last} before it is missing, the stack has a gap."
+                " Fetch the whole stack again."
             )
     return tuple(path for _, path in slices)
 
 
 def size(path: Path) -> tuple[int, int]:
     """Columns and rows that the header of a picture announces; InputError as `read_picture`."""
-    return _announced(path, _stored(path)[0]).GetSize()
+    return _opened(path)[0].GetSize()
 
 
 def read_picture(path: Path) -> tuple[np.ndarray, str]:
-    """Read a picture whole.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in one of `SUFFIXES`.
+    """Read a picture whose name ends in one of `SUFFIXES`.
 
     Returns
     -------
@@ -220,17 +167,16 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
     JPEG has no checksum: a changed byte within its stream gives other pixels, which only a checksum
     of the download can detect.
     """
-    style, stored = _stored(path)
-    reader = _announced(path, style)
+    reader, stored = _opened(path)
     try:
         pixels = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
-        raise InputError(f"{path}: cannot be decoded ({_reason(error)}). {_REMEDY}") from None
+        raise InputError(f"{path}: cannot be decoded ({_reason(error)}). {REMEDY}") from None
     return pixels, hashlib.sha256(stored).hexdigest()
 
 
-def _stored(path: Path) -> tuple[_Format, bytes]:
-    """The bytes of a file and the format of its name, if both agree."""
+def _opened(path: Path) -> tuple[sitk.ImageFileReader, bytes]:
+    """A reader that has read the header, and the bytes of the file, after checks of both."""
     style = _FORMATS.get(path.suffix.lower())
     if style is None:
         raise InputError(
@@ -245,16 +191,30 @@ def _stored(path: Path) -> tuple[_Format, bytes]:
     if not stored.endswith(style.end):
         raise InputError(
             f"{path}: is cut short after {len(stored)} bytes, the end of the picture is missing."
-            f" {_REMEDY}"
+            f" {REMEDY}"
         )
     if style is _PNG:
-        _refuse_damaged_chunks(path, stored)
+        _reject_damaged_chunks(path, stored)
     elif style is _TIFF:
-        _refuse_pages(path, stored)
-    return style, stored
+        _reject_pages(path, stored)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(style.reader)
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"{path}: is not a whole picture ({_reason(error)}). {REMEDY}") from None
+    size, channels = reader.GetSize(), reader.GetNumberOfComponents()
+    is_slice = len(size) == 2 and all(1 <= length <= _LONGEST_SIDE for length in size)
+    if not is_slice or not 1 <= channels <= 4:
+        raise InputError(
+            f"{path}: announces {size} pixels of {channels} channels, more than any slice has."
+            f" {REMEDY}"
+        )
+    return reader, stored
 
 
-def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
+def _reject_damaged_chunks(path: Path, stored: bytes) -> None:
     """Check length and CRC of each chunk (PNG specification, 5.3) before libpng allocates the
     memory that a damaged length asks for.
     """
@@ -265,12 +225,12 @@ def _refuse_damaged_chunks(path: Path, stored: bytes) -> None:
         if len(checksum) < 4 or zlib.crc32(stored[place + 4 : end]) != int.from_bytes(checksum):
             raise InputError(
                 f"{path}: is damaged, the chunk at byte {place} has another length or checksum than"
-                f" it announces. {_REMEDY}"
+                f" it announces. {REMEDY}"
             )
         place = end + 4
 
 
-def _refuse_pages(path: Path, stored: bytes) -> None:
+def _reject_pages(path: Path, stored: bytes) -> None:
     """Follow the chain of directories (TIFF 6.0, section 2), one a page; libtiff may not terminate
     on a damaged one.
     """
@@ -282,7 +242,7 @@ def _refuse_pages(path: Path, stored: bytes) -> None:
         if place in places or end + 4 > len(stored):
             raise InputError(
                 f"{path}: is not a whole picture, its directory {len(places) + 1} is damaged."
-                f" {_REMEDY}"
+                f" {REMEDY}"
             )
         places.append(place)
         place = int.from_bytes(stored[end : end + 4], order)
@@ -291,31 +251,6 @@ def _refuse_pages(path: Path, stored: bytes) -> None:
             f"{path}: holds {len(places)} pages, expected one slice. Save each page as a separate"
             " file."
         )
-
-
-def _announced(path: Path, style: _Format) -> sitk.ImageFileReader:
-    """A reader that has read the header, after a check of the size."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(style.reader)
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(f"{path}: is not a whole picture ({_reason(error)}). {_REMEDY}") from None
-    if reader.GetDimension() != 2:
-        raise InputError(
-            f"{path}: holds {reader.GetSize()[2:]} pages, expected one slice. Save each page as a"
-            " separate file."
-        )
-    if (
-        not all(1 <= length <= _LONGEST_SIDE for length in reader.GetSize())
-        or not 1 <= reader.GetNumberOfComponents() <= 4
-    ):
-        raise InputError(
-            f"{path}: announces {reader.GetSize()} pixels of {reader.GetNumberOfComponents()}"
-            f" channels, more than any slice has. {_REMEDY}"
-        )
-    return reader
 
 
 def _reason(error: RuntimeError) -> str:

@@ -14,12 +14,11 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.grid import Grid
-from .affines import implausible, refuse_unusable
-from .inflating import inflate
+from .affines import implausible, reject_unusable
+from .inflating import REMEDY, inflate, require_length
 from .volume import Part, Volume
 
 _LONGEST_HEADER = 65536
-_REMEDY = "Fetch the file again from its source."
 _TYPES = {
     "MET_CHAR": "i1",
     "MET_UCHAR": "u1",
@@ -69,12 +68,7 @@ def whole(path: Path) -> Path | HeaderAndData:
 
 
 def read(path: Path) -> Volume:
-    """Read a volume and check every byte.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.mha`` file, or a ``.mhd`` file with its data in the same folder.
+    """Read a ``.mha`` file, or a ``.mhd`` file with its data in the same folder.
 
     Returns
     -------
@@ -91,7 +85,7 @@ def read(path: Path) -> Volume:
         sheared or of no length. Memory use is bounded by what the header announces and by what the
         stored bytes can hold.
     """
-    stored = _bytes(path)
+    stored = _read_bytes(path)
     fields, length = _header(path, stored)
     shape, dtype = _layout(path, fields)
     affine = _affine(path, fields)
@@ -99,7 +93,7 @@ def read(path: Path) -> Volume:
     data: bytes | memoryview = memoryview(stored)[length:]
     if fields["ElementDataFile"].upper() != "LOCAL":
         data_path = _data_file(path, fields["ElementDataFile"])
-        data = _bytes(data_path)
+        data = _read_bytes(data_path)
         sha256 = hashlib.sha256((sha256 + hashlib.sha256(data).hexdigest()).encode()).hexdigest()
     announced = math.prod(shape) * dtype.itemsize
     if _flag(path, fields, "CompressedData"):
@@ -107,21 +101,16 @@ def read(path: Path) -> Volume:
         if size != str(len(data)):
             raise InputError(
                 f"{data_path}: holds {len(data)} compressed bytes where its header announces"
-                f" {size[:20]}. {_REMEDY}"
+                f" {size[:20]}. {REMEDY}"
             )
         data = inflate(data_path, data, announced)
-    if len(data) != announced:
-        found = "more" if len(data) > announced else f"{len(data)} bytes"
-        raise InputError(
-            f"{data_path}: holds {found} where its header announces {announced} bytes of voxels."
-            f" {_REMEDY}"
-        )
+    require_length(data_path, data, announced)
     voxels = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False)
     warnings = tuple(implausible(str(path), affine))
     return Volume(voxels.reshape(shape, order="F"), Grid(shape, affine), sha256, warnings)
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_file():
             return path.read_bytes()
@@ -152,7 +141,7 @@ def _header(path: Path, stored: bytes) -> tuple[dict[str, str], int]:
                 " MetaImage or NIfTI, or remove it."
             )
         if name in fields:
-            raise InputError(f"{path}: its header gives {name} twice. {_REMEDY}")
+            raise InputError(f"{path}: its header gives {name} twice. {REMEDY}")
         fields[name] = value.strip()
         start = end + 1
     for other, name in _ALIASES.items():
@@ -172,7 +161,7 @@ def _layout(path: Path, fields: dict[str, str]) -> tuple[tuple[int, int, int], n
     sizes = fields.get("DimSize", "").split()
     if len(sizes) != 3 or not all(re.fullmatch("0*[1-9][0-9]{0,8}", size) for size in sizes):
         found = fields.get("DimSize", "")[:40]
-        raise InputError(f"{path}: has DimSize = {found!r}, expected three sizes. {_REMEDY}")
+        raise InputError(f"{path}: has DimSize = {found!r}, expected three sizes. {REMEDY}")
     kind = fields.get("ElementType", "")
     if kind not in _TYPES:
         raise InputError(
@@ -194,7 +183,7 @@ def _same_number(found: str, expected: str) -> bool:
 def _flag(path: Path, fields: dict[str, str], name: str) -> bool:
     value = fields.get(name, "False").casefold()
     if value not in ("true", "false", "1", "0"):
-        raise InputError(f"{path}: has {name} = {value[:40]!r}, expected True or False. {_REMEDY}")
+        raise InputError(f"{path}: has {name} = {value[:40]!r}, expected True or False. {REMEDY}")
     return value in ("true", "1")
 
 
@@ -212,7 +201,7 @@ def _affine(path: Path, fields: dict[str, str]) -> np.ndarray:
             f"{path}: its affine cannot be inverted:\n{affine}\nFix TransformMatrix,"
             " ElementSpacing or Offset in its header."
         )
-    refuse_unusable(str(path), "TransformMatrix", affine)
+    reject_unusable(str(path), "TransformMatrix", affine)
     return affine + 0.0  # without negative zeros
 
 
@@ -225,8 +214,7 @@ def _numbers(path: Path, fields: dict[str, str], name: str, default: np.ndarray)
         numbers = np.empty(0)
     if numbers.size != default.size:
         raise InputError(
-            f"{path}: has {name} = {fields[name][:60]!r}, expected {default.size} numbers."
-            f" {_REMEDY}"
+            f"{path}: has {name} = {fields[name][:60]!r}, expected {default.size} numbers. {REMEDY}"
         )
     return numbers
 

@@ -13,19 +13,18 @@ import nibabel
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from ..core.errors import InputError
 from ..core.grid import Grid
-from ..core.records import write_bytes
+from ..core.records import read_small, write_bytes
 from .affines import examine
-from .inflating import inflate, inflate_start, is_gzip
+from .inflating import REMEDY, inflate, inflate_start, is_gzip, require_length
 from .volume import Volume
 from .walking import volumes_in
 
 _HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
-_REMEDY = "Fetch the file again from its source."
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, zlib.error),
     *(ImageFileError, HeaderDataError, WrapStructError),
@@ -33,92 +32,77 @@ _UNREADABLE = (
 
 
 def read(path: Path) -> Volume:
-    """Read a volume, every byte of it.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.nii`` or ``.nii.gz`` file.
-
-    Returns
-    -------
-    Volume
+    """Read the one volume of a ``.nii`` or ``.nii.gz`` file, every byte of it.
 
     Raises
     ------
     InputError
-        If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional (a
-        singleton fourth axis is dropped), has no invertible affine, or its voxels are not real
+        If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional
+        (singleton further axes are dropped), has no invertible affine, or its voxels are not real
         numbers.
     """
     image, sha256 = _load(path)
-    shape = _shape(image)
+    shape = image.shape
     if len(shape) < 3 or any(length != 1 for length in shape[3:]):
         raise InputError(
             f"{path}: has {len(shape)} dimensions {shape}, expected one 3D volume. Split it into"
             " one file per modality."
         )
-    proxy = cast(ArrayProxy, image.dataobj)
-    scaling = _scaling(proxy)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are reported later
-        voxels = image.get_fdata(dtype=np.float32) if scaling else np.asarray(proxy.get_unscaled())
-    grid, warnings = _grid(path, image)
-    return Volume(voxels.reshape(shape[:3], order="A"), grid, sha256, warnings, scaling)
+    return _volumes(path, image, sha256, [(0,) * (len(shape) - 3)])[0]
 
 
 def read_channel(path: Path, channel: int, channels: int) -> Volume:
-    """Read one of the volumes of a four-dimensional file, with the checks of `read`.
+    """Read one volume of a four-dimensional file, counted from 0, as `read_channels` does."""
+    return read_channels(path, channels, [channel])[0]
+
+
+def read_channels(path: Path, channels: int, wanted: Iterable[int] | None = None) -> list[Volume]:
+    """Read volumes of a four-dimensional file, with the checks of `read`.
 
     Parameters
     ----------
     path : Path
         A ``.nii`` or ``.nii.gz`` file of shape (X, Y, Z, `channels`) or (X, Y, Z, 1, `channels`).
-    channel : int
-        Which volume, from 0.
     channels : int
-        How many the file must hold.
+        How many volumes the file must hold.
+    wanted : iterable of int, optional
+        Which of them, from 0; all by default.
 
     Returns
     -------
-    Volume
-        Its voxels alone; the sha256 is that of the whole file.
+    list of Volume
+        The sha256 of each is that of the whole file.
 
     Raises
     ------
     InputError
         As `read`, and if the file holds another number of volumes.
     """
-    return _channels(path, [channel], channels)[0]
-
-
-def read_channels(path: Path, channels: int) -> list[Volume]:
-    """Read all volumes of such a file as `read_channel` does each; the file is opened once."""
-    return _channels(path, range(channels), channels)
-
-
-def _channels(path: Path, wanted: Iterable[int], channels: int) -> list[Volume]:
     image, sha256 = _load(path)
-    shape = _shape(image)
+    shape = image.shape
     singleton = (0,) * (len(shape) - 4)  # axes before the last, as ITK writes vectors
     if len(shape) < 4 or shape[-1] != channels or math.prod(shape[3:]) != channels:
         raise InputError(
             f"{path}: has shape {shape}, expected {channels} volumes (X, Y, Z, {channels})."
-            f" {_REMEDY}"
+            f" {REMEDY}"
         )
-    proxy = cast(ArrayProxy, image.dataobj)
-    scaling = _scaling(proxy)
+    places = [(*singleton, channel) for channel in (range(channels) if wanted is None else wanted)]
+    return _volumes(path, image, sha256, places)
+
+
+def _volumes(
+    path: Path, image: nibabel.Nifti1Image, sha256: str, places: Iterable[tuple[int, ...]]
+) -> list[Volume]:
+    """The volumes at some indices of the axes beyond the third."""
     grid, warnings = _grid(path, image)
-    with np.errstate(over="ignore", invalid="ignore"):
+    proxy = cast(ArrayProxy, image.dataobj)
+    factors = proxy.slope or 1.0, proxy.inter or 0.0
+    scaling = None if factors == (1, 0) else factors
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are reported later
         voxels = [
-            np.asarray(proxy[(..., *singleton, channel)], np.float32 if scaling else None)
-            for channel in wanted
+            np.asarray(proxy[(..., *place)], np.float32 if scaling else None) for place in places
         ]
     return [Volume(one, grid, sha256, warnings, scaling) for one in voxels]
-
-
-def _scaling(proxy: ArrayProxy) -> tuple[float, float] | None:
-    scaling = proxy.slope or 1.0, proxy.inter or 0.0
-    return None if scaling == (1, 0) else scaling
 
 
 def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
@@ -128,39 +112,25 @@ def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
             f"{path}: cannot be read: it is a folder that holds {len(volumes_in(path))} volumes,"
             " named like a file, as some unpackers make them. Replace it with the intended file."
         )
-    try:
-        stored = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}). Check that it exists and may be read."
-        ) from None
+    stored = read_small(path, sys.maxsize)
     compressed = is_gzip(stored)
     header = _header(path, inflate_start(path, stored, _HEADER_BYTES) if compressed else stored)
-    announced = _announced_bytes(path, header)
-    raw = inflate(path, stored, announced) if compressed else stored
-    if len(raw) != announced:
-        found = "more" if len(raw) > announced else f"{len(raw)} bytes"
+    shape, dtype = header.get_data_shape(), header.get_data_dtype()
+    announced = int(header.get_data_offset()) + math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 1 or dtype.kind not in "iuf" or announced > sys.maxsize:
         raise InputError(
-            f"{path}: holds {found} where its header announces {announced} bytes. {_REMEDY}"
+            f"{path}: has shape {shape} and dtype {dtype}, expected real voxels. {REMEDY}"
         )
+    raw = inflate(path, stored, announced) if compressed else stored
+    require_length(path, raw, announced)
     is_second = isinstance(header, nibabel.Nifti2Header)
     image = (nibabel.Nifti2Image if is_second else nibabel.Nifti1Image).from_bytes(raw)
-    kind = image.get_data_dtype()
-    is_real = np.issubdtype(kind, np.number) and not np.issubdtype(kind, np.complexfloating)
-    if min(_shape(image), default=0) < 1 or not is_real:
-        raise InputError(
-            f"{path}: has shape {_shape(image)} and dtype {kind}, expected real voxels. {_REMEDY}"
-        )
     return image, hashlib.sha256(stored).hexdigest()
-
-
-def _shape(image: SpatialImage) -> tuple[int, ...]:
-    return tuple(int(length) for length in image.shape)
 
 
 def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]]:
     """The grid of the first three axes, and warnings about the two affines of the header."""
-    x, y, z = _shape(image)[:3]
+    x, y, z = image.shape[:3]
     sform, sform_code = image.get_sform(coded=True)
     qform, qform_code = image.get_qform(coded=True)
     others_mm = {"pixdim": [float(edge) for edge in image.header["pixdim"][1:4]]}
@@ -176,22 +146,15 @@ def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]
     return Grid((x, y, z), affine), warnings
 
 
-def _announced_bytes(path: Path, header: nibabel.Nifti1Header) -> int:
-    lengths = [int(length) for length in header.get_data_shape()]
-    voxels_bytes = math.prod(lengths) * header.get_data_dtype().itemsize
-    announced = int(header.get_data_offset()) + voxels_bytes
-    if min(lengths, default=0) < 0 or announced > sys.maxsize:
-        raise InputError(
-            f"{path}: has shape {tuple(lengths)} in its header, expected real voxels. {_REMEDY}"
-        )
-    return announced
-
-
 def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
     is_second = start[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
     kind = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
     try:
-        header = kind(start[: kind.sizeof_hdr])
+        header = kind(start[: kind.sizeof_hdr], check=False)
+        if header["sizeof_hdr"] != kind.sizeof_hdr:  # `check_fix` would correct it
+            raise HeaderDataError(f"sizeof_hdr is {header['sizeof_hdr']}, not {kind.sizeof_hdr}")
+        header.check_fix()
+        header.get_data_shape()
         header.get_data_dtype()
         header.get_data_offset()
         header.get_slope_inter()
@@ -199,14 +162,8 @@ def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
         raise InputError(
             f"{path}: is not a NIfTI file ({str(error)[:120]}). Convert it to NIfTI or remove it."
         ) from None
-    size = int.from_bytes(start[:4], "little" if header.endianness == "<" else "big")
-    if size != kind.sizeof_hdr:  # nibabel would correct it
-        raise InputError(
-            f"{path}: is not a NIfTI file (sizeof_hdr is {size}, not {kind.sizeof_hdr}). Convert it"
-            " to NIfTI or remove it."
-        )
     if np.isinf(header["scl_slope"]):  # NaN and 0 mean unscaled
-        raise InputError(f"{path}: scales its voxels by scl_slope {header['scl_slope']}. {_REMEDY}")
+        raise InputError(f"{path}: scales its voxels by scl_slope {header['scl_slope']}. {REMEDY}")
     try:
         header.get_qform(coded=True)
     except ValueError as error:
@@ -229,7 +186,7 @@ def is_nifti(path: Path) -> bool:
 def shape_of(path: Path) -> tuple[int, ...]:
     """Lengths of all axes by the header alone; empty if the file is not readable NIfTI."""
     try:
-        return tuple(map(int, nibabel.load(path).shape)) if is_nifti(path) else ()  # type: ignore[attr-defined]  # images have one
+        return nibabel.load(path).shape if is_nifti(path) else ()  # type: ignore[attr-defined]  # images have one
     except _UNREADABLE:
         return ()
 
@@ -246,7 +203,6 @@ def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str =
     Parameters
     ----------
     path : Path
-        Ends in ``.nii`` or ``.nii.gz``.
     voxels : (X, Y, Z) array
         Written in its dtype, unscaled; integers of 64 bits as int32, or as float64 if they are too
         large.

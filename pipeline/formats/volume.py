@@ -11,50 +11,27 @@ from ..core.grid import Grid
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels of one file and their grid.
+    """Voxels of one file and their grid."""
 
-    Attributes
-    ----------
-    voxels : (X, Y, Z) array
-        In the file's dtype, or float32 where the header scales it.
-    grid : Grid
-        On the axes of the file.
-    sha256 : str
-        Of the bytes as stored; for several files, of their concatenated checksums.
-    warnings : tuple of str
-        What the user should know about the file.
-    scaling : tuple of 2 float or None
-        Slope and intercept by which the header scales stored values (scl_slope, scl_inter of
-        NIfTI), None if it does not.
-    air : float
-        The constant around the brain (`pipeline.formats.background`), to be subtracted before use;
-        0 for masks.
-    """
-
-    voxels: np.ndarray
-    grid: Grid
-    sha256: str
-    warnings: tuple[str, ...] = ()
-    scaling: tuple[float, float] | None = None
-    air: float = 0.0
+    voxels: np.ndarray  # (X, Y, Z), in the file's dtype, or float32 where the header scales it
+    grid: Grid  # on the axes of the file
+    sha256: str  # of the bytes as stored; of several files, of their concatenated checksums
+    warnings: tuple[str, ...] = ()  # what the user should know about the file
+    scaling: tuple[float, float] | None = None  # scl_slope, scl_inter of NIfTI if not 1 and 0
+    air: float = 0.0  # constant around the brain, to be subtracted before use; 0 of masks
 
 
 @dataclass(frozen=True)
 class Part(ABC):
     """A modality or mask that is a channel, slice, field or series; `download` converts it to
     NIfTI.
-
-    Attributes
-    ----------
-    path : Path
-        The file or folder that holds it, for messages.
     """
 
-    path: Path
+    path: Path  # the file or folder that holds it, for messages
 
     @property
     def name(self) -> str:
-        """Name of the file or folder, for messages."""
+        """Name of the file or folder."""
         return self.path.name
 
     def __str__(self) -> str:
@@ -62,10 +39,4 @@ class Part(ABC):
 
     @abstractmethod
     def read(self) -> Volume:
-        """Read the voxels.
-
-        Raises
-        ------
-        InputError
-            If the file is missing, damaged, or of another kind.
-        """
+        """Read the voxels; InputError if the file is missing, damaged, or of another kind."""

@@ -14,13 +14,8 @@ ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd")
 
 
 def files_below(folder: Path) -> list[Path]:
-    """List the visible files below a folder; unlike `Path.rglob` and `os.walk`, links to folders
+    """List the visible files below a folder; unlike by `Path.rglob` and `os.walk`, links to folders
     are followed.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look; it may itself be a link.
 
     Returns
     -------
@@ -64,7 +59,7 @@ def _below(
     for entry in folder.iterdir():
         if entry.name.startswith("."):
             continue
-        is_folder = entry.is_dir() and not _stands_for_a_file(entry)
+        is_folder = entry.is_dir() and not (is_volume(entry) and of_one_file(entry) != entry)
         yield entry, is_folder
         if is_folder:
             yield from _below(entry, (*above, own), links + entry.is_symlink())
@@ -93,17 +88,8 @@ def as_expression(literal: str) -> str:
 
 
 def of_one_file(path: Path) -> Path:
-    """The file in a folder named like a file, as some unpackers make: ``C_t1.nii/0057_t1.nii``.
-
-    Parameters
-    ----------
-    path : Path
-        Named like a volume.
-
-    Returns
-    -------
-    Path
-        The one volume that such a folder holds; else `path` itself, so that reading reports it.
+    """The one volume in a folder named like a volume, as some unpackers make:
+    ``C_t1.nii/0057_t1.nii``; else `path` itself, so that reading reports it.
     """
     inner = volumes_in(path) if path.is_dir() else []
     return inner[0] if len(inner) == 1 else path
@@ -114,7 +100,3 @@ def volumes_in(folder: Path) -> list[Path]:
     return sorted(
         path for path in folder.iterdir() if is_volume(path) and not path.name.startswith(".")
     )
-
-
-def _stands_for_a_file(folder: Path) -> bool:
-    return is_volume(folder) and len(volumes_in(folder)) == 1

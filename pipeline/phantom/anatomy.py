@@ -21,20 +21,12 @@ MARGIN_VOXELS = 4
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Tissue maps on one 1 mm grid, RAS+; all 0 outside the brain.
-
-    Attributes
-    ----------
-    gray, white, csf : (X, Y, Z) float32 array
-        Fractions in [0, 1]; their sum is 1 inside the brain.
-    ventricles : (X, Y, Z) float32 array
-        Membership of the lateral ventricles, [0, 1].
-    """
+    """Tissue maps on one 1 mm grid, RAS+, (X, Y, Z) float32 in [0, 1]; all 0 outside the brain."""
 
     gray: np.ndarray
     white: np.ndarray
-    csf: np.ndarray
-    ventricles: np.ndarray
+    csf: np.ndarray  # the three sum to 1 inside the brain
+    ventricles: np.ndarray  # membership of the lateral ventricles
 
     @property
     def brain(self) -> np.ndarray:
@@ -45,37 +37,24 @@ class Anatomy:
 def draw_coordinates(
     rng: np.random.Generator, template: Anatomy, shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """Draw where each voxel of a new brain lies in the template.
+    """Draw where each voxel of a new brain lies in the template, near whose middle its own falls.
 
     Turn, scale, stretch and shift, then a smooth displacement at two scales (lobes and gyri).
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the deformation.
-    template : Anatomy
-        The template; its middle falls near the middle of the new grid.
-    shape : (int, int, int)
-        The new grid, 1 mm.
 
     Returns
     -------
     (3, X, Y, Z) float32 array
-        Template voxel coordinates.
+        Template voxel coordinates, of the 1 mm grid of the given shape.
     """
     coordinates = np.empty((3, *shape), np.float32)
     for axis in range(3):
         coordinates[axis] = COARSE_SD_MM * normal_field(rng, shape, COARSE_MM)
         coordinates[axis] += FINE_SD_MM * normal_field(rng, shape, FINE_MM)
-    size = np.clip(
-        rng.normal(SCALE, SCALE_SD) * np.exp(rng.normal(0, STRETCH_SD, 3)),
-        SCALE - 0.05,
-        SCALE + 0.05,
-    )
+    size = rng.normal(SCALE, SCALE_SD) * np.exp(rng.normal(0, STRETCH_SD, 3))
+    size = np.clip(size, SCALE - 0.05, SCALE + 0.05)
     matrix = Rotation.from_rotvec(rng.normal(0, TURN_SD_RADIANS, 3)).as_matrix() / size
-    middle = (
-        (np.array(template.gray.shape) - 1) / 2 + rng.normal(0, SHIFT_SD_MM, 3) + (0, 0, SINK_MM)
-    )
+    shift = rng.normal(0, SHIFT_SD_MM, 3)
+    middle = (np.array(template.gray.shape) - 1) / 2 + shift + (0, 0, SINK_MM)
     offsets = [np.arange(length) - (length - 1) / 2 for length in shape]
     for axis in range(3):
         for other, offset in enumerate(offsets):
@@ -87,12 +66,10 @@ def draw_coordinates(
 
 
 def push(coordinates: np.ndarray, centre: np.ndarray, radius_mm: float, strength: float) -> None:
-    """Displace tissue away from a growing mass, in place.
+    """Displace tissue away from a growing mass, in the `coordinates` from `draw_coordinates`.
 
     Parameters
     ----------
-    coordinates : (3, X, Y, Z) float32 array
-        As from `draw_coordinates`; changed.
     centre : (3,) int array
         Voxel of the new grid that stays where it is.
     radius_mm : float

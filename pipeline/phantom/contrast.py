@@ -53,8 +53,6 @@ def acquire(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of contrast, texture, bias, gain and noise.
     fractions : dict of str to (N,) float32 array
         Tissue of each brain voxel, in C order, by the names of `SIGNAL`; the sum is 1.
     brain : (X, Y, Z) bool array
@@ -76,10 +74,8 @@ def acquire(
         signal = np.zeros(int(brain.sum()), np.float32)
         for tissue, fraction in fractions.items():
             level = np.float32(SIGNAL[tissue][0][index] * spread[tissue][index])
-            if tissue in TEXTURE_SD:
-                signal += level * fraction * (1 + np.float32(TEXTURE_SD[tissue]) * texture)
-            else:
-                signal += level * fraction
+            uneven = 1 + np.float32(TEXTURE_SD[tissue]) * texture if tissue in TEXTURE_SD else 1
+            signal += level * fraction * uneven
         fields = [np.float32(sd) * normal_field(rng, brain.shape, scale) for scale, sd in SHADING]
         signal *= np.exp(np.asarray(sum(fields))[brain])
         images[modality] = _record(rng, signal, brain, SLICE_BLUR_VOXELS.get(modality, 0.0))
@@ -94,9 +90,8 @@ def _record(
     """
     sd = np.float32(rng.uniform(*NOISE_SD))
     noise = rng.standard_normal((2, signal.size), dtype=np.float32) * sd
-    magnitude = np.hypot(signal + noise[0], noise[1])
     volume = np.zeros(brain.shape, np.float32)
-    volume[brain] = magnitude
+    volume[brain] = np.hypot(signal + noise[0], noise[1])
     if blur_voxels:
         volume = ndimage.gaussian_filter1d(volume, blur_voxels, axis=2)
     gain = np.float32(np.exp(rng.uniform(*np.log(GAIN))))

@@ -28,24 +28,12 @@ UNREACHED = np.float32(1e4)
 
 @dataclass(frozen=True)
 class Tumour:
-    """The parameters of a tumour; volumes in cm3.
+    """The parameters of a tumour."""
 
-    Attributes
-    ----------
-    enhancing : bool
-        Whether the core has an enhancing rim.
-    cores_cm3 : tuple of float
-        Volume of the core of each focus, the largest first.
-    edema_cm3 : float
-        Volume of the edema around all of them.
-    rim_mm : float
-        Typical thickness of the enhancing rim.
-    """
-
-    enhancing: bool
-    cores_cm3: tuple[float, ...]
-    edema_cm3: float
-    rim_mm: float
+    enhancing: bool  # whether the core has an enhancing rim
+    cores_cm3: tuple[float, ...]  # of each focus, the largest first
+    edema_cm3: float  # around all of them
+    rim_mm: float  # typical thickness
 
     @property
     def radius_mm(self) -> float:
@@ -55,47 +43,26 @@ class Tumour:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A grown tumour.
-
-    Attributes
-    ----------
-    classes : (X, Y, Z) uint8 array
-        0 none, 1 necrotic or non-enhancing core, 2 edema, 3 enhancing.
-    nearness : (X, Y, Z) float32 array
-        1 in the core, falling to 0 where the edema ends and beyond.
-    """
+    """A grown tumour."""
 
     classes: np.ndarray
+    """(X, Y, Z) uint8: 0 none, 1 necrotic or non-enhancing core, 2 edema, 3 enhancing"""
     nearness: np.ndarray
+    """(X, Y, Z) float32: 1 in the core, falling to 0 where the edema ends and beyond"""
 
 
 def draw_tumour(rng: np.random.Generator, enhancing: bool) -> Tumour:
     """Draw volumes, number of foci and rim; one in four is multifocal."""
     core = float(np.clip(rng.lognormal(np.log(CORE_CM3), CORE_LOG_SD), *CORE_RANGE_CM3))
     satellites = int(rng.integers(1, 3)) if rng.random() < MULTIFOCAL_SHARE else 0
-    cores = (
-        core,
-        *(float(core * rng.uniform(*SATELLITE_SHARE_OF_CORE)) for _ in range(satellites)),
-    )
+    others = (float(core * rng.uniform(*SATELLITE_SHARE_OF_CORE)) for _ in range(satellites))
+    cores = (core, *others)
     edema = float(np.clip(rng.lognormal(np.log(EDEMA_CM3), EDEMA_LOG_SD), *EDEMA_RANGE_CM3))
     return Tumour(enhancing, cores, edema, float(rng.uniform(*RIM_MM)))
 
 
 def draw_seed(rng: np.random.Generator, home: np.ndarray) -> np.ndarray:
-    """Draw the first voxel of a tumour.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the choice.
-    home : (X, Y, Z) bool array
-        Where tumours may begin.
-
-    Returns
-    -------
-    (3,) int array
-        Voxel indices.
-    """
+    """Draw the first voxel of a tumour, (3,) int, where the (X, Y, Z) bool `home` allows it."""
     return STEP * rng.choice(np.argwhere(_coarse(home)))
 
 
@@ -110,36 +77,20 @@ def grow(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of the shape.
-    anatomy : Anatomy
-        The brain to grow in, 1 mm.
-    tumour : Tumour
-        Volumes to reach.
     seed : (3,) int array
         First voxel of the largest core.
     home : (X, Y, Z) bool array
         Where further foci may begin.
-
-    Returns
-    -------
-    Lesion
-        Classes and nearness on the anatomy's grid.
     """
     solid = anatomy.brain & (anatomy.csf < 0.5)
     core = np.zeros(solid.shape, bool)
-    speed = _speed(anatomy, CORE_SPEED) * np.exp(
-        CORE_ROUGHNESS * normal_field(rng, _coarse(solid).shape, 12 / STEP)
-    )
+    speed = _speed(rng, anatomy, CORE_SPEED, CORE_ROUGHNESS, 12)
     for focus, volume_cm3 in enumerate(tumour.cores_cm3):
         start = seed if focus == 0 else _draw_satellite(rng, home & ~core, seed)
         arrival = _arrival(speed, start[None] // STEP, solid.shape)
         core |= _first(arrival, solid & ~core, volume_cm3)
-    surface = np.argwhere(_coarse(core))
-    speed = _speed(anatomy, EDEMA_SPEED) * np.exp(
-        EDEMA_ROUGHNESS * normal_field(rng, _coarse(solid).shape, 10 / STEP)
-    )
-    arrival = _arrival(speed, surface, solid.shape)
+    speed = _speed(rng, anatomy, EDEMA_SPEED, EDEMA_ROUGHNESS, 10)
+    arrival = _arrival(speed, np.argwhere(_coarse(core)), solid.shape)
     edema = _first(arrival, solid & ~core, tumour.edema_cm3)
     classes = np.where(edema, np.uint8(EDEMA), np.uint8(0))
     classes[core] = NECROTIC
@@ -155,10 +106,17 @@ def _coarse(fine: np.ndarray) -> np.ndarray:
     return fine[::STEP, ::STEP, ::STEP]
 
 
-def _speed(anatomy: Anatomy, speeds: dict[str, float]) -> np.ndarray:
+def _speed(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    speeds: dict[str, float],
+    roughness: np.float32,
+    scale_mm: float,
+) -> np.ndarray:
     """Speed of a front on the coarse grid; next to none outside the brain."""
     parts = [_coarse(getattr(anatomy, name)) * np.float32(speed) for name, speed in speeds.items()]
-    return np.add(sum(parts), np.float32(1e-3))
+    mean = np.add(sum(parts), np.float32(1e-3))
+    return mean * np.exp(roughness * normal_field(rng, mean.shape, scale_mm / STEP))
 
 
 def _arrival(speed: np.ndarray, starts: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

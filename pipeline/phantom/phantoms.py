@@ -20,18 +20,11 @@ hemispheres.
 
 @dataclass(frozen=True)
 class Phantom:
-    """A made case, RAS+, 1 mm.
-
-    Attributes
-    ----------
-    images : dict of str to (X, Y, Z) int16 array
-        By modality t1n, t1c, t2w, t2f; 0 exactly outside the brain, positive inside.
-    classes : (X, Y, Z) uint8 array
-        0 none, 1 necrotic or non-enhancing core, 2 edema, 3 enhancing.
-    """
+    """A made case, RAS+, 1 mm."""
 
     images: dict[str, np.ndarray]
-    classes: np.ndarray
+    """(X, Y, Z) int16 by modality t1n, t1c, t2w, t2f: 0 outside the brain, positive inside"""
+    classes: np.ndarray  # as of `Lesion`
 
 
 def phantom(
@@ -40,23 +33,9 @@ def phantom(
     tumour: Tumour,
     shape: tuple[int, int, int] = (240, 240, 155),
 ) -> Phantom:
-    """Make one case.
+    """Make one case of a shape: deform a healthy template and grow a tumour in it.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of everything the case does not share with others.
-    template : Anatomy
-        Healthy anatomy to deform.
-    tumour : Tumour
-        What to grow in it.
-    shape : (int, int, int)
-        Grid of the result, 1 mm.
-
-    Returns
-    -------
-    Phantom
-        Equal generator, template and tumour give equal bytes.
+    Equal generator, template and tumour give equal bytes.
     """
     inner = tuple(
         min(length, side + 2 * MARGIN_VOXELS)
@@ -83,9 +62,8 @@ def _healthy(rng: np.random.Generator, anatomy: Anatomy) -> dict[str, np.ndarray
     see `SIGNAL`.
     """
     brain = anatomy.brain
-    gray, white, csf, ventricles = (
-        tissue[brain] for tissue in (anatomy.gray, anatomy.white, anatomy.csf, anatomy.ventricles)
-    )
+    maps = anatomy.gray, anatomy.white, anatomy.csf, anatomy.ventricles
+    gray, white, csf, ventricles = (tissue[brain] for tissue in maps)
     # The template is a mean of people; squaring restores edges as sharp as one person's.
     total = gray**2 + white**2 + csf**2
     tissues = {"gray": gray**2 / total, "white": white**2 / total, "csf": csf**2 / total}
@@ -120,15 +98,11 @@ def _invaded(
     tissues: dict[str, np.ndarray], lesion: Lesion, enhancing: bool, brain: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The tissues with the tumour, mixed at its edges; edema thins out outwards."""
+    core = "necrosis" if enhancing else "solid"
     tumour = {}
-    for label, tissue in (
-        (NECROTIC, "necrosis" if enhancing else "solid"),
-        (EDEMA, "edema"),
-        (ENHANCING, "enhancing"),
-    ):
-        tumour[tissue] = gaussian_filter(
-            (lesion.classes == label).astype(np.float32), PARTIAL_VOLUME_SD_VOXELS
-        )[brain]
+    for label, tissue in {NECROTIC: core, EDEMA: "edema", ENHANCING: "enhancing"}.items():
+        mask = (lesion.classes == label).astype(np.float32)
+        tumour[tissue] = gaussian_filter(mask, PARTIAL_VOLUME_SD_VOXELS)[brain]
     tumour["edema"] *= EDEMA_AT_END + (1 - EDEMA_AT_END) * lesion.nearness[brain]
     left = 1 - sum(tumour.values())
     return {tissue: share * left for tissue, share in tissues.items()} | tumour
@@ -137,8 +111,7 @@ def _invaded(
 def _embed(inner: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """The array in the middle of a larger one of zeros."""
     whole = np.zeros(shape, inner.dtype)
-    starts = [(length - side) // 2 for length, side in zip(shape, inner.shape, strict=True)]
-    whole[
-        tuple(slice(start, start + side) for start, side in zip(starts, inner.shape, strict=True))
-    ] = inner
+    sides = zip(shape, inner.shape, strict=True)
+    starts = [((length - side) // 2, side) for length, side in sides]
+    whole[tuple(slice(start, start + side) for start, side in starts)] = inner
     return whole

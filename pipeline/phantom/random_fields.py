@@ -11,21 +11,9 @@ VARIANCE_PER_AXIS = 0.479
 def normal_field(
     rng: np.random.Generator, shape: tuple[int, int, int], scale_voxels: float
 ) -> np.ndarray:
-    """Draw a smooth random field with mean 0 and standard deviation 1 over draws.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the knots' values.
-    shape : (int, int, int)
-        Voxels along X, Y, Z.
-    scale_voxels : float
-        Distance of the knots of the cubic B-spline: about the size of a bump.
-
-    Returns
-    -------
-    (X, Y, Z) float32 array
-        The field, close to normal at every voxel.
+    """Draw a smooth random field, (X, Y, Z) float32, close to standard normal at every voxel over
+    draws; `scale_voxels`, the distance of the knots of its cubic B-spline, is about the size of a
+    bump.
     """
     operators = tuple(bspline(length, scale_voxels) for length in shape)
     knots = rng.standard_normal([operator.shape[1] for operator in operators], dtype=np.float32)

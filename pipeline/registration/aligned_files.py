@@ -9,7 +9,7 @@ from ..core.grid import onto_axes_of
 from ..core.records import write_json
 from ..formats import nifti
 from ..formats.background import constant_air
-from ..formats.cases import Found, read_mask, read_volume, refuse_bad_voxels, told, without_air
+from ..formats.raw_cases import Found, read_mask, read_volume, refuse_bad_voxels, without_air
 from ..formats.template import read_template
 from ..formats.volume import Volume
 from ..verification.plausibility import faults
@@ -106,7 +106,7 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
     back = folder / found.case / f"{found.case}_native.json"
     write_json(back, aligned.native)
     own = faults(volumes, aligned.native.grid, None)  # of the series before resampling
-    notes = (*found.notes, *told(found, read), *(f"{fault.what} ({fault.found})" for fault in own))
+    notes = (*found.warnings(read), *(f"{fault.what} ({fault.found})" for fault in own))
     return replace(
         found,
         images={name: place(name) for name in volumes},

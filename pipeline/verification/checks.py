@@ -11,7 +11,7 @@ from ..core.catalogue import CaseEntry, FileEntry
 from ..core.errors import InputError
 from ..core.grid import rows_of
 from ..core.schema import Schema
-from ..formats.cases import Found, read_volumes, told
+from ..formats.raw_cases import Found, read_volumes
 from ..formats.volume import Part, Volume
 from .fingerprints import content_sha256, fingerprint
 from .modality_swaps import relations, suspicions
@@ -21,50 +21,21 @@ from .thumbnail import favourite, thumbnail
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """The result of verifying a case.
+    """The result of verifying a case."""
 
-    Attributes
-    ----------
-    entry : CaseEntry
-        For the catalogue.
-    fingerprint : (P, A, A, B) int8 array
-        Of the modality that `pipeline.verification.thumbnail` shows.
-    relations : (C, C, 2) float64 array
-        How the modalities relate to each other (`pipeline.verification.modality_swaps`).
-    thumbnail : (72, 72, 3) uint8 array
-    warnings : tuple of str
-        What the user should know about its files.
-    faults : tuple of Fault
-        See `pipeline.verification.plausibility`.
-    """
-
-    entry: CaseEntry
-    fingerprint: np.ndarray
-    relations: np.ndarray
-    thumbnail: np.ndarray
-    warnings: tuple[str, ...]
+    entry: CaseEntry  # for the catalogue
+    fingerprint: np.ndarray  # (P, A, A, B) int8, of the modality that the thumbnail shows
+    relations: np.ndarray  # (C, C, 2) float64, see `pipeline.verification.modality_swaps`
+    thumbnail: np.ndarray  # (72, 72, 3) uint8
+    warnings: tuple[str, ...]  # what the user should know about its files
     faults: tuple[Fault, ...]
 
 
 def verify(found: Found, schema: Schema) -> Verified:
-    """Read and check a case.
+    """Read a case and check that it is what the schema declares.
 
-    Parameters
-    ----------
-    found : Found
-        Its files; a path in the entry is ``case/name``, as `download` stores them. If files of the
-        case share a name, each is prefixed by its modality or ``seg``: ``case/t1n_image.nii.gz``.
-    schema : Schema
-        Declares what they hold.
-
-    Returns
-    -------
-    Verified
-
-    Raises
-    ------
-    InputError
-        As `pipeline.formats.cases.read`.
+    Paths in the entry are ``case/name``, as `download` stores them. If files of the case share a
+    name, each is prefixed by its modality or ``seg``: ``case/t1n_image.nii.gz``.
     """
     try:
         case, volumes = read_volumes(found, schema)
@@ -73,17 +44,15 @@ def verify(found: Found, schema: Schema) -> Verified:
     shown = favourite(schema.modalities)
     voxels = case.image[..., shown]
     brain_voxels = int(np.count_nonzero(case.image.any(axis=-1)))
+    stripped = skull_stripped(voxels, case.grid.spacing_mm)
+    images = {name: volumes[name] for name in schema.modalities}
     return Verified(
-        entry=_entry(
-            found, schema, case, volumes, brain_voxels, skull_stripped(voxels, case.grid.spacing_mm)
-        ),
+        entry=_entry(found, schema, case, volumes, brain_voxels, stripped),
         fingerprint=fingerprint(voxels, case.grid),
         relations=relations(case.image, case.grid.spacing_mm),
         thumbnail=thumbnail(case, shown),
-        warnings=(*found.notes, *told(found, volumes)),
-        faults=tuple(
-            faults({name: volumes[name] for name in schema.modalities}, case.grid, brain_voxels)
-        ),
+        warnings=found.warnings(volumes),
+        faults=tuple(faults(images, case.grid, brain_voxels)),
     )
 
 
@@ -99,10 +68,8 @@ def alone(
 
     Parameters
     ----------
-    found : Found
-        Its files.
     case, volumes : Case, mapping of str to Volume
-        From `pipeline.formats.cases.read_volumes`, or the same registered to one grid.
+        From `pipeline.formats.raw_cases.read_volumes`, or the same registered to one grid.
     modalities : sequence of str
         Names of the channels.
     trained_stripped : bool or None
@@ -119,8 +86,7 @@ def alone(
         masks in place of images.
     """
     warnings = [
-        *found.notes,
-        *told(found, volumes),
+        *found.warnings(volumes),
         *suspicions(relations(case.image, case.grid.spacing_mm)[None], modalities, [case.name]),
     ]
     stripped = skull_stripped(case.image[..., favourite(modalities)], case.grid.spacing_mm)
@@ -149,6 +115,7 @@ def _entry(
     brain_voxels: int,
     stripped: bool | None,
 ) -> CaseEntry:
+    labels = found.labels
     classes = {} if case.classes is None else dict(enumerate(schema.labels, 1))
     return CaseEntry(
         case=found.case,
@@ -157,11 +124,7 @@ def _entry(
             name: _describe(found, name, found.images[name], volumes[name])
             for name in schema.modalities
         },
-        labels=(
-            None
-            if found.labels is None
-            else _describe(found, "seg", found.labels, volumes["labels"])
-        ),
+        labels=None if labels is None else _describe(found, "seg", labels, volumes["labels"]),
         shape=case.grid.shape,
         affine=rows_of(case.grid.affine),
         spacing_mm=case.grid.spacing_mm,
@@ -178,8 +141,10 @@ def _entry(
 
 def _describe(found: Found, name: str, path: Path | Part, volume: Volume) -> FileEntry:
     voxels = volume.voxels
+    names = [file.name.casefold() for file in (*found.images.values(), found.labels) if file]
+    are_unique = len(set(names)) == len(names)  # also in file systems that ignore case
     return FileEntry(
-        path=f"{found.case}/{_stored_name(found, name, path)}",
+        path=f"{found.case}/{'' if are_unique else f'{name}_'}{path.name}",
         sha256=volume.sha256,
         content_sha256=content_sha256(voxels, volume.grid),
         dtype=voxels.dtype.name,
@@ -187,9 +152,3 @@ def _describe(found: Found, name: str, path: Path | Part, volume: Volume) -> Fil
         maximum=float(voxels.max()),
         origin_sha256=found.origins.get(name),
     )
-
-
-def _stored_name(found: Found, name: str, path: Path | Part) -> str:
-    """Name of a file in the folder of its case; some file systems ignore case."""
-    names = [file.name.casefold() for file in (*found.images.values(), found.labels) if file]
-    return path.name if len(set(names)) == len(names) else f"{name}_{path.name}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.catalogue import CaseEntry, Catalogue
 from ..core.errors import InputError
-from ..formats.cases import Found, few
+from ..formats.raw_cases import Found, few
 from . import fingerprints
 from .checks import Verified
 from .modality_swaps import suspicions
@@ -39,15 +39,7 @@ CHECKS = (
 def reject_duplicates(entries: Sequence[CaseEntry], found: Sequence[Found]) -> None:
     """Raise InputError if two images have the same voxels, which would leak from training to test.
 
-    Parameters
-    ----------
-    entries, found : sequence
-        The cases as verified and as found, in the same order.
-
-    Raises
-    ------
-    InputError
-        Names every pair of cases that share a volume.
+    `entries` and `found` are the same cases in the same order.
     """
     owners = defaultdict(list)
     for entry, case in zip(entries, found, strict=True):
@@ -67,10 +59,7 @@ def reject_duplicates(entries: Sequence[CaseEntry], found: Sequence[Found]) -> N
 
 
 def similar_cases(verified: Sequence[Verified]) -> tuple[tuple[str, str, float], ...]:
-    """Pairs of cases that look like one examination, with their similarity, sorted by name.
-
-    Only fingerprints of the same shape are compared.
-    """
+    """Pairs of cases that look like one examination, with their similarity, sorted by name."""
     found = []
     for shape in sorted({case.fingerprint.shape for case in verified}):
         same = [case for case in verified if case.fingerprint.shape == shape]

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage
@@ -31,13 +30,6 @@ _BLOCK = 256
 def content_sha256(voxels: np.ndarray, grid: Grid) -> str:
     """Hash the values of a volume, independent of file format, axes, dtype and empty margin.
 
-    Parameters
-    ----------
-    voxels : (X, Y, Z) array
-        Any real dtype whose values float32 can hold.
-    grid : Grid
-        Of the voxels; only the directions of its axes count.
-
     Returns
     -------
     str
@@ -62,31 +54,20 @@ def fingerprint(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     exchange the numbers, so `pairs` can undo both. A volume is described twice: as it lies, and
     turned to the principal axes of its foreground, which undoes a tilt of the head.
 
-    Parameters
-    ----------
-    voxels : (X, Y, Z) array
-        One modality; a slice has one axis of length 1.
-    grid : Grid
-        Of the voxels; the directions of its axes count, and its spacing for the principal axes
-        alone.
-
     Returns
     -------
-    (2, 8, 8, 8) int8 array, of a slice (1, 22, 22, 1)
+    (2, 8, 8, 8) int8 array, of a slice (one axis of length 1) (1, 22, 22, 1)
         Zero throughout if there is no foreground.
     """
     canonical = to_canonical(voxels, grid.affine)
     if 1 in canonical.shape:
         flat = np.squeeze(canonical, axis=canonical.shape.index(1))[:, :, None]
-        return _transformed(
-            _cells(flat.astype(np.float32), (2 * _CELLS, 2 * _CELLS, 1)), _WAVES[2]
-        )[None]
+        cells = _cells(flat.astype(np.float32), (2 * _CELLS, 2 * _CELLS, 1))
+        return _transformed(cells, _WAVES[2])[None]
     steps = [max(1, length // _SAMPLES) for length in canonical.shape]
     strided = canonical[tuple(slice(None, None, step) for step in steps)].astype(np.float32)
-    poses = (
-        strided,
-        _along_principal_axes(strided, np.multiply(steps, canonical_spacing_mm(grid.affine))),
-    )
+    spacing_mm = np.multiply(steps, canonical_spacing_mm(grid.affine))
+    poses = strided, _along_principal_axes(strided, spacing_mm)
     return np.stack([_transformed(_cells(samples, (_CELLS,) * 3), _WAVES[3]) for samples in poses])
 
 
@@ -100,9 +81,8 @@ def _along_principal_axes(samples: np.ndarray, spacing_mm: np.ndarray) -> np.nda
     if len(points) < 2:
         return raised
     middle = points.mean(axis=0)
-    variances, axes = np.linalg.eigh(
-        np.cov(points, rowvar=False) * np.outer(spacing_mm, spacing_mm)
-    )  # their order is left to `pairs`
+    covariance_mm2 = np.cov(points, rowvar=False) * np.outer(spacing_mm, spacing_mm)
+    variances, axes = np.linalg.eigh(covariance_mm2)  # their order is left to `pairs`
     turn = axes / spacing_mm[:, None] * (2 * _REACH_SD * np.sqrt(variances[-1]) / _SAMPLES)
     corner = middle - turn @ np.full(3, (_SAMPLES - 1) / 2)
     return ndimage.affine_transform(raised, turn, corner, (_SAMPLES,) * 3, order=1)
@@ -118,9 +98,8 @@ def _cells(samples: np.ndarray, cells: tuple[int, int, int]) -> np.ndarray:
     if not mask.any():
         return ranks
     averages = [_averages(mask, axis, count) for axis, count in enumerate(cells)]
-    inside = ndimage.binary_fill_holes(
-        _along_axes(mask.astype(np.float32), averages) > _INSIDE
-    )  # a normalised image passes 0
+    full = _along_axes(mask.astype(np.float32), averages) > _INSIDE
+    inside = ndimage.binary_fill_holes(full)  # a normalised image passes 0
     means = _along_axes(raised * mask, averages)[inside]
     ordered = np.empty(means.size, np.float32)
     ordered[means.argsort(kind="stable")] = np.linspace(-1, 1, means.size, dtype=np.float32)
@@ -129,22 +108,12 @@ def _cells(samples: np.ndarray, cells: tuple[int, int, int]) -> np.ndarray:
 
 
 def foreground(raised: np.ndarray) -> np.ndarray:
-    """Voxels that differ from the air.
-
-    Parameters
-    ----------
-    raised : (X, Y, Z) float32 array
-        Intensity above that of the air, which a normalised image may have below 0.
-
-    Returns
-    -------
-    (X, Y, Z) bool array
+    """Voxels that differ from the air, (X, Y, Z) bool; `raised` is the float32 intensity above that
+    of the air, which a normalised image may have below 0.
     """
     sparse = raised[::2, ::2]
     level = _FAINT * np.percentile(np.abs(sparse), 98)
-    if (
-        np.mean(sparse < -level) > 0.01
-    ):  # normalised: the intensities of the brain pass that of the air
+    if np.mean(sparse < -level) > 0.01:  # normalised: the brain has darker voxels than the air
         level *= 0.1
     return np.abs(raised) > max(level, 6 * np.median(np.abs(_edges(raised))))
 
@@ -170,9 +139,8 @@ def _averages(mask: np.ndarray, axis: int, cells: int) -> np.ndarray:
         return np.ones((1, 1), np.float32)
     samples = np.arange(profile.size)
     middle = np.average(samples + 0.5, weights=profile)
-    deviation = np.sqrt(
-        np.average((samples + 0.5 - middle) ** 2, weights=profile) + 1 / 12
-    )  # that of a sample's extent
+    variance = np.average((samples + 0.5 - middle) ** 2, weights=profile)
+    deviation = np.sqrt(variance + 1 / 12)  # 1 / 12: of a sample's extent
     edges = middle + _REACH_SD * deviation * np.linspace(-1, 1, cells + 1)
     overlap = np.minimum(edges[1:, None], samples + 1) - np.maximum(edges[:-1, None], samples)
     return (np.clip(overlap, 0, None) / (edges[1] - edges[0])).astype(np.float32)
@@ -185,9 +153,8 @@ def _along_axes(volume: np.ndarray, operators: list[np.ndarray]) -> np.ndarray:
 
 
 def _transformed(cells: np.ndarray, waves: tuple[int, int, int]) -> np.ndarray:
-    numbers = _along_axes(
-        cells, [_cosines(count, length) for count, length in zip(waves, cells.shape, strict=True)]
-    )
+    tables = [_cosines(count, length) for count, length in zip(waves, cells.shape, strict=True)]
+    numbers = _along_axes(cells, tables)
     order = np.sqrt(sum(index**2 for index in np.ogrid[tuple(map(slice, waves))]))
     numbers *= order >= _COARSEST
     norm = np.linalg.norm(numbers)
@@ -196,9 +163,8 @@ def _transformed(cells: np.ndarray, waves: tuple[int, int, int]) -> np.ndarray:
 
 def _cosines(waves: int, length: int) -> np.ndarray:
     """Orthonormal DCT-II, (waves, length) float32."""
-    table = np.cos(
-        np.pi / length * np.arange(waves)[:, None] * (np.arange(length) + 0.5)
-    ) * np.sqrt(2 / length)
+    angles = np.pi / length * np.arange(waves)[:, None] * (np.arange(length) + 0.5)
+    table = np.cos(angles) * np.sqrt(2 / length)
     table[0] /= np.sqrt(2)
     return table.astype(np.float32)
 
@@ -229,33 +195,33 @@ def pairs(fingerprints: np.ndarray, threshold: float) -> list[tuple[int, int, fl
         return []
     found = []
     poses = [_prepared(pose) for pose in fingerprints.swapaxes(0, 1)]
-    for rows, columns in _blocks(len(fingerprints)):
-        similarity = np.full((rows.stop - rows.start, columns.stop - columns.start), -np.inf)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(fingerprints), _BLOCK)]
+    for rows, columns in itertools.combinations_with_replacement(blocks, 2):
+        similarities = []
         for turned, norms in poses:
             for others in turned:
                 products = [
                     one[rows] @ other[columns].T
                     for one, other in zip(turned[0], others, strict=True)
                 ]
-                np.maximum(
-                    similarity,
-                    _best_flip(products) / norms[rows, None] / norms[columns],
-                    out=similarity,
-                )
-        for i, j in np.argwhere(similarity >= threshold):
+                similarities.append(_best_flip(products) / norms[rows, None] / norms[columns])
+        similarity = np.maximum.reduce(similarities)
+        for i, j in np.argwhere(similarity >= threshold).tolist():
             if rows.start + i < columns.start + j:
-                found.append((int(rows.start + i), int(columns.start + j), float(similarity[i, j])))
+                found.append((rows.start + i, columns.start + j, float(similarity[i, j])))
     return sorted(found, key=lambda pair: (-pair[2], pair))
 
 
 def _prepared(numbers: np.ndarray) -> tuple[list[list[np.ndarray]], np.ndarray]:
-    """Fingerprints of one pose in every order of their axes, the identity first, split by parity;
-    and their (N,) norms.
+    """Fingerprints of one pose in every order of their axes that preserves their shape, the
+    identity first, split by parity; and their (N,) norms.
     """
     norms = np.sqrt(np.square(numbers, dtype=np.float64).sum(axis=(1, 2, 3)))
+    shape = numbers.shape
     turned = [
         _by_parity(numbers.astype(np.float32).transpose(0, *axes))
-        for axes in _exchanges(numbers.shape[1:])
+        for axes in itertools.permutations((1, 2, 3))
+        if tuple(shape[axis] for axis in axes) == shape[1:]
     ]
     return turned, np.where(norms == 0, np.inf, norms)
 
@@ -270,15 +236,6 @@ def _by_parity(numbers: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _exchanges(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """Permutations of the last three axes that preserve the shape."""
-    return [
-        (x + 1, y + 1, z + 1)
-        for x, y, z in itertools.permutations(range(3))
-        if (shape[x], shape[y], shape[z]) == tuple(shape)
-    ]
-
-
 def _best_flip(products: list[np.ndarray]) -> np.ndarray:
     """Largest signed sum over the flips of three axes: a Walsh-Hadamard transform, axis by axis."""
     for step in (1, 2, 4):
@@ -288,13 +245,3 @@ def _best_flip(products: list[np.ndarray]) -> np.ndarray:
                 products[first] - products[first + step],
             )
     return np.maximum.reduce(products)
-
-
-def _blocks(count: int) -> Iterator[tuple[slice, slice]]:
-    starts = range(0, count, _BLOCK)
-    for first in starts:
-        for second in range(first, count, _BLOCK):
-            yield (
-                slice(first, min(first + _BLOCK, count)),
-                slice(second, min(second + _BLOCK, count)),
-            )

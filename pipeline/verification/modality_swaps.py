@@ -52,14 +52,7 @@ _COHORT = 5  # cases that weigh as much as what is expected
 
 
 def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    """Measure how the modalities of a case relate to each other.
-
-    Parameters
-    ----------
-    image : (X, Y, Z, C) array
-        Registered modalities, air about 0.
-    spacing_mm : sequence of 3 float
-        Along X, Y, Z.
+    """Measure how the registered modalities of a case, (X, Y, Z, C) with air about 0, relate.
 
     Returns
     -------
@@ -69,16 +62,17 @@ def relations(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
         1st, antisymmetric. NaN if there is too little brain, as in a single slice.
     """
     count = image.shape[-1]
+    unknown = np.full((count, count, 2), np.nan)
     if count < 2 or min(image.shape[:3]) < 2:
-        return np.full((count, count, 2), np.nan)
+        return unknown
     contrasts = _local_contrasts(image, spacing_mm)
     if contrasts.shape[1] < _LEAST_CELLS:
-        return np.full((count, count, 2), np.nan)
+        return unknown
     low, high = np.percentile(contrasts, (2, 98), axis=1)[..., None]
     clipped = np.clip(contrasts, low, high)
     deviations = clipped.std(axis=1, keepdims=True)
     if not deviations.all():
-        return np.full((count, count, 2), np.nan)
+        return unknown
     measured = np.zeros((count, count, 2))
     measured[..., 0] = np.corrcoef(clipped)
     for one, other in itertools.combinations(range(count), 2):
@@ -135,9 +129,9 @@ def _means(volume: np.ndarray, factors: Sequence[int]) -> np.ndarray:
 
 def _smoothed(volume: np.ndarray, widths: Sequence[int]) -> np.ndarray:
     """Two successive moving means: a tent filter."""
-    return ndimage.uniform_filter(
-        ndimage.uniform_filter(volume, widths, mode="constant"), widths, mode="constant"
-    )
+    for _ in range(2):
+        volume = ndimage.uniform_filter(volume, widths, mode="constant")
+    return volume
 
 
 def _lean(difference: np.ndarray) -> float:
@@ -151,12 +145,10 @@ def suspicions(measured: np.ndarray, modalities: Sequence[str], cases: Sequence[
     Parameters
     ----------
     measured : (N, C, C, 2) array
-        `relations` of each case, channels in the order of `modalities`; NaN is ignored.
+        `relations` of each of the `cases`, channels in the order of `modalities`; NaN is ignored.
     modalities : sequence of C str
         Declared names. Only t1n, t1c, t2w and t2f are checked; a swap of t1n and t2f alone, or of
         t1c and t2f alone, is seldom clear.
-    cases : sequence of N str
-        Identities, for the messages.
 
     Returns
     -------
@@ -183,10 +175,8 @@ def suspicions(measured: np.ndarray, modalities: Sequence[str], cases: Sequence[
     expected, warnings = EXPECTED, []
     if len(usable) >= _COHORT:
         medians = np.median(usable, axis=0)
-        expected, warnings = (
-            _drawn(medians, len(usable), names),
-            _swapped("the whole cohort", medians, names, EXPECTED),
-        )
+        expected = _drawn(medians, len(usable), names)
+        warnings = _swapped("the whole cohort", medians, names, EXPECTED)
     for case, own in zip(cases, measured, strict=True):
         if np.isfinite(own).all():
             warnings += _swapped(case, own, names, expected) + _twins(case, own, names)

@@ -1,5 +1,6 @@
 """Cases that stand out from the others of their cohort: warnings, never errors."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,34 +15,20 @@ FAR = 5.0
 
 
 def oddities(catalogue: Catalogue) -> list[str]:
-    """List the outliers of a cohort.
+    """List the outliers of a cohort, each with its value and the usual range.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The verified cohort.
-
-    Returns
-    -------
-    list of str
-        Each warning names a case, its value, and the usual range. Volumes, spacings and intensities
-        are compared on a logarithmic scale by median and median absolute deviation; dtype,
-        orientation and skull-stripping by what at least four of five cases have. Empty for cohorts
-        of less than `FEWEST` cases.
+    Volumes, spacings and intensities are compared on a logarithmic scale by median and median
+    absolute deviation; dtype, orientation and skull-stripping by what at least four of five cases
+    have. Nothing is usual in less than `FEWEST` cases.
     """
-    cases = catalogue.cases
-    if len(cases) < FEWEST:
-        return []
-    warnings = []
+    cases, warnings = catalogue.cases, []
     for at, axis in enumerate("XYZ"):
         edges = {entry.case: entry.spacing_mm[at] for entry in cases}
         warnings += _far(f"spacing along {axis}", " mm", edges, 0.02)
     warnings += _far("head or brain", " ml", {entry.case: entry.brain_ml for entry in cases}, 0.1)
     images = {
-        modality: {
-            entry.case: entry.images[modality] for entry in cases if modality in entry.images
-        }
-        for modality in catalogue.cohort.modalities
+        name: {entry.case: entry.images[name] for entry in cases if name in entry.images}
+        for name in catalogue.cohort.modalities
     }
     for modality, files in images.items():
         maxima = {case: file.maximum for case, file in files.items()}
@@ -92,16 +79,13 @@ def _rare(what: str, kinds: Mapping[str, str]) -> list[str]:
     """Warnings for cases that differ from at least four fifths of all."""
     if len(kinds) < FEWEST:
         return []
-    found = list(kinds.values())
-    usual = max(sorted(set(found)), key=found.count)
-    if found.count(usual) == len(found):
-        return []
-    if found.count(usual) < 0.8 * len(found):
-        counts = ", ".join(f"{kind} in {found.count(kind)}" for kind in sorted(set(found)))
-        return [f"the cases differ in {what}: {counts} of {len(found)} cases"]
+    counts = Counter(sorted(kinds.values()))
+    usual, count = counts.most_common(1)[0]
+    if count < 0.8 * len(kinds):
+        each = ", ".join(f"{kind} in {number}" for kind, number in counts.items())
+        return [f"the cases differ in {what}: {each} of {len(kinds)} cases"]
     return [
-        f"{case}: {what} is {kind}, in this cohort usually {usual} ({found.count(usual)} of"
-        f" {len(found)} cases)"
+        f"{case}: {what} is {kind}, in this cohort usually {usual} ({count} of {len(kinds)} cases)"
         for case, kind in kinds.items()
         if kind != usual
     ]

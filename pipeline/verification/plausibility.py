@@ -1,13 +1,14 @@
 """Faults that a case shows by itself, and that would make its prediction silently wrong."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from ..core.grid import Grid
 from ..formats.background import air_within
+from ..formats.volume import Volume
 from .fingerprints import air, foreground
 
 STRIPPED_RIM = 0.5
@@ -29,125 +30,77 @@ _CELL_MM, _RIM_MM = 3.0, 9.0
 
 
 class Fault(NamedTuple):
-    """A fault of a case.
-
-    Attributes
-    ----------
-    what : str
-        The fault and its remedy, in the same words for every case.
-    found : str
-        The finding in this case.
-    """
+    """A fault and its remedy, in the same words for every case, and the finding in this one."""
 
     what: str
     found: str
 
 
-class Read(Protocol):
-    """A modality as read, before resampling (`pipeline.formats.volume.Volume`)."""
-
-    @property
-    def voxels(self) -> np.ndarray: ...
-    @property
-    def grid(self) -> Grid: ...
-    @property
-    def air(self) -> float: ...
-
-
-def faults(volumes: Mapping[str, Read], grid: Grid, brain_voxels: int | None) -> list[Fault]:
+def faults(volumes: Mapping[str, Volume], grid: Grid, brain_voxels: int | None) -> list[Fault]:
     """List the faults of a case's grid, air and intensities.
 
     Parameters
     ----------
-    volumes : mapping of str to Read
-        Its modalities by name.
+    volumes : mapping of str to Volume
+        Its modalities as read, before any resampling.
     grid : Grid
         Of the case.
     brain_voxels : int or None
         Voxels that differ from air in any modality, the brain by `preprocess.foreground: nonzero`;
         None if that rule is not used.
     """
-    filled = [] if brain_voxels is None else _no_air(grid, brain_voxels)
-    return [*_lost_affine(volumes), *_other_air(volumes), *filled, *_drawings(volumes)]
-
-
-def _lost_affine(volumes: Mapping[str, Read]) -> list[Fault]:
-    identity = np.eye(4)
-    lost = [
-        name for name, volume in volumes.items() if np.array_equal(volume.grid.affine, identity)
-    ]
-    fault = Fault(
-        "the affine is the identity, as of files saved without their header: it defines spacing,"
-        " left and right. If that is wrong, copy the affine of the original files",
-        f"{', '.join(lost)}: identity",
+    lost = ", ".join(
+        name for name, volume in volumes.items() if np.array_equal(volume.grid.affine, np.eye(4))
     )
-    return [fault] if lost else []
-
-
-def _other_air(volumes: Mapping[str, Read]) -> list[Fault]:
-    others = {name: volume.air for name, volume in volumes.items() if volume.air}
     within = {name: air_within(volume.voxels, volume.air) for name, volume in volumes.items()}
-    padded = {name: value for name, value in within.items() if value is not None}
-    constant = Fault(
-        "air is a constant other than 0, as of images normalised with their background; it was"
-        " subtracted",
-        ", ".join(f"{name} {air:.4g}" for name, air in others.items()),
-    )
-    double = Fault(
-        "air has two values, as of images that were normalised and then padded: both would count as"
-        " brain. Set both to 0 in the files",
-        ", ".join(
-            f"{name} {volumes[name].air:.4g} and {value:.4g}" for name, value in padded.items()
+    counts = {name: _distinct_values(volume.voxels) for name, volume in volumes.items()}
+    findings = {
+        "the affine is the identity, as of files saved without their header: it defines spacing,"
+        " left and right. If that is wrong, copy the affine of the original files": (
+            [f"{lost}: identity"] if lost else []
         ),
-    )
-    return [*([constant] if others else []), *([double] if padded else [])]
-
-
-def _no_air(grid: Grid, brain_voxels: int) -> list[Fault]:
-    share = brain_voxels / float(np.prod(grid.shape))
-    litres = brain_voxels * float(np.prod(grid.spacing_mm)) / 1e6
-    fault = Fault(
+        "air is a constant other than 0, as of images normalised with their background; it was"
+        " subtracted": [
+            f"{name} {volume.air:.4g}" for name, volume in volumes.items() if volume.air
+        ],
+        "air has two values, as of images that were normalised and then padded: both would count as"
+        " brain. Set both to 0 in the files": [
+            f"{name} {volumes[name].air:.4g} and {inner:.4g}"
+            for name, inner in within.items()
+            if inner is not None
+        ],
         f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of the"
         " grid): the skull is on, or air is not even. For training set preprocess.foreground: head,"
         " or extract the brain (native.enabled: true); for `predict` add --native; or set air to 0"
-        " in the files",
-        f"{litres:.2f} litres, {share:.0%} of the grid",
-    )
-    is_brain = share <= FILLED and litres <= LARGEST_BRAIN_LITRES
-    return [] if min(grid.shape) == 1 or is_brain else [fault]
-
-
-def _drawings(volumes: Mapping[str, Read]) -> list[Fault]:
-    counts = {}
-    for name, volume in volumes.items():
-        steps = [max(1, length // _SAMPLES) for length in volume.voxels.shape]
-        samples = volume.voxels[tuple(slice(None, None, step) for step in steps)]
-        counts[name] = len(np.unique(samples))
-    few = {name: count for name, count in counts.items() if count < FEWEST_VALUES}
-    fault = Fault(
+        " in the files": _more_than_a_brain(grid, brain_voxels),
         "a modality has too few different values for an image: it may be a mask. Check it, and"
-        " replace it with the image",
-        ", ".join(f"{name}: {count} values" for name, count in few.items()),
-    )
-    return [fault] if few else []
+        " replace it with the image": [
+            f"{name}: {count} values" for name, count in counts.items() if count < FEWEST_VALUES
+        ],
+    }
+    return [Fault(what, ", ".join(found)) for what, found in findings.items() if found]
+
+
+def _more_than_a_brain(grid: Grid, brain_voxels: int | None) -> list[str]:
+    if brain_voxels is None or min(grid.shape) == 1:
+        return []
+    share = brain_voxels / float(np.prod(grid.shape))
+    litres = brain_voxels * float(np.prod(grid.spacing_mm)) / 1e6
+    is_brain = share <= FILLED and litres <= LARGEST_BRAIN_LITRES
+    return [] if is_brain else [f"{litres:.2f} litres, {share:.0%} of the grid"]
+
+
+def _distinct_values(voxels: np.ndarray) -> int:
+    steps = [max(1, length // _SAMPLES) for length in voxels.shape]
+    return len(np.unique(voxels[tuple(slice(None, None, step) for step in steps)]))
 
 
 def skull_stripped(voxels: np.ndarray, spacing_mm: Sequence[float]) -> bool | None:
-    """Whether everything but the brain was set to 0.
+    """Whether everything but the brain was set to 0 in an (X, Y, Z) array; None of a single slice.
 
-    Parameters
-    ----------
-    voxels : (X, Y, Z) array
-        One modality.
-    spacing_mm : sequence of 3 float
-        Along X, Y, Z.
-
-    Returns
-    -------
-    bool or None
-        None for a single slice. True if most of the rim around the foreground, about 1 cm wide, is
-        exactly 0, where a head has noise, and the foreground is no larger than a brain: scanners
-        and defacing may clear the air around a head as well.
+    True if most of the rim around the foreground, about 1 cm wide, is exactly 0, where a head has
+    noise, and the foreground is no larger than a brain: scanners and defacing may clear the air
+    around a head as well.
     """
     if min(voxels.shape) == 1:
         return None

@@ -20,14 +20,7 @@ def favourite(modalities: Sequence[str]) -> int:
 
 
 def thumbnail(case: Case, channel: int) -> np.ndarray:
-    """The axial slice with the most tumour, or the middle one of the brain.
-
-    Parameters
-    ----------
-    case : Case
-        As read and checked.
-    channel : int
-        The modality shown.
+    """The axial slice of a channel with the most tumour, or the most brain if there is no tumour.
 
     Returns
     -------
@@ -66,11 +59,7 @@ def _fitted(plane: np.ndarray, edges_mm: tuple[float, ...], order: int) -> np.nd
         ((np.arange(SIDE) - (SIDE - 1) / 2) * step_mm + length_mm / 2) / edge - 0.5
         for length_mm, edge in zip(lengths_mm, edges_mm, strict=True)
     ]
-    smooth = (
-        ndimage.uniform_filter(plane, [max(int(step_mm / edge), 1) for edge in edges_mm])
-        if order
-        else plane
-    )
-    return ndimage.map_coordinates(
-        smooth, np.meshgrid(*places, indexing="ij"), order=order, mode="constant"
-    )
+    if order:
+        plane = ndimage.uniform_filter(plane, [max(int(step_mm / edge), 1) for edge in edges_mm])
+    grid = np.meshgrid(*places, indexing="ij")
+    return ndimage.map_coordinates(plane, grid, order=order, mode="constant")

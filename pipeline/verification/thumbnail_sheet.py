@@ -12,18 +12,7 @@ COLUMNS = 16
 
 
 def sheet(thumbnails: Sequence[np.ndarray]) -> bytes:
-    """Arrange thumbnails side by side.
-
-    Parameters
-    ----------
-    thumbnails : sequence of (SIDE, SIDE, 3) uint8 array
-        At least one, as `pipeline.verification.thumbnail.thumbnail` gives them.
-
-    Returns
-    -------
-    bytes
-        A PNG file, sixteen in a row, black where there are no more.
-    """
+    """Arrange (SIDE, SIDE, 3) uint8 thumbnails, sixteen in a row, in a PNG file."""
     rows = -(-len(thumbnails) // COLUMNS)
     paper = np.zeros((rows, SIDE, COLUMNS, SIDE, 3), np.uint8)
     for number, picture in enumerate(thumbnails):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cohorts import brats2012
 from pipeline.core.errors import InputError
-from pipeline.formats import cases
+from pipeline.formats import raw_cases
 from pipeline.verification import checks
 from tests.cohorts.challenges import write_2012, write_2013, write_metaimage
 from tests.conftest import case_arrays
@@ -41,7 +41,9 @@ def test_endings_do_not_swap_modalities(tmp_path):
     for source, folder in ((FIRST, tmp_path / "BRATS_HG0001"), (SECOND, tmp_path / "other")):
         _, (found,) = source.find(folder, 0)
         for modality, name in {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}.items():
-            assert np.array_equal(cases.read_volume(found.images[modality]).voxels, IMAGES[name])
+            assert np.array_equal(
+                raw_cases.read_volume(found.images[modality]).voxels, IMAGES[name]
+            )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pipeline.cohorts import cheng
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.formats.images import read_picture
 from pipeline.verification import checks
 from tests.formats.test_images import write_picture
@@ -79,7 +79,7 @@ def test_a_slice_of_256_pixels_has_the_field_of_view_of_the_others(tmp_path):
 def test_a_case_is_verified_and_made_a_file_with_the_reference_kept(tmp_path, write):
     schema, found = cheng.find(write(tmp_path / "source"))
     for case in found:
-        entry = checks.verify(cases.as_files(case, tmp_path / "raw"), schema).entry
+        entry = checks.verify(raw_cases.as_files(case, tmp_path / "raw"), schema).entry
         assert entry.label_voxels == {
             name: 1500 * (name == case.attributes["type"]) for name in schema.labels
         }

@@ -11,7 +11,7 @@ from pydicom import uid
 from pipeline.cohorts import dicom
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.formats.dicom.header import pseudonym
 from pipeline.formats.dicom.series import DicomSeries
 from pipeline.verification import checks
@@ -56,7 +56,7 @@ def test_a_study_is_found_with_its_modalities(study):
 
 def test_no_identity_is_in_anything_produced(study, tmp_path):
     schema, (found,) = dicom.find(study.parent)
-    copied = cases.as_files(found, tmp_path / "raw")
+    copied = raw_cases.as_files(found, tmp_path / "raw")
     entry = checks.verify(copied, schema).entry
     write_json(tmp_path / "raw" / "catalogue.json", entry)
     files = [path for path in (tmp_path / "raw").rglob("*") if path.is_file()]

@@ -9,8 +9,8 @@ import pytest
 from pipeline.cohorts import folder
 from pipeline.core.errors import InputError
 from pipeline.formats import nifti
-from pipeline.formats.cases import read as read_case
 from pipeline.formats.metaimage import HeaderAndData
+from pipeline.formats.raw_cases import read as read_case
 from tests.conftest import LPS, SHARED, case_arrays
 
 DESCRIBED = {

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.cohorts import lgg
 from pipeline.core.errors import InputError
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.verification import checks
 from tests.formats.test_images import write_picture
 
@@ -132,7 +132,7 @@ def test_real_stacks_are_read_and_their_reference_kept(real_cases, tmp_path):
     schema, found = lgg.find(real_cases / "lgg")
     assert [case.case for case in found] == ["TCGA_FG_6690_20020226", "TCGA_HT_8106_19970727"]
     assert all("missing" not in case.attributes for case in found)
-    entry = checks.verify(cases.as_files(found[1], tmp_path), schema).entry
+    entry = checks.verify(raw_cases.as_files(found[1], tmp_path), schema).entry
     assert entry.shape == (256, 256, 22)
     assert entry.label_voxels["tumour"] > 10_000
     assert np.array_equal(

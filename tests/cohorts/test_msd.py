@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.cohorts import msd
 from pipeline.core.errors import InputError
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.verification import checks
 from tests.conftest import LPS, case_arrays
 
@@ -99,7 +99,7 @@ def test_another_order_of_channels_and_labels_is_followed(tmp_path):
 
 def test_a_case_becomes_files_that_verify(task, tmp_path):
     schema, (found, _) = msd.find(task)
-    written = cases.as_files(pickle.loads(pickle.dumps(found)), tmp_path / "raw")
+    written = raw_cases.as_files(pickle.loads(pickle.dumps(found)), tmp_path / "raw")
     assert np.array_equal(nifti.read(written.images["t1c"]).voxels, IMAGES["t1ce"])
     assert (
         written.origins["t1c"]

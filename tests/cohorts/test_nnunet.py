@@ -12,7 +12,7 @@ from pipeline.cohorts import folder, msd
 from pipeline.cohorts.nnunet import nnunet_hint
 from pipeline.core.errors import InputError
 from pipeline.formats import nifti
-from pipeline.formats.cases import read as read_case
+from pipeline.formats.raw_cases import read as read_case
 from tests.cohorts import test_msd
 from tests.conftest import LPS, case_arrays
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.cohorts import phantom
-from pipeline.formats import cases
+from pipeline.formats import raw_cases
 from pipeline.verification import checks
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
 @pytest.mark.slow
 def test_two_phantoms_are_two_people(two):
     _, (one, other) = two
-    images = [cases.read(found, phantom.SCHEMA).image[..., 0] for found in (one, other)]
+    images = [raw_cases.read(found, phantom.SCHEMA).image[..., 0] for found in (one, other)]
     brains = [image > 0 for image in images]
     assert 0.7 < (brains[0] & brains[1]).sum() / (brains[0] | brains[1]).sum() < 0.99
     assert np.corrcoef(*(image[brains[0] & brains[1]] for image in images))[0, 1] < 0.95

@@ -13,49 +13,40 @@ RAW = np.random.default_rng(5).integers(0, 50, 5000).astype(np.uint8).tobytes()
 KINDS = {"gzip": gzip.compress(RAW, mtime=0), "zlib": zlib.compress(RAW)}
 
 
-def whole(path, stored: bytes | memoryview, announced: int = len(RAW)) -> bytes:
-    return inflate(path, stored, announced)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_is_decompressed_from_bytes_and_views(tmp_path, kind):
-    assert whole(tmp_path, KINDS[kind]) == RAW
-    assert whole(tmp_path, memoryview(KINDS[kind])) == RAW
+    assert inflate(tmp_path, KINDS[kind], len(RAW)) == RAW
+    assert inflate(tmp_path, memoryview(KINDS[kind]), len(RAW)) == RAW
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stream_cut_anywhere_is_refused(tmp_path, kind):
+def test_a_stream_cut_anywhere_is_rejected(tmp_path, kind):
     for length in (1, 2, 9, 10, 11, 100, *range(len(KINDS[kind]) - 9, len(KINDS[kind]))):
         said = rf"its {kind} stream is cut short after {length} bytes"
         with pytest.raises(InputError, match=rf"a\.mha: ({said}|{length} .* it is cut short)"):
-            whole(tmp_path / "a.mha", KINDS[kind][:length])
+            inflate(tmp_path / "a.mha", KINDS[kind][:length], len(RAW))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_checksum_and_a_broken_middle_are_damage(tmp_path, kind):
     stored = KINDS[kind]
     place = -8 if kind == "gzip" else -4
+    message = rf"its {kind} stream is (damaged \(|cut short )|more data follow"
     for bad in (
         stored[:place] + bytes([stored[place] ^ 1]) + (stored[place:][1:]),
         stored[:40] + b"\xff" * 40 + stored[80:],
     ):
-        with pytest.raises(
-            InputError,
-            match=(
-                rf"its {kind} stream is (damaged \(.*\)|cut short .*)\. Fetch the file again|more"
-                r" data follow"
-            ),
-        ):
-            whole(tmp_path, bad)
+        with pytest.raises(InputError, match=message):
+            inflate(tmp_path, bad, len(RAW))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_follows_a_stream_is_refused(tmp_path, kind):
+def test_what_follows_a_stream_is_rejected(tmp_path, kind):
     for more in (b"x", b"\0x", KINDS["zlib"]):
         with pytest.raises(InputError, match=f"more data follow its {kind} stream. Unpack it"):
-            whole(tmp_path, KINDS[kind] + more)
+            inflate(tmp_path, KINDS[kind] + more, len(RAW))
     with pytest.raises(InputError, match="more data follow its zlib stream"):
-        whole(tmp_path, KINDS["zlib"] + b"\0\0")
+        inflate(tmp_path, KINDS["zlib"] + b"\0\0", len(RAW))
 
 
 def members(size: int) -> bytes:
@@ -70,13 +61,13 @@ def members(size: int) -> bytes:
     "stored", [KINDS["gzip"] + b"\0" * 700, members(7), members(1700), members(4999) + b"\0"]
 )
 def test_a_gzip_file_may_have_several_members_and_zeros_behind_them(tmp_path, stored):
-    assert whole(tmp_path, stored) == RAW
+    assert inflate(tmp_path, stored, len(RAW)) == RAW
     with pytest.raises(InputError, match="cut short after"):
-        whole(tmp_path, stored.rstrip(b"\0")[:-27])
+        inflate(tmp_path, stored.rstrip(b"\0")[:-27], len(RAW))
 
 
 def test_members_beyond_what_is_announced_are_more(tmp_path):
-    assert whole(tmp_path, KINDS["gzip"] * 2) == RAW + RAW[:1]
+    assert inflate(tmp_path, KINDS["gzip"] * 2, len(RAW)) == RAW + RAW[:1]
 
 
 def test_many_empty_members_cost_no_quadratic_time(tmp_path):
@@ -87,10 +78,10 @@ def test_many_empty_members_cost_no_quadratic_time(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_than_deflate_can_hold_takes_no_memory(tmp_path, kind):
     with pytest.raises(InputError, match=r"cannot hold the 1000000000000 bytes .* cut short"):
-        whole(tmp_path, KINDS[kind], 10**12)
+        inflate(tmp_path, KINDS[kind], 10**12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_more_than_one_byte_beyond_the_announced_is_decompressed(tmp_path, kind):
-    assert whole(tmp_path, KINDS[kind], 1000) == RAW[:1001]
-    assert whole(tmp_path, KINDS[kind], len(RAW) + 5) == RAW
+    assert inflate(tmp_path, KINDS[kind], 1000) == RAW[:1001]
+    assert inflate(tmp_path, KINDS[kind], len(RAW) + 5) == RAW

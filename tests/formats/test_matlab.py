@@ -5,6 +5,7 @@ said by name.
 import shutil
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -16,9 +17,8 @@ from pipeline.formats import matlab
 from pipeline.formats.matlab import MatlabImage, MatlabMask
 
 SPACING = (0.98, 0.98, 7.0)
-IMAGE = (
-    np.random.default_rng(0).integers(-5, 12000, (256, 256)).astype(np.int16)
-)  # rows, columns, as MATLAB displays it
+# rows, columns, as MATLAB displays it
+IMAGE = np.random.default_rng(0).integers(-5, 12000, (256, 256)).astype(np.int16)
 MASK = np.zeros((256, 256), np.uint8)
 MASK[40:90, 100:130] = 1
 
@@ -68,10 +68,10 @@ def path(tmp_path):
 
 
 def test_the_image_comes_columns_first_upright_and_in_its_dtype(path):
+    assert matlab.describe(path) == matlab.Description(2, "MR040241D", 256)
     volume = MatlabImage(path, SPACING).read()
     assert volume.voxels.shape == (256, 256, 1)
     assert volume.voxels.dtype == np.int16
-    assert volume.voxels[100, 40, 0] == IMAGE[40, 100]
     assert np.array_equal(volume.voxels[..., 0].T, IMAGE)
     assert volume.grid.orientation == "LPS"
     assert volume.grid.spacing_mm == SPACING
@@ -82,10 +82,6 @@ def test_the_mask_holds_the_label_of_its_tumour(tmp_path, label):
     volume = MatlabMask(write_mat(tmp_path / "1.mat", label), SPACING).read()
     assert volume.voxels.dtype == np.uint8
     assert np.array_equal(volume.voxels[..., 0].T, MASK * label)
-
-
-def test_label_patient_and_side_are_described_without_the_image(path):
-    assert matlab.describe(path) == matlab.Description(2, "MR040241D", 256)
 
 
 def test_published_folds_are_read(tmp_path):
@@ -103,6 +99,16 @@ def read_all(path: Path) -> None:
     matlab.describe(path)
     MatlabImage(path, SPACING).read()
     MatlabMask(path, SPACING).read()
+
+
+def rewritten(path: Path, changes: dict) -> Path:
+    """The file with some fields replaced, None removing one."""
+    with h5py.File(path, "a") as file:
+        for name, values in changes.items():
+            del file["cjdata"][name]
+            if values is not None:
+                file["cjdata"][name] = values
+    return path
 
 
 @pytest.mark.parametrize(
@@ -129,20 +135,10 @@ def read_all(path: Path) -> None:
         ],
     ],
 )
-def test_a_field_that_is_missing_or_not_what_it_should_be_is_refused(tmp_path, changes, said):
+def test_a_field_that_is_missing_or_not_what_it_should_be_is_rejected(tmp_path, changes, said):
     path = rewritten(write_mat(tmp_path / "7.mat"), changes)
     with pytest.raises(InputError, match=rf"7\.mat: {said}"):
         read_all(path)
-
-
-def rewritten(path: Path, changes: dict) -> Path:
-    """The file with some fields replaced, None removing one."""
-    with h5py.File(path, "a") as file:
-        for name, values in changes.items():
-            del file["cjdata"][name]
-            if values is not None:
-                file["cjdata"][name] = values
-    return path
 
 
 @pytest.mark.parametrize(
@@ -155,46 +151,44 @@ def test_a_field_that_leads_elsewhere_is_not_followed(path, link):
         read_all(path)
 
 
-def test_voxels_in_another_file_are_not_fetched(path):
-    rewritten(path, {"image": None})
-    (path.parent / "secret").write_bytes(IMAGE.tobytes())
-    with h5py.File(path, "a") as file:
-        file.create_dataset(
-            "cjdata/image",
-            (256, 256),
-            np.int16,
-            external=[(str(path.parent / "secret"), 0, IMAGE.nbytes)],
-        )
-    with pytest.raises(InputError, match="stored in a way MATLAB does not"):
-        read_all(path)
-
-
-def test_a_virtual_dataset_is_refused(path):
-    rewritten(path, {"image": None})
+def virtual() -> h5py.VirtualLayout:
     layout = h5py.VirtualLayout((256, 256), np.int16)
     layout[:] = h5py.VirtualSource(".", "cjdata/tumorMask", (256, 256))
-    with h5py.File(path, "a") as file:
-        file.create_virtual_dataset("cjdata/image", layout)
-    with pytest.raises(InputError, match="stored in a way MATLAB does not"):
-        read_all(path)
+    return layout
 
 
-@pytest.mark.parametrize("options", [{"compression": "lzf"}, {"shuffle": True}, {"scaleoffset": 4}])
-def test_filters_that_matlab_does_not_use_are_refused(path, options):
+def create(**options) -> Callable[[h5py.Group], object]:
+    data = {"data": IMAGE.T} if "external" not in options else {}
+    return lambda group: group.create_dataset("image", (256, 256), np.int16, **data, **options)
+
+
+def in_part(group: h5py.Group) -> None:
+    options = {"chunks": (64, 64), "compression": 3}
+    group.create_dataset("image", (256, 256), np.int16, **options)[:64] = 1
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (create(external=[("secret", 0, IMAGE.nbytes)]), "stored in a way MATLAB does not"),
+        (
+            lambda group: group.create_virtual_dataset("image", virtual()),
+            "stored in a way MATLAB does not",
+        ),
+        (create(chunks=(64, 64), compression="lzf"), "under filters .* not what MATLAB writes"),
+        (create(chunks=(64, 64), shuffle=True), "under filters .* not what MATLAB writes"),
+        (create(chunks=(64, 64), scaleoffset=4), "under filters .* not what MATLAB writes"),
+        (in_part, "holds 4 of 16 chunks"),
+    ],
+    ids=["in another file", "virtual", "lzf", "shuffle", "scaleoffset", "chunks never written"],
+)
+def test_an_image_stored_in_a_way_matlab_does_not_is_rejected(path, write, message, monkeypatch):
+    monkeypatch.chdir(path.parent)  # a file of the same name there does not matter
+    Path("secret").write_bytes(IMAGE.tobytes())
     rewritten(path, {"image": None})
     with h5py.File(path, "a") as file:
-        file.create_dataset("cjdata/image", data=IMAGE.T, chunks=(64, 64), **options)
-    with pytest.raises(InputError, match=r"under filters .* not what MATLAB writes"):
-        read_all(path)
-
-
-def test_chunks_that_were_never_written_are_refused(path):
-    rewritten(path, {"image": None})
-    with h5py.File(path, "a") as file:
-        file.create_dataset("cjdata/image", (256, 256), np.int16, chunks=(64, 64), compression=3)[
-            :64
-        ] = 1
-    with pytest.raises(InputError, match="holds 4 of 16 chunks"):
+        write(file["cjdata"])
+    with pytest.raises(InputError, match=message):
         read_all(path)
 
 
@@ -203,9 +197,8 @@ def test_a_chunk_that_unpacks_to_hundreds_of_megabytes_takes_no_memory(path):
     stream = zlib.compressobj()
     bomb = b"".join(stream.compress(bytes(1 << 20)) for _ in range(128)) + stream.flush()
     with h5py.File(path, "a") as file:
-        dataset = file.create_dataset(
-            "cjdata/image", (256, 256), np.int16, chunks=(256, 256), compression=3
-        )
+        options = {"chunks": (256, 256), "compression": 3}
+        dataset = file.create_dataset("cjdata/image", (256, 256), np.int16, **options)
         dataset.id.write_direct_chunk((0, 0), bomb)
     tracemalloc.start()
     with pytest.raises(InputError, match=r"chunk 0 of cjdata\.image is damaged"):
@@ -225,35 +218,32 @@ def test_a_chunk_that_unpacks_to_hundreds_of_megabytes_takes_no_memory(path):
         (bytes((16 << 20) + 1), "expected at most 16777216"),
     ],
 )
-def test_what_is_no_such_file_is_refused(tmp_path, stored, said):
+def test_what_is_no_such_file_is_rejected(tmp_path, stored, said):
     (tmp_path / "7.mat").write_bytes(stored)
     with pytest.raises(InputError, match=rf"7\.mat: (?s:.*){said}"):
         read_all(tmp_path / "7.mat")
-
-
-def test_a_file_that_is_absent_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"7\.mat: cannot be read"):
-        read_all(tmp_path / "7.mat")
+    with pytest.raises(InputError, match=r"8\.mat: cannot be read"):
+        read_all(tmp_path / "8.mat")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
-def test_a_file_cut_short_is_refused(path, share):
+def test_a_file_cut_short_is_rejected(path, share):
     stored = path.read_bytes()
     path.write_bytes(stored[: int(len(stored) * share)])
     with pytest.raises(InputError, match=r"7\.mat: "):
         read_all(path)
 
 
-def test_bytes_changed_anywhere_are_read_or_refused_and_never_crash(path):
+def test_bytes_changed_anywhere_are_read_or_rejected_and_never_crash(path):
     stored = path.read_bytes()
     rng = np.random.default_rng(0)
-    refused = 0
-    for place in rng.integers(512, 6000, 150):
+    rejected = 0
+    for place in rng.integers(512, 6000, 60):
         changed = bytearray(stored)
         changed[place : place + 4] = rng.bytes(4)
         path.write_bytes(changed)
         try:
             read_all(path)
         except InputError:
-            refused += 1
-    assert refused > 10
+            rejected += 1
+    assert rejected > 4

@@ -1,6 +1,7 @@
 """Good MetaImage files give what SimpleITK reads; damaged or hostile ones are rejected by name."""
 
 import hashlib
+import itertools
 import os
 import tracemalloc
 import zlib
@@ -10,12 +11,11 @@ import pytest
 import SimpleITK as sitk
 
 from pipeline.core.errors import InputError
-from pipeline.formats import cases, metaimage
+from pipeline.formats import metaimage, raw_cases
 
 VOXELS = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7) - 50
-TURN = np.array(
-    [[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]]
-)  # no symmetry hides rows taken for columns
+# no symmetry hides rows taken for columns
+TURN = np.array([[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]])
 
 
 def image(voxels: np.ndarray = VOXELS) -> sitk.Image:
@@ -29,12 +29,6 @@ def image(voxels: np.ndarray = VOXELS) -> sitk.Image:
 @pytest.fixture(params=[False, True], ids=["plain", "compressed"])
 def path(tmp_path, request):
     sitk.WriteImage(image(), tmp_path / "a.mha", useCompression=request.param)
-    return tmp_path / "a.mha"
-
-
-@pytest.fixture
-def plain(tmp_path):
-    sitk.WriteImage(image(), tmp_path / "a.mha")
     return tmp_path / "a.mha"
 
 
@@ -65,11 +59,8 @@ def test_every_type_keeps_its_voxels(tmp_path, dtype):
 @pytest.mark.parametrize("dispatched", [False, True])
 def test_a_header_with_its_data_beside_it_is_one_volume(tmp_path, compressed, dispatched):
     sitk.WriteImage(image(), tmp_path / "a.mhd", useCompression=compressed)
-    volume = (
-        cases.read_volume(tmp_path / "a.mhd")
-        if dispatched
-        else metaimage.HeaderAndData(tmp_path / "a.mhd").read()
-    )
+    path = tmp_path / "a.mhd"
+    volume = raw_cases.read_volume(path if dispatched else metaimage.HeaderAndData(path))
     assert np.array_equal(volume.voxels, VOXELS)
     sums = [
         hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
@@ -109,9 +100,6 @@ def test_big_endian_voxels_are_read_as_native(tmp_path):
     assert np.array_equal(found, VOXELS)
     assert found.dtype == np.int16
     assert found.dtype.isnative
-    assert np.array_equal(
-        found, sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / "a.mha")).transpose(2, 1, 0)
-    )
 
 
 def test_other_spellings_of_fields_and_line_ends_of_windows_are_read(tmp_path):
@@ -128,141 +116,90 @@ def test_other_spellings_of_fields_and_line_ends_of_windows_are_read(tmp_path):
 
 COMPRESSED = zlib.compress(RAW)
 BOMB = zlib.compress(bytes(30_000_000))
-REFUSED = {
-    "voxels missing": (header() + RAW[:-1], "holds 419 bytes where its header announces 420"),
-    "voxels too many": (header() + RAW + b"\0", "holds more"),
-    "no voxels": (header(), "holds 0 bytes"),
-    "empty": (b"", "not a MetaImage"),
-    "text": (b"this is not an image\n" * 40, "not a MetaImage"),
-    "no line end": (b"x" * 100_000, "not a MetaImage"),
-    "endless header": (
-        b"a = b\n" + b"".join(b"key%d = 1\n" % number for number in range(20_000)),
-        "not a MetaImage",
-    ),
-    "voxels of another file": (b"\x1f\x8b\x08" + bytes(400), "not a MetaImage"),
-    "a field twice": (b"NDims = 3\n" + header() + RAW, "NDims twice"),
-    "cut in the header": (header()[:60], "not a MetaImage"),
-    "four dimensions": (header(NDims="4", DimSize="5 6 7 1") + RAW, "NDims = 4"),
-    "two dimensions": (header(NDims="2", DimSize="5 6") + RAW[:60], "NDims = 2"),
-    "channels": (header(ElementNumberOfChannels="3") + RAW * 3, "ElementNumberOfChannels = 3"),
-    "text voxels": (header(BinaryData="False") + RAW, "BinaryData = False"),
-    "a scale": (
-        header(ElementToIntensityFunctionSlope="2.5") + RAW,
-        "ElementToIntensityFunctionSlope = 2.5",
-    ),
-    "a header before the data": (header(HeaderSize="-1") + RAW, "HeaderSize = -1"),
-    "another object": (header(ObjectType="Tube") + RAW, "ObjectType = Tube"),
-    "colours": (header(ElementType="MET_UCHAR_ARRAY") + RAW, "ElementType = 'MET_UCHAR_ARRAY'"),
-    "no type": (header(ElementType=None) + RAW, "ElementType = ''"),
-    "no sizes": (header(DimSize=None) + RAW, "DimSize = ''"),
-    "a size of zero": (header(DimSize="5 0 7") + RAW, "DimSize = '5 0 7'"),
-    "a negative size": (header(DimSize="5 -6 -7") + RAW, "DimSize"),
-    "a size in letters": (header(DimSize="5 six 7") + RAW, "DimSize"),
-    "a size of many digits": (header(DimSize=f"5 6 {'7' * 5000}") + RAW, "DimSize"),
-    "terabytes": (header(DimSize="99999 99999 99999") + RAW, "announces 1999940000599998 bytes"),
-    "compressed terabytes": (
-        header(CompressedData="True", DimSize="99999 99999 99999") + COMPRESSED,
-        "cannot hold",
-    ),
-    "a neither true nor false": (
-        header(CompressedData="perhaps") + RAW,
-        "CompressedData = 'perhaps'",
-    ),
-    "another size of the stream": (
-        header(CompressedData="True", CompressedDataSize="7") + COMPRESSED,
-        "header announces 7",
-    ),
-    "a stream cut short": (header(CompressedData="True") + COMPRESSED[:-9], "cut short|damaged"),
-    "a stream without its checksum": (header(CompressedData="True") + COMPRESSED[:-4], "cut short"),
-    "a wrong checksum": (
-        header(CompressedData="True") + COMPRESSED[:-1] + bytes([COMPRESSED[-1] ^ 1]),
-        "damaged",
-    ),
-    "a damaged stream": (
-        header(CompressedData="True") + COMPRESSED[:9] + b"\xff\xff\xff" + COMPRESSED[12:],
-        "damaged|cut short",
-    ),
-    "data after the stream": (
-        header(CompressedData="True") + COMPRESSED + b"more",
-        "more data follow",
-    ),
-    "a stream of too much": (
-        header(CompressedData="True") + zlib.compress(RAW + b"\0"),
-        "holds more",
-    ),
-    "a stream of too little": (
-        header(CompressedData="True") + zlib.compress(RAW[:-2]),
-        "holds 418 bytes",
-    ),
-    "a bomb": (header(CompressedData="True") + BOMB, "holds more"),
-    "no spacing along z": (header(ElementSpacing="1 1 0") + RAW, "affine cannot be inverted"),
-    "spacing that is no number": (
-        header(ElementSpacing="1 1 nan") + RAW,
-        "affine cannot be inverted",
-    ),
-    "spacing without end": (
-        header(ElementSpacing="1e300 1e300 1e300") + RAW,
-        "affine cannot be inverted",
-    ),
-    "spacing in letters": (header(ElementSpacing="1 1 one") + RAW, "ElementSpacing = '1 1 one'"),
-    "two directions alike": (
-        header(TransformMatrix="1 0 0 1 0 0 0 0 1") + RAW,
-        "affine cannot be inverted",
-    ),
-    "eight directions": (header(TransformMatrix="1 0 0 0 1 0 0 0") + RAW, "expected 9 numbers"),
-    "data above the folder": (
-        header(ElementDataFile="../a.raw"),
-        "expected one file in the same folder",
-    ),
-    "data at the root": (
-        header(ElementDataFile="/etc/hostname"),
-        "expected one file in the same folder",
-    ),
-    "data on a drive": (
-        header(ElementDataFile="C:\\a.raw"),
-        "expected one file in the same folder",
-    ),
-    "a list of data": (header(ElementDataFile="LIST"), "expected one file in the same folder"),
-    "a pattern of data": (
-        header(ElementDataFile="a%03d.raw 1 7 1"),
-        "expected one file in the same folder",
-    ),
-    "no name of data": (header(ElementDataFile=""), "expected one file in the same folder"),
-    "the folder as data": (header(ElementDataFile=".."), "expected one file in the same folder"),
-    "absent data": (header(ElementDataFile="b.raw"), "is not there"),
-    "data with a strange name": (header(ElementDataFile="b\x01.raw"), "not a MetaImage"),
-}
+TERABYTES = "99999 99999 99999"
+IN_FOLDER = "expected one file in the same folder"
+SINGULAR = "affine cannot be inverted"
+BAD_FIELDS = [  # before the right voxels
+    ({"NDims": "4", "DimSize": "5 6 7 1"}, "NDims = 4"),
+    ({"NDims": "2", "DimSize": "5 6"}, "NDims = 2"),
+    ({"ElementNumberOfChannels": "3"}, "ElementNumberOfChannels = 3"),
+    ({"BinaryData": "False"}, "BinaryData = False"),
+    ({"ElementToIntensityFunctionSlope": "2.5"}, "ElementToIntensityFunctionSlope = 2.5"),
+    ({"HeaderSize": "-1"}, "HeaderSize = -1"),
+    ({"ObjectType": "Tube"}, "ObjectType = Tube"),
+    ({"ElementType": "MET_UCHAR_ARRAY"}, "ElementType = 'MET_UCHAR_ARRAY'"),
+    ({"ElementType": None}, "ElementType = ''"),
+    ({"DimSize": None}, "DimSize = ''"),
+    ({"DimSize": "5 0 7"}, "DimSize = '5 0 7'"),
+    ({"DimSize": "5 -6 -7"}, "DimSize"),
+    ({"DimSize": "5 six 7"}, "DimSize"),
+    ({"DimSize": f"5 6 {'7' * 5000}"}, "DimSize"),
+    ({"DimSize": TERABYTES}, "announces 1999940000599998 bytes"),
+    ({"CompressedData": "perhaps"}, "CompressedData = 'perhaps'"),
+    ({"ElementSpacing": "1 1 0"}, SINGULAR),
+    ({"ElementSpacing": "1 1 nan"}, SINGULAR),
+    ({"ElementSpacing": "1e300 1e300 1e300"}, SINGULAR),
+    ({"ElementSpacing": "1 1 one"}, "ElementSpacing = '1 1 one'"),
+    ({"TransformMatrix": "1 0 0 1 0 0 0 0 1"}, SINGULAR),
+    ({"TransformMatrix": "1 0 0 0 1 0 0 0"}, "expected 9 numbers"),
+    ({"ElementDataFile": "../a.raw"}, IN_FOLDER),
+    ({"ElementDataFile": "/etc/hostname"}, IN_FOLDER),
+    ({"ElementDataFile": "C:\\a.raw"}, IN_FOLDER),
+    ({"ElementDataFile": "LIST"}, IN_FOLDER),
+    ({"ElementDataFile": "a%03d.raw 1 7 1"}, IN_FOLDER),
+    ({"ElementDataFile": ""}, IN_FOLDER),
+    ({"ElementDataFile": ".."}, IN_FOLDER),
+    ({"ElementDataFile": "b.raw"}, "is not there"),
+    ({"ElementDataFile": "b\x01.raw"}, "not a MetaImage"),
+]
+BAD_STREAMS = [  # behind a header that says they are compressed
+    (COMPRESSED[:-9], "cut short|damaged"),
+    (COMPRESSED[:-4], "cut short"),
+    (COMPRESSED[:-1] + bytes([COMPRESSED[-1] ^ 1]), "damaged"),
+    (COMPRESSED[:9] + b"\xff\xff\xff" + COMPRESSED[12:], "damaged|cut short"),
+    (COMPRESSED + b"more", "more data follow"),
+    (zlib.compress(RAW + b"\0"), "holds more"),
+    (zlib.compress(RAW[:-2]), "holds 418 bytes"),
+    (BOMB, "holds more"),
+]
+BAD_FILES = [
+    *((header(**fields) + RAW, message) for fields, message in BAD_FIELDS),
+    *((header(CompressedData="True") + stream, message) for stream, message in BAD_STREAMS),
+    (header(CompressedData="True", CompressedDataSize="7") + COMPRESSED, "header announces 7"),
+    (header(CompressedData="True", DimSize=TERABYTES) + COMPRESSED, "cannot hold"),
+    (header() + RAW[:-1], "holds 419 bytes where its header announces 420"),
+    (header() + RAW + b"\0", "holds more"),
+    (header(), "holds 0 bytes"),
+    (b"", "not a MetaImage"),
+    (b"this is not an image\n" * 40, "not a MetaImage"),
+    (b"x" * 100_000, "not a MetaImage"),
+    (b"a = b\n" + b"".join(b"key%d = 1\n" % place for place in range(20_000)), "not a MetaImage"),
+    (b"\x1f\x8b\x08" + bytes(400), "not a MetaImage"),
+    (b"NDims = 3\n" + header() + RAW, "NDims twice"),
+    (header()[:60], "not a MetaImage"),
+]
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_file_is_rejected_by_name(tmp_path, name):
-    stored, said = REFUSED[name]
-    (tmp_path / "bad.mha").write_bytes(stored)
-    with pytest.raises(InputError, match=rf"(?s)(bad\.mha|b\.raw): .*({said})") as refusal:
-        metaimage.read(tmp_path / "bad.mha")
-    assert len(str(refusal.value)) < 600
-
-
-@pytest.mark.parametrize("name", ["bomb", "terabytes", "compressed terabytes"])
-def test_a_refused_file_takes_no_more_memory_than_it_may(tmp_path, name):
-    stored, _ = REFUSED.get(name) or REFUSED[f"a {name}"]
+@pytest.mark.parametrize(("stored", "message"), BAD_FILES, ids=itertools.count())
+def test_a_bad_file_is_rejected_by_name_and_takes_no_memory(tmp_path, stored, message):
     (tmp_path / "bad.mha").write_bytes(stored)
     tracemalloc.start()
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=rf"(?s)(bad\.mha|b\.raw): .*({message})") as rejection:
         metaimage.read(tmp_path / "bad.mha")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1_000_000
+    assert len(str(rejection.value)) < 600
+    assert peak < 1_000_000 + 2 * len(stored)
 
 
-def test_what_is_absent_or_no_file_is_refused(tmp_path):
+def test_what_is_absent_or_no_file_is_rejected(tmp_path):
     os.mkfifo(tmp_path / "pipe.mha")
     for name in ("absent.mha", "pipe.mha", "."):
         with pytest.raises(InputError, match="is not there, or is not a file"):
             metaimage.read(tmp_path / name)
 
 
-def test_any_flipped_byte_gives_a_volume_or_a_refusal(path):
+def test_any_flipped_byte_gives_a_volume_or_a_rejection(path):
     stored = path.read_bytes()
     outcomes = set()
     for place in range(0, len(stored), 3):
@@ -270,12 +207,12 @@ def test_any_flipped_byte_gives_a_volume_or_a_refusal(path):
         try:
             outcomes.add(metaimage.read(path).voxels.size)
         except InputError:
-            outcomes.add("refused")
-    assert "refused" in outcomes
+            outcomes.add("rejected")
+    assert "rejected" in outcomes
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
-def test_a_file_cut_anywhere_is_refused(path, share):
+def test_a_file_cut_anywhere_is_rejected(path, share):
     stored = path.read_bytes()
     path.write_bytes(stored[: int(share * len(stored))])
     with pytest.raises(InputError, match=r"a\.mha"):

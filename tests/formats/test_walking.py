@@ -25,10 +25,8 @@ def test_files_are_found_through_links_to_folders_and_files(tmp_path):
         tmp_path / "here/cases/one/a.nii.gz",
         tmp_path / "here/file.nii",
     ]
-    assert folders_below(tmp_path / "here") == [
-        tmp_path / "here/cases",
-        tmp_path / "here/cases/one",
-    ]
+    folders = [tmp_path / "here/cases", tmp_path / "here/cases/one"]
+    assert folders_below(tmp_path / "here") == folders
     (tmp_path / "there").symlink_to(tmp_path / "here")
     assert len(files_below(tmp_path / "there")) == 2
 
@@ -43,17 +41,15 @@ def test_a_loop_of_links_ends(tmp_path):
     assert files_below(tmp_path / "a") == [tmp_path / "a/b/x.nii", tmp_path / "a/c/cross/x.nii"]
 
 
-def test_folders_that_all_link_to_each_other_are_refused_before_they_explode(tmp_path):
+def test_folders_that_all_link_to_each_other_are_rejected_before_they_explode(tmp_path):
     names = [f"{number:02d}" for number in range(30)]
     for name in names:
         touched(tmp_path / name / "x.nii")
     for name in names:
         for other in names:
             (tmp_path / name / f"to-{other}").symlink_to(tmp_path / other)
-    with pytest.raises(
-        InputError,
-        match=r"lies behind more than 4 links to folders\. Remove links that lead to each other",
-    ):
+    message = r"lies behind more than 4 links to folders\. Remove links that lead to each other"
+    with pytest.raises(InputError, match=message):
         files_below(tmp_path)
 
 
@@ -82,14 +78,7 @@ def test_a_folder_made_of_a_file_stands_for_it(tmp_path):
         assert of_one_file(other) == other
 
 
-@pytest.mark.parametrize(
-    ("name", "fits"),
-    [
-        ("a.b_t1.nii.gz", True),
-        ("a.b_t1.NII.GZ", True),
-        ("a.b_T1.nii.gz", False),
-        ("axb_t1.nii.gz", False),
-    ],
-)
-def test_only_the_ending_of_a_pattern_may_be_in_capitals(name, fits):
-    assert bool(re.fullmatch(as_expression("a.b_t1.nii.gz"), name)) == fits
+def test_only_the_ending_of_a_pattern_may_be_in_capitals():
+    names = ["a.b_t1.nii.gz", "a.b_t1.NII.GZ", "a.b_T1.nii.gz", "axb_t1.nii.gz"]
+    expression = as_expression("a.b_t1.nii.gz")
+    assert [name for name in names if re.fullmatch(expression, name)] == names[:2]

@@ -5,18 +5,19 @@ import pytest
 from scipy import ndimage
 
 from pipeline.phantom.growth import EDEMA, ENHANCING, NECROTIC, Tumour, draw_seed, draw_tumour, grow
+from tests.phantom.made import BALL
 
 SEED = np.array([66, 48, 48])
 SMALL = Tumour(enhancing=True, cores_cm3=(6.0,), edema_cm3=20.0, rim_mm=3.0)
 
 
-def grown(anatomy, tumour, stream=0):
-    return grow(np.random.default_rng(stream), anatomy, tumour, SEED, anatomy.white > 0.8)
+def grown(tumour):
+    return grow(np.random.default_rng(0), BALL, tumour, SEED, BALL.white > 0.8)
 
 
 @pytest.fixture(scope="module")
-def lesion(ball_brain):
-    return grown(ball_brain, SMALL)
+def lesion():
+    return grown(SMALL)
 
 
 def test_one_tumour_in_four_is_multifocal():
@@ -32,32 +33,31 @@ def test_the_drawn_volumes_are_filled_to_the_voxel(lesion):
     assert (lesion.classes == EDEMA).sum() == pytest.approx(20000, abs=10)
 
 
-def test_a_tumour_stays_in_tissue(ball_brain, lesion):
+def test_a_tumour_stays_in_tissue(lesion):
     tumour = lesion.classes > 0
-    assert ball_brain.brain[tumour].all()
-    assert ball_brain.csf[tumour].max() < 0.5
+    assert BALL.brain[tumour].all()
+    assert BALL.csf[tumour].max() < 0.5
 
 
-def test_edema_prefers_white_matter(ball_brain, lesion):
-    near = ndimage.binary_dilation(lesion.classes > 0, iterations=4) & ball_brain.brain
+def test_edema_prefers_white_matter(lesion):
+    near = ndimage.binary_dilation(lesion.classes > 0, iterations=4) & BALL.brain
     shares = [
         (lesion.classes[near & (tissue > 0.9)] == EDEMA).mean()
-        for tissue in (ball_brain.white, ball_brain.gray)
+        for tissue in (BALL.white, BALL.gray)
     ]
     assert shares[0] > 2 * shares[1]
 
 
 def test_the_rim_lies_between_the_necrosis_and_the_rest(lesion):
-    beside_necrosis = ndimage.binary_dilation(lesion.classes == NECROTIC) & (
-        lesion.classes != NECROTIC
-    )
-    assert (lesion.classes[beside_necrosis] == ENHANCING).mean() > 0.9
+    necrosis = lesion.classes == NECROTIC
+    beside = ndimage.binary_dilation(necrosis) & ~necrosis
+    assert (lesion.classes[beside] == ENHANCING).mean() > 0.9
 
 
-def test_the_rim_is_about_as_thick_as_drawn_and_varies(ball_brain):
+def test_the_rim_is_about_as_thick_as_drawn_and_varies():
     medians = []
     for rim_mm in (2.5, 5.0):
-        classes = grown(ball_brain, replace(SMALL, cores_cm3=(20.0,), rim_mm=rim_mm)).classes
+        classes = grown(replace(SMALL, cores_cm3=(20.0,), rim_mm=rim_mm)).classes
         depth = ndimage.distance_transform_edt(np.isin(classes, (NECROTIC, ENHANCING)))
         inner_side = depth[ndimage.binary_dilation(classes == NECROTIC) & (classes == ENHANCING)]
         medians.append(np.median(inner_side))
@@ -66,16 +66,16 @@ def test_the_rim_is_about_as_thick_as_drawn_and_varies(ball_brain):
     assert 3 <= medians[1] <= 5.5
 
 
-def test_a_tumour_that_does_not_enhance_has_the_same_core_without_a_rim(ball_brain, lesion):
-    plain = grown(ball_brain, replace(SMALL, enhancing=False))
+def test_a_tumour_that_does_not_enhance_has_the_same_core_without_a_rim(lesion):
+    plain = grown(replace(SMALL, enhancing=False))
     assert not (plain.classes == ENHANCING).any()
     np.testing.assert_array_equal(
         plain.classes == NECROTIC, np.isin(lesion.classes, (NECROTIC, ENHANCING))
     )
 
 
-def test_each_focus_grows_a_core_of_its_own_volume(ball_brain):
-    lesion = grown(ball_brain, replace(SMALL, cores_cm3=(5.0, 1.5)))
+def test_each_focus_grows_a_core_of_its_own_volume():
+    lesion = grown(replace(SMALL, cores_cm3=(5.0, 1.5)))
     cores = np.isin(lesion.classes, (NECROTIC, ENHANCING))
     parts, _ = ndimage.label(cores)
     sizes = np.sort(np.bincount(parts.ravel())[1:])[::-1]

@@ -9,7 +9,7 @@ from pipeline.core.case import Case
 from pipeline.core.errors import InputError
 from pipeline.core.grid import Grid
 from pipeline.core.regions import classes_to_regions, regions_to_classes
-from pipeline.formats import cases
+from pipeline.formats import raw_cases
 from pipeline.preparation import preprocessing
 from pipeline.preparation.inverse import restore
 from pipeline.preparation.preprocessing import Geometry, Prepared, PreprocessingConfig, prepare
@@ -283,7 +283,7 @@ def test_labels_of_a_real_case_come_back_exactly_at_its_own_spacing_and_closely_
     real_cases,
 ):
     schema, found = brats.find(real_cases / "brats2021", 1)
-    case = cases.read(found[0], schema)
+    case = raw_cases.read(found[0], schema)
     np.testing.assert_array_equal(there_and_back(case, KEEP), case.classes)
     np.testing.assert_array_equal(
         there_and_back(case, KEEP.model_copy(update={"spacing_mm": (1.0, 1.0, 1.0)})), case.classes

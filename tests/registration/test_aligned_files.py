@@ -7,7 +7,7 @@ from pipeline.cohorts import brats
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_json
 from pipeline.formats import nifti
-from pipeline.formats.cases import Found
+from pipeline.formats.raw_cases import Found
 from pipeline.registration.aligned_files import write_aligned
 from pipeline.registration.native import BRATS_GRID, Native, NativeRecipe, labels_to_series
 from pipeline.verification import checks

@@ -11,25 +11,21 @@ import pytest
 from scipy import ndimage
 
 from pipeline.cohorts import brats, brats2012, dicom, lgg
-from pipeline.cohorts.phantom import load_anatomy
 from pipeline.core.case import Case
 from pipeline.core.grid import Grid
-from pipeline.core.rng import generator
-from pipeline.formats import cases, nifti
-from pipeline.formats.cases import Found
+from pipeline.formats import nifti, raw_cases
+from pipeline.formats.raw_cases import Found
 from pipeline.formats.volume import Part, Volume
-from pipeline.phantom.anatomy import Anatomy
-from pipeline.phantom.growth import draw_tumour
-from pipeline.phantom.phantoms import phantom
 from pipeline.verification import checks
-from tests.conftest import SHARED
+from tests.conftest import LPS, SHARED
+from tests.phantom.made import phantoms
 
 FOUR = ("t1n", "t1c", "t2w", "t2f")
 SKULL, SWAPPED = "the skull is on", "modalities may be swapped"
 
 
 def read(found: Found, modalities=FOUR) -> tuple[Case, dict[str, Volume]]:
-    return cases.read_volumes(replace(found, labels=None), dicom.schema(modalities))
+    return raw_cases.read_volumes(replace(found, labels=None), dicom.schema(modalities))
 
 
 def judged(found: Found, modalities=FOUR, trained_stripped: bool | None = True) -> list[str]:
@@ -58,17 +54,11 @@ def with_head(case: Case, noise: float) -> Case:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Found:
     """A phantom as files, skull off."""
-    anatomy: Anatomy = load_anatomy()
-    case = phantom(
-        generator(3, "0", "phantom"),
-        anatomy,
-        draw_tumour(generator(3, "0", "tumour"), True),
-        (160, 190, 150),
-    )
-    files = {name: tmp_path_factory.mktemp("made") / f"{name}.nii.gz" for name in FOUR}
+    folder = tmp_path_factory.mktemp("made")
+    files = {name: folder / f"{name}.nii.gz" for name in FOUR}
     for name, path in files.items():
-        nifti.write(path, case.images[name], np.diag([-1.0, -1.0, 1.0, 1.0]))
-    return Found("made", "made", files["t1n"].parent, files, None)
+        nifti.write(path, phantoms()[0].images[name], LPS)
+    return Found("made", "made", folder, files, None)
 
 
 def exchanged(found: Found, one: str, other: str) -> Found:
@@ -77,18 +67,21 @@ def exchanged(found: Found, one: str, other: str) -> Found:
     )
 
 
+@pytest.mark.slow
 def test_a_made_case_in_order_raises_nothing(made):
     assert judged(made) == []
     assert judged(made, trained_stripped=None) == []
 
 
+@pytest.mark.slow
 def test_exchanged_files_of_a_made_case_are_named(made):
     (warning,) = judged(exchanged(made, "t1c", "t2w"))
     assert warning.startswith(f"made: {SWAPPED}: t1c like t2w, t2w like t1c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.04])
-def test_a_case_unlike_those_of_the_training_in_its_skull_is_named(made, noise):
+def test_a_case_unlike_those_of_the_training_in_its_skull_is_reported(made, noise):
     case, volumes = read(made)
     warnings = checks.alone(made, with_head(case, noise), volumes, FOUR, True, True)
     (warning,) = [said for said in warnings if SWAPPED not in said]
@@ -102,7 +95,8 @@ def test_a_case_unlike_those_of_the_training_in_its_skull_is_named(made, noise):
     )
 
 
-def test_more_than_a_brain_is_named_where_nothing_is_known_of_the_training(made):
+@pytest.mark.slow
+def test_more_than_a_brain_is_reported_where_nothing_is_known_of_the_training(made):
     case, volumes = read(made)
     warnings = checks.alone(made, with_head(case, 0.04), volumes, FOUR, None, True)
     assert any("100% of the grid): more than a brain differs from air" in said for said in warnings)
@@ -158,7 +152,7 @@ def heads(folder: Path) -> Iterator[tuple[str, Path | Part]]:
 
 
 @pytest.mark.real
-def test_real_heads_are_named_to_a_network_trained_on_brains(real_cases):
+def test_real_heads_are_reported_to_a_network_trained_on_brains(real_cases):
     found = list(heads(real_cases))
     assert len(found) == 4 + 2 * 3 + 1
     for name, origin in found:

@@ -39,12 +39,13 @@ def test_the_same_voxels_in_two_cases_are_rejected_unless_a_copy_is_published(fo
 
 def test_warnings_are_grouped_and_the_summary_counts_them(verified, schema):
     faulty = [
-        replace(case, faults=(Fault("the skull is on", f"case {number}"),))
+        replace(
+            case,
+            entry=case.entry.model_copy(update={"case": f"case_{number}"}),
+            faults=(Fault("the skull is on", f"case {number}"),),
+        )
         for number, case in enumerate(verified * 3)
     ]
-    for number, case in enumerate(faulty):
-        renamed = case.entry.model_copy(update={"case": f"case_{number}"})
-        faulty[number] = replace(case, entry=renamed)
     entries = tuple(case.entry for case in faulty)
     catalogue = Catalogue(cohort=schema, licence="", cases=entries, alike=())
     warned = cohort.warnings(catalogue, faulty)

@@ -10,35 +10,41 @@ from scipy.spatial.transform import Rotation
 from pipeline.cohorts.phantom import load_anatomy
 from pipeline.core.grid import Grid, canonical_spacing_mm
 from pipeline.formats import metaimage, nifti
-from pipeline.phantom.anatomy import sample
+from pipeline.phantom.anatomy import Anatomy, sample
 from pipeline.phantom.contrast import acquire
 from pipeline.phantom.random_fields import normal_field
 from pipeline.verification.fingerprints import SAME, content_sha256, fingerprint, pairs
 from tests.conftest import SHARED, from_canonical
 from tests.core.test_grid import CODES, affine_of
+from tests.phantom.made import BALL
 
 GRID = Grid((96, 96, 96), np.eye(4))
 
 
+def person(seed: int, template: Anatomy, coordinates: np.ndarray, scale: float, modality: str):
+    """Int16 image of a brain that is deformed by millimetres and shaded in its own way."""
+    rng = np.random.default_rng(seed)
+    for axis in range(3):
+        coordinates[axis] += 4 * normal_field(rng, coordinates.shape[1:], scale)
+    anatomy = sample(template, coordinates.astype(np.float32))
+    tissues = {name: getattr(anatomy, name)[anatomy.brain] for name in ("gray", "white", "csf")}
+    return acquire(rng, tissues, anatomy.brain)[modality]
+
+
 @pytest.fixture(scope="module")
-def brains(ball_brain) -> list[np.ndarray]:
-    """T1 of three made brains, each deformed and shaded in its own way, int16 (96, 96, 96)."""
-    made = []
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        coordinates = np.indices(ball_brain.gray.shape, np.float32)
-        for axis in range(3):
-            coordinates[axis] += 4 * normal_field(rng, coordinates.shape[1:], 14.0)
-        anatomy = sample(ball_brain, coordinates)
-        tissues = {name: getattr(anatomy, name)[anatomy.brain] for name in ("gray", "white", "csf")}
-        made.append(acquire(rng, tissues, anatomy.brain)["t1n"])
-    return made
+def brains() -> list[np.ndarray]:
+    """T1 of three made brains, (96, 96, 96)."""
+    grid = np.indices(BALL.gray.shape, np.float32)
+    return [person(seed, BALL, grid.copy(), 14.0, "t1n") for seed in range(3)]
 
 
-def similarity(one: np.ndarray, other: np.ndarray, grid: Grid = GRID) -> float:
-    return pairs(
-        np.stack([fingerprint(one, GRID), fingerprint(other, Grid(other.shape, grid.affine))]), -1
-    )[0][2]
+@pytest.fixture(scope="module")
+def prints(brains) -> list[np.ndarray]:
+    return [fingerprint(voxels, GRID) for voxels in brains]
+
+
+def similarity(one: np.ndarray, other: np.ndarray) -> float:
+    return pairs(np.stack([one, other]), -1)[0][2]
 
 
 def noisy(voxels):
@@ -72,13 +78,13 @@ COPIES = {
 
 
 @pytest.mark.parametrize("change", COPIES.values(), ids=COPIES)
-def test_a_copy_is_recognised(brains, change):
-    for voxels in brains:
-        assert similarity(voxels, change(voxels)) > SAME
+def test_a_copy_is_recognised(brains, prints, change):
+    copy = change(brains[0])
+    assert similarity(prints[0], fingerprint(copy, Grid(copy.shape, GRID.affine))) > SAME
 
 
-def test_other_brains_are_others(brains):
-    for one, other in itertools.combinations(brains, 2):
+def test_other_brains_are_others(prints):
+    for one, other in itertools.combinations(prints, 2):
         assert similarity(one, other) < SAME - 0.1
 
 
@@ -86,24 +92,14 @@ def test_other_brains_are_others(brains):
 def heads() -> list[np.ndarray]:
     """FLAIR of two persons whose lobes differ, 2 mm, (96, 112, 96), upright."""
     template, shape = load_anatomy(), (96, 112, 96)
-    made = []
-    for seed in range(2):
-        rng = np.random.default_rng(seed)
-        coordinates = 2 * np.indices(shape, np.float32) - np.reshape(
-            np.array(shape) - np.array(template.gray.shape) / 2, (3, 1, 1, 1)
-        )
-        for axis in range(3):
-            coordinates[axis] += 4 * normal_field(rng, shape, 15.0)
-        anatomy = sample(template, coordinates.astype(np.float32))
-        tissues = {name: getattr(anatomy, name)[anatomy.brain] for name in ("gray", "white", "csf")}
-        made.append(acquire(rng, tissues, anatomy.brain)["t2f"])
-    return made
+    corner = np.array(shape) - np.array(template.gray.shape) / 2
+    grid = 2 * np.indices(shape, np.float32) - corner[:, None, None, None]
+    return [person(seed, template, grid.copy(), 15.0, "t2f") for seed in range(2)]
 
 
-@pytest.mark.parametrize(
-    "turn_degrees", [(20, 0, 0), (-25, 0, 0), (0, 15, 0), (0, 0, 20), (15, -8, 10)]
-)
-def test_a_tilted_head_is_recognised_and_told_from_another(heads, turn_degrees):
+@pytest.mark.slow
+@pytest.mark.parametrize("turn_degrees", [(-25, 0, 0), (0, 15, 0), (0, 0, 20), (15, -8, 10)])
+def test_a_tilted_head_is_recognised_and_distinguished_from_another(heads, turn_degrees):
     spacing, voxels_2mm = (2.0, 3.0, 5.0), Grid(heads[0].shape, np.diag([2.0, 2, 2, 1]))
     shape = np.round(np.array(heads[0].shape) * 2 / spacing).astype(int)
     turn = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() * spacing / 2
@@ -118,43 +114,37 @@ def test_a_tilted_head_is_recognised_and_told_from_another(heads, turn_degrees):
     assert max(similar[0, 2], similar[1, 2]) < SAME - 0.1
 
 
-@pytest.mark.parametrize("codes", CODES)
+@pytest.mark.parametrize("codes", CODES[::11])
 def test_other_axes_of_the_same_anatomy_give_the_same_fingerprint_and_content(brains, codes):
     voxels, affine = brains[0][:, 5:-5, 8:-4], affine_of(codes)
     raw = from_canonical(voxels, affine)
-    there, here = (
-        Grid(raw.shape, affine),
-        Grid(voxels.shape, np.diag([*canonical_spacing_mm(affine), 1])),
-    )
+    there = Grid(raw.shape, affine)
+    here = Grid(voxels.shape, np.diag([*canonical_spacing_mm(affine), 1]))
     np.testing.assert_array_equal(fingerprint(raw, there), fingerprint(voxels, here))
     assert content_sha256(raw, there) == content_sha256(voxels, here)
 
 
-def test_an_array_turned_under_its_header_is_recognised_in_all_48_ways(brains):
-    flips = [
-        tuple(slice(None, None, step) for step in steps)
-        for steps in itertools.product((1, -1), repeat=3)
-    ]
+def test_an_array_turned_under_its_header_is_recognised(brains):
     turned = [
-        brains[0].transpose(axes)[flip]
-        for axes in itertools.permutations(range(3))
-        for flip in flips
+        np.flip(brains[0].transpose(axes), flipped)
+        for axes, flipped in itertools.product(
+            [(0, 1, 2), (2, 0, 1), (1, 0, 2)], [(), (0,), (0, 1, 2)]
+        )
     ]
     found = pairs(np.stack([fingerprint(voxels, GRID) for voxels in turned]), 0.98)
-    assert len(found) == 48 * 47 / 2
+    assert len(found) == 9 * 8 / 2
 
 
 def test_similarity_is_the_largest_cosine_over_both_poses_and_all_48_ways():
     numbers = np.random.default_rng(1).integers(-127, 128, (3, 2, 8, 8, 8)).astype(np.int8)
     signs = [np.where(np.arange(8) % 2, sign, 1) for sign in (1, -1)]
     for one, other, found in pairs(numbers, -1):
+        poses = zip(numbers[one].astype(float), numbers[other].astype(float), strict=True)
         ways = (
             (first * second.transpose(axes) * x[:, None, None] * y[:, None] * z).sum()
             / np.linalg.norm(first)
             / np.linalg.norm(second)
-            for first, second in zip(
-                numbers[one].astype(float), numbers[other].astype(float), strict=True
-            )
+            for first, second in poses
             for axes in itertools.permutations(range(3))
             for x, y, z in itertools.product(signs, repeat=3)
         )
@@ -162,25 +152,22 @@ def test_similarity_is_the_largest_cosine_over_both_poses_and_all_48_ways():
 
 
 def test_pairs_are_found_across_blocks_once_each_and_the_most_alike_come_first():
-    numbers = np.random.default_rng(2).integers(-40, 41, (600, 1, 8, 8, 8)).astype(np.int8)
-    numbers[555] = numbers[3]
-    numbers[300] = numbers[3].transpose(0, 3, 1, 2)
-    numbers[599] = numbers[7] + np.random.default_rng(3).integers(-5, 6, (1, 8, 8, 8))
+    numbers = np.random.default_rng(2).integers(-40, 41, (300, 1, 4, 4, 4)).astype(np.int8)
+    numbers[290] = numbers[3]
+    numbers[270] = numbers[3].transpose(0, 3, 1, 2)
+    numbers[299] = numbers[7] + np.random.default_rng(3).integers(-5, 6, (1, 4, 4, 4))
     found = pairs(numbers, 0.9)
-    assert [pair[:2] for pair in found] == [(3, 300), (3, 555), (300, 555), (7, 599)]
+    assert [pair[:2] for pair in found] == [(3, 270), (3, 290), (270, 290), (7, 299)]
     assert found[0][2] == pytest.approx(1)
     assert 0.9 < found[3][2] < 1
 
 
-def test_an_empty_volume_is_like_nothing():
+def test_nothing_is_like_an_empty_volume_or_has_a_pair_alone():
     empty = fingerprint(np.zeros((20, 20, 20), np.int16), Grid((20, 20, 20), np.eye(4)))
     assert not empty.any()
     assert pairs(np.stack([empty, empty]), 0.1) == []
-
-
-def test_none_and_one_make_no_pair():
-    assert pairs(np.zeros((0, 2, 8, 8, 8), np.int8), 0.9) == []
-    assert pairs(np.ones((1, 2, 8, 8, 8), np.int8), 0.9) == []
+    for count in (0, 1):
+        assert pairs(np.ones((count, 2, 8, 8, 8), np.int8), 0.9) == []
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 2), (1, 1, 1), (3, 200, 2), (1, 40, 30)])
@@ -191,7 +178,7 @@ def test_small_and_flat_volumes_have_a_fingerprint(shape):
     )
 
 
-def test_slices_are_recognised_and_told_apart(brains):
+def test_slices_are_recognised_and_distinguished(brains):
     slices = [voxels[:, :, height, None] for voxels in brains for height in (40, 60)]
     copies = [np.rot90(image)[5:-6, 4:] * 0.1 for image in slices]
     prints = np.stack(
@@ -202,25 +189,21 @@ def test_slices_are_recognised_and_told_apart(brains):
     ]
 
 
-def test_content_is_of_values_not_of_dtype_or_margin(brains):
+def test_content_is_of_values_and_shape_not_of_dtype_or_margin(brains):
     voxels = brains[0]
+    content = content_sha256(voxels, GRID)
     padded = np.pad(voxels.astype(np.float64), 4)
-    assert content_sha256(padded, Grid(padded.shape, np.eye(4))) == content_sha256(voxels, GRID)
-    assert content_sha256(np.where(voxels == 0, -0.0, voxels), GRID) == content_sha256(voxels, GRID)
-
-
-def test_one_other_voxel_is_other_content(brains):
-    changed = brains[0].copy()
+    assert content_sha256(padded, Grid(padded.shape, np.eye(4))) == content
+    assert content_sha256(np.where(voxels == 0, -0.0, voxels), GRID) == content
+    changed = voxels.copy()
     changed[48, 48, 48] += 1
-    assert content_sha256(changed, GRID) != content_sha256(brains[0], GRID)
-
-
-def test_the_same_numbers_in_another_shape_are_other_content():
+    assert content_sha256(changed, GRID) != content
     numbers = np.arange(1, 25, dtype=np.int16)
-    one, other = numbers.reshape(2, 3, 4), numbers.reshape(4, 3, 2)
-    assert content_sha256(one, Grid(one.shape, np.eye(4))) != content_sha256(
-        other, Grid(other.shape, np.eye(4))
+    one, other = (
+        content_sha256(numbers.reshape(shape), Grid(shape, np.eye(4)))
+        for shape in [(2, 3, 4), (4, 3, 2)]
     )
+    assert one != other
 
 
 TWINS = {"017", "045", "062", "108", "161", "162", "170", "196"}
@@ -240,10 +223,8 @@ def test_patients_that_stand_in_two_folders_are_found_and_no_others():
         for path in sorted(SHARED.glob("flair_wt*/*/*_fla.nii.gz"))
         if path.parent.name[-1] in "0123" or path.parent.name in TWINS
     ]
-    paths += sorted(SHARED.glob("brats20*/*/*_flair.*"))
-    paths += sorted(SHARED.glob("brats20*/*/*t2f.nii.gz")) + sorted(
-        SHARED.glob("native/*/brats_space/*_fla.nii.gz")
-    )
+    for others in ("brats20*/*/*_flair.*", "brats20*/*/*t2f.*", "native/*/brats_space/*_fla.*"):
+        paths += sorted(SHARED.glob(others))
     found = pairs(np.stack([flair(path) for path in paths]), SAME)
     names = [f"{path.relative_to(SHARED).parts[0]} {path.name.split('_f')[0]}" for path in paths]
     assert {frozenset((names[one], names[other])) for one, other, _ in found} == {

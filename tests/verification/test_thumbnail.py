@@ -17,9 +17,7 @@ def case(
     slice 7.
     """
     x, y, z = np.meshgrid(*map(np.arange, shape), indexing="ij")
-    brain = (x - shape[0] / 2) ** 2 / (shape[0] / 2 - 3) ** 2 + (y - shape[1] / 2) ** 2 / (
-        shape[1] / 2 - 3
-    ) ** 2 < 1
+    brain = np.hypot(x - shape[0] / 2, y - shape[1] / 2) < shape[0] / 2 - 3
     image = np.where(brain, 100.0 + y, 0)[..., None].repeat(2, -1).astype(np.float32)
     classes = ((abs(x - 40) < 6) & (abs(y - 40) < 6) & (z == 7) & tumour).astype(np.uint8)
     return Case("case", image, classes, Grid(shape, affine))
@@ -42,12 +40,8 @@ def test_the_front_is_up_and_the_patients_right_on_the_left():
 
 def test_the_axes_of_the_file_do_not_matter():
     made = case()
-    turned = Case(
-        "case",
-        made.image[::-1, ::-1],
-        made.classes[::-1, ::-1],
-        Grid(made.grid.shape, np.diag([-1.0, -1.0, 1.0, 1.0])),
-    )
+    lps = Grid(made.grid.shape, np.diag([-1.0, -1.0, 1.0, 1.0]))
+    turned = Case("case", made.image[::-1, ::-1], made.classes[::-1, ::-1], lps)
     np.testing.assert_array_equal(thumbnail(turned, 1), thumbnail(made, 1))
 
 
@@ -62,14 +56,9 @@ def test_without_a_tumour_the_fullest_slice_is_shown_without_an_outline():
         picture = thumbnail(without, 1)
         assert picture.any()
         assert not outline_of(picture)[0].size
-
-
-def test_one_slice_is_enough():
-    single = case(shape=(60, 60, 1), tumour=False)
-    assert thumbnail(single, 0).any()
+    assert thumbnail(case(shape=(60, 60, 1), tumour=False), 0).any()
 
 
 def test_flair_is_shown_where_there_is_one():
-    assert [
-        favourite(names) for names in [("t1n", "t1c", "t2w", "t2f"), ("t1n", "t1c"), ("ct",)]
-    ] == [3, 1, 0]
+    names = [("t1n", "t1c", "t2w", "t2f"), ("t1n", "t1c"), ("ct",)]
+    assert [favourite(modalities) for modalities in names] == [3, 1, 0]

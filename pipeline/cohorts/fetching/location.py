@@ -7,7 +7,7 @@ from pathlib import Path
 from ...core.errors import InputError
 from ...core.params import Cohort
 from ...core.schema import Schema
-from ...formats.cases import Found, few, with_note
+from ...formats.raw_cases import Found, few, with_note
 from ...formats.walking import expanded
 from ...runtime import workspace
 from ..source import Source

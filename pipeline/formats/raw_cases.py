@@ -32,55 +32,42 @@ _SERIES_REMEDY = (
 
 @dataclass(frozen=True)
 class Found:
-    """Files that a source found for one case.
-
-    Attributes
-    ----------
-    case, patient : str
-        Identities.
-    folder : Path
-        Where the case was found, for messages.
-    images : dict of str to Path or Part
-        One per modality present: a file of its own (NIfTI or MetaImage), or a part of something
-        else.
-    labels : Path, Part or None
-        The reference.
-    attributes : dict of str to str
-        Attributes that the source publishes, such as ``grade`` or ``fold``.
-    notes : tuple of str
-        Warnings for metrics/verify.json.
-    origins : dict of str to str
-        Of files that were made from parts: the sha256 of what was published, by modality and
-        ``seg``.
-    made_from : dict of Path to Part
-        Temporary files that were made from parts.
-    native : Path or None
-        The record of the inverse transform to the series as acquired
-        (`pipeline.registration.native.Native`), if they were registered.
-    terms : str
-        Licence and citation, if the source leaves them to the user.
-    passed_over : tuple of str
-        Names of image files next to them that match no name the source knows.
-    """
+    """Files that a source found for one case."""
 
     case: str
     patient: str
-    folder: Path
-    images: dict[str, Path | Part]
-    labels: Path | Part | None
-    attributes: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    folder: Path  # where the case was found, for messages
+    images: dict[str, Path | Part]  # by modality
+    labels: Path | Part | None  # the reference
+    attributes: dict[str, str] = field(default_factory=dict)  # as published, such as ``grade``
+    notes: tuple[str, ...] = ()  # warnings for metrics/verify.json
     origins: dict[str, str] = field(default_factory=dict)
+    """sha256 of the published parts that files were made from, by modality and ``seg``"""
     made_from: dict[Path, Part] = field(default_factory=dict)
+    """Temporary files, and the parts they were made from"""
     native: Path | None = None
-    terms: str = ""
-    passed_over: tuple[str, ...] = ()
+    """Record of the inverse transform to the series (`pipeline.registration.native.Native`)"""
+    terms: str = ""  # licence and citation, if the source leaves them to the user
+    passed_over: tuple[str, ...] = ()  # image files under names the source does not know
 
     @property
     def parts(self) -> dict[str, Part]:
         """Modalities, and ``seg``, that are not files of their own."""
         origins = {**self.images, "seg": self.labels}
         return {name: origin for name, origin in origins.items() if isinstance(origin, Part)}
+
+    def warnings(self, volumes: Mapping[str, Volume]) -> tuple[str, ...]:
+        """The notes, and the warnings of volumes from `read_volumes`, each after the names of all
+        files it is about, `without_folder`.
+        """
+        files: dict[str, list[str]] = defaultdict(list)
+        origins = {**self.images, "labels": self.labels}
+        for name, volume in volumes.items():
+            path = origins[name]
+            assert path is not None
+            for said in volume.warnings:
+                files[without_folder(said, path)].append(path.name)
+        return (*self.notes, *(f"{', '.join(names)}: {said}" for said, names in files.items()))
 
     def in_published_names(self, message: str) -> str:
         """A message with the published files in place of those made from them."""
@@ -92,15 +79,7 @@ class Found:
 
 
 def noted(found: Sequence[Found], note: str) -> list[Found]:
-    """Add a note that holds for every case to the first, so that it is reported once.
-
-    Parameters
-    ----------
-    found : sequence of Found
-        At least one.
-    note : str
-        A sentence without its start, as "the spacing was not published".
-    """
+    """Add a note on every case, such as "the spacing was not published", to the first."""
     return with_note(found, f"here and in all other cases {note}")
 
 
@@ -131,18 +110,7 @@ def read_volume(origin: Path | Part) -> Volume:
 
 
 def read(found: Found, schema: Schema) -> Case:
-    """Read a case and check that it can be used.
-
-    Parameters
-    ----------
-    found : Found
-        Its files.
-    schema : Schema
-        What they must hold.
-
-    Returns
-    -------
-    Case
+    """Read a case and check that it is what the schema declares.
 
     Raises
     ------
@@ -156,18 +124,19 @@ def read(found: Found, schema: Schema) -> Case:
 def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]:
     """Read a case as `read` does; also return its volumes, by modality and ``labels``."""
     refuse_missing(found, schema)
-    first = found.images[schema.modalities[0]]
+    first, grid = found.images[schema.modalities[0]], None
     volumes: dict[str, Volume] = {}
     for name in schema.modalities:
         origin = found.images[name]
         volume = read_volume(origin)
         refuse_bad_voxels(origin, volume.voxels)
-        grid = volumes[schema.modalities[0]].grid if volumes else volume.grid
-        volumes[name] = on_grid_of(origin, volume, first, grid, _SERIES_REMEDY)
+        grid = grid or volume.grid
+        volume = on_grid_of(origin, volume, first, grid, _SERIES_REMEDY)
+        volumes[name] = replace(volume, air=constant_air(volume.voxels))
+    assert grid is not None  # a schema has a modality
     image = np.empty((*grid.shape, len(volumes)), np.float32, order="F")  # contiguous channels
-    for channel, name in enumerate(schema.modalities):
-        volumes[name] = replace(volumes[name], air=constant_air(volumes[name].voxels))
-        image[..., channel] = without_air(volumes[name])
+    for channel, volume in enumerate(volumes.values()):
+        image[..., channel] = without_air(volume)
     classes = None
     if found.labels is not None:
         volume = read_mask(found.labels)
@@ -178,31 +147,24 @@ def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]
 
 
 def refuse_missing(found: Found, schema: Schema) -> None:
-    """Reject a case that lacks a modality of the schema.
-
-    Raises
-    ------
-    InputError
-        Names the image files that were ignored: one of them may be it, under another name.
+    """Raise InputError if a case lacks a modality of the schema; it names the image files that were
+    ignored, one of which may be it.
     """
     missing = [name for name in schema.modalities if name not in found.images]
     if not missing:
         return
-    others = (
-        f" Image files under names that are not known here: {few(found.passed_over)}. Rename it,"
-        " list it in a cohort.yaml (source folder), or pass it to `predict` by"
-        f" {_option_of(missing[0])} FILE."
-    )
+    others = ""
+    if found.passed_over:
+        is_option = missing[0] in ("t1n", "t1c", "t2w", "t2f")
+        others = (
+            f" Image files under names that are not known here: {few(found.passed_over)}. Rename"
+            " it, list it in a cohort.yaml (source folder), or pass it to `predict` by"
+            f" --{'' if is_option else 'image '}{missing[0]} FILE."
+        )
     raise InputError(
         f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found"
-        f" {sorted(found.images)}.{others if found.passed_over else ''} Add the file, or remove the"
-        " case."
+        f" {sorted(found.images)}.{others} Add the file, or remove the case."
     )
-
-
-def _option_of(modality: str) -> str:
-    """The option by which `predict` takes a file of a modality."""
-    return f"--{modality}" if modality in ("t1n", "t1c", "t2w", "t2f") else f"--image {modality}"
 
 
 def few(names: Sequence[str], most: int = 12) -> str:
@@ -244,21 +206,12 @@ def without_air(volume: Volume) -> np.ndarray:
 def on_grid_of(
     path: Path | Part, volume: Volume, reference: Path | Part, expected: Grid, remedy: str
 ) -> Volume:
-    """The volume on an expected grid; axes are permuted and flipped, with a warning, if needed.
-
-    Parameters
-    ----------
-    path, reference : Path or Part
-        Where the volume was read from, and whose grid is expected; for messages.
-    volume : Volume
-    expected : Grid
-    remedy : str
-        What to do if the grids differ otherwise.
+    """The volume of `path` on the grid of `reference`, its axes reordered with a warning if needed.
 
     Raises
     ------
     InputError
-        If they do.
+        If the grids differ otherwise; ends in `remedy`.
     """
     difference = volume.grid.differs(expected)
     if not difference:
@@ -276,13 +229,7 @@ def on_grid_of(
 
 
 def read_mask(origin: Path | Part) -> Volume:
-    """Read a mask; scaled label values that are nearly whole numbers are rounded, with a warning.
-
-    Raises
-    ------
-    InputError
-        As `read_volume`.
-    """
+    """Read a mask; scaled label values nearly whole are rounded with a warning."""
     volume = read_volume(origin)
     if volume.scaling is None or not np.isfinite(volume.voxels).all():
         return volume
@@ -300,23 +247,13 @@ def read_mask(origin: Path | Part) -> Volume:
 def classes_of(
     path: Path | Part, mask: Volume, schema: Schema, remedy: Callable[[], str]
 ) -> np.ndarray:
-    """Class indices of a mask, (X, Y, Z) uint8.
-
-    Parameters
-    ----------
-    path : Path or Part
-        Where it was read from.
-    mask : Volume
-        From `read_mask`.
-    schema : Schema
-        Declares the label values.
-    remedy : callable
-        Gives the remedy for a value that is not declared.
+    """Class indices of a mask from `read_mask`, (X, Y, Z) uint8.
 
     Raises
     ------
     InputError
-        If a value is not declared; if the header scales the values, with the command to undo it.
+        If the schema does not declare a value; ends in `remedy`, after the command that undoes a
+        scaling by the header.
     """
     try:
         return values_to_classes(mask.voxels, schema)
@@ -330,36 +267,31 @@ def _scaled_remedy(path: Path | Part, mask: Volume, schema: Schema) -> str:
     if mask.scaling is None or isinstance(path, Part):
         return ""
     slope, intercept = mask.scaling
-    values_of_schema = {0.0, *map(float, schema.labels.values())}
-    stored = {float(value) for value in np.unique(np.rint((mask.voxels - intercept) / slope))}
-    unscaled = "numpy.asanyarray(image.dataobj.get_unscaled())"
-    is_plain = stored <= values_of_schema
+    declared = {0.0, *map(float, schema.labels.values())}
     whole = np.rint(mask.voxels)
+    is_nearly_whole = np.abs(mask.voxels - whole).max() <= _NEARLY
     scaled = (
         f"Its header multiplies the stored integers by scl_slope {slope:.6g} and adds"
         f" {intercept:.6g}"
     )
-    if not is_plain and (
-        np.abs(mask.voxels - whole).max() > _NEARLY
-        or not set(np.unique(whole).tolist()) <= values_of_schema
-    ):
+    if set(np.unique(np.rint((mask.voxels - intercept) / slope)).tolist()) <= declared:
+        values = "numpy.asanyarray(image.dataobj.get_unscaled())"
+        finding = "the stored integers are those of the cohort; to store them unscaled"
+    elif is_nearly_whole and set(np.unique(whole).tolist()) <= declared:
+        values = "numpy.rint(image.get_fdata())"
+        finding = "as of floats saved as integers; to round them"
+    else:
         return f"{scaled}. "
-    values = unscaled if is_plain else "numpy.rint(image.get_fdata())"
     change = (
         f"image = nibabel.load({literal(str(path))}); image ="
         f" nibabel.Nifti1Image({values}.astype(numpy.uint8), image.affine)"
-    )
-    finding = (
-        "the stored integers are those of the cohort; to store them unscaled"
-        if is_plain
-        else "as of floats saved as integers; to round them"
     )
     return f"{scaled}: {finding}:\n{repair_command(str(path), change)}\n"
 
 
 def without_folder(said: str, path: Path | Part) -> str:
-    """A message without the file's folder, which may contain the patient's name; commands in it
-    are to be run in that folder.
+    """A message without the file's folder, which may contain the patient's name; commands in it are
+    to be run in that folder.
     """
     said = said.removeprefix(f"{path}: ")
     for written in (str(path), literal(str(path))[1:-1]):
@@ -368,39 +300,13 @@ def without_folder(said: str, path: Path | Part) -> str:
     return said.replace("\npython -c", "\nin its folder: python -c")
 
 
-def told(found: Found, volumes: Mapping[str, Volume]) -> tuple[str, ...]:
-    """Warnings from reading the files of a case, each with the names of all files it is about but
-    without their folders, which may contain the patient's name.
-    """
-    files: dict[str, list[str]] = defaultdict(list)
-    origins = {**found.images, "labels": found.labels}
-    for name, volume in volumes.items():
-        path = origins[name]
-        assert path is not None
-        for said in volume.warnings:
-            files[without_folder(said, path)].append(path.name)
-    return tuple(f"{', '.join(names)}: {said}" for said, names in files.items())
-
-
 def as_files(found: Found, folder: Path) -> Found:
-    """Write the parts of a case as NIfTI files.
-
-    Parameters
-    ----------
-    found : Found
-        A case, any of its modalities and mask a `Part`.
-    folder : Path
-        Gets ``case/case_modality.nii.gz`` for each part.
+    """Write the parts of a case as ``case/case_modality.nii.gz`` into a folder.
 
     Returns
     -------
     Found
         The same case with files instead of parts, and the checksums of the published files.
-
-    Raises
-    ------
-    InputError
-        If a part cannot be read.
     """
     files: dict[str, Path | Part] = {}
     made_from, origins, notes = {}, {}, [*found.notes]

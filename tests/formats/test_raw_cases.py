@@ -5,13 +5,13 @@ import pytest
 
 from pipeline.cohorts import brats
 from pipeline.core.errors import InputError
-from pipeline.formats import cases, nifti
+from pipeline.formats import nifti, raw_cases
 from pipeline.verification import checks
 from tests.conftest import LPS, case_arrays, write_case
 
 
 def read(folder, schema):
-    return cases.read(brats.read_folder(folder)[1], schema)
+    return raw_cases.read(brats.read_folder(folder)[1], schema)
 
 
 def test_a_good_case_is_read_as_it_was_written(tmp_path, schema):
@@ -24,9 +24,8 @@ def test_a_good_case_is_read_as_it_was_written(tmp_path, schema):
 
 
 def test_an_entry_says_what_the_files_hold(tmp_path, schema):
-    entry = checks.verify(
-        brats.read_folder(write_case(tmp_path, "BraTS2021_00001"))[1], schema
-    ).entry
+    found = brats.read_folder(write_case(tmp_path, "BraTS2021_00001"))[1]
+    entry = checks.verify(found, schema).entry
     _, values = case_arrays()
     assert entry.label_voxels == {
         name: np.count_nonzero(values == value) for name, value in schema.labels.items()
@@ -38,17 +37,15 @@ def test_an_entry_says_what_the_files_hold(tmp_path, schema):
 
 
 @pytest.mark.parametrize("kind", ["t2", "seg"])
-def test_another_affine_is_refused_and_both_are_shown(tmp_path, schema, kind):
+def test_another_affine_is_rejected_and_both_are_shown(tmp_path, schema, kind):
     folder = write_case(tmp_path, "BraTS2021_00001")
     images, values = case_arrays()
     shifted = LPS.copy()
     shifted[0, 3] += 0.5
-    nifti.write(
-        folder / f"BraTS2021_00001_{kind}.nii.gz", (images | {"seg": values})[kind], shifted
-    )
-    with pytest.raises(
-        InputError, match=r"(?s)another grid than .*up to 0\.5 mm apart.*0\.5\].*against"
-    ):
+    path = folder / f"BraTS2021_00001_{kind}.nii.gz"
+    nifti.write(path, (images | {"seg": values})[kind], shifted)
+    message = r"(?s)another grid than .*up to 0\.5 mm apart.*0\.5\].*against"
+    with pytest.raises(InputError, match=message):
         read(folder, schema)
 
 
@@ -70,16 +67,16 @@ def test_affines_that_differ_by_rounding_are_one_grid(tmp_path, schema):
 def test_real_cases_of_every_year_are_read(real_cases, folder, style):
     found_style, found = brats.read_folder(real_cases / folder)
     assert found_style == style
-    case = cases.read(found, brats.schema(style))
+    case = raw_cases.read(found, brats.schema(style))
     assert case.image.shape == (240, 240, 155, 4)
     assert set(np.unique(case.classes)) <= {0, 1, 2, 3}
     assert (case.classes == 2).any()
 
 
-def test_a_note_on_all_cases_is_told_once_after_what_the_first_has_to_tell(tmp_path):
+def test_a_note_on_all_cases_follows_the_notes_of_the_first(tmp_path):
     first, second = (
-        cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b")
+        raw_cases.Found(name, name, tmp_path, {}, None, notes=("its own",)) for name in ("a", "b")
     )
-    told, other = cases.noted([first, second], "it rains")
-    assert told.notes == ("its own", "here and in all other cases it rains")
-    assert (told.case, other) == ("a", second)
+    noted, other = raw_cases.noted([first, second], "it rains")
+    assert noted.notes == ("its own", "here and in all other cases it rains")
+    assert (noted.case, other) == ("a", second)
