@@ -27,9 +27,9 @@ from .core.regions import classes_to_outputs, classes_to_values
 from .formats import cases as raw_cases
 from .formats import nifti
 from .metrics import registry
+from .metrics.case_scores import CaseScores, headline_of, score_masks, summarise, tables_of
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
-from .metrics.scores import CaseScores, headline_of, score_masks, summarise, tables_of
 from .network import backend, losses, predictor, saving
 from .network.card import Card, network_file, read_card
 from .network.predictor import Settings, logits_of

@@ -24,7 +24,7 @@ from pipeline.core.regions import classes_to_regions, values_to_classes
 from pipeline.download import download
 from pipeline.formats import cases as raw_cases
 from pipeline.formats import nifti
-from pipeline.metrics.scores import score_masks, summarise, tables_of
+from pipeline.metrics.case_scores import score_masks, summarise, tables_of
 from pipeline.network.card import Card
 from pipeline.network.params import NetworkParams
 from pipeline.preparation.preprocessing import PreprocessingConfig

@@ -109,7 +109,7 @@ class Description(Strict):
     regions : dict of str to tuple of str
         Labels that each region unites, outer before inner.
     empty_rule : {"brats", "nan"}
-        What a score of an empty region counts for, see `pipeline.metrics.scores`.
+        What a score of an empty region counts for, see `pipeline.metrics.case_scores`.
     types : bool
         Whether each case has one label, the type of its tumour; every region is one label then.
     lesion_rules : str or None

@@ -6,6 +6,7 @@ https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from math import dist
 from typing import Any, Literal
 
@@ -15,8 +16,7 @@ from ..core.strict import Strict
 
 
 class LesionRules(Strict):
-    """The rules of a challenge in one of its years; how they are applied is written in
-    `pipeline.metrics.lesionwise`.
+    """The rules of a challenge in one of its years, applied by `pipeline.metrics.lesionwise`.
 
     Attributes
     ----------
@@ -25,8 +25,6 @@ class LesionRules(Strict):
         corners), to merge lesions and to find them.
     least_volume_mm3 : float
         A lesion of the reference counts if its volume, merged, is greater than this.
-    connectivity : {6, 18, 26}
-        Of components; 26 in all years.
     merge_prediction : bool
         Whether components of the prediction are merged as those of the reference.
     least_prediction_voxels, least_prediction_mm3 : float
@@ -50,7 +48,6 @@ class LesionRules(Strict):
 
     dilation_voxels: int
     least_volume_mm3: float
-    connectivity: Literal[6, 18, 26] = 26
     merge_prediction: bool = False
     least_prediction_voxels: int = 0
     least_prediction_mm3: float = 0.0
@@ -77,32 +74,17 @@ class LesionRules(Strict):
 
 
 def _rules_2024(dilation_voxels: int, least: int, **other: Any) -> LesionRules:
-    defaults: dict[str, Any] = {
-        "merge_prediction": True,
+    shared: dict[str, Any] = {
+        "dilation_voxels": dilation_voxels,
+        "least_volume_mm3": float(least),
         "least_prediction_voxels": least,
+        "merge_prediction": True,
         "nsd": "voxels",
     }
-    return LesionRules(
-        dilation_voxels=dilation_voxels, least_volume_mm3=float(least), **(defaults | other)
-    )
+    return LesionRules(**(shared | other))
 
 
-def _glioma_2024() -> LesionRules:
-    def rules(
-        dilation_voxels: int, least: int = 20, joined_by: tuple[str, ...] = ()
-    ) -> LesionRules:
-        return _rules_2024(dilation_voxels, least, joined_by=joined_by, penalty_hd95_mm=337.0)
-
-    own = {
-        "ET": rules(3, 10, ("necrotic", "cavity")),
-        "enhancing": rules(3, 10),
-        "RC": rules(5, joined_by=("enhancing", "necrotic")),
-        "cavity": rules(5),
-        "necrotic": rules(5),
-    }
-    return rules(3).model_copy(update={"own": own})
-
-
+_treated = partial(_rules_2024, penalty_hd95_mm=337.0)
 _ADULT_2023 = LesionRules(dilation_voxels=3, least_volume_mm3=50.0)
 _NECROSIS = ("necrotic",)
 
@@ -112,16 +94,20 @@ PRESETS: dict[str, LesionRules] = {
     "brats2023-ped": _ADULT_2023,
     "brats2023-men": LesionRules(dilation_voxels=1, least_volume_mm3=50.0),
     "brats2023-met": LesionRules(dilation_voxels=1, least_volume_mm3=2.0),
-    "brats2024-gli": _glioma_2024(),
-    "brats2024-ssa": (
-        _rules_2024(3, 50).model_copy(
-            update={"own": {"ET": _rules_2024(3, 50, joined_by=_NECROSIS)}}
-        )
+    "brats2024-gli": _treated(
+        3,
+        20,
+        own={
+            "ET": _treated(3, 10, joined_by=("necrotic", "cavity")),
+            "enhancing": _treated(3, 10),
+            "RC": _treated(5, 20, joined_by=("enhancing", "necrotic")),
+            "cavity": _treated(5, 20),
+            "necrotic": _treated(5, 20),
+        },
     ),
+    "brats2024-ssa": _rules_2024(3, 50, own={"ET": _rules_2024(3, 50, joined_by=_NECROSIS)}),
     "brats2024-ped": _rules_2024(5, 10),
-    "brats2024-met": (
-        _rules_2024(1, 2).model_copy(update={"own": {"ET": _rules_2024(1, 2, joined_by=_NECROSIS)}})
-    ),
+    "brats2024-met": _rules_2024(1, 2, own={"ET": _rules_2024(1, 2, joined_by=_NECROSIS)}),
     "brats2024-menrt": _rules_2024(
         1,
         50,

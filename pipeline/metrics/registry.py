@@ -2,7 +2,7 @@
 
 Columns of tables, metrics/evaluate.json, the report, `compare` and docs/metrics.md follow this
 list. A new metric is an entry here, with a function of what its table measures: a
-`pipeline.metrics.scores.MaskPair` for "cases".
+`pipeline.metrics.case_scores.MaskPair` for "cases".
 """
 
 from collections.abc import Iterable, Mapping
@@ -368,7 +368,7 @@ def find(name: str) -> Metric | None:
 
 
 def own_metrics(names: Iterable[str], code: str) -> list[Metric]:
-    """Import the metrics of the user.
+    """Import the metrics of the user, columns of the table "cases" after ours.
 
     Parameters
     ----------
@@ -376,11 +376,6 @@ def own_metrics(names: Iterable[str], code: str) -> list[Metric]:
         The key ``evaluate.metrics``: ``package.module:attribute`` each.
     code : str
         The key ``own_code.evaluate``.
-
-    Returns
-    -------
-    list of Metric
-        Columns of the table "cases" after ours.
 
     Raises
     ------

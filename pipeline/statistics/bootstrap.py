@@ -48,8 +48,6 @@ def interval(
     ----------
     values : (N,) sequence of float
         One per case; NaN where undefined, which is left out before anything is drawn.
-    statistic : {"mean", "median"}
-        What is taken over the cases.
     confidence : float
         Share of intervals that would hold the true value, in (0, 1).
     resamples : int
@@ -79,23 +77,16 @@ def interval(
     return _interval(sample, statistic, confidence, resamples, seed)
 
 
-def interval_of_means(
-    columns: np.ndarray,
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-    clusters: Sequence[Hashable] | None = None,
-) -> Interval:
-    """Interval of the mean over columns of each column's mean over cases, such as the mean Dice
-    over regions.
+def interval_of_means(columns: np.ndarray, clusters: Sequence[Hashable] | None = None) -> Interval:
+    """95 % interval of the mean over columns of each column's mean over cases, such as the mean
+    Dice over regions.
 
     Parameters
     ----------
     columns : (N, M) array_like of float
         A row per case, whose columns are drawn together; NaN is left out of the mean of its column,
         and a column without any value is left out.
-    confidence, resamples, seed, clusters
+    clusters
         As for `interval`.
 
     Returns
@@ -111,7 +102,7 @@ def interval_of_means(
     if not kept.any():
         return nan, nan
     sample = _Sample.of(table[cases][:, kept], owners[cases])
-    return _interval(sample, "mean", confidence, resamples, seed)
+    return _interval(sample, "mean", CONFIDENCE, RESAMPLES, SEED)
 
 
 def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
@@ -126,8 +117,7 @@ def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Cases of P clusters, sorted by the means of the clusters and weighted by how often
-    they were drawn.
+    """Cases of P clusters, sorted by the means of the clusters.
 
     Attributes
     ----------

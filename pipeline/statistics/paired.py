@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ..core.rng import generator
-from .bootstrap import CONFIDENCE, RESAMPLES, SEED, interval
+from .bootstrap import SEED, interval
 
 PERMUTATIONS = 19_999
 EXACT_UP_TO = 14
@@ -25,14 +25,7 @@ Rows = Iterable[Mapping[str, Any]]
 
 
 def compare_pairs(
-    first: Rows,
-    second: Rows,
-    directions: Mapping[str, int],
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    permutations: int = PERMUTATIONS,
-    seed: int = SEED,
+    first: Rows, second: Rows, directions: Mapping[str, int], *, seed: int = SEED
 ) -> list[dict[str, Any]]:
     """Compare two runs on the cases that both scored, for each target and metric.
 
@@ -44,10 +37,8 @@ def compare_pairs(
         are left out.
     directions : mapping of str to {1, -1}
         Metrics to compare; 1 where higher is better.
-    confidence, resamples, seed
-        As for `pipeline.statistics.bootstrap.interval`; the seed is also that of the permutations.
-    permutations : int
-        As for `sign_flip_p`.
+    seed : int
+        Of bootstrap and permutations.
 
     Returns
     -------
@@ -67,7 +58,7 @@ def compare_pairs(
     rows = []
     for (kind, name), pairs in paired_rows(first, second).items():
         for metric, direction in directions.items():
-            tested = _tested(pairs, metric, direction, confidence, resamples, permutations, seed)
+            tested = _tested(pairs, metric, direction, seed)
             rows.append({"kind": kind, "name": name, "metric": metric, **tested})
     for test in ("p_permutation", "p_wilcoxon"):
         for row, adjusted in zip(rows, holm([row[test] for row in rows]), strict=True):
@@ -106,13 +97,7 @@ def most_changed(first: Rows, second: Rows, metric: str) -> list[tuple[Mapping, 
 
 
 def _tested(
-    pairs: Sequence[tuple[Mapping, Mapping]],
-    metric: str,
-    direction: int,
-    confidence: float,
-    resamples: int,
-    permutations: int,
-    seed: int,
+    pairs: Sequence[tuple[Mapping, Mapping]], metric: str, direction: int, seed: int
 ) -> dict[str, Any]:
     values = np.array([[float(row[metric]) for row in pair] for pair in pairs])
     defined = ~np.isnan(values).any(axis=1)
@@ -120,14 +105,7 @@ def _tested(
     patients = [row["patient"] for row, _ in own]
     # rounded so that ties stay ties: 0.8 - 0.7 is not 0.9 - 0.8
     differences = np.round(values[:, 1] - values[:, 0], _DIGITS)
-    low, high = interval(
-        differences,
-        "mean",
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-        clusters=patients,
-    )
+    low, high = interval(differences, "mean", seed=seed, clusters=patients)
     gains = direction * differences
     return {
         "direction": direction,
@@ -142,7 +120,7 @@ def _tested(
         "high": high,
         "better": int((gains > 0).sum()),
         "worse": int((gains < 0).sum()),
-        "p_permutation": sign_flip_p(differences, patients, permutations=permutations, seed=seed),
+        "p_permutation": sign_flip_p(differences, patients, seed=seed),
         "p_wilcoxon": wilcoxon_p(differences, patients),
     }
 

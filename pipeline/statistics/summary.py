@@ -17,7 +17,7 @@ _KEYS = ("case", "patient", "kind", "name", "filled")
 def summarise_columns(
     rows: Rows, fills: Mapping[str, Collection[str]] = MappingProxyType({})
 ) -> dict[str, dict[str, Summary]]:
-    """Summarise a table, name by name and column by column.
+    """Summarise a table, name by name in the order of first appearance, and column by column.
 
     Parameters
     ----------
@@ -25,11 +25,6 @@ def summarise_columns(
         ``patient``, ``name``, perhaps ``filled``, and columns of numbers.
     fills : mapping of str to collection of str, optional
         Column to the entries of ``filled`` with which a rule gave its value.
-
-    Returns
-    -------
-    dict
-        Name, in the order of first appearance, to column to `summarise_values`.
     """
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -90,16 +85,8 @@ def summarise_values(
 
 
 def summarise_mean_over_names(rows: Rows, column: str, summaries: Sequence[Summary]) -> Summary:
-    """Summarise the mean over names, such as regions, of the mean of a column over cases.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        ``case``, ``patient``, ``name`` and the column.
-    column : str
-        Such as ``dice``.
-    summaries : sequence of dict
-        `summarise_values` of the column for each name.
+    """Summarise the mean over names, such as regions, of the mean of a column over cases, given
+    `summarise_values` of the column for each name.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from .lesionwise import lesion_rows
 from .metric import Metric, Spacing, measure
 from .multiclass import confusion_rows, score_classes
 from .overlap import Overlap, class_overlap
-from .surface_distance import SurfaceDistances
+from .surface_distance import ROUNDING_MM, SurfaceDistances
 from .tumour_types import summarise_types, type_rows
 
 Row = dict[str, Any]
@@ -48,21 +48,22 @@ class MaskPair:
     @cached_property
     def surfaces(self) -> SurfaceDistances:
         """Distances between the surfaces, measured once for all metrics."""
-        return SurfaceDistances.of(self.reference, self.prediction, self.spacing_mm)
+        reach_mm = max(registry.TOLERANCES_MM) + ROUNDING_MM
+        return SurfaceDistances.of(self.reference, self.prediction, self.spacing_mm, reach_mm)
 
     @property
     def reference_ml(self) -> float:
-        """Volume of the reference in ml."""
+        """Volume of the reference."""
         return self.overlap.reference_voxels * self._voxel_ml
 
     @property
     def prediction_ml(self) -> float:
-        """Volume of the prediction in ml."""
+        """Volume of the prediction."""
         return self.overlap.prediction_voxels * self._voxel_ml
 
     @property
     def volume_error_ml(self) -> float:
-        """Prediction minus reference in ml."""
+        """Prediction minus reference."""
         return (self.overlap.prediction_voxels - self.overlap.reference_voxels) * self._voxel_ml
 
     @property
@@ -117,19 +118,14 @@ def score_case(
             inside = np.zeros(len(counts), bool)
             inside[list(members)] = True
             agreement = class_overlap(counts, members)
-            row = registry.readings(
-                "cases",
-                MaskPair(inside[reference[box]], inside[prediction[box]], agreement, spacing_mm),
-            )
+            masks = inside[reference[box]], inside[prediction[box]]
+            row = registry.readings("cases", MaskPair(*masks, agreement, spacing_mm))
             for metric in own:
                 masks = inside[reference], inside[prediction]
                 row[metric.name] = measure(metric, *masks, spacing_mm, f"{case}, {kind} {name}")
-            fills = (
-                registry.fills("cases", agreement.empty, own)
-                if schema.empty_rule == "brats"
-                else {}
-            )
-            scored[members] = row | fills | {"filled": agreement.empty if fills else ""}
+            filled = agreement.empty if schema.empty_rule == "brats" else ""
+            fills = registry.fills("cases", filled, own)
+            scored[members] = row | fills | {"filled": filled if fills else ""}
         rows.append({"kind": kind, "name": name} | scored[members])
     return rows
 
@@ -185,15 +181,16 @@ def score_masks(
     case: str = "",
 ) -> CaseScores:
     """Compute all scores of a case that need masks only; parameters as for `score_case`."""
+    counts = confusion(reference, prediction, len(schema.labels) + 1)
     lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
     rows = {
         "cases": score_case(reference, prediction, schema, spacing_mm, own, case),
-        "multiclass": [score_classes(reference, prediction, schema)],
+        "multiclass": [score_classes(counts, schema)],
         "lesionwise": lesionwise,
         "lesions": lesions,
         "instances": instance_rows(reference, prediction, schema),
     }
-    return CaseScores(rows, confusion(reference, prediction, len(schema.labels) + 1))
+    return CaseScores(rows, counts)
 
 
 def tables_of(
@@ -234,16 +231,7 @@ def tables_of(
 
 
 def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dict[str, Any]:
-    """Summarise the tables of many cases.
-
-    Parameters
-    ----------
-    tables : mapping of str to sequence of dict
-        As `tables_of` gives them.
-    schema : Schema
-        Of the cohort.
-    own : sequence of Metric, optional
-        Metrics of the user among the columns of ``cases``.
+    """Summarise the tables of many cases, with own metrics among the columns of ``cases``.
 
     Returns
     -------
@@ -260,6 +248,7 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
         [row for row in tables["cases"] if row["kind"] == kind] for kind in ("label", "region")
     )
     region = summarise_columns(regions, fills)
+    multiclass = [{"name": "all"} | row for row in tables["multiclass"]]
     described = registry.descriptions(own)
     summary = {
         "label": summarise_columns(labels, fills),
@@ -268,17 +257,13 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
             regions, "dice", [columns["dice"] for columns in region.values()]
         ),
         "cohort": schema.cohort,
-        "cases": len(tables["multiclass"]),
-        "multiclass": summarise_columns([{"name": "all"} | row for row in tables["multiclass"]])[
-            "all"
-        ],
+        "cases": len(multiclass),
+        "multiclass": summarise_columns(multiclass)["all"],
         "lesion_rules": schema.lesion_rules,
         "types": summarise_types(tables["cases"], schema) if schema.types else None,
         "metrics": described,
         "definitions": {
-            each["name"]: " ".join(
-                [each["definition"], *([f"{each['source']}."] if each["source"] else [])]
-            )
+            each["name"]: each["definition"] + (f" {each['source']}." if each["source"] else "")
             for each in described
             if each["table"] != "multiclass"
         },
@@ -296,13 +281,11 @@ def headline_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     def means(part: str, metric: str) -> dict[str, float]:
         return {name: columns[metric]["mean"] for name, columns in summary[part].items()}
 
-    shown = [each["name"] for each in summary["metrics"] if each["headline"]]
     return {
         "mean_region_dice": summary["mean_region_dice"]["value"],
         "lesion_dice": means("lesionwise", "lesion_dice"),
-        **{name: means("region", name) for name in shown if name in _columns(summary["region"])},
+    } | {
+        each["name"]: means("region", each["name"])
+        for each in summary["metrics"]
+        if each["headline"] and each["table"] == "cases"
     }
-
-
-def _columns(part: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    return {column for columns in part.values() for column in columns}
