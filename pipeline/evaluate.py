@@ -27,6 +27,7 @@ from .core.regions import classes_to_outputs, classes_to_values
 from .formats import cases as raw_cases
 from .formats import nifti
 from .metrics import registry
+from .metrics.calibration import calibration_rows
 from .metrics.case_scores import CaseScores, headline_of, score_masks, summarise, tables_of
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
@@ -154,7 +155,7 @@ def _score(
     scored = score_masks(
         case.classes, prediction, schema, case.grid.spacing_mm, own, f"case {entry.case}"
     )
-    scored.add_probabilities(
+    scored.rows["calibration"], scored.bins = calibration_rows(
         predictor.region_probabilities(probabilities, card),
         None if spread is None else restore(spread, geometry),
         case.classes,

@@ -115,11 +115,9 @@ def calibration_rows(
     Parameters
     ----------
     probabilities : (X, Y, Z, R) float32 array
-        Of each region in the schema's order, in [0, 1], on the raw grid; before any decision and
-        post-processing.
+        Of each region in the schema's order, in [0, 1], before any decision and post-processing.
     disagreement : (X, Y, Z, R) float32 array or None
-        Standard deviation of each probability over mirror images, in [0, 0.5]; None without
-        mirroring.
+        Standard deviation of each probability over mirror images, in [0, 0.5].
     reference : (X, Y, Z) uint8 array
         Class indices 0..K.
     brain : (X, Y, Z) bool array
@@ -132,7 +130,6 @@ def calibration_rows(
         wrong where probability > 0.5 differs from the reference (`pipeline.metrics.uncertainty`).
         NaN for a disagreement without mirror images, and for all if there is no brain.
     bins : dict of str to Bins
-        Of each region.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from ..core.confusion import confusion
 from ..core.schema import Schema
 from ..statistics.summary import summarise_columns, summarise_mean_over_names
 from . import registry
-from .calibration import Bins, calibration_rows, pooled, reliability_rows
+from .calibration import Bins, pooled, reliability_rows
 from .instances import instance_rows
 from .lesionwise import lesion_rows
 from .metric import Metric, Spacing, measure
@@ -30,14 +30,8 @@ Tables = Mapping[str, Sequence[Row]]
 class MaskPair:
     """A reference and a prediction of one label or region: what the metrics of cases.csv read.
 
-    Attributes
-    ----------
-    reference, prediction : (x, y, z) bool array
-        Crops on one grid that hold both masks, with a margin of a voxel within the image.
-    overlap : Overlap
-        Of the whole image.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
+    The (x, y, z) bool masks are crops on one grid that hold both, with a margin of a voxel within
+    the image; the overlap is that of the whole image.
     """
 
     reference: np.ndarray
@@ -85,10 +79,8 @@ def score_case(
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid.
-    schema : Schema
-        Names labels and regions and the empty rule.
     spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
+        Voxel edge lengths.
     own : sequence of Metric, optional
         Metrics of the user.
     case : str, optional
@@ -137,34 +129,22 @@ def _targets(schema: Schema) -> Iterable[tuple[str, str, frozenset[int]]]:
 
 @dataclass
 class CaseScores:
-    """The scores of one case: rows of tables, without case and patient.
+    """The scores of one case.
 
     Attributes
     ----------
     rows : dict of str to list of dict
-        Name of a table to its rows.
+        Name of a table to its rows, without case and patient.
     confusion : (K + 1, K + 1) int64 array
         Voxels by class of the reference and class of the prediction.
     bins : dict of str to Bins
-        Calibration of each region; empty where only masks were scored.
+        Calibration of each region, beside the rows of the table "calibration"; both are of
+        `pipeline.metrics.calibration.calibration_rows`, and absent where only masks were scored.
     """
 
     rows: dict[str, list[Row]]
     confusion: np.ndarray
     bins: dict[str, Bins] = field(default_factory=dict)
-
-    def add_probabilities(
-        self,
-        probabilities: np.ndarray,
-        disagreement: np.ndarray | None,
-        reference: np.ndarray,
-        brain: np.ndarray,
-        schema: Schema,
-    ) -> None:
-        """Add `pipeline.metrics.calibration.calibration_rows` of the same case."""
-        self.rows["calibration"], self.bins = calibration_rows(
-            probabilities, disagreement, reference, brain, schema
-        )
 
     @property
     def region_dice(self) -> dict[str, float]:
@@ -196,16 +176,12 @@ def score_masks(
 def tables_of(
     cases: Sequence[Mapping[str, str]], scores: Sequence[CaseScores], schema: Schema
 ) -> dict[str, list[Row]]:
-    """Put the scores of many cases into tables.
+    """Put the scores of many cases, all with probabilities or all without, into tables.
 
     Parameters
     ----------
     cases : sequence of dict
         ``case`` and ``patient`` of each.
-    scores : sequence of CaseScores
-        Their scores, all with probabilities or all without.
-    schema : Schema
-        Of the cohort.
 
     Returns
     -------

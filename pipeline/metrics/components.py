@@ -112,20 +112,8 @@ def _from(inner: Box, outer: Box) -> Box:
 
 
 def labelled(mask: np.ndarray, box: Box) -> Components:
-    """Label the connected components of a mask.
-
-    Parameters
-    ----------
-    mask : (x, y, z) bool array
-        A crop of the image that holds all of it.
-    box : tuple of 3 slices
-        Position of the crop in the image.
-
-    Returns
-    -------
-    Components
-        1, 2, ... in the order of their first voxels, the first axis running fastest, whatever the
-        memory layout.
+    """Label the connected components of a mask in a crop of the image that holds all of it: 1, 2,
+    ... in the order of their first voxels, the first axis running fastest, in any memory layout.
     """
     mask = np.asfortranarray(mask)
     labels = (
@@ -137,17 +125,8 @@ def labelled(mask: np.ndarray, box: Box) -> Components:
 
 
 def merged(mask: np.ndarray, box: Box, times: int) -> tuple[Components, Components]:
-    """Label a mask by the connected components of its dilation.
-
-    Parameters
-    ----------
-    mask : (x, y, z) bool array
-        A crop of the image that reaches as far beyond the mask as it is dilated, or to the image's
-        border.
-    box : tuple of 3 slices
-        Position of the crop in the image.
-    times : int
-        Number of dilations, see `dilated`.
+    """Label a mask by the connected components of its dilation, `dilated` so many times; the crop
+    must reach as far beyond the mask, or to the image's border.
 
     Returns
     -------
@@ -179,10 +158,8 @@ def shared_voxels(one: Components, other: Components) -> tuple[np.ndarray, np.nd
 
     Returns
     -------
-    ones, others : (P,) int64 array
-        The components of every pair that shares a voxel, sorted.
-    voxels : (P,) int64 array
-        Voxels that the pair shares, at least 1.
+    ones, others, voxels : (P,) int64 array
+        The components of every pair that shares a voxel, sorted, and how many it shares.
     """
     partners = other.within(one.box).ravel(order="F")[one.places]
     return _pairs(one.numbers_at, partners)
@@ -203,16 +180,11 @@ def _pairs(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def joining(components: Components, partners: Components) -> np.ndarray:
-    """New numbers, equal for components that touch the same partner.
+    """New numbers for `Components.renumbered`, equal for components that touch the same partner.
 
     They touch if a voxel of one is among the 18 neighbours of a voxel of the other, or the same. A
     component that touches several partners follows the one of the lowest number, as in the BraTS
     challenges of 2024.
-
-    Returns
-    -------
-    (N + 1,) int64 array
-        For `Components.renumbered`.
     """
     table = np.arange(len(components.voxels))
     touching = np.array(sorted(_touching(components, partners)), np.int64).reshape(-1, 2)

@@ -92,9 +92,9 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
     American Statistical Association 22:209-212 (1927), without continuity correction; recommended
-    for few trials by Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
-    Statistical Science 16:101-133 (2001). With p = s / n it is (p + z^2 / 2n +- z sqrt(p (1 - p) /
-    n + z^2 / 4n^2)) / (1 + z^2 / n); both ends are NaN without a trial.
+    for few trials by Brown, Cai and DasGupta, Statistical Science 16:101-133 (2001). With p = s / n
+    it is (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n); both ends are NaN
+    without a trial.
 
     Raises
     ------

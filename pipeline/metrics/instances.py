@@ -71,14 +71,12 @@ def instance_rows(
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid; one slice is (X, Y, 1).
-    schema : Schema
-        Names the regions, and whether one without any instance counts 1 (``brats``) or is NaN.
 
     Returns
     -------
     list of dict
-        One per region: ``name``; the metrics of the table "instances" of the 26-connected
-        components; ``filled``, ``both_empty`` where the empty rule gave them, else empty.
+        One per region: ``name``; the metrics of the table "instances", 1 without any instance under
+        the empty rule ``brats``; ``filled``, ``both_empty`` where it gave them, else empty.
 
     Raises
     ------

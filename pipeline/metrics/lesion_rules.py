@@ -1,7 +1,6 @@
 """Rules of lesion-wise scores: those of the BraTS challenges by year and kind of tumour.
 
-They follow the code of the challenges: https://github.com/rachitsaluja/BraTS-2023-Metrics and
-https://github.com/rachitsaluja/BraTS-2024-Metrics; in words
+They follow https://github.com/rachitsaluja/BraTS-2023-Metrics and -2024-Metrics; in words
 https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
 """
 
@@ -119,18 +118,13 @@ PRESETS: dict[str, LesionRules] = {
 }
 """Rules by year and challenge.
 
-2023: ``eval.py`` and ``brats_metrics.py`` of BraTS-2023-Metrics; 3 dilations and 50 mm3 for gliomas
-(also of Africa and of children), 1 and 50 for meningiomas, 1 and 2 for metastases. It has no
-surface Dice; DeepMind's fills its place here, whose surfels it measures.
+2023: ``eval.py`` and ``brats_metrics.py``. The challenge has no surface Dice; DeepMind's fills its
+place here, whose surfels it measures.
 
-2024: ``metrics_GLI.py``, ``metrics_SSA.py``, ``metrics_PED.py``, ``metrics_MET.py``,
-``metrics_MEN_RT.py`` of BraTS-2024-Metrics, 2024. Everywhere the prediction is merged as the
-reference is, and its lesions of at most the least volume, in voxels, are dropped. Gliomas after
-treatment: 20 mm3 (ET 10), 5 dilations for resection cavity and necrosis (the code means edema too,
-but misspells it, so 3), ET and RC joined through what they touch, 337 mm. Children: 5 dilations, 10
-mm3. Africa, metastases: as in 2023, ET joined through necrosis. Radiotherapy of meningiomas: 1
-dilation, 50 mm3 on either side, false lesions free, the image's diagonal in voxels. Surface Dice at
-0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator; that is left out here.
+2024: ``metrics_GLI.py`` and so on. Lesions of the prediction of at most the least volume, in
+voxels, are dropped. Gliomas after treatment: the code means 5 dilations for edema too, but
+misspells it, so 3. Surface Dice at 0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator;
+that is left out here.
 """
 
 

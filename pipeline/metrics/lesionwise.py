@@ -142,10 +142,8 @@ def lesion_rows(
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid; one slice is (X, Y, 1).
-    schema : Schema
-        Names the regions and the rules.
     spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
+        Voxel edge lengths.
 
     Returns
     -------

@@ -32,8 +32,6 @@ def score_classes(counts: np.ndarray, schema: Schema) -> dict[str, float | int]:
     ----------
     counts : (K + 1, K + 1) int64 array
         M, as `pipeline.core.confusion.confusion` gives it.
-    schema : Schema
-        Gives the empty rule.
 
     Returns
     -------

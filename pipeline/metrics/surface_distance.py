@@ -62,9 +62,7 @@ class SurfaceDistances:
             On the same grid. Crops give the same as whole images as long as they hold both masks
             and are thicker than one voxel wherever the image is.
         spacing_mm : tuple of 3 float
-            Voxel edge lengths in mm.
-        at_most_mm : float
-            Of surface elements.
+            Voxel edge lengths.
 
         Raises
         ------

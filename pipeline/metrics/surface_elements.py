@@ -42,7 +42,7 @@ def surface_elements(
 
     Parameters
     ----------
-    mask : bool array of 2 or 3 dimensions
+    mask : bool array
         With an empty voxel on every side.
     steps_mm : tuple of float
         Voxel edge lengths.
@@ -52,12 +52,7 @@ def surface_elements(
     corners : bool array, a voxel shorter along each axis
         Where an element lies.
     areas : (N,) float64 array
-        In mm2, lengths in mm of 2 dimensions; in the order of C.
-
-    Raises
-    ------
-    ValueError
-        If there are neither 2 nor 3 dimensions.
+        Of `areas_mm`; in the order of C.
     """
     areas = areas_mm(steps_mm)
     codes = mask.view(np.uint8)  # of the voxels around a corner, the first the highest bit

@@ -54,9 +54,8 @@ def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float | int]:
     Returns
     -------
     dict
-        ``accuracy``: ``right`` / ``known`` in [0, 1], NaN if no type is known; ``known``: rows
-        whose reference has a type, a predicted `NONE` counting as wrong; ``unknown``: rows whose
-        reference has none, left out.
+        ``accuracy``: ``right`` / ``known``, NaN if none is known; ``known``: rows whose reference
+        has a type, a predicted `NONE` counting as wrong; ``unknown``: the others.
     """
     known = [row for row in rows if row["reference"] != NONE]
     right = sum(row["predicted"] == row["reference"] for row in known)

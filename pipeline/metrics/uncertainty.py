@@ -21,18 +21,14 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> np.ndarray:
-    """Count right and wrong voxels by uncertainty, for a risk-coverage curve; counts of cases can
-    be added.
+    """Count right and wrong voxels by uncertainty, for a risk-coverage curve.
 
     Parameters
     ----------
     uncertainty : (N,) float32 array
-        In [0, highest].
+        In [0, highest]: 1 for an entropy in bits, 0.5 for a standard deviation of probabilities.
     wrong : (N,) bool array
         Where the decision and the reference differ.
-    highest : float
-        Largest uncertainty there can be: 1 for an entropy in bits, 0.5 for a standard deviation of
-        probabilities.
 
     Returns
     -------

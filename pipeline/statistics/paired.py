@@ -37,23 +37,20 @@ def compare_pairs(
         are left out.
     directions : mapping of str to {1, -1}
         Metrics to compare; 1 where higher is better.
-    seed : int
-        Of bootstrap and permutations.
 
     Returns
     -------
     list of dict
         One row per target and metric, targets in the order of `first`: ``kind``, ``name``,
         ``metric``, ``direction``; ``cases``, the pairs in which both values are defined, and
-        ``patients`` behind them; ``undefined``, pairs left out because a value is NaN; ``filled``,
-        pairs compared in which the empty rule gave scores to either run; ``mean_first``,
-        ``mean_second``;
-        ``difference``, the mean of second minus first, with the ends ``low`` and ``high`` of its
-        interval; ``better``, ``worse``, pairs in which the second run is so; ``p_permutation``
-        (`sign_flip_p`), ``p_wilcoxon`` (`wilcoxon_p`), and both after `holm` over all rows
-        returned, ``p_permutation_holm`` and ``p_wilcoxon_holm``; ``verdict``, 1 if the second run
-        is significantly better by ``p_permutation_holm``, -1 if worse, else 0. A patient with
-        several cases is one unit of resampling and tests.
+        ``patients`` behind them, each one unit of resampling and tests; ``undefined``, pairs left
+        out because a value is NaN; ``filled``, pairs compared in which the empty rule gave scores
+        to either run; ``mean_first``, ``mean_second``; ``difference``, the mean of second minus
+        first, with the ends ``low`` and ``high`` of its interval; ``better``, ``worse``, pairs in
+        which the second run is so; ``p_permutation`` (`sign_flip_p`), ``p_wilcoxon``
+        (`wilcoxon_p`), and both after `holm` over all rows returned, ``p_permutation_holm`` and
+        ``p_wilcoxon_holm``; ``verdict``, 1 if the second run is significantly better by
+        ``p_permutation_holm``, -1 if worse, else 0.
     """
     rows = []
     for (kind, name), pairs in paired_rows(first, second).items():
@@ -126,9 +123,7 @@ def _tested(
 
 
 def _mean(values: np.ndarray) -> float:
-    """The mean, summed in the order of the values' sizes so that it does not depend on the order of
-    the cases.
-    """
+    """The mean, summed by size so that it does not depend on the order of the cases."""
     return float(np.mean(values[np.argsort(np.abs(values), kind="stable")])) if len(values) else nan
 
 
@@ -155,8 +150,6 @@ def sign_flip_p(
         The patient of each case: the differences of one patient change sign together.
     permutations : int
         Assignments that are drawn, m.
-    seed : int
-        Of the draws.
 
     Returns
     -------
@@ -221,30 +214,19 @@ def _by_cluster(
     differences: Sequence[float], clusters: Sequence[Hashable] | None
 ) -> list[list[float]]:
     own: dict[Hashable, list[float]] = {}
-    for cluster, difference in zip(
-        range(len(differences)) if clusters is None else clusters, differences, strict=True
-    ):
-        own.setdefault(cluster, []).append(float(difference))
+    owners = range(len(differences)) if clusters is None else clusters
+    for owner, difference in zip(owners, differences, strict=True):
+        own.setdefault(owner, []).append(float(difference))
     return list(own.values())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values of one family of tests, adjusted so that the chance of any false finding stays below
-    the level.
+    the level; NaN is no test: it stays and does not count.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2) (1979): the k-th smallest of m is multiplied by m - k + 1, never falls below the
     one before, and never exceeds 1.
-
-    Parameters
-    ----------
-    p_values : (M,) sequence of float
-        NaN is no test: it stays and does not count.
-
-    Returns
-    -------
-    (M,) list of float
-        In the order given.
     """
     adjusted = [nan] * len(p_values)
     order = sorted((p, place) for place, p in enumerate(p_values) if p == p)

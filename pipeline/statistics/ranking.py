@@ -6,7 +6,7 @@ progression assessment, and overall survival prediction in the BRATS challenge",
 (github.com/IUCompPath/PermRanker).
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,6 @@ def ranked(
         targets that are not in every run are left out.
     directions : mapping of str to {1, -1}
         Metrics to rank by; 1 where higher is better.
-    seed : int
-        Of the permutations.
 
     Returns
     -------
@@ -87,9 +85,12 @@ def ranked(
         ]
     )
     placed = ranks(values, list(directions.values()))
-    cases, patients = _cases(shared, tables[0])
+    cases: dict[str, list[int]] = {}
+    for place, key in enumerate(shared):
+        cases.setdefault(key[0], []).append(place)
+    patients = [tables[0][shared[rows[0]]]["patient"] for rows in cases.values()]
     cumulative = np.array(
-        [[placed[run][rows].mean() for rows in cases] for run in range(len(names))]
+        [[ranks_of_run[rows].mean() for rows in cases.values()] for ranks_of_run in placed]
     )
     means = cumulative.mean(axis=1)
     order = sorted(range(len(names)), key=lambda run: (round(means[run], 12), names[run]))
@@ -108,15 +109,3 @@ def ranked(
     for row, run, below in zip(summary, order, order[1:], strict=False):
         row["p_next"] = sign_flip_p(cumulative[run] - cumulative[below], patients, seed=seed)
     return summary
-
-
-def _cases(
-    shared: Sequence[tuple[str, str, str]], table: Mapping[tuple, Mapping[str, Any]]
-) -> tuple[list[list[int]], list[Hashable]]:
-    """The rows of each case, and its patient."""
-    rows: dict[str, list[int]] = {}
-    patients: dict[str, Hashable] = {}
-    for place, key in enumerate(shared):
-        rows.setdefault(key[0], []).append(place)
-        patients[key[0]] = table[key]["patient"]
-    return list(rows.values()), list(patients.values())

@@ -53,7 +53,7 @@ def summarise_values(
     values : sequence of float
         One per case, NaN where undefined.
     patients : sequence of str
-        Patient of each case: where a patient has several, patients are resampled.
+        Of each case: where a patient has several, patients are resampled.
     filled : sequence of bool
         Whether the empty rule gave the value; empty for a metric without such a rule.
 
@@ -70,12 +70,9 @@ def summarise_values(
     summary: Summary = {}
     statistics: dict[bootstrap.Statistic, Callable] = {"mean": np.mean, "median": np.median}
     for name, statistic in statistics.items():
-        low, high = bootstrap.interval(values, name, clusters=patients)
-        summary |= {
-            name: _if_enough(statistic, defined, 1),
-            f"{name}_low": low,
-            f"{name}_high": high,
-        }
+        summary[name] = _if_enough(statistic, defined, 1)
+        ends = bootstrap.interval(values, name, clusters=patients)
+        summary[f"{name}_low"], summary[f"{name}_high"] = ends
     return summary | {
         "sd": _if_enough(lambda sample: np.std(sample, ddof=1), defined, 2),
         "cases": len(defined),
