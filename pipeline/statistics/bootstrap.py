@@ -60,8 +60,7 @@ def interval(
     Returns
     -------
     low, high : float
-        NaN where fewer than `LEAST` cases, or patients, have a value; both the value where all are
-        equal.
+        NaN where fewer than `LEAST` cases, or patients, have a value.
 
     Raises
     ------

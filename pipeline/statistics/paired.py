@@ -189,19 +189,8 @@ def wilcoxon_p(differences: Sequence[float], clusters: Sequence[Hashable] | None
 
     Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6) (1945), as SciPy
     does it: differences of 0 are dropped; exact for at most 50 differences without ties, or at most
-    13; otherwise by the normal distribution.
-
-    Parameters
-    ----------
-    differences : (N,) sequence of float
-        One per case, without NaN.
-    clusters : (N,) sequence of hashable, optional
-        The patient of each case: the mean difference of each patient is tested.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1 where all differences are 0, NaN without any.
+    13; otherwise by the normal distribution. Arguments and result are as of `sign_flip_p`, but the
+    mean difference of each patient is tested.
     """
     if not len(differences):
         return nan

@@ -29,7 +29,7 @@ def ranks(values: np.ndarray, directions: Sequence[int]) -> np.ndarray:
     Returns
     -------
     (R, N, M) float array
-        1 for the best to R; ties share the mean of their ranks.
+        1 for the best; ties share the mean of their ranks.
     """
     losses = -np.asarray(values, float) * np.asarray(directions)
     return rankdata(np.where(np.isnan(losses), np.inf, np.round(losses, 12)), axis=0)

@@ -38,13 +38,6 @@ def awkward_masks():
     }
 
 
-def test_one_dilation_of_a_voxel_reaches_its_eighteen_neighbours():
-    grown = dilated(voxels((5, 5, 4)), 1)
-    steps = np.abs(np.argwhere(grown) - (5, 5, 4))
-    assert len(steps) == 19
-    assert steps.sum(axis=1).max() == 2
-
-
 @pytest.mark.parametrize("times", [0, 1, 2, 5])
 @pytest.mark.parametrize("name", awkward_masks())
 def test_dilation_equals_scipys(name, times):

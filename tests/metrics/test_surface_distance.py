@@ -167,11 +167,6 @@ def test_an_image_of_one_slice_is_measured_in_the_plane():
     assert pair.nsd(2) == pytest.approx(1 - 4 * sqrt(2) / outlines)  # all but four outer corners
 
 
-def test_a_sheet_one_slice_thick_in_a_volume_is_surface_all_over():
-    sheet, spot = block((0, 9), (0, 8), (3, 4)), block((4, 5), (4, 5), (3, 4))
-    assert len(SurfaceDistances.of(sheet, spot, SPACING_MM).directed_mm[0]) == 72
-
-
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_distances_between_surface_voxels_equal_those_measured_one_by_one(pair):
     one, other = (MASKS[name] for name in pair)
