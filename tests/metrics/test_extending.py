@@ -74,6 +74,7 @@ def test_the_example_is_a_column_of_cases_and_is_summarised_with_an_interval(fol
     assert headline_of(summary)["centroid_distance_mm"]["WT"] == 3
 
 
+@pytest.mark.slow  # it imports DVC to look for the runs
 def test_the_example_is_compared_by_the_direction_that_evaluate_json_gives(folder, schema, capsys):
     own = example()
     for name, offsets in (("near", [0, 0, 1] * 5), ("far", [3, 3, 4] * 5)):
