@@ -34,7 +34,7 @@ def _trained() -> dict[str, float]:
     from pipeline.core import params
     from pipeline.core.regions import outputs_to_classes
     from pipeline.formats import raw_cases
-    from pipeline.metrics.scores import score_case
+    from pipeline.metrics.case_scores import score_case
     from pipeline.network import backend, optimizer, training, unet
     from pipeline.network.batches import Sampler
     from pipeline.network.inference import predict_probabilities

@@ -37,12 +37,13 @@ def figures(repeats: int) -> Iterator[Figure]:
 
 def once(folder: str, repeats: int) -> dict[str, list[float]]:
     """Processor seconds of each part and run."""
+    from pipeline.core.confusion import confusion
     from pipeline.core.regions import classes_to_regions
     from pipeline.metrics.calibration import calibration_rows
+    from pipeline.metrics.case_scores import score_case
     from pipeline.metrics.instances import instance_rows
     from pipeline.metrics.lesionwise import lesion_rows
     from pipeline.metrics.multiclass import score_classes
-    from pipeline.metrics.scores import score_case
 
     paths = (Path(folder) / f"{part}.nii.gz" for part in ("reference", "prediction"))
     reference, prediction = (np.asarray(nifti.read(path).voxels, np.uint8) for path in paths)
@@ -62,7 +63,7 @@ def once(folder: str, repeats: int) -> dict[str, list[float]]:
             lesion_rows(reference, prediction, schema, SPACING_MM),
             instance_rows(reference, prediction, schema),
         ),
-        lambda: score_classes(reference, prediction, schema),
+        lambda: score_classes(confusion(reference, prediction, len(schema.labels) + 1), schema),
         lambda: calibration_rows(probabilities, None, reference, brain, schema),
     )
     return {part: cpu_seconds(action, repeats) for part, action in zip(PARTS, actions, strict=True)}

@@ -19,8 +19,9 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.core.boxes import bounding_box
-from pipeline.metrics import surface_distance as surfaces
-from pipeline.metrics import surface_elements
+from pipeline.metrics.nearest_points import nearest_mm
+from pipeline.metrics.registry import TOLERANCES_MM
+from pipeline.metrics.surface_distance import ROUNDING_MM, SurfaceDistances
 from pipeline.phantom.random_fields import normal_field
 
 REPEATS = 3
@@ -227,11 +228,11 @@ def _small_pairs() -> Iterator[Masks]:
 
 
 def _hd95(*masks: Masks) -> list[float]:
-    return [surfaces.SurfaceDistances.of(*masks).hd95_mm]
+    return [SurfaceDistances.of(*masks).hd95_mm]
 
 
 def _pooled_hd95(*masks: Masks) -> list[float]:
-    return [float(np.percentile(np.concatenate(surfaces.surface_distances_mm(*masks)), 95))]
+    return [float(np.percentile(np.concatenate(SurfaceDistances.of(*masks).directed_mm), 95))]
 
 
 def _pooled_hd95_of_thick_contours(
@@ -240,33 +241,31 @@ def _pooled_hd95_of_thick_contours(
     """A voxel is of the contour if one of its 26 neighbours is outside; as `_pooled_hd95`
     otherwise.
     """
-    one, other, steps_mm = surface_elements.crops(reference, prediction, spacing_mm)
-    contours = [mask & ~ndimage.binary_erosion(mask, np.ones((3, 3, 3))) for mask in (one, other)]
-    return [
-        float(np.percentile(np.concatenate(surface_elements.nearest_mm(*contours, steps_mm)), 95))
+    pair = SurfaceDistances.of(reference, prediction, spacing_mm)
+    contours = [
+        mask & ~ndimage.binary_erosion(mask, np.ones((3, 3, 3))) for mask in (pair.one, pair.other)
     ]
+    return [float(np.percentile(np.concatenate(nearest_mm(*contours, pair.steps_mm)), 95))]
 
 
 def _hd_and_assd(*masks: Masks) -> list[float]:
-    both = np.concatenate(surfaces.surface_distances_mm(*masks))
+    both = np.concatenate(SurfaceDistances.of(*masks).directed_mm)
     return [float(both.max()), float(both.mean())]
 
 
 def _surface_dice(*masks: Masks) -> list[float]:
-    bound = surface_elements.surfel_distances(
-        *masks, max(surfaces.TOLERANCES_MM) + surface_elements.ROUNDING_MM
-    )
-    return [surface_elements.surface_dice(bound, tolerance) for tolerance in surfaces.TOLERANCES_MM]
+    bound = SurfaceDistances.of(*masks, max(TOLERANCES_MM) + ROUNDING_MM)
+    return [bound.nsd(tolerance) for tolerance in TOLERANCES_MM]
 
 
 def _robust_hausdorff(*masks: Masks) -> list[float]:
-    return [surface_elements.robust_hausdorff_mm(surface_elements.surfel_distances(*masks))]
+    return [SurfaceDistances.of(*masks).robust_hausdorff_mm()]
 
 
 def _all(*masks: Masks) -> list[float]:
-    measured = surfaces.SurfaceDistances.of(*masks)
+    measured = SurfaceDistances.of(*masks, max(TOLERANCES_MM) + ROUNDING_MM)
     between = [measured.hd_mm, measured.hd95_mm, measured.assd_mm]
-    return between + [measured.nsd(tolerance) for tolerance in surfaces.TOLERANCES_MM]
+    return between + [measured.nsd(tolerance) for tolerance in TOLERANCES_MM]
 
 
 HD95, NSD, ROBUST, AVERAGE, ALL = (
@@ -325,7 +324,7 @@ def _monai(whose: str) -> list[Way]:
     def surface_dice(*masks: Masks) -> list[float]:
         return [
             run(compute_surface_dice, masks, [float(tolerance)], use_subvoxels=True)
-            for tolerance in surfaces.TOLERANCES_MM
+            for tolerance in TOLERANCES_MM
         ]
 
     def hd_and_assd(*masks: Masks) -> list[float]:
@@ -350,7 +349,7 @@ def _deepmind(whose: str) -> list[Way]:
         distances = surface_distance.compute_surface_distances(*masks)
         return [
             surface_distance.compute_surface_dice_at_tolerance(distances, tolerance)
-            for tolerance in surfaces.TOLERANCES_MM
+            for tolerance in TOLERANCES_MM
         ]
 
     def robust_hausdorff(*masks: Masks) -> list[float]:

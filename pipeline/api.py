@@ -383,7 +383,7 @@ class Segmentation:
         """
         import pandas
 
-        from .metrics.scores import score_case
+        from .metrics.case_scores import score_case
 
         grid = self.case.grid
         rows = score_case(self._reference(reference), self.classes, self.schema, grid.spacing_mm)

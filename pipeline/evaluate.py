@@ -26,9 +26,10 @@ from .core.records import read_json, write_csv, write_json, write_tables
 from .core.regions import classes_to_outputs, classes_to_values
 from .formats import nifti, raw_cases
 from .metrics import registry
+from .metrics.calibration import calibration_rows
+from .metrics.case_scores import CaseScores, headline_of, score_masks, summarise, tables_of
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
-from .metrics.scores import CaseScores, headline_of, score_masks, summarise, tables_of
 from .network import backend, losses, predictor, saving
 from .network.card import Card, network_file, read_card
 from .network.predictor import Settings, logits_of
@@ -153,7 +154,7 @@ def _score(
     scored = score_masks(
         case.classes, prediction, schema, case.grid.spacing_mm, own, f"case {entry.case}"
     )
-    scored.add_probabilities(
+    scored.rows["calibration"], scored.bins = calibration_rows(
         predictor.region_probabilities(probabilities, card),
         None if spread is None else restore(spread, geometry),
         case.classes,

@@ -18,7 +18,7 @@ from pipeline.core import records
 from pipeline.core.errors import InputError
 from pipeline.core.regions import values_to_classes
 from pipeline.formats import nifti
-from pipeline.metrics.scores import score_case
+from pipeline.metrics.case_scores import score_case
 from pipeline.preparation import shards
 from pipeline.preparation.inverse import restore
 from tests import project

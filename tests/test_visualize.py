@@ -23,7 +23,7 @@ from pipeline.core.records import (
 from pipeline.core.regions import classes_to_regions, values_to_classes
 from pipeline.download import download
 from pipeline.formats import nifti, raw_cases
-from pipeline.metrics.scores import score_masks, summarise, tables_of
+from pipeline.metrics.case_scores import score_masks, summarise, tables_of
 from pipeline.network.card import Card
 from pipeline.network.params import NetworkParams
 from pipeline.preparation.preprocessing import PreprocessingConfig

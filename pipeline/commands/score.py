@@ -32,10 +32,10 @@ from ..core.records import write_json, write_tables
 from ..core.schema import Schema
 from ..formats.raw_cases import classes_of, without_folder
 from ..formats.volume import Volume
+from ..metrics.case_scores import CaseScores, Tables, score_masks, summarise, tables_of
 from ..metrics.lesion_rules import why_unscored
 from ..metrics.multiclass import exchanged_labels
 from ..metrics.overlap import looks_mirrored
-from ..metrics.scores import CaseScores, Tables, score_masks, summarise, tables_of
 from ..runtime.parallel import over_cases
 
 _REGION_HEADER = (

@@ -41,7 +41,7 @@ class Schema(Strict):
         Name of each region and the labels it unites. A region lies within one before it or is
         disjoint from all before it; the first represents the case as a whole.
     empty_rule : {"brats", "nan"}
-        The score of an empty region, see `pipeline.metrics.scores`.
+        The score of an empty region, see `pipeline.metrics.case_scores`.
     types : bool
         Whether each case has one label, the type of its tumour, see
         `pipeline.metrics.tumour_types`.

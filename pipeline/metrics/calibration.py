@@ -1,9 +1,9 @@
 """Calibration and uncertainty of the probabilities of a case, region by region."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
 from math import nan
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..core.boxes import bounding_box
 from ..core.schema import Schema
 from . import registry
+from .overlap import ratio
 from .uncertainty import aurc, aurc_oracle, aurc_random, count_errors, entropy_bits
 
 BINS = 15
@@ -19,12 +20,8 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Voxels of one region by its predicted probability, in bins of equal width. Those of several
-    cases add up.
-
-    The bins are [i/B, (i + 1)/B), and the last holds 1 too. It is the probability of the region
-    itself that is compared, not the confidence of the decision for or against it, which lies in
-    [0.5, 1].
+    """Voxels of one region by its predicted probability (not the confidence of the decision, which
+    lies in [0.5, 1]) in bins [i/B, (i + 1)/B), the last with 1. Those of several cases add up.
 
     Attributes
     ----------
@@ -45,10 +42,7 @@ class Bins:
     def __add__(self, other: "Bins") -> "Bins":
         """Bins of the voxels of both."""
         return Bins(
-            self.voxels + other.voxels,
-            self.positives + other.positives,
-            self.probability + other.probability,
-            self.squared_error + other.squared_error,
+            *(getattr(self, each.name) + getattr(other, each.name) for each in fields(Bins))
         )
 
     @property
@@ -56,8 +50,7 @@ class Bins:
         """Mean squared error of the probabilities, in [0, 1]. Brier, Monthly Weather Review 78
         (1950): half of his two-sided score.
         """
-        voxels = int(self.voxels.sum())
-        return self.squared_error / voxels if voxels else nan
+        return ratio(self.squared_error, int(self.voxels.sum()))
 
     @property
     def ece(self) -> float:
@@ -67,18 +60,8 @@ class Bins:
         Naeini, Cooper and Hauskrecht, AAAI 2015, for two classes, with the 15 bins and the weights
         of Guo et al., ICML 2017, eq. 3.
         """
-        voxels = int(self.voxels.sum())
-        return float(np.abs(self.probability - self.positives).sum()) / voxels if voxels else nan
-
-    @property
-    def mean_probability(self) -> np.ndarray:
-        """Of each bin, (B,) float64, NaN where it is empty."""
-        return _ratio(self.probability, self.voxels)
-
-    @property
-    def share_positive(self) -> np.ndarray:
-        """Of each bin, (B,) float64, NaN where it is empty."""
-        return _ratio(self.positives, self.voxels)
+        error = float(np.abs(self.probability - self.positives).sum())
+        return ratio(error, int(self.voxels.sum()))
 
 
 def bin_probabilities(probabilities: np.ndarray, reference: np.ndarray) -> Bins:
@@ -90,10 +73,6 @@ def bin_probabilities(probabilities: np.ndarray, reference: np.ndarray) -> Bins:
         Of the region, in [0, 1] but for what interpolation rounds.
     reference : (N,) bool array
         Whether the voxel belongs to it.
-
-    Returns
-    -------
-    Bins
 
     Raises
     ------
@@ -128,26 +107,21 @@ def calibration_rows(
     brain: np.ndarray,
     schema: Schema,
 ) -> tuple[list[dict[str, Any]], dict[str, Bins]]:
-    """Measure calibration and uncertainty of every region of one case.
+    """Measure calibration and uncertainty of every region of one case on all voxels of the brain.
 
-    They are measured on all voxels of the brain. The background around the head is most of the
-    volume and easily classified: with it any network would look calibrated. A band around the
-    predicted tumour would depend on the prediction.
+    The background around the head is most of the volume and easily classified: with it any network
+    would look calibrated. A band around the predicted tumour would depend on the prediction.
 
     Parameters
     ----------
     probabilities : (X, Y, Z, R) float32 array
-        Of each region in the schema's order, in [0, 1], on the raw grid; before any decision and
-        post-processing.
+        Of each region in the schema's order, in [0, 1], before any decision and post-processing.
     disagreement : (X, Y, Z, R) float32 array or None
-        Standard deviation of each probability over mirror images, in [0, 0.5]; None without
-        mirroring.
+        Standard deviation of each probability over mirror images, in [0, 0.5].
     reference : (X, Y, Z) uint8 array
         Class indices 0..K.
     brain : (X, Y, Z) bool array
         Voxels to measure.
-    schema : Schema
-        Declares the regions.
 
     Returns
     -------
@@ -156,7 +130,6 @@ def calibration_rows(
         wrong where probability > 0.5 differs from the reference (`pipeline.metrics.uncertainty`).
         NaN for a disagreement without mirror images, and for all if there is no brain.
     bins : dict of str to Bins
-        Of each region.
 
     Raises
     ------
@@ -176,70 +149,42 @@ def calibration_rows(
         )
     box = bounding_box(brain)
     inside = brain[box].ravel(order="F")  # volumes of the raw grid lie in memory with x first
-    classes = reference[box].ravel(order="F")[inside]
-    rows, bins = [], {}
+
+    def within(volume: np.ndarray) -> np.ndarray:
+        return volume[box].ravel(order="F")[inside]
+
+    classes, rows, bins = within(reference), [], {}
     for column, region in enumerate(schema.regions):
-        members = np.isin(np.arange(256), schema.classes_of(region))
-        own = probabilities[..., column][box].ravel(order="F")[inside]
-        spread = (
-            None
-            if disagreement is None
-            else disagreement[..., column][box].ravel(order="F")[inside]
+        drawn = np.isin(np.arange(256), schema.classes_of(region))[classes]
+        own = within(probabilities[..., column])
+        spread = None if disagreement is None else within(disagreement[..., column])
+        bins[region] = bin_probabilities(own, drawn)
+        measured = SimpleNamespace(
+            bins=bins[region], **_uncertainty(own, spread, (own > 0.5) != drawn)
         )
-        bins[region] = bin_probabilities(own, members[classes])
         rows.append(
-            {"name": region, "voxels": int(bins[region].voxels.sum())}
-            | registry.readings("calibration", _Voxels(bins[region], own, spread, members[classes]))
+            {"name": region, "voxels": len(classes)} | registry.readings("calibration", measured)
         )
     return rows, bins
 
 
-@dataclass(frozen=True)
-class _Voxels:
-    """Voxels of the brain with the probability of one region, (N,) each."""
-
-    bins: Bins
-    probabilities: np.ndarray
-    disagreement: np.ndarray | None
-    reference: np.ndarray
-
-    @cached_property
-    def _entropy(self) -> np.ndarray:
-        return entropy_bits(self.probabilities)
-
-    @cached_property
-    def _wrong(self) -> np.ndarray:
-        return (self.probabilities > 0.5) != self.reference
-
-    @cached_property
-    def _counts(self) -> np.ndarray:
-        return count_errors(self._entropy, self._wrong, 1.0)
-
-    @property
-    def mean_entropy(self) -> float:
-        return _mean(self._entropy)
-
-    @property
-    def mean_disagreement(self) -> float:
-        return nan if self.disagreement is None else _mean(self.disagreement)
-
-    @property
-    def aurc(self) -> float:
-        return aurc(self._counts)
-
-    @property
-    def aurc_random(self) -> float:
-        return aurc_random(self._counts)
-
-    @property
-    def aurc_oracle(self) -> float:
-        return aurc_oracle(self._counts)
-
-    @property
-    def aurc_disagreement(self) -> float:
-        if self.disagreement is None:
-            return nan
-        return aurc(count_errors(self.disagreement, self._wrong, 0.5))
+def _uncertainty(
+    probabilities: np.ndarray, disagreement: np.ndarray | None, wrong: np.ndarray
+) -> dict[str, float]:
+    entropy = entropy_bits(probabilities)
+    counts = count_errors(entropy, wrong, 1.0)
+    found = {
+        "mean_entropy": _mean(entropy),
+        "mean_disagreement": nan,
+        "aurc": aurc(counts),
+        "aurc_random": aurc_random(counts),
+        "aurc_oracle": aurc_oracle(counts),
+        "aurc_disagreement": nan,
+    }
+    if disagreement is not None:
+        found["mean_disagreement"] = _mean(disagreement)
+        found["aurc_disagreement"] = aurc(count_errors(disagreement, wrong, 0.5))
+    return found
 
 
 def pooled(cases: Iterable[dict[str, Bins]]) -> dict[str, Bins]:
@@ -253,12 +198,7 @@ def pooled(cases: Iterable[dict[str, Bins]]) -> dict[str, Bins]:
 
 
 def reliability_rows(bins: dict[str, Bins]) -> list[dict[str, Any]]:
-    """The reliability curves as a table.
-
-    Parameters
-    ----------
-    bins : dict of str to Bins
-        Of each region, as `pooled` gives them.
+    """The reliability curve of each region as a table.
 
     Returns
     -------
@@ -273,16 +213,12 @@ def reliability_rows(bins: dict[str, Bins]) -> list[dict[str, Any]]:
             "low": place / BINS,
             "high": (place + 1) / BINS,
             "voxels": int(own.voxels[place]),
-            "mean_probability": float(own.mean_probability[place]),
-            "share_positive": float(own.share_positive[place]),
+            "mean_probability": ratio(float(own.probability[place]), int(own.voxels[place])),
+            "share_positive": ratio(int(own.positives[place]), int(own.voxels[place])),
         }
         for name, own in bins.items()
         for place in range(BINS)
     ]
-
-
-def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.divide(sums, counts, out=np.full(len(counts), nan), where=counts > 0)
 
 
 def _mean(values: np.ndarray) -> float:

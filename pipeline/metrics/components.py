@@ -1,20 +1,18 @@
-"""Connected components of masks: merged where close, dropped where small, joined where they touch
-the same component of another mask.
+"""Connected components of masks (26 neighbours): merged where close, dropped where small, joined
+where they touch the same component of another mask.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import cc3d
 import numpy as np
 
 from ..core.boxes import Box, bounding_box
 
-Connectivity = Literal[6, 18, 26]
-CONNECTIVITY: Connectivity = 26
-"""Voxels that share a face, an edge or a corner are connected."""
+Crop = tuple[np.ndarray, Box]
+"""A part of an image, and its position there."""
 FEW_PAIRS = 2**20
 """Up to so many possible pairs of components are counted by `numpy.bincount`; more are sorted."""
 
@@ -63,22 +61,16 @@ class Components:
     def box_of(self, number: int) -> Box:
         """The bounding box of a component in the image."""
         places, starts = self._by_number
-        left, sides = places[starts[number] : starts[number + 1]], []
-        for length, whole in zip(self.labels.shape, self.box, strict=True):
-            indices = left % length
-            sides.append(
-                slice(whole.start + int(indices.min()), whole.start + int(indices.max()) + 1)
+        own = places[starts[number] : starts[number + 1]]
+        return tuple(
+            slice(whole.start + int(indices.min()), whole.start + int(indices.max()) + 1)
+            for whole, indices in zip(
+                self.box, np.unravel_index(own, self.labels.shape, order="F"), strict=True
             )
-            left = left // length
-        return tuple(sides)
+        )
 
     def within(self, box: Box) -> np.ndarray:
         """Components in another box of the image, of its shape; 0 where the crop does not reach."""
-        if all(
-            inner.start >= outer.start and inner.stop <= outer.stop
-            for inner, outer in zip(box, self.box, strict=True)
-        ):
-            return self.labels[_from(box, self.box)]
         labels = np.zeros([side.stop - side.start for side in box], self.labels.dtype, order="F")
         both = tuple(
             slice(
@@ -96,14 +88,14 @@ class Components:
         return Components(labels, self.box, self.places[numbers != 0])
 
 
-def cropped(array: np.ndarray, margin_voxels: int) -> tuple[np.ndarray, Box]:
-    """Crop a mask or class map to its foreground with a margin, and return the box too."""
+def cropped(array: np.ndarray, margin_voxels: int) -> Crop:
+    """Crop a mask or class map to its foreground with a margin."""
     box = bounding_box(array, margin_voxels)
     return np.asfortranarray(array[box]), box
 
 
-def mask_of(crop: tuple[np.ndarray, Box], members: Sequence[int]) -> tuple[np.ndarray, Box]:
-    """Mask of some classes in a cropped class map, with the box of the crop."""
+def mask_of(crop: Crop, members: Sequence[int]) -> Crop:
+    """Mask of some classes in a cropped class map."""
     classes, box = crop
     mask = classes == members[0]
     for member in members[1:]:
@@ -119,49 +111,22 @@ def _from(inner: Box, outer: Box) -> Box:
     )
 
 
-def labelled(mask: np.ndarray, box: Box, connectivity: Connectivity = CONNECTIVITY) -> Components:
-    """Label the connected components of a mask.
-
-    Parameters
-    ----------
-    mask : (x, y, z) bool array
-        A crop of the image that holds all of it.
-    box : tuple of 3 slices
-        Position of the crop in the image.
-    connectivity : {6, 18, 26}
-        Neighbours that are connected.
-
-    Returns
-    -------
-    Components
-        1, 2, ... in the order of their first voxels, the first axis running fastest, whatever the
-        memory layout.
+def labelled(mask: np.ndarray, box: Box) -> Components:
+    """Label the connected components of a mask in a crop of the image that holds all of it: 1, 2,
+    ... in the order of their first voxels, the first axis running fastest, in any memory layout.
     """
     mask = np.asfortranarray(mask)
     labels = (
-        cc3d.connected_components(mask, connectivity=connectivity)
+        cc3d.connected_components(mask, connectivity=26)
         if mask.size
         else np.zeros(mask.shape, np.uint16)
     )
     return Components(labels, box, np.flatnonzero(mask.ravel(order="K")))
 
 
-def merged(
-    mask: np.ndarray, box: Box, times: int, connectivity: Connectivity = CONNECTIVITY
-) -> tuple[Components, Components]:
-    """Label a mask by the connected components of its dilation.
-
-    Parameters
-    ----------
-    mask : (x, y, z) bool array
-        A crop of the image that reaches as far beyond the mask as it is dilated, or to the image's
-        border.
-    box : tuple of 3 slices
-        Position of the crop in the image.
-    times : int
-        Number of dilations, see `dilated`.
-    connectivity : {6, 18, 26}
-        Neighbours that are connected.
+def merged(mask: np.ndarray, box: Box, times: int) -> tuple[Components, Components]:
+    """Label a mask by the connected components of its dilation, `dilated` so many times; the crop
+    must reach as far beyond the mask, or to the image's border.
 
     Returns
     -------
@@ -175,10 +140,9 @@ def merged(
         slice(whole.start + side.start, whole.start + side.stop)
         for side, whole in zip(inner, box, strict=True)
     )
-    extents = labelled(dilated(drawn, times), place, connectivity)
-    return Components(
-        extents.labels * drawn, place, np.flatnonzero(drawn.ravel(order="K"))
-    ), extents
+    extents = labelled(dilated(drawn, times), place)
+    places = np.flatnonzero(drawn.ravel(order="K"))
+    return Components(extents.labels * drawn, place, places), extents
 
 
 def without_small(components: Components, most_voxels: float) -> Components:
@@ -192,17 +156,10 @@ def without_small(components: Components, most_voxels: float) -> Components:
 def shared_voxels(one: Components, other: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count the voxels that each component of one mask shares with each of another.
 
-    Parameters
-    ----------
-    one, other : Components
-        Of one image.
-
     Returns
     -------
-    ones, others : (P,) int64 array
-        The components of every pair that shares a voxel, sorted.
-    voxels : (P,) int64 array
-        Voxels that the pair shares, at least 1.
+    ones, others, voxels : (P,) int64 array
+        The components of every pair that shares a voxel, sorted, and how many it shares.
     """
     partners = other.within(one.box).ravel(order="F")[one.places]
     return _pairs(one.numbers_at, partners)
@@ -223,21 +180,11 @@ def _pairs(ones: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def joining(components: Components, partners: Components) -> np.ndarray:
-    """New numbers, equal for components that touch the same partner.
+    """New numbers for `Components.renumbered`, equal for components that touch the same partner.
 
-    A component that touches several partners follows the one of the lowest number, as in the BraTS
+    They touch if a voxel of one is among the 18 neighbours of a voxel of the other, or the same. A
+    component that touches several partners follows the one of the lowest number, as in the BraTS
     challenges of 2024.
-
-    Parameters
-    ----------
-    components, partners : Components
-        Of one image; they touch if a voxel of one is among the 18 neighbours of a voxel of the
-        other, or the same.
-
-    Returns
-    -------
-    (N + 1,) int64 array
-        For `Components.renumbered`.
     """
     table = np.arange(len(components.voxels))
     touching = np.array(sorted(_touching(components, partners)), np.int64).reshape(-1, 2)
@@ -271,17 +218,8 @@ def dilated(mask: np.ndarray, times: int) -> np.ndarray:
     square is a line along one axis dilated along another. Two dilations of the mask itself, along x
     and y, thus lead to all three: x along y, and x or y along z.
 
-    Parameters
-    ----------
-    mask : (X, Y, Z) bool array
-    times : int
-        0 gives the mask.
-
-    Returns
-    -------
-    (X, Y, Z) bool array
-        Equal to ``scipy.ndimage.binary_dilation`` with ``generate_binary_structure(3, 2)`` and so
-        many iterations.
+    It equals ``scipy.ndimage.binary_dilation`` with ``generate_binary_structure(3, 2)`` and so many
+    iterations, but that 0 of them give the mask.
     """
     for _ in range(times):
         along_x, along_y = _dilated_along(mask, 0), _dilated_along(mask, 1)

@@ -26,7 +26,7 @@ def detection(
         As `pipeline.metrics.lesionwise.lesion_rows` gives them, of all cases, numbers as such or as
         text: ``name``, ``kind``, ``volume_ml``, ``found``.
     regions : iterable of str
-        Which to count; one without any lesion has no row.
+        Which to count.
     cases : int
         How many cases they are of; one without any lesion has no row.
 
@@ -92,19 +92,9 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
     American Statistical Association 22:209-212 (1927), without continuity correction; recommended
-    for few trials by Brown, Cai and DasGupta, "Interval estimation for a binomial proportion",
-    Statistical Science 16:101-133 (2001). With p = s / n it is (p + z^2 / 2n +- z sqrt(p (1 - p) /
-    n + z^2 / 4n^2)) / (1 + z^2 / n).
-
-    Parameters
-    ----------
-    successes, trials : int
-        0 <= successes <= trials.
-
-    Returns
-    -------
-    tuple of 2 float
-        Ends of the interval, within [0, 1]; both NaN without a trial.
+    for few trials by Brown, Cai and DasGupta, Statistical Science 16:101-133 (2001). With p = s / n
+    it is (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n); both ends are NaN
+    without a trial.
 
     Raises
     ------
@@ -121,7 +111,5 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     centre = share + weight / 2
     reach = NORMAL_QUANTILE * sqrt((share * (1 - share) + weight / 4) / trials)
     low, high = (centre - reach) / (1 + weight), (centre + reach) / (1 + weight)
-    return (
-        low if successes else 0.0,
-        high if successes < trials else 1.0,
-    )  # rounding would leave 1e-17
+    # rounding would leave 1e-17
+    return low if successes else 0.0, high if successes < trials else 1.0

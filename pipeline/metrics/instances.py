@@ -3,7 +3,6 @@ of a challenge enters.
 """
 
 from dataclasses import dataclass
-from math import nan
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ..core.schema import Schema
 from . import registry
 from .components import Components, cropped, labelled, mask_of, shared_voxels
-from .overlap import require_equal_shapes
+from .overlap import ratio, require_equal_shapes
 
 LEAST_IOU = 0.5
 """A pair whose IoU exceeds this is a match. Above one half no instance can have two."""
@@ -23,7 +22,7 @@ class Instances:
 
     Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1: instances match if their IoU
     is greater than 0.5, and such a match is unique. Every ratio lies in [0, 1] and is NaN where
-    its denominator is 0.
+    its denominator is 0: F1 and PQ without any instance, SQ without a match.
 
     Attributes
     ----------
@@ -38,36 +37,28 @@ class Instances:
     false_negatives: int
 
     @property
-    def none(self) -> bool:
-        """Whether neither mask has an instance."""
-        return not self._weight
-
-    @property
     def true_positives(self) -> int:
         """Matched pairs, TP."""
         return len(self.ious)
 
     @property
     def f1(self) -> float:
-        """TP / (TP + FP / 2 + FN / 2), called recognition quality RQ; 0 without a match, NaN
-        without any instance.
-        """
-        return _ratio(self.true_positives, self._weight)
+        """TP / (TP + FP / 2 + FN / 2), called recognition quality RQ."""
+        return ratio(self.true_positives, self.weight)
 
     @property
     def sq(self) -> float:
-        """Segmentation quality, the mean IoU of the matched pairs; NaN without a match."""
-        return _ratio(sum(self.ious), self.true_positives)
+        """Segmentation quality, the mean IoU of the matched pairs."""
+        return ratio(sum(self.ious), self.true_positives)
 
     @property
     def pq(self) -> float:
-        """Panoptic quality RQ x SQ = (sum of IoU) / (TP + FP / 2 + FN / 2); 0 without a match, NaN
-        without any instance.
-        """
-        return _ratio(sum(self.ious), self._weight)
+        """Panoptic quality RQ x SQ = (sum of IoU) / (TP + FP / 2 + FN / 2)."""
+        return ratio(sum(self.ious), self.weight)
 
     @property
-    def _weight(self) -> float:
+    def weight(self) -> float:
+        """TP + FP / 2 + FN / 2; 0 if neither mask has an instance."""
         return self.true_positives + (self.false_positives + self.false_negatives) / 2
 
 
@@ -80,14 +71,12 @@ def instance_rows(
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid; one slice is (X, Y, 1).
-    schema : Schema
-        Names the regions, and whether a region without any instance counts 1 (``brats``) or is NaN.
 
     Returns
     -------
     list of dict
-        One per region: ``name``; the metrics of the table "instances" of the 26-connected
-        components; ``filled``, ``both_empty`` where the empty rule gave them, else empty.
+        One per region: ``name``; the metrics of the table "instances", 1 without any instance under
+        the empty rule ``brats``; ``filled``, ``both_empty`` where it gave them, else empty.
 
     Raises
     ------
@@ -102,7 +91,7 @@ def instance_rows(
             *(labelled(*mask_of(crop, schema.classes_of(region))) for crop in crops)
         )
         row = registry.readings("instances", found)
-        filled = "both_empty" if found.none and schema.empty_rule == "brats" else ""
+        filled = "both_empty" if not found.weight and schema.empty_rule == "brats" else ""
         rows.append(
             {"name": region} | row | registry.fills("instances", filled) | {"filled": filled}
         )
@@ -118,7 +107,3 @@ def match_components(reference: Components, prediction: Components) -> Instances
         tuple(matched.tolist()),
         *(len(found.numbers) - len(matched) for found in (prediction, reference)),
     )
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else nan

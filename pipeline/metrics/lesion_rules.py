@@ -1,11 +1,11 @@
 """Rules of lesion-wise scores: those of the BraTS challenges by year and kind of tumour.
 
-They follow the code of the challenges: https://github.com/rachitsaluja/BraTS-2023-Metrics and
-https://github.com/rachitsaluja/BraTS-2024-Metrics; in words
+They follow https://github.com/rachitsaluja/BraTS-2023-Metrics and -2024-Metrics; in words
 https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from math import dist
 from typing import Any, Literal
 
@@ -15,8 +15,7 @@ from ..core.strict import Strict
 
 
 class LesionRules(Strict):
-    """The rules of a challenge in one of its years; how they are applied is written in
-    `pipeline.metrics.lesionwise`.
+    """The rules of a challenge in one of its years, applied by `pipeline.metrics.lesionwise`.
 
     Attributes
     ----------
@@ -25,8 +24,6 @@ class LesionRules(Strict):
         corners), to merge lesions and to find them.
     least_volume_mm3 : float
         A lesion of the reference counts if its volume, merged, is greater than this.
-    connectivity : {6, 18, 26}
-        Of components; 26 in all years.
     merge_prediction : bool
         Whether components of the prediction are merged as those of the reference.
     least_prediction_voxels, least_prediction_mm3 : float
@@ -50,7 +47,6 @@ class LesionRules(Strict):
 
     dilation_voxels: int
     least_volume_mm3: float
-    connectivity: Literal[6, 18, 26] = 26
     merge_prediction: bool = False
     least_prediction_voxels: int = 0
     least_prediction_mm3: float = 0.0
@@ -77,32 +73,17 @@ class LesionRules(Strict):
 
 
 def _rules_2024(dilation_voxels: int, least: int, **other: Any) -> LesionRules:
-    defaults: dict[str, Any] = {
-        "merge_prediction": True,
+    shared: dict[str, Any] = {
+        "dilation_voxels": dilation_voxels,
+        "least_volume_mm3": float(least),
         "least_prediction_voxels": least,
+        "merge_prediction": True,
         "nsd": "voxels",
     }
-    return LesionRules(
-        dilation_voxels=dilation_voxels, least_volume_mm3=float(least), **(defaults | other)
-    )
+    return LesionRules(**(shared | other))
 
 
-def _glioma_2024() -> LesionRules:
-    def rules(
-        dilation_voxels: int, least: int = 20, joined_by: tuple[str, ...] = ()
-    ) -> LesionRules:
-        return _rules_2024(dilation_voxels, least, joined_by=joined_by, penalty_hd95_mm=337.0)
-
-    own = {
-        "ET": rules(3, 10, ("necrotic", "cavity")),
-        "enhancing": rules(3, 10),
-        "RC": rules(5, joined_by=("enhancing", "necrotic")),
-        "cavity": rules(5),
-        "necrotic": rules(5),
-    }
-    return rules(3).model_copy(update={"own": own})
-
-
+_treated = partial(_rules_2024, penalty_hd95_mm=337.0)
 _ADULT_2023 = LesionRules(dilation_voxels=3, least_volume_mm3=50.0)
 _NECROSIS = ("necrotic",)
 
@@ -112,16 +93,20 @@ PRESETS: dict[str, LesionRules] = {
     "brats2023-ped": _ADULT_2023,
     "brats2023-men": LesionRules(dilation_voxels=1, least_volume_mm3=50.0),
     "brats2023-met": LesionRules(dilation_voxels=1, least_volume_mm3=2.0),
-    "brats2024-gli": _glioma_2024(),
-    "brats2024-ssa": (
-        _rules_2024(3, 50).model_copy(
-            update={"own": {"ET": _rules_2024(3, 50, joined_by=_NECROSIS)}}
-        )
+    "brats2024-gli": _treated(
+        3,
+        20,
+        own={
+            "ET": _treated(3, 10, joined_by=("necrotic", "cavity")),
+            "enhancing": _treated(3, 10),
+            "RC": _treated(5, 20, joined_by=("enhancing", "necrotic")),
+            "cavity": _treated(5, 20),
+            "necrotic": _treated(5, 20),
+        },
     ),
+    "brats2024-ssa": _rules_2024(3, 50, own={"ET": _rules_2024(3, 50, joined_by=_NECROSIS)}),
     "brats2024-ped": _rules_2024(5, 10),
-    "brats2024-met": (
-        _rules_2024(1, 2).model_copy(update={"own": {"ET": _rules_2024(1, 2, joined_by=_NECROSIS)}})
-    ),
+    "brats2024-met": _rules_2024(1, 2, own={"ET": _rules_2024(1, 2, joined_by=_NECROSIS)}),
     "brats2024-menrt": _rules_2024(
         1,
         50,
@@ -133,18 +118,13 @@ PRESETS: dict[str, LesionRules] = {
 }
 """Rules by year and challenge.
 
-2023: ``eval.py`` and ``brats_metrics.py`` of BraTS-2023-Metrics; 3 dilations and 50 mm3 for gliomas
-(also of Africa and of children), 1 and 50 for meningiomas, 1 and 2 for metastases. It has no
-surface Dice; DeepMind's fills its place here, whose surfels it measures.
+2023: ``eval.py`` and ``brats_metrics.py``. The challenge has no surface Dice; DeepMind's fills its
+place here, whose surfels it measures.
 
-2024: ``metrics_GLI.py``, ``metrics_SSA.py``, ``metrics_PED.py``, ``metrics_MET.py``,
-``metrics_MEN_RT.py`` of BraTS-2024-Metrics, 2024. Everywhere the prediction is merged as the
-reference is, and its lesions of at most the least volume, in voxels, are dropped. Gliomas after
-treatment: 20 mm3 (ET 10), 5 dilations for resection cavity and necrosis (the code means edema too,
-but misspells it, so 3), ET and RC joined through what they touch, 337 mm. Children: 5 dilations, 10
-mm3. Africa, metastases: as in 2023, ET joined through necrosis. Radiotherapy of meningiomas: 1
-dilation, 50 mm3 on either side, false lesions free, the image's diagonal in voxels. Surface Dice at
-0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator; that is left out here.
+2024: ``metrics_GLI.py`` and so on. Lesions of the prediction of at most the least volume, in
+voxels, are dropped. Gliomas after treatment: the code means 5 dilations for edema too, but
+misspells it, so 3. Surface Dice at 0.5 and 1 mm is nnU-Net's, which adds 1e-8 to its denominator;
+that is left out here.
 """
 
 

@@ -18,6 +18,7 @@ challenges, with their sources.
    Dice 1 and 0 mm, even if something was left out. Nothing is rounded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from ..core.schema import Schema
 from . import registry
 from .components import (
     Components,
+    Crop,
     cropped,
     joining,
     labelled,
@@ -40,8 +42,7 @@ from .components import (
 from .lesion_rules import PRESETS, LesionRules
 from .metric import Spacing
 from .overlap import require_equal_shapes
-from .surface_distance import surface_distances_mm
-from .surface_elements import ROUNDING_MM, robust_hausdorff_mm, surface_dice, surfel_distances
+from .surface_distance import SurfaceDistances
 
 TOLERANCES_MM = (0.5, 1.0, 2.0, 3.0)
 """Of the normalised surface Dice. The challenge of 2024 reports the first two, the table
@@ -56,22 +57,16 @@ ROUNDING = 1 + 1e-6
 
 @dataclass(frozen=True)
 class Lesion:
-    """A lesion of the reference, or a false one of the prediction.
+    """A lesion of the reference, or a false one of the prediction, and its volume.
 
     Attributes
     ----------
-    kind : {"reference", "false_positive"}
-    volume_ml : float
-        Of the reference lesion, or of the false one.
     found : bool
         Whether a predicted lesion touches its dilated extent.
-    dice : float
-        In [0, 1]; 0 if missed or false.
-    hd95_mm : float
-        The rules' penalty if missed or false.
+    dice, hd95_mm : float
+        0 and the rules' penalty if missed or false.
     nsd : dict of float to float
-        Normalised surface Dice by tolerance in mm, for each of `TOLERANCES_MM`; 0 if missed or
-        false.
+        Normalised surface Dice for each of `TOLERANCES_MM`; 0 if missed or false.
     """
 
     kind: Literal["reference", "false_positive"]
@@ -100,16 +95,16 @@ class LesionScores:
 
     @property
     def dice(self) -> float:
-        """Mean over lesions and false ones; 1 without any."""
+        """Mean over the lesions that count; 1 without any."""
         return self._mean([lesion.dice for lesion in self.counted], 1.0)
 
     @property
     def hd95_mm(self) -> float:
-        """Mean over lesions and false ones; 0 without any."""
+        """Mean over the lesions that count; 0 without any."""
         return self._mean([lesion.hd95_mm for lesion in self.counted], 0.0)
 
     def nsd(self, tolerance_mm: float) -> float:
-        """Mean over lesions and false ones, at one of `TOLERANCES_MM`; 1 without any."""
+        """Mean over the lesions that count, at one of `TOLERANCES_MM`; 1 without any."""
         return self._mean([lesion.nsd[tolerance_mm] for lesion in self.counted], 1.0)
 
     @property
@@ -124,19 +119,14 @@ class LesionScores:
 
     @property
     def false_positives(self) -> int:
-        """Predicted lesions that touch no lesion of the reference, whether or not they enter the
-        means.
-        """
+        """Predicted lesions that touch no lesion of the reference."""
         return len(self.lesions) - self.reference_lesions
 
     @property
-    def counted(self) -> list[Lesion]:
+    def counted(self) -> tuple[Lesion, ...]:
         """Those that the means are taken over."""
-        return [
-            lesion
-            for lesion in self.lesions
-            if self.count_false_positives or lesion.kind == "reference"
-        ]
+        count = len(self.lesions) if self.count_false_positives else self.reference_lesions
+        return self.lesions[:count]
 
     @staticmethod
     def _mean(values: list[float], of_none: float) -> float:
@@ -144,24 +134,16 @@ class LesionScores:
 
 
 def lesion_rows(
-    reference: np.ndarray,
-    prediction: np.ndarray,
-    schema: Schema,
-    spacing_mm: Spacing,
-    rules: LesionRules | None = None,
+    reference: np.ndarray, prediction: np.ndarray, schema: Schema, spacing_mm: Spacing
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Score every region of a case lesion by lesion.
+    """Score every region of a case lesion by lesion, by the rules that the schema names.
 
     Parameters
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid; one slice is (X, Y, 1).
-    schema : Schema
-        Names the regions and the rules.
     spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-    rules : LesionRules, optional
-        Other rules than those that the schema names.
+        Voxel edge lengths.
 
     Returns
     -------
@@ -172,7 +154,7 @@ def lesion_rows(
         One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1),
         ``dice``, ``hd95_mm``.
 
-    Both are empty where the schema names no rules and none are given.
+    Both are empty where the schema names no rules.
 
     Raises
     ------
@@ -180,146 +162,118 @@ def lesion_rows(
         If the shapes differ.
     """
     require_equal_shapes(reference, prediction)
-    if rules is None:
-        if schema.lesion_rules is None:
-            return [], []
-        rules = PRESETS[schema.lesion_rules]
+    if schema.lesion_rules is None:
+        return [], []
+    rules = PRESETS[schema.lesion_rules]
     margin = rules.reach_voxels + 1
     crops = cropped(reference, margin), cropped(prediction, margin)
-    case = _Case(crops[0], crops[1], schema, spacing_mm, rules, reference.shape)
+
+    def found(name: str, members: Sequence[int]) -> Lesions:
+        drawn, predicted = (mask_of(crop, members) for crop in crops)
+        return lesions_of(drawn, predicted, rules.of(name), spacing_mm)
+
     case_rows, rows = [], []
     for region in schema.regions:
-        row, lesions = case.score(region)
-        case_rows.append({"name": region} | row)
-        rows += [_row(region, lesion) for lesion in lesions]
+        lesions = found(region, schema.classes_of(region))
+        for label in (label for label in rules.of(region).joined_by if label in schema.labels):
+            lesions = lesions.joined(found(label, [list(schema.labels).index(label) + 1]))
+        scores = compare_lesions(lesions, spacing_mm, rules.of(region), reference.shape)
+        filled = "" if scores.counted else "no_lesion"
+        case_rows.append(
+            {"name": region} | registry.readings("lesionwise", scores) | {"filled": filled}
+        )
+        rows += [
+            {
+                "name": region,
+                "kind": lesion.kind,
+                "volume_ml": lesion.volume_ml,
+                "found": int(lesion.found),
+                "dice": lesion.dice,
+                "hd95_mm": lesion.hd95_mm,
+            }
+            for lesion in scores.lesions
+        ]
     return case_rows, rows
 
 
-def _row(region: str, lesion: Lesion) -> dict[str, Any]:
-    return {
-        "name": region,
-        "kind": lesion.kind,
-        "volume_ml": lesion.volume_ml,
-        "found": int(lesion.found),
-        "dice": lesion.dice,
-        "hd95_mm": lesion.hd95_mm,
-    }
-
-
 @dataclass(frozen=True)
-class _Case:
-    """Class maps, each cropped to its foreground, and the settings of their scores."""
+class Lesions:
+    """Lesions of a region or label: as drawn in the reference, their dilated extents with the same
+    numbers, and those of the prediction.
+    """
 
-    reference: tuple[np.ndarray, Box]
-    prediction: tuple[np.ndarray, Box]
-    schema: Schema
-    spacing_mm: Spacing
-    rules: LesionRules
-    shape: tuple[int, ...]
+    drawn: Components
+    extents: Components
+    predicted: Components
 
-    def score(self, region: str) -> tuple[dict[str, Any], tuple[Lesion, ...]]:
-        rules, members = self.rules.of(region), self.schema.classes_of(region)
-        drawn, extents = merged(
-            *mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity
+    def joined(self, partners: "Lesions") -> "Lesions":
+        """Join the lesions that touch one lesion of another label, in reference and prediction."""
+        table = joining(self.drawn, partners.drawn)
+        return Lesions(
+            self.drawn.renumbered(table),
+            self.extents.renumbered(table),
+            self.predicted.renumbered(joining(self.predicted, partners.predicted)),
         )
-        predicted = predicted_lesions(*mask_of(self.prediction, members), rules, self.spacing_mm)
-        for label in (label for label in rules.joined_by if label in self.schema.labels):
-            partners, predicted_partners = self._partners(label)
-            table = joining(drawn, partners)
-            drawn, extents = drawn.renumbered(table), extents.renumbered(table)
-            predicted = predicted.renumbered(joining(predicted, predicted_partners))
-        scores = compare_lesions(drawn, extents, predicted, self.spacing_mm, rules, self.shape)
-        filled = "" if scores.counted else "no_lesion"
-        return registry.readings("lesionwise", scores) | {"filled": filled}, scores.lesions
-
-    def _partners(self, label: str) -> tuple[Components, Components]:
-        rules, members = self.rules.of(label), [list(self.schema.labels).index(label) + 1]
-        drawn, _ = merged(
-            *mask_of(self.reference, members), rules.dilation_voxels, rules.connectivity
-        )
-        return drawn, predicted_lesions(*mask_of(self.prediction, members), rules, self.spacing_mm)
 
 
-def predicted_lesions(
-    mask: np.ndarray, box: Box, rules: LesionRules, spacing_mm: Spacing
-) -> Components:
-    """The lesions of a predicted mask, under the rules of its region."""
+def lesions_of(
+    reference: Crop, prediction: Crop, rules: LesionRules, spacing_mm: Spacing
+) -> Lesions:
+    """Find the lesions of two masks, each with its box in the image, under the rules of their
+    region.
+    """
+    drawn, extents = merged(*reference, rules.dilation_voxels)
     if rules.merge_prediction:
-        predicted, _ = merged(mask, box, rules.dilation_voxels, rules.connectivity)
+        predicted, _ = merged(*prediction, rules.dilation_voxels)
     else:
-        predicted = labelled(mask, box, rules.connectivity)
-    return without_small(
-        predicted,
-        max(
-            rules.least_prediction_voxels, rules.least_prediction_mm3 * ROUNDING / prod(spacing_mm)
-        ),
-    )
+        predicted = labelled(*prediction)
+    least_voxels = rules.least_prediction_mm3 * ROUNDING / prod(spacing_mm)
+    predicted = without_small(predicted, max(rules.least_prediction_voxels, least_voxels))
+    return Lesions(drawn, extents, predicted)
 
 
 def compare_lesions(
-    drawn: Components,
-    extents: Components,
-    predicted: Components,
-    spacing_mm: Spacing,
-    rules: LesionRules,
-    shape: tuple[int, ...],
+    lesions: Lesions, spacing_mm: Spacing, rules: LesionRules, shape: tuple[int, ...]
 ) -> LesionScores:
-    """Score the lesions of one region.
-
-    Parameters
-    ----------
-    drawn, extents : Components
-        Lesions of the reference, and their dilations.
-    predicted : Components
-        Those of the prediction.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-    rules : LesionRules
-        Of the region.
-    shape : tuple of int
-        Of the image.
-
-    Returns
-    -------
-    LesionScores
-    """
-    owners, partners, _ = shared_voxels(extents, predicted)
+    """Score the lesions of one region, under its rules, in an image of that shape."""
+    drawn, predicted = lesions.drawn, lesions.predicted
+    owners, partners, _ = shared_voxels(lesions.extents, predicted)
     ones, _, shared = shared_voxels(drawn, predicted)
     overlaps = np.bincount(ones, shared, len(drawn.voxels))
     voxel_mm3 = prod(spacing_mm)
     missed = Lesion(
         "reference", 0.0, False, 0.0, rules.penalty_mm(shape), dict.fromkeys(TOLERANCES_MM, 0.0)
     )
-    lesions = []
+    scored = []
     large = drawn.voxels * voxel_mm3 > rules.least_volume_mm3 * ROUNDING
     for number in np.flatnonzero(large).tolist():
         volume_ml = float(drawn.voxels[number] * voxel_mm3 / 1000)
         matched = partners[owners == number]
-        if len(matched):
-            dice = (
-                2
-                * float(overlaps[number])
-                / float(drawn.voxels[number] + predicted.voxels[matched].sum())
+        if not len(matched):
+            scored.append(replace(missed, volume_ml=volume_ml))
+            continue
+        voxels = drawn.voxels[number] + predicted.voxels[matched].sum()
+        box = _around([drawn.box_of(number), *map(predicted.box_of, matched)], shape)
+        surfaces = SurfaceDistances.of(
+            drawn.within(box) == number, np.isin(predicted.within(box), matched), spacing_mm
+        )
+        nsd = surfaces.nsd if rules.nsd == "surfels" else surfaces.nsd_of_voxels
+        scored.append(
+            Lesion(
+                "reference",
+                volume_ml,
+                True,
+                2 * float(overlaps[number]) / float(voxels),
+                surfaces.robust_hausdorff_mm(),
+                {tolerance_mm: nsd(tolerance_mm) for tolerance_mm in TOLERANCES_MM},
             )
-            box = _around([drawn.box_of(number), *map(predicted.box_of, matched)], shape)
-            masks = drawn.within(box) == number, _one_of(predicted.within(box), matched)
-            lesions.append(
-                Lesion(
-                    "reference", volume_ml, True, dice, *_distances(*masks, spacing_mm, rules.nsd)
-                )
-            )
-        else:
-            lesions.append(replace(missed, volume_ml=volume_ml))
+        )
     volumes_ml = predicted.voxels[np.setdiff1d(predicted.numbers, partners)] * voxel_mm3 / 1000
     false = [
         replace(missed, kind="false_positive", volume_ml=volume_ml)
         for volume_ml in volumes_ml.tolist()
     ]
-    return LesionScores((*lesions, *false), rules.count_false_positives)
-
-
-def _one_of(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    return labels == numbers[0] if len(numbers) == 1 else np.isin(labels, numbers)
+    return LesionScores((*scored, *false), rules.count_false_positives)
 
 
 def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
@@ -331,21 +285,3 @@ def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
         )
         for sides, length in zip(zip(*boxes, strict=True), shape, strict=True)
     )
-
-
-def _distances(
-    one: np.ndarray, other: np.ndarray, spacing_mm: Spacing, definition: str
-) -> tuple[float, dict[float, float]]:
-    """95th percentile of the distances between two surfaces, and the normalised surface Dice by
-    tolerance.
-    """
-    surfels = surfel_distances(one, other, spacing_mm)
-    if definition == "surfels":
-        nsd = {tolerance: surface_dice(surfels, tolerance) for tolerance in TOLERANCES_MM}
-    else:
-        directed = surface_distances_mm(one, other, spacing_mm)
-        nsd = {
-            tolerance: float(np.mean([np.mean(mm <= tolerance + ROUNDING_MM) for mm in directed]))
-            for tolerance in TOLERANCES_MM
-        }
-    return robust_hausdorff_mm(surfels), nsd

@@ -31,20 +31,18 @@ class Metric:
         Of an own metric, ``function(reference, prediction, spacing_mm)`` with two (X, Y, Z) bool
         arrays on one grid and the voxel edge lengths in mm; it returns a float, NaN where the
         metric is undefined. Of a metric in `pipeline.metrics.registry`, a function of what its
-        table measures once for all columns, such as a `pipeline.metrics.scores.MaskPair`. None
+        table measures once for all columns, such as a `pipeline.metrics.case_scores.MaskPair`. None
         where the metric was read back from metrics/evaluate.json.
     title : str
         For people, with the unit.
-    definition : str
-        One or two sentences.
+    definition, source : str
+        One or two sentences, and a citation.
     direction : {"higher", "lower", "neither"}
         Which values are better. `compare` tests metrics with a direction only.
     unit : str
         Such as ``mm`` or ``ml``; empty for a ratio.
     decimals : int
         How many are shown.
-    source : str
-        Citation.
     group : str
         Heading under which a table of the report lists the metric.
     empty : mapping of str to float
@@ -101,21 +99,8 @@ def described(entry: Mapping[str, Any]) -> Metric:
 
 
 def checked(found: Any, name: str, taken: set[str]) -> Metric:
-    """An own metric, if it can be used.
-
-    Parameters
-    ----------
-    found : object
-        What ``evaluate.metrics`` names.
-    name : str
-        The entry of ``evaluate.metrics``.
-    taken : set of str
-        Columns that exist already.
-
-    Raises
-    ------
-    InputError
-        If it is not a metric with a function, or its column exists already.
+    """What an entry of ``evaluate.metrics`` names; InputError if it is no metric with a function,
+    or its column is taken.
     """
     where = f"params.yaml: evaluate.metrics: {name}"
     if not all(hasattr(found, each.name) for each in fields(Metric)) or not callable(
@@ -135,28 +120,8 @@ def checked(found: Any, name: str, taken: set[str]) -> Metric:
 def measure(
     metric: Metric, reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing, where: str
 ) -> float:
-    """Call the function of an own metric.
-
-    Parameters
-    ----------
-    metric : Metric
-        With a function of masks.
-    reference, prediction : (X, Y, Z) bool array
-        On one grid.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-    where : str
-        Case and region, for messages.
-
-    Returns
-    -------
-    float
-        Finite, or NaN.
-
-    Raises
-    ------
-    InputError
-        If the function raises, or returns anything but a finite number or NaN.
+    """Call the function of an own metric; InputError, which names case and region by `where`, if it
+    raises or returns anything but a finite number or NaN.
     """
     assert metric.function is not None
     try:

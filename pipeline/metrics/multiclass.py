@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ..core.confusion import confusion
 from ..core.schema import Schema
 from . import registry
 from .overlap import class_overlap
 
 
-def score_classes(
-    reference: np.ndarray, prediction: np.ndarray, schema: Schema
-) -> dict[str, float | int]:
+def score_classes(counts: np.ndarray, schema: Schema) -> dict[str, float | int]:
     """Score one case over all its classes.
 
     With M[i, j] the voxels of reference class i predicted as j, and 0 the background:
@@ -33,10 +30,8 @@ def score_classes(
 
     Parameters
     ----------
-    reference, prediction : (X, Y, Z) uint8 array
-        Class indices 0..K on the same grid.
-    schema : Schema
-        Gives K and the empty rule.
+    counts : (K + 1, K + 1) int64 array
+        M, as `pipeline.core.confusion.confusion` gives it.
 
     Returns
     -------
@@ -45,25 +40,14 @@ def score_classes(
         each with the endings ``_with_background`` and ``_without_background``, in [0, 1], NaN if no
         class defines it; ``classes_filled``, in how many classes the empty rule gave a reading;
         ``classes_undefined``, in how many a reading was left undefined and so out of its average.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a class index is beyond the schema's labels.
     """
-    counts = confusion(reference, prediction, len(schema.labels) + 1)
     by_rule = schema.empty_rule == "brats"
     readings, filled = [], 0
     for index in range(len(counts)):
         agreement = class_overlap(counts, [index])
         fills = registry.fills("multiclass", agreement.empty) if by_rule else {}
-        readings.append(
-            {
-                metric.name: fills.get(metric.name, metric.function(agreement))
-                for metric in registry.TABLES["multiclass"]
-                if metric.function
-            }
-        )
+        defined = registry.readings("multiclass", agreement)
+        readings.append({name: fills.get(name, value) for name, value in defined.items()})
         filled += bool(fills)
     row: dict[str, float | int] = {}
     for ending, members in (("with_background", readings), ("without_background", readings[1:])):
@@ -78,20 +62,8 @@ def score_classes(
 
 
 def confusion_rows(counts: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
-    """A confusion matrix as a table.
-
-    Parameters
-    ----------
-    counts : (K + 1, K + 1) int64 array
-        Voxels by reference class and predicted class, of one case or summed over several.
-    schema : Schema
-        Names the classes.
-
-    Returns
-    -------
-    list of dict
-        One row per pair of classes, the reference's first: ``reference``, ``prediction``,
-        ``voxels``.
+    """A confusion matrix, of one case or summed over several, as a table: one row per pair of
+    classes with ``reference``, ``prediction``, ``voxels``.
     """
     names = ["background", *schema.labels]
     return [
@@ -102,14 +74,7 @@ def confusion_rows(counts: np.ndarray, schema: Schema) -> list[dict[str, Any]]:
 
 
 def exchanged_labels(counts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, str]:
-    """Find labels that a prediction has under each other's names.
-
-    Parameters
-    ----------
-    counts : sequence of dict
-        As `confusion_rows` gives them.
-    labels : sequence of str
-        Without the background.
+    """Find labels that a prediction has under each other's names, in rows of `confusion_rows`.
 
     Returns
     -------

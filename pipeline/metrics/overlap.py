@@ -43,36 +43,34 @@ class Overlap:
     @property
     def dice(self) -> float:
         """2 TP / (2 TP + FP + FN)."""
-        return _ratio(2 * self.true_positives, self.reference_voxels + self.prediction_voxels)
+        return ratio(2 * self.true_positives, self.reference_voxels + self.prediction_voxels)
 
     @property
     def iou(self) -> float:
         """TP / (TP + FP + FN), the Jaccard index."""
-        return _ratio(
-            self.true_positives, self.true_positives + self.false_positives + self.false_negatives
-        )
+        return ratio(self.true_positives, self.reference_voxels + self.false_positives)
 
     @property
     def precision(self) -> float:
         """TP / (TP + FP)."""
-        return _ratio(self.true_positives, self.prediction_voxels)
+        return ratio(self.true_positives, self.prediction_voxels)
 
     @property
     def sensitivity(self) -> float:
         """TP / (TP + FN), also called recall."""
-        return _ratio(self.true_positives, self.reference_voxels)
+        return ratio(self.true_positives, self.reference_voxels)
 
     @property
     def specificity(self) -> float:
         """TN / (TN + FP). Near 1 for any small structure in a large image: it says little about a
         tumour.
         """
-        return _ratio(self.true_negatives, self.true_negatives + self.false_positives)
+        return ratio(self.true_negatives, self.true_negatives + self.false_positives)
 
     @property
     def relative_error(self) -> float:
         """(FP - FN) / (TP + FN), the relative error of the volume; -1 or more."""
-        return _ratio(self.false_positives - self.false_negatives, self.reference_voxels)
+        return ratio(self.false_positives - self.false_negatives, self.reference_voxels)
 
     @property
     def empty(self) -> str:
@@ -83,21 +81,8 @@ class Overlap:
 
 
 def overlap(reference: np.ndarray, prediction: np.ndarray) -> Overlap:
-    """Count the voxels in which two masks agree and differ.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        On the same grid.
-
-    Returns
-    -------
-    Overlap
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
+    """Count the voxels in which two (X, Y, Z) bool masks agree and differ; ValueError if their
+    shapes differ.
     """
     require_equal_shapes(reference, prediction)
     both, one, other = (
@@ -107,28 +92,14 @@ def overlap(reference: np.ndarray, prediction: np.ndarray) -> Overlap:
 
 
 def class_overlap(counts: np.ndarray, members: Iterable[int]) -> Overlap:
-    """Read the overlap of a set of classes out of a confusion matrix.
-
-    Parameters
-    ----------
-    counts : (K + 1, K + 1) int64 array
-        As `confusion` gives it.
-    members : iterable of int
-        The class indices that make up the mask: one for a label, several for a region.
-
-    Returns
-    -------
-    Overlap
-        Equal to that of the two masks of these classes.
+    """Read the overlap of the masks of some classes, one of a label, several of a region, out of a
+    (K + 1, K + 1) int64 confusion matrix.
     """
     inside = list(members)
-    totals = (
-        counts[np.ix_(inside, inside)].sum(),
-        counts[inside].sum(),
-        counts[:, inside].sum(),
-        counts.sum(),
+    both = int(counts[np.ix_(inside, inside)].sum())
+    return _from_totals(
+        both, int(counts[inside].sum()), int(counts[:, inside].sum()), int(counts.sum())
     )
-    return _from_totals(*map(int, totals))
 
 
 def _from_totals(both: int, in_reference: int, in_prediction: int, voxels: int) -> Overlap:
@@ -140,7 +111,8 @@ def _from_totals(both: int, in_reference: int, in_prediction: int, voxels: int) 
     )
 
 
-def _ratio(numerator: int, denominator: int) -> float:
+def ratio(numerator: float, denominator: float) -> float:
+    """The quotient, NaN where the denominator is 0."""
     return numerator / denominator if denominator else nan
 
 
@@ -155,11 +127,6 @@ def require_equal_shapes(reference: np.ndarray, prediction: np.ndarray) -> None:
 
 def looks_mirrored(reference: np.ndarray, prediction: np.ndarray) -> str:
     """Detect a prediction that was written with its axes reversed.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        One region of both, on the same grid.
 
     Returns
     -------

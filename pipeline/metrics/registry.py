@@ -2,13 +2,12 @@
 
 Columns of tables, metrics/evaluate.json, the report, `compare` and docs/metrics.md follow this
 list. A new metric is an entry here, with a function of what its table measures: a
-`pipeline.metrics.scores.MaskPair` for "cases".
+`pipeline.metrics.case_scores.MaskPair` for "cases".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any
 
 from ..core.errors import InputError
@@ -34,53 +33,53 @@ _BRATS = "BraTS 2023 and 2024 challenges; Moawad et al., arXiv:2306.00838"
 _ALIKE = {"both_empty": 1.0}
 _APART = {"both_empty": 0.0, "reference_empty": WORST_HD95_MM, "prediction_empty": WORST_HD95_MM}
 
-_overlap = partial(Metric, direction="higher", source=_TAHA, group="Overlap")
+
+def _group(prefix: str = "", **shared: Any) -> Callable[..., Metric]:
+    """Metrics of one group; each reads the attribute of its name unless it has a function."""
+
+    def metric(name: str, title: str, definition: str, **own: Any) -> Metric:
+        read = {"function": attrgetter(prefix + name)}
+        return Metric(name=name, title=title, definition=definition, **(read | shared | own))
+
+    return metric
+
+
+_overlap = _group("overlap.", direction="higher", source=_TAHA, group="Overlap")
 _OVERLAP = (
     _overlap(
         "dice",
-        attrgetter("overlap.dice"),
         "Dice",
         "2 TP / (2 TP + FP + FN) of the voxels of two masks.",
         empty=_ALIKE,
         headline=True,
     ),
-    _overlap(
-        "iou",
-        attrgetter("overlap.iou"),
-        "IoU",
-        "TP / (TP + FP + FN), the Jaccard index.",
-        empty=_ALIKE,
-    ),
+    _overlap("iou", "IoU", "TP / (TP + FP + FN), the Jaccard index.", empty=_ALIKE),
     _overlap(
         "precision",
-        attrgetter("overlap.precision"),
         "Precision",
         "TP / (TP + FP): the share of the prediction that is right.",
         empty=_ALIKE | {"prediction_empty": 0.0},
     ),
     _overlap(
         "sensitivity",
-        attrgetter("overlap.sensitivity"),
         "Sensitivity",
         "TP / (TP + FN), or recall: the share of the reference that is found.",
         empty=_ALIKE | {"reference_empty": 0.0},
     ),
     _overlap(
         "specificity",
-        attrgetter("overlap.specificity"),
         "Specificity",
         "TN / (TN + FP). Near 1 for any small structure in a large image.",
         decimals=4,
     ),
 )
 
-_distance = partial(
-    Metric, direction="lower", unit="mm", decimals=2, group="Distance", empty=_APART
+_distance = _group(
+    "surfaces.", direction="lower", unit="mm", decimals=2, group="Distance", empty=_APART
 )
 _DISTANCES = (
     _distance(
         "hd_mm",
-        attrgetter("surfaces.hd_mm"),
         "Hausdorff distance (mm)",
         "Hausdorff distance: the largest distance in mm from the centre of a surface voxel of one"
         " mask to the nearest of the other, in either direction; surface voxels as for HD95.",
@@ -88,7 +87,6 @@ _DISTANCES = (
     ),
     _distance(
         "hd95_mm",
-        attrgetter("surfaces.hd95_mm"),
         "HD95 (mm)",
         "HD95: the larger of the two directed 95th percentiles (linear interpolation) of the"
         " distances in mm between the centres of surface voxels; a surface voxel has one of its 6"
@@ -98,7 +96,6 @@ _DISTANCES = (
     ),
     _distance(
         "assd_mm",
-        attrgetter("surfaces.assd_mm"),
         "Mean surface distance (mm)",
         "ASSD: the mean distance in mm from the centres of all surface voxels of both masks to the"
         " nearest of the other mask, every voxel counting once (not the mean of the two directed"
@@ -126,61 +123,48 @@ _DISTANCES = (
     ),
 )
 
-_volume = partial(Metric, group="Volume")
-_ml = partial(_volume, unit="ml", decimals=1)
+_volume = _group(group="Volume")
+_ml = _group(group="Volume", unit="ml", decimals=1)
 _VOLUMES = (
-    _ml(
-        "reference_ml",
-        attrgetter("reference_ml"),
-        "Reference (ml)",
-        "Volume of the reference.",
-        "neither",
-    ),
-    _ml(
-        "prediction_ml",
-        attrgetter("prediction_ml"),
-        "Prediction (ml)",
-        "Volume of the prediction.",
-        "neither",
-    ),
+    _ml("reference_ml", "Reference (ml)", "Volume of the reference.", direction="neither"),
+    _ml("prediction_ml", "Prediction (ml)", "Volume of the prediction.", direction="neither"),
     _ml(
         "volume_error_ml",
-        attrgetter("volume_error_ml"),
         "Error (ml)",
         "Prediction minus reference.",
-        "lower",
+        direction="lower",
         signed=True,
     ),
     _volume(
         "relative_volume_error",
-        attrgetter("overlap.relative_error"),
         "Relative error",
         "(Prediction minus reference) / reference; undefined where the reference is empty.",
-        "lower",
+        direction="lower",
+        function=attrgetter("overlap.relative_error"),
         signed=True,
     ),
 )
 
-_lesion = partial(Metric, source=_BRATS, group="Mean over lesions")
-_count = partial(_lesion, unit="lesions", decimals=2, group="Lesions in a case")
+_lesion = _group(source=_BRATS, group="Mean over lesions")
+_count = _group(source=_BRATS, unit="lesions", decimals=2, group="Lesions in a case")
 _LESIONWISE = (
     _lesion(
         "lesion_dice",
-        attrgetter("dice"),
         "Dice",
         "Mean over lesions of the reference and false positives, which count 0.",
-        "higher",
+        direction="higher",
+        function=attrgetter("dice"),
         empty={"no_lesion": 1.0},
         headline=True,
     ),
     _lesion(
         "lesion_hd95_mm",
-        attrgetter("hd95_mm"),
         "HD95 (mm)",
         "The same mean of the robust Hausdorff distance, which weights surface elements by area: in"
         " each direction the smallest distance that holds 95 % of the area, then the larger of the"
         " two. Missed lesions and false positives count the worst distance.",
-        "lower",
+        direction="lower",
+        function=attrgetter("hd95_mm"),
         unit="mm",
         decimals=2,
         empty={"no_lesion": 0.0},
@@ -189,11 +173,11 @@ _LESIONWISE = (
     *(
         _lesion(
             f"lesion_nsd_{tolerance}mm",
-            lambda scores, mm=tolerance: scores.nsd(mm),
             f"Surface Dice at {tolerance} mm",
             f"The same mean of the normalised surface Dice at {tolerance} mm: of areas by the rules"
             " of 2023, of surface voxels by those of 2024.",
-            "higher",
+            direction="higher",
+            function=methodcaller("nsd", tolerance),
             empty={"no_lesion": 1.0},
             headline=tolerance == 1,
         )
@@ -201,29 +185,26 @@ _LESIONWISE = (
     ),
     _count(
         "lesions",
-        attrgetter("reference_lesions"),
         "Lesions in the reference",
         "Lesions of the reference that are large enough to count under the rules.",
-        "neither",
+        direction="neither",
+        function=attrgetter("reference_lesions"),
     ),
     _count(
         "found",
-        attrgetter("found"),
         "Lesions found",
         "Those that a predicted lesion touches, a few voxels of dilation allowed.",
-        "higher",
+        direction="higher",
     ),
     _count(
         "false_positives",
-        attrgetter("false_positives"),
         "False positives",
         "Predicted lesions that touch no lesion of the reference.",
-        "lower",
+        direction="lower",
     ),
 )
 
-_instance = partial(
-    Metric,
+_instance = _group(
     direction="higher",
     source="Kirillov et al., CVPR (2019)",
     group="Instances, matched by IoU above 0.5",
@@ -232,23 +213,17 @@ _instance = partial(
 _INSTANCES = (
     _instance(
         "f1",
-        attrgetter("f1"),
         "F1 (recognition quality)",
         "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN).",
         headline=True,
     ),
-    _instance(
-        "sq", attrgetter("sq"), "Segmentation quality", "Mean IoU of the matched components."
-    ),
-    _instance(
-        "pq", attrgetter("pq"), "Panoptic quality", "F1 times segmentation quality.", headline=True
-    ),
+    _instance("sq", "Segmentation quality", "Mean IoU of the matched components."),
+    _instance("pq", "Panoptic quality", "F1 times segmentation quality.", headline=True),
 )
 
-_calibration = partial(Metric, direction="lower", decimals=4, group="Calibration")
-_uncertainty = partial(Metric, direction="neither", decimals=4, group="Uncertainty")
-_aurc = partial(
-    Metric,
+_calibration = _group("bins.", direction="lower", decimals=4, group="Calibration")
+_uncertainty = _group(direction="neither", decimals=4, group="Uncertainty")
+_aurc = _group(
     decimals=5,
     source="Geifman and El-Yaniv, NeurIPS (2017)",
     group="Does uncertainty find the errors?",
@@ -256,14 +231,12 @@ _aurc = partial(
 _CALIBRATION = (
     _calibration(
         "brier",
-        attrgetter("bins.brier"),
         "Brier score",
         "Mean squared difference of the probability and 1 in the region, 0 outside.",
         source="Brier, Monthly Weather Review 78 (1950)",
     ),
     _calibration(
         "ece",
-        attrgetter("bins.ece"),
         "Expected calibration error",
         "Mean over bins of |share of voxels in the region - mean probability|, weighted by voxels"
         " of the brain.",
@@ -271,7 +244,6 @@ _CALIBRATION = (
     ),
     _uncertainty(
         "mean_entropy",
-        attrgetter("mean_entropy"),
         "Mean entropy (bits)",
         "Mean over the brain of - p log2 p - (1 - p) log2 (1 - p), p being the probability: 0 where"
         " it is 0 or 1, 1 where it is 0.5.",
@@ -280,7 +252,6 @@ _CALIBRATION = (
     ),
     _uncertainty(
         "mean_disagreement",
-        attrgetter("mean_disagreement"),
         "Disagreement of mirror images",
         "Mean over the brain of the standard deviation of the probability over mirror images of the"
         " input.",
@@ -288,32 +259,28 @@ _CALIBRATION = (
     ),
     _aurc(
         "aurc",
-        attrgetter("aurc"),
         "AURC of the entropy",
         "Area under the risk-coverage curve: the share of wrong voxels among the most certain ones,"
         " over their share of all, the entropy being the uncertainty.",
-        "lower",
+        direction="lower",
     ),
     _aurc(
         "aurc_random",
-        attrgetter("aurc_random"),
         "AURC by chance",
         "The same with an uncertainty unrelated to the errors.",
-        "neither",
+        direction="neither",
     ),
     _aurc(
         "aurc_oracle",
-        attrgetter("aurc_oracle"),
         "AURC at best",
         "The same with an uncertainty that ranks every wrong voxel above every right one.",
-        "neither",
+        direction="neither",
     ),
     _aurc(
         "aurc_disagreement",
-        attrgetter("aurc_disagreement"),
         "AURC of the disagreement",
         "The same with the disagreement of mirror images as the uncertainty.",
-        "lower",
+        direction="lower",
     ),
 )
 
@@ -368,7 +335,7 @@ def find(name: str) -> Metric | None:
 
 
 def own_metrics(names: Iterable[str], code: str) -> list[Metric]:
-    """Import the metrics of the user.
+    """Import the metrics of the user, columns of the table "cases" after ours.
 
     Parameters
     ----------
@@ -376,11 +343,6 @@ def own_metrics(names: Iterable[str], code: str) -> list[Metric]:
         The key ``evaluate.metrics``: ``package.module:attribute`` each.
     code : str
         The key ``own_code.evaluate``.
-
-    Returns
-    -------
-    list of Metric
-        Columns of the table "cases" after ours.
 
     Raises
     ------

@@ -1,52 +1,58 @@
-"""Distances in mm between the surfaces of two masks."""
+"""Distances in mm between the surfaces of two masks: Hausdorff distance, HD95, mean surface
+distance, normalised surface Dice.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import nan
+from math import inf, nan
 
 import numpy as np
 
+from ..core.boxes import bounding_box
 from .metric import Spacing
-from .registry import TOLERANCES_MM
-from .surface_elements import (
-    ROUNDING_MM,
-    SurfelDistances,
-    crops,
-    nearest_mm,
-    surface_dice,
-    surfels_between,
-)
+from .nearest_points import nearest_mm
+from .surface_elements import surface_elements
+
+ROUNDING_MM = 1e-6
+"""A distance beyond the tolerance by less than this is within it: voxel edges of 1 mm read from a
+file's 32-bit affine may be 1.0000001.
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurfaceDistances:
     """Surfaces of two masks; their distances are measured once and read as several metrics.
 
-    Definitions differ: MONAI's ``compute_hausdorff_distance(percentile=95)`` takes the maximum of
-    the directed percentiles as here; MedPy's ``hd95`` pools both directions before taking one
-    percentile; DeepMind's surface-distance weights surface elements by area. Sources: Huttenlocher
-    et al., "Comparing images using the Hausdorff distance", IEEE TPAMI 15(9) (1993), for the
-    directed distance and its ranked form; Heimann et al., "Comparison and evaluation of methods for
-    liver segmentation from CT datasets", IEEE TMI 28(8) (2009), for ASSD, which equals MONAI's
-    ``compute_average_surface_distance(symmetric=True)`` and MedPy's ``assd`` (but not that of MedPy
-    0.4, which averages the two directed means); Nikolov et al., J Med Internet Res 23(7) (2021),
-    for the normalised surface Dice.
+    Surface voxels (`surface`) count once each, surface elements
+    (`pipeline.metrics.surface_elements`) by their areas. Each metric is NaN where a mask is empty,
+    but that surface Dice of a single empty mask is 0. MedPy's ``hd95`` pools both directions before
+    taking one percentile, and MedPy 0.4 averages the two directed means as ``assd``.
 
     Attributes
     ----------
     one, other : bool array
-        Reference and prediction as `crops` gives them.
+        Reference and prediction, cropped to their common bounding box, padded by a voxel, without
+        singleton axes.
     steps_mm : tuple of float
         Voxel edge lengths along their axes.
+    at_most_mm : float
+        Surface elements farther away than this may get an infinite distance, which takes less time.
+        Surface Dice needs as much as its tolerance and `ROUNDING_MM`, the robust Hausdorff distance
+        no bound.
     """
 
     one: np.ndarray
     other: np.ndarray
     steps_mm: tuple[float, ...]
+    at_most_mm: float
 
     @classmethod
     def of(
-        cls, reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing
+        cls,
+        reference: np.ndarray,
+        prediction: np.ndarray,
+        spacing_mm: Spacing,
+        at_most_mm: float = inf,
     ) -> "SurfaceDistances":
         """Prepare two masks.
 
@@ -56,14 +62,30 @@ class SurfaceDistances:
             On the same grid. Crops give the same as whole images as long as they hold both masks
             and are thicker than one voxel wherever the image is.
         spacing_mm : tuple of 3 float
-            Voxel edge lengths in mm.
+            Voxel edge lengths.
 
         Raises
         ------
         ValueError
             If the shapes differ, no axis is longer than 1, or a spacing is not a positive number.
         """
-        return cls(*crops(reference, prediction, spacing_mm))
+        if reference.shape != prediction.shape or max(reference.shape) == 1:
+            raise ValueError(
+                "two masks on one grid of several voxels are needed; got shapes"
+                f" {reference.shape} and {prediction.shape}"
+            )
+        if not all(0 < step < inf for step in spacing_mm):
+            raise ValueError(
+                f"voxel edges are positive lengths in mm; got spacing {tuple(spacing_mm)}"
+            )
+        box = bounding_box(reference | prediction)
+        flat = tuple(axis for axis, length in enumerate(reference.shape) if length == 1)
+        one, other = (
+            np.pad(np.ascontiguousarray(mask[box].any(axis=flat)), 1)
+            for mask in (reference, prediction)
+        )
+        steps_mm = tuple(float(step) for axis, step in enumerate(spacing_mm) if axis not in flat)
+        return cls(one, other, steps_mm, at_most_mm)
 
     @cached_property
     def directed_mm(self) -> tuple[np.ndarray, np.ndarray]:
@@ -71,10 +93,14 @@ class SurfaceDistances:
         return nearest_mm(surface(self.one), surface(self.other), self.steps_mm)
 
     @cached_property
-    def surfels(self) -> SurfelDistances:
-        """Surface elements, with distances up to the largest tolerance."""
-        reach_mm = max(TOLERANCES_MM) + ROUNDING_MM
-        return surfels_between(self.one, self.other, self.steps_mm, reach_mm)
+    def elements(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Of the reference's surface elements the distances to the nearest of the prediction and
+        the areas in mm2 (lengths in mm in a slice), then the other way round; (N,) float64 each.
+        """
+        one, areas_of_one = surface_elements(self.one, self.steps_mm)
+        other, areas_of_other = surface_elements(self.other, self.steps_mm)
+        to_other_mm, to_one_mm = nearest_mm(one, other, self.steps_mm, self.at_most_mm)
+        return (to_other_mm, areas_of_one), (to_one_mm, areas_of_other)
 
     @cached_property
     def _defined(self) -> bool:
@@ -82,28 +108,66 @@ class SurfaceDistances:
 
     @property
     def hd_mm(self) -> float:
-        """Hausdorff distance in mm; NaN if a mask is empty."""
+        """Hausdorff distance between surface voxels: Huttenlocher et al., "Comparing images using
+        the Hausdorff distance", IEEE TPAMI 15(9) (1993).
+        """
         return float(max(mm.max() for mm in self.directed_mm)) if self._defined else nan
 
     @property
     def hd95_mm(self) -> float:
-        """The larger directed 95th percentile in mm; NaN if a mask is empty."""
+        """The larger directed 95th percentile between surface voxels, interpolated linearly; equals
+        MONAI's ``compute_hausdorff_distance(percentile=95)``.
+        """
         if not self._defined:
             return nan
         return max(float(np.percentile(mm, 95)) for mm in self.directed_mm)
 
     @property
     def assd_mm(self) -> float:
-        """Average symmetric surface distance in mm; NaN if a mask is empty."""
+        """Average symmetric surface distance: Heimann et al., "Comparison and evaluation of methods
+        for liver segmentation from CT datasets", IEEE TMI 28(8) (2009); equals MONAI's
+        ``compute_average_surface_distance(symmetric=True)``.
+        """
         if not self._defined:
             return nan
         return float(sum(mm.sum() for mm in self.directed_mm) / sum(map(len, self.directed_mm)))
 
     def nsd(self, tolerance_mm: float) -> float:
-        """Normalised surface Dice at a tolerance of at most the largest of `TOLERANCES_MM`, in
-        [0, 1]; 0 if one mask is empty, NaN if both are.
+        """Normalised surface Dice, in [0, 1]: the share of both surfaces' area within the tolerance
+        of the other; equals ``compute_surface_dice_at_tolerance`` of surface-distance.
         """
-        return surface_dice(self.surfels, tolerance_mm)
+        reach_mm = tolerance_mm + ROUNDING_MM
+        within = sum(areas[mm <= reach_mm].sum() for mm, areas in self.elements)
+        area = sum(areas.sum() for _, areas in self.elements)
+        return float(within / area) if area else nan
+
+    def nsd_of_voxels(self, tolerance_mm: float) -> float:
+        """Mean of the shares of both masks' surface voxels within the tolerance of the other, as
+        nnU-Net computes the normalised surface Dice; neither mask may be empty.
+        """
+        reach_mm = tolerance_mm + ROUNDING_MM
+        return float(np.mean([np.mean(mm <= reach_mm) for mm in self.directed_mm]))
+
+    def robust_hausdorff_mm(self, percent: float = 95) -> float:
+        """The larger of the two directed distances within which a share of a surface's area lies.
+
+        It equals ``compute_robust_hausdorff`` of surface-distance, which gives infinity where this
+        gives NaN. Where an element reaches the share to the last bit, rounding decides between it
+        and the next in both, and on voxels that are not cubes the decisions may differ.
+        """
+        if not self._defined:
+            return nan
+        return max(_weighted_percentile(mm, areas, percent) for mm, areas in self.elements)
+
+
+def _weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
+    """The first value at which the share is reached, summed in the order of surface-distance so
+    that rounding is the same.
+    """
+    order = np.lexsort((weights, values))
+    weights = weights[order]
+    place = int(np.searchsorted(np.cumsum(weights) / weights.sum(), percent / 100))
+    return float(values[order[min(place, len(values) - 1)]])
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
@@ -111,15 +175,6 @@ def surface(mask: np.ndarray) -> np.ndarray:
 
     Beyond the image border is outside, so a mask voxel at the border is on the surface. Singleton
     axes are ignored: in an image of one slice the surface is the outline in the plane.
-
-    Parameters
-    ----------
-    mask : (X, Y, Z) bool array
-
-    Returns
-    -------
-    (X, Y, Z) bool array
-        A subset of the mask.
     """
     interior = mask.copy()
     for axis, length in enumerate(mask.shape):
@@ -129,37 +184,3 @@ def surface(mask: np.ndarray) -> np.ndarray:
             inner[:-1] &= outer[1:]
             inner[[0, -1]] = False
     return mask & ~interior
-
-
-def surface_distances_mm(
-    reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing
-) -> tuple[np.ndarray, np.ndarray]:
-    """Measure from each surface voxel of one mask to the nearest surface voxel of the other.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) bool array
-        On the same grid; neither empty.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
-
-    Returns
-    -------
-    reference_to_prediction_mm : (N,) float64 array
-        One distance per surface voxel of the reference, in no order.
-    prediction_to_reference_mm : (M,) float64 array
-        One distance per surface voxel of the prediction.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a mask is empty.
-    """
-    if reference.shape != prediction.shape or not reference.any() or not prediction.any():
-        raise ValueError(
-            f"two masks on one grid, neither empty, are needed; got shapes {reference.shape} and"
-            f" {prediction.shape} with {np.count_nonzero(reference)} and"
-            f" {np.count_nonzero(prediction)} voxels"
-        )
-    one, other, steps_mm = crops(reference, prediction, spacing_mm)
-    return nearest_mm(surface(one), surface(other), steps_mm)

@@ -13,15 +13,7 @@ NONE = "none"
 
 
 def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str, str]]:
-    """The type of every case, in its reference and as predicted.
-
-    Parameters
-    ----------
-    scores : iterable of dict
-        Rows of metrics/cases.csv: ``case``, ``patient``, ``kind``, ``name``, ``reference_ml``,
-        ``prediction_ml``; regions are ignored.
-    schema : Schema
-        Its labels are the types.
+    """The type of every case, in its reference and as predicted, from rows of metrics/cases.csv.
 
     Returns
     -------
@@ -57,19 +49,13 @@ def patient_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[
 
 
 def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float | int]:
-    """How often the type is right.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        As `type_rows` or `patient_rows` give them.
+    """How often the type is right in rows of `type_rows` or `patient_rows`.
 
     Returns
     -------
     dict
-        ``accuracy``: ``right`` / ``known`` in [0, 1], NaN if no type is known; ``known``: rows
-        whose reference has a type, a predicted `NONE` counting as wrong; ``unknown``: rows whose
-        reference has none, left out.
+        ``accuracy``: ``right`` / ``known``, NaN if none is known; ``known``: rows whose reference
+        has a type, a predicted `NONE` counting as wrong; ``unknown``: the others.
     """
     known = [row for row in rows if row["reference"] != NONE]
     right = sum(row["predicted"] == row["reference"] for row in known)
@@ -82,20 +68,8 @@ def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float | int]:
 
 
 def confusion_matrix(rows: Sequence[dict[str, str]], schema: Schema) -> list[dict[str, Any]]:
-    """How often each type is taken for each.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        As `type_rows` or `patient_rows` give them; those whose reference has no type are left out.
-    schema : Schema
-        Orders the types.
-
-    Returns
-    -------
-    list of dict
-        One row per type of the reference: ``reference``, and how many are predicted as each type
-        and as `NONE`.
+    """How often each type is taken for each in rows of `type_rows` or `patient_rows`: one row per
+    type of the reference with ``reference``, and how many are predicted as each type and as `NONE`.
     """
     pairs = [(row["reference"], row["predicted"]) for row in rows]
     return [

@@ -10,18 +10,8 @@ LEVELS = 10_000
 
 
 def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
-    """Entropy of a region at every voxel.
-
-    Parameters
-    ----------
-    probabilities : (...) float32 array
-        Of the region, in [0, 1].
-
-    Returns
-    -------
-    (...) float32 array
-        -p log2 p - (1 - p) log2 (1 - p) in bits, in [0, 1]: 0 where p is 0 or 1, 1 where it is 0.5.
-        Shannon, Bell System Technical Journal 27 (1948), section 6.
+    """Entropy -p log2 p - (1 - p) log2 (1 - p) of each float32 probability: float32 in [0, 1].
+    Shannon, Bell System Technical Journal 27 (1948), section 6.
     """
     entropy = np.zeros(probabilities.shape, np.float32)
     for share in (probabilities, 1 - probabilities):
@@ -31,18 +21,14 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> np.ndarray:
-    """Count right and wrong voxels by uncertainty, for a risk-coverage curve; counts of cases can
-    be added.
+    """Count right and wrong voxels by uncertainty, for a risk-coverage curve.
 
     Parameters
     ----------
     uncertainty : (N,) float32 array
-        In [0, highest].
+        In [0, highest]: 1 for an entropy in bits, 0.5 for a standard deviation of probabilities.
     wrong : (N,) bool array
         Where the decision and the reference differ.
-    highest : float
-        Largest uncertainty there can be: 1 for an entropy in bits, 0.5 for a standard deviation of
-        probabilities.
 
     Returns
     -------
@@ -54,26 +40,6 @@ def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> 
     level += level
     level += wrong
     return np.bincount(level, minlength=2 * LEVELS).reshape(LEVELS, 2)
-
-
-def risk_coverage(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The curve at the end of every level that holds voxels.
-
-    Parameters
-    ----------
-    counts : (L, 2) int array
-        Right and wrong voxels from certain to uncertain, as `count_errors` gives them.
-
-    Returns
-    -------
-    coverage, risk : (M,) float64 arrays
-        Share of all voxels that are kept, ascending to 1, and share of the kept that are wrong.
-        El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 11
-        (2010), section 2.
-    """
-    right, wrong = counts[counts.any(axis=1)].cumsum(axis=0).T
-    kept = right + wrong
-    return kept / kept[-1:], wrong / kept
 
 
 def aurc(counts: np.ndarray) -> float:
@@ -96,8 +62,7 @@ def aurc(counts: np.ndarray) -> float:
     Returns
     -------
     float
-        In [0, 1], the lower the better; NaN without voxels. Compare with `aurc_random` and
-        `aurc_oracle` of the same counts.
+        In [0, 1], the lower the better; NaN without voxels.
     """
     levels = counts[counts.any(axis=1)]
     if not len(levels):

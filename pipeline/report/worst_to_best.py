@@ -13,7 +13,7 @@ def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     Parameters
     ----------
     rows : sequence of dict
-        As `pipeline.metrics.scores.score_case` gives them, with ``case``.
+        As `pipeline.metrics.case_scores.score_case` gives them, with ``case``.
 
     Returns
     -------

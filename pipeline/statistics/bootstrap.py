@@ -47,15 +47,11 @@ def interval(
     Parameters
     ----------
     values : (N,) sequence of float
-        One per case; NaN where undefined, which is left out before anything is drawn.
-    statistic : {"mean", "median"}
-        What is taken over the cases.
+        One per case; NaN is left out before anything is drawn.
     confidence : float
         Share of intervals that would hold the true value, in (0, 1).
     resamples : int
         Number of bootstrap samples, even.
-    seed : int
-        Of the draws.
     clusters : (N,) sequence of hashable, optional
         The patient of each case. Where several cases are of one patient, whole patients are drawn
         (cluster bootstrap: Davison and Hinkley, "Bootstrap methods and their application", 1997,
@@ -64,8 +60,7 @@ def interval(
     Returns
     -------
     low, high : float
-        NaN where fewer than `LEAST` cases, or patients, have a value; both the value where all are
-        equal.
+        NaN where fewer than `LEAST` cases, or patients, have a value.
 
     Raises
     ------
@@ -79,30 +74,17 @@ def interval(
     return _interval(sample, statistic, confidence, resamples, seed)
 
 
-def interval_of_means(
-    columns: np.ndarray,
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-    clusters: Sequence[Hashable] | None = None,
-) -> Interval:
-    """Interval of the mean over columns of each column's mean over cases, such as the mean Dice
-    over regions.
+def interval_of_means(columns: np.ndarray, clusters: Sequence[Hashable] | None = None) -> Interval:
+    """95 % interval of the mean over columns of each column's mean over cases, such as the mean
+    Dice over regions.
 
     Parameters
     ----------
     columns : (N, M) array_like of float
         A row per case, whose columns are drawn together; NaN is left out of the mean of its column,
-        and a column without any value is left out.
-    confidence, resamples, seed, clusters
+        and so is a column without any value, in all cases or in a bootstrap sample.
+    clusters
         As for `interval`.
-
-    Returns
-    -------
-    low, high : float
-        As for `interval`. A bootstrap sample in which a column has no value takes the mean over the
-        others.
     """
     table = np.asarray(columns, float)
     owners = _owners(clusters, len(table))
@@ -111,7 +93,7 @@ def interval_of_means(
     if not kept.any():
         return nan, nan
     sample = _Sample.of(table[cases][:, kept], owners[cases])
-    return _interval(sample, "mean", confidence, resamples, seed)
+    return _interval(sample, "mean", CONFIDENCE, RESAMPLES, SEED)
 
 
 def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
@@ -126,17 +108,9 @@ def _owners(clusters: Sequence[Hashable] | None, cases: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Cases of P clusters, sorted by the means of the clusters and weighted by how often
-    they were drawn.
-
-    Attributes
-    ----------
-    values : (N, M) float array
-        A row per case, NaN where undefined, rows in the order of the first column.
-    owners : (N,) int array
-        The cluster of each row.
-    sums, counts : (P, M) float array
-        Of the defined values of each cluster.
+    """Cases of P clusters, in an order that does not depend on the one they came in: (N, M) values
+    sorted by the first column, (N,) clusters of the rows, (P, M) sums and counts of the defined
+    values of each cluster, sorted by their means.
     """
 
     values: np.ndarray
@@ -146,7 +120,6 @@ class _Sample:
 
     @classmethod
     def of(cls, values: np.ndarray, owners: np.ndarray) -> "_Sample":
-        """Bring cases and clusters into an order that does not depend on the one they came in."""
         if np.isinf(values).any():
             raise ValueError("values must be finite or NaN, got an infinite one")
         rows = np.lexsort(values.T[::-1])
@@ -162,7 +135,7 @@ class _Sample:
         return cls(values, places[owners], sums[order], counts[order])
 
     def means(self, weights: np.ndarray) -> np.ndarray:
-        """Mean over the columns of the weighted mean of each: (B, P) weights, (B,) float."""
+        """Mean over the columns of their weighted means: (B, P) weights, (B,) means."""
         # einsum adds in one order on any number of threads; a product by BLAS does not
         counts = np.einsum("bp,pm->bm", weights, self.counts)
         means = np.full(counts.shape, nan)
@@ -170,9 +143,7 @@ class _Sample:
         return means[:, 0] if means.shape[1] == 1 else np.nanmean(means, axis=1)
 
     def medians(self, weights: np.ndarray) -> np.ndarray:
-        """Median of the first column, each case taken as often as its cluster was drawn: (B, P)
-        weights, (B,) float.
-        """
+        """Median of the first column, each case as often as its cluster: (B, P) weights."""
         return self.halfway(*_middles(weights[:, self.owners]))
 
     def halfway(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -191,9 +162,7 @@ def _middles(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=16)
 def _drawn_middles(clusters: int, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`_middles` of the bootstrap samples of cases that are clusters by themselves: the same
-    whatever their values.
-    """
+    """`_middles` of the bootstrap samples of cases that are clusters by themselves."""
     return _middles(_weights(clusters, resamples, seed))
 
 
@@ -221,9 +190,7 @@ def _interval(
 
 @lru_cache(maxsize=16)
 def _weights(clusters: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each cluster is in each bootstrap sample, (B, P) uint16; the second half mirrors
-    the first.
-    """
+    """How often each cluster is in each bootstrap sample, (B, P) uint16, in mirrored halves."""
     if resamples < 2 or resamples % 2:
         raise ValueError(f"resamples must be even and positive, got {resamples}")
     half = resamples // 2
@@ -246,16 +213,13 @@ def _bca(
     half.
     """
     apart = replicates - estimate
-    below = (np.count_nonzero(apart < -rounding) + np.count_nonzero(apart <= rounding)) / (
-        2 * len(replicates)
-    )
+    below = np.count_nonzero(apart < -rounding) + np.count_nonzero(apart <= rounding)
     edge = 0.5 / len(replicates)
-    bias = ndtri(np.clip(below, edge, 1 - edge))
+    bias = ndtri(np.clip(below / (2 * len(replicates)), edge, 1 - edge))
     pulls = left_out.mean() - left_out
     spread = (pulls**2).sum()
-    acceleration = (
-        (pulls**3).sum() / (6 * spread**1.5) if spread > len(pulls) * rounding**2 else 0.0
-    )
+    skewed = spread > len(pulls) * rounding**2
+    acceleration = (pulls**3).sum() / (6 * spread**1.5) if skewed else 0.0
     tail = (1 - confidence) / 2
     reach = bias + ndtri(np.array([tail, 1 - tail]))
     # |acceleration| < 1/6, so only a reach beyond 6 standard errors makes the denominator vanish

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ..core.rng import generator
-from .bootstrap import CONFIDENCE, RESAMPLES, SEED, interval
+from .bootstrap import SEED, interval
 
 PERMUTATIONS = 19_999
 EXACT_UP_TO = 14
@@ -25,14 +25,7 @@ Rows = Iterable[Mapping[str, Any]]
 
 
 def compare_pairs(
-    first: Rows,
-    second: Rows,
-    directions: Mapping[str, int],
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
-    permutations: int = PERMUTATIONS,
-    seed: int = SEED,
+    first: Rows, second: Rows, directions: Mapping[str, int], *, seed: int = SEED
 ) -> list[dict[str, Any]]:
     """Compare two runs on the cases that both scored, for each target and metric.
 
@@ -44,30 +37,25 @@ def compare_pairs(
         are left out.
     directions : mapping of str to {1, -1}
         Metrics to compare; 1 where higher is better.
-    confidence, resamples, seed
-        As for `pipeline.statistics.bootstrap.interval`; the seed is also that of the permutations.
-    permutations : int
-        As for `sign_flip_p`.
 
     Returns
     -------
     list of dict
         One row per target and metric, targets in the order of `first`: ``kind``, ``name``,
         ``metric``, ``direction``; ``cases``, the pairs in which both values are defined, and
-        ``patients`` behind them; ``undefined``, pairs left out because a value is NaN; ``filled``,
-        pairs compared in which the empty rule gave scores to either run; ``mean_first``,
-        ``mean_second``;
-        ``difference``, the mean of second minus first, with the ends ``low`` and ``high`` of its
-        interval; ``better``, ``worse``, pairs in which the second run is so; ``p_permutation``
-        (`sign_flip_p`), ``p_wilcoxon`` (`wilcoxon_p`), and both after `holm` over all rows
-        returned, ``p_permutation_holm`` and ``p_wilcoxon_holm``; ``verdict``, 1 if the second run
-        is significantly better by ``p_permutation_holm``, -1 if worse, else 0. A patient with
-        several cases is one unit of resampling and tests.
+        ``patients`` behind them, each one unit of resampling and tests; ``undefined``, pairs left
+        out because a value is NaN; ``filled``, pairs compared in which the empty rule gave scores
+        to either run; ``mean_first``, ``mean_second``; ``difference``, the mean of second minus
+        first, with the ends ``low`` and ``high`` of its interval; ``better``, ``worse``, pairs in
+        which the second run is so; ``p_permutation`` (`sign_flip_p`), ``p_wilcoxon``
+        (`wilcoxon_p`), and both after `holm` over all rows returned, ``p_permutation_holm`` and
+        ``p_wilcoxon_holm``; ``verdict``, 1 if the second run is significantly better by
+        ``p_permutation_holm``, -1 if worse, else 0.
     """
     rows = []
     for (kind, name), pairs in paired_rows(first, second).items():
         for metric, direction in directions.items():
-            tested = _tested(pairs, metric, direction, confidence, resamples, permutations, seed)
+            tested = _tested(pairs, metric, direction, seed)
             rows.append({"kind": kind, "name": name, "metric": metric, **tested})
     for test in ("p_permutation", "p_wilcoxon"):
         for row, adjusted in zip(rows, holm([row[test] for row in rows]), strict=True):
@@ -106,13 +94,7 @@ def most_changed(first: Rows, second: Rows, metric: str) -> list[tuple[Mapping, 
 
 
 def _tested(
-    pairs: Sequence[tuple[Mapping, Mapping]],
-    metric: str,
-    direction: int,
-    confidence: float,
-    resamples: int,
-    permutations: int,
-    seed: int,
+    pairs: Sequence[tuple[Mapping, Mapping]], metric: str, direction: int, seed: int
 ) -> dict[str, Any]:
     values = np.array([[float(row[metric]) for row in pair] for pair in pairs])
     defined = ~np.isnan(values).any(axis=1)
@@ -120,14 +102,7 @@ def _tested(
     patients = [row["patient"] for row, _ in own]
     # rounded so that ties stay ties: 0.8 - 0.7 is not 0.9 - 0.8
     differences = np.round(values[:, 1] - values[:, 0], _DIGITS)
-    low, high = interval(
-        differences,
-        "mean",
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-        clusters=patients,
-    )
+    low, high = interval(differences, "mean", seed=seed, clusters=patients)
     gains = direction * differences
     return {
         "direction": direction,
@@ -142,15 +117,13 @@ def _tested(
         "high": high,
         "better": int((gains > 0).sum()),
         "worse": int((gains < 0).sum()),
-        "p_permutation": sign_flip_p(differences, patients, permutations=permutations, seed=seed),
+        "p_permutation": sign_flip_p(differences, patients, seed=seed),
         "p_wilcoxon": wilcoxon_p(differences, patients),
     }
 
 
 def _mean(values: np.ndarray) -> float:
-    """The mean, summed in the order of the values' sizes so that it does not depend on the order of
-    the cases.
-    """
+    """The mean, summed by size so that it does not depend on the order of the cases."""
     return float(np.mean(values[np.argsort(np.abs(values), kind="stable")])) if len(values) else nan
 
 
@@ -177,8 +150,6 @@ def sign_flip_p(
         The patient of each case: the differences of one patient change sign together.
     permutations : int
         Assignments that are drawn, m.
-    seed : int
-        Of the draws.
 
     Returns
     -------
@@ -218,19 +189,8 @@ def wilcoxon_p(differences: Sequence[float], clusters: Sequence[Hashable] | None
 
     Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6) (1945), as SciPy
     does it: differences of 0 are dropped; exact for at most 50 differences without ties, or at most
-    13; otherwise by the normal distribution.
-
-    Parameters
-    ----------
-    differences : (N,) sequence of float
-        One per case, without NaN.
-    clusters : (N,) sequence of hashable, optional
-        The patient of each case: the mean difference of each patient is tested.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1 where all differences are 0, NaN without any.
+    13; otherwise by the normal distribution. Arguments and result are as of `sign_flip_p`, but the
+    mean difference of each patient is tested.
     """
     if not len(differences):
         return nan
@@ -243,30 +203,19 @@ def _by_cluster(
     differences: Sequence[float], clusters: Sequence[Hashable] | None
 ) -> list[list[float]]:
     own: dict[Hashable, list[float]] = {}
-    for cluster, difference in zip(
-        range(len(differences)) if clusters is None else clusters, differences, strict=True
-    ):
-        own.setdefault(cluster, []).append(float(difference))
+    owners = range(len(differences)) if clusters is None else clusters
+    for owner, difference in zip(owners, differences, strict=True):
+        own.setdefault(owner, []).append(float(difference))
     return list(own.values())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values of one family of tests, adjusted so that the chance of any false finding stays below
-    the level.
+    the level; NaN is no test: it stays and does not count.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6(2) (1979): the k-th smallest of m is multiplied by m - k + 1, never falls below the
     one before, and never exceeds 1.
-
-    Parameters
-    ----------
-    p_values : (M,) sequence of float
-        NaN is no test: it stays and does not count.
-
-    Returns
-    -------
-    (M,) list of float
-        In the order given.
     """
     adjusted = [nan] * len(p_values)
     order = sorted((p, place) for place, p in enumerate(p_values) if p == p)

@@ -6,14 +6,14 @@ progression assessment, and overall survival prediction in the BRATS challenge",
 (github.com/IUCompPath/PermRanker).
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from .bootstrap import SEED
-from .paired import PERMUTATIONS, sign_flip_p
+from .paired import sign_flip_p
 
 
 def ranks(values: np.ndarray, directions: Sequence[int]) -> np.ndarray:
@@ -22,14 +22,14 @@ def ranks(values: np.ndarray, directions: Sequence[int]) -> np.ndarray:
     Parameters
     ----------
     values : (R, N, M) array_like of float
-        Run, case, column (a metric of a region); NaN where undefined.
+        Run, case, column (a metric of a region); NaN where undefined, worse than any value.
     directions : (M,) sequence of {1, -1}
         1 where higher is better.
 
     Returns
     -------
     (R, N, M) float array
-        1 for the best to R; ties share the mean of their ranks; NaN is worse than any value.
+        1 for the best; ties share the mean of their ranks.
     """
     losses = -np.asarray(values, float) * np.asarray(directions)
     return rankdata(np.where(np.isnan(losses), np.inf, np.round(losses, 12)), axis=0)
@@ -39,7 +39,6 @@ def ranked(
     runs: Mapping[str, Sequence[Mapping[str, Any]]],
     directions: Mapping[str, int],
     *,
-    permutations: int = PERMUTATIONS,
     seed: int = SEED,
 ) -> list[dict[str, Any]]:
     """Rank runs by their mean rank over cases, regions and metrics.
@@ -57,8 +56,6 @@ def ranked(
         targets that are not in every run are left out.
     directions : mapping of str to {1, -1}
         Metrics to rank by; 1 where higher is better.
-    permutations, seed
-        As for `pipeline.statistics.paired.sign_flip_p`.
 
     Returns
     -------
@@ -88,9 +85,12 @@ def ranked(
         ]
     )
     placed = ranks(values, list(directions.values()))
-    cases, patients = _cases(shared, tables[0])
+    cases: dict[str, list[int]] = {}
+    for place, key in enumerate(shared):
+        cases.setdefault(key[0], []).append(place)
+    patients = [tables[0][shared[rows[0]]]["patient"] for rows in cases.values()]
     cumulative = np.array(
-        [[placed[run][rows].mean() for rows in cases] for run in range(len(names))]
+        [[ranks_of_run[rows].mean() for rows in cases.values()] for ranks_of_run in placed]
     )
     means = cumulative.mean(axis=1)
     order = sorted(range(len(names)), key=lambda run: (round(means[run], 12), names[run]))
@@ -107,19 +107,5 @@ def ranked(
         for run in order
     ]
     for row, run, below in zip(summary, order, order[1:], strict=False):
-        row["p_next"] = sign_flip_p(
-            cumulative[run] - cumulative[below], patients, permutations=permutations, seed=seed
-        )
+        row["p_next"] = sign_flip_p(cumulative[run] - cumulative[below], patients, seed=seed)
     return summary
-
-
-def _cases(
-    shared: Sequence[tuple[str, str, str]], table: Mapping[tuple, Mapping[str, Any]]
-) -> tuple[list[list[int]], list[Hashable]]:
-    """The rows of each case, and its patient."""
-    rows: dict[str, list[int]] = {}
-    patients: dict[str, Hashable] = {}
-    for place, key in enumerate(shared):
-        rows.setdefault(key[0], []).append(place)
-        patients[key[0]] = table[key]["patient"]
-    return list(rows.values()), list(patients.values())

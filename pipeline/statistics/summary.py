@@ -17,7 +17,7 @@ _KEYS = ("case", "patient", "kind", "name", "filled")
 def summarise_columns(
     rows: Rows, fills: Mapping[str, Collection[str]] = MappingProxyType({})
 ) -> dict[str, dict[str, Summary]]:
-    """Summarise a table, name by name and column by column.
+    """Summarise a table, name by name in the order of first appearance, and column by column.
 
     Parameters
     ----------
@@ -25,11 +25,6 @@ def summarise_columns(
         ``patient``, ``name``, perhaps ``filled``, and columns of numbers.
     fills : mapping of str to collection of str, optional
         Column to the entries of ``filled`` with which a rule gave its value.
-
-    Returns
-    -------
-    dict
-        Name, in the order of first appearance, to column to `summarise_values`.
     """
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -58,7 +53,7 @@ def summarise_values(
     values : sequence of float
         One per case, NaN where undefined.
     patients : sequence of str
-        Patient of each case: where a patient has several, patients are resampled.
+        Of each case: where a patient has several, patients are resampled.
     filled : sequence of bool
         Whether the empty rule gave the value; empty for a metric without such a rule.
 
@@ -75,12 +70,9 @@ def summarise_values(
     summary: Summary = {}
     statistics: dict[bootstrap.Statistic, Callable] = {"mean": np.mean, "median": np.median}
     for name, statistic in statistics.items():
-        low, high = bootstrap.interval(values, name, clusters=patients)
-        summary |= {
-            name: _if_enough(statistic, defined, 1),
-            f"{name}_low": low,
-            f"{name}_high": high,
-        }
+        summary[name] = _if_enough(statistic, defined, 1)
+        ends = bootstrap.interval(values, name, clusters=patients)
+        summary[f"{name}_low"], summary[f"{name}_high"] = ends
     return summary | {
         "sd": _if_enough(lambda sample: np.std(sample, ddof=1), defined, 2),
         "cases": len(defined),
@@ -90,16 +82,8 @@ def summarise_values(
 
 
 def summarise_mean_over_names(rows: Rows, column: str, summaries: Sequence[Summary]) -> Summary:
-    """Summarise the mean over names, such as regions, of the mean of a column over cases.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        ``case``, ``patient``, ``name`` and the column.
-    column : str
-        Such as ``dice``.
-    summaries : sequence of dict
-        `summarise_values` of the column for each name.
+    """Summarise the mean over names, such as regions, of the mean of a column over cases, given
+    `summarise_values` of the column for each name.
 
     Returns
     -------

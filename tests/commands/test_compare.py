@@ -11,7 +11,7 @@ import pytest
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_csv
-from pipeline.metrics.scores import score_case
+from pipeline.metrics.case_scores import score_case
 from pipeline.runtime import tracking
 
 

@@ -16,7 +16,7 @@ from pipeline import __main__ as command_line
 from pipeline.commands import score
 from pipeline.core.regions import values_to_classes
 from pipeline.formats import nifti
-from pipeline.metrics.scores import score_case
+from pipeline.metrics.case_scores import score_case
 from tests.bad_inputs import as_floats, header, pixdim_apart
 from tests.conftest import LPS
 

@@ -1,4 +1,4 @@
-from itertools import permutations, product
+from itertools import product
 from math import isnan
 
 import numpy as np
@@ -71,9 +71,9 @@ def test_two_of_three_found_with_one_false():
 
 
 def test_an_iou_of_one_half_is_no_match():
-    reference, prediction = blocks((1, 1, 1)), blocks((1, 1, 1))
+    prediction = blocks((1, 1, 1))
     prediction[1:3, 1:3, 3:5] = True
-    found = match_instances(reference, prediction)
+    found = match_instances(blocks((1, 1, 1)), prediction)
     assert (found.true_positives, found.false_positives, found.false_negatives) == (0, 1, 1)
     assert (found.f1, found.pq) == (0, 0)
     assert isnan(found.sq)
@@ -89,21 +89,14 @@ def test_a_prediction_over_two_lesions_matches_the_one_that_is_most_of_it():
     assert (found.false_positives, found.false_negatives) == (0, 1)
 
 
-def test_voxels_that_share_a_corner_are_one_instance():
-    mask = awkward_masks()["corner to corner"]
-    assert match_instances(mask, mask).true_positives == 2
-
-
 def test_what_is_empty_leaves_readings_undefined():
     empty, some = awkward_masks()["empty"], awkward_masks()["apart"]
-    neither, false, missed = (
-        match_instances(empty, empty),
-        match_instances(empty, some),
-        match_instances(some, empty),
-    )
+    neither = match_instances(empty, empty)
     assert all(isnan(value) for value in (neither.f1, neither.sq, neither.pq))
-    assert (false.f1, false.pq, false.false_positives) == (0, 0, 3)
-    assert (missed.f1, missed.pq, missed.false_negatives) == (0, 0, 3)
+    for pair, false, missed in (((empty, some), 3, 0), ((some, empty), 0, 3)):
+        found = match_instances(*pair)
+        assert (found.f1, found.pq) == (0, 0)
+        assert (found.false_positives, found.false_negatives) == (false, missed)
 
 
 @pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
@@ -113,20 +106,6 @@ def test_matches_equal_a_look_at_every_pair(pair):
     ious, false_positives, false_negatives = matched_one_by_one(reference, prediction)
     assert sorted(found.ious) == pytest.approx(ious)
     assert (found.false_positives, found.false_negatives) == (false_positives, false_negatives)
-
-
-def test_exchanging_the_masks_exchanges_false_positives_and_negatives():
-    one, other = awkward_masks()["apart"], awkward_masks()["moved"]
-    there, back = match_instances(one, other), match_instances(other, one)
-    assert (there.false_positives, there.f1) == (back.false_negatives, back.f1)
-    assert there.pq == pytest.approx(back.pq)
-
-
-@pytest.mark.parametrize("axes", list(permutations(range(3))))
-def test_nothing_changes_when_axes_are_permuted(axes):
-    one, other = awkward_masks()["noise"], awkward_masks()["noise"] ^ awkward_masks()["specks"]
-    permuted = match_instances(one.transpose(axes), other.transpose(axes))
-    assert sorted(permuted.ious) == sorted(match_instances(one, other).ious)
 
 
 def test_numbers_may_be_missing_and_in_any_order():
@@ -149,12 +128,7 @@ def test_rows_of_a_case_are_those_of_its_masks(schema):
         found = match_instances(
             *(np.isin(classes, schema.classes_of(region)) for classes in (reference, prediction))
         )
-        assert (row["name"], row["f1"], row["pq"], row["filled"]) == (
-            region,
-            found.f1,
-            found.pq,
-            "",
-        )
+        assert row == {"name": region, "f1": found.f1, "sq": found.sq, "pq": found.pq, "filled": ""}
 
 
 def test_instances_of_an_empty_region_count_as_the_cohort_says(schema):

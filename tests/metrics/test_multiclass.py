@@ -1,3 +1,4 @@
+from itertools import product
 from math import isnan
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from pipeline.core.confusion import confusion
 from pipeline.core.schema import Schema
-from pipeline.metrics.multiclass import confusion_rows, score_classes
+from pipeline.metrics.multiclass import confusion_rows, exchanged_labels, score_classes
 
 
 def schema_with(empty_rule):
@@ -23,10 +24,14 @@ def line(*classes):
     return np.array(classes, np.uint8).reshape(-1, 1, 1)
 
 
+def scored(reference, prediction, empty_rule):
+    return score_classes(confusion(reference, prediction, 3), schema_with(empty_rule))
+
+
 def test_ten_voxels_score_as_counted_by_hand():
     reference = line(0, 0, 0, 0, 0, 0, 1, 1, 2, 2)
     prediction = line(0, 0, 0, 0, 0, 2, 1, 2, 2, 0)
-    row = score_classes(reference, prediction, schema_with("nan"))
+    row = scored(reference, prediction, "nan")
     # background TP 5 FP 1 FN 1 TN 3; core TP 1 FP 0 FN 1 TN 8; edema TP 1 FP 2 FN 1 TN 6
     expected = {
         "accuracy": (7 / 10, 2 / 5),
@@ -44,23 +49,18 @@ def test_ten_voxels_score_as_counted_by_hand():
 
 def test_a_prediction_of_background_only_looks_good_only_with_the_background():
     reference = line(*[0] * 98, 1, 2)
-    row = score_classes(reference, np.zeros_like(reference), schema_with("brats"))
+    row = scored(reference, np.zeros_like(reference), "brats")
     assert row["accuracy_with_background"] == 0.98
     assert row["specificity_with_background"] == pytest.approx(2 / 3)
-    assert (
-        row["accuracy_without_background"]
-        == row["mean_dice_without_background"]
-        == row["sensitivity_without_background"]
-        == 0
-    )
-    assert row["precision_without_background"] == 0
+    for name in ("accuracy", "mean_dice", "sensitivity", "precision"):
+        assert row[f"{name}_without_background"] == 0
     assert row["classes_filled"] == 2
 
 
 def test_a_class_absent_from_both_maps_is_filled_or_left_out_as_the_rule_says():
     reference, prediction = line(0, 0, 1, 1), line(0, 0, 1, 0)
-    filled = score_classes(reference, prediction, schema_with("brats"))
-    left_out = score_classes(reference, prediction, schema_with("nan"))
+    filled = scored(reference, prediction, "brats")
+    left_out = scored(reference, prediction, "nan")
     assert filled["mean_dice_without_background"] == pytest.approx((2 / 3 + 1) / 2)
     assert left_out["mean_dice_without_background"] == pytest.approx(2 / 3)
     assert (filled["classes_filled"], filled["classes_undefined"]) == (1, 0)
@@ -69,40 +69,38 @@ def test_a_class_absent_from_both_maps_is_filled_or_left_out_as_the_rule_says():
 
 def test_two_maps_without_a_tumour_count_as_the_rule_says():
     empty = line(0, 0, 0)
-    filled, left = (score_classes(empty, empty, schema_with(rule)) for rule in ("brats", "nan"))
+    filled, left = (scored(empty, empty, rule) for rule in ("brats", "nan"))
     assert filled["accuracy_without_background"] == filled["mean_iou_without_background"] == 1
     assert isnan(left["accuracy_without_background"])
     assert isnan(left["mean_iou_without_background"])
     assert left["accuracy_with_background"] == 1
 
 
-def test_a_perfect_prediction_scores_one_in_every_number():
-    reference = line(0, 1, 2, 2)
-    row = score_classes(reference, reference, schema_with("nan"))
-    assert {value for name, value in row.items() if not name.startswith("classes_")} == {1}
-
-
-def test_every_number_keeps_its_place_and_is_plain():
-    row = score_classes(line(0, 1), line(0, 2), schema_with("brats"))
+def test_a_perfect_prediction_scores_one_in_every_number_and_numbers_keep_their_places():
+    row = scored(line(0, 1, 2, 2), line(0, 1, 2, 2), "nan")
     names = ["accuracy", "mean_dice", "mean_iou", "precision", "sensitivity", "specificity"]
     endings = ("with_background", "without_background")
-    assert list(row) == [f"{name}_{ending}" for ending in endings for name in names] + [
-        "classes_filled",
-        "classes_undefined",
-    ]
+    assert row == dict.fromkeys((f"{name}_{ending}" for ending in endings for name in names), 1) | {
+        "classes_filled": 0,
+        "classes_undefined": 0,
+    }
+    assert list(row)[:6] == [f"{name}_with_background" for name in names]
     assert {type(value) for value in row.values()} == {float, int}
 
 
 def test_confusion_as_a_table_names_every_pair_of_classes_and_counts_every_voxel():
     reference, prediction = line(0, 0, 1, 1, 2, 2), line(0, 1, 1, 2, 2, 2)
     rows = confusion_rows(confusion(reference, prediction, 3), schema_with("nan"))
-    assert len(rows) == 9
-    assert {
-        (row["reference"], row["prediction"]): row["voxels"] for row in rows if row["voxels"]
-    } == {
-        ("background", "background"): 1,
-        ("background", "core"): 1,
-        ("core", "core"): 1,
-        ("core", "edema"): 1,
-        ("edema", "edema"): 2,
-    }
+    names = ("background", "core", "edema")
+    assert [(row["reference"], row["prediction"]) for row in rows] == list(product(names, names))
+    assert [row["voxels"] for row in rows] == [1, 1, 0, 0, 1, 1, 0, 0, 2]
+
+
+def test_labels_that_were_exchanged_are_found_and_others_are_not():
+    reference = line(0, 0, 1, 1, 1, 2, 2)
+    for prediction, found in (
+        (line(0, 0, 2, 2, 2, 1, 1), {"core": "edema", "edema": "core"}),
+        (line(0, 0, 1, 2, 2, 2, 1), {}),
+    ):
+        rows = confusion_rows(confusion(reference, prediction, 3), schema_with("nan"))
+        assert exchanged_labels(rows, ["core", "edema"]) == found

@@ -1,49 +1,35 @@
-from itertools import combinations, permutations
-from math import dist, isnan, nan, sqrt
+"""Distances between surfaces by hand, against slow loops, SimpleITK and DeepMind's
+surface-distance.
+"""
+
+import warnings
+from itertools import permutations, product
+from math import inf, isnan, nan, sqrt
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from pipeline.metrics.registry import TOLERANCES_MM
-from pipeline.metrics.surface_distance import SurfaceDistances, surface, surface_distances_mm
-from pipeline.metrics.surface_elements import surface_dice, surfel_distances
+from pipeline.metrics.surface_distance import SurfaceDistances, surface
 
-SHAPE = (9, 8, 7)
-SPACING_MM = (0.7, 1.0, 2.5)
+from .masks import CUBIC_MM, EMPTY, MASKS, PAIRS, SHAPE, SPACING_MM, VOXEL, block
 
+with warnings.catch_warnings(action="ignore"):  # it imports old names of scipy
+    import surface_distance
 
-def hd95_mm(*masks_and_spacing):
-    return SurfaceDistances.of(*masks_and_spacing).hd95_mm
-
-
-def distances(*masks_and_spacing):
-    measured = SurfaceDistances.of(*masks_and_spacing)
-    between = {name: getattr(measured, name) for name in ("hd_mm", "hd95_mm", "assd_mm")}
-    return between | {f"nsd_{mm}mm": measured.nsd(mm) for mm in TOLERANCES_MM}
+SPACINGS_MM = [CUBIC_MM, SPACING_MM, (3.0, 0.3, 0.9), (0.1, 7.0, 2.0)]
+LENGTHS = ("hd_mm", "hd95_mm", "assd_mm")
 
 
-def block(*spans):
-    mask = np.zeros(SHAPE, bool)
-    mask[tuple(slice(*span) for span in spans)] = True
-    return mask
-
-
-def awkward_masks():
-    rng = np.random.default_rng(11)
-    apart = block((0, 1), (0, 1), (0, 1)) | block((7, 9), (6, 8), (5, 7))
-    hollow = block((1, 8), (1, 7), (1, 6)) & ~block((3, 6), (3, 5), (3, 4))
-    return {
-        "one voxel": block((4, 5), (3, 4), (2, 3)),
-        "full": np.ones(SHAPE, bool),
-        "face": block((0, 1), (0, 8), (0, 7)),
-        "corner": block((6, 9), (5, 8), (4, 7)),
-        "apart": apart,
-        "hollow": hollow,
-        "specks": rng.random(SHAPE) < 0.03,
-        "noise": rng.random(SHAPE) < 0.6,
-    }
+def measured(reference, prediction, spacing_mm, scale=1):
+    """All metrics, with distances divided by a scale."""
+    pair = SurfaceDistances.of(reference, prediction, spacing_mm)
+    return (
+        {name: getattr(pair, name) / scale for name in LENGTHS}
+        | {f"nsd_{mm}mm": pair.nsd(mm * scale) for mm in (0, 1, 2.3, 3)}
+        | {f"robust_{p}": pair.robust_hausdorff_mm(p) / scale for p in (37, 95, 100)}
+    )
 
 
 def surface_one_by_one(mask):
@@ -58,304 +44,267 @@ def surface_one_by_one(mask):
     ]
 
 
-def distances_one_by_one(start, goal, spacing_mm):
-    points = [
-        [
-            tuple(i * mm for i, mm in zip(voxel, spacing_mm, strict=True))
-            for voxel in surface_one_by_one(mask)
-        ]
-        for mask in (start, goal)
+def elements_one_by_one(mask):
+    """Corner of each element, by a look at the eight voxels around each corner of the grid."""
+    framed = np.pad(mask, 1)
+    corners = product(*(range(length + 1) for length in mask.shape))
+    return [
+        corner for corner in corners if 0 < framed[tuple(slice(i, i + 2) for i in corner)].sum() < 8
     ]
-    return sorted(min(dist(point, other) for other in points[1]) for point in points[0])
 
 
-def ranked(sorted_values, share):
-    place = share * (len(sorted_values) - 1)
+def distances_one_by_one(start, goal):
+    start, goal = (np.array(points) * SPACING_MM for points in (start, goal))
+    return np.linalg.norm(start[:, None] - goal, axis=2).min(axis=1).tolist()
+
+
+def ranked(values, share):
+    values = sorted(values)
+    place = share * (len(values) - 1)
     low = int(place)
-    high = min(low + 1, len(sorted_values) - 1)
-    return sorted_values[low] + (place - low) * (sorted_values[high] - sorted_values[low])
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
 
 
-def test_surface_of_a_cube_of_three_voxels_is_all_but_its_centre():
-    cube = block((2, 5), (2, 5), (2, 5))
-    assert np.argwhere(cube & ~surface(cube)).tolist() == [[3, 3, 3]]
-
-
-def test_a_full_image_has_its_surface_at_the_image_border():
-    full = np.ones(SHAPE, bool)
-    assert np.array_equal(full & ~surface(full), block((1, 8), (1, 7), (1, 6)))
-
-
-def test_an_image_of_one_slice_has_an_outline_in_the_plane():
-    disc = np.zeros((7, 7, 1), bool)
-    disc[1:6, 1:6] = True
-    assert np.count_nonzero(surface(disc)) == 16
-
-
-@pytest.mark.parametrize("name", awkward_masks())
-def test_surface_equals_a_look_at_each_neighbour(name):
-    mask = awkward_masks()[name]
-    assert [tuple(voxel) for voxel in np.argwhere(surface(mask))] == surface_one_by_one(mask)
-
-
-@pytest.mark.parametrize("name", awkward_masks())
-def test_surface_equals_an_erosion_with_nothing_outside_the_image(name):
-    mask = awkward_masks()[name]
-    assert np.array_equal(surface(mask), mask & ~ndimage.binary_erosion(mask, border_value=0))
-
-
-def test_two_voxels_are_as_far_apart_as_their_centres():
-    one, other = block((1, 2), (1, 2), (1, 2)), block((4, 5), (5, 6), (1, 2))
-    assert hd95_mm(one, other, (1.0, 1.0, 1.0)) == 5
-    assert hd95_mm(one, other, (2.0, 1.0, 9.0)) == pytest.approx(sqrt(6**2 + 4**2))
-
-
-def test_a_single_stray_voxel_counts_by_the_interpolated_percentile():
-    reference = block((0, 1), (0, 5), (0, 1))
-    prediction = reference | block(
-        (0, 1), (7, 8), (0, 1)
-    )  # directed back: five times 0 and once 3 mm
-    to_prediction, to_reference = surface_distances_mm(reference, prediction, (1.0, 1.0, 1.0))
-    assert sorted(to_prediction) == [0] * 5
-    assert sorted(to_reference) == [0] * 5 + [3]
-    assert hd95_mm(reference, prediction, (1.0, 1.0, 1.0)) == pytest.approx(
-        0.75 * 3
-    )  # rank 0.95 * 5 = 4.75
-
-
-def test_the_larger_of_the_two_directions_is_taken_not_their_pool():
-    near = block((0, 1), (0, 1), (0, 1))
-    far = near | block((8, 9), (0, 1), (0, 1))
-    assert hd95_mm(near, far, (1.0, 1.0, 1.0)) == pytest.approx(
-        0.95 * 8
-    )  # pooled it would be 0.9 * 8
-
-
-@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
-def test_distances_equal_all_pairs_measured_one_by_one(pair):
-    one, other = (awkward_masks()[name] for name in pair)
-    there, back = surface_distances_mm(one, other, SPACING_MM)
-    expected = (
-        distances_one_by_one(one, other, SPACING_MM),
-        distances_one_by_one(other, one, SPACING_MM),
-    )
-    np.testing.assert_allclose(np.sort(there), expected[0], atol=1e-12)
-    np.testing.assert_allclose(np.sort(back), expected[1], atol=1e-12)
-    largest = max(ranked(expected[0], 0.95), ranked(expected[1], 0.95))
-    assert hd95_mm(one, other, SPACING_MM) == pytest.approx(largest, abs=1e-12)
-
-
-@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
-def test_hd95_does_not_depend_on_which_mask_comes_first(pair):
-    one, other = (awkward_masks()[name] for name in pair)
-    assert hd95_mm(one, other, SPACING_MM) == hd95_mm(other, one, SPACING_MM)
-
-
-def test_hd95_of_equal_masks_is_zero():
-    assert [hd95_mm(mask, mask, SPACING_MM) for mask in awkward_masks().values()] == [0] * len(
-        awkward_masks()
-    )
-
-
-def test_hd95_does_not_change_when_both_masks_move_together():
-    one, other = block((2, 5), (2, 4), (2, 5)), block((3, 6), (1, 5), (3, 4))
-    moved = (np.roll(mask, (-2, 3, 2), axis=(0, 1, 2)) for mask in (one, other))
-    assert hd95_mm(*moved, SPACING_MM) == pytest.approx(hd95_mm(one, other, SPACING_MM), rel=1e-12)
-
-
-@pytest.mark.parametrize("axes", list(permutations(range(3))))
-def test_hd95_does_not_change_when_axes_and_spacing_are_permuted(axes):
-    one, other = awkward_masks()["hollow"], awkward_masks()["specks"]
-    permuted = hd95_mm(
-        one.transpose(axes), other.transpose(axes), tuple(SPACING_MM[axis] for axis in axes)
-    )
-    assert permuted == pytest.approx(hd95_mm(one, other, SPACING_MM), rel=1e-12)
-
-
-def test_hd95_grows_with_the_spacing():
-    one, other = awkward_masks()["corner"], awkward_masks()["specks"]
-    doubled = hd95_mm(one, other, tuple(2 * mm for mm in SPACING_MM))
-    assert doubled == pytest.approx(2 * hd95_mm(one, other, SPACING_MM), rel=1e-12)
-
-
-def test_background_around_both_masks_changes_nothing_where_they_do_not_touch_the_border():
-    one, other = awkward_masks()["hollow"], block((2, 4), (1, 7), (1, 3))
-    padded = (np.pad(mask, 4) for mask in (one, other))
-    assert hd95_mm(*padded, SPACING_MM) == pytest.approx(hd95_mm(one, other, SPACING_MM), rel=1e-12)
-
-
-def test_a_mask_one_slice_thick_in_a_volume_is_surface_all_over():
-    sheet, spot = block((0, 9), (0, 8), (3, 4)), block((4, 5), (4, 5), (3, 4))
-    to_spot, _ = surface_distances_mm(sheet, spot, SPACING_MM)
-    assert len(to_spot) == 72
-
-
-def test_an_empty_mask_leaves_hd95_undefined():
-    empty, some = np.zeros(SHAPE, bool), block((1, 2), (1, 2), (1, 2))
-    assert all(
-        isnan(hd95_mm(*pair, SPACING_MM)) for pair in ((empty, some), (some, empty), (empty, empty))
-    )
-
-
-@pytest.mark.parametrize(
-    "other", [np.zeros(SHAPE, bool), np.ones((9, 8, 6), bool)], ids=["empty", "another grid"]
-)
-def test_surface_distances_are_rejected_where_they_cannot_be_measured(other):
-    with pytest.raises(ValueError, match="one grid, neither empty"):
-        surface_distances_mm(np.ones(SHAPE, bool), other, SPACING_MM)
-
-
-def distances_by_simpleitk(start, goal, spacing_mm):
-    """From the contour of one mask to that of the other, in SimpleITK's way; the masks must not
-    touch the image border.
-    """
+def distances_by_simpleitk(start, goal):
+    """From the contour of one mask to that of the other; masks must not touch the border."""
     contours = []
     for mask in (start, goal):
         image = sitk.GetImageFromArray(mask.astype(np.uint8))
-        image.SetSpacing(spacing_mm[::-1])
+        image.SetSpacing(SPACING_MM[::-1])
         contours.append(sitk.LabelContour(image))
     away = sitk.SignedMaurerDistanceMap(contours[1], squaredDistance=False, useImageSpacing=True)
     return np.abs(sitk.GetArrayFromImage(away))[sitk.GetArrayFromImage(contours[0]) > 0]
 
 
-def test_two_voxels_are_equally_far_by_every_distance_between_centres():
-    one, other = block((1, 2), (1, 2), (1, 2)), block((4, 5), (5, 6), (1, 2))
-    measured = distances(one, other, (1.0, 1.0, 1.0))
-    assert measured == {
-        "hd_mm": 5,
-        "hd95_mm": 5,
-        "assd_mm": 5,
-        "nsd_1mm": 0,
-        "nsd_2mm": 0,
-        "nsd_3mm": 0,
-    }
+def assert_equal_to_deepmind(ours, *masks_and_spacing):
+    with warnings.catch_warnings(action="ignore"):  # it calls old names of scipy
+        theirs = surface_distance.compute_surface_distances(*masks_and_spacing)
+    names = zip(("gt_to_pred", "pred_to_gt"), ("gt", "pred"), ours.elements, strict=True)
+    for direction, mask, (mm, areas) in names:
+        np.testing.assert_allclose(np.sort(mm), theirs[f"distances_{direction}"], rtol=1e-12)
+        expected = np.sort(theirs[f"surfel_areas_{mask}"])
+        np.testing.assert_allclose(np.sort(areas), expected, rtol=1e-12)
+    for tolerance in (0, 0.5, 1, 2, 3, 10):
+        expected = surface_distance.compute_surface_dice_at_tolerance(theirs, tolerance)
+        assert ours.nsd(tolerance) == pytest.approx(expected, abs=1e-12)
+    for percent in (37, 95, 100):
+        expected = surface_distance.compute_robust_hausdorff(theirs, percent)
+        assert ours.robust_hausdorff_mm(percent) == pytest.approx(expected, abs=1e-9)
 
 
-def test_every_surface_voxel_counts_once_in_the_average():
+def test_the_surface_of_a_block_is_all_but_its_inside():
+    cube, full = block((2, 5), (2, 5), (2, 5)), np.ones(SHAPE, bool)
+    assert np.argwhere(cube & ~surface(cube)).tolist() == [[3, 3, 3]]
+    assert np.array_equal(full & ~surface(full), block((1, 8), (1, 7), (1, 6)))
+    assert np.count_nonzero(surface(np.ones((5, 5, 1), bool))) == 16, "the outline in the plane"
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_the_surface_equals_a_look_at_each_neighbour_and_an_erosion(name):
+    mask = MASKS[name]
+    assert [tuple(voxel) for voxel in np.argwhere(surface(mask))] == surface_one_by_one(mask)
+    assert np.array_equal(surface(mask), mask & ~ndimage.binary_erosion(mask, border_value=0))
+
+
+def test_two_voxels_are_as_far_apart_as_their_centres():
+    other = block((4, 5), (5, 6), (1, 2))
+    for spacing_mm, mm in ((CUBIC_MM, 5), ((2.0, 1.0, 9.0), sqrt(6**2 + 4**2))):
+        found = measured(VOXEL, other, spacing_mm)
+        assert [found[name] for name in LENGTHS] == pytest.approx([mm] * 3)
+        assert found["nsd_3mm"] == 0
+
+
+def test_a_single_stray_voxel_counts_by_the_interpolated_percentile():
+    reference = block((0, 1), (0, 5), (0, 1))
+    pair = SurfaceDistances.of(reference, reference | block((0, 1), (7, 8), (0, 1)), CUBIC_MM)
+    assert [sorted(mm) for mm in pair.directed_mm] == [[0] * 5, [0] * 5 + [3]]
+    assert pair.hd95_mm == pytest.approx(0.75 * 3)  # rank 0.95 * 5 = 4.75
+
+
+def test_the_larger_direction_is_taken_and_every_surface_voxel_counts_once_in_the_average():
     near = block((0, 1), (0, 1), (0, 1))
-    both = near | block((8, 9), (0, 1), (0, 1))
-    measured = distances(near, both, (1.0, 1.0, 1.0))
-    assert measured["assd_mm"] == pytest.approx(8 / 3)  # the mean of the directed means would be 2
-    assert measured["hd_mm"] == 8
-    assert measured["nsd_3mm"] == pytest.approx(2 / 3)
+    found = measured(near, near | block((8, 9), (0, 1), (0, 1)), CUBIC_MM)
+    assert found["hd95_mm"] == pytest.approx(0.95 * 8)  # pooled it would be 0.9 * 8
+    assert found["assd_mm"] == pytest.approx(8 / 3)  # the mean of the directed means would be 2
+    assert (found["hd_mm"], found["robust_95"]) == (8, 8)
+    assert found["nsd_3mm"] == pytest.approx(2 / 3)
 
 
 def test_cubes_that_are_shifted_by_a_voxel_are_within_1_mm():
     cube, shifted = block((1, 6), (1, 6), (1, 6)), block((2, 7), (1, 6), (1, 6))
-    measured = distances(cube, shifted, (1.0, 1.0, 1.0))
-    assert measured["nsd_1mm"] == 1
-    assert measured["hd_mm"] == 1
-    assert measured["assd_mm"] == pytest.approx(
-        (25 + 9) / 98
-    )  # the face that sticks out, and what of the opposite one lies inside
+    found = measured(cube, shifted, CUBIC_MM)
+    assert (found["nsd_1mm"], found["hd_mm"]) == (1, 1)
+    # the face that sticks out, and what of the opposite one lies inside
+    assert found["assd_mm"] == pytest.approx((25 + 9) / 98)
 
 
-@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
-def test_all_distances_equal_those_measured_one_by_one(pair):
-    one, other = (awkward_masks()[name] for name in pair)
-    there, back = (
-        distances_one_by_one(one, other, SPACING_MM),
-        distances_one_by_one(other, one, SPACING_MM),
-    )
-    measured = distances(one, other, SPACING_MM)
-    assert measured["hd_mm"] == pytest.approx(max(there + back), abs=1e-12)
-    assert measured["hd95_mm"] == pytest.approx(
-        max(ranked(there, 0.95), ranked(back, 0.95)), abs=1e-12
-    )
-    assert measured["assd_mm"] == pytest.approx(sum(there + back) / len(there + back), abs=1e-12)
-    surfels = surfel_distances(one, other, SPACING_MM)
-    for tolerance in TOLERANCES_MM:
-        assert measured[f"nsd_{tolerance}mm"] == surface_dice(surfels, tolerance)
+def test_voxels_three_apart_are_as_far_as_their_nearest_corners():
+    pair = SurfaceDistances.of(VOXEL, block((5, 6), (1, 2), (1, 2)), CUBIC_MM)
+    assert sorted(pair.elements[0][0]) == [3] * 4 + [4] * 4
+    assert [pair.nsd(tolerance) for tolerance in (2, 3, 4)] == [0, 0.5, 1]
+    assert [pair.robust_hausdorff_mm(percent) for percent in (50, 51)] == [3, 4]
 
 
-@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2))[::2], ids="-".join)
-def test_distances_of_masks_off_the_border_equal_those_of_simpleitk(pair):
-    one, other = (np.pad(awkward_masks()[name], 2) for name in pair)
-    there, back = (
-        distances_by_simpleitk(one, other, SPACING_MM),
-        distances_by_simpleitk(other, one, SPACING_MM),
-    )
-    measured = distances(one, other, SPACING_MM)
-    assert measured["hd_mm"] == pytest.approx(
-        max(there.max(), back.max()), abs=1e-5
-    )  # 32-bit there
-    assert measured["hd95_mm"] == pytest.approx(
-        max(np.percentile(there, 95), np.percentile(back, 95)), abs=1e-5
-    )
-    assert measured["assd_mm"] == pytest.approx(np.concatenate([there, back]).mean(), abs=1e-5)
+def test_a_voxel_has_the_surface_of_an_octahedron_and_a_pixel_the_outline_of_a_diamond():
+    def areas(mask, spacing_mm):
+        return SurfaceDistances.of(mask, mask, spacing_mm).elements[0][1]
 
-
-@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2)), ids="-".join)
-def test_distances_keep_their_order_and_do_not_depend_on_which_mask_comes_first(pair):
-    one, other = (awkward_masks()[name] for name in pair)
-    measured = distances(one, other, SPACING_MM)
-    assert 0 <= measured["assd_mm"] <= measured["hd_mm"]
-    assert 0 <= measured["hd95_mm"] <= measured["hd_mm"]
-    assert 0 <= measured["nsd_1mm"] <= measured["nsd_2mm"] <= measured["nsd_3mm"] <= 1
-    assert measured["hd95_mm"] == hd95_mm(one, other, SPACING_MM)
-    assert distances(other, one, SPACING_MM) == pytest.approx(measured, rel=1e-12)
-
-
-@pytest.mark.parametrize("axes", list(permutations(range(3))))
-def test_distances_do_not_change_when_axes_and_spacing_are_permuted(axes):
-    one, other = awkward_masks()["hollow"], awkward_masks()["specks"]
-    permuted = distances(
-        one.transpose(axes), other.transpose(axes), tuple(SPACING_MM[axis] for axis in axes)
-    )
-    assert permuted == pytest.approx(distances(one, other, SPACING_MM), rel=1e-12)
-
-
-def test_distances_grow_with_the_spacing():
-    one, other = awkward_masks()["corner"], awkward_masks()["specks"]
-    grown, measured = (
-        distances(one, other, tuple(2 * mm for mm in SPACING_MM)),
-        distances(one, other, SPACING_MM),
-    )
-    for name in ("hd_mm", "hd95_mm", "assd_mm"):
-        assert grown[name] == pytest.approx(2 * measured[name], rel=1e-12)
-    assert grown["nsd_2mm"] == pytest.approx(measured["nsd_1mm"], rel=1e-12)
-
-
-@pytest.mark.parametrize("pair", list(combinations(awkward_masks(), 2))[::3], ids="-".join)
-def test_neither_background_around_the_masks_nor_their_layout_in_memory_changes_a_distance(pair):
-    one, other = (awkward_masks()[name] for name in pair)
-    padded = [np.asfortranarray(np.pad(mask, ((3, 0), (0, 5), (2, 2)))) for mask in (one, other)]
-    assert distances(*padded, SPACING_MM) == distances(one, other, SPACING_MM)
-
-
-def test_distances_leave_the_masks_as_they_are():
-    one, other = awkward_masks()["hollow"], awkward_masks()["noise"]
-    distances(one, other, SPACING_MM)
-    assert np.array_equal(one, awkward_masks()["hollow"])
-    assert np.array_equal(other, awkward_masks()["noise"])
+    assert areas(VOXEL, CUBIC_MM) == pytest.approx([sqrt(3) / 8] * 8)
+    assert sum(areas(VOXEL, (1.0, 2.0, 3.0))) == pytest.approx(7)  # sqrt(6**2 + 3**2 + 2**2)
+    pixel = np.zeros((5, 1, 6), bool)
+    pixel[2, 0, 3] = True
+    assert areas(pixel, (3.0, 99.0, 4.0)) == pytest.approx([2.5] * 4)
 
 
 def test_an_image_of_one_slice_is_measured_in_the_plane():
     small, large = np.zeros((2, 12, 12, 1), bool)
     small[4:7, 4:7], large[3:8, 3:8] = True, True
-    measured = distances(small, large, (2.0, 2.0, 99.0))
-    assert measured["hd_mm"] == pytest.approx(2 * sqrt(2))
-    assert measured["assd_mm"] == pytest.approx((8 * 2 + 12 * 2 + 4 * 2 * sqrt(2)) / 24)
+    pair = SurfaceDistances.of(small, large, (2.0, 2.0, 99.0))
+    assert pair.hd_mm == pytest.approx(2 * sqrt(2))
+    assert pair.assd_mm == pytest.approx((8 * 2 + 12 * 2 + 4 * 2 * sqrt(2)) / 24)
     outlines = (8 + 16) * 2 + (4 + 4) * sqrt(2)  # straight pieces, and diagonal ones at the corners
-    assert measured["nsd_2mm"] == pytest.approx(
-        1 - 4 * sqrt(2) / outlines
-    )  # all but the four outer corners
+    assert pair.nsd(2) == pytest.approx(1 - 4 * sqrt(2) / outlines)  # all but four outer corners
 
 
-def test_equal_masks_are_not_apart():
-    for mask in awkward_masks().values():
-        assert tuple(distances(mask, mask, SPACING_MM).values()) == (0, 0, 0, 1, 1, 1)
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_distances_between_surface_voxels_equal_those_measured_one_by_one(pair):
+    one, other = (MASKS[name] for name in pair)
+    found = SurfaceDistances.of(one, other, SPACING_MM)
+    points = surface_one_by_one(one), surface_one_by_one(other)
+    expected = [distances_one_by_one(*points), distances_one_by_one(*points[::-1])]
+    for mm, own in zip(found.directed_mm, expected, strict=True):
+        np.testing.assert_allclose(np.sort(mm), sorted(own), atol=1e-12)
+    both = [*expected[0], *expected[1]]
+    assert [found.hd_mm, found.hd95_mm, found.assd_mm] == pytest.approx(
+        [max(both), max(ranked(own, 0.95) for own in expected), sum(both) / len(both)], abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("pair", PAIRS[::3], ids="-".join)
+def test_distances_between_surface_elements_equal_those_measured_one_by_one(pair):
+    one, other = (MASKS[name] for name in pair)
+    points = elements_one_by_one(one), elements_one_by_one(other)
+    expected = distances_one_by_one(*points), distances_one_by_one(*points[::-1])
+    elements = SurfaceDistances.of(one, other, SPACING_MM).elements
+    for (mm, _), own in zip(elements, expected, strict=True):
+        np.testing.assert_allclose(mm, own, atol=1e-12)
+
+
+@pytest.mark.parametrize("pair", PAIRS[::2], ids="-".join)
+def test_distances_of_masks_off_the_border_equal_those_of_simpleitk(pair):
+    one, other = (np.pad(MASKS[name], 2) for name in pair)
+    both = distances_by_simpleitk(one, other), distances_by_simpleitk(other, one)
+    found = measured(one, other, SPACING_MM)
+    assert [found[name] for name in LENGTHS] == pytest.approx(
+        [
+            np.concatenate(both).max(),
+            max(np.percentile(mm, 95) for mm in both),
+            np.concatenate(both).mean(),
+        ],
+        abs=1e-5,  # 32-bit there
+    )
+
+
+@pytest.mark.parametrize("spacing_mm", SPACINGS_MM, ids=str)
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_surface_elements_equal_those_of_deepmind(pair, spacing_mm):
+    masks = [MASKS[name] for name in pair]
+    assert_equal_to_deepmind(SurfaceDistances.of(*masks, spacing_mm), *masks, spacing_mm)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("pair", PAIRS[::2], ids="-".join)
+def test_outlines_in_an_image_of_one_slice_equal_those_of_deepmind_in_the_plane(pair, axis):
+    slices = [MASKS[name].take(3, axis) | MASKS[name].take(6, axis) for name in pair]
+    if all(mask.any() for mask in slices):
+        ours = SurfaceDistances.of(*(np.expand_dims(mask, axis) for mask in slices), SPACING_MM)
+        assert_equal_to_deepmind(ours, *slices, np.delete(SPACING_MM, axis))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_small_lesions_equal_deepmind_where_shares_of_area_are_round(seed):
+    rng = np.random.default_rng(seed)
+    lesion = np.pad(rng.random((3, 3, 3)) < 0.7, 3)
+    moved = np.roll(lesion, rng.integers(-2, 3, 3), (0, 1, 2))
+    with warnings.catch_warnings(action="ignore"):
+        theirs = surface_distance.compute_surface_distances(lesion, moved, CUBIC_MM)
+    expected = surface_distance.compute_robust_hausdorff(theirs, 95)
+    assert SurfaceDistances.of(lesion, moved, CUBIC_MM).robust_hausdorff_mm() == expected
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_metrics_keep_their_order_and_do_not_depend_on_which_mask_comes_first(pair):
+    one, other = (MASKS[name] for name in pair)
+    found = measured(one, other, SPACING_MM)
+    assert 0 <= found["assd_mm"] <= found["hd_mm"]
+    assert 0 <= found["hd95_mm"] <= found["hd_mm"]
+    assert 0 <= found["nsd_0mm"] <= found["nsd_1mm"] <= found["nsd_2.3mm"] <= found["nsd_3mm"] <= 1
+    assert measured(other, one, SPACING_MM) == pytest.approx(found, rel=1e-12)
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+def test_metrics_do_not_change_when_axes_and_spacing_are_permuted(axes):
+    one, other = MASKS["hollow"], MASKS["specks"]
+    spacing_mm = tuple(SPACING_MM[axis] for axis in axes)
+    permuted = measured(one.transpose(axes), other.transpose(axes), spacing_mm)
+    assert permuted == pytest.approx(measured(one, other, SPACING_MM), rel=1e-12)
+
+
+def test_distances_grow_with_the_spacing():
+    pair = MASKS["corner"], MASKS["specks"]
+    grown = measured(*pair, tuple(4 * mm for mm in SPACING_MM), scale=4)
+    assert grown == pytest.approx(measured(*pair, SPACING_MM), rel=1e-12)
+
+
+@pytest.mark.parametrize("pair", PAIRS[::3], ids="-".join)
+def test_neither_background_around_the_masks_nor_their_layout_in_memory_changes_a_metric(pair):
+    masks = [MASKS[name] for name in pair]
+    padded = [np.asfortranarray(np.pad(mask, ((3, 0), (0, 5), (2, 2)))) for mask in masks]
+    assert measured(*padded, SPACING_MM) == measured(*masks, SPACING_MM)
+
+
+@pytest.mark.parametrize("at_most_mm", [0, 1, 2.5, 3, 7])
+@pytest.mark.parametrize("spacing_mm", SPACINGS_MM, ids=str)
+def test_a_bound_changes_no_distance_within_it(spacing_mm, at_most_mm):
+    pair = MASKS["apart"], MASKS["specks"]
+    whole, bounded = (
+        SurfaceDistances.of(*pair, spacing_mm, bound).elements for bound in (inf, at_most_mm)
+    )
+    for (all_mm, _), (some_mm, _) in zip(whole, bounded, strict=True):
+        assert np.array_equal(some_mm[all_mm <= at_most_mm], all_mm[all_mm <= at_most_mm])
+        assert np.all((some_mm == all_mm) | (some_mm == inf))
+
+
+@pytest.mark.parametrize("edge_mm", [0.9999999, 1.0000001])
+def test_a_distance_of_three_voxels_is_within_3_mm_whatever_the_rounding_of_the_affine(edge_mm):
+    pair = SurfaceDistances.of(VOXEL, block((4, 5), (1, 2), (1, 2)), (edge_mm,) * 3)
+    assert (pair.nsd(3), pair.nsd_of_voxels(3)) == (1, 1)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_equal_masks_are_not_apart(name):
+    found = measured(MASKS[name], MASKS[name], SPACING_MM)
+    assert list(found.values()) == [0] * 3 + [1] * 4 + [0] * 3
 
 
 def test_an_empty_mask_leaves_distances_undefined_and_agrees_nowhere():
-    empty, some = np.zeros(SHAPE, bool), block((1, 2), (1, 2), (1, 2))
-    for pair in ((empty, some), (some, empty)):
-        assert list(distances(*pair, SPACING_MM).values()) == pytest.approx(
-            [nan, nan, nan, 0, 0, 0], nan_ok=True
-        )
-    assert all(isnan(value) for value in distances(empty, empty, SPACING_MM).values())
+    for pair in ((EMPTY, VOXEL), (VOXEL, EMPTY)):
+        found = list(measured(*pair, SPACING_MM).values())
+        assert found == pytest.approx([nan] * 3 + [0] * 4 + [nan] * 3, nan_ok=True)
+    assert all(isnan(value) for value in measured(EMPTY, EMPTY, SPACING_MM).values())
 
 
-def test_distances_between_different_grids_are_rejected():
-    with pytest.raises(ValueError, match="one grid"):
-        distances(np.ones(SHAPE, bool), np.ones((9, 8, 6), bool), SPACING_MM)
+@pytest.mark.parametrize(
+    ("shapes", "spacing_mm", "message"),
+    [
+        (((5, 5, 5), (5, 5, 4)), SPACING_MM, "one grid"),
+        (((1, 1, 1), (1, 1, 1)), SPACING_MM, "several voxels"),
+        (((5, 1, 1), (5, 1, 1)), SPACING_MM, "2 or 3 axes"),
+        (((5, 5, 5), (5, 5, 5)), (1.0, 0.0, 1.0), "positive lengths"),
+        (((5, 5, 5), (5, 5, 5)), (1.0, float("nan"), 1.0), "positive lengths"),
+    ],
+)
+def test_what_has_no_surface_is_rejected(shapes, spacing_mm, message):
+    with pytest.raises(ValueError, match=message):
+        SurfaceDistances.of(*(np.ones(shape, bool) for shape in shapes), spacing_mm).nsd(1)

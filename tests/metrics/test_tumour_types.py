@@ -16,22 +16,21 @@ from pipeline.metrics.tumour_types import (
     type_rows,
 )
 
-NAMES = list(SCHEMA.labels)
-
 
 def scores(case, patient, reference, predicted):
     """Rows of a case, given the millilitres of some labels."""
-    rows = [
+    return [
         {
+            "case": case,
+            "patient": patient,
             "kind": kind,
             "name": name,
             "reference_ml": reference.get(name, 0.0),
             "prediction_ml": predicted.get(name, 0.0),
         }
         for kind in ("label", "region")
-        for name in NAMES
+        for name in SCHEMA.labels
     ]
-    return [{"case": case, "patient": patient, "dice": 0.5} | row for row in rows]
 
 
 THREE = [
@@ -59,28 +58,15 @@ def test_the_type_of_a_patient_is_that_of_the_summed_volumes_not_of_most_slices(
 
 
 def test_of_equal_volumes_the_first_label_of_the_schema_is_taken():
-    assert (
-        type_rows(scores("s", "A", {"pituitary": 1.0}, {"pituitary": 0.5, "glioma": 0.5}), SCHEMA)[
-            0
-        ]["predicted"]
-        == "glioma"
-    )
+    tied = scores("s", "A", {"pituitary": 1.0}, {"pituitary": 0.5, "glioma": 0.5})
+    assert type_rows(tied, SCHEMA)[0]["predicted"] == "glioma"
 
 
 def test_accuracy_counts_what_is_not_found_as_wrong_and_leaves_out_what_is_not_known():
-    assert accuracy(type_rows(THREE, SCHEMA)) == {
-        "accuracy": 1 / 3,
-        "right": 1,
-        "known": 3,
-        "unknown": 0,
-    }
+    expected = {"accuracy": 1 / 3, "right": 1, "known": 3, "unknown": 0}
+    assert accuracy(type_rows(THREE, SCHEMA)) == expected
     healthy = [*THREE, *scores("s4", "C", {}, {"glioma": 1.0}), *scores("s5", "D", {}, {})]
-    assert accuracy(type_rows(healthy, SCHEMA)) == {
-        "accuracy": 1 / 3,
-        "right": 1,
-        "known": 3,
-        "unknown": 2,
-    }
+    assert accuracy(type_rows(healthy, SCHEMA)) == expected | {"unknown": 2}
     assert isnan(accuracy(type_rows(scores("s", "A", {}, {}), SCHEMA))["accuracy"])
 
 
@@ -100,10 +86,6 @@ def test_the_summary_is_of_cases_and_of_patients_whatever_their_order():
 
 
 def test_a_reference_of_two_types_is_rejected():
-    with pytest.raises(
-        ValueError,
-        match=(
-            "case s has the labels meningioma, glioma, but in cohort cheng each case has one type"
-        ),
-    ):
+    message = "case s has the labels meningioma, glioma, but in cohort cheng each case has one type"
+    with pytest.raises(ValueError, match=message):
         type_rows(scores("s", "A", {"glioma": 1.0, "meningioma": 0.1}, {}), SCHEMA)

@@ -15,7 +15,6 @@ from pipeline.metrics.uncertainty import (
     aurc_random,
     count_errors,
     entropy_bits,
-    risk_coverage,
 )
 
 
@@ -43,20 +42,13 @@ def drawn(voxels, errors, seed):
     return uncertainty, wrong
 
 
-def test_a_coin_has_one_bit_and_certainty_none():
-    np.testing.assert_allclose(
-        entropy_bits(np.array([0.5, 0.25, 0.75, 0, 1], np.float32)),
-        [1, 0.8112781, 0.8112781, 0, 0],
-        rtol=1e-6,
-    )
-
-
 def test_entropy_equals_its_formula_down_to_the_smallest_probabilities():
     probabilities = np.concatenate(
-        [np.logspace(-37, -0.01, 50), 1 - np.logspace(-7, -0.01, 50)]
+        [np.logspace(-37, -0.01, 50), 1 - np.logspace(-7, -0.01, 50), [0.5, 0.25]]
     ).astype(np.float32)
     expected = [-p * log2(p) - (1 - p) * log2(1 - p) for p in map(float, probabilities)]
     found = entropy_bits(probabilities)
+    assert entropy_bits(np.array([0, 0.5, 1], np.float32)).tolist() == [0, 1, 0]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
     assert found.min() >= 0
@@ -71,9 +63,6 @@ def test_four_voxels_by_hand():
     assert aurc(counts) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
     assert aurc_random(counts) == pytest.approx(1 / 2)
     assert aurc_oracle(counts) == pytest.approx((0 + 0 + 1 / 3 + 2 / 4) / 4)
-    coverage, risk = risk_coverage(counts)
-    np.testing.assert_allclose(coverage, [1 / 4, 2 / 4, 3 / 4, 1])
-    np.testing.assert_allclose(risk, [0, 1 / 2, 1 / 3, 1 / 2])
 
 
 @pytest.mark.parametrize(
@@ -145,11 +134,10 @@ def test_only_the_order_of_the_uncertainty_matters():
     )
 
 
-def test_counts_of_cases_add_up_in_any_order():
+def test_counts_of_cases_add_up():
     one, other = drawn(300, 20, 1), drawn(200, 60, 2)
     both = count_errors(np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]]), 1.0)
     np.testing.assert_array_equal(count_errors(*one, 1.0) + count_errors(*other, 1.0), both)
-    np.testing.assert_array_equal(count_errors(*other, 1.0) + count_errors(*one, 1.0), both)
 
 
 def test_the_largest_uncertainty_has_a_level_and_no_voxel_gets_lost():
@@ -161,7 +149,4 @@ def test_the_largest_uncertainty_has_a_level_and_no_voxel_gets_lost():
 
 def test_without_voxels_there_is_no_area():
     counts = count_errors(np.empty(0, np.float32), np.empty(0, bool), 1.0)
-    assert isnan(aurc(counts))
-    assert isnan(aurc_random(counts))
-    assert isnan(aurc_oracle(counts))
-    assert [len(part) for part in risk_coverage(counts)] == [0, 0]
+    assert all(isnan(area(counts)) for area in (aurc, aurc_random, aurc_oracle))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.core.case import Case
 from pipeline.core.grid import Grid
-from pipeline.metrics.scores import score_case
+from pipeline.metrics.case_scores import score_case
 from pipeline.report.plots.planes import view_of
 
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")

@@ -67,26 +67,19 @@ def test_intervals_hold_the_true_mean_as_often_as_they_say_and_as_those_of_scipy
     assert held == pytest.approx(held_theirs, abs=0.03)
 
 
-def test_symmetric_values_have_a_symmetric_interval():
-    low, high = interval([-3.0, -1.0, 0.0, 1.0, 3.0], "mean")
-    assert low == -high < 0
-
-
 @pytest.mark.parametrize("clusters", [None, np.arange(40) // 3])
 @pytest.mark.parametrize("statistic", ["mean", "median"])
 def test_the_interval_moves_with_the_values_and_mirrors_with_them(statistic, clusters):
     values = SAMPLES["skewed to 1"]
     low, high = interval(values, statistic, clusters=clusters)
     assert low < getattr(np, statistic)(values) < high
-    assert interval(values + 5, statistic, clusters=clusters) == pytest.approx(
-        (low + 5, high + 5), abs=1e-12
-    )
-    assert interval(values * 100, statistic, clusters=clusters) == pytest.approx(
-        (low * 100, high * 100), abs=1e-10
-    )
-    assert interval(-values, statistic, clusters=clusters) == pytest.approx(
-        (-high, -low), abs=1e-12
-    )
+    for changed, expected in (
+        (values + 5, (low + 5, high + 5)),
+        (values * 100, (low * 100, high * 100)),
+        (-values, (-high, -low)),
+    ):
+        found = interval(changed, statistic, clusters=clusters)
+        assert found == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])
@@ -100,52 +93,36 @@ def test_the_order_of_cases_and_the_names_of_patients_change_nothing(statistic):
     )
 
 
-def test_the_seed_alone_makes_the_draws():
+def test_the_seed_alone_makes_the_draws_and_more_confidence_a_wider_interval():
     values = SAMPLES["skewed to 0"]
     assert interval(values, "mean", seed=1) == interval(list(values), "mean", seed=1)
     assert interval(values, "mean", seed=1) != interval(values, "mean", seed=2)
-
-
-def test_more_confidence_is_a_wider_interval():
-    values = SAMPLES["skewed to 0"]
-    wide, narrow = (
-        interval(values, "mean", confidence=0.99),
-        interval(values, "mean", confidence=0.8),
-    )
+    wide, narrow = (interval(values, "mean", confidence=share) for share in (0.99, 0.8))
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
-def test_undefined_values_are_left_out():
-    assert interval([nan, 0.2, nan, 0.4, 0.9, 0.5], "mean") == interval(
-        [0.2, 0.4, 0.9, 0.5], "mean"
-    )
-    with_patients = interval([nan, 0.2, nan, 0.4, 0.9, 0.5], "median", clusters="abcdef")
-    assert with_patients == interval([0.2, 0.4, 0.9, 0.5], "median")
+@pytest.mark.parametrize(("statistic", "clusters"), [("mean", None), ("median", "abcdef")])
+def test_undefined_values_are_left_out(statistic, clusters):
+    found = interval([nan, 0.2, nan, 0.4, 0.9, 0.5], statistic, clusters=clusters)
+    assert found == interval([0.2, 0.4, 0.9, 0.5], statistic)
 
 
-@pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.6], [nan, 0.5, 0.6], [nan] * 5])
+@pytest.mark.parametrize(
+    ("values", "clusters"),
+    [
+        *(([], None), ([0.5], None), ([0.5, 0.6], None)),
+        *(([nan, 0.5, 0.6], None), ([nan] * 5, None), (range(31), [1] * 20 + [2] * 11)),
+    ],
+)
 @pytest.mark.parametrize("statistic", ["mean", "median"])
-def test_fewer_than_three_values_have_no_interval(values, statistic):
-    assert all(isnan(end) for end in interval(values, statistic))
-
-
-def test_many_cases_of_two_patients_have_no_interval():
-    assert all(
-        isnan(end)
-        for end in interval(SAMPLES["with ties"], "mean", clusters=["one"] * 20 + ["other"] * 11)
-    )
+def test_fewer_than_three_values_or_patients_have_no_interval(values, clusters, statistic):
+    assert all(isnan(end) for end in interval(values, statistic, clusters=clusters))
 
 
 @pytest.mark.parametrize("clusters", [None, "aabbccc"])
 @pytest.mark.parametrize("statistic", ["mean", "median"])
 def test_equal_values_have_an_interval_without_width(statistic, clusters):
     assert interval([0.1] * 7, statistic, clusters=clusters) == (0.1, 0.1)
-
-
-def test_one_value_unlike_the_others_still_has_an_interval():
-    low, high = interval([1.0] * 9 + [0.0], "mean")
-    assert 0 <= low < 0.9 < high <= 1
-    assert interval([1.0] * 9 + [0.0], "median") == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])
@@ -167,12 +144,8 @@ def test_the_median_of_patients_drawn_whole_is_taken_over_their_cases():
     patients = rng.integers(0, 12, 40)
     values = SAMPLES["skewed to 1"]
     groups = [values[patients == patient] for patient in np.unique(patients)]
-    replicates = [
-        np.median(
-            np.concatenate([groups[place] for place in rng.integers(len(groups), size=len(groups))])
-        )
-        for _ in range(4000)
-    ]
+    draws = rng.integers(len(groups), size=(2000, len(groups)))
+    replicates = [np.median(np.concatenate([groups[place] for place in own])) for own in draws]
     low, high = interval(values, "median", clusters=patients)
     assert (low, high) == pytest.approx(np.quantile(replicates, [0.025, 0.975]), abs=0.03)
 
@@ -191,20 +164,15 @@ def test_what_cannot_be_drawn_from_is_rejected(values, changes, says):
         interval(values, "mean", **changes)
 
 
-def test_the_mean_over_regions_has_the_interval_of_the_means_of_the_cases_where_all_are_defined():
+@pytest.mark.parametrize("clusters", [None, np.arange(30) // 2])
+def test_the_mean_over_regions_has_the_interval_of_the_means_of_the_cases_if_all_are_defined(
+    clusters,
+):
     table = np.random.default_rng(9).beta(8, 2, (30, 3))
-    assert interval_of_means(table) == pytest.approx(
-        interval(table.mean(axis=1), "mean"), abs=1e-12
-    )
-    patients = np.arange(30) // 2
-    assert interval_of_means(table, clusters=patients) == pytest.approx(
-        interval(table.mean(axis=1), "mean", clusters=patients), abs=1e-12
-    )
-
-
-def test_one_column_is_a_metric():
-    values = SAMPLES["with ties"]
-    assert interval_of_means(values[:, None]) == interval(values, "mean")
+    of_means = interval(table.mean(axis=1), "mean", clusters=clusters)
+    assert interval_of_means(table, clusters=clusters) == pytest.approx(of_means, abs=1e-12)
+    one = interval(table[:, 0], "mean", clusters=clusters)
+    assert interval_of_means(table[:, :1], clusters=clusters) == one
 
 
 def test_a_case_without_one_region_counts_in_the_others():
@@ -217,11 +185,8 @@ def test_a_case_without_one_region_counts_in_the_others():
     assert (low, high) != interval_of_means(np.nan_to_num(table))
 
 
-def test_a_region_that_a_draw_misses_is_left_out_of_its_mean():
+def test_a_region_that_a_draw_misses_is_left_out_of_its_mean_and_one_without_a_case_altogether():
     table = np.array([[0.1, 0.5], [0.2, nan], [0.3, nan], [0.4, nan]])
     low, high = interval_of_means(table)
     assert 0.1 <= low < high <= 0.5
-
-
-def test_regions_without_any_case_have_no_interval():
     assert all(isnan(end) for end in interval_of_means(np.full((5, 2), nan)))

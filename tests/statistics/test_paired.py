@@ -19,14 +19,8 @@ BOTH = {"dice": 1, "hd95_mm": -1}
 
 
 def row(case, **values):
-    return {
-        "case": case,
-        "patient": f"P{case}",
-        "kind": "region",
-        "name": "WT",
-        "filled": "",
-        **values,
-    }
+    shared = {"patient": f"P{case}", "kind": "region", "name": "WT", "filled": ""}
+    return {"case": case, **shared, **values}
 
 
 def rows_of(values, **more):
@@ -98,7 +92,7 @@ def test_p_is_even_where_nothing_differs():
 
 
 @pytest.mark.parametrize("test", [sign_flip_p, wilcoxon_p])
-@pytest.mark.parametrize("count", [3, 10, 40])
+@pytest.mark.parametrize("count", [3, 6, 40])
 def test_neither_sign_nor_order_nor_unit_change_p(test, count):
     values = np.random.default_rng(count).normal(0.3, 1, count).round(2)
     order = np.random.default_rng(1).permutation(count)
@@ -114,8 +108,7 @@ def test_the_cases_of_a_patient_are_one_observation(test):
     assert test(doubled) < test(doubled, patients)
 
 
-@pytest.mark.parametrize("count", [1, 4, 13, 14, 30, 60])
-@pytest.mark.parametrize("digits", [1, 9])
+@pytest.mark.parametrize(("count", "digits"), [(1, 9), (4, 1), (13, 9), (14, 1), (60, 1), (60, 9)])
 def test_wilcoxon_is_that_of_scipy(count, digits):
     values = np.random.default_rng(count).normal(0.2, 1, count).round(digits)
     assert wilcoxon_p(values) == pytest.approx(stats.wilcoxon(values).pvalue)
@@ -127,54 +120,28 @@ def test_wilcoxon_of_three_gains_is_a_quarter():
     assert isnan(wilcoxon_p([]))
 
 
-def test_holm_multiplies_the_smallest_most_and_keeps_the_order():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.5]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-def test_holm_leaves_out_what_is_no_test():
-    adjusted = holm([nan, 0.01, 0.02])
-    assert isnan(adjusted[0])
-    assert adjusted[1:] == pytest.approx([0.02, 0.02])
-
-
-def test_holm_is_never_below_p_and_never_beyond_bonferroni():
-    p = np.random.default_rng(15).uniform(size=30)
-    adjusted = np.array(holm(list(p)))
-    assert (adjusted >= p).all()
-    assert (adjusted <= np.minimum(1, 30 * p) + 1e-15).all()
-    assert (adjusted[np.argsort(p)] == np.sort(adjusted)).all()
+@pytest.mark.parametrize(
+    ("p_values", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.6, 0.5], [1.0, 1.0]),
+        ([nan, 0.01, 0.02], [nan, 0.02, 0.02]),
+        ([], []),
+    ],
+)
+def test_holm_multiplies_the_smallest_most_keeps_the_order_and_leaves_out_what_is_no_test(
+    p_values, adjusted
+):
+    assert holm(p_values) == pytest.approx(adjusted, nan_ok=True)
 
 
 def test_a_comparison_computed_by_hand():
     first, second = rows_of([0.5, 0.6, 0.7, nan]), rows_of([0.6, 0.8, 1.0, 0.9])
     second[2]["filled"] = "both_empty"
     (result,) = compare_pairs(first, second, {"dice": 1})
-    assert {
-        key: result[key]
-        for key in (
-            "kind",
-            "name",
-            "metric",
-            "cases",
-            "patients",
-            "undefined",
-            "filled",
-            "better",
-            "worse",
-        )
-    } == {
-        "kind": "region",
-        "name": "WT",
-        "metric": "dice",
-        "cases": 3,
-        "patients": 3,
-        "undefined": 1,
-        "filled": 1,
-        "better": 3,
-        "worse": 0,
-    }
+    assert (result["kind"], result["name"], result["metric"]) == ("region", "WT", "dice")
+    counts = ("cases", "patients", "undefined", "filled", "better", "worse")
+    assert [result[key] for key in counts] == [3, 3, 1, 1, 3, 0]
     assert (result["mean_first"], result["mean_second"], result["difference"]) == pytest.approx(
         (0.6, 0.8, 0.2)
     )
@@ -197,14 +164,10 @@ def test_swapped_runs_mirror_the_difference_and_keep_p(runs):
 def test_what_both_runs_gain_changes_nothing(runs):
     first, second = runs
     moved = [[one | {"dice": one["dice"] + 3} for one in rows] for rows in runs]
-    for one, other in zip(
-        compare_pairs(first, second, {"dice": 1}), compare_pairs(*moved, {"dice": 1}), strict=True
-    ):
-        assert one == pytest.approx(
-            other
-            | {key: one[key] for key in ("kind", "name", "metric", "mean_first", "mean_second")},
-            abs=1e-9,
-        )
+    changed = ("kind", "name", "metric", "mean_first", "mean_second")
+    both = (compare_pairs(*pair, {"dice": 1}) for pair in ((first, second), moved))
+    for one, other in zip(*both, strict=True):
+        assert one == pytest.approx(other | {key: one[key] for key in changed}, abs=1e-9)
 
 
 def test_the_order_of_the_cases_changes_nothing(runs):
@@ -216,14 +179,9 @@ def test_the_order_of_the_cases_changes_nothing(runs):
 
 def test_equal_runs_do_not_differ(runs):
     for result in compare_pairs(runs[0], runs[0], BOTH):
-        assert (
-            result["difference"],
-            result["low"],
-            result["high"],
-            result["p_permutation"],
-            result["p_wilcoxon"],
-        ) == (0, 0, 0, 1, 1)
-        assert (result["better"], result["worse"]) == (0, 0)
+        same = ("difference", "low", "high", "better", "worse", "verdict")
+        assert [result[key] for key in same] == [0] * 6
+        assert result["p_permutation"] == result["p_wilcoxon"] == 1
 
 
 def test_a_shorter_distance_is_better():
@@ -244,49 +202,32 @@ def test_two_cases_have_a_difference_but_no_interval():
 def test_without_a_defined_pair_nothing_is_said():
     (result,) = compare_pairs(rows_of([nan, nan]), rows_of([0.6, 0.6]), {"dice": 1})
     assert (result["cases"], result["undefined"]) == (0, 2)
-    assert all(
-        isnan(result[key])
-        for key in (
-            "mean_first",
-            "difference",
-            "low",
-            "p_permutation",
-            "p_wilcoxon",
-            "p_permutation_holm",
-        )
-    )
+    tests = ("p_permutation", "p_wilcoxon", "p_permutation_holm")
+    assert all(isnan(result[key]) for key in ("mean_first", "difference", "low", *tests))
 
 
 def test_holm_is_taken_over_all_metrics_and_regions(runs):
     results = compare_pairs(*runs, BOTH)
-    assert [(result["name"], result["metric"]) for result in results] == [
-        ("WT", "dice"),
-        ("WT", "hd95_mm"),
-        ("ET", "dice"),
-        ("ET", "hd95_mm"),
-    ]
+    tested = [(result["name"], result["metric"]) for result in results]
+    assert tested == list(product(("WT", "ET"), BOTH))
     for test in ("p_permutation", "p_wilcoxon"):
-        assert [result[f"{test}_holm"] for result in results] == holm(
-            [result[test] for result in results]
-        )
+        adjusted = holm([result[test] for result in results])
+        assert [result[f"{test}_holm"] for result in results] == adjusted
 
 
 def test_what_one_run_alone_has_is_left_out(runs):
     first, second = runs
     pairs = paired_rows(first, second[5:20])
     assert list(pairs) == [("region", "WT")]
-    assert [(one["case"], other["case"]) for one, other in pairs["region", "WT"]] == [
-        (f"{case:02d}",) * 2 for case in range(5, 20)
-    ]
+    shared = [(one["case"], other["case"]) for one, other in pairs["region", "WT"]]
+    assert shared == [(f"{case:02d}",) * 2 for case in range(5, 20)]
 
 
 def test_a_significant_difference_is_better_or_worse_by_the_direction_of_the_metric():
     first = [row(f"{case:02d}", dice=0.5, hd95_mm=5.0) for case in range(20)]
     second = [row(f"{case:02d}", dice=0.6, hd95_mm=6.0 + 0.1 * case) for case in range(20)]
-    verdicts = [result["verdict"] for result in compare_pairs(first, second, BOTH)]
-    assert verdicts == [1, -1]
+    assert [result["verdict"] for result in compare_pairs(first, second, BOTH)] == [1, -1]
     assert [result["verdict"] for result in compare_pairs(second, first, BOTH)] == [-1, 1]
-    assert [result["verdict"] for result in compare_pairs(first, first, BOTH)] == [0, 0]
 
 
 def test_the_cases_with_the_largest_changes_come_first_each_with_its_largest():

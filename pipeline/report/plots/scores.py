@@ -28,7 +28,7 @@ def score_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tupl
     Parameters
     ----------
     rows : sequence of dict
-        As `pipeline.metrics.scores.score_case` gives them, of all cases. A dot is hollow where
+        As `pipeline.metrics.case_scores.score_case` gives them, of all cases. A dot is hollow where
         ``filled`` says that the empty rule decided the scores; undefined scores have no dot and are
         counted under the name.
     schema : Schema

@@ -11,11 +11,7 @@ METRICS = {"dice": 1, "hd95_mm": -1}
 
 
 def pair_of(first, second, names=("A: old", "B: new")):
-    return Pair(
-        *names,
-        paired_rows(first, second),
-        compare_pairs(first, second, METRICS, resamples=200, permutations=99),
-    )
+    return Pair(*names, paired_rows(first, second), compare_pairs(first, second, METRICS))
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from ..core.confusion import confusion
 from ..core.schema import Schema
 from ..statistics.summary import summarise_columns, summarise_mean_over_names
 from . import registry
-from .calibration import Bins, calibration_rows, pooled, reliability_rows
+from .calibration import Bins, pooled, reliability_rows
 from .instances import instance_rows
 from .lesionwise import lesion_rows
 from .metric import Metric, Spacing, measure
 from .multiclass import confusion_rows, score_classes
 from .overlap import Overlap, class_overlap
-from .surface_distance import SurfaceDistances
+from .surface_distance import ROUNDING_MM, SurfaceDistances
 from .tumour_types import summarise_types, type_rows
 
 Row = dict[str, Any]
@@ -30,14 +30,8 @@ Tables = Mapping[str, Sequence[Row]]
 class MaskPair:
     """A reference and a prediction of one label or region: what the metrics of cases.csv read.
 
-    Attributes
-    ----------
-    reference, prediction : (x, y, z) bool array
-        Crops on one grid that hold both masks, with a margin of a voxel within the image.
-    overlap : Overlap
-        Of the whole image.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
+    The (x, y, z) bool masks are crops on one grid that hold both, with a margin of a voxel within
+    the image; the overlap is that of the whole image.
     """
 
     reference: np.ndarray
@@ -48,21 +42,22 @@ class MaskPair:
     @cached_property
     def surfaces(self) -> SurfaceDistances:
         """Distances between the surfaces, measured once for all metrics."""
-        return SurfaceDistances.of(self.reference, self.prediction, self.spacing_mm)
+        reach_mm = max(registry.TOLERANCES_MM) + ROUNDING_MM
+        return SurfaceDistances.of(self.reference, self.prediction, self.spacing_mm, reach_mm)
 
     @property
     def reference_ml(self) -> float:
-        """Volume of the reference in ml."""
+        """Volume of the reference."""
         return self.overlap.reference_voxels * self._voxel_ml
 
     @property
     def prediction_ml(self) -> float:
-        """Volume of the prediction in ml."""
+        """Volume of the prediction."""
         return self.overlap.prediction_voxels * self._voxel_ml
 
     @property
     def volume_error_ml(self) -> float:
-        """Prediction minus reference in ml."""
+        """Prediction minus reference."""
         return (self.overlap.prediction_voxels - self.overlap.reference_voxels) * self._voxel_ml
 
     @property
@@ -84,10 +79,8 @@ def score_case(
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid.
-    schema : Schema
-        Names labels and regions and the empty rule.
     spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
+        Voxel edge lengths.
     own : sequence of Metric, optional
         Metrics of the user.
     case : str, optional
@@ -117,19 +110,14 @@ def score_case(
             inside = np.zeros(len(counts), bool)
             inside[list(members)] = True
             agreement = class_overlap(counts, members)
-            row = registry.readings(
-                "cases",
-                MaskPair(inside[reference[box]], inside[prediction[box]], agreement, spacing_mm),
-            )
+            masks = inside[reference[box]], inside[prediction[box]]
+            row = registry.readings("cases", MaskPair(*masks, agreement, spacing_mm))
             for metric in own:
                 masks = inside[reference], inside[prediction]
                 row[metric.name] = measure(metric, *masks, spacing_mm, f"{case}, {kind} {name}")
-            fills = (
-                registry.fills("cases", agreement.empty, own)
-                if schema.empty_rule == "brats"
-                else {}
-            )
-            scored[members] = row | fills | {"filled": agreement.empty if fills else ""}
+            filled = agreement.empty if schema.empty_rule == "brats" else ""
+            fills = registry.fills("cases", filled, own)
+            scored[members] = row | fills | {"filled": filled if fills else ""}
         rows.append({"kind": kind, "name": name} | scored[members])
     return rows
 
@@ -141,34 +129,22 @@ def _targets(schema: Schema) -> Iterable[tuple[str, str, frozenset[int]]]:
 
 @dataclass
 class CaseScores:
-    """The scores of one case: rows of tables, without case and patient.
+    """The scores of one case.
 
     Attributes
     ----------
     rows : dict of str to list of dict
-        Name of a table to its rows.
+        Name of a table to its rows, without case and patient.
     confusion : (K + 1, K + 1) int64 array
         Voxels by class of the reference and class of the prediction.
     bins : dict of str to Bins
-        Calibration of each region; empty where only masks were scored.
+        Calibration of each region, beside the rows of the table "calibration"; both are of
+        `pipeline.metrics.calibration.calibration_rows`, and absent where only masks were scored.
     """
 
     rows: dict[str, list[Row]]
     confusion: np.ndarray
     bins: dict[str, Bins] = field(default_factory=dict)
-
-    def add_probabilities(
-        self,
-        probabilities: np.ndarray,
-        disagreement: np.ndarray | None,
-        reference: np.ndarray,
-        brain: np.ndarray,
-        schema: Schema,
-    ) -> None:
-        """Add `pipeline.metrics.calibration.calibration_rows` of the same case."""
-        self.rows["calibration"], self.bins = calibration_rows(
-            probabilities, disagreement, reference, brain, schema
-        )
 
     @property
     def region_dice(self) -> dict[str, float]:
@@ -185,30 +161,27 @@ def score_masks(
     case: str = "",
 ) -> CaseScores:
     """Compute all scores of a case that need masks only; parameters as for `score_case`."""
+    counts = confusion(reference, prediction, len(schema.labels) + 1)
     lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
     rows = {
         "cases": score_case(reference, prediction, schema, spacing_mm, own, case),
-        "multiclass": [score_classes(reference, prediction, schema)],
+        "multiclass": [score_classes(counts, schema)],
         "lesionwise": lesionwise,
         "lesions": lesions,
         "instances": instance_rows(reference, prediction, schema),
     }
-    return CaseScores(rows, confusion(reference, prediction, len(schema.labels) + 1))
+    return CaseScores(rows, counts)
 
 
 def tables_of(
     cases: Sequence[Mapping[str, str]], scores: Sequence[CaseScores], schema: Schema
 ) -> dict[str, list[Row]]:
-    """Put the scores of many cases into tables.
+    """Put the scores of many cases, all with probabilities or all without, into tables.
 
     Parameters
     ----------
     cases : sequence of dict
         ``case`` and ``patient`` of each.
-    scores : sequence of CaseScores
-        Their scores, all with probabilities or all without.
-    schema : Schema
-        Of the cohort.
 
     Returns
     -------
@@ -234,16 +207,7 @@ def tables_of(
 
 
 def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dict[str, Any]:
-    """Summarise the tables of many cases.
-
-    Parameters
-    ----------
-    tables : mapping of str to sequence of dict
-        As `tables_of` gives them.
-    schema : Schema
-        Of the cohort.
-    own : sequence of Metric, optional
-        Metrics of the user among the columns of ``cases``.
+    """Summarise the tables of many cases, with own metrics among the columns of ``cases``.
 
     Returns
     -------
@@ -260,6 +224,7 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
         [row for row in tables["cases"] if row["kind"] == kind] for kind in ("label", "region")
     )
     region = summarise_columns(regions, fills)
+    multiclass = [{"name": "all"} | row for row in tables["multiclass"]]
     described = registry.descriptions(own)
     summary = {
         "label": summarise_columns(labels, fills),
@@ -268,17 +233,13 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
             regions, "dice", [columns["dice"] for columns in region.values()]
         ),
         "cohort": schema.cohort,
-        "cases": len(tables["multiclass"]),
-        "multiclass": summarise_columns([{"name": "all"} | row for row in tables["multiclass"]])[
-            "all"
-        ],
+        "cases": len(multiclass),
+        "multiclass": summarise_columns(multiclass)["all"],
         "lesion_rules": schema.lesion_rules,
         "types": summarise_types(tables["cases"], schema) if schema.types else None,
         "metrics": described,
         "definitions": {
-            each["name"]: " ".join(
-                [each["definition"], *([f"{each['source']}."] if each["source"] else [])]
-            )
+            each["name"]: each["definition"] + (f" {each['source']}." if each["source"] else "")
             for each in described
             if each["table"] != "multiclass"
         },
@@ -296,13 +257,11 @@ def headline_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     def means(part: str, metric: str) -> dict[str, float]:
         return {name: columns[metric]["mean"] for name, columns in summary[part].items()}
 
-    shown = [each["name"] for each in summary["metrics"] if each["headline"]]
     return {
         "mean_region_dice": summary["mean_region_dice"]["value"],
         "lesion_dice": means("lesionwise", "lesion_dice"),
-        **{name: means("region", name) for name in shown if name in _columns(summary["region"])},
+    } | {
+        each["name"]: means("region", each["name"])
+        for each in summary["metrics"]
+        if each["headline"] and each["table"] == "cases"
     }
-
-
-def _columns(part: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    return {column for columns in part.values() for column in columns}
