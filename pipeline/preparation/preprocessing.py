@@ -73,7 +73,6 @@ class Prepared:
     image : (X, Y, Z, C) float16 or float32 array
         On canonical axes, z-scored inside the brain, exactly 0 outside.
     classes : (X, Y, Z) uint8 array or None
-        Class indices on the same grid.
     geometry : Geometry
         For `restore`.
     """
