@@ -74,12 +74,7 @@ def _up(params, level, name, up):
         return DepthToSpace(filters, params.dimensions, name=f"{name}_up")
     layer = getattr(keras.layers, f"Conv{params.dimensions}DTranspose")
     return layer(
-        filters,
-        2,
-        strides=2,
-        use_bias=False,
-        kernel_initializer=unet._initializer(),
-        name=f"{name}_up",
+        filters, 2, strides=2, use_bias=False, kernel_initializer="he_normal", name=f"{name}_up"
     )
 
 
@@ -107,9 +102,7 @@ class DepthToSpace(keras.layers.Layer):
     def build(self, shape):
         """Weights (C, 2**dimensions * filters), the new voxels in C order."""
         self.kernel = self.add_weight(
-            (shape[-1], 2**self.dimensions * self.filters),
-            initializer=unet._initializer(),
-            name="kernel",
+            (shape[-1], 2**self.dimensions * self.filters), initializer="he_normal", name="kernel"
         )
 
     def call(self, features):

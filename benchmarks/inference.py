@@ -89,6 +89,7 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     from pipeline.core.regions import classes_to_values
     from pipeline.formats import nifti, raw_cases
     from pipeline.network import predictor
+    from pipeline.preparation.inverse import restore
     from pipeline.preparation.preprocessing import prepare
 
     taken: dict[str, float] = {}
@@ -100,9 +101,10 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     with _timed(taken, "prepare"):
         prepared = prepare(case, card.preprocess)
     with _timed(taken, "network"):
-        probabilities = predictor.probabilities_of(network, card, settings, prepared.image)
+        probabilities, _ = predictor.predict(network, card, settings, prepared.image)
     with _timed(taken, "restore"):
-        predictor.classes_of(probabilities, prepared.geometry, card, settings)
+        restored = restore(probabilities, prepared.geometry)
+        predictor.raw_classes(restored, prepared.geometry, card, settings)
     with tempfile.TemporaryDirectory() as folder, _timed(taken, "write"):
         # the reference in place of an untrained network's noise, which gzip would be slow to pack
         nifti.write(

@@ -89,7 +89,7 @@ def _trained() -> dict[str, float]:
         )
         found = {}
         for case, ready in prepared.items():
-            probabilities = predict_probabilities(
+            probabilities, _ = predict_probabilities(
                 network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid"
             )
             classes = outputs_to_classes(

@@ -247,7 +247,7 @@ class Model:
         from .network import backend, predictor
 
         network, settings = self._loaded
-        outputs = predictor.probabilities_of(network, card, settings, prepared.image, found.case)
+        outputs, _ = predictor.predict(network, card, settings, prepared.image, found.case)
         restored = restore(outputs, prepared.geometry)
         classes = predictor.raw_classes(restored, prepared.geometry, card, settings)
         regions = predictor.region_probabilities(restored, card)

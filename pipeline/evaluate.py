@@ -134,8 +134,8 @@ def _score(
     shard = shard_files.read(shards, entry.case)
     geometry = shard_files.read_geometry(shards, entry.case)
     started = time.perf_counter()
-    prepared, spread = predictor.probabilities_and_disagreement(
-        network, card, settings, shard.image, entry.case
+    prepared, spread = predictor.predict(
+        network, card, settings, shard.image, entry.case, compare=True
     )
     seconds = time.perf_counter() - started
     target = classes_to_outputs(np.asarray(shard.classes), card.cohort, output)

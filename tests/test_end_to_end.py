@@ -342,14 +342,14 @@ def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirro
     image = shards.read(volumes / "data/shards", held_out(volumes)).image
     backend.prepare(described.seed, described.train["precision"])
     network = saving.load_model(volumes / "models/network.keras")
-    probabilities = predictor.probabilities_of(network, described, settings, image)
+    probabilities, _ = predictor.predict(network, described, settings, image)
     assert probabilities.shape == (*image.shape[:3], 4)
     assert np.allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
     classes = restore(
         probabilities, shards.read_geometry(volumes / "data/shards", held_out(volumes))
     ).argmax(axis=-1)
     assert np.array_equal(values_to_classes(scored(volumes).voxels, schema), classes)
-    unmirrored = predictor.probabilities_of(
+    unmirrored, _ = predictor.predict(
         network, described, settings.model_copy(update={"mirror": False}), image
     )
     assert not np.allclose(probabilities, unmirrored, atol=1e-5)

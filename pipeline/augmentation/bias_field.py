@@ -17,7 +17,6 @@ class BiasField(IntensityTransform):
     stream: ClassVar[str] = "bias field"
 
     def draw_amount(self, rng: np.random.Generator) -> float:
-        """The largest logarithm, 0 for none."""
         return self.amount(rng, self.largest_log)
 
     def change(

@@ -14,7 +14,6 @@ class Brightness(IntensityTransform):
     column: ClassVar[str] = "shift_sd"
 
     def draw_amount(self, rng: np.random.Generator) -> float:
-        """The shift, 0 for none."""
         return self.amount(rng, self.shift_sd)
 
     def change(

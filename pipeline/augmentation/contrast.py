@@ -15,7 +15,6 @@ class Contrast(IntensityTransform):
     neutral: ClassVar[float] = 1.0
 
     def draw_amount(self, rng: np.random.Generator) -> float:
-        """The factor, 1 for none."""
         return self.factor(rng, self.factors)
 
     def change(

@@ -97,17 +97,12 @@ def draw(
     rng : numpy.random.Generator
         Of this case and copy alone.
     transforms : mapping of str to Transform
-        By name.
-    shape : (4,) ints
-        (X, Y, Z, C) of the shard's image.
-    modalities : sequence of str
-        Names of the C channels.
+    shape, modalities
+        As in `Transform.draw`.
     """
     seed = int(rng.integers(2**32))
-    return Draw(
-        seed,
-        {name: transform.draw(rng, shape, modalities) for name, transform in transforms.items()},
-    )
+    drawn = {name: transform.draw(rng, shape, modalities) for name, transform in transforms.items()}
+    return Draw(seed, drawn)
 
 
 def apply(
@@ -122,22 +117,15 @@ def apply(
     Parameters
     ----------
     draw : Draw
-        The copy's parameters.
     transforms : mapping of str to Transform
         Those of the draw.
-    image : (X, Y, Z, C) float16 or float32 array
-        z-scores inside the brain; exactly 0 in all modalities outside it.
-    classes : (X, Y, Z) uint8 array
-        Class indices.
-    spacing_mm : tuple of float
-        Voxel edge lengths.
+    image, classes, spacing_mm
+        As in `Sample`, the image of float16 or float32.
 
     Returns
     -------
-    image : (X, Y, Z, C) array of the same dtype
-        On the same grid: what is moved out of it is lost, and outside the brain all is 0.
-    classes : (X, Y, Z) uint8 array
-        Moved as the image is.
+    image, classes : arrays of the same shapes and dtypes
+        On the same grid: what is moved out of it is lost, and outside the brain the image is 0.
     """
     volume = image.astype(np.float32, order="C")  # a copy, changed in place
     sample = Sample(volume, np.array(classes), brain_mask(volume), spacing_mm)

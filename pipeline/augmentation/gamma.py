@@ -19,7 +19,6 @@ class Gamma(IntensityTransform):
     neutral: ClassVar[float] = 1.0
 
     def draw_amount(self, rng: np.random.Generator) -> float:
-        """The exponent, 1 for none."""
         return self.factor(rng, self.exponent)
 
     def change(

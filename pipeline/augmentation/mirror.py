@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from .transform import Drawn, Probability, Sample, Transform
+from ..core.params import Share
+from .transform import Drawn, Sample, Transform
 
 
 class Mirror(Transform):
     """Probability of a flip along each axis; x is left-right, y back-front, z bottom-top."""
 
-    x: Probability
-    y: Probability
-    z: Probability
+    x: Share
+    y: Share
+    z: Share
 
     def draw(
         self, rng: np.random.Generator, shape: Sequence[int], modalities: Sequence[str]

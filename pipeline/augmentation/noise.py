@@ -15,7 +15,6 @@ class Noise(IntensityTransform):
     stream: ClassVar[str] = "noise"
 
     def draw_amount(self, rng: np.random.Generator) -> float:
-        """The noise's standard deviation, 0 for none."""
         return self.amount(rng, self.sd)
 
     def change(

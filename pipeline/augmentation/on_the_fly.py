@@ -44,22 +44,20 @@ def augment_patch(
     rng : numpy.random.Generator
         Of this patch alone.
     image : (X, Y, C) or (X, Y, Z, C) float32 array
-        z-scores inside the brain; exactly 0 in all modalities outside it. Left untouched.
+        z-scores inside the brain; exactly 0 in all modalities outside it. Not changed.
     classes : (X, Y) or (X, Y, Z) uint8 array
-        Class indices. Left untouched.
+        Class indices. Not changed.
     ranges : OnTheFly
-        Probabilities and ranges; a slice ignores the flip along z.
+        A slice ignores the flip along z.
     own : mapping of str to Transform
-        Own transforms; a slice is (X, Y, 1, C) to them.
+        A slice is (X, Y, 1, C) to them.
     spacing_mm : tuple of 3 floats
-        Voxel edge lengths.
     modalities : sequence of str
         Names of the C channels.
 
     Returns
     -------
-    image : array of the same shape and dtype
-    classes : array of the same shape and dtype
+    image, classes : arrays of the same shapes and dtypes
     """
     shape = image.shape
     mirror = list(ranges.mirror.draw(rng, shape, modalities).values())[: classes.ndim]

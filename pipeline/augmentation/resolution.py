@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from scipy.sparse import csr_array
 
 from ..core import separable
-from .transform import AmountSpan, Drawn, Sample, Sometimes, Span, Transform
+from .transform import AmountSpan, Drawn, Sample, Sometimes, Transform, ordered
 
-
-def _at_least_one(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] < 1:
-        raise ValueError(f"must hold numbers of at least 1, got {list(span)}")
-    return span
+AtLeastOne = Annotated[float, Field(ge=1)]
 
 
 class Blur(Sometimes):
@@ -26,7 +22,7 @@ class Blur(Sometimes):
 class LowResolution(Sometimes):
     """Averages over coarse voxels, interpolated back: edge of a coarse voxel, in voxels."""
 
-    factors: Annotated[Span, AfterValidator(_at_least_one)]
+    factors: Annotated[tuple[AtLeastOne, AtLeastOne], AfterValidator(ordered)]
 
 
 class Resolution(Transform):
@@ -47,9 +43,8 @@ class Resolution(Transform):
         }
 
     def apply(self, sample: Sample, drawn: Drawn, seed: int) -> Sample:
-        amounts, modalities = list(drawn.values()), sample.image.shape[-1]
-        for modality in range(modalities) if sample.brain.any() else ():
-            sigma_mm, edge = amounts[modality], amounts[modalities + modality]
+        amounts = np.reshape(list(drawn.values()), (2, -1)).T.tolist()
+        for modality, (sigma_mm, edge) in enumerate(amounts if sample.brain.any() else ()):
             if sigma_mm or edge != 1:
                 channel = sample.image[..., modality]
                 channel[sample.brain] = soften(
@@ -77,7 +72,6 @@ def soften(
     brain : (X, Y, Z) bool array
         True at the N voxels.
     spacing_mm : sequence of 3 floats
-        Voxel edge lengths.
     blur_mm : float
         Standard deviation of the Gaussian; 0 for none.
     coarsening : float

@@ -75,31 +75,16 @@ class Spatial(Transform):
         inverse = rotation((x, y, z)).T / scale  # from a place to its source, in mm
         field = None
         if elastic_mm:
-            field = displacement(
-                generator(seed, "elastic"),
-                sample.brain.shape,
-                sample.spacing_mm,
-                elastic_mm,
-                self.elastic.knots_mm,
-            )
-        image, brain, classes = warp(
-            sample.image, sample.brain, sample.classes, inverse * spacing / spacing[:, None], field
-        )
+            rng, knots_mm = generator(seed, "elastic"), self.elastic.knots_mm
+            shape = sample.brain.shape
+            field = displacement(rng, shape, sample.spacing_mm, elastic_mm, knots_mm)
+        in_voxels = inverse * spacing / spacing[:, None]
+        image, brain, classes = warp(sample.image, sample.brain, sample.classes, in_voxels, field)
         return replace(sample, image=image, brain=brain, classes=classes)
 
 
 def rotation(degrees: tuple[float, float, float]) -> np.ndarray:
-    """Rotation about x, then y, then z, each by the right-hand rule.
-
-    Parameters
-    ----------
-    degrees : tuple of float
-        Angles about x, y and z.
-
-    Returns
-    -------
-    (3, 3) float64 array
-    """
+    """Rotation about x, then y, then z, each by the right-hand rule; (3, 3) float64."""
     matrix = np.eye(3)
     for axis, angle in enumerate(np.radians(degrees)):
         first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -121,12 +106,8 @@ def displacement(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of the knots.
-    shape : tuple of int
-        (X, Y, Z).
-    spacing_mm : tuple of float
-        Voxel edge lengths.
+    rng, shape, spacing_mm
+        Of the knots, and of the volume (X, Y, Z).
     largest_mm : float
         Largest displacement along any axis. A third of `knots_mm` or less does not fold space.
     knots_mm : float
@@ -162,12 +143,8 @@ def warp(
 
     Parameters
     ----------
-    image : (X, Y, Z, C) float32 array
-        Exactly 0 outside the brain.
-    brain : (X, Y, Z) bool array
-        Voxels inside the brain.
-    classes : (X, Y, Z) uint8 array
-        Class indices.
+    image, brain, classes
+        As in `Sample`.
     matrix : (3, 3) float64 array
         From a voxel's offset from the middle of the grid to the offset it takes its value from, in
         voxels.
@@ -176,24 +153,21 @@ def warp(
 
     Returns
     -------
-    image : (X, Y, Z, C) float32 array
-        0 outside the brain and where the place lies outside the grid.
-    brain : (X, Y, Z) bool array
-    classes : (X, Y, Z) uint8 array
+    image, brain, classes
+        0 where the place lies outside the grid, and the image outside the brain.
     """
-    shape, modalities = brain.shape, image.shape[-1]
+    shape = brain.shape
     middle = (np.array(shape) - 1) / 2
     offsets = [np.arange(size) - centre for size, centre in zip(shape, middle, strict=True)]
-    in_plane = (
-        matrix[:, 1, None, None] * offsets[1][:, None] + matrix[:, 2, None, None] * offsets[2]
-    )  # (3, Y, Z)
-    in_plane = (in_plane + middle[:, None, None]).astype(np.float32)
+    x_axis, y_axis, z_axis = matrix.T[..., None, None]
+    in_plane = y_axis * offsets[1][:, None] + z_axis * offsets[2] + middle[:, None, None]
+    in_plane = in_plane.astype(np.float32)  # (3, Y, Z)
     source, flat_brain, flat_classes = _padded(image, brain), brain.reshape(-1), classes.reshape(-1)
-    moved_image = np.zeros((shape[0], shape[1] * shape[2], modalities), np.float32)
-    moved_brain = np.zeros((shape[0], shape[1] * shape[2]), bool)
-    moved_classes = np.zeros((shape[0], shape[1] * shape[2]), np.uint8)
+    planes = shape[0], shape[1] * shape[2]
+    moved_image = np.zeros((*planes, image.shape[-1]), np.float32)
+    moved_brain, moved_classes = np.zeros(planes, bool), np.zeros(planes, np.uint8)
     for x, offset in enumerate(offsets[0]):
-        place = in_plane + (matrix[:, 0] * offset).astype(np.float32)[:, None, None]
+        place = in_plane + (x_axis * offset).astype(np.float32)
         if field is not None:
             place += field[:, x]
         place = place.reshape(3, -1)

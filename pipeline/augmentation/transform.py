@@ -1,15 +1,17 @@
 """What a transform is: its fields are its ranges, `draw` chooses parameters, `apply` uses them."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, NonNegativeFloat
 
 from ..core.errors import InputError
 from ..core.extensions import resolve
+from ..core.params import Positive, Share
 from ..core.rng import generator
 from ..core.strict import Strict
 
@@ -17,29 +19,17 @@ Drawn = dict[str, float]
 """Parameters of one application, by column of the table of copies."""
 
 
-def _ordered(span: tuple[float, float]) -> tuple[float, float]:
+def ordered(span: tuple[float, float]) -> tuple[float, float]:
+    """Accept two finite numbers, the smaller first."""
     if not span[0] <= span[1] < math.inf:
         raise ValueError(f"must be two finite numbers, the smaller first, got {list(span)}")
     return span
 
 
-def _not_negative(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] < 0:
-        raise ValueError(f"must not hold negative numbers, got {list(span)}")
-    return span
-
-
-def _above_zero(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] <= 0:
-        raise ValueError(f"must hold numbers above 0 only, got {list(span)}")
-    return span
-
-
-Probability = Annotated[float, Field(ge=0, le=1)]
 Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Span = Annotated[tuple[float, float], AfterValidator(_ordered)]
-AmountSpan = Annotated[Span, AfterValidator(_not_negative)]
-FactorSpan = Annotated[Span, AfterValidator(_above_zero)]
+Span = Annotated[tuple[float, float], AfterValidator(ordered)]
+AmountSpan = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], AfterValidator(ordered)]
+FactorSpan = Annotated[tuple[Positive, Positive], AfterValidator(ordered)]
 OwnNames = tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...]
 """Own transforms as ``package.module:attribute``."""
 
@@ -55,9 +45,7 @@ class Sample:
     classes : (X, Y, Z) uint8 array
         Class indices.
     brain : (X, Y, Z) bool array
-        Voxels inside the brain.
     spacing_mm : tuple of 3 floats
-        Voxel edge lengths.
     """
 
     image: np.ndarray
@@ -77,6 +65,7 @@ def brain_mask(image: np.ndarray) -> np.ndarray:
 class Transform(Strict):
     """A random change of a sample. A subclass declares its ranges as fields."""
 
+    @abstractmethod
     def draw(
         self, rng: np.random.Generator, shape: Sequence[int], modalities: Sequence[str]
     ) -> Drawn:
@@ -92,20 +81,18 @@ class Transform(Strict):
         modalities : sequence of str
             Names of the C channels.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, sample: Sample, drawn: Drawn, seed: int) -> Sample:
         """Change a sample: a pure function of its arguments.
 
         Parameters
         ----------
-        sample : Sample
-        drawn : dict of str to float
-            As `draw` returned it.
+        sample, drawn
+            `drawn` is what `draw` returned.
         seed : int
             0 .. 2**32 - 1, for random fields: ``generator(seed, "name of the transform")``.
         """
-        raise NotImplementedError
 
 
 class Sometimes(Strict):
@@ -115,7 +102,7 @@ class Sometimes(Strict):
     leaves the draws of all other transforms as they were.
     """
 
-    probability: Probability
+    probability: Share
 
     def amount(self, rng: np.random.Generator, span: tuple[float, float]) -> float:
         """A number drawn uniformly from the span, or 0 with probability 1 - `probability`."""
@@ -147,10 +134,11 @@ class IntensityTransform(Transform, Sometimes):
     neutral: ClassVar[float] = 0.0
     stream: ClassVar[str] = ""
 
+    @abstractmethod
     def draw_amount(self, rng: np.random.Generator) -> float:
         """The amount for one modality, often by `amount` or `factor`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(
         self, values: np.ndarray, amount: float, sample: Sample, rng: np.random.Generator
     ) -> np.ndarray:
@@ -159,19 +147,14 @@ class IntensityTransform(Transform, Sometimes):
         Parameters
         ----------
         values : (N,) float32 array
-            At the N voxels of `sample.brain`, in C order.
+            At the N voxels of `sample.brain`, in C order; as the result is.
         amount : float
             Not `neutral`.
         sample : Sample
             For brain and spacing_mm.
         rng : numpy.random.Generator
             Of this modality and copy.
-
-        Returns
-        -------
-        (N,) float32 array
         """
-        raise NotImplementedError
 
     def draw(
         self, rng: np.random.Generator, shape: Sequence[int], modalities: Sequence[str]
@@ -188,21 +171,10 @@ class IntensityTransform(Transform, Sometimes):
 
 
 def load_own(names: Sequence[str], key: str, code: str) -> Mapping[str, Transform]:
-    """Own transforms by the names of their attributes.
+    """Own transforms by the names of their attributes; `names` are ``package.module:attribute``.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Each ``package.module:attribute``, a `Transform` with its ranges.
-    key : str
-        Of params.yaml, for messages.
-    code : str
-        The path in `own_code` that holds the modules.
-
-    Raises
-    ------
-    InputError
-        As `pipeline.core.extensions.resolve`, and if an attribute is not a transform.
+    Raises InputError as `pipeline.core.extensions.resolve`, which takes key and code, and if an
+    attribute is not a transform.
     """
     found = {name.partition(":")[2]: resolve(name, {}, key, code) for name in names}
     for name, transform in found.items():

@@ -19,16 +19,13 @@ def build(
         `architecture` names a callable ``(params, channels, outputs) -> keras.Model``.
     patch : sequence of int
         Sides of a training patch, (X, Y) or (X, Y, Z).
-    channels, outputs : int
-        Number of modalities; number of regions, or of labels with the background.
-    code : str or None
-        As in `registry.load`.
+    channels, outputs, code
+        As in `unet.build` and `registry.load`.
 
     Returns
     -------
     keras.Model
-        Maps float (B, *spatial, channels) to float32 logits (B, *spatial, outputs). With deep
-        supervision the logits are a list from the finest level on, each of half the size before.
+        As from `unet.build`.
 
     Raises
     ------
@@ -39,8 +36,7 @@ def build(
         registry.ARCHITECTURES, params.architecture, "network.architecture", code
     )
     model = factory(params, channels, outputs)
-    wrong = _why_unusable(model, patch, channels, outputs)
-    if wrong:
+    if wrong := _why_unusable(model, patch, channels, outputs):
         raise InputError(
             f"params.yaml: network.architecture {params.architecture} gives {wrong}. See"
             " docs/extending/network.md."

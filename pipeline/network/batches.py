@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -24,20 +25,14 @@ class Sampler:
     ----------
     shards : sequence of Shard
         Cases and copies, each drawn as often as any other.
-    schema : Schema
-        Gives the channels of the target.
     output : {"regions", "labels"}
         Target channels: one per region, or background and one per label.
     patch : tuple of int
         (X, Y) or (X, Y, Z) in voxels.
-    batch_size : int
-        Patches of a batch.
     foreground_share : float
         Share of the patches that are centred on a tumour voxel.
-    seed : int
-        Of the cohort.
     spacing_mm : tuple of 3 floats
-        Voxel edge lengths, the median of the training cases.
+        The median of the training cases.
     own : mapping of str to Transform
         Own transforms of `train.on_the_fly`.
     """
@@ -59,18 +54,15 @@ class Sampler:
         """One augmented batch: image (B, *patch, C) float32 and target (B, *patch, O) uint8."""
         rng = generator(self.seed, "batch", epoch, step)
         chosen = rng.integers(len(self.shards), size=self.batch_size)
+        augmented = partial(
+            augment_patch,
+            ranges=on_the_fly,
+            own=self.own,
+            spacing_mm=self.spacing_mm,
+            modalities=self.schema.modalities,
+        )
         return self._stacked(
-            [
-                augment_patch(
-                    rng,
-                    *self._patch(rng, self.shards[index]),
-                    on_the_fly,
-                    self.own,
-                    self.spacing_mm,
-                    self.schema.modalities,
-                )
-                for index in chosen
-            ]
+            [augmented(rng, *self._patch(rng, self.shards[index])) for index in chosen]
         )
 
     def validation(self, batches: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -86,9 +78,8 @@ class Sampler:
         origin = draw_origin(
             rng, shard.classes.shape, self.patch, self._foreground_of(shard), self.foreground_share
         )
-        return cut(shard.image, origin, self.patch).astype(np.float32), cut(
-            shard.classes, origin, self.patch
-        )
+        image = cut(shard.image, origin, self.patch).astype(np.float32)
+        return image, cut(shard.classes, origin, self.patch)
 
     def _foreground_of(self, shard: Shard) -> np.ndarray:
         """At most 4096 voxels (class, x, y, z) of each class, cached."""
@@ -97,17 +88,10 @@ class Sampler:
             classes = np.asarray(shard.classes)
             rows = []
             for index in range(1, len(self.schema.labels) + 1):
-                flat = np.flatnonzero(classes == index)
-                flat = (
-                    np.sort(rng.choice(flat, min(len(flat), _VOXELS_PER_CLASS), replace=False))
-                    if len(flat)
-                    else flat
-                )
-                rows.append(
-                    np.stack(
-                        [np.full(len(flat), index), *np.unravel_index(flat, classes.shape)], axis=1
-                    )
-                )
+                found = np.flatnonzero(classes == index)
+                kept = rng.choice(found, min(len(found), _VOXELS_PER_CLASS), replace=False)
+                voxels = np.unravel_index(np.sort(kept), classes.shape)
+                rows.append(np.column_stack([np.full(len(kept), index), *voxels]))
             self._foreground[shard.name] = np.concatenate(rows).astype(np.int16)
         return self._foreground[shard.name]
 

@@ -18,20 +18,14 @@ class Card(Strict):
     ----------
     format_version : int
         Of this record; older ones are upgraded when they are read.
-    cohort : Schema
-        Modalities of the input, labels and regions of the output.
-    preprocess : PreprocessingConfig
-        How a case is prepared.
-    network : NetworkParams
-        The section `network` of params.yaml.
+    cohort, preprocess, network, train
+        The schema of the training cases, and the sections of params.yaml.
     patch : tuple of int
         (X, Y) or (X, Y, Z) in prepared voxels.
     spacing_mm : tuple of 3 floats
         Of the prepared training cases, the median per axis.
     seed : int
         Of the cohort.
-    train : dict
-        The section `train` of params.yaml.
     trained_on, validated_on : tuple of str
         Cases.
     best_epoch : int
@@ -39,7 +33,7 @@ class Card(Strict):
     val_dice : float or None
         Of that epoch, mean over regions, on the validation patches; None if no region is present.
     weights : int
-        Number of trainable weights.
+        How many are trained.
     data_hash : str
         sha256 of the catalogue and split.
     network_sha256 : str
@@ -49,7 +43,6 @@ class Card(Strict):
     versions : dict of str to str
         Of Python, Keras, its backend and NumPy.
     use : str
-        Intended use.
     stripped : bool or None
         Whether the training cases are skull-stripped; None if unknown.
     """
@@ -117,10 +110,8 @@ def read_card(folder: Path) -> Card:
 
 def network_file(folder: Path) -> Path:
     """The network in a folder of models: network.keras, or unet.keras in format 1."""
-    return next(
-        (path for path in (folder / "network.keras", folder / "unet.keras") if path.is_file()),
-        folder / "network.keras",
-    )
+    present, old = folder / "network.keras", folder / "unet.keras"
+    return old if old.is_file() and not present.is_file() else present
 
 
 _RENAMED = {"recipe": "preprocess", "architecture": "network"}

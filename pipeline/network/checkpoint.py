@@ -56,19 +56,10 @@ def save(path: Path, state: Checkpoint) -> None:
 
 
 def load(path: Path, fingerprint: str) -> Checkpoint | None:
-    """Read the checkpoint of a training.
+    """Read the checkpoint of the training with that fingerprint.
 
-    Parameters
-    ----------
-    path : Path
-    fingerprint : str
-        Of the training to resume.
-
-    Returns
-    -------
-    Checkpoint or None
-        None if there is no file, if it belongs to another training, or if it is damaged: then
-        training starts from the beginning.
+    None if there is no file, if it belongs to another training, or if it is damaged: then training
+    starts from the beginning.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as members:

@@ -39,20 +39,17 @@ class DiceCrossEntropy(keras.losses.Loss):
     def __init__(self, output: Output, dice_weight: float, cross_entropy_weight: float):
         super().__init__(name="dice_cross_entropy", dtype="float32")
         self.output = output
-        self.dice_weight = dice_weight
-        self.cross_entropy_weight = cross_entropy_weight
+        self.dice_weight, self.cross_entropy_weight = dice_weight, cross_entropy_weight
 
     def call(self, target, logits):
-        """Loss of a batch, a float32 scalar."""
         if self.output == "regions":
             entropy = keras.ops.binary_crossentropy(target, logits, from_logits=True)
             overlap = soft_dice(target, keras.ops.sigmoid(logits))
         else:
             entropy = keras.ops.categorical_crossentropy(target, logits, from_logits=True)
             overlap = soft_dice(target[..., 1:], keras.ops.softmax(logits)[..., 1:])
-        return self.dice_weight * (
-            1 - keras.ops.mean(overlap)
-        ) + self.cross_entropy_weight * keras.ops.mean(entropy)
+        mean_overlap, mean_entropy = keras.ops.mean(overlap), keras.ops.mean(entropy)
+        return self.dice_weight * (1 - mean_overlap) + self.cross_entropy_weight * mean_entropy
 
 
 def dice_cross_entropy(output: Output, train: Mapping[str, Any]) -> DiceCrossEntropy:
@@ -61,18 +58,7 @@ def dice_cross_entropy(output: Output, train: Mapping[str, Any]) -> DiceCrossEnt
 
 
 def soft_dice(target, probabilities):
-    """Soft Dice of each output over the whole batch.
-
-    Parameters
-    ----------
-    target, probabilities : (B, *spatial, O) float32 tensor
-        In [0, 1].
-
-    Returns
-    -------
-    (O,) float32 tensor
-        In [0, 1].
-    """
+    """Soft Dice (O,) of each output over a batch of float32 tensors (B, *spatial, O) in [0, 1]."""
     axes = tuple(range(len(target.shape) - 1))
     shared = keras.ops.sum(target * probabilities, axes)
     total = keras.ops.sum(target + probabilities, axes)
@@ -85,20 +71,12 @@ def build(output: Output, train: Mapping[str, Any], code: str | None = None) -> 
     Parameters
     ----------
     output : {"regions", "labels"}
-        What the channels of target and logits are.
     train : mapping
         The section `train` of params.yaml as plain values. `loss` names a callable
         ``(output, train) -> loss``, and the loss maps a target (B, *spatial, O) of zeros and ones
         and float32 logits of the same shape to a scalar.
-    code : str, optional
-        As in `registry.load`.
-
-    Returns
-    -------
-    keras.losses.Loss
     """
-    factory = registry.load(registry.LOSSES, train["loss"], "train.loss", code)
-    loss = factory(output, train)
+    loss = registry.load(registry.LOSSES, train["loss"], "train.loss", code)(output, train)
     return loss if isinstance(loss, keras.losses.Loss) else _FunctionLoss(loss)
 
 

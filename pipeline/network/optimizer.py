@@ -12,7 +12,8 @@ def build(
     ema_momentum: float,
     code: str | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Build an optimizer for the current precision; its learning rate is set at every step.
+    """Build an optimizer for the current precision, with loss scaling under "mixed_float16"; its
+    learning rate is set at every step.
 
     Parameters
     ----------
@@ -29,13 +30,6 @@ def build(
         Largest norm of all gradients together, 0 for no limit.
     ema_momentum : float
         Of the running average of the weights that is validated and saved, in [0, 1); 0 for none.
-    code : str, optional
-        As in `registry.load`.
-
-    Returns
-    -------
-    keras.optimizers.Optimizer
-        Wrapped in loss scaling under "mixed_float16".
     """
     settings = {
         "global_clipnorm": clip_norm or None,

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from ..core.strict import Strict
 from . import registry
 
+AtLeastOne = Annotated[int, Field(ge=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Output = Literal["regions", "labels"]
 
@@ -25,20 +26,12 @@ def named_in(known: dict[str, str]) -> AfterValidator:
 
 
 class NetworkParams(Strict):
-    """The section `network`; the keys from `depth` on are those of the U-Net [1]_ [2]_.
+    """The section `network`; the keys from `depth` to `dropout` are those of the U-Net [1]_ [2]_.
 
     Attributes
     ----------
-    architecture : str
-        A name of `registry.ARCHITECTURES`, or ``package.module:attribute``.
-    dimensions : {2, 3}
-        2 for networks of axial slices (X, Y), 3 for networks of volumes (X, Y, Z).
-    output : {"regions", "labels"}
-        Independent sigmoids for nested regions, or one softmax over background and labels.
     depth : int
         Number of resolution levels; the last one has 1 / 2**(depth - 1) of each side.
-    filters, max_filters : int
-        Channels of the first level, doubled at every level up to `max_filters`.
     normalization : {"instance", "group", "batch"}
         Per channel and sample, per group of channels (at most 8 groups), or per batch.
     residual : bool
@@ -47,8 +40,8 @@ class NetworkParams(Strict):
         Whether the coarser decoder levels are trained to predict too.
     dropout : float
         Share of channels dropped in training after every encoder level but the first, in [0, 1).
-    options : dict
-        Further settings of an own architecture.
+    output : {"regions", "labels"}
+        Independent sigmoids for nested regions, or one softmax over background and labels.
 
     References
     ----------

@@ -1,106 +1,71 @@
 """From a prepared image to class indices on the raw grid, the same for `evaluate` and `predict`."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from ..core.grid import Grid
 from ..core.regions import classes_to_regions, outputs_to_classes
-from ..core.schema import Schema
 from ..core.strict import Strict
-from ..preparation.inverse import restore
 from ..preparation.postprocess import Postprocess, postprocess
 from ..preparation.preprocessing import Geometry
 from .backend import keras
 from .card import Card
-from .inference import predict_probabilities, predict_with_disagreement
-from .params import Output
+from .inference import predict_probabilities
+from .params import AtLeastOne, BelowOne, Output
 
 
 class Settings(Strict):
-    """How a case is predicted: the section `evaluate`, kept as models/inference.json.
+    """How a case is predicted: the section `evaluate`, kept as models/inference.json."""
 
-    Attributes
-    ----------
-    overlap : float
-        Least share that neighbouring windows have in common, in [0, 1).
-    mirror : bool
-        Whether to average over all mirror images of each window.
-    batch_size : int
-        Windows of a forward pass.
-    postprocess : Postprocess
-        Applied to the class indices on the raw grid.
-    """
-
-    overlap: Annotated[float, Field(ge=0, lt=1)]
+    overlap: BelowOne
     mirror: bool
-    batch_size: Annotated[int, Field(ge=1)]
+    batch_size: AtLeastOne
     postprocess: Postprocess
 
 
-def probabilities_of(
+def predict(
     model: keras.Model,
     card: Card,
     settings: Settings,
     image: np.ndarray,
     describe: str | None = None,
-) -> np.ndarray:
-    """Probabilities (X, Y, Z, O) float32 on the prepared grid of a prepared image (X, Y, Z, C)."""
-    how = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
-    return predict_probabilities(model, image, *how, describe)
-
-
-def probabilities_and_disagreement(
-    model: keras.Model,
-    card: Card,
-    settings: Settings,
-    image: np.ndarray,
-    describe: str | None = None,
+    compare: bool = False,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Probabilities on the prepared grid, and per region their disagreement between mirror images.
+    """Predict a prepared image.
 
     Parameters
     ----------
     model, card, settings, image, describe
-        As in `probabilities_of`.
+        As in `predict_probabilities`.
+    compare : bool
+        Whether to compare the mirror images; the probabilities do not depend on it.
 
     Returns
     -------
     probabilities : (X, Y, Z, O) float32 array
-        Those of `probabilities_of`, bit by bit.
+        Of the network's outputs, on the prepared grid.
     disagreement : (X, Y, Z, R) float32 array or None
         Standard deviation of the probability of each region over the mirror images, in [0, 0.5];
-        None without mirroring.
+        None without mirroring or comparison.
     """
-    how = card.patch, settings.overlap, settings.mirror, settings.batch_size, _activation(card)
-    return predict_with_disagreement(
-        model, image, *how, _outputs_in_regions(card.cohort, card.network.output), describe
+    schema = card.cohort
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    unions = np.eye(len(schema.regions), dtype=bool)
+    if card.network.output == "labels":
+        activation = "softmax"
+        unions = classes_to_regions(np.arange(len(schema.labels) + 1), schema)
+    return predict_probabilities(
+        model,
+        image,
+        card.patch,
+        settings.overlap,
+        settings.mirror,
+        settings.batch_size,
+        activation,
+        unions if compare else None,
+        describe,
     )
-
-
-def classes_of(
-    probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings
-) -> np.ndarray:
-    """Class indices on the raw grid.
-
-    Parameters
-    ----------
-    probabilities : (X, Y, Z, O) float32 array
-        On the prepared grid.
-    geometry : Geometry
-        Of the inverse transform.
-    card : Card
-        Says what the channels mean.
-    settings : Settings
-        Gives the post-processing.
-
-    Returns
-    -------
-    (X, Y, Z) uint8 array
-        On the raw axes; the probabilities are interpolated, then decided, then post-processed.
-    """
-    return raw_classes(restore(probabilities, geometry), geometry, card, settings)
 
 
 def raw_classes(
@@ -113,20 +78,10 @@ def raw_classes(
 
 
 def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
-    """Probability of every region.
+    """Probability of every region, (X, Y, Z, R) float32 in the schema's order, in [0, 1].
 
-    Parameters
-    ----------
-    probabilities : (X, Y, Z, O) float32 array
-        Of the network's outputs, on any grid.
-    card : Card
-        Says what the channels mean.
-
-    Returns
-    -------
-    (X, Y, Z, R) float32 array
-        In the schema's order, in [0, 1]; the array itself where the outputs are the regions, else
-        the sum over the labels of each region.
+    The array of the outputs' probabilities, (X, Y, Z, O) float32 on any grid, itself where the
+    outputs are the regions, else the sum over the labels of each region.
     """
     if card.network.output == "regions":
         return probabilities
@@ -144,14 +99,3 @@ def logits_of(probabilities: np.ndarray, output: Output) -> np.ndarray:
     """
     clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
     return np.log(clipped) - np.log1p(-clipped) if output == "regions" else np.log(clipped)
-
-
-def _activation(card: Card) -> Literal["sigmoid", "softmax"]:
-    return "sigmoid" if card.network.output == "regions" else "softmax"
-
-
-def _outputs_in_regions(schema: Schema, output: str) -> np.ndarray:
-    """Which outputs add up to the probability of each region, (O, R) bool."""
-    if output == "regions":
-        return np.eye(len(schema.regions), dtype=bool)
-    return classes_to_regions(np.arange(len(schema.labels) + 1), schema)

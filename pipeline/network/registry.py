@@ -21,23 +21,8 @@ SCHEDULES = {
 
 
 def load(known: Mapping[str, str], name: str, key: str, code: str | None) -> Any:
-    """The object that a key of params.yaml names.
-
-    Parameters
-    ----------
-    known : mapping of str to str
-        One of the registries above.
-    name : str
-        A key of it, or ``package.module:attribute``.
-    key : str
-        Of params.yaml, for messages.
-    code : str or None
-        The path in `own_code` that must hold an own module; None if any may be used.
-
-    Raises
-    ------
-    InputError
-        As `pipeline.core.extensions.resolve`.
+    """The object that a key of params.yaml names: as `pipeline.core.extensions.resolve`, with a
+    registry from above and without `code` for modules of Keras.
     """
     installed = name in known or name.startswith("keras.")
     return resolve(known.get(name, name), {}, key, None if installed else code)

@@ -19,14 +19,9 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save a network for use: its finest output, without its optimizer, in Keras's format.
+    """Save a network for use, without its optimizer, in Keras's format: its finest output alone.
 
-    Parameters
-    ----------
-    model : keras.Model
-        With the weights to keep.
-    path : Path
-        Ends in ".keras"; written whole or not at all.
+    `path` ends in ".keras"; it is written whole or not at all.
     """
     with tempfile.TemporaryDirectory() as folder:
         stamped = Path(folder) / "model.keras"
@@ -68,11 +63,6 @@ def load_model(path: Path, architecture: str = "unet") -> keras.Model:
         As in the card. A network with layers of its own, registered with
         `keras.saving.register_keras_serializable`, needs the module that defines them: that of
         ``package.module:attribute`` is imported if it is a file of the current folder.
-
-    Returns
-    -------
-    keras.Model
-        From float (B, *spatial, C) to float32 logits (B, *spatial, O).
 
     Raises
     ------

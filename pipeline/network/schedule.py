@@ -24,22 +24,7 @@ def learning_rate(
 ) -> float:
     """Learning rate of one step: a linear warm-up to the peak, then the schedule.
 
-    Parameters
-    ----------
-    factor : callable
-        The schedule.
-    train : mapping
-        The section `train` of params.yaml as plain values; gives the peak, the number of steps and
-        the length of the warm-up.
-    step : int
-        Counted over all epochs, from 0.
-    losses : sequence of float
-        Validation losses of the past epochs.
-
-    Returns
-    -------
-    float
-        In (0, peak] for the schedules here.
+    `step` counts over all epochs, from 0; `train` and `losses` are as in `Factor`.
     """
     peak, steps = train["learning_rate"], train["epochs"] * train["steps_per_epoch"]
     warmup_steps = round(train["warmup_epochs"] * train["steps_per_epoch"])

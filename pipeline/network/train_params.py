@@ -10,9 +10,8 @@ from ..core.params import Count, Positive, Share
 from ..core.schema import Schema
 from ..core.strict import Strict
 from . import registry
-from .params import BelowOne, NetworkParams, named_in
+from .params import AtLeastOne, BelowOne, NetworkParams, named_in
 
-AtLeastOne = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 

@@ -1,5 +1,6 @@
 """Training: steps on batches prepared by threads, validation per epoch, exact resumption."""
 
+import itertools
 import math
 import time
 from collections import deque
@@ -8,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -19,7 +19,7 @@ from ..core.errors import InputError
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
 from . import checkpoint
-from .backend import compiles, keras
+from .backend import keras
 from .checkpoint import Checkpoint
 from .optimizer import averages
 from .schedule import best_epoch, stops_early
@@ -33,7 +33,6 @@ class Schedule:
 
     Attributes
     ----------
-    epochs, steps_per_epoch : int
     patience : int
         Epochs without a better validation score after which training ends, 0 for never.
     learning_rate : callable
@@ -70,11 +69,8 @@ def fit(
 
     Parameters
     ----------
-    model : keras.Model
-        As `architectures.build` returns it.
-    loss : keras.losses.Loss
-    optimizer : keras.optimizers.Optimizer
-        As `optimizer.build` returns it.
+    model, loss, optimizer
+        As `build` of architectures, losses and optimizer returns them.
     schedule : Schedule
     batch : callable
         ``batch(epoch, step)``, epoch from 1 and step from 0, returns an image (B, *patch, C)
@@ -83,7 +79,6 @@ def fit(
     validation : sequence of batches
         The same at every epoch.
     schema : Schema
-        Names the regions and labels.
     output : {"regions", "labels"}
         What the channels of the target are.
     path, fingerprint
@@ -106,7 +101,11 @@ def fit(
         If the loss of a step is not finite.
     """
     compile_for_training(model, loss, optimizer)
-    history, best = _restore(model, resumed) if resumed else ([], _values(model.weights))
+    history, best = [], _values(model.weights)
+    if resumed:
+        _assign(model.variables, resumed.variables)
+        _assign(optimizer.variables, resumed.optimizer)
+        history, best = list(resumed.history), resumed.best
     with closing(_prefetch(batch, model, schedule, first=len(history) + 1)) as batches:
         while len(history) < schedule.epochs and not stops_early(
             [score(record) for record in history], schedule.patience
@@ -131,20 +130,19 @@ def compile_for_training(
     model: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer
 ) -> None:
     """Join network, loss (at every supervised level) and optimizer."""
-    levels = len(model.outputs)
-    supervised: dict[str, Any] = (
-        {"loss": loss}
-        if levels == 1
-        else {"loss": [loss] * levels, "loss_weights": level_weights(levels)}
+    weights = level_weights(len(model.outputs))
+    model.compile(
+        optimizer=optimizer,
+        loss=[loss] * len(weights),
+        loss_weights=weights,
+        jit_compile=keras.backend.backend() == "jax",  # XLA on TensorFlow's CPU is 10 times slower
+        auto_scale_loss=False,
     )
-    model.compile(optimizer=optimizer, jit_compile=compiles(), auto_scale_loss=False, **supervised)
     optimizer.build(model.trainable_variables)
 
 
 def level_weights(levels: int) -> list[float]:
-    """Loss weights of the outputs under deep supervision: halved at each coarser level, sum 1
-    (nnU-Net).
-    """
+    """Loss weights of supervised outputs: halved at each coarser level, sum 1 (nnU-Net)."""
     return [2.0**-level / (2 - 2.0 ** (1 - levels)) for level in range(levels)]
 
 
@@ -160,12 +158,6 @@ def _values(variables) -> list[np.ndarray]:
 def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _restore(model: keras.Model, state: Checkpoint) -> tuple[list[dict], list[np.ndarray]]:
-    _assign(model.variables, state.variables)
-    _assign(model.optimizer.variables, state.optimizer)
-    return list(state.history), state.best
 
 
 def _train_epoch(model, schedule: Schedule, batches: Iterator[tuple], history: list[dict]):
@@ -200,28 +192,24 @@ def _prefetch(
     batch: Callable[[int, int], Batch], model: keras.Model, schedule: Schedule, first: int
 ) -> Generator[tuple, None, None]:
     """Batches in order from epoch `first` on, prepared by threads; closing it ends them."""
-    levels = len(model.outputs)
-    order = (
-        (epoch, step)
-        for epoch in range(first, schedule.epochs + 1)
-        for step in range(schedule.steps_per_epoch)
-    )
+
+    def supervised(epoch: int, step: int) -> tuple:
+        image, target = batch(epoch, step)
+        return image, [coarser(target, level) for level in range(len(model.outputs))]
+
     pool = ThreadPoolExecutor(schedule.workers, thread_name_prefix="batches")
     queue: deque[Future] = deque()
     try:
-        for epoch, step in order:
-            queue.append(pool.submit(_make, batch, epoch, step, levels))
+        for epoch, step in itertools.product(
+            range(first, schedule.epochs + 1), range(schedule.steps_per_epoch)
+        ):
+            queue.append(pool.submit(supervised, epoch, step))
             if len(queue) > schedule.max_queue_size:
                 yield queue.popleft().result()
         while queue:
             yield queue.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _make(batch, epoch, step, levels):
-    image, target = batch(epoch, step)
-    return image, (target if levels == 1 else [coarser(target, level) for level in range(levels)])
 
 
 def coarser(target: np.ndarray, level: int) -> np.ndarray:
@@ -254,12 +242,7 @@ def validate(
     schema: Schema,
     output: str,
 ) -> dict[str, float]:
-    """Loss and Dice of the present weights.
-
-    Parameters
-    ----------
-    model, loss, validation, schema, output
-        As in `fit`. Only the finest logits count.
+    """Loss and Dice of the present weights, from the finest logits alone.
 
     Returns
     -------

@@ -13,20 +13,10 @@ EPSILON = 1e-5
 def build(params: NetworkParams, channels: int, outputs: int) -> keras.Model:
     """Build an untrained network under the current precision.
 
-    Parameters
-    ----------
-    params : NetworkParams
-    channels : int
-        Number of modalities.
-    outputs : int
-        Number of regions, or of labels with the background.
-
-    Returns
-    -------
-    keras.Model
-        Maps float (B, *spatial, channels) to float32 logits (B, *spatial, outputs); with deep
-        supervision to a list of them, from the finest level on, each of half the size before it.
-        Each spatial side is a multiple of `params.divisor`.
+    It maps float (B, *spatial, channels), one channel per modality, to float32 logits (B, *spatial,
+    outputs), one per region, or per label and the background; with deep supervision to a list of
+    them, from the finest level on, each of half the size before it. Each spatial side is a multiple
+    of `params.divisor`.
     """
     image = keras.Input((None,) * params.dimensions + (channels,), name="image")
     skips = _encode(params, image)
@@ -59,7 +49,7 @@ def _decode_level(params, coarse, skip, level):
         2,
         strides=2,
         use_bias=False,
-        kernel_initializer=_initializer(),
+        kernel_initializer="he_normal",
         name=f"{name}_up",
     )(coarse)
     features = keras.layers.Concatenate(name=f"{name}_join")([up, skip])
@@ -89,13 +79,9 @@ def _convolution(params, features, level, size, stride, name):
         strides=stride,
         padding="same",
         use_bias=False,
-        kernel_initializer=_initializer(),
+        kernel_initializer="he_normal",
         name=name,
     )(features)
-
-
-def _initializer():
-    return keras.initializers.HeNormal()
 
 
 def _normalization(params, level, name):

@@ -15,7 +15,6 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
     probabilities : (X, Y, Z, R) float32 array
         On the prepared grid.
     geometry : Geometry
-        What `prepare` returned with the image.
 
     Returns
     -------

@@ -27,14 +27,9 @@ def window_origins(shape: Sequence[int], patch: Sequence[int], overlap: float) -
     shape : (3,) ints
         Of the volume, in voxels.
     patch : (2,) or (3,) ints
-        In voxels.
+        In voxels; slices, being one voxel thick, do not overlap.
     overlap : float
         Least share of a window that its neighbour also covers, in [0, 1).
-
-    Returns
-    -------
-    list of (int, int, int)
-        In the order of the axes; slices, being one voxel thick, do not overlap.
     """
     x, y, z = (
         _origins_along(length, side, overlap)
@@ -56,18 +51,10 @@ def _centred(length: int, side: int) -> int:
 
 
 def importance(patch: Sequence[int]) -> np.ndarray:
-    """Weight of each voxel of a window when windows are blended: a Gaussian, highest in the centre.
+    """Weight of each voxel of a window when windows are blended, box-shaped float32 in (0, 1].
 
-    Parameters
-    ----------
-    patch : (2,) or (3,) ints
-        In voxels.
-
-    Returns
-    -------
-    box-shaped float32 array
-        In (0, 1]; the standard deviation is an eighth of each side (nnU-Net, Isensee et al. 2021,
-        online methods, "inference").
+    A Gaussian, highest in the centre, with a standard deviation of an eighth of each side (nnU-Net,
+    Isensee et al. 2021, online methods, "inference").
     """
     weights = np.ones((), np.float32)
     for side in box_of(patch):
@@ -87,11 +74,8 @@ def draw_origin(
 
     Parameters
     ----------
-    generator : numpy.random.Generator
-    shape : (3,) ints
-        Of the volume, in voxels.
-    patch : (2,) or (3,) ints
-        In voxels.
+    generator, shape, patch
+        As in `window_origins`.
     foreground : (N, 4) integer array
         Class and voxel (x, y, z) of tumour voxels, possibly none.
     foreground_share : float
@@ -122,9 +106,8 @@ def cut(volume: np.ndarray, origin: Size, patch: Sequence[int]) -> np.ndarray:
     ----------
     volume : (X, Y, Z, ...) array
         Possibly memory-mapped: only the patch is read.
-    origin : (int, int, int)
-    patch : (2,) or (3,) ints
-        In voxels.
+    origin, patch
+        Of `draw_origin` or `window_origins`.
 
     Returns
     -------

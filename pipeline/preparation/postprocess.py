@@ -25,9 +25,9 @@ class Postprocess(Strict):
         enhancing rim encloses is the necrotic core.
     min_innermost_ml : float
         If the innermost region is smaller than this, in ml, it becomes part of the region around it
-        (enhancing becomes necrotic). A trace where the reference has none
-        costs a Dice of 0 under the rule "brats", see Isensee et al., "nnU-Net for Brain Tumor
-        Segmentation", arXiv:2011.00848.
+        (enhancing becomes necrotic). A trace where the reference has none costs a Dice of 0 under
+        the rule "brats", see Isensee et al., "nnU-Net for Brain Tumor Segmentation",
+        arXiv:2011.00848.
     """
 
     min_component_ml: float = Field(ge=0, allow_inf_nan=False)
@@ -45,11 +45,8 @@ def postprocess(
     classes : (X, Y, Z) uint8 array
         Predicted class indices 0..K; not changed.
     schema : Schema
-        Order and labels of the regions.
     spacing_mm : tuple of 3 float
-        Voxel edge lengths in mm.
     params : Postprocess
-        What to do.
 
     Returns
     -------

@@ -1,8 +1,7 @@
 """From a raw case to the network's input, and from its output back to the raw grid."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -11,41 +10,25 @@ from scipy import ndimage
 from ..core.boxes import bounding_box
 from ..core.case import Case
 from ..core.errors import InputError
-from ..core.grid import canonical_spacing_mm, to_canonical
+from ..core.grid import Matrix, canonical_spacing_mm, rows_of, to_canonical
+from ..core.params import Count, Positive
 from ..core.strict import Strict
 from .resample import resample_classes, resample_linear
 
-Number = TypeVar("Number", int, float)
-Millimetres = Annotated[float, Field(gt=0)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
 class PreprocessingConfig(Strict):
     """How a case is prepared: the section `preprocess`, carried by the model card.
 
-    Attributes
-    ----------
-    spacing_mm : tuple of 3 floats or None
-        Target voxel size along right, front, top; None keeps the raw grid's.
-    foreground : {"nonzero", "head"}
-        What counts as brain: where any modality differs from 0, as in skull-stripped data, or the
-        head, where any exceeds its Otsu threshold, with all that this encloses in an axial slice.
-    margin_voxels : int
-        Kept around the brain when cropping, in raw voxels.
-    clip_percentiles : tuple of 2 floats
-        Intensities of the brain are clipped to these, per modality.
-    dtype : {"float16", "float32"}
-        Of the stored image.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        If the first percentile is not below the second.
+    With the `foreground` "nonzero" the brain is where any modality differs from 0, as in
+    skull-stripped data; "head" is where any exceeds its Otsu threshold, with all that this encloses
+    in an axial slice.
     """
 
-    spacing_mm: tuple[Millimetres, Millimetres, Millimetres] | None
+    spacing_mm: tuple[Positive, Positive, Positive] | None
     foreground: Literal["nonzero", "head"]
-    margin_voxels: Annotated[int, Field(ge=0)]
+    margin_voxels: Count
     clip_percentiles: tuple[Percentile, Percentile]
     dtype: Literal["float16", "float32"]
 
@@ -70,14 +53,12 @@ class Geometry(Strict):
         Raw voxel indices to RAS+ millimetres.
     box : tuple of 3 (start, stop)
         The crop, in raw voxels on canonical axes.
-    shape : tuple of int
-        Of the prepared image.
-    spacing_mm : tuple of float
+    shape, spacing_mm
         Of the prepared image.
     """
 
     raw_shape: tuple[int, int, int]
-    raw_affine: tuple[tuple[float, float, float, float], ...]
+    raw_affine: Matrix
     box: tuple[tuple[int, int], ...]
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
@@ -92,7 +73,6 @@ class Prepared:
     image : (X, Y, Z, C) float16 or float32 array
         On canonical axes, z-scored inside the brain, exactly 0 outside.
     classes : (X, Y, Z) uint8 array or None
-        Class indices on the same grid.
     geometry : Geometry
         For `restore`.
     """
@@ -104,17 +84,6 @@ class Prepared:
 
 def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
     """Orient, crop to the brain, resample and normalise a case.
-
-    Parameters
-    ----------
-    case : Case
-        As read and checked.
-    config : PreprocessingConfig
-        How.
-
-    Returns
-    -------
-    Prepared
 
     Raises
     ------
@@ -148,36 +117,24 @@ def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
         voxels = image[..., channel]
         voxels = resample_linear(voxels, shape) if shape != voxels.shape else voxels
         prepared[..., channel] = _normalised(voxels, brain, config.clip_percentiles)
+    x_mm, y_mm, z_mm = (
+        edge * (stop - start) / sides
+        for edge, (start, stop), sides in zip(spacing_mm, box, shape, strict=True)
+    )
     geometry = Geometry(
         raw_shape=case.grid.shape,
-        raw_affine=tuple(
-            (float(x), float(y), float(z), float(t)) for x, y, z, t in case.grid.affine
-        ),
+        raw_affine=rows_of(case.grid.affine),
         box=box,
         shape=shape,
-        spacing_mm=_three(
-            s * (b - a) / n for s, (a, b), n in zip(spacing_mm, box, shape, strict=True)
-        ),
+        spacing_mm=(x_mm, y_mm, z_mm),
     )
-    return Prepared(
-        prepared, classes if classes is None else np.ascontiguousarray(classes), geometry
-    )
+    return Prepared(prepared, None if classes is None else np.ascontiguousarray(classes), geometry)
 
 
 def brain_of(case: Case, rule: str) -> np.ndarray:
-    """Voxels of the brain (or head) of a case.
+    """Voxels of the brain (or head) of a case, (X, Y, Z) bool on the raw axes.
 
-    Parameters
-    ----------
-    case : Case
-        As read.
-    rule : {"nonzero", "head"}
-        The config's ``foreground``.
-
-    Returns
-    -------
-    (X, Y, Z) bool array
-        On the raw axes.
+    `rule` is the ``foreground`` of the config.
     """
     brain = np.empty(case.grid.shape, bool)
     to_canonical(brain, case.grid.affine)[:] = _foreground(
@@ -208,19 +165,14 @@ def _otsu(voxels: np.ndarray) -> float:
     return float(edges[1:][between.argmax()])
 
 
-def _three(values: Iterable[Number]) -> tuple[Number, Number, Number]:
-    x, y, z = values
-    return x, y, z
-
-
 def _target_shape(
     shape: tuple[int, ...], spacing_mm: tuple[float, ...], wanted_mm: tuple[float, ...] | None
 ) -> tuple[int, int, int]:
-    if wanted_mm is None:
-        return _three(shape)
-    return _three(
-        max(round(n * s / w), 1) for n, s, w in zip(shape, spacing_mm, wanted_mm, strict=True)
+    x, y, z = (
+        max(round(n * s / w), 1)
+        for n, s, w in zip(shape, spacing_mm, wanted_mm or spacing_mm, strict=True)
     )
+    return x, y, z
 
 
 def _normalised(

@@ -17,7 +17,6 @@ def resample_linear(voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarr
     voxels : (X, Y, Z) array
         Any real dtype.
     shape : tuple of int
-        Of the result.
 
     Returns
     -------
@@ -33,20 +32,9 @@ def resample_linear(voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarr
 
 
 def resample_classes(classes: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Resample class indices by the largest share.
+    """Resample class indices (uint8): the class whose linearly resampled mask is largest.
 
-    Parameters
-    ----------
-    classes : (X, Y, Z) uint8 array
-        Class indices.
-    shape : tuple of int
-        Of the result.
-
-    Returns
-    -------
-    (*shape) uint8 array
-        The class whose linearly resampled mask is largest; the smaller index on a tie. No new class
-        appears.
+    The smaller index wins a tie. No new class appears.
     """
     winner, share = np.zeros(shape, np.uint8), np.full(shape, -1, np.float32)
     for index in np.unique(classes):

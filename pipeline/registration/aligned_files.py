@@ -26,22 +26,8 @@ def template() -> Template:
 def align_case(found: Found, recipe: NativeRecipe) -> tuple[Aligned, dict[str, Volume]]:
     """Read the series of a case and register them to one grid.
 
-    Parameters
-    ----------
-    found : Found
-        Its modalities, each on its own grid.
-    recipe : NativeRecipe
-
-    Returns
-    -------
-    Aligned
-    dict of str to Volume
-        The series as acquired, by modality.
-
-    Raises
-    ------
-    InputError
-        If a series cannot be read or registered.
+    Also returns the series as acquired, by modality. Raises InputError if a series cannot be read
+    or registered.
     """
     volumes, series = {}, {}
     for name, origin in found.images.items():
@@ -63,7 +49,6 @@ def write_aligned(found: Found, folder: Path, recipe: NativeRecipe) -> Found:
     Parameters
     ----------
     found : Found
-        As the source found it.
     folder : Path
         Gets ``case/case_modality.nii.gz`` (float32), the mask likewise, and
         ``case/case_native.json`` (`Native`), the inverse transform.

@@ -7,7 +7,7 @@ ITERATIONS = (50, 50, 30)
 
 
 def correct_bias(voxels: np.ndarray, mask: np.ndarray, shrink: int = 4) -> np.ndarray:
-    """Divide out the bias field.
+    """Divide out the bias field; (X, Y, Z) float32.
 
     Parameters
     ----------
@@ -17,10 +17,6 @@ def correct_bias(voxels: np.ndarray, mask: np.ndarray, shrink: int = 4) -> np.nd
         Where the field is estimated; it is divided out everywhere.
     shrink : int
         Subsampling factor of the estimate along each axis.
-
-    Returns
-    -------
-    (X, Y, Z) float32 array
 
     Notes
     -----

@@ -26,7 +26,6 @@ def extract_brain(
     prior : (X, Y, Z) bool array
         The template's brain, mapped here by an affine registration.
     spacing_mm : tuple of 3 float
-        Voxel edge lengths.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Rigid and affine registration by mutual information, reproducible on any number of cores."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from ..core.errors import InputError
 from ..core.grid import Grid
 from .brain_extraction import largest_component
 
-LEVELS_MM = (8.0, 4.0, 2.0)
-"""Isotropic sampling of the three resolutions."""
+COARSEST_MM = 8.0
+FINER = {"rigid": ((4.0, 60, 1.0), (2.0, 30, 0.3)), "affine": ((4.0, 60, 1.0), (2.0, 60, 0.3))}
+"""Isotropic sampling in mm, iterations, and the share of the fixed voxels that the metric uses."""
 BINS = 32
 STARTING_TURN_DEG = 20.0
 STARTING_HEIGHTS_MM = (*(0.0, -60.0, -45.0, -30.0), *(-15.0, 15.0, 30.0, 45.0, 60.0))
@@ -22,24 +24,14 @@ STARTING_HEIGHTS_MM = (*(0.0, -60.0, -45.0, -30.0), *(-15.0, 15.0, 30.0, 45.0, 6
 LEAST_OVERLAP = 0.4
 LEAST_INFORMATION = 0.1
 _ROTATION_SCALE = 75.0**2  # a radian moves the brain's surface by about 75 mm
-_ITERATIONS = (60, 60, 30)
-_SAMPLED = (1.0, 1.0, 0.3)  # share of the fixed voxels that the metric looks at, per level
 _SEED = 1
-_DESCENDED = 6
+_OPTIMIZED = 6  # starts at the coarsest resolution
 _Linear = sitk.Euler3DTransform | sitk.AffineTransform
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Voxels and their grid, like `pipeline.formats.volume.Volume`.
-
-    Attributes
-    ----------
-    voxels : (X, Y, Z) array
-        Any real dtype.
-    grid : Grid
-        Of the voxels.
-    """
+    """Voxels (X, Y, Z) of any real dtype and their grid."""
 
     voxels: np.ndarray
     grid: Grid
@@ -64,49 +56,6 @@ class Registered:
     overlap: float
 
 
-def register(
-    moving: Sampled,
-    fixed: Sampled,
-    name: str,
-    model: Literal["rigid", "affine"] = "rigid",
-    within: np.ndarray | None = None,
-) -> Registered:
-    """Find the transform that aligns one volume with another.
-
-    Parameters
-    ----------
-    moving, fixed : Sampled
-        Any contrast, each on its own grid, with thick or thin slices and any axes.
-    name : str
-        Of the moving volume, for messages.
-    model : {"rigid", "affine"}
-        6 or 12 parameters; an affine starts from the rigid result.
-    within : (X, Y, Z) bool array, optional
-        Where the metric is computed on the fixed volume; by default its `head`.
-
-    Returns
-    -------
-    Registered
-
-    Raises
-    ------
-    InputError
-        If a volume is empty, the two do not overlap, or the best transform found aligns no common
-        anatomy.
-
-    Notes
-    -----
-    Mutual information after Mattes et al., "PET-CT image registration in the chest using free-form
-    deformations", IEEE TMI 22 (2003), maximised by regular-step gradient descent on three
-    resolutions (Gaussian smoothing to each isotropic spacing, a scale that thick and thin slices
-    share). At the coarsest, every combination of ten positions (scanner coordinates, centres of
-    mass and above or below) and seven rotations is evaluated. ITK sums the metric in the order in
-    which threads end, so it runs on one: the matrix is reproducible.
-    """
-    with _one_thread():
-        return _register(moving, fixed, name, model, within)
-
-
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Run ITK on one thread: a filter's setting does not reach the metric, so the default of the
@@ -120,23 +69,53 @@ def _one_thread() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(default)
 
 
-def _register(
-    moving: Sampled, fixed: Sampled, name: str, model: str, within: np.ndarray | None
+@_one_thread()
+def register(
+    moving: Sampled,
+    fixed: Sampled,
+    name: str,
+    model: Literal["rigid", "affine"] = "rigid",
+    within: np.ndarray | None = None,
 ) -> Registered:
-    foreground = _foreground(fixed, name) if within is None else within
+    """Find the transform that aligns one volume with another.
+
+    Parameters
+    ----------
+    moving, fixed : Sampled
+        Finite and not constant, of any contrast, each on its own grid, with thick or thin slices
+        and any axes.
+    name : str
+        Of the moving volume.
+    model : {"rigid", "affine"}
+        6 or 12 parameters; an affine starts from the rigid result.
+    within : (X, Y, Z) bool array, optional
+        Where the metric is computed on the fixed volume; by default its `head`.
+
+    Raises
+    ------
+    InputError
+        If the two do not overlap, or the best transform found aligns no common anatomy.
+
+    Notes
+    -----
+    Mutual information after Mattes et al., "PET-CT image registration in the chest using free-form
+    deformations", IEEE TMI 22 (2003), maximised by regular-step gradient descent on three
+    resolutions (Gaussian smoothing to each isotropic spacing, a scale that thick and thin slices
+    share). At the coarsest, every combination of ten positions (scanner coordinates, centres of
+    mass and above or below) and seven rotations is evaluated. ITK sums the metric in the order in
+    which threads end, so it runs on one: the matrix is reproducible.
+    """
+    foreground = head(fixed) if within is None else within
     best = _started(moving, fixed, foreground, name)
-    for spacing_mm, iterations, share in list(zip(LEVELS_MM, _ITERATIONS, _SAMPLED, strict=True))[
-        1:
-    ]:
-        best = _descended(_Pair(moving, fixed, foreground, spacing_mm), best, iterations, share)
+    for spacing_mm, iterations, share in FINER["rigid"]:
+        best = _optimized(_Pair(moving, fixed, foreground, spacing_mm), best, iterations, share)
     if model == "affine":
-        for spacing_mm, share in ((4.0, 1.0), (2.0, 0.3)):
-            best = _descended(
-                _Pair(moving, fixed, foreground, spacing_mm), _affine_of(best), 60, share
-            )
+        best = _affine_of(best)
+        for spacing_mm, iterations, share in FINER["affine"]:
+            best = _optimized(_Pair(moving, fixed, foreground, spacing_mm), best, iterations, share)
     matrix = _matrix(best)
     overlap = _overlap(fixed, foreground, moving, matrix)
-    information = -_metric(_Pair(moving, fixed, foreground, LEVELS_MM[1]), best)
+    information = -_metric(_Pair(moving, fixed, foreground, 4.0), best)
     if overlap < LEAST_OVERLAP or information < LEAST_INFORMATION:
         raise InputError(
             f"{name}: registration found no alignment (overlap {overlap:.2f} of the foreground,"
@@ -159,9 +138,7 @@ def resample(
     Parameters
     ----------
     source : Sampled
-        bool and integer voxels are kept so under "nearest".
     target : Grid
-        Where to sample.
     matrix : (4, 4) array
         RAS+ millimetres of the source to those of the target.
     interpolation : {"nearest", "linear", "bspline"}
@@ -197,7 +174,7 @@ def rigid_part(matrix: np.ndarray, centre_mm: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     matrix : (4, 4) array
-        An affine between millimetre spaces.
+        Between millimetre spaces.
     centre_mm : (3,) array
         The point, in the space that the affine starts from.
 
@@ -226,12 +203,10 @@ def isotropic(grid: Grid, spacing_mm: float) -> Grid:
         max(round(n / (spacing_mm / length)), 1)
         for n, length in zip(grid.shape, grid.spacing_mm, strict=True)
     )
-    shape = (x, y, z)
-    first = (np.array(grid.shape) / shape - 1) / 2  # outer faces coincide
-    affine = grid.affine @ np.block(
-        [[np.diag(np.array(grid.shape) / shape), first[:, None]], [np.zeros(3), 1.0]]
-    )
-    return Grid(shape, affine)
+    step = np.array(grid.shape) / (x, y, z)
+    to_grid = np.diag([*step, 1.0])
+    to_grid[:3, 3] = (step - 1) / 2  # outer faces coincide
+    return Grid((x, y, z), grid.affine @ to_grid)
 
 
 class _Pair:
@@ -270,29 +245,10 @@ def _image(voxels: np.ndarray, grid: Grid) -> sitk.Image:
     return image
 
 
-def _foreground(volume: Sampled, name: str) -> np.ndarray:
-    """The `head` of a volume, after a check that it is not constant."""
-    voxels = np.asarray(volume.voxels, np.float32)
-    if not np.isfinite(voxels).all() or voxels.max() <= voxels.min():
-        raise InputError(
-            f"{name}: cannot be registered to a volume that is constant or not finite. Fetch the"
-            " series again."
-        )
-    return head(volume)
-
-
 def head(volume: Sampled) -> np.ndarray:
-    """The head: the largest component above Otsu's threshold (1979) of the log intensities, holes
-    filled.
+    """The head in a volume of any contrast with a dark background, (X, Y, Z) bool.
 
-    Parameters
-    ----------
-    volume : Sampled
-        Any contrast with a dark background.
-
-    Returns
-    -------
-    (X, Y, Z) bool array
+    The largest component above Otsu's threshold (1979) of the log intensities, holes filled.
     """
     bright = np.log1p(np.clip(volume.voxels, 0, None).astype(np.float32))
     image = sitk.GetImageFromArray(np.ascontiguousarray(bright.T))
@@ -305,7 +261,7 @@ def head(volume: Sampled) -> np.ndarray:
 
 def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str) -> _Linear:
     """The best transform at the coarsest level: all starts are evaluated, some are optimised."""
-    pair = _Pair(moving, fixed, foreground, LEVELS_MM[0])
+    pair = _Pair(moving, fixed, foreground, COARSEST_MM)
 
     def score(transform: _Linear) -> float:
         # a small overlap may agree well
@@ -313,7 +269,7 @@ def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str)
 
     starts = [
         start
-        for start in _starts(moving, fixed, foreground, name)
+        for start in _starts(moving, fixed, foreground)
         if _overlap(fixed, foreground, moving, _matrix(start)) >= LEAST_OVERLAP
     ]
     if not starts:
@@ -321,24 +277,23 @@ def _started(moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str)
             f"{name}: does not overlap with the volume it is registered to. Check its affine and"
             " its field of view."
         )
-    promising = sorted(starts, key=score, reverse=True)[:_DESCENDED]
-    return max((_descended(pair, start, _ITERATIONS[0], 1.0) for start in promising), key=score)
+    promising = sorted(starts, key=score, reverse=True)[:_OPTIMIZED]
+    return max((_optimized(pair, start, 60, 1.0) for start in promising), key=score)
 
 
 def _starts(
-    moving: Sampled, fixed: Sampled, foreground: np.ndarray, name: str
+    moving: Sampled, fixed: Sampled, foreground: np.ndarray
 ) -> Iterator[sitk.Euler3DTransform]:
     """Every combination of the positions and rotations."""
     centre = centre_of_mass_mm(foreground, fixed.grid)
-    there = centre_of_mass_mm(_foreground(moving, name), moving.grid)
+    there = centre_of_mass_mm(head(moving), moving.grid)
     shifts = [np.zeros(3), *(there - centre + [0, 0, height] for height in STARTING_HEIGHTS_MM)]
     turns = [
         np.zeros(3),
         *(sign * np.radians(STARTING_TURN_DEG) * axis for axis in np.eye(3) for sign in (-1, 1)),
     ]
-    for shift in shifts:
-        for turn in turns:
-            yield sitk.Euler3DTransform(centre.tolist(), *turn.tolist(), shift.tolist())
+    for shift, turn in itertools.product(shifts, turns):
+        yield sitk.Euler3DTransform(centre.tolist(), *turn.tolist(), shift.tolist())
 
 
 def _method(pair: _Pair) -> sitk.ImageRegistrationMethod:
@@ -349,7 +304,7 @@ def _method(pair: _Pair) -> sitk.ImageRegistrationMethod:
     return method
 
 
-def _descended(pair: _Pair, start: _Linear, iterations: int, share: float) -> _Linear:
+def _optimized(pair: _Pair, start: _Linear, iterations: int, share: float) -> _Linear:
     method = _method(pair)
     if share < 1:
         method.SetMetricSamplingStrategy(method.RANDOM)
@@ -378,8 +333,6 @@ def _metric(pair: _Pair, transform: _Linear) -> float:
 
 
 def _affine_of(transform: _Linear) -> sitk.AffineTransform:
-    if isinstance(transform, sitk.AffineTransform):
-        return transform
     affine = sitk.AffineTransform(3)
     affine.SetCenter(transform.GetCenter())
     affine.SetMatrix(transform.GetMatrix())

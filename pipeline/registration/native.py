@@ -1,8 +1,6 @@
-"""Registration of series as acquired to the space of BraTS, and the inverse transform for masks
-and probabilities.
-"""
+"""Registration of series as acquired to the space of BraTS, and the inverse transform of masks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -40,26 +38,14 @@ STRETCHES = (0.95, 1.35)
 """Plausible stretches of a head onto the template; seven glioma cases had 0.99 to 1.23. A skull
 mistaken for the brain needs less.
 """
-Extractor = Callable[[np.ndarray, np.ndarray, tuple[float, float, float]], np.ndarray]
 
 
 class NativeRecipe(Strict):
     """How to register series as acquired: the section `native` of params.yaml.
 
-    Attributes
-    ----------
-    enabled : bool
-        False takes the cases as they are.
-    template_transform : {"rigid", "affine"}
-        "rigid" rotates and shifts the head, as BraTS does: volumes and shapes of lesions stay true,
-        and a network trained on BraTS gets brains of their own size. "affine" stretches it to the
-        template's size.
-    interpolation : {"linear", "bspline"}
-        Of the single resampling. Cubic splines are sharper and overshoot.
-    correct_bias : bool
-        Whether to run N4 on every modality.
-    extract_brain : bool
-        Whether to set all but the brain to 0; off if the source has done it.
+    "rigid" rotates and shifts the head, as BraTS does: volumes and shapes of lesions stay true, and
+    a network trained on BraTS gets brains of their own size. "affine" stretches it to the
+    template's size. Cubic splines ("bspline") are sharper than linear interpolation and overshoot.
     """
 
     enabled: bool
@@ -74,10 +60,8 @@ class SeriesPlace(Strict):
 
     Attributes
     ----------
-    shape : tuple of int
-        Of the series as acquired.
-    affine : 4 rows of 4
-        Its voxel indices to its RAS+ millimetres.
+    shape, affine
+        Of its grid as acquired.
     to_template : 4 rows of 4
         Its RAS+ millimetres to those of the common grid.
     mutual_information : float
@@ -94,7 +78,7 @@ class SeriesPlace(Strict):
 
     @property
     def grid(self) -> Grid:
-        """Of the series."""
+        """Of the series as acquired."""
         return Grid(self.shape, np.array(self.affine))
 
 
@@ -107,14 +91,11 @@ class Native(Strict):
         The modality that the others were registered to.
     template : str
         The name of what that was registered to.
-    shape : tuple of int
-        Of the common grid.
-    affine : 4 rows of 4
+    shape, affine
         Of the common grid.
     series : dict of str to SeriesPlace
         Per modality.
     steps : tuple of str
-        In the order of processing.
     """
 
     reference: str
@@ -137,7 +118,6 @@ class Template:
     Attributes
     ----------
     name : str
-        For the record.
     t1 : Sampled
         T1-weighted, 0 outside the brain.
     pose : (4, 4) array
@@ -168,7 +148,6 @@ class Aligned:
     brain : (X, Y, Z) bool array
         The extracted brain; else where any modality is not 0.
     native : Native
-        Gives the inverse transform.
     """
 
     images: dict[str, np.ndarray]
@@ -177,17 +156,13 @@ class Aligned:
 
 
 def mni_template(t1: np.ndarray) -> Template:
-    """The MNI152 2009a brain in the pose and on the grid of BraTS.
+    """The MNI152 2009a brain in the pose and on the grid of BraTS: 240 x 240 x 155 voxels of 1 mm,
+    LPS, the affine that BraTS files carry.
 
     Parameters
     ----------
     t1 : (197, 233, 189) array
         As nilearn ships it: RAS+, 1 mm, stripped of the skull.
-
-    Returns
-    -------
-    Template
-        240 x 240 x 155 voxels of 1 mm, LPS, the affine that BraTS files carry.
 
     Notes
     -----
@@ -203,12 +178,7 @@ def mni_template(t1: np.ndarray) -> Template:
     return Template("MNI152 2009a in the pose of BraTS", template, pose, BRATS_GRID)
 
 
-def align(
-    series: Mapping[str, Sampled],
-    template: Template,
-    recipe: NativeRecipe,
-    extractor: Extractor = extract_brain,
-) -> Aligned:
+def align(series: Mapping[str, Sampled], template: Template, recipe: NativeRecipe) -> Aligned:
     """Register the series of one examination to one grid.
 
     Parameters
@@ -216,15 +186,7 @@ def align(
     series : mapping of str to Sampled
         Per modality, each on its own grid.
     template : Template
-        The target.
     recipe : NativeRecipe
-        The options.
-    extractor : callable
-        (voxels, prior, spacing_mm) to mask, as `extract_brain`.
-
-    Returns
-    -------
-    Aligned
 
     Raises
     ------
@@ -245,23 +207,19 @@ def align(
             " the modalities like these."
         )
     fit = _to_template(series[reference], template, reference)
-    placed = {
-        reference: fit,
-        **{
-            name: register(volume, series[reference], name)
-            for name, volume in series.items()
-            if name != reference
-        },
-    }
     head_to_grid = _head_to_grid(fit, template, recipe)
-    matrices = {
-        name: head_to_grid if name == reference else head_to_grid @ found.matrix
-        for name, found in placed.items()
-    }
-    images = {
-        name: resample(series[name], template.grid, matrices[name], recipe.interpolation)
-        for name in series
-    }
+    images, places = {}, {}
+    for name, volume in series.items():
+        found = fit if name == reference else register(volume, series[reference], name)
+        matrix = head_to_grid if name == reference else head_to_grid @ found.matrix
+        images[name] = resample(volume, template.grid, matrix, recipe.interpolation)
+        places[name] = SeriesPlace(
+            shape=volume.grid.shape,
+            affine=rows_of(volume.grid.affine),
+            to_template=rows_of(matrix),
+            mutual_information=found.mutual_information,
+            overlap=found.overlap,
+        )
     prior = resample(
         Sampled(template.brain, template.t1.grid),
         template.grid,
@@ -278,7 +236,7 @@ def align(
         steps.append("N4")
     brain = np.any([voxels != 0 for voxels in images.values()], axis=0)
     if recipe.extract_brain:
-        brain = extractor(images.get("t1n", images[reference]), prior, template.grid.spacing_mm)
+        brain = extract_brain(images.get("t1n", images[reference]), prior, template.grid.spacing_mm)
         images = {name: np.where(brain, voxels, np.float32(0)) for name, voxels in images.items()}
         steps.append("extract brain")
     native = Native(
@@ -286,7 +244,7 @@ def align(
         template=template.name,
         shape=template.grid.shape,
         affine=rows_of(template.grid.affine),
-        series={name: _place(series[name].grid, matrices[name], placed[name]) for name in series},
+        series=places,
         steps=tuple(steps),
     )
     return Aligned(images, brain, native)
@@ -323,34 +281,18 @@ def _head_to_grid(fit: Registered, template: Template, recipe: NativeRecipe) -> 
     )
 
 
-def _place(grid: Grid, matrix: np.ndarray, found: Registered) -> SeriesPlace:
-    return SeriesPlace(
-        shape=grid.shape,
-        affine=rows_of(grid.affine),
-        to_template=rows_of(matrix),
-        mutual_information=found.mutual_information,
-        overlap=found.overlap,
-    )
-
-
 def labels_to_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
     """Resample a label map or mask from the common grid to a series, by nearest neighbour.
-
-    Parameters
-    ----------
-    labels : (X, Y, Z) integer or bool array
-        On the common grid.
-    native : Native
-        From `align`.
-    modality : str
-        Whose grid.
 
     Returns
     -------
     array of the series' shape
         In the same dtype; no new value appears, 0 where the common grid does not reach.
     """
-    return _to_series(labels, native, modality, "nearest")
+    place = native.series[modality]
+    return resample(
+        Sampled(labels, native.grid), place.grid, np.linalg.inv(place.to_template), "nearest"
+    )
 
 
 def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
@@ -360,38 +302,4 @@ def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.
     place = native.series[modality]
     return resample(
         Sampled(labels, place.grid), native.grid, np.array(place.to_template), "nearest"
-    )
-
-
-def probabilities_to_series(probabilities: np.ndarray, native: Native, modality: str) -> np.ndarray:
-    """Resample probabilities from the common grid to a series, linearly.
-
-    Parameters
-    ----------
-    probabilities : (X, Y, Z, R) float32 array
-        On the common grid, 0 to 1.
-    native : Native
-        From `align`.
-    modality : str
-        Whose grid.
-
-    Returns
-    -------
-    (*shape of the series, R) float32 array
-    """
-    return np.stack(
-        [
-            _to_series(channel, native, modality, "linear")
-            for channel in np.moveaxis(probabilities, -1, 0)
-        ],
-        axis=-1,
-    )
-
-
-def _to_series(
-    voxels: np.ndarray, native: Native, modality: str, interpolation: Literal["nearest", "linear"]
-) -> np.ndarray:
-    place = native.series[modality]
-    return resample(
-        Sampled(voxels, native.grid), place.grid, np.linalg.inv(place.to_template), interpolation
     )

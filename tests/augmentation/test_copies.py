@@ -1,7 +1,5 @@
 """Copies of a case: drawn, recorded and applied, every byte of them reproducible."""
 
-import csv
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +9,7 @@ from pydantic import ValidationError
 from pipeline.augmentation import copies
 from pipeline.augmentation.copies import Draw, Ranges
 from pipeline.augmentation.spatial import Elastic
+from pipeline.core.records import read_csv, write_csv
 
 MODALITIES = ("t1n", "t1c", "t2w")
 SHAPE = (26, 30, 22)
@@ -42,7 +41,7 @@ def _draw(seed, probability=1.0, shape=(*SHAPE, 3), **changes):
     return copies.draw(np.random.default_rng(seed), transforms, shape, MODALITIES)
 
 
-def apply(drawn, image, classes, spacing_mm, transforms=None):
+def apply(drawn, image, classes, spacing_mm=SPACING_MM, transforms=None):
     return copies.apply(drawn, transforms or _transforms(), image, classes, spacing_mm)
 
 
@@ -51,49 +50,37 @@ def _with(drawn, **numbers):
     return Draw.from_row(drawn.row() | {key.replace("__", "."): n for key, n in numbers.items()})
 
 
-STILL = {
-    "spatial__x_degrees": 0.0,
-    "spatial__y_degrees": 0.0,
-    "spatial__z_degrees": 0.0,
-    "spatial__scale": 1.0,
-    "spatial__elastic_mm": 0.0,
-}
+UNMOVED = {f"spatial__{axis}_degrees": 0.0 for axis in "xyz"}
+UNMOVED |= {"spatial__scale": 1.0, "spatial__elastic_mm": 0.0}
 
 
 @pytest.fixture
 def shard():
-    place = (np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2) / np.array(SHAPE)[
-        :, None, None, None
-    ]
-    brain = (place**2).sum(axis=0) < 0.2
-    image = np.random.default_rng(0).standard_normal((*SHAPE, 3)) * brain[..., None]
-    classes = (place**2).sum(axis=0) < 0.02
-    return image.astype(np.float16), classes.astype(np.uint8) * 2
+    place = np.moveaxis(np.indices(SHAPE), 0, -1) + 0.5
+    distance = ((place / SHAPE - 0.5) ** 2).sum(axis=-1)
+    image = np.random.default_rng(0).standard_normal((*SHAPE, 3)) * (distance < 0.2)[..., None]
+    return image.astype(np.float16), (distance < 0.02).astype(np.uint8) * 2
 
 
 def _same(one, other):
     return one[0].tobytes() == other[0].tobytes() and one[1].tobytes() == other[1].tobytes()
 
 
-def test_a_draw_gives_the_same_bytes_in_any_order(shard):
+def test_a_draw_gives_the_same_bytes_in_any_order_and_leaves_the_shard_itself_untouched(shard):
+    before = shard[0].copy(), shard[1].copy()
     draws = [_draw(seed) for seed in range(3)]
-    forwards = [apply(one, *shard, SPACING_MM) for one in draws]
-    backwards = [apply(one, *shard, SPACING_MM) for one in reversed(draws)][::-1]
+    forwards = [apply(one, *shard) for one in draws]
+    backwards = [apply(one, *shard) for one in reversed(draws)][::-1]
     assert all(map(_same, forwards, backwards))
     assert not _same(forwards[0], forwards[1])
+    assert _same(shard, before)
 
 
-def test_a_draw_survives_a_line_of_a_csv_table(shard):
+def test_a_draw_survives_a_line_of_a_csv_table(tmp_path):
     original = _draw(5)
-    text = io.StringIO()
-    row = original.row()
-    table = csv.DictWriter(text, row)
-    table.writeheader()
-    table.writerow(row)
-    text.seek(0)
-    read = Draw.from_row(next(csv.DictReader(text)))
-    assert read == original
-    assert _same(apply(read, *shard, SPACING_MM), apply(original, *shard, SPACING_MM))
+    write_csv(tmp_path / "table.csv", [original.row()])
+    (row,) = read_csv(tmp_path / "table.csv")
+    assert Draw.from_row(row) == original
 
 
 def test_the_columns_of_the_table_name_transform_and_axis_or_modality():
@@ -122,40 +109,32 @@ def test_another_probability_of_one_transform_leaves_the_other_draws_as_they_wer
 
 
 def test_probability_zero_is_the_identity(shard):
-    assert _same(apply(_draw(0, probability=0.0), *shard, SPACING_MM), shard)
+    assert _same(apply(_draw(0, probability=0.0), *shard), shard)
 
 
 def test_the_result_does_not_depend_on_the_memory_layout_of_the_shard(shard):
     fortran = tuple(np.asfortranarray(array) for array in shard)
-    recoloured = _with(_draw(3), **STILL)
-    for drawn in (_draw(3), recoloured):
-        assert _same(apply(drawn, *fortran, SPACING_MM), apply(drawn, *shard, SPACING_MM))
-
-
-def test_the_shard_itself_is_left_untouched(shard):
-    image, classes = shard[0].copy(), shard[1].copy()
-    apply(_draw(0), *shard, SPACING_MM)
-    assert _same(shard, (image, classes))
+    for drawn in (_draw(3), _with(_draw(3), **UNMOVED)):
+        assert _same(apply(drawn, *fortran), apply(drawn, *shard))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_shapes_and_types_are_kept(shard, dtype):
-    image, classes = apply(_draw(0), shard[0].astype(dtype), shard[1], SPACING_MM)
+    image, classes = apply(_draw(0), shard[0].astype(dtype), shard[1])
     assert (image.shape, image.dtype) == ((*SHAPE, 3), dtype)
     assert (classes.shape, classes.dtype) == (SHAPE, np.uint8)
 
 
 def test_the_set_of_classes_never_grows_and_nothing_appears_outside_the_brain(shard):
-    image, classes = shard
     for seed in range(8):
         drawn = _draw(seed)
-        moved_image, moved_classes = apply(drawn, image, classes, SPACING_MM)
+        moved_image, moved_classes = apply(drawn, *shard)
         assert set(np.unique(moved_classes)) <= {0, 2}
         assert np.isfinite(moved_image).all()
         neutral = _draw(0, probability=0.0).parameters
         moves = {name: drawn.parameters[name] for name in ("mirror", "spatial")}
         still = replace(drawn, parameters=neutral | moves)
-        only_moved, _ = apply(still, image, classes, SPACING_MM)
+        only_moved, _ = apply(still, *shard)
         np.testing.assert_array_equal(moved_image.any(axis=-1), only_moved.any(axis=-1))
 
 
@@ -174,7 +153,7 @@ AMOUNTS = {
 def test_a_change_of_intensity_affects_the_brain_of_its_modality_only(shard, name):
     image, classes = shard
     changed = _with(_draw(0, probability=0.0), **{f"{name}_t1c": AMOUNTS[name]})
-    result, same_classes = apply(changed, image, classes, SPACING_MM)
+    result, same_classes = apply(changed, image, classes)
     brain = image.any(axis=-1)
     np.testing.assert_array_equal(result[..., [0, 2]], image[..., [0, 2]])
     np.testing.assert_array_equal(same_classes, classes)
@@ -187,55 +166,37 @@ def test_every_amount_of_a_modality_is_covered_above():
     assert columns == set(AMOUNTS)
 
 
-def _point(shape, at):
+@pytest.mark.parametrize(
+    ("shape", "start", "slice_mm", "move", "end"),
+    [
+        ((11, 11, 11), (8, 5, 5), 1.0, {"spatial__z_degrees": 90.0}, (5, 8, 5)),  # right to front
+        # 4 mm to the front become 4 mm to the top, two voxels
+        ((11, 11, 11), (5, 9, 5), 2.0, {"spatial__x_degrees": 90.0}, (5, 5, 7)),
+        ((13, 13, 13), (10, 6, 2), 3.0, {"spatial__scale": 0.5}, (8, 6, 4)),
+        ((10, 11, 12), (2, 3, 4), 1.0, {"mirror__x": 1}, (7, 3, 4)),
+    ],
+)
+def test_a_move_carries_a_point_of_image_and_classes_to_its_place(
+    shape, start, slice_mm, move, end
+):
     image, classes = np.ones((*shape, 3), np.float32), np.zeros(shape, np.uint8)
-    image[at], classes[at] = 5, 1
-    return image, classes
-
-
-def _moved_point(shape, at, spacing_mm, **moves):
-    image, classes = _point(shape, at)
-    image, classes = apply(_with(_draw(0, probability=0.0), **moves), image, classes, spacing_mm)
-    places = np.argwhere(classes == 1)
-    assert [tuple(place) for place in np.argwhere(image[..., 0] > 4.9)] == [
-        tuple(place) for place in places
-    ]
-    return [tuple(int(index) for index in place) for place in places]
-
-
-def test_a_quarter_turn_about_z_carries_right_to_front():
-    at = _moved_point((11, 11, 11), (8, 5, 5), (1.0, 1.0, 1.0), spatial__z_degrees=90.0)
-    assert at == [(5, 8, 5)]
-
-
-def test_a_quarter_turn_on_an_anisotropic_grid_keeps_millimetres():
-    at = _moved_point((11, 11, 11), (5, 9, 5), (1.0, 1.0, 2.0), spatial__x_degrees=90.0)
-    assert at == [(5, 5, 7)]  # 4 mm to the front become 4 mm to the top, two voxels
-
-
-def test_a_scale_of_a_half_halves_the_distance_from_the_middle():
-    assert _moved_point((13, 13, 13), (10, 6, 2), (1.0, 1.0, 3.0), spatial__scale=0.5) == [
-        (8, 6, 4)
-    ]
-
-
-def test_mirroring_along_x_swaps_left_and_right_of_image_and_classes():
-    assert _moved_point((10, 11, 12), (2, 3, 4), (1.0, 1.0, 1.0), mirror__x=1) == [(7, 3, 4)]
+    image[start], classes[start] = 5, 1
+    moved = _with(_draw(0, probability=0.0), **move)
+    image, classes = apply(moved, image, classes, (1.0, 1.0, slice_mm))
+    assert np.argwhere(image[..., 0] > 4.9).tolist() == np.argwhere(classes).tolist() == [list(end)]
 
 
 def test_mirroring_twice_is_the_identity(shard):
     mirrored = _with(_draw(0, probability=0.0), mirror__x=1, mirror__z=1)
-    assert not _same(apply(mirrored, *shard, SPACING_MM), shard)
-    assert _same(apply(mirrored, *apply(mirrored, *shard, SPACING_MM), SPACING_MM), shard)
+    assert not _same(apply(mirrored, *shard), shard)
+    assert _same(apply(mirrored, *apply(mirrored, *shard)), shard)
 
 
 def test_an_elastic_draw_moves_no_further_than_it_says():
     image = np.ones((40, 40, 40, 3), np.float32)
     image[..., 0] = np.arange(1, 41)[:, None, None]
-    elastic, transforms = (
-        _with(_draw(0, probability=0.0), spatial__elastic_mm=4.0),
-        _transforms(knots_mm=15.0),
-    )
+    elastic = _with(_draw(0, probability=0.0), spatial__elastic_mm=4.0)
+    transforms = _transforms(knots_mm=15.0)
     moved, _ = apply(elastic, image, np.zeros((40, 40, 40), np.uint8), (2.0, 2.0, 2.0), transforms)
     shift = np.abs(moved - image)[5:-5, 5:-5, 5:-5, 0]
     assert 1.0 < shift.max() <= 2.0 + 1e-4  # in voxels of 2 mm
@@ -254,9 +215,7 @@ def test_a_single_slice_is_turned_in_its_plane_only():
 
 
 def test_a_shard_without_brain_stays_empty():
-    image, classes = apply(
-        _draw(0), np.zeros((*SHAPE, 3), np.float16), np.zeros(SHAPE, np.uint8), SPACING_MM
-    )
+    image, classes = apply(_draw(0), np.zeros((*SHAPE, 3), np.float16), np.zeros(SHAPE, np.uint8))
     assert not image.any()
     assert not classes.any()
 

@@ -2,6 +2,7 @@
 
 import sys
 
+import joblib
 import numpy as np
 import pytest
 
@@ -20,9 +21,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(made)
     monkeypatch.setenv("DVC_ROOT", str(made))
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("download", "preprocess", "split"):
-        project.run(made, name)
-    yield made
+    with joblib.parallel_config(n_jobs=1):
+        for name in ("download", "preprocess", "split"):
+            project.run(made, name)
+        yield made
     sys.modules.pop("my_transforms", None)
 
 
@@ -48,24 +50,25 @@ def test_the_page_makes_copies_that_record_the_transform_and_patches(folder):
     section = project.params.read(folder / "params.yaml")
     train = project.params.value(section, "train", TrainParams, folder / "params.yaml")
     image = np.random.default_rng(0).normal(size=(16, 12, 4)).astype(np.float32)
-    made = [
-        augment_patch(
-            np.random.default_rng(seed),
-            image,
-            np.zeros((16, 12), np.uint8),
-            train.on_the_fly,
-            transforms,
-            (1.0, 1.0, 1.0),
-            ("t1n", "t1c", "t2w", "t2f"),
-        )[0]
+    patch = image, np.zeros((16, 12), np.uint8), train.on_the_fly
+    names = ("t1n", "t1c", "t2w", "t2f")
+    plain, changed = (
+        np.array(
+            [
+                augment_patch(np.random.default_rng(seed), *patch, transforms, (1.0,) * 3, names)[0]
+                for seed in range(4)
+            ]
+        )
         for transforms in ({}, own)
-        for seed in range(4)
-    ]
-    assert all(patch.shape == image.shape for patch in made)
-    assert any(not np.array_equal(*pair) for pair in zip(made[:4], made[4:], strict=True))
+    )
+    assert changed.shape == (4, *image.shape)
+    assert not np.array_equal(plain, changed)
 
 
-def test_a_name_that_is_no_transform_is_rejected(folder):
-    (folder / "my_transforms.py").write_text("ghosting = 3\n")
+def test_a_name_that_is_no_transform_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_transforms", raising=False)
+    (tmp_path / "my_transforms.py").write_text("ghosting = 3\n")
     with pytest.raises(InputError, match=r"augment\.own names ghosting, which is 3, not a"):
         load_own(("my_transforms:ghosting",), "augment.own", "my_transforms.py")

@@ -22,8 +22,8 @@ def _ranges(flips=0.0, colours=0.0):
     )
 
 
-def augment_patch(rng, image, classes, ranges):
-    names = tuple(f"m{channel}" for channel in range(image.shape[-1]))
+def augment_patch(seed, image, classes, ranges):
+    rng, names = np.random.default_rng(seed), tuple(map(str, range(image.shape[-1])))
     return on_the_fly.augment_patch(rng, image, classes, ranges, {}, (1.0, 1.0, 1.0), names)
 
 
@@ -38,9 +38,9 @@ def _patch(shape):
 def test_shape_and_type_are_kept_and_the_patch_itself_is_left_untouched(shape):
     image, classes = _patch(shape)
     image.flags.writeable = classes.flags.writeable = False
-    new_image, new_classes = augment_patch(
-        np.random.default_rng(1), image, classes, _ranges(0.5, 1.0)
-    )
+    new_image, new_classes = augment_patch(1, image, classes, _ranges(0.5, 1.0))
+    again, _ = augment_patch(1, image, classes, _ranges(0.5, 1.0))
+    assert again.tobytes() == new_image.tobytes()
     assert (new_image.shape, new_image.dtype) == (shape, np.float32)
     assert (new_classes.shape, new_classes.dtype) == (shape[:-1], np.uint8)
     assert not np.shares_memory(new_image, image)
@@ -52,9 +52,7 @@ def test_image_and_classes_are_flipped_alike(shape):
     image, classes = _patch(shape)
     seen = set()
     for seed in range(30):
-        new_image, new_classes = augment_patch(
-            np.random.default_rng(seed), image, classes, _ranges(flips=0.5)
-        )
+        new_image, new_classes = augment_patch(seed, image, classes, _ranges(flips=0.5))
         np.testing.assert_array_equal(new_classes, (new_image[..., 0] > 0.5) * 3)
         seen.add(new_image.tobytes())
     assert len(seen) == 2 ** (len(shape) - 1)
@@ -63,7 +61,7 @@ def test_image_and_classes_are_flipped_alike(shape):
 @pytest.mark.parametrize("shape", PATCHES)
 def test_probability_zero_is_the_identity(shape):
     image, classes = _patch(shape)
-    new_image, new_classes = augment_patch(np.random.default_rng(0), image, classes, _ranges())
+    new_image, new_classes = augment_patch(0, image, classes, _ranges())
     np.testing.assert_array_equal(new_image, image)
     np.testing.assert_array_equal(new_classes, classes)
 
@@ -71,29 +69,15 @@ def test_probability_zero_is_the_identity(shape):
 @pytest.mark.parametrize("shape", PATCHES)
 def test_intensities_change_in_every_modality_of_the_brain_and_background_stays_zero(shape):
     image, classes = _patch(shape)
-    new_image, new_classes = augment_patch(
-        np.random.default_rng(0), image, classes, _ranges(colours=1.0)
-    )
+    new_image, new_classes = augment_patch(0, image, classes, _ranges(colours=1.0))
     assert not new_image[:4].any()
     assert (new_image[4:] != image[4:]).all()
     np.testing.assert_array_equal(new_classes, classes)
-    shift = new_image[4:].mean(axis=tuple(range(len(shape) - 1))) - image[4:].mean(
-        axis=tuple(range(len(shape) - 1))
-    )
+    shift = (new_image - image)[4:].reshape(-1, shape[-1]).mean(axis=0)
     assert ((shift > 0.1) & (shift < 0.4)).all()
     assert len(set(shift)) == shape[-1]
 
 
 def test_a_patch_outside_the_brain_stays_zero():
     image, classes = np.zeros((8, 8, 8, 4), np.float32), np.zeros((8, 8, 8), np.uint8)
-    new_image, _ = augment_patch(np.random.default_rng(0), image, classes, _ranges(colours=1.0))
-    assert not new_image.any()
-
-
-def test_the_same_generator_gives_the_same_bytes():
-    image, classes = _patch(PATCHES[1])
-    one, other = (
-        augment_patch(np.random.default_rng(9), image, classes, _ranges(0.5, 1.0))[0]
-        for _ in range(2)
-    )
-    assert one.tobytes() == other.tobytes()
+    assert not augment_patch(0, image, classes, _ranges(colours=1.0))[0].any()

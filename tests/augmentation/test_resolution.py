@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
-from pipeline.augmentation.resolution import LowResolution, soften
+from pipeline.augmentation.resolution import soften
 
 SHAPE = (24, 26, 22)
 
@@ -48,8 +47,3 @@ def test_sigma_is_in_millimetres_along_every_axis():
 def test_no_blur_and_no_coarsening_change_nothing(brain):
     values = np.random.default_rng(0).standard_normal(brain.sum()).astype(np.float32)
     np.testing.assert_array_equal(soften(values, brain, (1.0, 1.0, 1.0), 0.0, 1.0), values)
-
-
-def test_a_resolution_above_that_of_the_shards_is_rejected():
-    with pytest.raises(ValidationError, match="factors"):
-        LowResolution(probability=0.5, factors=(0.5, 2.0))

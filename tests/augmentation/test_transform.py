@@ -10,7 +10,8 @@ from pipeline.augmentation.contrast import Contrast
 from pipeline.augmentation.gamma import Gamma
 from pipeline.augmentation.mirror import Mirror, flip
 from pipeline.augmentation.noise import Noise
-from pipeline.augmentation.transform import Sample, brain_mask
+from pipeline.augmentation.resolution import LowResolution
+from pipeline.augmentation.transform import IntensityTransform, Sample, brain_mask
 
 INTENSITIES = {
     "gamma": Gamma(probability=1.0, exponent=(0.5, 2.0)),
@@ -109,6 +110,8 @@ def test_a_transform_acts_as_often_as_its_probability_says(name):
         (Brightness, "shift_sd", (0.0, float("inf"))),
         (Brightness, "shift_sd", (float("nan"), 0.0)),
         (Contrast, "factors", (1.0,)),
+        (Contrast, "factors", (1.0, float("inf"))),
+        (LowResolution, "factors", (0.5, 2.0)),
     ],
 )
 def test_a_range_that_cannot_be_drawn_from_is_rejected_by_name(kind, name, span):
@@ -120,6 +123,11 @@ def test_a_range_that_cannot_be_drawn_from_is_rejected_by_name(kind, name, span)
 def test_a_probability_outside_of_0_to_1_is_rejected(probability):
     with pytest.raises(ValidationError, match="probability"):
         Noise(probability=probability, sd=(0.0, 0.1))
+
+
+def test_a_transform_that_does_not_say_what_it_draws_or_changes_cannot_be_made():
+    with pytest.raises(TypeError, match="change"):
+        type("Own", (IntensityTransform,), {"draw_amount": Noise.draw_amount})(probability=0.5)
 
 
 def test_the_brain_is_where_any_modality_is_not_zero():

@@ -38,11 +38,8 @@ def test_equal_states_give_equal_bytes(path):
     assert path.read_bytes() == path.with_name("again.npz").read_bytes()
 
 
-def test_no_file_is_no_checkpoint(tmp_path):
-    assert checkpoint.load(tmp_path / "absent.npz", STATE.fingerprint) is None
-
-
-def test_the_checkpoint_of_another_training_is_not_resumed(path):
+def test_no_file_and_the_checkpoint_of_another_training_are_not_resumed(path):
+    assert checkpoint.load(path.with_name("absent.npz"), STATE.fingerprint) is None
     assert checkpoint.load(path, "of other params") is None
 
 

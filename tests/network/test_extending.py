@@ -3,6 +3,7 @@
 import shutil
 import sys
 
+import joblib
 import numpy as np
 import pytest
 
@@ -46,7 +47,7 @@ def folder(prepared, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     made = project.make(tmp_path_factory.mktemp("extending"))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, joblib.parallel_config(n_jobs=1):
         patch.chdir(made)
         patch.setenv("DVC_ROOT", str(made))
         for name in ("download", "preprocess", "split", "augment"):
@@ -54,6 +55,7 @@ def prepared(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["network.md", "loss.md", "schedule.md"])
 def test_a_page_trains_and_its_model_loads_without_the_module(folder, page, monkeypatch):
     values = project.follow(page, folder)

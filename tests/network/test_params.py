@@ -7,22 +7,17 @@ from pipeline.network.params import NetworkParams
 from tests.network.conftest import TINY
 
 
-def test_sides_are_multiples_of_what_the_levels_halve():
-    assert TINY.model_copy(update={"depth": 5}).divisor == 16
-
-
-def test_filters_double_up_to_their_maximum():
+def test_levels_halve_the_sides_and_double_the_filters_up_to_their_maximum():
     params = TINY.model_copy(update={"depth": 5, "filters": 16, "max_filters": 100})
+    assert params.divisor == 16
     assert [params.filters_at(level) for level in range(5)] == [16, 32, 64, 100, 100]
 
 
 @pytest.mark.parametrize(("depth", "levels"), [(2, 1), (3, 1), (4, 2), (6, 4)])
 def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
-    assert (
-        TINY.model_copy(update={"depth": depth, "deep_supervision": True}).supervised_levels
-        == levels
-    )
-    assert TINY.model_copy(update={"depth": depth}).supervised_levels == 1
+    params = TINY.model_copy(update={"depth": depth})
+    assert params.supervised_levels == 1
+    assert params.model_copy(update={"deep_supervision": True}).supervised_levels == levels
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One restoration to the raw grid serves the classes and the probabilities of the regions."""
+"""Probabilities of outputs and regions, and the classes that follow from them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
 from pipeline.network.card import Card
-from pipeline.preparation.inverse import restore
 from pipeline.preparation.postprocess import Postprocess
 from pipeline.preparation.preprocessing import Geometry
 from tests.network.conftest import TINY, tiny
@@ -43,37 +42,29 @@ def card(output):
     )
 
 
-def network(output):
-    return tiny(outputs=3 if output == "regions" else 4, output=output)
-
-
 @pytest.mark.parametrize("output", ["regions", "labels"])
 def test_probabilities_are_the_same_with_and_without_disagreement(output):
-    model = network(output)
-    expected = predictor.probabilities_of(model, card(output), SETTINGS, IMAGE)
-    found, disagreement = predictor.probabilities_and_disagreement(
-        model, card(output), SETTINGS, IMAGE
-    )
+    model = tiny(outputs=3 if output == "regions" else 4, output=output)
+    expected, nothing = predictor.predict(model, card(output), SETTINGS, IMAGE)
+    found, disagreement = predictor.predict(model, card(output), SETTINGS, IMAGE, compare=True)
+    assert nothing is None
     assert np.array_equal(found, expected)
     assert disagreement.shape == (*GEOMETRY.shape, 3)
     assert disagreement.any()
-    unmirrored = SETTINGS.model_copy(update={"mirror": False})
-    assert (
-        predictor.probabilities_and_disagreement(model, card(output), unmirrored, IMAGE)[1] is None
-    )
 
 
 @pytest.mark.parametrize("output", ["regions", "labels"])
-def test_classes_are_those_of_the_restored_probabilities_which_stay_as_they_are(output):
-    channels = 3 if output == "regions" else 4
-    probabilities = np.random.default_rng(2).random((*GEOMETRY.shape, channels), dtype=np.float32)
-    raw = restore(probabilities, GEOMETRY)
+def test_classes_are_postprocessed_on_the_raw_grid_and_probabilities_stay_as_they_are(output):
+    edema = {"regions": [0.9, 0, 0], "labels": [0, 0.9, 0, 0]}[output]
+    raw = np.zeros((*GEOMETRY.raw_shape, len(edema)), np.float32)
+    raw[4:9, 4:9] = raw[15, 10, 0] = edema  # the latter below the least volume
+    raw[6, 6, 1] = 0  # a hole
     before = raw.copy()
-    expected = predictor.classes_of(probabilities, GEOMETRY, card(output), SETTINGS)
-    assert np.array_equal(predictor.raw_classes(raw, GEOMETRY, card(output), SETTINGS), expected)
+    found = predictor.raw_classes(raw, GEOMETRY, card(output), SETTINGS)
+    expected = np.zeros(GEOMETRY.raw_shape, np.uint8)
+    expected[4:9, 4:9] = 1
+    np.testing.assert_array_equal(found, expected)
     assert np.array_equal(raw, before)
-    assert expected.shape == GEOMETRY.raw_shape
-    assert expected.any()
 
 
 def test_outputs_that_are_regions_are_their_probabilities():
@@ -83,18 +74,10 @@ def test_outputs_that_are_regions_are_their_probabilities():
 
 def test_labels_are_summed_to_regions_and_never_beyond_one():
     raw = np.random.default_rng(1).dirichlet([0.1] * 4, size=(5, 4, 3)).astype(np.float32)
+    raw[0, 0] = np.eye(4)[:3]  # certain labels
     found = predictor.region_probabilities(raw, card("labels"))
+    members = classes_to_regions(np.arange(4), SCHEMA).astype(np.float32)
     assert found.dtype == np.float32
     assert found.max() <= 1
-    np.testing.assert_allclose(
-        found, raw @ classes_to_regions(np.arange(4), SCHEMA).astype(np.float32), atol=1e-6
-    )
-    np.testing.assert_allclose(found[..., 0], 1 - raw[..., 0], atol=1e-6)
-    assert (found[..., 0] + 1e-6 >= found[..., 1]).all()
-    assert (found[..., 1] + 1e-6 >= found[..., 2]).all()
-
-
-def test_a_certain_label_lies_for_certain_in_its_regions():
-    classes = np.random.default_rng(2).integers(0, 4, (5, 4, 3))
-    found = predictor.region_probabilities(np.eye(4, dtype=np.float32)[classes], card("labels"))
-    np.testing.assert_array_equal(found, classes_to_regions(classes, SCHEMA))
+    np.testing.assert_allclose(found, raw @ members, atol=1e-6)
+    np.testing.assert_array_equal(found[0, 0], members[:3])

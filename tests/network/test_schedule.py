@@ -36,16 +36,10 @@ def test_decaying_schedules_fall_at_every_step_and_stay_positive(schedule):
     assert 0 < rates[-1] < 0.05
 
 
-def test_cosine_is_at_half_after_half_of_the_way_that_follows_the_warm_up():
+def test_rates_follow_their_formulas_after_the_warm_up():
     assert rate("cosine", 1.0, 60, 100, warmup_steps=20) == pytest.approx(0.5)
-
-
-def test_poly_follows_the_power_of_nnunet():
     assert rate("poly", 0.01, 250, 1000) == pytest.approx(0.01 * 0.75**0.9)
-
-
-def test_a_warm_up_as_long_as_training_is_only_a_warm_up():
-    assert rate("cosine", 1.0, 9, 10, warmup_steps=10) == 1.0
+    assert rate("cosine", 1.0, 9, 10, warmup_steps=10) == 1.0  # nothing but a warm-up
 
 
 def test_plateau_halves_each_time_patience_runs_out():
@@ -55,10 +49,7 @@ def test_plateau_halves_each_time_patience_runs_out():
     assert reduced(falling + stuck, 0.5, 2) == 0.5
     assert reduced(falling + stuck + stuck, 0.5, 2) == 0.25
     assert reduced(falling + stuck + [0.5], 0.5, 2) == 0.5
-
-
-def test_a_loss_that_is_not_a_number_is_no_progress():
-    assert reduced([1.0, math.nan, math.nan], 0.1, 2) == pytest.approx(0.1)
+    assert reduced([1.0, math.nan, math.nan], 0.1, 2) == 0.1  # NaN is no progress
 
 
 def test_the_earliest_of_equal_scores_is_the_best_and_nan_is_never_best():
@@ -71,8 +62,5 @@ def test_training_stops_early_when_the_best_epoch_is_patience_epochs_old():
     assert not stops_early(scores, patience=3)
     assert stops_early([*scores, 0.2], patience=3)
     assert not stops_early([*scores, 0.6], patience=3)
-
-
-def test_no_patience_and_no_history_never_end_training():
     assert not stops_early([0.9, *[0.1] * 50], patience=0)
     assert not stops_early([], patience=1)

@@ -33,10 +33,12 @@ ONE_LABEL = Schema(
 )
 
 
-def mending(min_component_ml=0.0, fill_holes=False, min_innermost_ml=0.0):
-    return Postprocess(
-        min_component_ml=min_component_ml, fill_holes=fill_holes, min_innermost_ml=min_innermost_ml
-    )
+UNCHANGED = Postprocess(min_component_ml=0.0, fill_holes=False, min_innermost_ml=0.0)
+ALL = {"min_component_ml": 0.004, "fill_holes": True, "min_innermost_ml": 0.2}
+
+
+def corrected(classes, spacing_mm=UNIT_MM, schema=GLIOMA, **changes):
+    return postprocess(classes, schema, spacing_mm, UNCHANGED.model_copy(update=changes))
 
 
 def tumour():
@@ -53,14 +55,7 @@ def speckled(seed):
 
 
 def test_zeros_and_false_leave_every_voxel():
-    noise = speckled(0)
-    assert np.array_equal(postprocess(noise, GLIOMA, UNIT_MM, mending()), noise)
-
-
-def test_the_prediction_given_is_not_changed():
-    noise = speckled(1)
-    postprocess(noise, GLIOMA, UNIT_MM, mending(0.05, True, 1.0))
-    assert np.array_equal(noise, speckled(1))
+    assert np.array_equal(corrected(speckled(0)), speckled(0))
 
 
 @pytest.mark.parametrize(
@@ -69,25 +64,21 @@ def test_the_prediction_given_is_not_changed():
 def test_a_component_remains_if_it_is_exactly_as_large_as_the_least_volume(spacing_mm, remains):
     classes = tumour()
     classes[12, 10:13, 11] = EDEMA
-    cleaned = postprocess(classes, GLIOMA, spacing_mm, mending(min_component_ml=0.003))
+    cleaned = corrected(classes, spacing_mm, min_component_ml=0.003)
     assert np.array_equal(cleaned, classes if remains else tumour())
 
 
 def test_the_least_volume_is_compared_in_whole_voxels_not_in_rounding_errors():
     classes = np.zeros(SHAPE, np.uint8)
     classes[2:12, 5, 5] = EDEMA  # ten voxels of 0.5 x 0.5 x 1.2 mm are 0.003 ml
-    assert np.array_equal(
-        postprocess(classes, GLIOMA, (0.5, 0.5, 1.2), mending(min_component_ml=0.003)), classes
-    )
+    assert np.array_equal(corrected(classes, (0.5, 0.5, 1.2), min_component_ml=0.003), classes)
 
 
 def test_a_component_is_judged_by_all_its_labels_together_and_joined_over_corners():
     classes = np.zeros(SHAPE, np.uint8)
     classes[2, 2, 2], classes[3, 3, 3], classes[4, 4, 3] = EDEMA, ENHANCING, NECROTIC
-    assert np.array_equal(
-        postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.003)), classes
-    )
-    assert not postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.004)).any()
+    assert np.array_equal(corrected(classes, min_component_ml=0.003), classes)
+    assert not corrected(classes, min_component_ml=0.004).any()
 
 
 def test_components_that_remain_equal_those_of_scipy():
@@ -95,11 +86,9 @@ def test_components_that_remain_equal_those_of_scipy():
     classes[::2] = 0
     components, count = ndimage.label(classes > 0, structure=np.ones((3, 3, 3)))
     sizes = ndimage.sum_labels(classes > 0, components, np.arange(count + 1))
-    expected = np.where(sizes[components] >= 5, classes, 0)
-    cleaned = postprocess(classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.005))
-    assert cleaned.any()
-    assert np.array_equal(cleaned, expected)
-    assert not np.array_equal(cleaned, classes)
+    cleaned = corrected(classes, min_component_ml=0.005)
+    assert 0 < np.count_nonzero(cleaned) < np.count_nonzero(classes)
+    assert np.array_equal(cleaned, np.where(sizes[components] >= 5, classes, 0))
 
 
 def test_a_cavity_is_given_to_the_region_that_encloses_it():
@@ -109,46 +98,45 @@ def test_a_cavity_is_given_to_the_region_that_encloses_it():
     whole = classes.copy()
     classes[2, 2, 2] = 0  # in the edema
     classes[7, 7, 5:7] = 0, EDEMA  # in the core: background and edema
-    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), whole)
+    assert np.array_equal(corrected(classes, fill_holes=True), whole)
 
 
-def test_the_necrotic_core_in_an_enhancing_rim_is_no_hole():
-    assert np.array_equal(
-        postprocess(tumour(), GLIOMA, UNIT_MM, mending(fill_holes=True)), tumour()
-    )
-
-
-def test_a_dent_that_is_open_to_the_outside_is_no_hole():
+def _dented():
     classes = tumour()
     classes[5, 5, 8:10] = 0
-    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), classes)
+    return classes
 
 
-def test_a_dent_in_a_tumour_at_the_image_border_is_open_to_the_outside():
+def _dented_at_the_border():
     classes = np.zeros(SHAPE, np.uint8)
     classes[:5, :5, :5] = EDEMA
     classes[0, 2, 2] = 0
-    assert np.array_equal(postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), classes)
+    return classes
+
+
+def _ring_in_one_slice():
+    classes = np.zeros(SHAPE, np.uint8)
+    classes[2:7, 2:7, 5] = EDEMA
+    classes[4, 4, 5] = 0
+    return classes
+
+
+@pytest.mark.parametrize(
+    "classes", [tumour(), _dented(), _dented_at_the_border(), _ring_in_one_slice()]
+)
+def test_a_necrotic_core_in_an_enhancing_rim_and_what_is_open_to_the_outside_are_no_holes(classes):
+    assert np.array_equal(corrected(classes, fill_holes=True), classes)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_filled_regions_equal_those_of_scipy(seed):
     classes = speckled(seed)
     masks = classes_to_regions(classes, GLIOMA)
-    cleaned = classes_to_regions(
-        postprocess(classes, GLIOMA, UNIT_MM, mending(fill_holes=True)), GLIOMA
-    )
+    cleaned = classes_to_regions(corrected(classes, fill_holes=True), GLIOMA)
     assert not np.array_equal(cleaned, masks)
     for region in (0, 1):
         assert np.array_equal(cleaned[..., region], ndimage.binary_fill_holes(masks[..., region]))
     assert np.array_equal(cleaned[..., 2], masks[..., 2])
-
-
-def test_a_ring_in_one_slice_of_a_volume_is_open_above_and_below():
-    ring = np.zeros(SHAPE, np.uint8)
-    ring[2:7, 2:7, 5] = EDEMA
-    ring[4, 4, 5] = 0
-    assert np.array_equal(postprocess(ring, GLIOMA, UNIT_MM, mending(fill_holes=True)), ring)
 
 
 def test_holes_of_a_single_slice_are_filled_in_its_plane():
@@ -156,23 +144,19 @@ def test_holes_of_a_single_slice_are_filled_in_its_plane():
     ring[1:6, 1:6] = 1
     disc = ring.copy()
     ring[2:4, 3] = 0
-    assert np.array_equal(postprocess(ring, ONE_LABEL, UNIT_MM, mending(fill_holes=True)), disc)
+    assert np.array_equal(corrected(ring, schema=ONE_LABEL, fill_holes=True), disc)
 
 
-@pytest.mark.parametrize(("least_ml", "label"), [(98.0 / 1000, ENHANCING), (98.1 / 1000, NECROTIC)])
-def test_an_innermost_region_below_the_least_volume_becomes_its_parent(least_ml, label):
-    cleaned = postprocess(
-        tumour(), GLIOMA, UNIT_MM, mending(min_innermost_ml=least_ml)
-    )  # the rim holds 125 - 27 voxels
-    assert set(np.unique(cleaned[tumour() == ENHANCING])) == {label}
-    assert np.array_equal(cleaned[tumour() != ENHANCING], tumour()[tumour() != ENHANCING])
-
-
-def test_the_least_volume_of_the_innermost_region_is_measured_in_millilitres():
-    cleaned = postprocess(
-        tumour(), GLIOMA, (2.0, 2.0, 2.0), mending(min_innermost_ml=0.5)
-    )  # 98 voxels of 0.008 ml
-    assert np.array_equal(cleaned, tumour())
+@pytest.mark.parametrize(
+    ("edge_mm", "least_ml", "label"),
+    [(1.0, 0.0980, ENHANCING), (1.0, 0.0981, NECROTIC), (2.0, 0.5, ENHANCING)],
+)
+def test_an_innermost_region_below_the_least_volume_becomes_its_parent(edge_mm, least_ml, label):
+    # the rim holds 125 - 27 voxels
+    cleaned = corrected(tumour(), (edge_mm,) * 3, min_innermost_ml=least_ml)
+    rim = tumour() == ENHANCING
+    assert set(np.unique(cleaned[rim])) == {label}
+    assert np.array_equal(cleaned[~rim], tumour()[~rim])
 
 
 def test_the_innermost_region_is_measured_after_small_components_are_gone():
@@ -180,44 +164,36 @@ def test_the_innermost_region_is_measured_after_small_components_are_gone():
     classes[1:6, 1:6, 1:6] = EDEMA
     classes[2, 2, 2] = ENHANCING
     classes[9:11, 9:11, 9:11] = ENHANCING
-    cleaned = postprocess(
-        classes, GLIOMA, UNIT_MM, mending(min_component_ml=0.01, min_innermost_ml=0.002)
-    )
+    cleaned = corrected(classes, min_component_ml=0.01, min_innermost_ml=0.002)
     assert cleaned[2, 2, 2] == NECROTIC
     assert not cleaned[8:].any()
 
 
 def test_an_empty_prediction_stays_empty():
-    assert not postprocess(
-        np.zeros(SHAPE, np.uint8), GLIOMA, UNIT_MM, mending(0.1, True, 0.1)
-    ).any()
+    assert not corrected(np.zeros(SHAPE, np.uint8), **ALL).any()
 
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_axis_order_and_memory_order_change_nothing(axes):
-    noise, params = speckled(4), mending(0.004, True, 0.2)
-    cleaned = postprocess(noise, GLIOMA, UNIT_MM, params)
-    assert np.array_equal(
-        postprocess(noise.transpose(axes), GLIOMA, UNIT_MM, params), cleaned.transpose(axes)
-    )
+def test_axis_order_memory_order_and_a_second_time_change_nothing_nor_does_it_change_its_input(
+    axes,
+):
+    noise = speckled(4)
+    cleaned = corrected(noise, **ALL)
+    assert np.array_equal(noise, speckled(4))
+    assert np.array_equal(corrected(noise.transpose(axes), **ALL), cleaned.transpose(axes))
+    assert np.array_equal(corrected(cleaned, **ALL), cleaned)
 
 
-def test_mending_twice_changes_nothing_more():
-    params = mending(0.004, True, 0.2)
-    once = postprocess(speckled(5), GLIOMA, UNIT_MM, params)
-    assert np.array_equal(postprocess(once, GLIOMA, UNIT_MM, params), once)
-
-
-def test_dissolving_the_only_region_is_refused_by_name():
+def test_dissolving_the_only_region_is_rejected_by_name():
     with pytest.raises(
         InputError,
         match=r"min_innermost_ml is 0\.1, but of the regions WT .* none has one around it",
     ):
-        postprocess(np.ones(SHAPE, np.uint8), ONE_LABEL, UNIT_MM, mending(min_innermost_ml=0.1))
+        corrected(np.ones(SHAPE, np.uint8), schema=ONE_LABEL, min_innermost_ml=0.1)
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1"])
 @pytest.mark.parametrize("name", ["min_component_ml", "min_innermost_ml"])
-def test_a_volume_that_is_no_volume_is_refused(name, value):
+def test_a_volume_that_is_no_volume_is_rejected(name, value):
     with pytest.raises(ValidationError, match=name):
-        mending(**{name: value})
+        Postprocess.model_validate(UNCHANGED.model_dump() | {name: value})

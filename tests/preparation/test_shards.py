@@ -18,28 +18,23 @@ def test_a_shard_comes_back_mapped(tmp_path):
     assert np.array_equal(shard.classes, CLASSES)
 
 
-def test_a_pickled_array_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\x93NUMPY"),
+        lambda path: path.write_bytes(b"text"),
+        lambda path: path.write_bytes(path.read_bytes()[:-7]),
+        lambda path: np.save(path, np.array([{"a": 1}], object)),
+    ],
+    ids=["missing", "empty", "header only", "text", "cut short", "pickled"],
+)
+@pytest.mark.parametrize("kind", ["image", "classes"])
+def test_a_missing_or_damaged_file_is_rejected_by_name(tmp_path, damage, kind):
     shards.write(tmp_path, "a", IMAGE, CLASSES)
-    np.save(tmp_path / "a.image.npy", np.array([{"a": 1}], object))
-    with pytest.raises(InputError, match=r"a\.image\.npy: is not a readable \.npy"):
-        shards.read(tmp_path, "a")
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"text", None])
-def test_a_damaged_or_missing_file_is_refused_by_name(tmp_path, damage):
-    shards.write(tmp_path, "a", IMAGE, CLASSES)
-    (tmp_path / "a.classes.npy").unlink()
-    if damage is not None:
-        (tmp_path / "a.classes.npy").write_bytes(damage)
-    with pytest.raises(InputError, match=r"a\.classes\.npy"):
-        shards.read(tmp_path, "a")
-
-
-def test_a_truncated_file_is_refused(tmp_path):
-    shards.write(tmp_path, "a", IMAGE, CLASSES)
-    path = tmp_path / "a.image.npy"
-    path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(InputError, match=r"a\.image\.npy"):
+    damage(tmp_path / f"a.{kind}.npy")
+    with pytest.raises(InputError, match=rf"a\.{kind}\.npy: is not a readable \.npy"):
         shards.read(tmp_path, "a")
 
 
@@ -47,7 +42,7 @@ def test_a_truncated_file_is_refused(tmp_path):
     ("image", "classes"),
     [(IMAGE[..., 0], CLASSES), (IMAGE.astype(int), CLASSES), (IMAGE, CLASSES[:1])],
 )
-def test_arrays_that_are_no_shard_are_refused(tmp_path, image, classes):
+def test_arrays_that_are_no_shard_are_rejected(tmp_path, image, classes):
     shards.write(tmp_path, "a", image, classes)
     with pytest.raises(InputError, match="are not a shard"):
         shards.read(tmp_path, "a")

@@ -1,6 +1,7 @@
 import numpy as np
 
 from pipeline.registration.brain_extraction import extract_brain
+from tests.registration.conftest import dice
 
 
 def balls(*radii: float) -> list[np.ndarray]:
@@ -8,16 +9,12 @@ def balls(*radii: float) -> list[np.ndarray]:
     return [distance < radius for radius in radii]
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
-
-
 def test_the_edge_moves_from_the_template_to_where_the_tissue_ends():
     brain, skull, scalp, too_small, too_large = balls(25, 29, 33, 23, 27)
     head = np.select([brain, skull, scalp], [400.0, 20.0, 900.0])
     for prior in (too_small, too_large):
         found = extract_brain(head, prior, (1.0, 1.0, 1.0))
-        assert overlap(found, brain) > max(overlap(prior, brain), 0.97)
+        assert dice(found, brain) > max(dice(prior, brain), 0.97)
 
 
 def test_what_hangs_on_by_a_thread_and_holes_do_not_change_the_brain():

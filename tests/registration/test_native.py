@@ -10,15 +10,21 @@ from pipeline.registration.native import (
     BRATS_GRID,
     Native,
     NativeRecipe,
-    SeriesPlace,
     Template,
     align,
     labels_from_series,
     labels_to_series,
     mni_template,
-    probabilities_to_series,
 )
-from tests.registration.test_mutual_information import RAS_2MM, error_mm, head, rigid
+from tests.registration.conftest import (
+    RAS_2MM,
+    dice,
+    error_mm,
+    head,
+    lps_slices,
+    rigid,
+    squared_radius,
+)
 
 RECIPE = NativeRecipe(
     enabled=True,
@@ -42,21 +48,12 @@ def acquired(contrast: tuple[float, ...], true: np.ndarray) -> Sampled:
     """The ellipsoid within a skull and a scalp, in slices of 4 mm, where `true` leads from its
     millimetres to the template's.
     """
-    brain = head(contrast)
-    shells = (
-        ((np.indices((64, 64, 64)) * 2.0 - 64) / np.array([46, 56, 40])[:, None, None, None]) ** 2
-    ).sum(axis=0) ** 0.5
-    whole = np.where(
-        brain.voxels > 0,
-        brain.voxels,
-        np.select([shells < 1.12, shells < 1.25], [15.0, 900.0], 5.0),
-    ).astype(np.float32)
-    slices = Grid(
-        (64, 64, 34), np.array([[-2.0, 0, 0, 64], [0, -2, 0, 64], [0, 0, 4, -68], [0, 0, 0, 1]])
-    )
-    return Sampled(
-        resample(Sampled(whole, brain.grid), slices, np.linalg.inv(true), "linear"), slices
-    )
+    brain, shells = head(contrast), squared_radius() ** 0.5
+    outside = np.select([shells < 1.12, shells < 1.25], [15.0, 900.0], 5.0)
+    whole = np.where(brain.voxels > 0, brain.voxels, outside).astype(np.float32)
+    slices = lps_slices(34, 4.0)
+    moved = resample(Sampled(whole, brain.grid), slices, np.linalg.inv(true), "linear")
+    return Sampled(moved, slices)
 
 
 @pytest.fixture(scope="module")
@@ -77,90 +74,48 @@ def aligned(series, template):
     return align(series, template, RECIPE)
 
 
-def test_series_of_two_poses_come_to_lie_on_the_template(aligned, truths, template):
+def test_series_of_two_poses_are_placed_on_the_template_by_rigid_motions(aligned, truths, template):
     assert aligned.native.reference == "t1n"
+    assert Native.model_validate_json(aligned.native.model_dump_json()) == aligned.native
     for modality, true in truths.items():
-        assert (
-            error_mm(np.array(aligned.native.series[modality].to_template), template.pose @ true)
-            < 4.0
-        )  # rigid part of an affine, 4 mm slices
+        matrix = np.array(aligned.native.series[modality].to_template)
+        # rigid part of an affine, 4 mm slices
+        assert error_mm(matrix, template.pose @ true) < 4.0
+        np.testing.assert_allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-6)
 
 
 def test_the_brain_is_found_and_all_else_is_zero(aligned, template):
-    reference = resample(
-        Sampled(template.brain, template.t1.grid), template.grid, template.pose, "nearest"
-    )
-    dice = 2 * (aligned.brain & reference).sum() / (aligned.brain.sum() + reference.sum())
-    assert dice > 0.93
-    assert all(
-        not image[~aligned.brain].any() and image.dtype == np.float32
-        for image in aligned.images.values()
-    )
+    brain = Sampled(template.brain, template.t1.grid)
+    assert dice(aligned.brain, resample(brain, template.grid, template.pose, "nearest")) > 0.93
+    for image in aligned.images.values():
+        assert not image[~aligned.brain].any()
+        assert image.dtype == np.float32
 
 
-def test_the_steps_done_are_told_and_those_not_asked_for_are_left_out(series, template, aligned):
-    assert aligned.native.steps == (
-        "register",
-        "rigid to template",
-        "resample linear",
-        "N4",
-        "extract brain",
-    )
-    bare = align(
-        {"t1n": series["t1n"]},
-        template,
-        RECIPE.model_copy(update={"correct_bias": False, "extract_brain": False}),
-    )
-    assert bare.native.steps == ("register", "rigid to template", "resample linear")
-
-
-def test_the_record_survives_json_and_stays_a_rigid_motion(aligned):
-    assert Native.model_validate_json(aligned.native.model_dump_json()) == aligned.native
-    for place in aligned.native.series.values():
-        turn = np.array(place.to_template)[:3, :3]
-        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
+def test_the_record_lists_the_steps_done(series, template, aligned):
+    steps = ("register", "rigid to template", "resample linear")
+    assert aligned.native.steps == (*steps, "N4", "extract brain")
+    bare = RECIPE.model_copy(update={"correct_bias": False, "extract_brain": False})
+    assert align({"t1n": series["t1n"]}, template, bare).native.steps == steps
 
 
 def test_a_mask_drawn_on_thick_slices_returns_to_them_unchanged(aligned, series):
     drawn = np.zeros(series["t2f"].grid.shape, np.uint8)
     drawn[24:40, 24:40, 12:22] = 2
     drawn[28:34, 28:34, 14:20] = 1
-    returned = labels_to_series(
-        labels_from_series(drawn, aligned.native, "t2f"), aligned.native, "t2f"
-    )
+    common = labels_from_series(drawn, aligned.native, "t2f")
+    returned = labels_to_series(common, aligned.native, "t2f")
     assert returned.dtype == np.uint8
     assert set(np.unique(returned)) == {0, 1, 2}
     assert (returned == drawn)[drawn > 0].mean() > 0.9
 
 
-def test_probabilities_return_linearly_to_where_they_belong():
-    place = SeriesPlace(
-        shape=(4, 4, 2),
-        affine=tuple(map(tuple, np.diag([2.0, 2, 4, 1]).tolist())),
-        to_template=tuple(map(tuple, np.eye(4).tolist())),
-        mutual_information=0.5,
-        overlap=1.0,
-    )
-    native = Native(
-        reference="t1n",
-        template="none",
-        shape=(8, 8, 8),
-        affine=tuple(map(tuple, np.eye(4).tolist())),
-        series={"t1n": place},
-        steps=(),
-    )
-    ramp = np.stack([np.indices((8, 8, 8))[0] / 8, np.ones((8, 8, 8))], axis=-1).astype(np.float32)
-    back = probabilities_to_series(ramp, native, "t1n")
-    np.testing.assert_allclose(back[:, 0, 0, 0], [0, 0.25, 0.5, 0.75], atol=1e-6)
-    assert (back[..., 1] == 1).all()
-
-
-def test_an_examination_without_a_known_modality_is_refused(template):
+def test_an_examination_without_a_known_modality_is_rejected(template):
     with pytest.raises(InputError, match=r"only \['dwi'\]"):
         align({"dwi": head((1, 2, 3, 4))}, template, RECIPE)
 
 
-def test_a_head_that_would_have_to_shrink_by_a_third_is_refused(template):
+def test_a_head_that_would_have_to_shrink_by_a_third_is_rejected(template):
     large = Grid((64, 64, 64), np.diag([1.5, 1.5, 1.5, 1]) @ RAS_2MM)
     with pytest.raises(
         InputError, match=r"t1n: its fit to ellipsoid stretches it by .*extract the brain first"
@@ -188,10 +143,6 @@ def test_a_patient_as_acquired_agrees_with_the_copy_that_others_registered(real_
     )
     theirs = nifti.read(folder / "brats_space/TCGA-FG-6692_fla.nii.gz")
     brain = theirs.voxels != 0
-    assert 2 * (found.brain & brain).sum() / (found.brain.sum() + brain.sum()) > 0.92
-    assert (
-        np.linalg.norm(
-            centre_of_mass_mm(found.brain, BRATS_GRID) - centre_of_mass_mm(brain, BRATS_GRID)
-        )
-        < 5
-    )
+    assert dice(found.brain, brain) > 0.92
+    ours, others = (centre_of_mass_mm(mask, BRATS_GRID) for mask in (found.brain, brain))
+    assert np.linalg.norm(ours - others) < 5
