@@ -76,7 +76,7 @@ def pictured(number: int, raw: str) -> tuple:
     from pipeline.report.plots.overlays import overlay
     from pipeline.report.plots.planes import view_of
     from pipeline.report.plots.viewer_volumes import viewer_volumes
-    from pipeline.report.run import Pictured
+    from pipeline.report.results import Pictured
 
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
     case = raw_cases.read(raw_cases.found_in(Path(raw), catalogue.cases[number]), catalogue.cohort)

@@ -29,7 +29,7 @@ from .report.page.report import report_page
 from .report.plots.figures import case_files, figures_of
 from .report.plots.planes import View, view_of
 from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
-from .report.run import Pictured, Previous, Rows, Run, read_table, read_tables
+from .report.results import Pictured, Previous, Rows, Run, read_table, read_tables
 from .report.worst_to_best import from_both_ends, mean_region_dice, spread
 from .runtime import costs, stage, tracking
 from .runtime.committed import committed

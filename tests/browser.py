@@ -16,28 +16,14 @@ from typing import Any, Self
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-_FLAGS = (
-    *(
-        "--headless",
-        "--remote-debugging-pipe",
-        "--no-first-run",
-        "--disable-extensions",
-        "--mute-audio",
-        "--hide-scrollbars",
-    ),
-    *(
-        "--use-gl=angle",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--force-color-profile=srgb",
-    ),
-    "--no-sandbox",  # a container's root has no other way, and the pages are our own
-)
+# a container's root has no sandbox, and the pages are our own
+_FLAGS = """--headless --remote-debugging-pipe --no-first-run --disable-extensions --mute-audio
+--hide-scrollbars --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader
+--force-color-profile=srgb --no-sandbox"""
 _KEYS = {
     "Tab": 9,
     "Enter": 13,
     "Escape": 27,
-    " ": 32,
     "End": 35,
     "Home": 36,
     "ArrowLeft": 37,
@@ -45,7 +31,6 @@ _KEYS = {
     "ArrowRight": 39,
     "ArrowDown": 40,
 }
-_TEXTS = {"Enter": "\r", " ": " "}
 _CONTROLS = (
     "a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary,"
     " [tabindex='0']"
@@ -54,8 +39,13 @@ _DESCRIBE = """one => !one || one === document.body ? null : [
   one.tagName.toLowerCase(), [...document.querySelectorAll("*")].indexOf(one),
   one.id || one.getAttribute("aria-label") || one.textContent.trim().slice(0, 40),
 ].join(" ")"""
+_SERIOUS = ("error", "warning")
 _PATIENCE_S = 60.0
 _SHOWN = 200  # letters of an address, of which those with data inside are long
+
+
+def _words(thrown: dict[str, Any]) -> str:
+    return thrown.get("exception", {}).get("description", thrown["text"])
 
 
 class Browser:
@@ -70,13 +60,20 @@ class Browser:
         line = (  # Chromium reads from 3 and writes to 4
             f'exec "$0" "$@" 3</dev/fd/{theirs} 4>/dev/fd/{ours}'
         )
-        command = ["sh", "-c", line, CHROMIUM, *_FLAGS, f"--user-data-dir={self._profile.name}"]
+        command = [
+            "sh",
+            "-c",
+            line,
+            CHROMIUM,
+            *_FLAGS.split(),
+            f"--user-data-dir={self._profile.name}",
+        ]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs, ours), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         os.close(theirs)
         os.close(ours)
-        self._rest, self._asked, self.pages = b"", 0, {}
+        self._rest, self._sent, self.pages = b"", 0, {}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,27 +83,25 @@ class Browser:
         os.close(self._out)
         self._profile.cleanup()
 
-    def open(self, path: Path, width: int = 1280, height: int = 900, dark: bool = False) -> "Page":
+    def open(self, path: Path) -> "Page":
         """Open a file and wait until it is loaded."""
-        target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
-        session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})[
-            "sessionId"
-        ]
-        page = self.pages[session] = Page(self, session, target)
+        target = self.send("Target.createTarget", {"url": "about:blank"})["targetId"]
+        attached = self.send("Target.attachToTarget", {"targetId": target, "flatten": True})
+        page = Page(self, attached["sessionId"], target)
+        self.pages[attached["sessionId"]] = page
         for part in ("Page", "Runtime", "Log", "Network"):
-            page.ask(f"{part}.enable")
-        page.look(width, height, dark)
+            page.send(f"{part}.enable")
+        page.look()
         page.go(path)
         return page
 
-    def ask(
+    def send(
         self, method: str, arguments: dict[str, Any] | None = None, session: str | None = None
     ) -> dict[str, Any]:
         """Give a command and take its answer; what happens meanwhile goes to the pages."""
-        self._asked += 1
-        message = {"id": self._asked, "method": method, "params": arguments or {}} | (
-            {"sessionId": session} if session else {}
-        )
+        self._sent += 1
+        message = {"id": self._sent, "method": method, "params": arguments or {}}
+        message |= {"sessionId": session} if session else {}
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self._out, data) :]
@@ -114,7 +109,7 @@ class Browser:
             answer = self._read(_PATIENCE_S)
             if answer is None:
                 raise TimeoutError(f"{method} got no answer in {_PATIENCE_S:g} s")
-            if answer.get("id") == self._asked:
+            if answer.get("id") == self._sent:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
@@ -147,9 +142,9 @@ class Page:
     Attributes
     ----------
     complaints : list of str
-        Errors and warnings of the console, exceptions, and what the page's policy refused.
+        Errors and warnings of the console, exceptions, and what the page's policy blocked.
     requests : list of str
-        Addresses of everything that was asked for.
+        Addresses of everything that was requested.
     """
 
     def __init__(self, browser: Browser, session: str, target: str) -> None:
@@ -158,9 +153,9 @@ class Page:
         self.requests: list[str] = []
         self._loaded = False
 
-    def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
+    def send(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Give a command of the protocol to this page."""
-        return self.browser.ask(method, arguments, self._session)
+        return self.browser.send(method, arguments, self._session)
 
     def happened(self, event: str, details: dict[str, Any]) -> None:
         """Note an event of the protocol."""
@@ -169,25 +164,17 @@ class Page:
         elif event == "Page.loadEventFired":
             self._loaded = True
         elif event == "Runtime.exceptionThrown":
-            thrown = details["exceptionDetails"]
-            self.complaints.append(thrown.get("exception", {}).get("description", thrown["text"]))
-        elif event == "Runtime.consoleAPICalled" and details["type"] in (
-            "error",
-            "warning",
-            "assert",
-        ):
-            self.complaints.append(
-                " ".join(
-                    str(part.get("value", part.get("description"))) for part in details["args"]
-                )
-            )
-        elif event == "Log.entryAdded" and details["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(_words(details["exceptionDetails"]))
+        elif event == "Runtime.consoleAPICalled" and details["type"] in (*_SERIOUS, "assert"):
+            parts = [str(part.get("value", part.get("description"))) for part in details["args"]]
+            self.complaints.append(" ".join(parts))
+        elif event == "Log.entryAdded" and details["entry"]["level"] in _SERIOUS:
             self.complaints.append(details["entry"]["text"])
 
     def go(self, path: Path) -> None:
         """Open a file and wait until it is loaded."""
         self._loaded = False
-        self.ask("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=path.resolve().as_uri())
         end = time.monotonic() + _PATIENCE_S
         while not self._loaded:
             if time.monotonic() > end:
@@ -200,96 +187,63 @@ class Page:
         """Set the size of the window, the colours that the reader prefers, and whether it is a
         phone.
         """
-        self.ask(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=touch,
-        )
-        scheme = "dark" if dark else "light"
-        self.ask(
-            "Emulation.setEmulatedMedia",
-            features=[{"name": "prefers-color-scheme", "value": scheme}],
-        )
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+        self.send("Emulation.setDeviceMetricsOverride", **screen)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     def evaluate(self, code: str) -> Any:
         """Value of a JavaScript expression; a promise is awaited."""
-        answer = self.ask(
-            "Runtime.evaluate",
-            expression=code,
-            returnByValue=True,
-            awaitPromise=True,
-            userGesture=True,
-        )
+        options = {"returnByValue": True, "awaitPromise": True, "userGesture": True}
+        answer = self.send("Runtime.evaluate", expression=code, **options)
         if "exceptionDetails" in answer:
-            thrown = answer["exceptionDetails"]
-            raise RuntimeError(thrown.get("exception", {}).get("description", thrown["text"]))
+            raise RuntimeError(_words(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    def wait_for(self, condition: str, seconds: float = _PATIENCE_S) -> None:
+    def wait_for(self, condition: str) -> None:
         """Wait until a JavaScript expression holds."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + _PATIENCE_S
         while not self.evaluate(f"Boolean({condition})"):
             if time.monotonic() > end:
-                raise TimeoutError(
-                    f"{condition} does not hold after {seconds:g} s; complaints: {self.complaints}"
-                )
+                raise TimeoutError(f"{condition} does not hold; complaints: {self.complaints}")
             self.browser.listen(0.05)
 
-    def press(self, key: str, shift: bool = False) -> None:
+    def press(self, key: str) -> None:
         """Press and release a key by its name, such as ``Tab`` or ``a``."""
-        described = {
-            "key": key,
-            "modifiers": 8 * shift,
-            "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper())),
-        }
-        described |= {"code": key} if key in _KEYS and key != " " else {}
-        text = _TEXTS.get(key, key if len(key) == 1 else "")
-        self.ask(
-            "Input.dispatchKeyEvent",
-            type="keyDown",
-            **described,
-            **({"text": text} if text else {}),
-        )
-        self.ask("Input.dispatchKeyEvent", type="keyUp", **described)
+        described = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
+        described |= {"code": key} if key in _KEYS else {}
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        typed = {"text": text} if text else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **described, **typed)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **described)
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that a selector finds."""
-        box = self.box(selector)
-        at = {
-            "x": box["x"] + box["width"] / 2,
-            "y": box["y"] + box["height"] / 2,
-            "button": "left",
-            "clickCount": 1,
-        }
         for kind in ("mousePressed", "mouseReleased"):
-            self.ask("Input.dispatchMouseEvent", type=kind, **at)
+            self.mouse(kind, selector, button="left", clickCount=1)
+
+    def mouse(self, kind: str, selector: str, **details: Any) -> None:
+        """Send an event of the mouse over the middle of the first element that a selector finds."""
+        box = self.box(selector)
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        self.send("Input.dispatchMouseEvent", type=kind, **at, **details)
 
     def box(self, selector: str) -> dict[str, float]:
         """Place and size of an element in the window, after scrolling to it."""
         found = f"document.querySelector({json.dumps(selector)})"
         self.evaluate(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        return self.evaluate(
-            "(({x, y, width, height}) => ({x, y, width,"
-            f" height}}))({found}.getBoundingClientRect())"
+        return self.evaluate(f"{found}.getBoundingClientRect().toJSON()")
+
+    def screenshot(self, selector: str) -> bytes:
+        """PNG file of the first element that a selector finds."""
+        box, scroll = self.box(selector), self.evaluate("[scrollX, scrollY]")
+        place = {"x": box["x"] + scroll[0], "y": box["y"] + scroll[1], "scale": 1}
+        clip = {name: box[name] for name in ("width", "height")} | place
+        return base64.b64decode(
+            self.send("Page.captureScreenshot", format="png", clip=clip)["data"]
         )
 
-    def screenshot(self, selector: str | None = None, whole: bool = False) -> bytes:
-        """PNG file of the window, the first element that a selector finds, or the whole page."""
-        clip = {}
-        if selector:
-            box = self.box(selector)
-            scroll = self.evaluate("[scrollX, scrollY]")
-            clip = {
-                "clip": box | {"x": box["x"] + scroll[0], "y": box["y"] + scroll[1], "scale": 1}
-            }
-        answer = self.ask(
-            "Page.captureScreenshot", format="png", captureBeyondViewport=whole, **clip
-        )
-        return base64.b64decode(answer["data"])
-
-    def tab_walk(self, most: int = 500) -> list[str]:
+    def tab_stops(self, most: int = 500) -> list[str]:
         """Press Tab from the top of the page to its end; what had the focus, described as by
         `controls`, in order.
         """
@@ -325,4 +279,4 @@ class Page:
     def close(self) -> None:
         """Close the page."""
         del self.browser.pages[self._session]
-        self.browser.ask("Target.closeTarget", {"targetId": self._target})
+        self.browser.send("Target.closeTarget", {"targetId": self._target})

@@ -5,7 +5,6 @@ Its sections follow Mitchell et al., "Model Cards for Model Reporting", FAT* 201
 (doi:10.1145/3287560.3287596), section 4.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..core.schema import Schema
 from ..metrics.lesion_rules import why_unscored
 from ..statistics.bootstrap import interval
 from .rendering import render
-from .run import Rows, Run
+from .results import Rows, Run
 from .worst_to_best import mean_region_dice
 
 LEAST_CASES = 3
@@ -33,20 +32,13 @@ _CALIBRATION = {
 
 
 def model_card(run: Run) -> str:
-    """Write the model card.
+    """The model card in Markdown, the same for the same run.
 
-    Parameters
-    ----------
-    run : Run
-        Attributes of the cases in its catalogue make subgroups: those with at least two groups of
-        `LEAST_CASES` scored cases.
-
-    Returns
-    -------
-    str
-        Markdown, the same for the same run.
+    Attributes of the cases in its catalogue make subgroups: those with at least two groups of
+    `LEAST_CASES` scored cases.
     """
     card, evaluation, schema = run.card, run.evaluation, run.schema
+    network, stripped = card["network"], card.get("stripped")
     rows = [row for row in run.rows if row["kind"] == "region"]
     calibration = evaluation.get("calibration") or {}
     measured = [name for name in _CALIBRATION if all(name in of for of in calibration.values())]
@@ -56,8 +48,8 @@ def model_card(run: Run) -> str:
         "model_card.md.j2",
         card=card,
         schema=schema,
-        stripped=_stripped(card),
-        channels=_channels(card["network"]),
+        stripped=card["preprocess"]["foreground"] == "nonzero" if stripped is None else stripped,
+        channels=min(network["filters"] * 2 ** (network["depth"] - 1), network["max_filters"]),
         parts=_parts(run),
         licence=run.catalogue.licence,
         pairs_alike=len(run.catalogue.alike),
@@ -75,17 +67,6 @@ def model_card(run: Run) -> str:
     )
 
 
-def _stripped(card: Mapping[str, Any]) -> bool:
-    known = card.get("stripped")
-    return card["preprocess"]["foreground"] == "nonzero" if known is None else known
-
-
-def _channels(network: Mapping[str, Any]) -> int:
-    """Of the lowest level."""
-    wanted = network["filters"] * 2 ** (network["depth"] - 1)
-    return min(wanted, network["max_filters"])
-
-
 def _parts(run: Run) -> dict[str, tuple[int, int]]:
     """Part to the number of its cases and patients."""
     parts = {"training": run.split.train, "validation": run.split.val, "test": run.split.test}
@@ -97,8 +78,8 @@ def _parts(run: Run) -> dict[str, tuple[int, int]]:
 
 def _subgroups(rows: Rows, catalogue: Catalogue) -> list[dict[str, Any]]:
     """Name, number of cases and scores of each region of the subgroups."""
-    schema, cases = catalogue.cohort, list(dict.fromkeys(row["case"] for row in rows))
-    groups = {**_by_volume(rows, schema), **_by_attribute(cases, catalogue)}
+    schema = catalogue.cohort
+    groups = _by_volume(rows, schema) | _by_attribute(rows, catalogue)
     return [
         {
             "name": name,
@@ -112,35 +93,33 @@ def _subgroups(rows: Rows, catalogue: Catalogue) -> list[dict[str, Any]]:
 def _by_volume(rows: Rows, schema: Schema) -> dict[str, list[str]]:
     """Thirds of the cases by the reference volume of the first region, where each has enough."""
     whole = next(iter(schema.regions))
-    volumes = sorted(
-        (row["reference_ml"], row["case"])
-        for row in rows
-        if row["name"] == whole and row["reference_ml"] > 0
-    )
+    own = [row for row in rows if row["name"] == whole and row["reference_ml"] > 0]
+    volumes = sorted((row["reference_ml"], row["case"]) for row in own)
     if len(volumes) < 3 * LEAST_CASES:
         return {}
+    groups = {}
     thirds = np.array_split(np.arange(len(volumes)), 3)
-    return {
-        f"{size} {whole}, {volumes[third[0]][0]:.1f} to {volumes[third[-1]][0]:.1f} ml": [
-            volumes[place][1] for place in third
+    for size, places in zip(("small", "medium", "large"), thirds, strict=True):
+        third = [volumes[place] for place in places]
+        groups[f"{size} {whole}, {third[0][0]:.1f} to {third[-1][0]:.1f} ml"] = [
+            case for _, case in third
         ]
-        for size, third in zip(("small", "medium", "large"), thirds, strict=True)
-    }
+    return groups
 
 
-def _by_attribute(cases: Sequence[str], catalogue: Catalogue) -> dict[str, list[str]]:
+def _by_attribute(rows: Rows, catalogue: Catalogue) -> dict[str, list[str]]:
     attributes = {entry.case: entry.attributes for entry in catalogue.cases}
+    members: dict[str, dict[str, list[str]]] = {}
+    for case in dict.fromkeys(row["case"] for row in rows):
+        for name, value in attributes[case].items():
+            if value and name not in _NO_GROUPS:
+                members.setdefault(name, {}).setdefault(value, []).append(case)
     groups: dict[str, list[str]] = {}
-    for attribute in sorted({name for case in cases for name in attributes[case]}):
-        if attribute in _NO_GROUPS:
-            continue
-        members: dict[str, list[str]] = {}
-        for case in cases:
-            members.setdefault(attributes[case].get(attribute, ""), []).append(case)
+    for name, by_value in sorted(members.items()):
         enough = {
-            f"{attribute}: {value}": members[value]
-            for value in sorted(members)
-            if value and len(members[value]) >= LEAST_CASES
+            f"{name}: {value}": cases
+            for value, cases in sorted(by_value.items())
+            if len(cases) >= LEAST_CASES
         }
         groups |= enough if len(enough) > 1 else {}
     return groups
@@ -177,11 +156,9 @@ def _failures(rows: Rows, region: str) -> dict[str, Any]:
 
 def _worst(rows: Rows, schema: Schema) -> list[dict[str, Any]]:
     """The worst cases by mean region Dice, with the row of each region."""
-    by_case: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in rows:
-        by_case.setdefault(row["case"], {})[row["name"]] = row
-    means = {case: mean for case, mean in mean_region_dice(rows).items() if mean == mean}
+    own = {(row["case"], row["name"]): row for row in rows}
+    means = [(case, mean) for case, mean in mean_region_dice(rows).items() if mean == mean]
     return [
-        {"case": case, "mean": mean, "rows": [by_case[case][region] for region in schema.regions]}
-        for case, mean in list(means.items())[:NAMED]
+        {"case": case, "mean": mean, "rows": [own[case, region] for region in schema.regions]}
+        for case, mean in means[:NAMED]
     ]

@@ -16,18 +16,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill in a template.
-
-    Parameters
-    ----------
-    template : str
-        Path below templates/. Text is escaped in templates of HTML, not in those of Markdown.
-    **context : Any
-        Plain values; a name that the template uses and that is not given is an error.
-
-    Returns
-    -------
-    str
+    """Fill in a template, given by its path below templates/; text is escaped in those of HTML, not
+    in those of Markdown. A name that the template uses and that is not given is an error.
     """
     return _environment().get_template(template).render(context)
 
@@ -52,32 +42,27 @@ def base64_of(data: bytes) -> Markup:
     return Markup(base64.b64encode(data).decode())
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def base64_bytes(*files: bytes) -> int:
+    """How many bytes files take in base64."""
+    return sum(-(-len(file) // 3) * 4 for file in files)
+
+
+def number(value: float | None, digits: int = 3, sign: str = "") -> str:
     """A number with fixed decimals, never a negative zero; a dash for None and NaN."""
-    return MISSING if value is None or value != value else f"{value:z.{digits}f}".replace("-", "−")
+    if value is None or value != value:
+        return MISSING
+    return f"{value:{sign}z.{digits}f}".replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 3) -> str:
     """A number with its sign; a dash for None and NaN."""
-    return MISSING if value is None or value != value else f"{value:+z.{digits}f}".replace("-", "−")
+    return number(value, digits, "+")
 
 
 def interval(summary: Mapping[str, Any], name: str = "", digits: int = 3) -> str:
-    """An interval, ``0.812 to 0.879``, of the bounds ``low`` and ``high`` of a summary.
-
-    Parameters
-    ----------
-    summary : mapping
-        Holds the bounds under ``low`` and ``high``, with ``name_`` before them if a name is given.
-    name : str
-        Of the statistic, such as ``mean``.
-    digits : int
-        Decimals.
-
-    Returns
-    -------
-    str
-        Empty where a bound is missing, None or NaN.
+    """An interval, ``0.812 to 0.879``, of the bounds ``low`` and ``high`` of a summary, with
+    ``name_`` before them if a statistic such as ``mean`` is named; empty where one is missing, None
+    or NaN.
     """
     prefix = f"{name}_" if name else ""
     bounds = [number(summary.get(f"{prefix}{end}"), digits) for end in ("low", "high")]
@@ -97,12 +82,9 @@ def listed(names: Iterable[str]) -> str:
 
 def taken_over(summary: Mapping[str, Any]) -> str:
     """The number of cases in a mean, of values that a rule gave, and of undefined values."""
-    parts = [f"n = {summary['cases']}"]
-    if summary["filled"]:
-        parts.append(f"{summary['filled']} by rule")
-    if summary["undefined"]:
-        parts.append(f"{summary['undefined']} undefined")
-    return ", ".join(parts)
+    kinds = {"filled": "by rule", "undefined": "undefined"}
+    counts = [f"{summary[kind]} {words}" for kind, words in kinds.items() if summary[kind]]
+    return ", ".join([f"n = {summary['cases']}", *counts])
 
 
 def plain(value: Any) -> str:

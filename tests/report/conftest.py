@@ -15,15 +15,19 @@ from pipeline.report.plots.planes import view_of
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")
 
 
+def head(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Four modalities of a head of 32 x 40 x 24 voxels, and classes without a tumour."""
+    image = np.zeros((36, 44, 28, 4), np.float32)
+    image[2:-2, 2:-2, 2:-2] = np.random.default_rng(seed).normal(500, 20, (32, 40, 24, 4))
+    return image, np.zeros(image.shape[:3], np.uint8)
+
+
 @pytest.fixture
 def case() -> Case:
     """A brain of 32 x 40 x 24 mm on RAS axes whose tumour lies at the patient's right, front and
     top.
     """
-    rng = np.random.default_rng(7)
-    image = np.zeros((36, 44, 28, 4), np.float32)
-    image[2:-2, 2:-2, 2:-2] = rng.normal(500, 20, (32, 40, 24, 4))
-    classes = np.zeros(image.shape[:3], np.uint8)
+    image, classes = head(7)
     classes[20:32, 26:40, 14:24] = 2
     classes[23:30, 29:37, 16:22] = 3
     classes[21:26, 27:34, 15:21] = 1
@@ -39,6 +43,16 @@ def view_on(case):
         Case(**{**vars(case), **changes}),
         case.classes if prediction is None else prediction,
         MODALITIES,
+    )
+
+
+@pytest.fixture
+def single_slice(case, view_on):
+    """View of one axial slice of the case, its own reference the prediction."""
+    return view_on(
+        prediction=case.classes[..., 20:21],
+        image=case.image[..., 20:21, :],
+        classes=case.classes[..., 20:21],
     )
 
 

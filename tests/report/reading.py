@@ -4,17 +4,19 @@ import re
 from html.parser import HTMLParser
 
 from pipeline.report.page.report import report_page
-from pipeline.report.run import Run
+from pipeline.report.results import Run
 
 VOID = {"br", "img", "input", "meta"}
 
 
 class Page(HTMLParser):
-    """Text, elements and attributes of a page or a part of it; fails if elements do not nest."""
+    """Text, elements and attributes of a page or a part of it, and its controls without a name;
+    fails if elements do not nest.
+    """
 
     def __init__(self, markup: str) -> None:
         super().__init__()
-        self.markup, self.elements, self.open = markup, [], []
+        self.markup, self.elements, self.open, self.unnamed = markup, [], [], []
         self._pieces: list[str] = []
         self.feed(markup)
         self.close()
@@ -27,6 +29,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
+        named = "label" in self.open or "aria-label" in dict(attributes)
+        if tag in ("input", "select") and not named:
+            self.unnamed.append(attributes)
         if tag not in VOID:
             self.open.append(tag)
 

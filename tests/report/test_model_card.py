@@ -2,82 +2,15 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
-from pipeline.core.catalogue import CaseEntry, Catalogue
-from pipeline.core.folds import Split
 from pipeline.report.model_card import model_card
-from pipeline.report.run import Run
 from pipeline.statistics import bootstrap
+from tests.report.made_runs import PROVENANCE, catalogued, in_cohort, made_run
 
-CASES = [f"Made_{number:03d}" for number in range(12)]
-CARD = {
-    "use": "Research use only, not for diagnosis.",
-    "preprocess": {"spacing_mm": None, "foreground": "nonzero", "clip_percentiles": [0.5, 99.5]},
-    "network": {
-        "architecture": "unet",
-        "dimensions": 3,
-        "depth": 4,
-        "filters": 16,
-        "max_filters": 100,
-        "normalization": "group",
-        "output": "regions",
-    },
-    "patch": [64, 64, 32],
-    "spacing_mm": [1.0, 1.0, 1.25],
-    "seed": 7,
-    "train": {
-        "batch_size": 2,
-        "epochs": 5,
-        "steps_per_epoch": 10,
-        "optimizer": "adamw",
-        "learning_rate": 0.003,
-        "schedule": "cosine",
-        "precision": "float32",
-        "loss": "dice_ce",
-        "dice_weight": 1.0,
-        "cross_entropy_weight": 0.5,
-    },
-    "best_epoch": 4,
-    "val_dice": None,
-    "weights": 1234567,
-    "data_hash": "d" * 64,
-    "network_sha256": "a" * 64,
-    "backend": "tensorflow",
-    "versions": {"python": "3.11", "keras": "3.15"},
-}
-PROVENANCE = {"commit": "f" * 40, "changed": [], "command": f"git checkout {'f' * 40} && dvc repro"}
-
-
-def summary(mean: float | None, **changes) -> dict:
-    return {
-        "mean": mean,
-        "median": mean,
-        "mean_low": 0.1,
-        "mean_high": 0.9,
-        "cases": 12,
-        "filled": 1,
-        "undefined": 2,
-    } | changes
-
-
-def evaluation(schema) -> dict:
-    metrics = {name: summary(0.5) for name in ("dice", "hd95_mm", "nsd_2mm")}
-    lesions = {name: summary(0.25) for name in ("lesion_dice", "lesion_hd95_mm")}
-    instances = {name: summary(0.75) for name in ("f1", "sq", "pq")}
-    return {
-        "mean_region_dice": {"value": 0.5, "low": 0.25, "high": 0.75},
-        "cases": 12,
-        "region": {name: dict(metrics) for name in schema.regions},
-        "label": {name: dict(metrics) for name in schema.labels},
-        "lesionwise": {name: dict(lesions) for name in schema.regions},
-        "instances": {name: dict(instances) for name in schema.regions},
-        "calibration": {
-            name: {key: summary(0.0125) for key in ("ece", "brier", "aurc")}
-            for name in schema.regions
-        },
-    }
+CASES = [f"Made_{number:05d}" for number in range(12)]
 
 
 def rows_of(schema, cases=CASES) -> list[dict]:
@@ -86,68 +19,35 @@ def rows_of(schema, cases=CASES) -> list[dict]:
     """
     rows = []
     for number, case in enumerate(cases):
+        whose = {"case": case, "patient": case}
         for region in schema.regions:
             absent = region == "ET" and number == 0
             dice, volume = (math.nan, 0.0) if absent else (number / 20, 10.0 * (number + 1))
-            whose = {"case": case, "patient": case, "kind": "region", "name": region}
-            rows.append(whose | {"dice": dice, "reference_ml": volume, "prediction_ml": volume / 2})
-        rows.append(
-            {
-                "case": case,
-                "patient": case,
-                "kind": "label",
-                "name": "edema",
-                "dice": 1.0,
-                "reference_ml": 1,
-                "prediction_ml": 1,
-            }
-        )
+            scores = {"dice": dice, "reference_ml": volume, "prediction_ml": volume / 2}
+            rows.append(whose | {"kind": "region", "name": region} | scores)
+        rows.append(whose | {"kind": "label", "name": "edema", "dice": 1.0})
     return rows
 
 
-def catalogue(schema, **attributes) -> Catalogue:
-    """Twelve cases; each attribute has one letter per case, "-" where it is unknown."""
-    entries = [
-        CaseEntry.model_construct(
-            case=case,
-            attributes={
-                name: text[number] for name, text in attributes.items() if text[number] != "-"
-            },
-        )
-        for number, case in enumerate(CASES)
-    ]
-    return Catalogue.model_construct(
-        cohort=schema, licence="Ask first.", cases=tuple(entries), alike=()
-    )
-
-
-SPLIT = Split(
-    train=("T_1", "T_2", "T_3"),
-    val=("V_1",),
-    test=tuple(CASES),
-    folds=(),
-    patients={"T_1": "one", "T_2": "one", "T_3": "two", "V_1": "three"}
-    | {case: case for case in CASES},
-)
+@pytest.fixture
+def run(schema):
+    return made_run(schema, 12, rows=rows_of(schema))
 
 
 @pytest.fixture
-def write(schema):
-    """The card, any argument replaced."""
+def write(run):
+    """The card, any field of the run replaced."""
+    return lambda **changes: model_card(replace(run, **changes))
 
-    def card_of(**changes) -> str:
-        given = {
-            "card": CARD,
-            "evaluation": evaluation(schema),
-            "rows": rows_of(schema),
-            "catalogue": catalogue(schema),
-            "split": SPLIT,
-            "provenance": PROVENANCE,
-        }
-        unused = {"verify": {}, "history": (), "pictured": (), "thumbnails": b""}
-        return model_card(Run(**unused | given | changes))
 
-    return card_of
+def with_attributes(run, **attributes):
+    """The catalogue of the run; each attribute has one letter per case, "-" where it is unknown."""
+    entries = []
+    for number, case in enumerate(CASES):
+        letters = {name: text[number] for name, text in attributes.items()}
+        known = {name: letter for name, letter in letters.items() if letter != "-"}
+        entries.append(catalogued(case, run.schema, **known))
+    return run.catalogue.model_copy(update={"cases": tuple(entries)})
 
 
 def part(text: str, title: str) -> str:
@@ -162,61 +62,62 @@ def table_rows(text: str) -> list[list[str]]:
     ]
 
 
+def mean_of(summary: dict, digits: int = 3) -> str:
+    low, mean, high = (summary[name] for name in ("mean_low", "mean", "mean_high"))
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
 def test_the_card_has_its_parts_in_order_and_the_same_bytes_again(write):
     text = write()
     assert re.findall("^## (.*)$", text, re.MULTILINE) == [
-        *(
-            "Intended use",
-            "Not intended",
-            "Data",
-            "Network and training",
-            "Scores",
-            "Scores by subgroup",
-            "Where it fails",
-            "Calibration",
-        ),
-        *("Limits", "How to use", "Provenance"),
+        *("Intended use", "Not intended", "Data", "Network and training", "Scores"),
+        *("Scores by subgroup", "Where it fails", "Calibration", "Limits", "How to use"),
+        "Provenance",
     ]
     assert text == write()
     assert "Research use only, not for diagnosis." in text
+    assert "U-Net of 4 levels, 16 to 100 channels" in text
+    assert "from which the skull was not removed" in text
 
 
-def test_cases_and_patients_of_every_part_are_counted(write):
-    assert table_rows(part(write(), "Data"))[2:] == [
-        ["training", "3", "2"],
-        ["validation", "1", "1"],
+def test_cases_and_patients_of_every_part_are_counted(run, write):
+    patients = run.split.patients | {"train_0": "one", "train_1": "one"}
+    text = write(split=run.split.model_copy(update={"patients": patients}))
+    assert table_rows(part(text, "Data"))[2:] == [
+        ["training", "40", "39"],
+        ["validation", "5", "5"],
         ["test", "12", "12"],
     ]
-    assert "Terms: Ask first." in write()
+    assert "Terms: free & open" in text
 
 
-def test_the_scores_have_interval_median_and_counts(write):
-    (row,) = [
-        row for row in table_rows(part(write(), "Scores")) if row[0] == "ET" and len(row) == 9
-    ]
+def test_the_scores_have_interval_median_and_counts(run, write):
+    scores, text = run.evaluation, write()
+    (row,) = [row for row in table_rows(part(text, "Scores")) if row[0] == "ET" and len(row) == 9]
+    dice, hd95_mm, surface = (
+        scores["region"]["ET"][name] for name in ("dice", "hd95_mm", "nsd_2mm")
+    )
     assert row == [
         "ET",
-        "0.500 [0.100, 0.900]",
-        "0.500",
-        "0.5 [0.1, 0.9]",
-        "0.5",
-        "0.500",
-        "12",
-        "1, 1",
-        "2, 2",
+        *(mean_of(dice), f"{dice['median']:.3f}", mean_of(hd95_mm, 1), f"{hd95_mm['median']:.1f}"),
+        *(f"{surface['mean']:.3f}", "12", f"{dice['filled']}, {hd95_mm['filled']}", "0, 0"),
     ]
-    assert "Mean region Dice **0.500** [0.250, 0.750] over 12 cases" in write()
-    assert ["WT", "0.250 [0.100, 0.900]", "0.2 [0.1, 0.9]"] in table_rows(write())
-    assert ["WT", "0.750 [0.100, 0.900]", "0.750 [0.100, 0.900]"] in table_rows(write())
+    mean = scores["mean_region_dice"]
+    between = f"[{mean['low']:.3f}, {mean['high']:.3f}]"
+    assert f"Mean region Dice **{mean['value']:.3f}** {between} over 12 cases" in text
+    lesions, instances = scores["lesionwise"]["WT"], scores["instances"]["WT"]
+    distance = mean_of(lesions["lesion_hd95_mm"], 1)
+    assert ["WT", mean_of(lesions["lesion_dice"]), distance] in table_rows(text)
+    assert ["WT", mean_of(instances["f1"]), mean_of(instances["pq"])] in table_rows(text)
 
 
-def test_an_undefined_score_is_a_dash(write, schema):
-    scores = evaluation(schema)
-    scores["region"]["ET"]["dice"] = summary(None, mean_low=None, mean_high=None)
-    assert ["ET", "– [–, –]", "–"] in [row[:3] for row in table_rows(write(evaluation=scores))]
+def test_an_undefined_score_is_a_dash(run, write):
+    undefined = dict.fromkeys(("mean", "median", "mean_low", "mean_high"))
+    run.evaluation["region"]["ET"]["dice"] |= undefined
+    assert ["ET", "– [–, –]", "–"] in [row[:3] for row in table_rows(write())]
 
 
-def test_thirds_by_tumour_volume_have_means_and_intervals(write, schema):
+def test_thirds_by_tumour_volume_have_means_and_intervals(write):
     small, medium, large = table_rows(part(write(), "Scores by subgroup"))[2:]
     assert [row[:2] for row in (small, medium, large)] == [
         ["small WT, 10.0 to 40.0 ml", "4"],
@@ -230,8 +131,7 @@ def test_thirds_by_tumour_volume_have_means_and_intervals(write, schema):
 
 
 def test_fewer_than_nine_cases_make_no_thirds(write, schema):
-    listed = part(write(rows=rows_of(schema, CASES[:8])), "Scores by subgroup")
-    assert listed.startswith(
+    assert part(write(rows=rows_of(schema, CASES[:8])), "Scores by subgroup").startswith(
         "None: neither tumour volume nor the attributes of the cases in the cohort give two groups"
         " of 3 test cases."
     )
@@ -251,27 +151,22 @@ def test_fewer_than_nine_cases_make_no_thirds(write, schema):
         ),
     ],
 )
-def test_attributes_make_groups_where_each_of_two_has_three_cases(
-    write, schema, attributes, groups
-):
-    listed = table_rows(
-        part(write(catalogue=catalogue(schema, **attributes)), "Scores by subgroup")
-    )
-    assert [row[0] for row in listed[5:]] == groups
+def test_attributes_make_groups_where_each_of_two_has_three_cases(write, run, attributes, groups):
+    text = write(catalogue=with_attributes(run, **attributes))
+    assert [row[0] for row in table_rows(part(text, "Scores by subgroup"))[5:]] == groups
 
 
-def test_attributes_of_cases_that_were_not_scored_count_for_nothing(write, schema):
-    labelled = catalogue(schema, grade="LLLLLLLLLHHH")
-    listed = part(write(rows=rows_of(schema, CASES[:9]), catalogue=labelled), "Scores by subgroup")
-    assert "grade" not in listed
+def test_attributes_of_cases_that_were_not_scored_count_for_nothing(write, run, schema):
+    labelled = with_attributes(run, grade="LLLLLLLLLHHH")
+    text = write(rows=rows_of(schema, CASES[:9]), catalogue=labelled)
+    assert "grade" not in part(text, "Scores by subgroup")
 
 
-def test_missed_and_invented_regions_are_counted(write, schema):
-    rows = rows_of(schema)
-    bare = [row for row in rows if row["name"] == "ET"]
+def test_missed_and_invented_regions_are_counted(write, run):
+    bare = [row for row in run.rows if row["name"] == "ET"]
     bare[0]["prediction_ml"], bare[0]["dice"] = 1.0, 0.0
     bare[1]["dice"] = 0.0
-    assert table_rows(part(write(rows=rows), "Where it fails"))[2:5] == [
+    assert table_rows(part(write(), "Where it fails"))[2:5] == [
         ["WT", "1 of 12", "0 of 0"],
         ["TC", "1 of 12", "0 of 0"],
         ["ET", "1 of 11", "1 of 1"],
@@ -281,50 +176,41 @@ def test_missed_and_invented_regions_are_counted(write, schema):
 def test_the_worst_cases_come_first_with_their_volumes(write):
     worst = table_rows(part(write(), "Where it fails"))[7:]
     assert [row[0] for row in worst] == [f"`{case}`" for case in CASES[:5]]
-    assert worst[0] == [
-        "`Made_000`",
-        "0.000",
-        "0.000",
-        "0.000",
-        "–",
-        "WT 10.0, 5.0; TC 10.0, 5.0; ET 0.0, 0.0",
+    volumes = "WT 10.0, 5.0; TC 10.0, 5.0; ET 0.0, 0.0"
+    assert worst[0] == ["`Made_00000`", "0.000", "0.000", "0.000", "–", volumes]
+
+
+def test_calibration_is_listed_where_it_was_measured(write, run):
+    listed = table_rows(part(write(), "Calibration"))
+    measured = run.evaluation["calibration"]["WT"]
+    assert listed[0][1:4] == ["Expected calibration error", "Brier score", "Risk-coverage area"]
+    assert ["WT", *(mean_of(measured[name], 4) for name in ("ece", "brier", "aurc"))] in [
+        row[:4] for row in listed
     ]
+    bare = run.evaluation | {"calibration": {}, "lesionwise": {}}
+    assert part(write(evaluation=bare), "Calibration").startswith("Not measured.")
 
 
-def test_calibration_is_listed_where_it_was_measured(write, schema):
-    assert ["WT", *["0.0125 [0.1000, 0.9000]"] * 3] in table_rows(part(write(), "Calibration"))
-    scores = evaluation(schema) | {"calibration": {}, "lesionwise": {}}
-    assert part(write(evaluation=scores), "Calibration").startswith("Not measured.")
-
-
-def test_a_cohort_without_rules_says_why_its_lesions_have_no_score(write, schema):
-    foreign = schema.model_copy(update={"cohort": "knee", "lesion_rules": None})
-    text = write(
-        catalogue=catalogue(foreign),
-        evaluation=evaluation(schema) | {"lesionwise": {}, "lesion_rules": None},
-    )
-    assert "No lesion-wise score: the schema of cohort knee names no rules" in part(text, "Scores")
-    assert "panoptic quality" in part(text, "Scores")
+def test_a_cohort_without_rules_says_why_its_lesions_have_no_score(write, run):
+    foreign = in_cohort(run, cohort="knee", lesion_rules=None)
+    unscored = run.evaluation | {"lesionwise": {}, "lesion_rules": None}
+    scores = part(model_card(replace(foreign, evaluation=unscored)), "Scores")
+    assert "No lesion-wise score: the schema of cohort knee names no rules" in scores
+    assert "panoptic quality" in scores
     assert "names no rules" not in write()
 
 
-def test_labels_that_are_the_regions_are_scored_once(write, schema):
-    alone = schema.model_copy(update={"labels": {"tumour": 1}, "regions": {"WT": ("tumour",)}})
-    scores = evaluation(schema) | {"label": {"tumour": {}}}
-    text = write(catalogue=catalogue(alone), evaluation=scores)
+def test_labels_that_are_the_regions_are_scored_once(run):
+    alone = in_cohort(run, labels={"tumour": 1}, regions={"WT": ("tumour",)})
+    text = model_card(replace(alone, evaluation=run.evaluation | {"label": {"tumour": {}}}))
     assert "| label |" not in text
     assert "| region |" in text
 
 
 def test_the_command_and_the_changes_of_the_code_are_listed(write):
-    text = write(
-        provenance=PROVENANCE | {"changed": [f"pipeline/{letter}.py" for letter in "abcdefg"]}
-    )
-    assert (
-        "with changes in pipeline/a.py, pipeline/b.py, pipeline/c.py, pipeline/d.py, pipeline/e.py"
-        " and 2 more" in text
-    )
-    assert f"to reproduce: `git checkout {'f' * 40} && dvc repro`" in text
+    text = write(provenance=PROVENANCE | {"changed": [f"{letter}.py" for letter in "abcdefg"]})
+    assert "with changes in a.py, b.py, c.py, d.py, e.py and 2 more" in text
+    assert f"to reproduce: `{PROVENANCE['command']}`" in text
     assert "with changes" not in write()
     assert "commit `none`" in write(provenance=PROVENANCE | {"commit": ""})
 

@@ -6,68 +6,57 @@ from typing import Any
 
 from ...core.schema import Schema
 from ..plots.planes import convention
-from ..rendering import number, signed
-from ..run import Pictured, Run
-from ..worst_to_best import mean_region_dice
+from ..rendering import base64_bytes, number, signed
+from ..results import Pictured, Run
+from ..worst_to_best import from_both_ends, mean_region_dice
 
 _MARKUP_BYTES = 2_000
 """At most so many are written around the pictures of a case."""
 
+Cells = dict[tuple[str, str], dict[str, Any]]
+"""Group and title of a column to the cell of a row."""
+
 
 def cases_table(run: Run) -> dict[str, Any]:
     """Columns and rows of sections/cases.html.j2, from the worst case to the best."""
-    named = any(row["case"] != row["patient"] for row in run.rows)
-    columns = _columns(run, named)
+    places = {pictured.case: place for place, pictured in enumerate(run.pictured)}
+    cells = _cells(run)
+    columns = [("", "Case"), *next(iter(cells.values()))]
     return {
         "groups": [
             (group, len(list(own))) for group, own in groupby(columns, lambda column: column[0])
         ],
         "titles": [title for _, title in columns],
         "sorted_by": columns.index(("Dice", "Mean")),
-        "rows": _rows(run, named),
+        "rows": [
+            {"case": case, "place": places.get(case), "cells": list(own.values())}
+            for case, own in cells.items()
+        ],
     }
 
 
-def _columns(run: Run, named: bool) -> list[tuple[str, str]]:
-    """Group and title of each."""
+def _cells(run: Run) -> dict[str, Cells]:
+    """Cells of each case, in the order of the columns."""
     regions = list(run.schema.regions)
-    volume = f"Volume of {regions[0]} (ml)"
-    return [
-        ("", "Case"),
-        *([("", "Patient")] if named else []),
-        *(("Dice", title) for title in ("Mean", *regions)),
-        *(("Lesion-wise Dice", region) for region in regions if run.lesionwise),
-        *(("HD95 (mm)", region) for region in regions),
-        *((volume, title) for title in ("Reference", "Prediction", "Error")),
-    ]
-
-
-def _rows(run: Run, named: bool) -> list[dict[str, Any]]:
     scored = {(row["case"], row["name"]): row for row in run.rows if row["kind"] == "region"}
     lesionwise = {(row["case"], row["name"]): row for row in run.lesionwise}
     patients = {row["case"]: row["patient"] for row in run.rows}
-    places = {pictured.case: place for place, pictured in enumerate(run.pictured)}
-    rows = []
+    named = any(case != patient for case, patient in patients.items())
+    found = {}
     for case, mean in mean_region_dice(run.rows).items():
-        own = [scored[case, region] for region in run.schema.regions]
-        by_lesion = [lesionwise.get((case, region), {}) for region in run.schema.regions]
-        cells = [
-            *([{"text": patients[case]}] if named else []),
-            _share(mean),
-            *(_share(row["dice"], row["filled"]) for row in own),
-            *(
-                _share(row.get("lesion_dice", float("nan")), row.get("filled", ""))
-                for row in by_lesion
-                if lesionwise
-            ),
-            *(
-                _cell(number(row["hd95_mm"], 1) + _mark(row["filled"]), row["hd95_mm"])
-                for row in own
-            ),
-            *_volumes(own[0]),
-        ]
-        rows.append({"case": case, "place": places.get(case), "cells": cells})
-    return rows
+        own = {region: scored[case, region] for region in regions}
+        cells: Cells = {("", "Patient"): {"text": patients[case]}} if named else {}
+        cells["Dice", "Mean"] = _share(mean)
+        for region, row in own.items():
+            cells["Dice", region] = _share(row["dice"], row["filled"])
+        for region in regions if lesionwise else ():
+            row = lesionwise.get((case, region), {"lesion_dice": float("nan")})
+            cells["Lesion-wise Dice", region] = _share(row["lesion_dice"], row.get("filled", ""))
+        for region, row in own.items():
+            text = number(row["hd95_mm"], 1) + _mark(row["filled"])
+            cells["HD95 (mm)", region] = _cell(text, row["hd95_mm"])
+        found[case] = cells | _volumes(regions[0], own[regions[0]])
+    return found
 
 
 def _cell(text: str, value: float) -> dict[str, Any]:
@@ -85,14 +74,18 @@ def _mark(filled: str) -> str:
     return "†" if filled else ""
 
 
-def _volumes(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    reference, prediction = row["reference_ml"], row["prediction_ml"]
+def _volumes(region: str, row: Mapping[str, Any]) -> Cells:
+    group, reference, prediction = (
+        f"Volume of {region} (ml)",
+        row["reference_ml"],
+        row["prediction_ml"],
+    )
     error = prediction - reference
-    return [
-        _cell(number(reference, 1), reference),
-        _cell(number(prediction, 1), prediction),
-        _cell(signed(error, 1), error),
-    ]
+    return {
+        (group, "Reference"): _cell(number(reference, 1), reference),
+        (group, "Prediction"): _cell(number(prediction, 1), prediction),
+        (group, "Error"): _cell(signed(error, 1), error),
+    }
 
 
 def pictures(run: Run, room: int) -> dict[str, Any]:
@@ -100,58 +93,49 @@ def pictures(run: Run, room: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    run : Run
-        With ``pictured``.
     room : int
         Bytes of markup that they may take. The worst case goes in first, then the best, the second
         worst, the second best and so on, until one does not fit; it and the rest are named.
-
-    Returns
-    -------
-    dict
     """
     ranked = list(mean_region_dice(run.rows))
-    shown = _fitting(run.pictured, room)
+    fitting = _fitting(run.pictured, room)
+    shown = [
+        {
+            "place": place,
+            "case": pictured.case,
+            "rank": _rank(ranked.index(pictured.case) + 1, len(ranked)),
+            "dice": dice_line(run.rows, run.schema, pictured.case),
+            "overlay": pictured.overlay,
+            "film": pictured.animation,
+            "kind": "webp" if pictured.animation.startswith(b"RIFF") else "gif",
+        }
+        for place, pictured in enumerate(run.pictured)
+        if pictured.case in fitting
+    ]
     return {
-        "shown": [
-            {
-                "place": place,
-                "case": run.pictured[place].case,
-                "rank": _rank(ranked.index(run.pictured[place].case) + 1, len(ranked)),
-                "dice": dice_line(run.rows, run.schema, run.pictured[place].case),
-                "overlay": run.pictured[place].overlay,
-                "film": run.pictured[place].animation,
-                "kind": "webp" if run.pictured[place].animation.startswith(b"RIFF") else "gif",
-            }
-            for place in sorted(shown)
-        ],
-        "left_out": [
-            pictured.case for place, pictured in enumerate(run.pictured) if place not in shown
-        ],
+        "shown": shown,
+        "left_out": [each.case for each in run.pictured if each.case not in fitting],
         "modalities": run.schema.modalities,
         "convention": convention(run.schema),
     }
 
 
-def _fitting(pictured: Sequence[Pictured], room: int) -> set[int]:
-    """Places of the cases that fit, taken from both ends in turn."""
-    fitting: set[int] = set()
-    for step in range(len(pictured)):
-        place = step // 2 if step % 2 == 0 else len(pictured) - 1 - step // 2
-        files = (pictured[place].overlay, pictured[place].animation)
-        room -= _MARKUP_BYTES + sum(-(-len(file) // 3) * 4 for file in files)
+def _fitting(pictured: Sequence[Pictured], room: int) -> set[str]:
+    """The cases that fit, taken from both ends in turn."""
+    by_case, fitting = {each.case: each for each in pictured}, set[str]()
+    for case in from_both_ends(list(by_case)):
+        room -= _MARKUP_BYTES + base64_bytes(by_case[case].overlay, by_case[case].animation)
         if room < 0:
             break
-        fitting.add(place)
+        fitting.add(case)
     return fitting
 
 
 def _rank(place: int, cases: int) -> str:
     if cases == 1:
         return "the only case"
-    return {1: f"the worst of {cases}", cases: f"the best of {cases}"}.get(
-        place, f"number {place} of {cases} from the worst"
-    )
+    ends = {1: f"the worst of {cases}", cases: f"the best of {cases}"}
+    return ends.get(place, f"number {place} of {cases} from the worst")
 
 
 def dice_line(rows: Sequence[Mapping[str, Any]], schema: Schema, case: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 from ...verification.thumbnail_sheet import cut
 from ..plots.planes import convention
 from ..rendering import count, flat, plain
-from ..run import Run
-from .metrics import PREFIXES, presentations
+from ..results import Run
+from .scores import presentations
 
 _PARTS = ("train", "val", "test")
+_PREFIXES = {"lesionwise": "By lesions: ", "instances": "By instances: "}
 _THUMBNAILS = 300
 _TITLES = {
     "files": "Inputs, with their MD5 as in dvc.lock",
@@ -22,23 +23,18 @@ _TITLES = {
 
 def data(run: Run) -> dict[str, Any]:
     """Facts of sections/data.html.j2."""
-    verify, split, schema = run.verify, run.split, run.schema
+    verify, schema = run.verify, run.schema
 
     def of_regions(values: Mapping[str, float], unit: str = "") -> str:
         return ", ".join(f"{region} {values[region]:g}{unit}" for region in schema.regions)
 
-    counted = ", ".join(
-        (
-            f"{count(verify['cases'], 'case')} of {count(verify['patients'], 'patient')}",
-            count(verify["files"], "file"),
-        )
-    )
-    sizes = {name: len(getattr(split, name)) for name in _PARTS}
+    cases, patients = count(verify["cases"], "case"), count(verify["patients"], "patient")
+    parts = ", ".join(f"{name} {len(getattr(run.split, name))}" for name in _PARTS)
     return {
         "facts": {
             "Cohort": verify["cohort"],
-            "Verified": counted,
-            "Parts": ", ".join(f"{name} {size}" for name, size in sizes.items()) + " cases",
+            "Verified": f"{cases} of {patients}, {count(verify['files'], 'file')}",
+            "Parts": f"{parts} cases",
             "Modalities": ", ".join(schema.modalities),
             "Labels": ", ".join(f"{name} = {value}" for name, value in schema.labels.items()),
             "Shapes (voxels)": plain(verify["shapes"]),
@@ -61,63 +57,58 @@ def verification(run: Run) -> dict[str, Any]:
     places = {name: number for number, name in enumerate(names)}
     thumbnails = cut(run.thumbnails, [places[name] for name in shown])
     part = {case: name for name in _PARTS for case in getattr(run.split, name)}
+    glances = [
+        {
+            "case": name,
+            "part": part.get(name, "in no part"),
+            "volumes": _volumes(run, name),
+            "png": thumbnail,
+        }
+        for name, thumbnail in zip(shown, thumbnails, strict=True)
+    ]
     return {
         "files": run.verify["files"],
         "checks": run.verify["checks"],
         "warnings": warnings,
         "convention": convention(run.schema),
-        "glances": [
-            {
-                "case": name,
-                "part": part.get(name, "in no part"),
-                "volumes": _volumes(run, name),
-                "png": thumbnail,
-            }
-            for name, thumbnail in zip(shown, thumbnails, strict=True)
-        ],
+        "glances": glances,
         "not_shown": len(names) - len(shown),
     }
 
 
 def _volumes(run: Run, case: str) -> str:
-    entry = run.catalogue.entry(case)
-    return ", ".join(
-        f"{region} {entry.region_ml(run.schema, region):.1f} ml"
-        for region in run.schema.regions
-        if entry.label_voxels
-    )
+    entry, regions = run.catalogue.entry(case), run.schema.regions
+    volumes = {name: entry.region_ml(run.schema, name) for name in regions if entry.label_voxels}
+    return ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes.items())
 
 
 def definitions(run: Run) -> dict[str, Any]:
     """Definitions of the metrics that the report shows; those in metrics/evaluate.json come before
     our own.
     """
-    given = dict(run.evaluation["definitions"])
-    texts = {}
+    given, texts = dict(run.evaluation["definitions"]), {}
     for part in ("region", "lesionwise", "instances", "calibration"):
-        measured = {
-            name for summaries in run.evaluation.get(part, {}).values() for name in summaries
-        }
+        summaries = run.evaluation.get(part, {}).values()
+        measured = {name for summary in summaries for name in summary}
         for name, shown in presentations(run.evaluation, part, measured).items():
             text = given.pop(name, f"{shown.definition} {shown.source}".strip())
             if text:
-                texts[PREFIXES.get(part, "") + shown.title] = text
-    return {
-        "metrics": texts
-        | {name.replace("_", " ").capitalize(): text for name, text in given.items()}
-    }
+                texts[_PREFIXES.get(part, "") + shown.title] = text
+    return {"metrics": texts | {_title(name): text for name, text in given.items()}}
 
 
 def provenance(run: Run) -> dict[str, Any]:
     """Command and facts of sections/provenance.html.j2."""
     known = dict(run.provenance)
     command = known.pop("command", "") or "dvc repro"
-    groups = {name: value for name, value in known.items() if isinstance(value, Mapping)}
+    groups = {
+        name: known.pop(name)
+        for name, value in run.provenance.items()
+        if isinstance(value, Mapping)
+    }
     return {
         "command": command,
-        "facts": {
-            _title(name): plain(value) for name, value in known.items() if name not in groups
-        },
+        "facts": {_title(name): plain(value) for name, value in known.items()},
         "groups": {_title(name): dict(flat(value)) for name, value in groups.items() if value},
     }
 

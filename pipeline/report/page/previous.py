@@ -5,7 +5,8 @@ from statistics import fmean
 from typing import Any
 
 from ...statistics.bootstrap import interval
-from ..run import Rows, Run
+from ...statistics.paired import paired_rows
+from ..results import Rows, Run
 
 _METRICS = (("dice", "Dice", 3), ("hd95_mm", "HD95 (mm)", 2))
 
@@ -14,18 +15,19 @@ def previous(run: Run) -> dict[str, Any] | None:
     """Scores of both runs and what their difference means; None without a previous run."""
     if run.previous is None:
         return None
-    before = run.previous
-    both = (run.evaluation, before.evaluation)
+    before, both = run.previous, (run.evaluation, run.previous.evaluation)
     rows = [_row("Mean region Dice", 3, *(each["mean_region_dice"]["value"] for each in both))]
-    rows += [
-        _row(f"{title} {region}", digits, *(_mean(each, region, metric) for each in both))
-        for region in run.schema.regions
-        for metric, title, digits in _METRICS
-    ]
+    for region in run.schema.regions:
+        for metric, title, digits in _METRICS:
+            means = [
+                each.get("region", {}).get(region, {}).get(metric, {}).get("mean") for each in both
+            ]
+            rows.append(_row(f"{title} {region}", digits, *means))
+    cases, others = ({row["case"] for row in table} for table in (run.rows, before.rows))
     return {
         "name": before.name,
         "rows": rows,
-        "paired": _paired(run.rows, before.rows) if same_cases(run.rows, before.rows) else None,
+        "paired": _paired(run.rows, before.rows) if cases == others else None,
         "cases": before.evaluation.get("cases", "an unknown number"),
     }
 
@@ -35,40 +37,23 @@ def _row(title: str, digits: int, now: float | None, then: float | None) -> dict
     return {"title": title, "now": now, "then": then, "difference": difference, "digits": digits}
 
 
-def _mean(evaluation: dict[str, Any], region: str, metric: str) -> float | None:
-    return evaluation.get("region", {}).get(region, {}).get(metric, {}).get("mean")
-
-
-def same_cases(rows: Rows, others: Rows) -> bool:
-    """Whether two tables score the same cases, at least one."""
-    cases = {row["case"] for row in rows}
-    return bool(cases) and cases == {row["case"] for row in others}
-
-
 def paired_differences(rows: Rows, others: Rows) -> dict[str, float]:
     """Case to the mean difference of the Dice of its regions, first table minus second, over the
     regions defined in both; cases without one are left out.
     """
-    now, then = (
-        {(row["case"], row["name"]): row["dice"] for row in table if row["kind"] == "region"}
-        for table in (rows, others)
-    )
     differences: dict[str, list[float]] = {}
-    for case, name in sorted(now.keys() & then.keys()):
-        difference = now[case, name] - then[case, name]
-        if not isnan(difference):
-            differences.setdefault(case, []).append(difference)
+    for (kind, _), pairs in paired_rows(rows, others).items():
+        for now, then in pairs if kind == "region" else ():
+            difference = now["dice"] - then["dice"]
+            if not isnan(difference):
+                differences.setdefault(now["case"], []).append(difference)
     return {case: fmean(values) for case, values in differences.items()}
 
 
 def _paired(rows: Rows, others: Rows) -> dict[str, Any]:
     differences = paired_differences(rows, others)
     patients, values = {row["case"]: row["patient"] for row in rows}, list(differences.values())
-    low, high = (
-        interval(values, "mean", clusters=[patients[case] for case in differences])
-        if values
-        else (nan, nan)
-    )
+    low, high = interval(values, "mean", clusters=[patients[case] for case in differences])
     return {
         "cases": len(values),
         "mean": fmean(values) if values else nan,

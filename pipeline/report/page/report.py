@@ -1,14 +1,13 @@
 """The report of a run as one HTML page that opens from disk and loads nothing."""
 
-import base64
 import hashlib
 from typing import Any
 
 from markupsafe import Markup
 
 from ..plots.figures import Figures
-from ..rendering import ASSETS, render
-from ..run import Run
+from ..rendering import ASSETS, base64_of, render
+from ..results import Run
 from .cases import cases_table, pictures
 from .cohort import data, definitions, model, provenance, verification
 from .scores import calibration, lesions, scores, types
@@ -28,19 +27,8 @@ network. The viewer needs WebAssembly and blobs.
 
 
 def report_page(run: Run, figures: Figures) -> str:
-    """Write the report.
-
-    Parameters
-    ----------
-    run : Run
-        What to show. Sections without data are left out.
-    figures : mapping of str to (bytes, bytes)
-        As `pipeline.report.plots.figures.figures_of` gives them.
-
-    Returns
-    -------
-    str
-        A self-contained HTML page, the same for the same arguments.
+    """The report as a self-contained HTML page, the same for the same run and figures; sections
+    without data are left out.
     """
     parts: dict[str, tuple[str, dict[str, Any] | None]] = {
         "scores": ("Scores", scores(run)),
@@ -87,16 +75,13 @@ def _section(name: str, values: dict[str, Any], shared: dict[str, Any]) -> Marku
 
 def _styles_and_scripts(*more: str) -> dict[str, Any]:
     """Style sheets, scripts and a policy that allows these scripts by their hashes."""
-    styles = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", *more)]
-    scripts = [
-        (ASSETS / f"{name}.js").read_text(encoding="utf-8")
-        for name in ("sortable", "reduced_motion", *more)
-    ]
-    hashes = [
-        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
-    ]
+    styles, scripts = (
+        [(ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in (*own, *more)]
+        for kind, own in (("css", ("page",)), ("js", ("sortable", "reduced_motion")))
+    )
+    digests = [base64_of(hashlib.sha256(script.encode()).digest()) for script in scripts]
     return {
-        "styles": [Markup(style) for style in styles],
-        "scripts": [Markup(script) for script in scripts],
-        "policy": _POLICY.format(" ".join(f"'sha256-{digest}'" for digest in hashes)),
+        "styles": list(map(Markup, styles)),
+        "scripts": list(map(Markup, scripts)),
+        "policy": _POLICY.format(" ".join(f"'sha256-{digest}'" for digest in digests)),
     }

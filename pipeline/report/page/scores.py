@@ -1,16 +1,16 @@
 """Sections of the report that present scores: regions and labels, lesions, types, calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from typing import Any
 
 from ...metrics.lesion_rules import why_unscored
+from ...metrics.metric import Metric, described
 from ...metrics.tumour_types import NONE, accuracy, patient_rows
 from ...statistics.bootstrap import interval
 from ..plots.detection import ALL
 from ..plots.volumes import agreement
-from ..run import Run
-from .metrics import presentations
+from ..results import Run
 
 _MULTICLASS = {
     "accuracy": "Accuracy",
@@ -20,6 +20,21 @@ _MULTICLASS = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
 }
+_TABLES = {"region": "cases", "label": "cases"}
+
+
+def presentations(
+    evaluation: Mapping[str, Any], part: str, names: Iterable[str]
+) -> dict[str, Metric]:
+    """The metrics of a part of the evaluation that were measured, in reading order; those that
+    metrics/evaluate.json does not describe are left out.
+    """
+    measured, table = set(names), _TABLES.get(part, part)
+    return {
+        entry["name"]: described(entry)
+        for entry in evaluation["metrics"]
+        if entry["table"] == table and entry["name"] in measured
+    }
 
 
 def summary_table(
@@ -29,12 +44,10 @@ def summary_table(
 
     Parameters
     ----------
-    evaluation, part
-        As `pipeline.report.page.metrics.presentations` takes them.
+    part : str
+        Key of the evaluation.
     summaries : mapping
-        Name (region or label) to metric to ``mean``, ``median``, ``sd``, ``cases``, ``filled``,
-        ``undefined`` and, where there are enough cases, ``mean_low``, ``mean_high``,
-        ``median_low``, ``median_high``.
+        Name of a region or label to metric to `pipeline.statistics.summary.summarise_values`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from ...core.records import read_csv
 from ...metrics import registry
 from ..plots.palette import region_colours
 from ..rendering import ASSETS
-from ..run import Run
+from ..results import Run
 from .previous import previous
 
 _FEW_CASES = 10
@@ -14,15 +14,12 @@ _FEW_CASES = 10
 
 def verdict(run: Run) -> dict[str, Any]:
     """Numbers and texts of verdict.html.j2."""
-    mean, schema, network = (
-        run.evaluation["mean_region_dice"],
-        run.schema,
-        run.card.get("network", {}),
-    )
-    colours = region_colours(schema)
+    schema, network = run.schema, run.card.get("network", {})
+    rule, lesions = schema.empty_rule, run.evaluation.get("lesionwise", {})
+    entries = ("both_empty", "reference_empty") if rule == "brats" else ()
     return {
         "cohort": schema.cohort,
-        "mean": mean,
+        "mean": run.evaluation["mean_region_dice"],
         "cases": run.evaluation["cases"],
         "few": run.evaluation["cases"] < _FEW_CASES,
         "patients": len({row["patient"] for row in run.rows}),
@@ -31,42 +28,25 @@ def verdict(run: Run) -> dict[str, Any]:
         "weights": run.card.get("weights"),
         "dimensions": network.get("dimensions"),
         "architecture": network.get("architecture"),
-        "tiles": [_tile(run, region, colours[region]) for region in schema.regions],
-        "empty_rule": schema.empty_rule,
-        "fills": {
-            entry: registry.fills("cases", entry) for entry in ("both_empty", "reference_empty")
-        }
-        if schema.empty_rule == "brats"
-        else {},
+        "tiles": [
+            {
+                "region": region,
+                "colour": colour,
+                "dice": run.evaluation["region"][region]["dice"],
+                "hd95_mm": run.evaluation["region"][region]["hd95_mm"],
+                "lesion_dice": lesions.get(region, {}).get("lesion_dice"),
+            }
+            for region, colour in region_colours(schema).items()
+        ],
+        "empty_rule": rule,
+        "fills": {entry: registry.fills("cases", entry) for entry in entries},
         "previous": previous(run),
         "published": published(schema.cohort),
     }
 
 
-def _tile(run: Run, region: str, colour: str) -> dict[str, Any]:
-    summary = run.evaluation["region"][region]
-    lesions = run.evaluation.get("lesionwise", {}).get(region, {})
-    return {
-        "region": region,
-        "colour": colour,
-        "dice": summary["dice"],
-        "hd95_mm": summary["hd95_mm"],
-        "lesion_dice": lesions.get("lesion_dice"),
-    }
-
-
 def published(cohort: str) -> list[dict[str, str]]:
-    """Published results on cases of the same kind as those of a cohort.
-
-    Parameters
-    ----------
-    cohort : str
-        Name of its schema.
-
-    Returns
-    -------
-    list of dict
-        Rows of assets/published.csv; they were measured on other cases and compare with nothing of
-        ours. Empty for most cohorts.
+    """Published results on cases of the same kind as those of a cohort: rows of
+    assets/published.csv. They were measured on other cases and compare with nothing of ours.
     """
     return [row for row in read_csv(ASSETS / "published.csv") if cohort in row["cohorts"].split()]

@@ -24,8 +24,6 @@ def viewer(
     cases : sequence of ViewerVolumes
         They go in from the first on, with all modalities, until one does not fit; if the first
         alone is too large, it comes with its telling modalities.
-    schema : Schema
-        Names labels.
     room : int
         Bytes of the page that the volumes may take.
 

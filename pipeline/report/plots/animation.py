@@ -1,4 +1,4 @@
-"""A walk through the slices of a tumour as a film, reference beside prediction."""
+"""A film through the slices of a tumour, reference beside prediction."""
 
 import io
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -26,6 +26,7 @@ _HEAD, _FOOT, _GAP = 22, 40, 4
 _MARGIN_SLICES = 1
 _WEBP_QUALITY = 80
 _FONT = ImageFont.load_default(12)
+_BILINEAR, _NEAREST = Image.Resampling.BILINEAR, Image.Resampling.NEAREST
 
 
 def animation(
@@ -35,10 +36,6 @@ def animation(
 
     Parameters
     ----------
-    view : View
-        The case.
-    schema : Schema
-        Names labels and regions.
     frames : int
         At most so many slices, evenly spread; one for a single-slice case.
     seconds_per_frame : float
@@ -57,7 +54,7 @@ def animation(
     Raises
     ------
     ValueError
-        If an MP4 is asked for and ffmpeg is not there or fails.
+        If an MP4 is to be made and ffmpeg is missing or fails.
     """
     ink, plane = _ink(schema), planes_of(view, schema)[0]
     canvas = _Canvas(view, plane, telling_modalities(view, schema))
@@ -65,39 +62,15 @@ def animation(
     for index in _slices(view, plane, frames):
         image = Image.fromarray(canvas.frame(index, schema, ink))
         image.putpalette(ink.palette)
-        images.append(image)
-    milliseconds = (
-        max(round(seconds_per_frame * 100), 2) * 10
-    )  # GIF counts in 10 ms; readers take less than 20 ms for 100 ms
-    return {"gif": _gif, "webp": _webp, "mp4": _mp4}[kind](images, milliseconds)
-
-
-def _gif(images: list[Image.Image], milliseconds: int) -> bytes:
+        images.append(image if kind == "gif" else image.convert("RGB"))
+    # GIF counts in 10 ms; readers take less than 20 ms for 100 ms
+    milliseconds = max(round(seconds_per_frame * 100), 2) * 10
+    if kind == "mp4":
+        return _mp4(images, milliseconds)
+    options: dict[str, Any] = {"optimize": False} if kind == "gif" else {"quality": _WEBP_QUALITY}
+    options |= {"save_all": True, "append_images": images[1:], "duration": milliseconds, "loop": 0}
     file = io.BytesIO()
-    images[0].save(
-        file,
-        "GIF",
-        save_all=True,
-        append_images=images[1:],
-        duration=milliseconds,
-        loop=0,
-        optimize=False,
-    )
-    return file.getvalue()
-
-
-def _webp(images: list[Image.Image], milliseconds: int) -> bytes:
-    first, *rest = (image.convert("RGB") for image in images)
-    file = io.BytesIO()
-    first.save(
-        file,
-        "WEBP",
-        save_all=True,
-        append_images=rest,
-        duration=milliseconds,
-        loop=0,
-        quality=_WEBP_QUALITY,
-    )
+    images[0].save(file, kind, **options)
     return file.getvalue()
 
 
@@ -112,38 +85,17 @@ def _mp4(images: list[Image.Image], milliseconds: int) -> bytes:
             " ffmpeg) or take a GIF or WebP"
         )
     width, height = images[0].size
-    source = [
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-s",
-        f"{width}x{height}",
-        "-framerate",
-        f"1000/{milliseconds}",
-        "-i",
-        "-",
-    ]
-    coded = [
-        "-vf",
-        "pad=ceil(iw/2)*2:ceil(ih/2)*2",
-        "-c:v",
-        "libx264",
-        "-crf",
-        "18",
-        "-pix_fmt",
-        "yuv420p",
-        "-movflags",
-        "+faststart",
-    ]
-    same = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
+    pixels = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -framerate 1000/{milliseconds} -i -"
+    film = (
+        "-vf pad=ceil(iw/2)*2:ceil(ih/2)*2 -c:v libx264 -crf 18 -pix_fmt yuv420p"
+        " -movflags +faststart -threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1"
+    )
     with tempfile.TemporaryDirectory() as folder:
-        path = (
-            Path(folder) / "film.mp4"
-        )  # a pipe will not do: the index is written last and moved to the front
-        command = [program, "-v", "error", *source, *coded, *same, str(path)]
-        pixels = b"".join(image.convert("RGB").tobytes() for image in images)
-        done = subprocess.run(command, input=pixels, capture_output=True, check=False)
+        # a pipe will not do: the index is written last and moved to the front
+        path = Path(folder) / "film.mp4"
+        command = [program, "-v", "error", *pixels.split(), *film.split(), str(path)]
+        source = b"".join(image.tobytes() for image in images)
+        done = subprocess.run(command, input=source, capture_output=True, check=False)
         if done.returncode:
             raise ValueError(f"ffmpeg made no MP4: {done.stderr.decode(errors='replace').strip()}")
         return path.read_bytes()
@@ -155,13 +107,10 @@ def _slices(view: View, plane: Plane, frames: int) -> list[int]:
     marked = np.flatnonzero(((view.reference > 0) | (view.prediction > 0)).any(axis=across))
     if not marked.size:
         return [view.busiest_slice(plane)]
-    first, last = (
-        max(marked[0] - _MARGIN_SLICES, 0),
-        min(marked[-1] + _MARGIN_SLICES, view.reference.shape[plane.axis] - 1),
-    )
-    return sorted(
-        set(np.linspace(first, last, min(frames, last - first + 1)).round().astype(int).tolist())
-    )
+    first = max(marked[0] - _MARGIN_SLICES, 0)
+    last = min(marked[-1] + _MARGIN_SLICES, view.reference.shape[plane.axis] - 1)
+    places = np.linspace(first, last, min(frames, last - first + 1)).round().astype(int)
+    return sorted(set(places.tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,26 +127,22 @@ class _Ink:
 
 def _ink(schema: Schema) -> _Ink:
     """Share 256 colours out: greys, then per label as many tinted greys, then one colour per
-    region.
+    region, and one per label.
     """
     labels = [rgb(colour) for colour in label_colours(schema).values()]
-    shades = min(_GREYS, (256 - _GREYS - len(schema.regions) - len(labels)) // len(labels))
-    colours = [(grey, grey, grey) for grey in np.linspace(0, 255, _GREYS).round().astype(int)]
-    fills = np.empty((len(labels) + 1, 256), np.uint8)
-    fills[0] = np.arange(256) * (_GREYS - 1) // 255
-    for index, colour in enumerate(labels, 1):
-        fills[index] = len(colours) + np.arange(256) * (shades - 1) // 255
+    regions = [rgb(colour) for colour in region_colours(schema).values()]
+    shades = min(_GREYS, (256 - _GREYS - len(regions) - len(labels)) // len(labels))
+    colours = [np.linspace(0, 255, _GREYS).round()[:, None].repeat(3, axis=1)]
+    fills = [np.arange(256) * (_GREYS - 1) // 255]
+    for number, colour in enumerate(labels):
+        fills.append(_GREYS + number * shades + np.arange(256) * (shades - 1) // 255)
         greys = np.linspace(0, 255, shades)[:, None]
-        colours += (
-            ((1 - _FILL_ALPHA) * greys + _FILL_ALPHA * np.array(colour))
-            .round()
-            .astype(int)
-            .tolist()
-        )
-    outlines = list(range(len(colours), len(colours) + len(schema.regions)))
-    colours += [rgb(colour) for colour in region_colours(schema).values()]
-    marks = {label: len(colours) + place for place, label in enumerate(schema.labels)}
-    return _Ink(np.array([*colours, *labels], np.uint8).tobytes(), fills, outlines, marks)
+        colours.append(((1 - _FILL_ALPHA) * greys + _FILL_ALPHA * np.array(colour)).round())
+    first = _GREYS + len(labels) * shades
+    outlines = list(range(first, first + len(regions)))
+    marks = {label: first + len(regions) + place for place, label in enumerate(schema.labels)}
+    palette = np.concatenate([*colours, regions, labels]).astype(np.uint8).tobytes()
+    return _Ink(palette, np.array(fills, np.uint8), outlines, marks)
 
 
 class _Canvas:
@@ -217,20 +162,16 @@ class _Canvas:
         pixels = self._text(index, schema) // 4  # 256 greys to 64
         for name, place in self._legend(schema):
             pixels[self.size[1] - 34 : self.size[1] - 26, place : place + 8] = ink.marks[name]
+        greys = [
+            self._scaled(cut(self.view.grey[..., channel], self.plane, index), _BILINEAR)
+            for channel in self.channels
+        ]
         for column, classes in enumerate((self.view.reference, self.view.prediction)):
-            marked = self._scaled(cut(classes, self.plane, index), Image.Resampling.NEAREST)
-            outlines = [
-                mask & ~binary_erosion(mask)
-                for mask in np.moveaxis(classes_to_regions(marked, schema), -1, 0)
-            ]
-            for row, channel in enumerate(self.channels):
-                panel = ink.fills[
-                    marked,
-                    self._scaled(
-                        cut(self.view.grey[..., channel], self.plane, index),
-                        Image.Resampling.BILINEAR,
-                    ),
-                ]
+            marked = self._scaled(cut(classes, self.plane, index), _NEAREST)
+            regions = np.moveaxis(classes_to_regions(marked, schema), -1, 0)
+            outlines = [mask & ~binary_erosion(mask) for mask in regions]
+            for row, grey in enumerate(greys):
+                panel = ink.fills[marked, grey]
                 for outline, colour in zip(outlines, ink.outlines, strict=True):
                     panel[outline] = colour
                 left, top = column * (width + _GAP), _HEAD + row * (height + _GAP)
@@ -249,22 +190,23 @@ class _Canvas:
 
     def _text(self, index: int, schema: Schema) -> np.ndarray:
         """(height, width) uint8 greys of everything written on a frame."""
-        width, height = self.panel
-        paper = Image.new("L", self.size)
-        pen = ImageDraw.Draw(paper)
-        for column, name in enumerate(("reference", "prediction")):
-            pen.text(
-                (column * (width + _GAP) + width / 2, _HEAD / 2), name, 235, _FONT, anchor="mm"
-            )
+        (width, height), (right, bottom) = self.panel, self.size
+        texts = [
+            (width / 2, _HEAD / 2, "reference", "mm"),
+            (width / 2 + width + _GAP, _HEAD / 2, "prediction", "mm"),
+        ]
         for row, channel in enumerate(self.channels):
             top = _HEAD + row * (height + _GAP)
-            pen.text((3, top + 2), self.view.modalities[channel], 235, _FONT, anchor="lt")
-            pen.text((2, top + height / 2), self.plane.left, 235, _FONT, anchor="lm")
-            pen.text(
-                (self.size[0] - 3, top + height / 2), self.plane.right, 235, _FONT, anchor="rm"
-            )
-        for name, place in self._legend(schema):
-            pen.text((place + 13, self.size[1] - 30), name, 235, _FONT, anchor="lm")
+            texts += [
+                (3, top + 2, self.view.modalities[channel], "lt"),
+                (2, top + height / 2, self.plane.left, "lm"),
+                (right - 3, top + height / 2, self.plane.right, "rm"),
+            ]
+        texts += [(place + 13, bottom - 30, name, "lm") for name, place in self._legend(schema)]
+        paper = Image.new("L", self.size)
+        pen = ImageDraw.Draw(paper)
+        for x, y, text, anchor in texts:
+            pen.text((x, y), text, 235, _FONT, anchor=anchor)
         name = f"{self.view.case}, {self.view.cut_name(self.plane, index)}"
-        pen.text((self.size[0] / 2, self.size[1] - 11), name, 200, _FONT, anchor="mm")
+        pen.text((right / 2, bottom - 11), name, 200, _FONT, anchor="mm")
         return np.array(paper)

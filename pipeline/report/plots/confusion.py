@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 
 from ...core.schema import Schema
 from ...metrics.tumour_types import NONE
-from .drawing import INK, blank, drawn, style
+from .drawing import INK, Files, Style, blank, drawn, style
 
 Names = tuple[list[str], list[str]]
 """Of the rows and of the columns."""
@@ -17,54 +16,35 @@ Names = tuple[list[str], list[str]]
 _CELL_IN = 1.05
 
 
-def confusion_plot(rows: Sequence[dict[str, Any]], dpi: int) -> tuple[bytes, bytes]:
-    """Draw the voxels of each class of the reference by predicted class.
+def confusion_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> Files:
+    """Draw the voxels of each class of the reference by predicted class. Cells hold the share of
+    their row, which colours them, and the voxels.
 
     Parameters
     ----------
     rows : sequence of dict
         ``reference`` and ``prediction``, names of classes, and ``voxels``; every pair of classes
         once.
-    dpi : int
-        Pixels per inch.
-
-    Returns
-    -------
-    tuple of bytes
-        A PNG file and an SVG file. Cells hold the share of their row, which colours them, and the
-        voxels.
     """
-    names = list(dict.fromkeys(row["reference"] for row in rows))
+    names = ["background", *schema.labels]
     counts = matrix(rows, (names, names), ("reference", "prediction"), "voxels")
     return _drawn((names, names), counts, ("prediction", "reference"), dpi)
 
 
-def types_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> tuple[bytes, bytes]:
-    """Draw the cases, or the patients, of each tumour type by the predicted type.
+def types_plot(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> Files:
+    """Draw the cases, or the patients, of each tumour type by the predicted type. A column for no
+    type is there where one was so predicted.
 
     Parameters
     ----------
     rows : sequence of dict
         One each: ``reference`` and ``predicted``; those whose reference has no type are left out.
-    schema : Schema
-        Its labels are the types.
-    dpi : int
-        Pixels per inch.
-
-    Returns
-    -------
-    tuple of bytes
-        A PNG file and an SVG file. A column for no type is there where one was so predicted.
     """
     known = [row | {"cases": 1} for row in rows if row["reference"] != NONE]
-    predicted = [
-        *schema.labels,
-        *([NONE] if any(row["predicted"] == NONE for row in known) else []),
-    ]
-    counts = matrix(known, (list(schema.labels), predicted), ("reference", "predicted"), "cases")
-    return _drawn(
-        (list(schema.labels), predicted), counts, ("predicted type", "type in the reference"), dpi
-    )
+    types = list(schema.labels)
+    names = types, [*types, *{row["predicted"] for row in known if row["predicted"] == NONE}]
+    counts = matrix(known, names, ("reference", "predicted"), "cases")
+    return _drawn(names, counts, ("predicted type", "type in the reference"), dpi)
 
 
 def matrix(
@@ -77,39 +57,25 @@ def matrix(
     return counts
 
 
-def _drawn(
-    names: Names, counts: np.ndarray, axis_names: tuple[str, str], dpi: int
-) -> tuple[bytes, bytes]:
-    with style():
-        figure = blank(2.4 + _CELL_IN * len(names[1]), 1.1 + 0.7 * len(names[0]))
-        _matrix(figure.subplots(), names, counts, axis_names)
-        figure.tight_layout()
-        return drawn(figure, dpi)
-
-
-def _matrix(axes: Axes, names: Names, counts: np.ndarray, axis_names: tuple[str, str]) -> None:
+@style()
+def _drawn(names: Names, counts: np.ndarray, axis_names: tuple[str, str], dpi: int) -> Files:
+    figure = blank(2.4 + _CELL_IN * len(names[1]), 1.1 + 0.7 * len(names[0]))
+    axes = figure.subplots()
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     axes.imshow(shares, cmap=colormaps["Blues"], vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        colour = "white" if share > 0.55 else INK
-        text = f"{100 * share:.1f} %" if totals[row] else "–"
-        axes.text(column, row - 0.12, text, ha="center", va="center", color=colour, fontsize=10)
-        axes.text(
-            column,
-            row + 0.2,
-            f"{counts[row, column]:,.0f}",
-            ha="center",
-            va="center",
-            color=colour,
-            fontsize=7.5,
-        )
+        text: Style = {"ha": "center", "va": "center", "color": "white" if share > 0.55 else INK}
+        percent = f"{100 * share:.1f} %" if totals[row] else "–"
+        axes.text(column, row - 0.12, percent, fontsize=10, **text)
+        axes.text(column, row + 0.2, f"{counts[row, column]:,.0f}", fontsize=7.5, **text)
     axes.set_xticks(range(len(names[1])), names[1])
     axes.set_yticks(range(len(names[0])), names[0])
     axes.tick_params(length=0)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel(axis_names[0])
-    axes.set_ylabel(axis_names[1])
+    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+    figure.tight_layout()
+    return drawn(figure, dpi)

@@ -12,8 +12,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+Files = tuple[bytes, bytes]
+"""A PNG file for the screen and an SVG file for print."""
+
+Style = dict[str, Any]
+"""Keywords of a drawing function of Matplotlib."""
+
 INK, FAINT, RULE = "#24292f", "#6b7280", "#c4c9d0"
 DARK, LIGHT = "#000000", "#e6e8eb"
+DASHED = (0, (5, 3))
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -42,11 +49,12 @@ _STYLE: dict[Any, Any] = {
 
 
 _GOLDEN = 0.6180339887498949
+_COLUMNS = 4
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw with our settings and ignore a user's matplotlibrc."""
+    """Draw with our settings and ignore a user's matplotlibrc; also a decorator."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -58,16 +66,15 @@ def blank(width_in: float, height_in: float, background: str = "white") -> Figur
     return Figure(figsize=(width_in, height_in), facecolor=background)
 
 
-def panels(count: int, height_in: float, columns: int = 4) -> tuple[Figure, Sequence[Axes]]:
-    """A figure 11 inches wide of so many panels side by side, each row of the given height; few
-    panels do not fill it.
+def panels(count: int, height_in: float) -> tuple[Figure, Sequence[Axes]]:
+    """A figure 11 inches wide of so many panels in rows of the given height; few panels do not fill
+    it.
     """
-    across, down = min(count, columns), -(-count // columns)
+    across, down = min(count, _COLUMNS), -(-count // _COLUMNS)
     figure = blank(11, height_in * down)
     grid = figure.add_gridspec(down, max(across, 3))
-    return figure, [
-        figure.add_subplot(grid[number // columns, number % columns]) for number in range(count)
-    ]
+    places = [divmod(number, _COLUMNS) for number in range(count)]
+    return figure, [figure.add_subplot(grid[place]) for place in places]
 
 
 def jitter(count: int, width: float) -> np.ndarray:
@@ -75,21 +82,20 @@ def jitter(count: int, width: float) -> np.ndarray:
     return (np.arange(count) * _GOLDEN % 1 - 0.5) * width * (count > 1)
 
 
+def dots(colour: str, size: float, edge: float = 0.5) -> Style:
+    """Keywords of `Axes.plot` for dots with a white edge; size and edge in points."""
+    return {
+        "marker": "o",
+        "linestyle": "",
+        "markersize": size,
+        "markerfacecolor": colour,
+        "markeredgecolor": "white",
+        "markeredgewidth": edge,
+    }
+
+
 def png(figure: Figure, dpi: int) -> bytes:
-    """Draw a figure.
-
-    Parameters
-    ----------
-    figure : Figure
-        From `blank`.
-    dpi : int
-        Pixels per inch.
-
-    Returns
-    -------
-    bytes
-        A PNG file of three channels without metadata.
-    """
+    """A figure as a PNG file of three channels without metadata."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -98,20 +104,9 @@ def png(figure: Figure, dpi: int) -> bytes:
     return file.getvalue()
 
 
-def drawn(figure: Figure, dpi: int) -> tuple[bytes, bytes]:
-    """Draw a figure for the screen and for print; to be called within `style`.
-
-    Parameters
-    ----------
-    figure : Figure
-        From `blank`.
-    dpi : int
-        Pixels per inch of the first.
-
-    Returns
-    -------
-    tuple of bytes
-        A PNG file, and an SVG file with texts as outlines, without date or program name.
+def drawn(figure: Figure, dpi: int) -> Files:
+    """A figure for the screen and for print, texts of the latter as outlines, without date or
+    program name; to be called within `style`.
     """
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

@@ -13,8 +13,8 @@ from matplotlib.patheffects import Normal, Stroke
 
 from ...core.regions import classes_to_regions
 from ...core.schema import Schema
-from .drawing import DARK, LIGHT, blank, drawn, png, style
-from .palette import label_colours, region_colours, rgb
+from .drawing import DARK, LIGHT, Style, blank, drawn, png, style
+from .palette import label_colours, painted, region_colours
 from .planes import DISAGREEMENT, Plane, View, convention, cut, disagreement, planes_of
 
 _FILL_ALPHA = 0.4
@@ -27,6 +27,7 @@ _ENLARGED_MM, _AROUND_MM = 45.0, 8.0
 Box = tuple[float, float, float, float]
 
 
+@style()
 def overlay(
     view: View, schema: Schema, subtitle: str, dpi: int, kind: Literal["png", "svg"] = "png"
 ) -> bytes:
@@ -40,59 +41,40 @@ def overlay(
 
     Parameters
     ----------
-    view : View
-        The case.
-    schema : Schema
-        Names the labels.
     subtitle : str
         Stands beside the name of the case, such as its scores.
     dpi : int
         Pixels per inch; a column is 2.15 inches wide.
     kind : {"png", "svg"}
         Of the file; in an SVG the anatomy is an image and all else lines and texts as outlines.
-
-    Returns
-    -------
-    bytes
-        A file.
     """
     columns, planes = len(view.modalities) + 1, planes_of(view, schema)
     widest = max(view.size_mm(plane)[0] for plane in planes)
     heights = [view.size_mm(plane)[1] / widest * _COLUMN_IN for plane in planes]
     width = _LEFT_IN + columns * (_COLUMN_IN + _GAP_IN)
-    height = (
-        _TOP_IN
-        + sum(heights)
-        + len(heights) * _GAP_IN
-        + _LINE_IN * (2.4 if width > _WIDE_IN else 5.4)
-    )
-    with style():
-        figure = blank(width, height, DARK)
-        top = _TOP_IN
-        for plane, tall in zip(planes, heights, strict=True):
-            index = view.busiest_slice(plane)
-            for column in range(columns):
-                left = _LEFT_IN + column * (_COLUMN_IN + _GAP_IN)
-                axes = figure.add_axes(
-                    (left / width, 1 - (top + tall) / height, _COLUMN_IN / width, tall / height)
-                )
-                _draw_panel(axes, view, plane, index, column, schema)
-            middle = 1 - (top + tall / 2) / height
-            figure.text(
-                _LEFT_IN / 2 / width,
-                middle,
-                view.cut_name(plane, index),
-                rotation=90,
-                ha="center",
-                va="center",
-                color=LIGHT,
-                fontsize=8,
-            )
-            top += tall + _GAP_IN
-        _head(figure, view, subtitle)
-        _foot(figure, view, schema)
-        figure.set_dpi(dpi)
-        return png(figure, dpi) if kind == "png" else drawn(figure, dpi)[1]
+    foot = _LINE_IN * (2.4 if width > _WIDE_IN else 5.4)
+    height = _TOP_IN + sum(heights) + len(heights) * _GAP_IN + foot
+    figure, top = blank(width, height, DARK), _TOP_IN
+    for plane, tall in zip(planes, heights, strict=True):
+        index, bottom = view.busiest_slice(plane), 1 - (top + tall) / height
+        for column in range(columns):
+            left = _LEFT_IN + column * (_COLUMN_IN + _GAP_IN)
+            axes = figure.add_axes((left / width, bottom, _COLUMN_IN / width, tall / height))
+            _draw_panel(axes, view, plane, index, column, schema)
+        middle, name = 1 - (top + tall / 2) / height, view.cut_name(plane, index)
+        _text(figure, _LEFT_IN / 2 / width, middle, name, 8, "center", rotation=90)
+        top += tall + _GAP_IN
+    _head(figure, view, subtitle)
+    _foot(figure, view, schema)
+    figure.set_dpi(dpi)
+    return png(figure, dpi) if kind == "png" else drawn(figure, dpi)[1]
+
+
+def _text(
+    figure: Figure, x: float, y: float, text: str, size: float, side: str = "left", **more: Any
+) -> None:
+    usual: Style = {"color": LIGHT, "fontsize": size, "ha": side, "va": "center"}
+    figure.text(x, y, text, **usual | more)
 
 
 def _draw_panel(
@@ -104,45 +86,32 @@ def _draw_panel(
     width, height = view.size_mm(plane)
     box = (-width / 2, width / 2, -height / 2, height / 2)
     last = column == len(view.modalities)
-    enlarged = _around((reference > 0) | (prediction > 0), box)
+    left, right, bottom, top = enlarged = _around((reference > 0) | (prediction > 0), box)
     grey = cut(view.grey[..., 0 if last else column], plane, index)
+    scan: Style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "bilinear"}
     axes.set_axis_off()
-    axes.imshow(
-        grey * 0.55 if last else grey,
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-        extent=box,
-        interpolation="bilinear",
-    )
+    axes.imshow(grey * 0.55 if last else grey, extent=box, **scan)
     if last:
-        axes.imshow(_differences(reference, prediction), extent=box, interpolation="nearest")
+        shown = painted(disagreement(reference, prediction), DISAGREEMENT, 225)
+        axes.imshow(shown, extent=box, interpolation="nearest")
         for classes, line in ((reference, "solid"), (prediction, _DASHES)):
             _outlines(axes, (classes > 0)[..., None], box, [LIGHT], line)
     else:
-        axes.imshow(_fill(prediction, schema), extent=box, interpolation="nearest")
+        shown = painted(prediction, label_colours(schema), round(255 * _FILL_ALPHA))
+        axes.imshow(shown, extent=box, interpolation="nearest")
+        colours = region_colours(schema).values()
         for classes, line in ((prediction, _DASHES), (reference, "solid")):
-            _outlines(
-                axes,
-                classes_to_regions(classes, schema),
-                box,
-                region_colours(schema).values(),
-                line,
-            )
+            _outlines(axes, classes_to_regions(classes, schema), box, colours, line)
     axes.set_aspect("equal")
     axes.set_anchor("C")
     if last:
         axes.set(xlim=enlarged[:2], ylim=enlarged[2:])
     elif column == 0:
         _letters(axes, plane)
-        corner, size = (
-            (enlarged[0], enlarged[2]),
-            (enlarged[1] - enlarged[0], enlarged[3] - enlarged[2]),
-        )
-        if size[0] < width:
-            axes.add_patch(
-                Rectangle(corner, *size, fill=False, edgecolor=LIGHT, linewidth=0.5, linestyle=":")
-            )
+        if right - left < width:
+            dotted: Style = {"edgecolor": LIGHT, "linewidth": 0.5, "linestyle": ":"}
+            size = right - left, top - bottom
+            axes.add_patch(Rectangle((left, bottom), *size, fill=False, **dotted))
 
 
 def _around(marked: np.ndarray, box: Box) -> Box:
@@ -169,14 +138,6 @@ def _around(marked: np.ndarray, box: Box) -> Box:
     return tuple(corners)
 
 
-def _fill(prediction: np.ndarray, schema: Schema) -> np.ndarray:
-    """(height, width, 4) uint8: the prediction in its labels' colours, transparent elsewhere."""
-    colours = [
-        (*rgb(colour), round(255 * _FILL_ALPHA)) for colour in label_colours(schema).values()
-    ]
-    return np.array([(0, 0, 0, 0), *colours], np.uint8)[prediction]
-
-
 def _outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str], line: Any) -> None:
     """Lines around each region of a (height, width, R) bool array, half-way between pixels inside
     and outside.
@@ -185,28 +146,14 @@ def _outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str],
     rows, columns = regions.shape[:2]
     x = left + (np.arange(columns) + 0.5) * (right - left) / columns
     y = top - (np.arange(rows) + 0.5) * (top - bottom) / rows
-    width = 1.1 if line == "solid" else 0.8
+    style: Style = {"linewidths": 1.1 if line == "solid" else 0.8, "linestyles": [line]}
     for mask, colour in zip(np.moveaxis(regions, -1, 0), colours, strict=True):
         if mask.any() and not mask.all():
-            axes.contour(
-                x,
-                y,
-                mask.astype(np.float32),
-                levels=[0.5],
-                colors=[colour],
-                linewidths=width,
-                linestyles=[line],
-            )
-
-
-def _differences(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """(height, width, 4) uint8: where and how the two differ, transparent where they agree."""
-    colours = [(0, 0, 0, 0), *((*rgb(colour), 225) for colour in DISAGREEMENT.values())]
-    return np.array(colours, np.uint8)[disagreement(reference, prediction)]
+            axes.contour(x, y, mask.astype(np.float32), levels=[0.5], colors=[colour], **style)
 
 
 def _letters(axes: Axes, plane: Plane) -> None:
-    edge: dict[str, Any] = {
+    edge: Style = {
         "color": LIGHT,
         "fontsize": 8.5,
         "transform": axes.transAxes,
@@ -220,35 +167,12 @@ def _letters(axes: Axes, plane: Plane) -> None:
 
 def _head(figure: Figure, view: View, subtitle: str) -> None:
     width, height = figure.get_size_inches()
-    figure.text(
-        _LEFT_IN / width,
-        1 - 0.2 / height,
-        view.case,
-        color="white",
-        fontsize=11.5,
-        weight="bold",
-        va="center",
-    )
-    figure.text(
-        1 - _GAP_IN / width,
-        1 - 0.2 / height,
-        subtitle,
-        color=LIGHT,
-        fontsize=9.5,
-        ha="right",
-        va="center",
-    )
+    line = 1 - 0.2 / height
+    _text(figure, _LEFT_IN / width, line, view.case, 11.5, color="white", weight="bold")
+    _text(figure, 1 - _GAP_IN / width, line, subtitle, 9.5, "right")
     for column, name in enumerate([*view.modalities, "disagreement, enlarged"]):
         middle = _LEFT_IN + column * (_COLUMN_IN + _GAP_IN) + _COLUMN_IN / 2
-        figure.text(
-            middle / width,
-            1 - 0.55 / height,
-            name,
-            color=LIGHT,
-            fontsize=9.5,
-            ha="center",
-            va="center",
-        )
+        _text(figure, middle / width, 1 - 0.55 / height, name, 9.5, "center")
 
 
 def _foot(figure: Figure, view: View, schema: Schema) -> None:
@@ -270,43 +194,31 @@ def _foot(figure: Figure, view: View, schema: Schema) -> None:
         for (name, colour), amount in zip(DISAGREEMENT.items(), _amounts(view), strict=True)
     ]
     left, right, line = _LEFT_IN / width, 1 - _GAP_IN / width, _LINE_IN / height
-    wide = width > _WIDE_IN
-    side, edge = ("right", right) if wide else ("left", left)
-    rows: list[tuple[str, Sequence[Artist]]] = [
-        ("Prediction, filled:", fills),
-        ("Outlines:", [*regions, *lines]),
-    ]
-    rows = rows if wide else [rows[0], ("Outlines:", regions), ("", lines)]
+    rows: list[tuple[str, Sequence[Artist]]] = [("Prediction, filled:", fills)]
+    if width > _WIDE_IN:
+        side, edge, lowest = "right", right, 0.7
+        rows += [("Outlines:", [*regions, *lines])]
+    else:
+        side, edge, lowest = "left", left, 2.7
+        rows += [("Outlines:", regions), ("", lines)]
     for place, (name, marks) in enumerate(reversed(rows)):
-        y = (place + (0.7 if wide else 2.7)) * line
-        figure.text(left, y, name, color=LIGHT, fontsize=8.5, va="center")
+        y = (place + lowest) * line
+        _text(figure, left, y, name, 8.5)
         _legend(figure, marks, "center left", (left + 1.3 / width, y))
     _legend(figure, errors, f"center {side}", (edge, 1.7 * line))
-    figure.text(
-        edge, 0.7 * line, convention(schema), color=LIGHT, fontsize=8.5, ha=side, va="center"
-    )
+    _text(figure, edge, 0.7 * line, convention(schema), 8.5, side)
 
 
 def _amounts(view: View) -> list[str]:
     """How much of each kind of disagreement the whole volume has."""
-    counts = np.bincount(
-        disagreement(view.reference, view.prediction).ravel(), minlength=len(DISAGREEMENT) + 1
-    )[1:]
+    found = disagreement(view.reference, view.prediction).ravel()
+    counts = np.bincount(found, minlength=len(DISAGREEMENT) + 1)[1:]
     if view.reference.shape[2] == 1:
         return [f"{count * np.prod(view.spacing_mm[:2]) / 100:.3g} cm²" for count in counts]
     return [f"{count * np.prod(view.spacing_mm) / 1000:.3g} ml" for count in counts]
 
 
 def _legend(figure: Figure, marks: Sequence[Artist], place: str, at: tuple[float, float]) -> None:
-    options: dict[str, Any] = {
-        "handles": marks,
-        "loc": place,
-        "ncols": len(marks),
-        "bbox_to_anchor": at,
-        "labelcolor": LIGHT,
-        "borderaxespad": 0,
-        "borderpad": 0,
-        "handlelength": 1.2,
-        "columnspacing": 1.4,
-    }
-    figure.legend(**options)
+    options: Style = {"loc": place, "bbox_to_anchor": at, "ncols": len(marks), "labelcolor": LIGHT}
+    options |= {"borderaxespad": 0, "borderpad": 0, "handlelength": 1.2, "columnspacing": 1.4}
+    figure.legend(handles=marks, **options)

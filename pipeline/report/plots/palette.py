@@ -1,6 +1,9 @@
 """One colour per meaning, distinct to colour-blind readers, on grey as well as on white."""
 
+from collections.abc import Mapping
 from itertools import cycle
+
+import numpy as np
 
 from ...core.schema import Schema
 
@@ -28,3 +31,9 @@ def rgb(colour: str) -> tuple[int, int, int]:
     """The three bytes of a colour ``#RRGGBB``."""
     red, green, blue = bytes.fromhex(colour[1:])
     return red, green, blue
+
+
+def painted(classes: np.ndarray, colours: Mapping[str, str], alpha: int) -> np.ndarray:
+    """(height, width, 4) uint8: classes from 1 on in their colours, 0 transparent."""
+    paints = [(0, 0, 0, 0), *((*rgb(colour), alpha) for colour in colours.values())]
+    return np.array(paints, np.uint8)[classes]

@@ -1,10 +1,10 @@
 """A case prepared for viewing: upright, cropped to the brain, in greys, cut into planes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import nibabel.orientations as orientations
 import numpy as np
+from nibabel.affines import from_matvec
 
 from ...core.boxes import bounding_box
 from ...core.case import Case
@@ -57,18 +57,12 @@ class View:
 
     Attributes
     ----------
-    case : str
-        Its name.
-    modalities : tuple of str
-        Names of the channels.
     grey : (X, Y, Z, C) uint8 array
         Each modality between `WINDOW_PERCENTILES` of its brain.
     brain : (X, Y, Z) bool array
         Where any modality differs from 0.
     reference, prediction : (X, Y, Z) uint8 array
         Class indices.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths.
     offset, raw_shape : tuple of 3 int
         First voxel of the crop and shape before it, to number the slices.
     affine : (4, 4) float64 array
@@ -91,18 +85,12 @@ class View:
         """(X, Y, Z) bool: tumour of the reference, or of the prediction where that has none."""
         return self.reference > 0 if self.reference.any() else self.prediction > 0
 
-    @property
-    def planes(self) -> tuple[Plane, ...]:
-        """The planes in which a picture has two dimensions: one for a single slice, else three."""
-        return tuple(
-            plane for plane in PLANES if min(np.delete(self.reference.shape, plane.axis)) > 1
-        )
-
     def size_mm(self, plane: Plane) -> tuple[float, float]:
         """Width and height of a cut."""
-        width, height = (axis for axis in range(3) if axis != plane.axis)
-        lengths = np.multiply(self.reference.shape, self.spacing_mm)
-        return float(lengths[width]), float(lengths[height])
+        width, height = np.delete(
+            np.multiply(self.reference.shape, self.spacing_mm), plane.axis
+        ).tolist()
+        return width, height
 
     def busiest_slice(self, plane: Plane) -> int:
         """Index of the cut with the largest tumour area, the middle one of equals; without a tumour
@@ -118,11 +106,8 @@ class View:
 
     def cut_name(self, plane: Plane, index: int) -> str:
         """Name of the plane and number of the cut; the name alone where it is the only one."""
-        return (
-            plane.name
-            if self.raw_shape[plane.axis] == 1
-            else f"{plane.name}, {self.slice_name(plane, index)}"
-        )
+        only = self.raw_shape[plane.axis] == 1
+        return plane.name if only else f"{plane.name}, {self.slice_name(plane, index)}"
 
 
 def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> View:
@@ -130,16 +115,8 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
 
     Parameters
     ----------
-    case : Case
-        With a reference.
     prediction : (X, Y, Z) uint8 array
         Class indices on the raw grid.
-    modalities : tuple of str
-        Names of the channels.
-
-    Returns
-    -------
-    View
 
     Raises
     ------
@@ -148,62 +125,39 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
     """
     if case.classes is None:
         raise ValueError(f"case {case.name} has no reference")
-    image = to_canonical(case.image, case.grid.affine)
+    image, reference, prediction = (
+        to_canonical(voxels, case.grid.affine) for voxels in (case.image, case.classes, prediction)
+    )
     affine = case.grid.affine @ orientations.inv_ornt_aff(
         orientations.io_orientation(case.grid.affine), case.grid.shape
     )
-    reference, prediction = (
-        to_canonical(classes, case.grid.affine) for classes in (case.classes, prediction)
-    )
     shown = np.asarray(image.any(axis=-1))
-    spacing_mm = canonical_spacing_mm(case.grid.affine)
     box = bounding_box(shown | (reference > 0) | (prediction > 0), _MARGIN_VOXELS)
-    brain = shown[box]
-    grey = np.empty(image[box].shape, np.uint8)
-    for channel in range(image.shape[-1]):
-        grey[..., channel] = _windowed(image[..., channel][box], brain)
+    offset, brain = tuple(span.start for span in box), shown[box]
+    greys = [_windowed(voxels[box], brain) for voxels in np.moveaxis(image, -1, 0)]
     return View(
         case=case.name,
         modalities=modalities,
-        grey=grey,
+        grey=np.stack(greys, axis=-1),
         brain=brain,
         reference=reference[box],
         prediction=prediction[box],
-        spacing_mm=spacing_mm,
-        offset=tuple(span.start for span in box),
+        spacing_mm=canonical_spacing_mm(case.grid.affine),
+        offset=offset,
         raw_shape=image.shape[:3],
-        affine=affine @ _shift([span.start for span in box]),
+        affine=affine @ from_matvec(np.eye(3), offset),
     )
-
-
-def _shift(voxels: Sequence[int]) -> np.ndarray:
-    """(4, 4): moves indices by so many voxels."""
-    matrix = np.eye(4)
-    matrix[:3, 3] = voxels
-    return matrix
 
 
 def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
-    """The planes to draw a case in; of a single slice the plane has no name but ``slice``, and no
-    sides.
-
-    Parameters
-    ----------
-    view : View
-        The case.
-    schema : Schema
-        Says whether its cases are volumes or single slices.
-
-    Returns
-    -------
-    tuple of Plane
+    """The planes in which a picture has two dimensions: one for a single slice, else three. Where
+    cases are single slices it has no name but ``slice``, and no sides.
     """
+    shape = view.reference.shape
+    planes = tuple(plane for plane in PLANES if min(np.delete(shape, plane.axis)) > 1)
     if schema.dimensions == 3:
-        return view.planes
-    return tuple(
-        replace(plane, name="slice", left="", right="", top="", bottom="")
-        for plane in view.planes[:1]
-    )
+        return planes
+    return (replace(planes[0], name="slice", left="", right="", top="", bottom=""),)
 
 
 def convention(schema: Schema) -> str:
@@ -219,55 +173,23 @@ def _windowed(voxels: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def cut(volume: np.ndarray, plane: Plane, index: int) -> np.ndarray:
-    """One cut of a volume as rows of pixels, the top row first.
-
-    Parameters
-    ----------
-    volume : (X, Y, Z) array
-        On canonical axes.
-    plane : Plane
-        Which way.
-    index : int
-        Which slice.
-
-    Returns
-    -------
-    (height, width) array
-        A view; its left, right, top and bottom are those of the plane.
+    """One cut of an (X, Y, Z) volume on canonical axes, as a (height, width) view whose edges are
+    those of the plane.
     """
     return volume[(slice(None),) * plane.axis + (index,)].T[::-1, ::-1]
 
 
 def disagreement(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Mark where and how two label maps differ.
-
-    Parameters
-    ----------
-    reference, prediction : uint8 arrays of one shape
-        Class indices.
-
-    Returns
-    -------
-    uint8 array
-        0 where they agree, else the place in `DISAGREEMENT`, from 1.
+    """Mark where and how two arrays of class indices differ: uint8, 0 where they agree, else the
+    place in `DISAGREEMENT`, from 1.
     """
-    kinds = np.zeros(reference.shape, np.uint8)
-    kinds[(reference > 0) & (prediction == 0)] = 1
-    kinds[(reference == 0) & (prediction > 0)] = 2
-    kinds[(reference > 0) & (prediction > 0) & (reference != prediction)] = 3
-    return kinds
+    ways = (reference == prediction, prediction == 0, reference == 0)
+    return np.select(ways, (0, 1, 2), 3).astype(np.uint8)
 
 
 def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
     """Choose the channels in which the outermost and the innermost region contrast most with their
     surroundings.
-
-    Parameters
-    ----------
-    view : View
-        The case.
-    schema : Schema
-        Names the regions.
 
     Returns
     -------
@@ -283,21 +205,13 @@ def telling_modalities(view: View, schema: Schema) -> tuple[int, ...]:
         inside = np.isin(classes, schema.classes_of(region))
         rest = surroundings & ~inside
         if inside.any() and rest.any():
-            chosen.append(
-                int(
-                    np.argmax(
-                        [
-                            _contrast(grey, view.brain, inside, rest)
-                            for grey in np.moveaxis(view.grey, -1, 0)
-                        ]
-                    )
-                )
-            )
+            greys = np.moveaxis(view.grey, -1, 0)
+            contrasts = [_contrast(grey, view.brain, inside, rest) for grey in greys]
+            chosen.append(int(np.argmax(contrasts)))
         surroundings = inside
     return tuple(dict.fromkeys(chosen)) or (0,)
 
 
 def _contrast(grey: np.ndarray, brain: np.ndarray, inside: np.ndarray, rest: np.ndarray) -> float:
-    return abs(float(grey[inside].mean()) - float(grey[rest].mean())) / max(
-        float(grey[brain].std()), 1e-8
-    )
+    apart = abs(float(grey[inside].mean()) - float(grey[rest].mean()))
+    return apart / max(float(grey[brain].std()), 1e-8)

@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 
 from ...core.schema import Schema
+from ..rendering import base64_bytes
 from .planes import PLANES, View, disagreement, planes_of, telling_modalities
 
 GREYS = 64
@@ -20,8 +21,6 @@ class ViewerVolumes:
 
     Attributes
     ----------
-    case : str
-        Its name.
     modalities : dict of str to bytes
         Each modality in `GREYS` levels between 0 and 252.
     telling : tuple of str
@@ -52,45 +51,28 @@ class ViewerVolumes:
 
     def bytes_of(self, modalities: Sequence[str]) -> int:
         """Bytes in the page, in base64, with some of the modalities."""
-        return sum(-(-len(file) // 3) * 4 for file in self.files(modalities))
+        return base64_bytes(*self.files(modalities))
 
 
 def viewer_volumes(view: View, schema: Schema) -> ViewerVolumes:
-    """Pack a case.
-
-    Parameters
-    ----------
-    view : View
-        The case.
-    schema : Schema
-        Names modalities, labels and regions.
-
-    Returns
-    -------
-    ViewerVolumes
-        The same bytes for the same view.
-    """
+    """Pack a case; the same bytes for the same view."""
     maps = {
         "reference": view.reference,
         "prediction": view.prediction,
         "disagreement": disagreement(view.reference, view.prediction),
     }
     step = 256 // GREYS
-    greys = {
-        name: view.grey[..., channel] // step * step for channel, name in enumerate(view.modalities)
-    }
+    greys = zip(view.modalities, np.moveaxis(view.grey // step * step, -1, 0), strict=True)
     return ViewerVolumes(
         case=view.case,
-        modalities={name: _packed(grey, view.affine) for name, grey in greys.items()},
+        modalities={name: _packed(grey, view.affine) for name, grey in greys},
         telling=tuple(view.modalities[channel] for channel in telling_modalities(view, schema)),
         maps={name: _packed(classes, view.affine, "label") for name, classes in maps.items()},
         planes=tuple((plane.name, plane.axis) for plane in planes_of(view, schema)),
         shape=view.reference.shape,
         offset=view.offset,
         raw_shape=view.raw_shape,
-        start=tuple(
-            view.busiest_slice(plane) for plane in sorted(PLANES, key=lambda plane: plane.axis)
-        ),
+        start=tuple(view.busiest_slice(plane) for plane in reversed(PLANES)),  # by axis
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.report.page import cases as module
 from pipeline.report.page.cases import dice_line
-from pipeline.report.run import Pictured
+from pipeline.report.results import Pictured
 from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import made_run
 from tests.report.reading import section_of
@@ -52,15 +52,11 @@ def test_a_score_given_by_rule_is_marked_and_an_undefined_one_sorts_last(run):
     assert page.all("td", "data-value").count("") == 5 * 2
 
 
-def test_cells_are_sorted_by_their_full_value(run):
+def test_cells_are_sorted_by_their_full_value_and_neighbours_of_a_group_share_a_heading(run):
     mean = next(iter(mean_region_dice(run.rows).values()))
     page = section_of(run, "cases")
     assert page.all("td", "data-value")[0] == repr(mean)
     assert page.has("td", **{"class": "bar", "style": f"--share:{mean:.3f}"})
-
-
-def test_neighbours_of_one_group_share_a_heading(run):
-    page = section_of(run, "cases")
     assert page.has("th", scope="colgroup", colspan="4")  # Dice: mean and three regions
     assert "Lesion-wise Dice" in page.text
     assert "Lesion-wise" not in section_of(replace(run, lesionwise=()), "cases").text

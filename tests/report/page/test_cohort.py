@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-from pipeline.core.folds import Split
 from tests.report.made_runs import made_run
 from tests.report.reading import section_of
 
@@ -8,11 +7,8 @@ from tests.report.reading import section_of
 def test_the_facts_of_the_cohort_are_listed(schema):
     text = section_of(made_run(schema, 3), "data").text
     for expected in (
-        "240 × 240 × 155",
-        "train 40, val 5, test 3 cases",
-        "t1n, t1c, t2w, t2f",
-        "WT 1.5 ml",
-        "free & open",
+        *("240 × 240 × 155", "train 40, val 5, test 3 cases", "t1n, t1c, t2w, t2f"),
+        *("48 cases of 48 patients, 15 files", "WT 1.5 ml", "free & open"),
     ):
         assert expected in text
 
@@ -20,9 +16,7 @@ def test_the_facts_of_the_cohort_are_listed(schema):
 def test_every_case_is_seen_at_a_glance_those_with_a_finding_first(schema):
     run = made_run(schema, 3)
     warned = run.verify | {"warnings": ["Made_00002: the reference marks no voxel"]}
-    outside = Split(
-        train=(), val=(), test=("Made_00000",), folds=(), patients={"Made_00000": "Made_00000"}
-    )
+    outside = run.split.model_copy(update={"test": ("Made_00000",)})
     page = section_of(replace(run, verify=warned, split=outside), "verification")
     alternatives = page.all("img", "alt")
     assert [text.split(":")[0] for text in alternatives] == [

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from pipeline.report.page.viewer import viewer
 from pipeline.report.plots.viewer_volumes import viewer_volumes
 from pipeline.report.rendering import ASSETS, render
+from tests.report.reading import Page
 
 NIIVUE = ASSETS / "niivue"
 
@@ -37,14 +37,9 @@ def packed(case, view_on, schema):
     return viewer_volumes(view_on(prediction=np.roll(case.classes, 4, axis=1)), schema)
 
 
-def test_a_single_slice_is_shown_in_one_plane_without_a_name(case, view_on, schema):
-    flat = view_on(
-        prediction=case.classes[..., 20:21],
-        image=case.image[..., 20:21, :],
-        classes=case.classes[..., 20:21],
-    )
+def test_a_single_slice_is_shown_in_one_plane_without_a_name(single_slice, schema):
     single = schema.model_copy(update={"dimensions": 2})
-    packed = viewer_volumes(flat, single)
+    packed = viewer_volumes(single_slice, single)
     page = shown([packed], single)
     assert packed.planes == (("slice", 2),)
     assert description_in(page)["sides"] is False
@@ -82,21 +77,7 @@ def test_where_nothing_fits_the_page_says_why_and_without_a_case_there_is_no_vie
 
 
 def test_every_control_has_a_name(packed, schema):
-    class Reader(HTMLParser):
-        unnamed, labels = [], 0
-
-        def handle_starttag(self, tag, attributes):
-            self.labels += tag == "label"
-            named = self.labels or dict(attributes).get("aria-label")
-            if tag in ("input", "select") and not named:
-                self.unnamed.append(attributes)
-
-        def handle_endtag(self, tag):
-            self.labels -= tag == "label"
-
-    reader = Reader()
-    reader.feed(shown([packed], schema))
-    assert not reader.unnamed
+    assert Page(shown([packed], schema)).unnamed == []
 
 
 def test_a_name_ends_no_script(packed, schema):

@@ -1,6 +1,5 @@
 from math import nan
 
-import numpy as np
 import pytest
 
 from pipeline.report.plots.comparison import BETTER, WORSE, Pair, comparison_plot
@@ -43,7 +42,7 @@ def test_a_longer_distance_is_drawn_as_worse_though_it_is_more(old, pixels, near
     assert near(picture[middle:], rgb(WORSE), 60) > near(picture[middle:], rgb(BETTER), 60)
 
 
-@pytest.mark.parametrize("others", [1, 2, 5])
+@pytest.mark.parametrize("others", [2, 5])
 def test_each_further_run_has_its_own_differences(others, old, pixels):
     pairs = [
         pair_of(old, changed(old, 0.01 * number, -0.1), ("A: old", f"{number}: new"))
@@ -54,26 +53,16 @@ def test_each_further_run_has_its_own_differences(others, old, pixels):
     assert picture.min() < 100
 
 
-def test_an_undefined_region_leaves_its_place_empty(old):
-    bare = [row | ({"dice": nan, "hd95_mm": nan} if row["name"] == "ET" else {}) for row in old]
+def test_the_same_comparison_gives_the_same_bytes(old):
+    pair = pair_of(old[:3], changed(old[:3], 0.05, -0.2))
+    assert comparison_plot([pair], 40) == comparison_plot([pair], 40)
+
+
+@pytest.mark.parametrize("cases", [1, 9])
+def test_one_case_and_an_undefined_region_can_be_drawn(old, cases):
+    old = old[: 3 * cases]
+    undefined = {"dice": nan, "hd95_mm": nan}
+    bare = [row | (undefined if row["name"] == "ET" else {}) for row in old]
     png, svg = comparison_plot([pair_of(old, bare)], 40)
     assert png.startswith(b"\x89PNG")
     assert b"<svg" in svg
-
-
-def test_one_case_can_be_drawn(old):
-    assert comparison_plot([pair_of(old[:3], changed(old[:3], 0.1, 0.0))], 40)[0].startswith(
-        b"\x89PNG"
-    )
-
-
-def test_the_same_comparison_gives_the_same_bytes(old):
-    new = changed(old, 0.05, -0.2)
-    assert comparison_plot([pair_of(old, new)], 40) == comparison_plot([pair_of(old, new)], 40)
-
-
-def test_hundreds_of_cases_can_be_drawn(old):
-    many = [row | {"case": f"{row['case']}-{copy}"} for copy in range(40) for row in old]
-    shift = np.random.default_rng(1).normal(0, 0.02, len(many))
-    new = [row | {"dice": row["dice"] + step} for row, step in zip(many, shift, strict=True)]
-    assert comparison_plot([pair_of(many, new)], 40)[0].startswith(b"\x89PNG")

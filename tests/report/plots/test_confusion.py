@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
+from pipeline.metrics.multiclass import confusion_rows
 from pipeline.report.plots.confusion import confusion_plot, matrix, types_plot
 
 
@@ -15,11 +16,9 @@ def test_a_matrix_has_a_row_per_reference_and_sums_what_repeats():
 
 
 def test_a_large_share_is_dark_and_a_small_one_light(pixels):
-    cells = {("a", "a"): 90, ("a", "b"): 10, ("b", "a"): 0, ("b", "b"): 0}
+    schema = TYPES.model_copy(update={"labels": {"tumour": 1}})
     picture = pixels(
-        confusion_plot(
-            [{"reference": r, "prediction": p, "voxels": n} for (r, p), n in cells.items()], 60
-        )[0]
+        confusion_plot(confusion_rows(np.array([[90, 10], [0, 0]]), schema), schema, 60)[0]
     )
     dark = (picture.sum(axis=-1) < 300).mean()
     assert 0.05 < dark < 0.3  # one cell of four

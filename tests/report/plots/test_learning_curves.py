@@ -22,7 +22,3 @@ def test_a_run_never_validated_shows_its_loss(history, schema, pixels, near):
 
 def test_a_single_epoch_is_drawn(history, schema, pixels, near):
     assert near(pixels(learning_curves(history[1:2], schema, 60)[0]), rgb("#D55E00")) > 5
-
-
-def test_the_same_history_gives_the_same_bytes(history, schema):
-    assert learning_curves(history, schema, 50) == learning_curves(history, schema, 50)

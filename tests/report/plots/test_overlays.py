@@ -5,6 +5,7 @@ import pytest
 from pipeline.core.grid import Grid
 from pipeline.report.plots.overlays import overlay
 from pipeline.report.plots.palette import MISSED, MISTAKEN, SURPLUS, label_colours, rgb
+from pipeline.report.plots.planes import PLANES
 
 
 @pytest.fixture
@@ -19,28 +20,20 @@ def drawn(schema, pixels):
     return draw
 
 
-def test_a_perfect_prediction_shows_no_disagreement(view_on, drawn, near):
-    picture, last = drawn(view_on())
-    assert [near(picture[:, last:], rgb(colour)) for colour in (MISSED, SURPLUS, MISTAKEN)] == [
-        0,
-        0,
-        0,
-    ]
-
-
 @pytest.mark.parametrize(
     ("change", "colour"),
     [
+        (lambda classes: classes, None),
         (lambda classes: np.zeros_like(classes), MISSED),
         (lambda classes: np.where(classes == 0, 2, classes).astype(np.uint8), SURPLUS),
         (lambda classes: np.where(classes > 0, 1, 0).astype(np.uint8), MISTAKEN),
     ],
-    ids=["missed", "false alarm", "other label"],
+    ids=["none", "missed", "false alarm", "other label"],
 )
 def test_each_kind_of_disagreement_has_its_colour(case, view_on, drawn, near, change, colour):
     picture, last = drawn(view_on(prediction=change(case.classes)))
     counts = {kind: near(picture[:, last:], rgb(kind)) for kind in (MISSED, SURPLUS, MISTAKEN)}
-    assert counts.pop(colour) > 100
+    assert counts.pop(colour, 101) > 100
     assert set(counts.values()) == {0}
 
 
@@ -59,39 +52,31 @@ def test_thick_slices_are_drawn_thick(case, view_on, drawn):
         for thickness in (1, 3)
     )
     assert thick.shape[1] == thin.shape[1]
-    panel_mm = view_on().size_mm(view_on().planes[1])[1]
-    pixels_per_mm = 2.15 * 60 / max(view_on().size_mm(plane)[0] for plane in view_on().planes)
+    panel_mm = view_on().size_mm(PLANES[1])[1]
+    pixels_per_mm = 2.15 * 60 / max(view_on().size_mm(plane)[0] for plane in PLANES)
     assert thick.shape[0] - thin.shape[0] == pytest.approx(
         2 * 2 * panel_mm * pixels_per_mm, abs=3
     )  # two cuts, two thicknesses more
 
 
-def test_the_same_case_gives_the_same_bytes_whatever_the_users_settings(view_on, schema):
+def test_a_users_settings_change_nothing(view_on, schema):
     plain = overlay(view_on(), schema, "Dice", 50)
-    with matplotlib.rc_context(
-        {
-            "font.size": 30,
-            "figure.facecolor": "red",
-            "image.interpolation": "nearest",
-            "axes.grid": True,
-        }
-    ):
+    settings = {"font.size": 30, "figure.facecolor": "red", "axes.grid": True}
+    with matplotlib.rc_context(settings | {"image.interpolation": "nearest"}):
         assert overlay(view_on(), schema, "Dice", 50) == plain
 
 
-def test_an_svg_has_outlines_of_everything_and_the_same_bytes(view_on, schema):
+def test_an_svg_has_outlines_of_everything(view_on, schema):
     picture = overlay(view_on(), schema, "Dice", 50, "svg")
-    assert picture == overlay(view_on(), schema, "Dice", 50, "svg")
     assert picture.startswith(b"<?xml")
     assert b"<image" in picture
-    assert (
-        picture.count(label_colours(schema)["edema"].lower().encode()) >= 3 * 4
-    )  # planes, modalities
+    planes, modalities = 3, 4
+    assert picture.count(label_colours(schema)["edema"].lower().encode()) >= planes * modalities
 
 
 def test_the_prediction_is_outlined_too(case, view_on, drawn):
-    both, last = drawn(view_on(), dpi=120)
-    moved, _ = drawn(view_on(prediction=np.roll(case.classes, 5, axis=2)), dpi=120)
+    both, last = drawn(view_on())
+    moved, _ = drawn(view_on(prediction=np.roll(case.classes, 5, axis=2)))
     assert (both[:, :last] != moved[:, :last]).any()
 
 
@@ -110,18 +95,13 @@ def test_the_last_column_enlarges_the_tumour(case, view_on, drawn, near):
     assert missed > 4 * whole
 
 
-def test_a_single_slice_has_a_plane_without_a_name_and_no_sides(case, view_on, schema, monkeypatch):
+def test_a_single_slice_has_a_plane_without_a_name_and_no_sides(single_slice, schema, monkeypatch):
     texts = []
     monkeypatch.setattr(
         "matplotlib.text.Text.set_text",
         lambda self, text: texts.append(text) or setattr(self, "_text", str(text or "")),
     )
-    flat = view_on(
-        prediction=case.classes[..., 20:21],
-        image=case.image[..., 20:21, :],
-        classes=case.classes[..., 20:21],
-    )
-    overlay(flat, schema.model_copy(update={"dimensions": 2}), "Dice", 50)
+    overlay(single_slice, schema.model_copy(update={"dimensions": 2}), "Dice", 50)
     assert "slice" in texts
     assert not {"R", "L", "A", "P"} & set(texts)
     assert not any("axial" in str(text) or "right" in str(text) for text in texts)

@@ -75,28 +75,15 @@ def test_the_busiest_slice_has_the_largest_tumour(view_on, case):
     assert view.slice_name(AXIAL, view.busiest_slice(AXIAL)) == "slice 10 of 28"
 
 
-def test_without_a_reference_tumour_the_prediction_says_where_to_look(view_on, case):
-    classes = np.zeros_like(case.classes)
-    prediction = classes.copy()
+def test_without_a_reference_tumour_the_prediction_says_where_to_look(view_on, case, schema):
+    classes, prediction = np.zeros_like(case.classes), np.zeros_like(case.classes)
     prediction[15, 15, 6] = 3
     view = view_on(prediction=prediction, classes=classes)
     assert view.slice_name(AXIAL, view.busiest_slice(AXIAL)) == "slice 7 of 28"
-
-
-def test_without_any_tumour_the_middle_is_shown(view_on, case):
-    view = view_on(prediction=np.zeros_like(case.classes), classes=np.zeros_like(case.classes))
-    assert [view.busiest_slice(plane) for plane in PLANES] == [
-        length // 2 for length in view.reference.shape[::-1]
-    ]
-
-
-def test_a_single_slice_has_one_plane(case, view_on):
-    view = view_on(
-        prediction=case.classes[..., 20:21],
-        image=case.image[..., 20:21, :],
-        classes=case.classes[..., 20:21],
-    )
-    assert view.planes == (AXIAL,)
+    bare = view_on(prediction=classes, classes=classes)
+    middles = [length // 2 for length in bare.reference.shape[::-1]]
+    assert [bare.busiest_slice(plane) for plane in PLANES] == middles
+    assert telling_modalities(bare, schema) == (0,)
 
 
 def test_the_size_of_a_cut_is_in_millimetres(case, view_on):
@@ -117,11 +104,6 @@ def test_the_telling_modalities_are_those_in_which_the_regions_stand_out(view_on
     assert telling_modalities(view_on(), schema) == (3, 1)
 
 
-def test_without_a_tumour_the_first_modality_must_do(view_on, case, schema):
-    view = view_on(prediction=np.zeros_like(case.classes), classes=np.zeros_like(case.classes))
-    assert telling_modalities(view, schema) == (0,)
-
-
 def test_a_voxel_of_the_view_lies_where_it_lies_in_the_file(case, view_on):
     affine = np.array([[0, -2.0, 0, 90], [1.5, 0, 0, -70], [0, 0, 3.0, 10], [0, 0, 0, 1]])
     view = view_on(grid=Grid(case.grid.shape, affine))
@@ -130,22 +112,20 @@ def test_a_voxel_of_the_view_lies_where_it_lies_in_the_file(case, view_on):
     np.testing.assert_allclose(np.sort(there, axis=0), np.sort(marked, axis=0))
 
 
-def test_the_ways_to_differ_are_told_apart():
+def test_each_way_to_differ_has_its_number():
     reference, prediction = np.array([0, 1, 0, 1, 2], np.uint8), np.array([0, 0, 2, 1, 1], np.uint8)
     assert disagreement(reference, prediction).tolist() == [0, 1, 2, 0, 3]
 
 
-def test_single_slices_have_no_anatomical_plane_and_volumes_have_three(case, view_on, schema):
-    flat = view_on(
-        prediction=case.classes[..., 20:21],
-        image=case.image[..., 20:21, :],
-        classes=case.classes[..., 20:21],
-    )
+def test_single_slices_have_no_anatomical_plane_and_volumes_have_three(
+    view_on, single_slice, schema
+):
     single = schema.model_copy(update={"dimensions": 2})
     assert planes_of(view_on(), schema) == PLANES
-    (plane,) = planes_of(flat, single)
+    assert planes_of(single_slice, schema) == (AXIAL,)
+    (plane,) = planes_of(single_slice, single)
     assert (plane.name, plane.axis, plane.left, plane.right) == ("slice", 2, "", "")
-    assert flat.cut_name(plane, 0) == "slice"
+    assert single_slice.cut_name(plane, 0) == "slice"
     assert view_on().cut_name(AXIAL, 3) == "axial, slice 4 of 28"
     assert convention(schema) == CONVENTION
     assert "right" not in convention(single)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.grid import Grid
-from pipeline.report.plots.planes import disagreement
+from pipeline.report.plots.planes import PLANES, disagreement
 from pipeline.report.plots.viewer_volumes import GREYS, viewer_volumes
 
 
@@ -49,4 +49,4 @@ def test_every_volume_is_where_its_file_is_in_space(case, view_on, schema):
 
 def test_it_starts_where_the_tumour_is_largest(shifted, schema):
     start = viewer_volumes(shifted, schema).start
-    assert start == tuple(shifted.busiest_slice(plane) for plane in reversed(shifted.planes))
+    assert start == tuple(shifted.busiest_slice(plane) for plane in reversed(PLANES))

@@ -1,4 +1,4 @@
-"""Everything that the report of a run is made from."""
+"""The results of a run, from which its report and its model card are made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,11 +43,8 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
 def read_tables(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Read the tables that a folder has, by the name of the field of `Run` that takes them."""
-    return {
-        name: read_table(folder / f"{name}.csv")
-        for name in _TABLES
-        if (folder / f"{name}.csv").exists()
-    }
+    paths = [folder / f"{name}.csv" for name in _TABLES]
+    return {path.stem: read_table(path) for path in paths if path.exists()}
 
 
 @dataclass(frozen=True)
@@ -61,16 +58,8 @@ class Pictured:
 
 @dataclass(frozen=True)
 class Previous:
-    """The previous run.
-
-    Attributes
-    ----------
-    name : str
-        Such as a commit or an experiment.
-    evaluation : dict
-        Its metrics/evaluate.json.
-    rows : sequence of dict
-        Its metrics/cases.csv; empty where only the summary is known.
+    """The previous run: its name, such as a commit, its metrics/evaluate.json and its
+    metrics/cases.csv, empty where only the summary is known.
     """
 
     name: str
@@ -84,10 +73,6 @@ class Run:
 
     Attributes
     ----------
-    catalogue : Catalogue
-        The cohort.
-    split : Split
-        Its parts.
     rows : sequence of dict
         metrics/cases.csv.
     evaluation, verify, card : dict
@@ -104,8 +89,6 @@ class Run:
     provenance : dict
         As `pipeline.runtime.provenance.provenance` gives it. ``command``, if there, reproduces the
         run.
-    previous : Previous or None
-        The run to compare with.
     volumes : sequence of ViewerVolumes
         Cases for the viewer, the most important first.
     """
