@@ -122,13 +122,15 @@ with computing(Compute(backend="loky", address="", workers=2)):
 
 def script_of(notebook: Path) -> str:
     """The code cells as a script that displays what a notebook would."""
-    lines = ["def display(value):"]
+    cells = json.loads(notebook.read_text())["cells"]
+    lines = ["def display(value):", "    for kind in ('_repr_png_', '_repr_html_', '__repr__'):"]
     lines += [
-        "    print(getattr(value, '_repr_png_', getattr(value, '_repr_html_', value.__repr__))())"
+        "        if hasattr(value, kind):",
+        "            return print(getattr(value, kind)())",
     ]
-    for cell in json.loads(notebook.read_text())["cells"]:
-        body = ast.parse("".join(cell["source"])).body if cell["cell_type"] == "code" else []
-        if body and isinstance(body[-1], ast.Expr):
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        body = ast.parse("".join(cell["source"])).body
+        if isinstance(body[-1], ast.Expr):
             shown = ast.Call(ast.Name("display", ast.Load()), [body[-1].value], [])
             body[-1] = ast.Expr(shown)
         lines.append(ast.unparse(ast.fix_missing_locations(ast.Module(body, []))))

@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from packaging.requirements import Requirement
 
 from ..core import params
@@ -141,6 +140,8 @@ def machine() -> Iterator[Finding]:
 
 def usable_memory() -> int:
     """Memory in bytes of this machine, or of the container."""
+    import psutil
+
     bounds = [psutil.virtual_memory().total]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         bound = Path(path).read_text(encoding="utf-8").strip() if Path(path).is_file() else ""

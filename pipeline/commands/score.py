@@ -352,8 +352,8 @@ def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[
 
 
 def _mean_and_median(summary: Mapping[str, Any], digits: int) -> tuple[str, str]:
-    mean = _interval(*(summary[f"mean{end}"] for end in ("", "_low", "_high")), digits=digits)
-    return mean, number(summary["median"], digits)
+    mean, low, high = (summary[f"mean{end}"] for end in ("", "_low", "_high"))
+    return _interval(mean, low, high, digits), number(summary["median"], digits)
 
 
 def _interval(value: float, low: float, high: float, digits: int) -> str:

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ..core.errors import InputError
 from ..core.records import read_csv, write_csv
 from .programs import output_of
@@ -128,8 +126,10 @@ class _Watch:
             number += 1
 
 
-def _of_descendants(reading: Callable[[psutil.Process], float]) -> float:
+def _of_descendants(reading: Callable[[Any], float]) -> float:
     """Sum of a reading over the living descendants of this process."""
+    import psutil  # here and below, because on Linux it needs modules that Windows lacks
+
     total = 0.0
     with suppress(psutil.Error):
         for child in psutil.Process().children(recursive=True):
@@ -145,6 +145,8 @@ def _cpu_seconds() -> float:
 
 
 def _resident_bytes() -> int:
+    import psutil
+
     own = psutil.Process().memory_info().rss
     return own + int(_of_descendants(lambda child: child.memory_info().rss))
 
@@ -154,6 +156,8 @@ def _own_peak_bytes() -> int:
     try:
         import resource
     except ImportError:  # Windows
+        import psutil
+
         return psutil.Process().memory_info().peak_wset
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -17,8 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ..core import params
 from ..core.errors import InputError
 from . import requirements
@@ -93,6 +91,8 @@ def packages() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """Processor, cores, memory in 10^9 bytes, and GPUs with their driver; no host name."""
+    import psutil
+
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_model(),

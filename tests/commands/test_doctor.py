@@ -89,6 +89,7 @@ def test_a_clone_that_can_run_queued_experiments_is_in_order(folder):
     assert {finding.mark for finding in doctor.clone()} == {"ok"}
 
 
+@pytest.mark.slow
 def test_params_that_a_stage_rejects_are_shown_with_its_message(folder):
     Path("dvc.yaml").write_text("stages:\n  download: {}\n  split: {}\n")
     text = (ROOT / "params.yaml").read_text()

@@ -104,6 +104,7 @@ def test_a_public_place_of_the_cases_is_recorded_and_no_other(folder):
         assert "cohort.location=FOLDER" in found["command"]
 
 
+@pytest.mark.slow
 def test_the_hashes_are_those_that_dvc_writes_and_depend_on_names_and_content(
     folder, tmp_path, monkeypatch
 ):
