@@ -57,16 +57,13 @@ NATIVE = NativeRecipe(
 def load(model: str | Path = "models") -> "Model":
     """Open a folder with a trained network.
 
+    Keras and the weights are loaded by the first call of `Model.segment`.
+
     Parameters
     ----------
     model : str or Path
         Folder with network.keras, card.json and inference.json: ``models/`` of a clone, or such a
         folder that you downloaded.
-
-    Returns
-    -------
-    Model
-        Keras and the weights are loaded by the first call of `Model.segment`.
 
     Raises
     ------
@@ -78,14 +75,8 @@ def load(model: str | Path = "models") -> "Model":
 
 @dataclass(frozen=True)
 class OneCase:
-    """Files of one case, from `Model.find`.
-
-    Attributes
-    ----------
-    schema : Schema
-        Of the source of the case; its label values may differ from those of the network.
-    found : Found
-        The files.
+    """Files of one case, from `Model.find`. The schema is that of its source; its label values may
+    differ from those of the network.
     """
 
     schema: Schema
@@ -99,14 +90,8 @@ class OneCase:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network with its preprocessing and postprocessing, from `load`.
-
-    Attributes
-    ----------
-    folder : Path
-        With network.keras, card.json and inference.json.
-    card : Card
-        The content of card.json.
+    """A trained network with its preprocessing and postprocessing, from `load`: the folder, and the
+    content of its card.json.
     """
 
     folder: Path
@@ -134,9 +119,8 @@ class Model:
 
         settings = read_json(self.folder / "inference.json", predictor.Settings)
         backend.prepare(self.card.seed, self.card.train["precision"])
-        return saving.load_model(
-            network_file(self.folder), self.card.network.architecture
-        ), settings
+        architecture = self.card.network.architecture
+        return saving.load_model(network_file(self.folder), architecture), settings
 
     def find(
         self,
@@ -292,7 +276,7 @@ class Segmentation:
     Attributes
     ----------
     case : Case
-        The image (X, Y, Z, C) float32 and its grid.
+        The image and its grid.
     classes : (X, Y, Z) uint8 array
         Class indices: 0 for background, 1..K in the order of ``schema.labels``.
     probabilities : dict of str to (X, Y, Z) float32 array
@@ -339,16 +323,8 @@ class Segmentation:
     def save(self, path: str | Path) -> None:
         """Write the labels as NIfTI, and beside it what made them as ``<path>.json``.
 
-        Parameters
-        ----------
-        path : str or Path
-            Ends in ``.nii`` or ``.nii.gz``. If the case is native, the labels on each series are
-            written as ``<stem>.<modality>.nii.gz``.
-
-        Raises
-        ------
-        InputError
-            If the name has another ending.
+        The path ends in ``.nii`` or ``.nii.gz``, or an InputError is raised. If the case is native,
+        the labels on each series are written as ``<stem>.<modality>.nii.gz``.
         """
         path = Path(path)
         check_name(path)
@@ -364,17 +340,9 @@ class Segmentation:
         write_json(path.with_name(f"{path.name}.json"), self.record)
 
     def score(self, reference: str | Path | np.ndarray) -> "pandas.DataFrame":
-        """Score the labels against a reference.
+        """Score the labels against a reference: label values (X, Y, Z) on the grid of the case.
 
-        Parameters
-        ----------
-        reference : path or (X, Y, Z) array
-            Label values on the grid of the case.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per label and region, with the metrics of metrics/cases.csv (docs/metrics.md).
+        One row per label and region, with the metrics of metrics/cases.csv (docs/metrics.md).
 
         Raises
         ------
@@ -390,19 +358,10 @@ class Segmentation:
         return pandas.DataFrame(rows)
 
     def show(self, reference: str | Path | np.ndarray | None = None, dpi: int = 100) -> "Picture":
-        """Draw the slices with the largest tumour area.
+        """Draw the slices with the largest tumour area, for a notebook.
 
-        Parameters
-        ----------
-        reference : path or (X, Y, Z) array, optional
-            As for `score`; its outlines and the disagreement are drawn as in the report.
-        dpi : int
-            Pixels per inch.
-
-        Returns
-        -------
-        Picture
-            A notebook displays it.
+        With a reference, as for `score`, its outlines and the disagreement are drawn as in the
+        report.
         """
         from .report.plots.overlays import overlay
         from .report.plots.planes import view_of
@@ -435,13 +394,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a notebook displays.
-
-    Attributes
-    ----------
-    png : bytes
-        A PNG file.
-    """
+    """A picture that a notebook displays: the bytes of a PNG file."""
 
     png: bytes = field(repr=False)
 
@@ -460,16 +413,7 @@ def check_name(path: Path) -> None:
 
 
 def in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> OneCase:
-    """The one case of a folder.
-
-    Parameters
-    ----------
-    place : Path
-        An existing folder.
-    source : str or None
-        As for `Model.find`.
-    needed : tuple of str
-        Modalities that the folder must hold.
+    """The one case of an existing folder with the needed modalities; `source` as for `Model.find`.
 
     Raises
     ------
@@ -512,13 +456,8 @@ def _image_file(modality: str, path: Path) -> Path | Part:
     """An image that the user named, checked to be one."""
     file = of_one_file(path)
     if not file.is_file() or not is_volume(file):
-        found = (
-            "is a folder"
-            if file.is_dir()
-            else "does not exist"
-            if not file.exists()
-            else "is not a volume by its name"
-        )
+        found = "is not a volume by its name" if file.exists() else "does not exist"
+        found = "is a folder" if file.is_dir() else found
         raise InputError(
             f"{file}: {found}. Name one .nii, .nii.gz, .mha or .mhd file as {modality}; of a DICOM"
             " study name the folder alone."
@@ -579,14 +518,12 @@ def _inputs(found: raw_cases.Found, volumes: Mapping[str, Volume]) -> dict[str, 
     """Hashes of the files. Parts get a name from the case: the folder of a DICOM series may hold
     the patient's name.
     """
-    names = {
-        name: f"{found.case}_{name}" if isinstance(origin, Part) else origin.name
-        for name, origin in found.images.items()
-    }
-    return {
-        name: {"file": names[name], "sha256": volume.sha256}
-        for name, volume in sorted(volumes.items())
-    }
+    inputs = {}
+    for name, volume in sorted(volumes.items()):
+        origin = found.images[name]
+        file = f"{found.case}_{name}" if isinstance(origin, Part) else origin.name
+        inputs[name] = {"file": file, "sha256": volume.sha256}
+    return inputs
 
 
 def _own_values(cohort: Schema, own: Schema) -> Schema:
@@ -601,7 +538,5 @@ def _own_values(cohort: Schema, own: Schema) -> Schema:
 
 def _volumes_ml(classes: np.ndarray, cohort: Schema, grid: Grid) -> dict[str, float]:
     voxel_ml = float(np.prod(grid.spacing_mm)) / 1000
-    return {
-        region: round(float(np.isin(classes, cohort.classes_of(region)).sum()) * voxel_ml, 3)
-        for region in cohort.regions
-    }
+    masks = {name: np.isin(classes, cohort.classes_of(name)) for name in cohort.regions}
+    return {name: round(float(mask.sum()) * voxel_ml, 3) for name, mask in masks.items()}

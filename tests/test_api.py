@@ -12,9 +12,9 @@ from pipeline.formats import nifti
 from tests.conftest import LPS, case_arrays, write_case
 
 MODEL = Path(__file__).parent / "network/format_1"
-MODALITIES = ("t1n", "t1c", "t2w", "t2f")
+KINDS = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
 IMAGES, REFERENCE = case_arrays(77)
-STACKED = np.stack([IMAGES[name] for name in ("t1", "t1ce", "t2", "flair")], axis=-1)
+STACKED = np.stack([IMAGES[kind] for kind in KINDS.values()], axis=-1)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def result(model, case):
 
 
 def test_a_model_lists_its_modalities_labels_and_regions(model):
-    assert model.modalities == MODALITIES
+    assert model.modalities == tuple(KINDS)
     assert model.labels == {"necrotic": 1, "edema": 2, "enhancing": 4}
     assert list(model.regions) == ["WT", "TC", "ET"]
 
@@ -53,8 +53,7 @@ def test_labels_probabilities_and_affine_are_on_the_grid_of_the_files(result, ca
 
 
 def test_a_folder_files_by_modality_and_an_array_give_the_same_labels(model, result, case):
-    kinds = dict(zip(MODALITIES, ("t1", "t1ce", "t2", "flair"), strict=True))
-    files = {name: str(case / f"{case.name}_{kind}.nii.gz") for name, kind in kinds.items()}
+    files = {name: str(case / f"{case.name}_{kind}.nii.gz") for name, kind in KINDS.items()}
     for again in (model.segment(files), model.segment(STACKED, LPS)):
         assert np.array_equal(again.labels, result.labels)
         assert np.array_equal(again.probabilities["ET"], result.probabilities["ET"])
@@ -136,8 +135,7 @@ def test_a_folder_without_a_whole_model_is_rejected(tmp_path, case):
 
 
 def test_the_values_of_the_case_replace_those_of_the_network(model, tmp_path):
-    names = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
-    for modality, kind in names.items():
+    for modality, kind in KINDS.items():
         path = tmp_path / f"BraTS-GLI-00077-000/BraTS-GLI-00077-000-{modality}.nii.gz"
         nifti.write(path, IMAGES[kind], LPS)
     own = model.segment(path.parent, label_values="case")

@@ -112,10 +112,8 @@ def keys_in(text: str) -> Iterator[str]:
 
 @every_page
 def test_every_value_that_is_named_is_in_params_yaml(page):
-    texts = spans(page.read_text()) + [
-        text for language, text in blocks(page) if language in ("", "bash", "sh")
-    ]
-    for key in keys_in("\n".join(texts)):
+    shell = [text for language, text in blocks(page) if language in ("", "bash", "sh")]
+    for key in keys_in("\n".join([*spans(page.read_text()), *shell])):
         values = PARAMS
         known, _, _ = key.partition(".options.")  # options of an own network have any name
         for part in known.split("."):
@@ -125,12 +123,8 @@ def test_every_value_that_is_named_is_in_params_yaml(page):
 
 @every_page
 def test_every_path_that_is_named_exists_or_is_made_by_a_stage(page):
-    entries = [
-        entry
-        for stage in DVC["stages"].values()
-        for kind in ("outs", "metrics")
-        for entry in stage.get(kind, [])
-    ]
+    stages = DVC["stages"].values()
+    entries = [entry for stage in stages for entry in (*stage["outs"], *stage.get("metrics", []))]
     made = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
     for span in spans(page.read_text()):
         path = span.rstrip("/")

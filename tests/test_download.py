@@ -101,7 +101,7 @@ def test_one_bad_case_refuses_the_cohort_and_leaves_raw_as_it_was(cohort, tmp_pa
     (cohort / "BraTS2021_00006/BraTS2021_00006_flair.nii.gz").unlink()
     with pytest.raises(
         InputError,
-        match=r"(?s)00005_t1ce\.nii\.gz: is not a NIfTI.*00006: modality t2f.*2 of 8 cases refused",
+        match=r"(?s)00005_t1ce\.nii\.gz: is not a NIf.*00006: modality t2f.*2 of 8 cases rejected",
     ):
         bring(cohort, tmp_path)
     assert contents(tmp_path / "raw") == before

@@ -45,22 +45,20 @@ def run(installed: Path, *command: str, cwd: Path) -> subprocess.CompletedProces
 
 def test_the_wheel_holds_every_file_of_the_package_and_the_presets(installed):
     def files(folder):
-        found = (path for path in folder.rglob("*") if path.is_file())
-        return {
-            path.relative_to(folder).as_posix() for path in found if "__pycache__" not in path.parts
-        }
+        found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        return {path.as_posix() for path in found if "__pycache__" not in path.parts}
 
     presets = {f"presets/{name}" for name in files(ROOT / "presets")}
     assert files(installed / "tumorflow") == files(ROOT / "pipeline") | presets
     (info,) = installed.glob("tumorflow-*.dist-info")
     assert "tumorflow = tumorflow.__main__:main" in (info / "entry_points.txt").read_text()
+    metadata = (info / "METADATA").read_text()
     required = (ROOT / "requirements.txt").read_text().splitlines()
-    listed = re.findall(
-        r"^Requires-Dist: ([^;\n]*)$", (info / "METADATA").read_text(), re.MULTILINE
-    )
+    listed = re.findall(r"^Requires-Dist: ([^;\n]*)$", metadata, re.MULTILINE)
     assert len(listed) == sum(not line.startswith("#") for line in required if line)
 
 
+@pytest.mark.slow
 def test_every_module_imports_without_the_modules_that_windows_lacks(installed, tmp_path):
     code = """
 import importlib, pkgutil, sys
@@ -83,10 +81,8 @@ def test_help_names_the_command_as_it_was_called(installed, tmp_path):
         ([str(script)], "tumorflow"),
         (["-m", "tumorflow"], "python -m tumorflow"),
     ):
-        assert (
-            f"usage: {program} [-h] COMMAND"
-            in run(installed, *command, "--help", cwd=tmp_path).stdout
-        )
+        general = run(installed, *command, "--help", cwd=tmp_path).stdout
+        assert f"usage: {program} [-h] COMMAND" in general
         shown = run(installed, *command, "predict", "--help", cwd=tmp_path).stdout
         assert f"usage: {program} predict" in shown
         assert f"{program} predict CASE_FOLDER" in shown
@@ -111,6 +107,7 @@ def test_doctor_of_an_installed_package_needs_no_clone(installed, tmp_path):
     assert re.search(r"ok +keras +", done.stdout)
 
 
+@pytest.mark.slow
 def test_a_stage_of_the_installed_package_works_in_parallel(installed, tmp_path):
     code = """
 from tumorflow.core.params import Compute
@@ -140,6 +137,7 @@ def script_of(notebook: Path) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_with_the_installed_package(installed, tmp_path):
     shutil.copytree(MODEL, tmp_path / "models")
     write_case(tmp_path / "data/raw", "Phantom_009", seed=77)

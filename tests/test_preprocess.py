@@ -115,7 +115,7 @@ def test_every_case_that_went_bad_since_it_was_verified_is_named(cohort, tmp_pat
     with pytest.raises(
         InputError,
         match=(
-            r"(?s)00002_t1ce\.nii\.gz: cannot be read.*00005_flair\.nii\.gz.*2 of 8 cases refused"
+            r"(?s)00002_t1ce\.nii\.gz: cannot be read.*00005_flair\.nii\.gz.*2 of 8 cases rejected"
         ),
     ):
         preprocess(cohort, tmp_path / "shards", CONFIG)

@@ -22,6 +22,7 @@ from pipeline.core.records import (
 from pipeline.core.regions import classes_to_regions, values_to_classes
 from pipeline.download import download
 from pipeline.formats import nifti, raw_cases
+from pipeline.metrics.calibration import calibration_rows
 from pipeline.metrics.case_scores import score_masks, summarise, tables_of
 from pipeline.report.results import read_table
 from pipeline.visualize import Params, chosen_cases, visualize
@@ -58,7 +59,9 @@ def scored(tmp_path_factory):
         prediction = values_to_classes(values, schema)
         probabilities = classes_to_regions(prediction, schema).astype(np.float32)
         own = score_masks(case.classes, prediction, schema, case.grid.spacing_mm)
-        own.add_probabilities(probabilities, None, case.classes, case.image.any(axis=-1), schema)
+        own.rows["calibration"], own.bins = calibration_rows(
+            probabilities, None, case.classes, case.image.any(axis=-1), schema
+        )
         whose.append({"case": entry.case, "patient": entry.patient})
         scores.append(own)
     names = [entry.case for entry in catalogue.cases]

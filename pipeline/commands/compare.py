@@ -13,6 +13,7 @@ as in the BraTS challenge.
 import argparse
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isinf, nan
@@ -23,14 +24,14 @@ from ..core.errors import InputError
 from ..core.records import TEXTS, write_bytes, write_json
 from ..metrics import registry
 from ..metrics.metric import Metric, described
-from ..runtime.runs import TABLES, find_run
+from ..runtime.run_tables import TABLES, find_run
 from ..statistics.bootstrap import CONFIDENCE, RESAMPLES, SEED
 from ..statistics.paired import LEVEL, PERMUTATIONS, compare_pairs, most_changed, paired_rows
 from ..statistics.ranking import ranked
+from .layout import WIDTH, aligned, number
 
 FEW = 10
 """Number of patients below which intervals are clearly too narrow, see docs/metrics.md."""
-_WIDTH = 118
 _SAME_VOLUME = 1e-6
 _LISTED = 4
 
@@ -43,10 +44,8 @@ class Run:
     ----------
     letter : str
         A, B, C ... in what is printed.
-    name : str
-        As given.
-    origin : str
-        Where it was found.
+    name, origin : str
+        As given, and where it was found.
     rows : list of dict
         A row per case and target, numbers as float, NaN for empty fields.
     metrics : mapping of str to Metric
@@ -107,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, check, compare, print; draw and write where asked."""
+    """Read, check, compare, print; draw and write where an option says so."""
     if len(arguments.runs) < 2:
         raise InputError(
             f"{arguments.runs[0]}: one run alone cannot be compared. Name two or more."
@@ -124,11 +123,8 @@ def run(arguments: argparse.Namespace) -> None:
     directions = {metric.name: metric.sign for metric in metrics}
     runs = [_by_magnitude(run, metrics) for run in of_kind(runs, arguments.labels)]
     first, *others = runs
-    print(
-        "\n".join(
-            f"{run.letter}  {run.name}  ({run.origin}; {len(run.cases)} cases)" for run in runs
-        )
-    )
+    for run in runs:
+        print(f"{run.letter}  {run.name}  ({run.origin}; {len(run.cases)} cases)")
     comparisons = []
     for other in others:
         require_comparable(first, other)
@@ -146,26 +142,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def read_run(name: str, letter: str, table: str) -> Run:
-    """Find a run and check its table.
-
-    Parameters
-    ----------
-    name : str
-        As the command line takes it.
-    letter : str
-        Its letter in what is printed.
-    table : {"cases", "lesionwise", "instances"}
-        Which of its tables. One without ``kind``, ``patient`` or ``filled`` is of regions, each
-        case a patient.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    InputError
-        If there is no such run, or its table cannot be used.
+    """Find a run as `find_run` and check its table: one without ``kind``, ``patient`` or ``filled``
+    is of regions, each case a patient. InputError if it cannot be used.
     """
     found = find_run(name, table)
     columns = set(found.table)
@@ -178,15 +156,13 @@ def read_run(name: str, letter: str, table: str) -> Run:
         {"kind": "region", "patient": row["case"], "filled": ""} | row
         for row in found.table.to_dict("records")
     ]
-    seen = set()
+    seen = Counter((row["case"], row["kind"], row["name"]) for row in rows)
     for row in rows:
-        key = (row["case"], row["kind"], row["name"])
-        if key in seen:
+        if seen[row["case"], row["kind"], row["name"]] > 1:
             raise InputError(
                 f"{name}: {row['case']} has {row['name']} twice. A table holds each case and region"
                 " once."
             )
-        seen.add(key)
         for column in columns - TEXTS:
             if isinf(row[column]):
                 raise InputError(
@@ -202,18 +178,15 @@ def read_run(name: str, letter: str, table: str) -> Run:
     return Run(letter, name, found.origin, rows, metrics)
 
 
-def chosen_metrics(runs: Sequence[Run], asked: str | None, table: str) -> list[Metric]:
-    """The columns to compare: those asked for, or the headline metrics that all runs have.
+def chosen_metrics(runs: Sequence[Run], chosen: str | None, table: str) -> list[Metric]:
+    """The columns to compare: those named, or the headline metrics that all runs have.
 
-    Raises
-    ------
-    InputError
-        If a run lacks one, it has no direction, or none is left.
+    InputError if a run lacks one, it has no direction, or none is left.
     """
     shared = [column for column in runs[0].rows[0] if all(column in run.rows[0] for run in runs)]
     known = {name: metric for run in runs for name, metric in run.metrics.items()}
     scores = {column: known[column] for column in shared if column in known and known[column].sign}
-    if asked is None:
+    if chosen is None:
         own = [metric for name, metric in scores.items() if registry.find(name) is None]
         usual = [
             metric
@@ -226,15 +199,12 @@ def chosen_metrics(runs: Sequence[Run], asked: str | None, table: str) -> list[M
                 f" {', '.join(shared)}."
             )
         return usual
-    names = list(dict.fromkeys(metric.strip() for metric in asked.split(",")))
+    names = list(dict.fromkeys(metric.strip() for metric in chosen.split(",")))
     for name in names:
         if name not in scores:
             lacking = [run.name for run in runs if name not in run.rows[0]]
-            reason = (
-                f"is not in {', '.join(lacking)}"
-                if lacking
-                else "is no metric of which higher or lower values are better"
-            )
+            reason = "is no metric of which higher or lower values are better"
+            reason = f"is not in {', '.join(lacking)}" if lacking else reason
             raise InputError(f"--metrics: {name} {reason}. All runs have {', '.join(scores)}.")
     return [scores[name] for name in names]
 
@@ -253,12 +223,8 @@ def of_kind(runs: Sequence[Run], labels: bool) -> list[Run]:
 
 
 def require_comparable(first: Run, second: Run) -> None:
-    """Check that two runs share cases and were scored against the same references.
-
-    Raises
-    ------
-    InputError
-        If not; names cases of both.
+    """Check that two runs share cases and were scored against the same references: InputError if
+    not, with cases of both.
     """
     pairs = [pair for pairs in paired_rows(first.rows, second.rows).values() for pair in pairs]
     if not pairs:
@@ -325,11 +291,8 @@ def _empty_rule(rows: Sequence[Mapping[str, Any]]) -> str | None:
     empty = [row for row in rows if row.get("reference_ml") == 0 == row.get("prediction_ml")]
     if not empty:
         return None
-    return (
-        "gives scores where both are empty"
-        if any(row["filled"] for row in empty)
-        else "leaves scores undefined where both are empty"
-    )
+    ruled = any(row["filled"] for row in empty)
+    return f"{'gives scores' if ruled else 'leaves scores undefined'} where both are empty"
 
 
 def _listed(names: Sequence[str], what: str = "cases") -> str:
@@ -342,19 +305,8 @@ def table(
 ) -> Iterator[str]:
     """Lines of a table of comparisons, below a line with the result.
 
-    Parameters
-    ----------
-    rows : sequence of mapping
-        As `pipeline.statistics.paired.compare_pairs` gives them.
-    metrics : sequence of Metric
-        Those compared.
-    first, second : str
-        Letters of the runs.
-
-    Yields
-    ------
-    str
-        Lines.
+    `rows` are those of `pipeline.statistics.paired.compare_pairs` for `metrics`, `first` and
+    `second` the letters of the runs.
     """
     verdicts = [row["verdict"] for row in rows]
     digits = {metric.name: _digits(metric) for metric in metrics}
@@ -364,42 +316,29 @@ def table(
         f" of {tests} comparisons (Holm-corrected p of permutations below {LEVEL})."
     )
     yield ""
-    head = (
-        "",
-        "metric",
-        "n",
-        "rule",
-        "undef",
-        f"mean {first}",
-        f"mean {second}",
-        f"{second} - {first}",
-        f"{CONFIDENCE:.0%} interval",
-        "+/-",
-    )
+    means = f"mean {first}", f"mean {second}", f"{second} - {first}"
+    head = ("", "metric", "n", "rule", "undef", *means, f"{CONFIDENCE:.0%} interval", "+/-")
     cells: list[tuple[str, ...]] = [(*head, "p perm", "p Wilc", "Holm", "")]
     before = ""
-    for row, verdict in zip(rows, verdicts, strict=True):
-        cells.append(
-            (
-                *_cells(row, "" if row["name"] == before else row["name"], digits[row["metric"]]),
-                {1: "better", -1: "worse", 0: ""}[verdict],
-            )
-        )
+    for row in rows:
+        name = "" if row["name"] == before else row["name"]
+        cells.append(_cells(row, name, digits[row["metric"]]))
         before = row["name"]
-    yield from _aligned(cells, left=(0, 1, len(cells[0]) - 1))
+    yield from aligned(cells, left=(0, 1, len(cells[0]) - 1))
 
 
 def _cells(row: Mapping[str, Any], name: str, digits: int) -> tuple[str, ...]:
-    low, high = _shown(row["low"], digits, "+"), _shown(row["high"], digits, "+")
+    difference, low, high = (number(row[key], digits, "+") for key in ("difference", "low", "high"))
     return (
         name,
         row["metric"],
         *(str(row[count]) for count in ("cases", "filled", "undefined")),
-        *(_shown(row[mean], digits) for mean in ("mean_first", "mean_second")),
-        _shown(row["difference"], digits, "+"),
+        *(number(row[mean], digits) for mean in ("mean_first", "mean_second")),
+        difference,
         f"[{low}, {high}]",
         f"{row['better']}/{row['worse']}",
         *(_p(row[test]) for test in ("p_permutation", "p_wilcoxon", "p_permutation_holm")),
+        {1: "better", -1: "worse", 0: ""}[row["verdict"]],
     )
 
 
@@ -407,23 +346,8 @@ def _digits(metric: Metric) -> int:
     return 2 if metric.unit else 4
 
 
-def _shown(value: float, digits: int, sign: str = "") -> str:
-    return f"{value:{sign}.{digits}f}" if value == value else "-"
-
-
 def _p(value: float) -> str:
-    return "-" if value != value else "<0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def _aligned(cells: Sequence[Sequence[str]], left: Sequence[int]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    gap = " " if sum(widths) + 2 * (len(widths) - 1) > _WIDTH else "  "
-    for row in cells:
-        padded = (
-            f"{text:<{wide}}" if column in left else f"{text:>{wide}}"
-            for column, (text, wide) in enumerate(zip(row, widths, strict=True))
-        )
-        yield gap.join(padded).rstrip()
+    return "<0.0001" if value < 0.0001 else number(value, 4)
 
 
 def changes(first: Run, second: Run, metrics: Sequence[Metric], count: int) -> Iterator[str]:
@@ -447,18 +371,16 @@ def changes(first: Run, second: Run, metrics: Sequence[Metric], count: int) -> I
             )
             for row, partner in most
         ]
-        lines = list(_aligned(cells, left=range(2 + kept)))
-        if max(map(len, lines)) <= _WIDTH:
+        lines = list(aligned(cells, left=range(2 + kept)))
+        if max(map(len, lines)) <= WIDTH:
             break
     yield from lines
 
 
 def _change(row: Mapping[str, Any], partner: Mapping[str, Any], metric: Metric) -> str:
     digits, before, after = _digits(metric), row[metric.name], partner[metric.name]
-    return (
-        f"{_shown(before, digits)} -> {_shown(after, digits)}"
-        f" ({_shown(after - before, digits, '+')})"
-    )
+    change = number(after - before, digits, "+")
+    return f"{number(before, digits)} -> {number(after, digits)} ({change})"
 
 
 def _ranked(runs: Sequence[Run], directions: Mapping[str, int], seed: int) -> list[dict[str, Any]]:
@@ -478,19 +400,14 @@ def _ranking(
         f"Ranking as in the BraTS challenge: mean rank over {ranking[0]['cases']} cases in all"
         f" runs, their regions, and {', '.join(metric.name for metric in metrics)}."
     )
-    cells = [
-        ("  place", "run", "", "mean rank", "rank / runs", "best or equal", "p against the next")
-    ]
+    measures = ("mean rank", "rank / runs", "best or equal", "p against the next")
+    cells = [("  place", "run", "", *measures)]
     for row in ranking:
+        run = (f"  {row['place']}", letters[row["run"]], row["run"])
         share = f"{row['first']} of {row['rankings']}"
-        numbers = (
-            f"{row['mean_rank']:.3f}",
-            f"{row['score']:.3f}",
-            share,
-            _p(row.get("p_next", nan)),
-        )
-        cells.append((f"  {row['place']}", letters[row["run"]], row["run"], *numbers))
-    yield from _aligned(cells, left=(0, 1, 2))
+        ranks = number(row["mean_rank"], 3), number(row["score"], 3)
+        cells.append((*run, *ranks, share, _p(row.get("p_next", nan))))
+    yield from aligned(cells, left=(0, 1, 2))
     yield ""
 
 
@@ -505,7 +422,7 @@ def legend(comparisons: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
         f" got better and worse. p perm: two-sided, the differences of {units} change sign, in all"
         f" ways if these are few, else in {PERMUTATIONS:,}; p Wilc: Wilcoxon's signed-rank test;"
         " Holm: p perm corrected for all rows of the table.",
-        _WIDTH,
+        WIDTH,
     )
 
 
@@ -552,13 +469,9 @@ def _draw(
     from ..report.plots.comparison import Pair, comparison_plot
 
     first, *others = runs
+    named = {run.letter: f"{run.letter}: {run.name}" for run in runs}
     pairs = [
-        Pair(
-            f"{first.letter}: {first.name}",
-            f"{other.letter}: {other.name}",
-            paired_rows(first.rows, other.rows),
-            rows,
-        )
+        Pair(named[first.letter], named[other.letter], paired_rows(first.rows, other.rows), rows)
         for other, rows in zip(others, comparisons, strict=True)
     ]
     png, svg = comparison_plot(pairs, 150)

@@ -20,14 +20,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from packaging.requirements import Requirement
 
+from ..core import params
 from ..core.errors import InputError
 from ..core.records import write_bytes
 from ..runtime import params_file, requirements, tracking
 from ..runtime.errors import as_called
 from ..runtime.parallel import usable_cores
+from ..runtime.programs import output_of
 
 PACKAGE = __package__.partition(".")[0]
 GIB = 2**30
@@ -70,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         loaded = aside.submit(backend)  # the slowest check, in parallel with the others
         marks = [*_printed("machine", machine()), *_printed("packages", packages())]
         if is_installed() and not Path("dvc.yaml").is_file():
-            marks += _printed("clone", [no_clone()])
+            works = "no dvc.yaml here: predict, score, compare, sources and tumorflow.api work"
+            marks += _printed("clone", [Finding("ok", "clone", works)])
         else:
             marks += _printed("clone", clone())
             marks += _printed("experiment runs", runs())
@@ -81,13 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def fix(path: Path) -> None:
-    """Bring an older params.yaml up to date, and print each change.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read as YAML.
-    """
+    """Bring an older params.yaml up to date, and print each change."""
     text, changes = params_file.complete(params_file.read_text(path), path)
     if changes:
         write_bytes(path, text.encode())
@@ -99,12 +95,6 @@ def fix(path: Path) -> None:
 def is_installed() -> bool:
     """Whether this code is an installed package and no clone."""
     return PACKAGE != "pipeline"
-
-
-def no_clone() -> Finding:
-    """That training needs a clone."""
-    found = "no dvc.yaml here: predict, score, compare, sources and tumorflow.api work"
-    return Finding("ok", "clone", found)
 
 
 def _printed(group: str, findings: Iterator[Finding] | list[Finding]) -> Iterator[str]:
@@ -154,11 +144,9 @@ def usable_memory() -> int:
 
     bounds = [psutil.virtual_memory().total]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        if (
-            Path(path).is_file()
-            and (text := Path(path).read_text(encoding="utf-8").strip()).isdigit()
-        ):
-            bounds.append(int(text))
+        bound = Path(path).read_text(encoding="utf-8").strip() if Path(path).is_file() else ""
+        if bound.isdigit():
+            bounds.append(int(bound))
     return min(bounds)
 
 
@@ -177,23 +165,19 @@ def _package(required: Requirement, installed: dict[str, str]) -> Finding:
     if name not in installed:
         others = ", ".join(" ".join(item) for item in installed.items())
         return Finding("ok", name, f"not installed; instead {others}")
-    return _judged(
-        installed[name] in required.specifier,
-        name,
-        installed[name],
-        f"{required.specifier} was tested. Install it: {remedy}",
-    )
+    advice = f"{required.specifier} was tested. Install it: {remedy}"
+    return _judged(installed[name] in required.specifier, name, installed[name], advice)
 
 
 def clone() -> Iterator[Finding]:
     """git and DVC: repository, commit, identity, cache."""
-    inside = _printed_by("git", "rev-parse", "--show-toplevel")
+    inside = output_of("git", "rev-parse", "--show-toplevel")
     advice = "Work in a clone, or: git init && git add --all && git commit -m start"
     yield _judged(bool(inside), "git repository", inside or "none here", advice, "fail")
-    commit = _printed_by("git", "rev-parse", "--short", "HEAD")
+    commit = output_of("git", "rev-parse", "--short", "HEAD")
     advice = "`dvc exp run` starts from a commit: git add --all && git commit -m start"
     yield _judged(bool(commit), "commit", commit or "none yet", advice)
-    known = all(_printed_by("git", "config", f"user.{key}") for key in ("name", "email"))
+    known = all(output_of("git", "config", f"user.{key}") for key in ("name", "email"))
     advice = (
         'Needed by `dvc exp run --queue` and `--temp`: git config user.name "..." && git config'
         ' user.email "..."'
@@ -203,7 +187,7 @@ def clone() -> Iterator[Finding]:
 
 
 def _dvc() -> Iterator[Finding]:
-    printed = _printed_by(sys.executable, "-m", "dvc", "version")
+    printed = output_of(sys.executable, "-m", "dvc", "version")
     about = dict(re.findall(r"^(DVC version|Cache types|Repo): (.*)$", printed, re.MULTILINE))
     advice = f"Run `{sys.executable} -m dvc version` for the reason; `make -B env` installs DVC."
     yield _judged(
@@ -218,26 +202,13 @@ def _dvc() -> Iterator[Finding]:
         "fail",
     )
     links = about.get("Cache types", "")
-    found = (
-        f"by {links}"
-        if re.search("link", links) and "http" not in links
-        else "copies"
-        if links == "copy"
-        else "none yet"
-    )
+    linked = "link" in links and "http" not in links
+    found = f"by {links}" if linked else "copies" if links == "copy" else "none yet"
     advice = (
         "Every shard is stored twice. Move the cache to the disk of the clone:"
         " dvc cache dir --local PATH"
     )
     yield _judged(found != "copies", "dvc cache", found, advice)
-
-
-def _printed_by(*command: str) -> str:
-    """Output of a program; empty if it fails or is missing."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def runs() -> Iterator[Finding]:
@@ -250,25 +221,17 @@ def runs() -> Iterator[Finding]:
         message, _, advice = str(fault).rpartition("\n")
         yield Finding("fail", "mlflow store", message, advice)
     else:
-        yield Finding(
-            "ok",
-            "mlflow store",
-            f"{tracking.shown_store()}:"
-            f" {'created by the first run' if kept is None else f'{kept} runs'}",
-        )
+        found = "created by the first run" if kept is None else f"{kept} runs"
+        yield Finding("ok", "mlflow store", f"{tracking.shown_store()}: {found}")
 
 
 def params_values(path: Path) -> Iterator[Finding]:
     """Every stage checks its sections of params.yaml, in a process of its own."""
+    advice = "Run this in the root of the clone. If dvc.yaml is missing: git checkout dvc.yaml"
     try:
-        stages = list(yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        yield Finding(
-            "fail",
-            "dvc.yaml",
-            f"cannot be read: {error}",
-            "Run this in the root of the clone. If dvc.yaml is missing: git checkout dvc.yaml",
-        )
+        stages = list(params.read_yaml(Path("dvc.yaml"), "")["stages"])
+    except (InputError, KeyError, TypeError) as error:
+        yield Finding("fail", "dvc.yaml", f"cannot be read: {error}", advice)
         return
     with ThreadPoolExecutor(usable_cores()) as side_by_side:
         yield from side_by_side.map(lambda name: _checked(name, path), stages)
@@ -277,34 +240,24 @@ def params_values(path: Path) -> Iterator[Finding]:
 def _checked(name: str, path: Path) -> Finding:
     command = [sys.executable, "-m", f"{PACKAGE}.{name}", "--check", "--params", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode == 0:
-        return Finding("ok", f"{path} for {name}", "valid")
-    return Finding(
-        "fail",
-        f"{path} for {name}",
-        done.stderr.strip().rpartition("error: ")[2] or f"exit status {done.returncode}",
+    fault = done.stderr.strip().rpartition("error: ")[2] or f"exit status {done.returncode}"
+    advice = (
         f"Correct {path}; `python -m pipeline doctor --fix` adds missing keys, `python -m pipeline"
-        " preset phantom` restores the default values.",
+        " preset phantom` restores the default values."
     )
+    fine = done.returncode == 0
+    return _judged(fine, f"{path} for {name}", "valid" if fine else fault, advice, "fail")
 
 
 def backend() -> Finding:
     """Backend and devices of Keras."""
     done = subprocess.run([sys.executable, "-c", LOOK_AT_BACKEND], capture_output=True, text=True)
     if done.returncode:
-        return Finding(
-            "fail",
-            "keras",
-            done.stderr.strip().rpartition("\n")[2],
-            "Install it: make -B env; or set KERAS_BACKEND to tensorflow or jax",
-        )
+        advice = "Install it: make -B env; or set KERAS_BACKEND to tensorflow or jax"
+        return Finding("fail", "keras", done.stderr.strip().rpartition("\n")[2], advice)
     name, versions, devices = json.loads(done.stdout.splitlines()[-1])
     found = f"{name} {versions[name]} on {', '.join(devices)}"
     on_gpu = any("gpu" in device or "cuda" in device for device in devices)
     remedy = "pip install 'tumorflow[gpu]'" if is_installed() else "make env GPU=1"
-    return _judged(
-        on_gpu or not shutil.which("nvidia-smi"),
-        "keras",
-        found,
-        f"This machine has an NVIDIA driver. To compute on its GPU: {remedy}",
-    )
+    advice = f"This machine has an NVIDIA driver. To compute on its GPU: {remedy}"
+    return _judged(on_gpu or not shutil.which("nvidia-smi"), "keras", found, advice)

@@ -43,13 +43,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{arguments.params} has these values already.")
         return
     write_bytes(arguments.params, after.encode())
+    lines = before.splitlines(True), after.splitlines(True)
     name = str(arguments.params)
-    print(
-        "".join(
-            difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name, n=0)
-        ),
-        end="",
-    )
+    print("".join(difflib.unified_diff(*lines, name, name, n=0)), end="")
 
 
 def listing() -> str:
@@ -66,21 +62,12 @@ def _head(path: Path) -> Iterator[str]:
 
 
 def changed(text: str, name: str, pairs: Sequence[str], path: Path) -> str:
-    """The text of params.yaml with the values of a preset, then of ``key=value`` pairs.
-
-    Raises
-    ------
-    InputError
-        If there is no such preset, a key is not in params.yaml, a pair is not one, or a file is not
-        YAML.
-    """
+    """The text of params.yaml with the values of a preset, then of ``key=value`` pairs."""
     values = parse(text, path)
     preset = PRESETS / f"{name}.yaml"
     if not preset.is_file():
-        raise InputError(
-            f"{name}: no such preset; the presets are"
-            f" {', '.join(sorted(path.stem for path in PRESETS.glob('*.yaml')))}."
-        )
+        names = ", ".join(sorted(path.stem for path in PRESETS.glob("*.yaml")))
+        raise InputError(f"{name}: no such preset; the presets are {names}.")
     for key, value in _leaves(parse(read_text(preset), preset), values):
         _set(values, key, value, f"{preset}, for {path}")
     for pair in pairs:
@@ -111,8 +98,6 @@ def _set(values: Any, key: str, value: Any, where: str) -> None:
         if depth < len(parents):
             values = values[part]
     if isinstance(values[last], Mapping) and values[last]:
-        raise InputError(
-            f"{where}: {key} is a group; set one of"
-            f" {', '.join(f'{key}.{name}' for name in values[last])}."
-        )
+        inner = ", ".join(f"{key}.{name}" for name in values[last])
+        raise InputError(f"{where}: {key} is a group; set one of {inner}.")
     values[last] = value

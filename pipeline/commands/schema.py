@@ -19,7 +19,6 @@ from ..core import params
 from ..runtime import params_file, stage
 
 STAGES = ("download", "preprocess", "split", "augment", "train", "evaluate", "visualize")
-_JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +38,9 @@ def schema() -> dict[str, Any]:
         models |= dict(stage.keys(getattr(module, name)).values())
     defaults = params_file.parse(params_file.read_text(params_file.DEFAULTS), params_file.DEFAULTS)
     sections = {
-        name: _of_model(models[name]) if name in models else _of_values(defaults[name])
+        name: _of_model(models[name])
+        if name in models  # else its stages read single keys of it
+        else _object({key: _of_model(models[f"{name}.{key}"]) for key in defaults[name]})
         for name in params.SECTIONS
     }
     described = _described(_object(sections), defaults)
@@ -75,14 +76,6 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
         elif key not in ("title", "description"):
             inlined[key] = _inlined(inner, definitions)
     return inlined
-
-
-def _of_values(values: Any) -> dict[str, Any]:
-    """The schema of a section without a model, from its default values."""
-    if isinstance(values, Mapping):
-        return _object({key: _of_values(value) for key, value in values.items()})
-    known = [name for kind, name in _JSON_TYPES.items() if isinstance(values, kind)]
-    return {"type": known[0]} if known else {}
 
 
 def _described(node: dict[str, Any], values: Any) -> dict[str, Any]:

@@ -37,23 +37,12 @@ from ..metrics.lesion_rules import why_unscored
 from ..metrics.multiclass import exchanged_labels
 from ..metrics.overlap import looks_mirrored
 from ..runtime.parallel import over_cases
+from .layout import WIDTH, aligned, number
 
-_REGION_HEADER = (
-    "region",
-    "n",
-    "Dice",
-    "md",
-    "HD95 mm",
-    "md",
-    "NSD 1 mm",
-    "2 mm",
-    "3 mm",
-    "filled",
-    "undef.",
-)
-_LESION_HEADER = ("region", "lesions", "found", "false", "Dice", "md", "HD95 mm", "md")
+_DICE_HEADER = ("Dice", "md", "HD95 mm", "md")
+_REGION_HEADER = ("region", "n", *_DICE_HEADER, "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
+_LESION_HEADER = ("region", "lesions", "found", "false", *_DICE_HEADER)
 _INSTANCE_HEADER = ("region", "F1", "PQ")
-_WIDTH = 118
 _PRINTED = 20  # warnings
 _RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
 
@@ -100,14 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Pair, score, print, write.
-
-    Raises
-    ------
-    InputError
-        If the cohort is unknown, a case has no partner, two grids differ, a label value is not in
-        the schema, or the folders look swapped.
-    """
+    """Pair, score, print, write; InputError if the folders look swapped."""
     schema, patient = cohort_named(arguments.cohort)
     channels = _channels(arguments.channels, schema)
     where = arguments.reference, arguments.prediction
@@ -150,16 +132,8 @@ def _channels(names: str | None, schema: Schema) -> tuple[str, ...]:
 def cohort_named(name: str) -> tuple[Schema, Callable[[str], str]]:
     """The schema of a cohort, and a function from case to patient.
 
-    Parameters
-    ----------
-    name : str
-        Name of a cohort schema, of a source with one schema, or of a year within a range such as
-        ``brats2018-2021``; or the path of a folder with a cohort.yaml.
-
-    Raises
-    ------
-    InputError
-        If there is none; lists the known ones.
+    `name` is that of a cohort schema, of a source with one schema, or of a year within a range such
+    as ``brats2018-2021``; or the path of a folder with a cohort.yaml. InputError if there is none.
     """
     schemas = _schemas()
     if name in schemas:
@@ -207,12 +181,8 @@ def _described_patient(expression: str | None, case: str) -> str:
 def scored(
     pair: pairs.Pair, schema: Schema, channels: Sequence[str] = ()
 ) -> tuple[CaseScores, list[str]]:
-    """Read and score one case; `channels` as for `pipeline.cohorts.pairs.read_pair`.
-
-    Returns
-    -------
-    scores : CaseScores
-    warnings : list of str
+    """Read and score one case; the scores, and warnings. `channels` as for
+    `pipeline.cohorts.pairs.read_pair`.
 
     Raises
     ------
@@ -238,10 +208,12 @@ def _warnings(path: Path, volume: Volume) -> list[str]:
 
 def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list[str]:
     found = looks_mirrored(reference, prediction)
-    fits = (
-        f"{path.name}: its mirror image fits the reference far better, {found}, all labels together"
-    )
-    return [f"{fits}. It was scored as it is: check the tool that wrote it."] if found else []
+    if not found:
+        return []
+    return [
+        f"{path.name}: its mirror image fits the reference far better, {found}, all labels"
+        " together. It was scored as it is: check the tool that wrote it."
+    ]
 
 
 def _require_scorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
@@ -250,12 +222,8 @@ def _require_scorable(reference: np.ndarray, path: Path, schema: Schema) -> None
             f"{path}: is a line of {reference.shape} voxels, which has no outline. Give slices or"
             " volumes."
         )
-    found = [
-        name
-        for index, name in enumerate(schema.labels, 1)
-        if schema.types and (reference == index).any()
-    ]
-    if len(found) > 1:
+    found = [name for index, name in enumerate(schema.labels, 1) if (reference == index).any()]
+    if schema.types and len(found) > 1:
         raise InputError(
             f"{path}: has the labels {', '.join(found)}, but in cohort {schema.cohort} each case"
             " has one type. Fix the mask, or describe the cohort without `types`."
@@ -306,36 +274,33 @@ def _renumbered(other: Schema, schema: Schema) -> str:
 def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:
     mean, left_out = summary["mean_region_dice"], summary["references_left_out"]
     yield (
-        f"{_number(summary['cases'], 'case')} of cohort {schema.cohort}: mean region Dice"
-        f" {_interval(mean, 'value', 3)}"
+        f"{_counted(summary['cases'], 'case')} of cohort {schema.cohort}: mean region Dice"
+        f" {_interval(mean['value'], mean['low'], mean['high'], 3)}"
     )
     if left_out:
-        yield f"{_number(left_out, 'reference')} without a prediction left out"
+        yield f"{_counted(left_out, 'reference')} without a prediction left out"
     yield ""
-    yield from _aligned(
-        [_REGION_HEADER, *(_region_row(name, summary["region"][name]) for name in schema.regions)]
-    )
+    rows = [_region_row(name, summary["region"][name]) for name in schema.regions]
+    yield from aligned([_REGION_HEADER, *rows])
     yield ""
     yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
     yield ""
     yield "connected components, matched by IoU above 0.5"
-    yield from _aligned(
-        [
-            _INSTANCE_HEADER,
-            *(_instance_row(name, summary["instances"][name]) for name in schema.regions),
-        ]
-    )
+    instances = [(name, summary["instances"][name]) for name in schema.regions]
+    means = [
+        (name, *(number(of[key]["mean"], 3) for key in ("f1", "pq"))) for name, of in instances
+    ]
+    yield from aligned([_INSTANCE_HEADER, *means])
     yield ""
     yield (
         "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the"
         " cohort's rule for empty regions gave;"
     )
-    by_lesion = (
-        "Lesion by lesion, missed and false lesions enter the means. "
-        if schema.lesion_rules
-        else ""
+    by_lesion = "Lesion by lesion, missed and false lesions enter the means. "
+    yield (
+        "undef.: how many are undefined and left out."
+        f" {by_lesion if schema.lesion_rules else ''}See docs/metrics.md."
     )
-    yield f"undef.: how many are undefined and left out. {by_lesion}See docs/metrics.md."
     yield from _exchanged(tables["confusion"], schema)
     warnings = summary["warnings"]
     yield from (f"Warning: {line}" for line in warnings[:_PRINTED])
@@ -348,15 +313,19 @@ def _lesion_by_lesion(
     summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], schema: Schema
 ) -> Iterator[str]:
     if schema.lesion_rules is None:
-        yield from textwrap.wrap(why_unscored(schema.cohort), _WIDTH, break_on_hyphens=False)
+        yield from textwrap.wrap(why_unscored(schema.cohort), WIDTH, break_on_hyphens=False)
         return
     yield f"lesion by lesion, rules {schema.lesion_rules}"
-    yield from _aligned(
-        [
-            _LESION_HEADER,
-            *(_lesion_row(name, summary["lesionwise"][name], rows) for name in schema.regions),
+    cells: list[tuple[str, ...]] = [_LESION_HEADER]
+    for name in schema.regions:
+        own = [row for row in rows if row["name"] == name]
+        totals = [
+            sum(row[count] for row in own) for count in ("lesions", "found", "false_positives")
         ]
-    )
+        of = summary["lesionwise"][name]
+        means = _mean_and_median(of["lesion_dice"], 3), _mean_and_median(of["lesion_hd95_mm"], 1)
+        cells.append((name, *map(str, totals), *means[0], *means[1]))
+    yield from aligned(cells)
 
 
 def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
@@ -364,38 +333,11 @@ def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         name,
         str(dice["cases"]),
-        *(
-            _interval(dice, "mean", 3),
-            _text(dice["median"], 3),
-            _interval(distance, "mean", 1),
-            _text(distance["median"], 1),
-        ),
-        *(_text(summary[f"nsd_{tolerance}mm"]["mean"], 3) for tolerance in (1, 2, 3)),
+        *_mean_and_median(dice, 3),
+        *_mean_and_median(distance, 1),
+        *(number(summary[f"nsd_{tolerance}mm"]["mean"], 3) for tolerance in (1, 2, 3)),
         *(f"{dice[count]}, {distance[count]}" for count in ("filled", "undefined")),
     )
-
-
-def _lesion_row(
-    name: str, summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> tuple[str, ...]:
-    dice, distance = summary["lesion_dice"], summary["lesion_hd95_mm"]
-    return (
-        name,
-        *(
-            str(sum(row[count] for row in rows if row["name"] == name))
-            for count in ("lesions", "found", "false_positives")
-        ),
-        *(
-            _interval(dice, "mean", 3),
-            _text(dice["median"], 3),
-            _interval(distance, "mean", 1),
-            _text(distance["median"], 1),
-        ),
-    )
-
-
-def _instance_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    return (name, *(_text(summary[metric]["mean"], 3) for metric in ("f1", "pq")))
 
 
 def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
@@ -409,29 +351,14 @@ def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[
         yield f"Warning: {called}. Were the predictions written with the values of another cohort?"
 
 
-def _interval(summary: Mapping[str, Any], name: str, digits: int) -> str:
-    low, high = (
-        _text(summary[f"{'' if name == 'value' else f'{name}_'}{end}"], digits)
-        for end in ("low", "high")
-    )
-    return f"{_text(summary[name], digits)} [{low}, {high}]"
+def _mean_and_median(summary: Mapping[str, Any], digits: int) -> tuple[str, str]:
+    mean, low, high = (summary[f"mean{end}"] for end in ("", "_low", "_high"))
+    return _interval(mean, low, high, digits), number(summary["median"], digits)
 
 
-def _text(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if value == value else "-"
+def _interval(value: float, low: float, high: float, digits: int) -> str:
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
-def _number(count: int, thing: str) -> str:
+def _counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'s' * (count != 1)}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as lines with aligned columns, all but the first to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        yield "  ".join(
-            [
-                f"{first:<{widths[0]}}",
-                *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)),
-            ]
-        )

@@ -31,13 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the list, or one source.
-
-    Raises
-    ------
-    InputError
-        If no source has the name.
-    """
+    """Print the list, or one source."""
     one = arguments.name and named(arguments.name)
     chosen = [one] if one else list(SOURCES.values())
     if arguments.json:
@@ -48,12 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def named(name: str) -> Source:
-    """The source of a name or of package.module:attribute.
-
-    Raises
-    ------
-    InputError
-        If there is none; suggests the most similar name.
+    """The source of a name or of package.module:attribute; InputError with the most similar name if
+    there is none.
     """
     if name not in SOURCES and ":" not in name:
         nearest = difflib.get_close_matches(name, SOURCES, 1)
@@ -65,20 +55,7 @@ def named(name: str) -> Source:
 
 
 def listing(sources: Sequence[Source], width: int) -> Iterator[str]:
-    """A table of sources.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        One or two lines or more for each.
-    width : int
-        Characters per line, 80 or more.
-
-    Yields
-    ------
-    str
-        Lines.
-    """
+    """Lines of a table of sources, `width` characters long, 80 or more."""
     rows = [_row(source) for source in sources]
     name = max(len(row[0]) for row in rows)
     modalities, labels = (7, 16) if width < 110 else (15, 28)
@@ -116,10 +93,8 @@ def _how(source: Source) -> str:
         return "Generated; nothing to download."
     if source.remotes:
         sizes = [remote.size for remote in source.remotes]
-        return (
-            "Fetched by `download`:"
-            f" {_size(sum(size or 0 for size in sizes))}{' and more' if None in sizes else ''}."
-        )
+        more = " and more" if None in sizes else ""
+        return f"Fetched by `download`: {_size(sum(size or 0 for size in sizes))}{more}."
     return re.split(r"[.,;:] ", source.access)[0].rstrip(".") + "."
 
 
@@ -134,53 +109,35 @@ def _wrapped(cells: Sequence[str], widths: Sequence[int], breaking: bool = True)
         for cell, wide in zip(cells, widths, strict=True)
     ]
     for parts in zip_longest(*columns, fillvalue=""):
-        yield "  ".join(
-            f"{part:<{wide}}" for part, wide in zip(parts, widths, strict=True)
-        ).rstrip()
+        padded = (f"{part:<{wide}}" for part, wide in zip(parts, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
 def _size(size: int | None) -> str:
     if size is None:
         return "size not published"
-    unit = next(
-        (unit for unit in ("GB", "MB", "kB") if size >= {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]),
-        "bytes",
-    )
-    return f"{size / {'GB': 1e9, 'MB': 1e6, 'kB': 1e3, 'bytes': 1}[unit]:.3g} {unit}"
+    units = {"GB": 1e9, "MB": 1e6, "kB": 1e3, "bytes": 1}
+    unit = next((unit for unit, length in units.items() if size >= length), "bytes")
+    return f"{size / units[unit]:.3g} {unit}"
 
 
 def details(source: Source, width: int) -> Iterator[str]:
-    """Everything that a source declares.
-
-    Parameters
-    ----------
-    source : Source
-        Any.
-    width : int
-        Characters per line, 80 or more.
-
-    Yields
-    ------
-    str
-        Lines.
-    """
+    """Lines with everything that a source declares, `width` characters long, 80 or more."""
     yield f"{source.name}: {source.title}"
     for schema in source.schemas:
         yield ""
         yield f"{schema.cohort}, {schema.dimensions}D"
         yield from _listed(_of_schema(schema), width)
     yield ""
-    yield from _listed(
-        [
-            *(() if source.schemas else [("cohort", "declared by you")]),
-            ("patient", source.patients),
-            ("licence", source.licence),
-            ("citation", source.citation),
-            ("access", source.access),
-            *(("fetched", _fetched(remote)) for remote in source.remotes),
-        ],
-        width,
-    )
+    pairs = [
+        ("cohort", "" if source.schemas else "declared by you"),
+        ("patient", source.patients),
+        ("licence", source.licence),
+        ("citation", source.citation),
+        ("access", source.access),
+        *(("fetched", _fetched(remote)) for remote in source.remotes),
+    ]
+    yield from _listed(pairs, width)
 
 
 def _of_schema(schema: Schema) -> Iterator[tuple[str, str]]:
@@ -189,21 +146,13 @@ def _of_schema(schema: Schema) -> Iterator[tuple[str, str]]:
     for region, members in schema.regions.items():
         yield "regions", region if members == (region,) else f"{region} = {' + '.join(members)}"
     yield "scores", EMPTY_RULES[schema.empty_rule]
-    yield (
-        "lesions",
-        (
-            f"scored by the rules {schema.lesion_rules}"
-            if schema.lesion_rules
-            else "not scored one by one: no rules fit"
-        ),
-    )
+    rules = f"scored by the rules {schema.lesion_rules}"
+    yield "lesions", rules if schema.lesion_rules else "not scored one by one: no rules fit"
 
 
 def _fetched(remote: Remote) -> str:
-    return (
-        f"{remote.name}, {_size(remote.size)},"
-        f" {remote.checksum or 'no checksum published'}\n{remote.url}"
-    )
+    checksum = remote.checksum or "no checksum published"
+    return f"{remote.name}, {_size(remote.size)}, {checksum}\n{remote.url}"
 
 
 def _listed(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
@@ -211,9 +160,8 @@ def _listed(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
     before = ""
     for name, text in pairs:
         if text:
-            yield from _wrapped(
-                ("", "" if name == before else name, text), (0, 10, width - 14), breaking=False
-            )
+            cells = ("", "" if name == before else name, text)
+            yield from _wrapped(cells, (0, 10, width - 14), breaking=False)
             before = name
 
 

@@ -11,7 +11,7 @@ def bounding_box(mask: np.ndarray, margin_voxels: int = 0) -> Box:
     Parameters
     ----------
     mask : (X, Y, Z) bool or integer array
-        Voxels of interest are true or non-zero.
+        Non-zero in the voxels of interest.
     margin_voxels : int
         Voxels added on every side, clipped at the image border. With a margin of at least 1 the box
         is one voxel thick only along an axis where the image itself is.

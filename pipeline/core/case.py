@@ -13,8 +13,6 @@ class Case:
 
     Attributes
     ----------
-    name : str
-        The case's identity.
     image : (X, Y, Z, C) float32 array
         One channel per modality, in the schema's order, on the raw axes.
     classes : (X, Y, Z) uint8 array or None

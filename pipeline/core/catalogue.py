@@ -21,10 +21,8 @@ class FileEntry(Strict):
     content_sha256 : str
         Of the voxel values, independent of file format, axes, dtype and empty margin
         (`pipeline.verification.fingerprints`).
-    dtype : str
+    dtype, minimum, maximum
         Of the voxels in the file.
-    minimum, maximum : float
-        Of the voxels.
     origin_sha256 : str or None
         Of the published files that the voxels were taken from, None if the file is as published.
     """
@@ -39,22 +37,18 @@ class FileEntry(Strict):
 
 
 class CaseEntry(Strict):
-    """One verified case.
+    """One verified case; several may belong to one patient.
 
     Attributes
     ----------
-    case, patient : str
-        Identities; several cases may belong to one patient.
     images : dict of str to FileEntry
         One per modality of the schema, in its order.
     labels : FileEntry or None
         The reference, None for a case without one.
-    shape : tuple of int
-        Voxels along the axes of the files.
+    shape, spacing_mm : tuple
+        Along the axes of the files.
     affine : tuple of 4 rows
         Voxel indices to RAS+ millimetres.
-    spacing_mm : tuple of float
-        Along the axes of the files.
     orientation : str
         Axis codes, e.g. ``LPS``.
     brain_ml : float
@@ -96,8 +90,6 @@ class Catalogue(Strict):
 
     Attributes
     ----------
-    cohort : Schema
-        Its schema.
     licence : str
         Terms of the cohort and how to cite it.
     cases : tuple of CaseEntry

@@ -9,8 +9,7 @@ from .boxes import bounding_box
 
 
 def confusion(reference: np.ndarray, prediction: np.ndarray, class_count: int) -> np.ndarray:
-    """Count voxels by reference class and predicted class, in one pass from which every overlap
-    follows.
+    """Count voxels by reference class and predicted class.
 
     Parameters
     ----------
@@ -42,27 +41,15 @@ def confusion(reference: np.ndarray, prediction: np.ndarray, class_count: int) -
             f"class index {highest} found, but there are {class_count} classes with background"
         )
     pairs = rows * np.uint16(class_count) + columns  # one number per (row, column)
-    counts = np.bincount(pairs.ravel(order="K"), minlength=class_count**2).reshape(
-        class_count, class_count
-    )
+    counts = np.bincount(pairs.ravel(order="K"), minlength=class_count**2)
+    counts = counts.reshape(class_count, class_count)
     counts[0, 0] += reference.size - rows.size
     return counts
 
 
 def dice_of_classes(counts: np.ndarray, members: Iterable[int]) -> float:
-    """Dice of a set of classes, 2 TP / (2 TP + FP + FN).
-
-    Parameters
-    ----------
-    counts : (K + 1, K + 1) int64 array
-        As `confusion` gives it.
-    members : iterable of int
-        The class indices that make up the mask: one for a label, several for a region.
-
-    Returns
-    -------
-    float
-        In [0, 1]; NaN where neither reference nor prediction has a voxel.
+    """Dice 2 TP / (2 TP + FP + FN) of the class indices that make up a mask, from the counts of
+    `confusion`; NaN where neither reference nor prediction has a voxel.
     """
     inside = list(members)
     marked = int(counts[inside].sum() + counts[:, inside].sum())

@@ -1,4 +1,4 @@
-"""The error that is the user's to mend."""
+"""The error that the user can fix."""
 
 
 class InputError(ValueError):

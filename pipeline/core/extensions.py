@@ -22,18 +22,12 @@ def resolve(name: str, known: Mapping[str, Any], key: str, code: str | None = No
     Parameters
     ----------
     name : str
-        A key of `known`, or ``package.module:attribute``.
-    known : mapping of str to object
-        Ours, by name.
+        A key of `known`, which holds ours, or ``package.module:attribute``.
     key : str
         The dotted key of params.yaml, or the option of a command, that has the name, for messages.
     code : str, optional
         The value of `own_code` for this stage, a path; where it is given, a module outside of it is
         an error, for DVC would miss its changes.
-
-    Returns
-    -------
-    object
 
     Raises
     ------

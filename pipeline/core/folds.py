@@ -9,16 +9,8 @@ from .strict import Strict
 
 
 class Split(Strict):
-    """The parts of a cohort.
-
-    Attributes
-    ----------
-    train, val, test : tuple of str
-        Cases of each part, sorted.
-    folds : tuple of tuple of str
-        The cases outside of test in k parts for cross-validation, each sorted.
-    patients : dict of str to str
-        Patient of every case.
+    """The sorted cases of each part of a cohort, the cases outside of test in `folds` for
+    cross-validation, and the patient of every case.
     """
 
     train: tuple[str, ...]
@@ -28,20 +20,12 @@ class Split(Strict):
     patients: dict[str, str]
 
     def check(self, where: str) -> None:
-        """Reject a split that leaks.
-
-        Raises
-        ------
-        InputError
-            If a patient has cases in two of train, val and test, in two folds, or in a fold and
-            test, or a case has no patient.
+        """Reject a split that leaks: InputError if a patient has cases in two of train, val and
+        test, in two folds, or in a fold and test, or a case has no patient.
         """
         self._check_parts(where, {"train": self.train, "val": self.val, "test": self.test})
-        self._check_parts(
-            where,
-            {"test": self.test}
-            | {f"fold {number}": fold for number, fold in enumerate(self.folds)},
-        )
+        folds = {f"fold {number}": fold for number, fold in enumerate(self.folds)}
+        self._check_parts(where, {"test": self.test} | folds)
 
     def _check_parts(self, where: str, parts: Mapping[str, Sequence[str]]) -> None:
         seen: dict[str, tuple[str, str]] = {}

@@ -37,10 +37,9 @@ class Grid:
 
     def apart_mm(self, other: "Grid") -> float:
         """Largest distance in mm between corners of equal index on two grids of one shape."""
-        corners = np.array(
-            np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")
-        ).reshape(4, -1)
-        return float(np.linalg.norm(((self.affine - other.affine) @ corners)[:3], axis=0).max())
+        corners = np.meshgrid(*[(0, n - 1) for n in self.shape], [1], indexing="ij")
+        apart = (self.affine - other.affine) @ np.reshape(corners, (4, -1))
+        return float(np.linalg.norm(apart[:3], axis=0).max())
 
     def differs(self, other: "Grid", tolerance_mm: float = 1e-3) -> str:
         """How another grid differs; empty if every corner lies within the tolerance."""
@@ -62,19 +61,8 @@ def rows_of(matrix: np.ndarray) -> Matrix:
 
 
 def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Permute and flip voxel axes so that they run to the right, the front and the top (RAS+).
-
-    Parameters
-    ----------
-    array : (X, Y, Z, ...) array
-        Voxels on the raw axes.
-    affine : (4, 4) array
-        Of the raw grid.
-
-    Returns
-    -------
-    array
-        A view with the axes permuted and flipped; no voxel is interpolated.
+    """Permute and flip the axes of (X, Y, Z, ...) voxels so that they run to the right, the front
+    and the top (RAS+). A view; no voxel is interpolated.
     """
     return orientations.apply_orientation(array, orientations.io_orientation(affine))
 
@@ -111,21 +99,10 @@ def canonical_spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
 
 
 def slice_plane(affine: np.ndarray) -> tuple[str, float]:
-    """The anatomical plane nearest to the slices of a volume, and the tilt from it.
-
-    Parameters
-    ----------
-    affine : (4, 4) array
-        Voxel indices to RAS+ millimetres; the slices follow each other along the third axis.
-
-    Returns
-    -------
-    plane : {"sagittal", "coronal", "axial"}
-    tilt_deg : float
-        0 to 54.7 degrees between the normals of both.
+    """The anatomical plane nearest to the slices of a volume, which follow each other along the
+    third axis, and the tilt from it: 0 to 54.7 degrees between the normals of both.
     """
     normal = np.abs(np.cross(affine[:3, 0], affine[:3, 1]))
     nearest = int(normal.argmax())
-    return ("sagittal", "coronal", "axial")[nearest], float(
-        np.degrees(np.arccos(min(1.0, normal[nearest] / np.linalg.norm(normal))))
-    )
+    tilt_deg = np.degrees(np.arccos(min(1.0, normal[nearest] / np.linalg.norm(normal))))
+    return ("sagittal", "coronal", "axial")[nearest], float(tilt_deg)

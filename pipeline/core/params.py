@@ -119,14 +119,25 @@ class _Constructor(SafeConstructor):
 
 
 def read_yaml(path: Path, remedy: str) -> Any:
-    """Read a file of one YAML 1.2 document, as DVC reads it, from a source that is not trusted.
+    """Read a file as `parse_yaml`; InputError also if it cannot be opened or is not UTF-8."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read as YAML: {error}\n{remedy}") from None
+    return parse_yaml(text, path, remedy)
+
+
+def parse_yaml(text: str, where: Path | str, remedy: str) -> Any:
+    """Parse one YAML 1.2 document, as DVC reads it, from a source that is not trusted.
 
     Parameters
     ----------
-    path : Path
-        The file, in UTF-8.
-    remedy : str
-        What the user should do if it cannot be read.
+    text : str
+        The document.
+    where, remedy : str
+        Its file, and what the user should do if it cannot be read, for messages.
 
     Returns
     -------
@@ -136,39 +147,23 @@ def read_yaml(path: Path, remedy: str) -> Any:
     Raises
     ------
     InputError
-        If the file cannot be opened, is not YAML, repeats a key, or has an alias or a custom tag.
+        If it is not YAML, repeats a key, or has an alias or a custom tag.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer, yaml.Constructor = _Composer, _Constructor
     try:
-        return yaml.load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). {remedy}") from None
+        return yaml.load(text)
     except RecursionError:
-        raise InputError(
-            f"{path}: cannot be read as YAML: it is nested too deeply. {remedy}"
-        ) from None
+        fault = f"it is nested too deeply. {remedy}"
     except (YAMLError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}\n{remedy}") from None
+        fault = f"{error}\n{remedy}"
+    raise InputError(f"{where}: cannot be read as YAML: {fault}")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read params.yaml.
+    """Read params.yaml as a dict from section name to section.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict
-        Section name to section.
-
-    Raises
-    ------
-    InputError
-        As `read_yaml`, and if a section is unknown or missing.
+    InputError as of `read_yaml`, and if a section is unknown or missing.
     """
     values = read_yaml(
         path, "Fix it, or restore the last committed version: git checkout params.yaml."
@@ -180,10 +175,8 @@ def read(path: Path) -> dict[str, Any]:
                 f"{path}: the section {old} is called {new} now. Rename it, and add the keys that"
                 " the next run reports as missing."
             )
-    unknown, missing = (
-        sorted(map(str, found - set(SECTIONS))),
-        [name for name in SECTIONS if name not in found],
-    )
+    unknown = sorted(map(str, found - set(SECTIONS)))
+    missing = [name for name in SECTIONS if name not in found]
     if unknown or missing:
         raise InputError(
             f"{path}: unknown sections {unknown}, missing sections {missing}; the sections are"
@@ -202,13 +195,9 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
     key : str
         Such as ``train`` or ``cohort.seed``.
     kind : type
-        A `Strict` model for a section, or a plain type.
+        A `Strict` model for a section, or a plain type; of the value returned.
     path : Path
         The file, for the message.
-
-    Returns
-    -------
-    instance of kind
 
     Raises
     ------

@@ -29,17 +29,8 @@ TEXTS = frozenset(
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a sibling to write to; it takes the place of `path` only when all went well.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write; its folder is made.
-
-    Yields
-    ------
-    Path
-        A hidden file beside it with the same suffixes, removed if the block raises.
+    """Give a hidden sibling with the same suffixes to write to; it takes the place of `path` only
+    when all went well, and is removed if the block raises. The folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sibling = path.with_name(f".partial-{path.name}")
@@ -65,12 +56,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def read_small(path: Path, largest: int) -> bytes:
-    """Read a file whole, unless it is larger than any of its kind.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or has more than `largest` bytes.
+    """Read a file whole; InputError if it cannot be read, or has more than `largest` bytes, as none
+    of its kind has.
     """
     try:
         length = path.stat().st_size
@@ -113,10 +100,6 @@ def read_json(
 
     Parameters
     ----------
-    path : Path
-        The file.
-    kind : type
-        A pydantic model.
     upgrade : callable, optional
         From the plain values of a file of any format to those of the present one.
 
@@ -165,12 +148,8 @@ def write_tables(folder: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file as text, keyed by the header.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, is not UTF-8, or a row has more or fewer fields than the header.
+    """Read the rows of a CSV file as text, keyed by the header; InputError if it cannot be read, is
+    not UTF-8, or a row has more or fewer fields than the header.
     """
     return parse_csv(_text_of(path), str(path))
 
@@ -182,13 +161,8 @@ def parse_csv(text: str, where: str) -> list[dict[str, str]]:
     try:
         with warnings.catch_warnings(category=pandas.errors.ParserWarning, action="error"):
             # the engine in Python marks the missing fields of a short row, that in C fills them
-            table = pandas.read_csv(
-                io.StringIO(text),
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                engine="python",
-            )
+            as_text = {"dtype": str, "keep_default_na": False, "index_col": False}
+            table = pandas.read_csv(io.StringIO(text), engine="python", **as_text)
     except pandas.errors.EmptyDataError:
         return []
     except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
@@ -208,10 +182,7 @@ def parse_csv(text: str, where: str) -> list[dict[str, str]]:
 def read_table(path: Path) -> "pandas.DataFrame":
     """Read a table of ours: columns of `TEXTS` as str, the others as float64, NaN where empty.
 
-    Raises
-    ------
-    InputError
-        As `read_csv`, and if a field is not a number.
+    InputError as of `read_csv`, and if a field is not a number.
     """
     return parse_table(_text_of(path), str(path))
 

@@ -6,19 +6,8 @@ from .schema import Schema
 
 
 def values_to_classes(values: np.ndarray, schema: Schema) -> np.ndarray:
-    """Map a cohort's label values to class indices.
-
-    Parameters
-    ----------
-    values : (X, Y, Z) array of any real dtype
-        Label values as the file holds them; float files are accepted when every value is whole.
-    schema : Schema
-        Declares the values.
-
-    Returns
-    -------
-    (X, Y, Z) uint8 array
-        0 for background, 1..K in the order of ``schema.labels``.
+    """Map a cohort's label values, (X, Y, Z) of any real dtype, to class indices (X, Y, Z) uint8: 0
+    for background, 1..K in the order of ``schema.labels``.
 
     Raises
     ------
@@ -51,20 +40,7 @@ def classes_to_values(classes: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def classes_to_regions(classes: np.ndarray, schema: Schema) -> np.ndarray:
-    """Region masks of class indices.
-
-    Parameters
-    ----------
-    classes : (...) uint8 array
-        Class indices 0..K.
-    schema : Schema
-        Declares the regions.
-
-    Returns
-    -------
-    (..., R) bool array
-        One mask per region, in the schema's order.
-    """
+    """Region masks (..., R) bool of class indices (...) uint8, in the order of the schema."""
     table = np.zeros((len(schema.labels) + 1, len(schema.regions)), bool)
     for column, region in enumerate(schema.regions):
         table[schema.classes_of(region), column] = True
@@ -72,22 +48,10 @@ def classes_to_regions(classes: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
-    """Class indices of region masks, the inverse of `classes_to_regions`.
+    """Class indices (...) uint8 of region masks (..., R) bool, the inverse of `classes_to_regions`.
 
     The masks need not be consistent: a voxel belongs to a region only if it also belongs to every
     region around it, and of disjoint regions to the last.
-
-    Parameters
-    ----------
-    masks : (..., R) bool array
-        One mask per region, in the schema's order.
-    schema : Schema
-        Declares the regions.
-
-    Returns
-    -------
-    (...) uint8 array
-        Class indices 0..K.
     """
     names, around = list(schema.labels), schema.around
     classes = np.zeros(masks.shape[:-1], np.uint8)
@@ -100,21 +64,10 @@ def regions_to_classes(masks: np.ndarray, schema: Schema) -> np.ndarray:
 
 
 def classes_to_outputs(classes: np.ndarray, schema: Schema, output: str) -> np.ndarray:
-    """Target channels of a network.
+    """Target channels of a network, (..., O) uint8 of zeros and ones, of class indices (...) uint8.
 
-    Parameters
-    ----------
-    classes : (...) uint8 array
-        Class indices 0..K.
-    schema : Schema
-        Declares labels and regions.
-    output : {"regions", "labels"}
-        One channel per region, or one for background and one per label.
-
-    Returns
-    -------
-    (..., O) uint8 array
-        Zeros and ones.
+    `output` is "regions" for a channel per region, or "labels" for one of background and one per
+    label.
     """
     if output == "regions":
         return classes_to_regions(classes, schema).view(np.uint8)
@@ -122,22 +75,11 @@ def classes_to_outputs(classes: np.ndarray, schema: Schema, output: str) -> np.n
 
 
 def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -> np.ndarray:
-    """Class indices of a network's probabilities.
+    """Class indices (...) uint8 of a network's probabilities, (..., O) float in the channels of
+    `classes_to_outputs`.
 
-    Parameters
-    ----------
-    probabilities : (..., O) float array
-        Of the channels that `classes_to_outputs` makes.
-    schema : Schema
-        Declares labels and regions.
-    output : {"regions", "labels"}
-        A region is where its probability exceeds 0.5, and of regions side by side the most
-        probable; of labels, the most probable. Ties go to the first.
-
-    Returns
-    -------
-    (...) uint8 array
-        Class indices 0..K.
+    A region is where its probability exceeds 0.5, and of regions side by side the most probable; of
+    labels, the most probable. Ties go to the first.
     """
     if output == "regions":
         masks = probabilities > 0.5
@@ -152,8 +94,7 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
 def _side_by_side(schema: Schema) -> list[list[int]]:
     """Columns of regions with the same outer region or none, if there are several."""
     outer = list(schema.around.values())
-    groups = [
-        [column for column, region in enumerate(outer) if region == name]
-        for name in dict.fromkeys(outer)
+    columns = [
+        np.flatnonzero([region == name for region in outer]) for name in dict.fromkeys(outer)
     ]
-    return [group for group in groups if len(group) > 1]
+    return [group.tolist() for group in columns if group.size > 1]

@@ -5,21 +5,10 @@ from scipy.sparse import csr_array
 
 
 def along_axes(volume: np.ndarray, operators: tuple[csr_array, ...]) -> np.ndarray:
-    """Apply one matrix along each axis.
+    """Apply a matrix along each axis: (X, A), (Y, B) and (Z, C) to (A, B, C) samples, all float32.
 
     Sparse matrices, because a banded one costs less than a dense product and sums in a fixed order:
     the bytes do not depend on the number of threads.
-
-    Parameters
-    ----------
-    volume : (A, B, C) float32 array
-        Samples.
-    operators : three csr_array, (X, A), (Y, B) and (Z, C) float32
-        One per axis, in the order of the axes.
-
-    Returns
-    -------
-    (X, Y, Z) float32 array
     """
     for operator in operators:
         first, *others = volume.shape
@@ -29,19 +18,9 @@ def along_axes(volume: np.ndarray, operators: tuple[csr_array, ...]) -> np.ndarr
 
 
 def gaussian(size: int, sigma: float) -> csr_array:
-    """Blur with a Gaussian of `sigma` samples, cut at four sigma; nothing lies beyond the ends.
+    """Blur with a Gaussian of `sigma` samples, cut at four sigma: (size, size) float32.
 
-    Parameters
-    ----------
-    size : int
-        Samples along the axis.
-    sigma : float
-        Standard deviation in samples, above 0.
-
-    Returns
-    -------
-    (size, size) float32 csr_array
-        Rows in the middle sum to 1, those near the ends to less.
+    Nothing lies beyond the ends: rows in the middle sum to 1, those near the ends to less.
     """
     reach = max(1, int(4 * sigma + 0.5))
     offsets = np.arange(-reach, reach + 1)
@@ -49,26 +28,15 @@ def gaussian(size: int, sigma: float) -> csr_array:
     rows = np.repeat(np.arange(size), offsets.size)
     columns = (np.arange(size)[:, None] + offsets).ravel()
     inside = (columns >= 0) & (columns < size)
-    values = np.tile(weights / weights.sum(), size)[inside]
-    return csr_array(
-        (values.astype(np.float32), (rows[inside], columns[inside])), shape=(size, size)
-    )
+    values = np.tile(weights / weights.sum(), size)[inside].astype(np.float32)
+    return csr_array((values, (rows[inside], columns[inside])), shape=(size, size))
 
 
 def coarsening(size: int, factor: float) -> csr_array:
-    """Average into cells `factor` samples long and interpolate linearly back between their centres.
+    """Average into cells `factor` samples long and interpolate linearly back between their centres:
+    (size, size) float32, rows sum to 1.
 
-    Parameters
-    ----------
-    size : int
-        Samples along the axis.
-    factor : float
-        Length of a cell in samples, at least 1; rounded so that whole cells fill the axis.
-
-    Returns
-    -------
-    (size, size) float32 csr_array
-        Rows sum to 1.
+    The factor is at least 1, and rounded so that whole cells fill the axis.
     """
     cells = max(1, round(size / factor))
     edges = np.arange(cells + 1) * (size / cells)
@@ -81,56 +49,25 @@ def coarsening(size: int, factor: float) -> csr_array:
 
 
 def bspline(size: int, step: float) -> csr_array:
-    """Uniform cubic B-spline from knots to samples.
+    """Uniform cubic B-spline from knots, `step` samples apart, to samples: (size, knots) float32.
 
-    Parameters
-    ----------
-    size : int
-        Samples along the axis.
-    step : float
-        Distance between knots in samples, above 0.
-
-    Returns
-    -------
-    (size, knots) float32 csr_array
-        Four weights per row, their sum 1 (Rueckert et al., IEEE TMI 1999, eq. 3).
+    Four weights per row, their sum 1 (Rueckert et al., IEEE TMI 1999, eq. 3).
     """
     place = np.arange(size) / step
     first = np.floor(place).astype(int)
     u = place - first
-    weights = (
-        np.stack(
-            [(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3], axis=1
-        )
-        / 6
-    )
-    columns = first[:, None] + np.arange(4)
+    pieces = [(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3]
+    weights = (np.stack(pieces, axis=1) / 6).ravel().astype(np.float32)
+    columns = (first[:, None] + np.arange(4)).ravel()
     rows = np.repeat(np.arange(size), 4)
-    return csr_array(
-        (weights.ravel().astype(np.float32), (rows, columns.ravel())),
-        shape=(size, int(first[-1]) + 4),
-    )
+    return csr_array((weights, (rows, columns)), shape=(size, int(first[-1]) + 4))
 
 
 def smooth_field(
     rng: np.random.Generator, shape: tuple[int, ...], spacing_mm: tuple[float, ...], knots_mm: float
 ) -> np.ndarray:
-    """A smooth random field with values in -1..1, one of which has magnitude 1.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the knots' values, uniform in -1..1.
-    shape : tuple of int
-        (X, Y, Z).
-    spacing_mm : tuple of float
-        Voxel edge lengths.
-    knots_mm : float
-        Distance between the knots of the cubic B-spline.
-
-    Returns
-    -------
-    (X, Y, Z) float32 array
+    """A smooth random field (X, Y, Z) float32 with values in -1..1, one of which has magnitude 1: a
+    cubic B-spline of knots `knots_mm` apart, drawn uniformly in -1..1.
     """
     operators = tuple(
         bspline(size, knots_mm / edge) for size, edge in zip(shape, spacing_mm, strict=True)

@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """A frozen record that refuses unknown keys, missing keys and values of another type."""
+    """A frozen record that rejects unknown keys, missing keys and values of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

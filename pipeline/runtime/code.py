@@ -7,17 +7,8 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def code_hash(*places: str) -> str:
-    """Hash the Python files of some rooms, for checkpoints and tags; never part of an out.
-
-    Parameters
-    ----------
-    *places : str
-        Rooms such as ``core`` or files such as ``train.py``, relative to the package.
-
-    Returns
-    -------
-    str
-        sha256, hexadecimal.
+    """Hash the Python files of some rooms, such as ``core``, or files, such as ``train.py``; for
+    checkpoints and tags, never part of an out. The sha256 in hexadecimal.
     """
     digest = hashlib.sha256()
     for place in sorted(places):

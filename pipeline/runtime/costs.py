@@ -1,12 +1,10 @@
 """Time, memory and energy of every stage, in metrics/costs.csv: not reproducible, so no DVC out."""
 
 import os
-import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +12,19 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.records import read_csv, write_csv
-from .energy import energy_wh
+from .programs import output_of
 
 COSTS = Path("metrics/costs.csv")
 COLUMNS = ("stage", "seconds", "cpu_seconds", "peak_memory_mb", "energy_wh", "started")
 _LOOK_EVERY_S = 2.0
 _LOOKS_PER_GPU_READING = 5
+
+WATTS_PER_CORE = 12.0
+"""Power of one busy core: the value of Green Algorithms for a processor that it does not list
+("Any" in its table TDP_cpu.csv).
+"""
+WATTS_PER_GB = 0.3725
+"""Power of one gigabyte of memory (Lannelongue et al. 2021, section "Energy Consumption")."""
 
 
 @contextmanager
@@ -34,25 +39,21 @@ def recorded(stage: str, path: Path = COSTS) -> Iterator[None]:
         CSV file with `COLUMNS`, rows ordered by start: ``seconds``; ``cpu_seconds`` of this process
         and all its descendants, including workers that are still alive; ``peak_memory_mb`` (10^6
         bytes), the largest resident memory of all of them together, sampled every two seconds, and
-        at least the peak of this process; ``energy_wh``, estimated by
-        `pipeline.runtime.energy.energy_wh`; ``started``, UTC. A resumed training is measured from
-        its resumption.
+        at least the peak of this process; ``energy_wh``, estimated by `energy_wh`; ``started``,
+        UTC. A resumed training is measured from its resumption.
     """
     started, begun, used = datetime.now(UTC), time.perf_counter(), _cpu_seconds()
     watch = _Watch()
     with watch:
         yield
-    seconds, cpu_seconds, peak = (
-        time.perf_counter() - begun,
-        _cpu_seconds() - used,
-        watch.peak_bytes,
-    )
+    seconds, cpu_seconds = time.perf_counter() - begun, _cpu_seconds() - used
+    energy = energy_wh(seconds, cpu_seconds, watch.peak_bytes / 1e9, watch.gpu_watts)
     row = {
         "stage": stage,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_seconds, 2),
-        "peak_memory_mb": round(peak / 1e6, 1),
-        "energy_wh": round(energy_wh(seconds, cpu_seconds, peak / 1e9, watch.gpu_watts), 4),
+        "peak_memory_mb": round(watch.peak_bytes / 1e6, 1),
+        "energy_wh": round(energy, 4),
         "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     others = [other for other in read(path) if other["stage"] != stage]
@@ -61,12 +62,39 @@ def recorded(stage: str, path: Path = COSTS) -> Iterator[None]:
 
 def read(path: Path = COSTS) -> list[dict[str, Any]]:
     """Rows of the table, numbers as floats; none if the file is missing or is not the table."""
-    rows: list[dict[str, Any]] = []
-    with suppress(InputError, ValueError, KeyError, TypeError):
-        for row in read_csv(path):
-            numbers = {name: float(row[name]) for name in COLUMNS[1:-1]}
-            rows.append({"stage": row["stage"], **numbers, "started": row["started"]})
-    return rows
+    with suppress(InputError, ValueError, KeyError):
+        return [
+            {
+                name: row[name] if name in ("stage", "started") else float(row[name])
+                for name in COLUMNS
+            }
+            for row in read_csv(path)
+        ]
+    return []
+
+
+def energy_wh(
+    seconds: float, cpu_seconds: float, memory_gb: float, gpu_watts: float = 0.0
+) -> float:
+    """Estimate the energy of a computation in watt-hours.
+
+    E = t_cpu P_core + t (n_GB P_GB + P_GPU), the first equation of Lannelongue, Grealey and Inouye,
+    "Green Algorithms: Quantifying the Carbon Footprint of Computation", Advanced Science 8:2100707
+    (2021), with the core's time times its usage measured together as CPU time, and without their
+    factor for the cooling of a data centre (PUE 1). Disks and network are left out.
+
+    Parameters
+    ----------
+    seconds : float
+        From start to end.
+    cpu_seconds : float
+        Of all cores together.
+    memory_gb : float
+        Memory held, in 10^9 bytes.
+    gpu_watts : float
+        Mean power drawn by all GPUs, idle or busy; 0 without one.
+    """
+    return (cpu_seconds * WATTS_PER_CORE + seconds * (memory_gb * WATTS_PER_GB + gpu_watts)) / 3600
 
 
 class _Watch:
@@ -98,34 +126,29 @@ class _Watch:
             number += 1
 
 
-def _family() -> Iterator[Any]:
-    """Living descendants of this process."""
-    import psutil
+def _of_descendants(reading: Callable[[Any], float]) -> float:
+    """Sum of a reading over the living descendants of this process."""
+    import psutil  # here and below, because on Linux it needs modules that Windows lacks
 
+    total = 0.0
     with suppress(psutil.Error):
-        yield from psutil.Process().children(recursive=True)
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                total += reading(child)
+    return total
 
 
 def _cpu_seconds() -> float:
     """CPU time so far of this process and of its descendants, ended or alive."""
-    import psutil
-
-    own = os.times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in _family():
-        with suppress(psutil.Error):
-            total += sum(child.cpu_times()[:4])  # user and system, its own and of ended children
-    return total
+    # of both, the first four are user and system, own and of ended children
+    return sum(os.times()[:4]) + _of_descendants(lambda child: sum(child.cpu_times()[:4]))
 
 
 def _resident_bytes() -> int:
     import psutil
 
-    total = psutil.Process().memory_info().rss
-    for child in _family():
-        with suppress(psutil.Error):
-            total += child.memory_info().rss
-    return total
+    own = psutil.Process().memory_info().rss
+    return own + int(_of_descendants(lambda child: child.memory_info().rss))
 
 
 def _own_peak_bytes() -> int:
@@ -143,17 +166,11 @@ def _own_peak_bytes() -> int:
 def _gpu_watts() -> list[float]:
     """Present power of all GPUs visible to this process, one number; empty if it is not known."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible == "" or not shutil.which("nvidia-smi"):
+    if visible == "":
         return []
-    command = [
-        "nvidia-smi",
-        "--query-gpu=power.draw",
-        "--format=csv,noheader,nounits",
-        *([f"--id={visible}"] if visible else []),
-    ]
-    with suppress(OSError, subprocess.SubprocessError, ValueError):
-        printed = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10
-        ).stdout
-        return [sum(float(line) for line in printed.split("\n") if line.strip())]
+    chosen = [f"--id={visible}"] if visible else []
+    query = ("--query-gpu=power.draw", "--format=csv,noheader,nounits")
+    printed = output_of("nvidia-smi", *query, *chosen, timeout_s=10).split("\n")
+    with suppress(ValueError):
+        return [sum(map(float, printed))]
     return []

@@ -106,8 +106,7 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     Raises
     ------
     InputError
-        If cases cannot be processed, with the messages of all of them. In a stage also as
-        `computing`.
+        With the messages of all cases that cannot be processed. In a stage also as `computing`.
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
@@ -121,14 +120,11 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     results = Parallel(n_jobs=workers, return_as=as_they_come, batch_size=1)(
         delayed(_caught)(work, case) for case in cases
     )
-    results = list(
-        tqdm(
-            results, total=len(cases), desc=describe, unit="case", mininterval=1, disable=not cases
-        )
-    )
+    shown = {"desc": describe, "unit": "case", "mininterval": 1, "disable": not cases}
+    results = list(tqdm(results, total=len(cases), **shown))
     faults = [str(result) for result in results if isinstance(result, InputError)]
     if faults:
-        raise InputError("\n".join([*faults, f"{len(faults)} of {len(cases)} cases refused."]))
+        raise InputError("\n".join([*faults, f"{len(faults)} of {len(cases)} cases rejected."]))
     return results
 
 

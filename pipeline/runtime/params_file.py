@@ -14,14 +14,7 @@ from ..core import params
 from ..core.errors import InputError
 
 _PACKAGE = Path(__file__).parents[1]
-PRESETS = next(
-    (
-        folder
-        for folder in (_PACKAGE / "presets", _PACKAGE.parent / "presets")
-        if (folder / "phantom.yaml").is_file()
-    ),
-    _PACKAGE.parent / "presets",
-)
+PRESETS = (_PACKAGE if (_PACKAGE / "presets").is_dir() else _PACKAGE.parent) / "presets"
 """Within the package where it is installed, beside it in a clone."""
 DEFAULTS = PRESETS / "phantom.yaml"
 SCHEMA = PRESETS / "params.schema.json"
@@ -46,13 +39,7 @@ def _yaml() -> YAML:
 
 
 def read_text(path: Path) -> str:
-    """Read a YAML file as text.
-
-    Raises
-    ------
-    InputError
-        If it is missing or not UTF-8.
-    """
+    """Read a YAML file as text; InputError if it is missing or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -62,13 +49,7 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, where: Path | str) -> Any:
-    """Parse YAML; mappings keep the comments for `written`.
-
-    Raises
-    ------
-    InputError
-        If the text is not YAML; `where` names its origin.
-    """
+    """Parse YAML; mappings keep the comments for `written`. InputError if it is not YAML."""
     try:
         return _yaml().load(text)
     except YAMLError as error:
@@ -92,20 +73,13 @@ def comment_of(values: Any, key: str) -> str:
 def complete(text: str, path: Path) -> tuple[str, list[str]]:
     """Bring the text of an older params.yaml up to date. No value of the user is changed.
 
-    Parameters
-    ----------
-    text : str
-        Of the file.
-    path : Path
-        Of the file, for messages.
-
     Returns
     -------
-    str
-        The text with the present names (`core.params.RENAMED`) and with every key that the JSON
-        schema requires; a missing key gets the value and the comment of presets/phantom.yaml.
-    list of str
-        One sentence per change, such as ``added train.clip_norm: 12.0``.
+    text : str
+        With the present names (`core.params.RENAMED`) and with every key that the JSON schema
+        requires; a missing key gets the value and the comment of presets/phantom.yaml.
+    changes : list of str
+        One sentence each, such as ``added train.clip_norm: 12.0``.
 
     Raises
     ------
@@ -118,8 +92,9 @@ def complete(text: str, path: Path) -> tuple[str, list[str]]:
             f"{path}: holds no sections. Copy the committed file: git checkout params.yaml."
         )
     done = list(_rename(values))
+    defaults = parse(read_text(DEFAULTS), DEFAULTS)
     for parent, key in _missing(values, json.loads(SCHEMA.read_text(encoding="utf-8"))):
-        done.append(_add(values, parent, key))
+        done.append(_add(values, defaults, parent, key))
     return (written(values) if done else text), done
 
 
@@ -128,17 +103,14 @@ def advice(path: Path) -> str:
     try:
         _, done = complete(read_text(path), path)
     except (InputError, OSError):
-        return ""
-    if not done:
-        return ""
-    return "\n".join(
-        ["`python -m pipeline doctor --fix` updates the file:", *(f"  {line}" for line in done)]
-    )
+        done = []
+    head = ["`python -m pipeline doctor --fix` updates the file:"] if done else []
+    return "\n".join([*head, *(f"  {line}" for line in done)])
 
 
 def _rename(values: CommentedMap) -> Iterator[str]:
     """Rename keys in place, as `core.params.RENAMED` says: dotted old name to new last part."""
-    for old, new in getattr(params, "RENAMED", {}).items():
+    for old, new in params.RENAMED.items():
         *parents, key = old.split(".")
         name = new.rpartition(".")[2]
         section: Any = values
@@ -164,9 +136,8 @@ def _missing(values: Any, schema: Mapping[str, Any], within: str = "") -> Iterat
             yield within, key
 
 
-def _add(values: CommentedMap, parent: str, key: str) -> str:
+def _add(section: CommentedMap, default: CommentedMap, parent: str, key: str) -> str:
     """Insert a key of presets/phantom.yaml after the one that it follows there."""
-    section, default = values, parse(read_text(DEFAULTS), DEFAULTS)
     for part in filter(None, parent.split(".")):
         section, default = section[part], default[part]
     before = [name for name in list(default)[: list(default).index(key)] if name in section]

@@ -12,20 +12,16 @@ import os
 import platform
 import re
 import shlex
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..core import params
 from ..core.errors import InputError
 from . import requirements
-from .git import git
+from .programs import git, output_of, state_of_code
 
-CODE = ("pipeline", "dvc.yaml", "params.yaml")
 _PRIVATE = "(a place of its own)"
 _WITHOUT_EFFECT = "compute"  # the section that changes no result
 
@@ -57,13 +53,10 @@ def provenance(
         If params.yaml cannot be read.
     """
     clone, values = params_path.parent, params.read(params_path)
-    commit = git(clone, "rev-parse", "HEAD")
-    changed = (
-        git(clone, "--no-optional-locks", "status", "--porcelain", "--", *CODE) if commit else ""
-    )
+    commit, changed = state_of_code(clone)
     return {
         "commit": commit,
-        "changed": sorted(line[2:].strip() for line in changed.splitlines()),
+        "changed": changed,
         "command": _command(commit, clone, params_path, values),
         "files": {name: dvc_md5(path) for name, path in files.items()},
         "params": _shown(values),
@@ -77,22 +70,13 @@ def provenance(
 def dvc_md5(path: Path) -> str:
     """Hash of a file or folder, as in dvc.lock.
 
-    Parameters
-    ----------
-    path : Path
-        A file or a folder.
-
-    Returns
-    -------
-    str
-        Of a file, the MD5 of its bytes, hexadecimal; of a folder, the MD5 of the JSON list of its
-        files' hashes and names (DVC's ``.dir`` object), followed by ``.dir``.
+    Of a file, the MD5 of its bytes, hexadecimal; of a folder, the MD5 of the JSON list of its
+    files' hashes and names (DVC's ``.dir`` object), followed by ``.dir``.
     """
     if not path.is_dir():
+        md5 = hashlib.md5(usedforsecurity=False)
         with path.open("rb") as stored:
-            return hashlib.file_digest(
-                stored, lambda: hashlib.md5(usedforsecurity=False)
-            ).hexdigest()
+            return hashlib.file_digest(stored, lambda: md5).hexdigest()
     inside = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
     listed = json.dumps([{"md5": dvc_md5(path / name), "relpath": name} for name in inside])
     return f"{hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest()}.dir"
@@ -120,34 +104,19 @@ def machine() -> dict[str, Any]:
 
 def _cpu_model() -> str:
     with suppress(OSError):
-        found = re.search(
-            r"^model name\s*:\s*(.+)$",
-            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"),
-            re.MULTILINE,
-        )
-        if found:
+        about = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        if found := re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE):
             return found[1].strip()
     return platform.processor() or platform.machine()
 
 
 def _gpus() -> list[str]:
-    if not shutil.which("nvidia-smi"):
-        return []
-    command = [
-        "nvidia-smi",
-        "--query-gpu=name,memory.total,driver_version",
-        "--format=csv,noheader",
+    query = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    return [
+        "{}, {}, driver {}".format(*(part.strip() for part in line.split(",")))
+        for line in output_of("nvidia-smi", *query, timeout_s=30).splitlines()
+        if line.count(",") == 2
     ]
-    with suppress(OSError, subprocess.SubprocessError):
-        said = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=30
-        ).stdout
-        return [
-            "{}, {}, driver {}".format(*(part.strip() for part in line.split(",")))
-            for line in said.splitlines()
-            if line.count(",") == 2
-        ]
-    return []
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,11 +144,8 @@ def _command(commit: str, clone: Path, params_path: Path, values: Mapping[str, A
 
 def _committed(clone: Path, name: str) -> Mapping[str, Any] | None:
     """The params as committed; None where there are none."""
-    text = git(clone, "show", f"HEAD:./{name}")
-    with TemporaryDirectory() as aside, suppress(InputError):
-        path = Path(aside) / name
-        path.write_text(text, encoding="utf-8")
-        found = params.read_yaml(path, "")
+    with suppress(InputError):
+        found = params.parse_yaml(git(clone, "show", f"HEAD:./{name}"), name, "")
         return found if isinstance(found, Mapping) else None
     return None
 

@@ -15,11 +15,12 @@ def required() -> list[Requirement]:
     """Every required package with its versions, extras left out; none if neither list is there."""
     lines: list[str] = []
     if _FILE.is_file():
-        lines = [line.partition("#")[0] for line in _FILE.read_text(encoding="utf-8").splitlines()]
+        lines = _FILE.read_text(encoding="utf-8").splitlines()
     else:
         with suppress(importlib.metadata.PackageNotFoundError):
             lines = importlib.metadata.requires("tumorflow") or []
-    listed = [Requirement(line) for line in lines if line.strip()]
+    texts = (line.partition("#")[0].strip() for line in lines)
+    listed = [Requirement(text) for text in texts if text]
     return [one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
@@ -27,8 +28,6 @@ def installed(*names: str) -> dict[str, str]:
     """Versions of those of some packages that are installed."""
     found = {}
     for name in names:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_origin
 
 from ..core import params
 from ..core.errors import InputError
@@ -29,23 +29,21 @@ class Key:
 
 def flags(function: Callable) -> list[str]:
     """Names of the path parameters of a stage function: its flags, e.g. ``raw`` for ``--raw``."""
-    return [
-        name for name, parameter in _parameters(function).items() if parameter.annotation is Path
-    ]
+    return [name for name, kind in _annotations(function) if kind is Path]
 
 
 def keys(function: Callable) -> dict[str, tuple[str, Any]]:
     """Parameters that come from params.yaml: name -> (dotted key, type)."""
     return {
-        name: (get_args(parameter.annotation)[1].name, get_args(parameter.annotation)[0])
-        for name, parameter in _parameters(function).items()
-        if get_origin(parameter.annotation) is Annotated
-        and isinstance(get_args(parameter.annotation)[1], Key)
+        name: (kind.__metadata__[0].name, kind.__origin__)
+        for name, kind in _annotations(function)
+        if get_origin(kind) is Annotated
     }
 
 
-def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(function).parameters)
+def _annotations(function: Callable) -> list[tuple[str, Any]]:
+    parameters = inspect.signature(function).parameters.values()
+    return [(parameter.name, parameter.annotation) for parameter in parameters]
 
 
 def main(
@@ -55,21 +53,15 @@ def main(
 ) -> None:
     """Run a stage function from the command line.
 
-    Parameters
-    ----------
-    function : callable
-        Its `Path` parameters are required flags; its ``Annotated[kind, Key(name)]`` parameters are
-        read from params.yaml and checked before anything is touched.
-    arguments : sequence of str, optional
-        Instead of ``sys.argv[1:]``.
-    recorded : callable, optional
-        Takes the function's name and gives what it runs within, such as a measurement of what it
-        takes.
+    Its `Path` parameters are required flags; its ``Annotated[kind, Key(name)]`` parameters are read
+    from params.yaml and checked before anything is touched. The function runs within
+    ``recorded(name)``, which may measure it.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m {_PACKAGE}.{function.__name__}", description=inspect.getdoc(function)
+        prog=f"python -m {_PACKAGE}.{function.__name__}",
+        description=inspect.getdoc(function),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--params", type=Path, default=Path("params.yaml"), help="default: params.yaml"
     )

@@ -24,7 +24,7 @@ from ..core import params
 from ..core.errors import InputError
 from ..core.records import read_csv, sha256
 from . import workspace
-from .git import git
+from .programs import state_of_code
 
 EXPERIMENT = "tumorflow"
 
@@ -35,15 +35,14 @@ class Part:
 
     Attributes
     ----------
-    name : {"model", "evaluation", "report"}
-        Also the folder of its artifacts; the run has the tag ``<name>_sha256`` once the part is
-        complete.
+    name : str
+        Of the folder of its artifacts; the run has the tag ``<name>_sha256`` once it is complete.
     files : tuple of Path
         Files and folders to keep; the hash of the first, a file, identifies the part.
     history : Path or None
-        A CSV file with the column ``epoch``, whose rows are the metrics at each epoch.
+        CSV file with a row for each ``epoch`` of its metrics.
     scores : Path or None
-        A JSON file with the metrics that hold for the whole run.
+        JSON file with the metrics of the whole run.
     """
 
     name: str
@@ -89,9 +88,8 @@ class Run:
 
     def log_case(self, number: int, values: Mapping[str, float]) -> None:
         """Log costs of a case, such as seconds, with its number as the step."""
-        self._log_once(
-            "case", {"case": number} | {f"case/{name}": value for name, value in values.items()}
-        )
+        costs = {f"case/{name}": value for name, value in values.items()}
+        self._log_once("case", {"case": number} | costs)
 
     def _log_once(self, kind: str, record: Mapping[str, Any]) -> None:
         step = int(record[kind])
@@ -105,25 +103,15 @@ class Run:
         Of a dict with a ``mean``, only the mean is logged, under the name of the dict.
         """
         flat = _flat(scores, "/", lambda value: value.get("mean", value))
-        self._log(
-            {
-                name: value
-                for name, value in flat.items()
-                if self._metrics.get(_metric_name(name)) != value
-            },
-            0,
-        )
+        kept = self._metrics
+        self._log({name: flat[name] for name in flat if kept.get(_name(name)) != flat[name]}, 0)
 
     def _log(self, values: Mapping[str, Any], step: int) -> None:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        numbers = {name: _number(value) for name, value in values.items()}
-        points = [
-            Metric(_metric_name(name), number, now, step)
-            for name, number in numbers.items()
-            if number == number
-        ]
+        numbers = {_name(name): _number(value) for name, value in values.items()}
+        points = [Metric(name, x, now, step) for name, x in numbers.items() if x == x]
         for first in range(0, len(points), 1000):  # MLflow takes no more at once
             self._client.log_batch(self.id, metrics=points[first : first + 1000])
 
@@ -148,7 +136,8 @@ class Run:
         }
 
 
-def _metric_name(name: str) -> str:
+def _name(name: str) -> str:
+    """A name that MLflow accepts for a metric."""
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
@@ -167,11 +156,11 @@ def _flat(
     values = reading(values) if isinstance(values, Mapping) else values
     if not isinstance(values, Mapping):
         return {name: values}
-    inner = (
-        _flat(value, separator, reading, f"{name}{separator}{key}".removeprefix(separator))
-        for key, value in values.items()
-    )
-    return {key: value for part in inner for key, value in part.items()}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = f"{name}{separator}{key}" if name else key
+        flat |= _flat(value, separator, reading, inner)
+    return flat
 
 
 @contextmanager
@@ -213,7 +202,9 @@ def run(
     run_id = _unfinished(client, experiment_id, origin | content, len(before), len(past))
     if run_id is None:
         about = {**_circumstances(), **tags, **origin, **content}
-        run_id = client.create_run(experiment_id, tags=about, run_name=_run_name()).info.run_id
+        # MLflow would draw a name from the global random state, and so change it
+        name = origin["dvc_exp_name"] or time.strftime("repro %Y-%m-%d %H:%M:%S")
+        run_id = client.create_run(experiment_id, tags=about, run_name=name).info.run_id
     _end_abandoned(client, experiment_id, run_id)
     client.update_run(run_id, status="RUNNING")
     try:
@@ -227,9 +218,8 @@ def run(
         yield current
         current.add(own)
     except BaseException as fault:
-        client.set_terminated(
-            run_id, "KILLED" if isinstance(fault, KeyboardInterrupt) else "FAILED"
-        )
+        killed = isinstance(fault, KeyboardInterrupt)
+        client.set_terminated(run_id, "KILLED" if killed else "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
 
@@ -277,53 +267,23 @@ def _log_params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
 def _origin(values: Mapping[str, Any]) -> dict[str, str]:
     """Tags that the stages of one reproduction share."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return {
-        "params_sha256": digest,
-        "dvc_exp_name": _dvc_experiment(),
-        "workspace": _place()["workspace"],
-    }
+    name = os.environ.get("DVC_EXP_NAME", "")
+    return {"params_sha256": digest, "dvc_exp_name": name, "workspace": str(Path.cwd())}
 
 
 def _place() -> dict[str, str]:
     return {"host": platform.node(), "workspace": str(Path.cwd())}
 
 
-def _dvc_experiment() -> str:
-    return os.environ.get("DVC_EXP_NAME", "")
-
-
-def _run_name() -> str:
-    """A name of ours: MLflow would draw one from the global random state, and so change it."""
-    return _dvc_experiment() or time.strftime("repro %Y-%m-%d %H:%M:%S")
-
-
 def _circumstances() -> dict[str, str]:
     """Tags of place and code; `git_changed` covers code and params, not the outs of stages."""
-    commit = git(Path.cwd(), "rev-parse", "HEAD")
-    changed = git(
-        Path.cwd(),
-        "--no-optional-locks",
-        "status",
-        "--porcelain",
-        "--",
-        "pipeline",
-        "dvc.yaml",
-        "params.yaml",
-    )
-    named = (
-        {
-            "git_commit": commit,
-            "git_changed": str(bool(changed)).lower(),
-            "mlflow.source.git.commit": commit,
-        }
-        if commit
-        else {}
-    )
-    return {
-        **_place(),
-        **named,
-        "mlflow.source.name": "dvc exp run" if _dvc_experiment() else "dvc repro",
-    }
+    source = "dvc exp run" if os.environ.get("DVC_EXP_NAME") else "dvc repro"
+    tags = _place() | {"mlflow.source.name": source}
+    commit, changed = state_of_code(Path.cwd())
+    if commit:
+        tags |= {"git_commit": commit, "mlflow.source.git.commit": commit}
+        tags["git_changed"] = str(bool(changed)).lower()
+    return tags
 
 
 def address(file: Path) -> str:
@@ -357,12 +317,8 @@ def _file() -> Path | None:
 
 
 def runs_kept() -> int | None:
-    """Number of runs in the store; None if there is no store yet.
-
-    Raises
-    ------
-    InputError
-        If it cannot be opened.
+    """Number of runs in the store; None if there is no store yet. InputError if it cannot be
+    opened.
     """
     file = _file()
     if file and not file.exists():
@@ -384,7 +340,7 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
     Returns
     -------
     Path
-        In the store if that is a folder, else a copy in a temporary folder.
+        In the store if that is a folder, else of a temporary copy.
 
     Raises
     ------
@@ -397,11 +353,7 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
     kept = client.search_runs(
         [experiment_id], order_by=["attributes.start_time DESC"], max_results=50_000
     )
-    named = [
-        candidate.info.run_id
-        for candidate in kept
-        if run in (candidate.info.run_id, candidate.info.run_name)
-    ]
+    named = [each.info.run_id for each in kept if run in (each.info.run_id, each.info.run_name)]
     path = f"evaluation/{file}"
     for run_id in named:
         if path in {item.path for item in client.list_artifacts(run_id, str(Path(path).parent))}:

@@ -39,12 +39,8 @@ def git(*arguments):
 
 def test_every_required_package_is_listed_with_its_version():
     findings = found(doctor.packages())
-    required = [
-        line
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-    assert len(findings) == len(required)
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert len(findings) == sum(not line.startswith("#") for line in lines if line)
     assert findings["numpy"] == doctor.Finding("ok", "numpy", __import__("numpy").__version__)
 
 
@@ -86,13 +82,14 @@ def test_outside_of_a_repository_the_advice_is_to_work_in_a_clone(folder):
 def test_a_clone_that_can_run_queued_experiments_is_in_order(folder):
     shutil.copytree(ROOT / ".dvc", ".dvc", ignore=shutil.ignore_patterns("tmp", "cache"))
     git("init", "-q")
-    git("config", "user.name", "A")
-    git("config", "user.email", "a@example.org")
+    for key in ("name", "email"):
+        git("config", f"user.{key}", "a@example.org")
     git("add", ".")
     git("commit", "-qm", "start")
     assert {finding.mark for finding in doctor.clone()} == {"ok"}
 
 
+@pytest.mark.slow
 def test_params_that_a_stage_rejects_are_shown_with_its_message(folder):
     Path("dvc.yaml").write_text("stages:\n  download: {}\n  split: {}\n")
     text = (ROOT / "params.yaml").read_text()
@@ -135,19 +132,17 @@ def test_fix_adds_missing_keys_with_their_comments_and_keeps_every_value(folder,
 def test_fix_adds_a_whole_section_and_keys_of_a_section_in_one_line(folder):
     Path("params.yaml").write_text(OLD.replace("cases: 7, ", ""))
     doctor.fix(Path("params.yaml"))
-    values = params.read(Path("params.yaml"))
-    assert values == {
-        **params.read(params_file.DEFAULTS),
-        "cohort": {"source": "brats", "location": "/data/mine", "cases": 24}
-        | {"unlabelled": "refuse", "seed": 1},
-    }
+    cohort = {"source": "brats", "location": "/data/mine", "cases": 24}
+    cohort |= {"unlabelled": "refuse", "seed": 1}
+    expected = params.read(params_file.DEFAULTS) | {"cohort": cohort}
+    assert params.read(Path("params.yaml")) == expected
     assert Path("params.yaml").read_text().startswith("# my study\ncohort: {")
     assert "# mine" in Path("params.yaml").read_text()
 
 
 def test_fix_renames_sections_and_keys_and_never_replaces_a_value(folder, monkeypatch):
     renamed = {"validation": "evaluate", "split.parts": "split.folds", "split.share": "test_share"}
-    monkeypatch.setattr(params, "RENAMED", renamed, raising=False)
+    monkeypatch.setattr(params, "RENAMED", renamed)
     text = older(names=[("evaluate", "validation")])
     text = text.replace("  folds: 5", "  parts: 9").replace("test_share: 0.2", "share: 0.4")
     Path("params.yaml").write_text(text)
@@ -164,9 +159,7 @@ def test_fix_renames_sections_and_keys_and_never_replaces_a_value(folder, monkey
 @pytest.mark.parametrize("text", ["- a list\n", "", "a: [\n"])
 def test_fix_rejects_a_file_that_holds_no_sections(folder, text):
     Path("params.yaml").write_text(text)
-    with pytest.raises(
-        InputError, match=r"params\.yaml: (holds no sections|cannot be read as YAML)"
-    ):
+    with pytest.raises(InputError, match=r"params\.yaml: (holds no|cannot be read as YAML)"):
         doctor.fix(Path("params.yaml"))
     assert Path("params.yaml").read_text() == text
 
@@ -177,9 +170,7 @@ def test_a_missing_dvc_yaml_is_reported(folder):
 
 
 def test_a_store_of_runs_that_cannot_be_opened_fails_with_advice(folder):
-    assert found(doctor.runs())["mlflow store"].found.endswith(
-        "mlflow.db: created by the first run"
-    )
+    assert found(doctor.runs())["mlflow store"].found.endswith("created by the first run")
     Path("mlflow.db").write_text("not a database")
     finding = found(doctor.runs())["mlflow store"]
     assert finding.mark == "fail"
@@ -200,21 +191,7 @@ def test_the_list_is_aligned_with_marks_and_advice_below(capsys):
         doctor.Finding("fail", "disk", "full\nindeed", "Make room."),
     ]
     assert list(doctor._printed("machine", findings)) == ["ok", "fail"]
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.strip() for line in lines] == [
-        "machine",
-        *(line.strip() for line in lines[1:3]),
-        "indeed",
-        "-> Make room.",
-    ]
-    assert (
-        len(
-            {
-                lines[1].index("2"),
-                lines[2].index("full"),
-                lines[3].index("indeed"),
-                lines[4].index("->"),
-            }
-        )
-        == 1
-    )
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head == "machine"
+    assert [line[:34].split() for line in lines] == [["ok", "cores"], ["fail", "disk"], [], []]
+    assert [line[36:] for line in lines] == ["2", "full", "indeed", "-> Make room."]

@@ -30,15 +30,11 @@ def apply(*arguments):
     return left.value.code
 
 
-def keys_of(values, prefix=""):
+def keys_of(values):
     """Dotted names of all values."""
     if not isinstance(values, dict) or not values:
-        return {prefix}
-    return {
-        name
-        for key, value in values.items()
-        for name in keys_of(value, f"{prefix}.{key}".removeprefix("."))
-    }
+        return {""}
+    return {f"{key}.{name}" for key, value in values.items() for name in keys_of(value)}
 
 
 def read(path="params.yaml"):
@@ -54,10 +50,8 @@ def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
     assert not apply("brats-cpu", "cohort.location=../cases", "train.learning_rate=1e-4")
     after = Path("params.yaml").read_text().splitlines()
     values = read()
-    assert (
-        values["cohort"] | {"source": "brats", "location": "../cases", "cases": 0}
-        == values["cohort"]
-    )
+    expected = {"source": "brats", "location": "../cases", "cases": 0}
+    assert expected.items() <= values["cohort"].items()
     assert values["train"]["learning_rate"] == 0.0001
     assert len(before) == len(after)
     for old, new in zip(before, after, strict=True):
@@ -113,20 +107,13 @@ def test_a_key_that_cannot_be_set_is_rejected_by_name_and_nothing_changes(here, 
 
 
 def test_a_value_is_read_as_yaml(here):
-    apply(
-        "phantom",
-        "preprocess.spacing_mm=[1, 1.5, 2e0]",
-        "cohort.location=",
-        "evaluate.mirror=true",
-        "split.val_fold=null",
-    )
+    pairs = ("cohort.location=", "evaluate.mirror=true", "split.val_fold=null")
+    apply("phantom", "preprocess.spacing_mm=[1, 1.5, 2e0]", *pairs)
     values = read()
     assert values["preprocess"]["spacing_mm"] == [1, 1.5, 2.0]
-    assert (
-        values["cohort"]["location"],
-        values["evaluate"]["mirror"],
-        values["split"]["val_fold"],
-    ) == ("", True, None)
+    assert values["cohort"]["location"] == ""
+    assert values["evaluate"]["mirror"] is True
+    assert values["split"]["val_fold"] is None
 
 
 def test_without_a_name_all_presets_are_listed_with_their_cost(here, capsys):
@@ -134,16 +121,12 @@ def test_without_a_name_all_presets_are_listed_with_their_cost(here, capsys):
     listed = capsys.readouterr().out
     for name in NAMES:
         about = listed.split(f"{name}\n    ")[1].split("\n\n")[0]
-        assert all(
-            f"{item}: " in about for item in ("command", "hardware", "cost", "expected score")
-        )
+        for item in ("command", "hardware", "cost", "expected score"):
+            assert f"{item}: " in about
 
 
-def test_the_phantom_preset_sets_every_value():
+def test_the_phantom_preset_sets_every_value_and_the_others_of_brats_the_same_ones():
     assert keys_of(written("phantom")) == keys_of(read(ROOT / "params.yaml"))
-
-
-def test_the_other_presets_set_the_same_keys_so_that_none_is_left_over_between_them():
     assert keys_of(written("brats2021")) == keys_of(written("brats-cpu"))
 
 
@@ -152,9 +135,8 @@ def test_every_stage_accepts_the_values_of_a_preset(here, name):
     assert not apply(name)
     values = read()
     for module in STAGES:
-        for key, kind in stage.keys(
-            getattr(importlib.import_module(f"pipeline.{module}"), module)
-        ).values():
+        function = getattr(importlib.import_module(f"pipeline.{module}"), module)
+        for key, kind in stage.keys(function).values():
             params.value(values, key, kind, Path("params.yaml"))
     patch, network = values["train"]["patch"], values["network"]
     assert len(patch) == network["dimensions"]

@@ -19,19 +19,11 @@ def call(*arguments):
 @pytest.fixture
 def source(schema):
     """A source with two conventions and two public files."""
+    second = {"cohort": "second", "modalities": ("t1c", "adc"), "labels": {"enhancing": 3}}
     return Source(
         name="made-up",
         title="Cases that nobody has",
-        schemas=(
-            schema,
-            schema.model_copy(
-                update={
-                    "cohort": "second",
-                    "modalities": ("t1c", "adc"),
-                    "labels": {"enhancing": 3},
-                }
-            ),
-        ),
+        schemas=(schema, schema.model_copy(update=second)),
         patients="One of each case.",
         licence="None.",
         citation="",
@@ -54,7 +46,7 @@ def test_every_source_is_listed_within_80_to_140_columns(columns, monkeypatch, c
     assert [name for name in names if name in SOURCES] == list(SOURCES)
 
 
-def test_a_row_tells_dimensions_modalities_labels_and_the_way_to_the_data(source):
+def test_a_row_lists_dimensions_modalities_labels_and_the_way_to_the_data(source):
     text = "\n".join(sources.listing([source], 140))
     assert "made-up  3D    t1n t1c t2w t2f" in text
     assert "adc" in text
@@ -74,7 +66,7 @@ def test_a_row_tells_dimensions_modalities_labels_and_the_way_to_the_data(source
         ),
     ],
 )
-def test_how_to_get_a_source_is_told_in_a_few_words(source, changes, says):
+def test_how_to_get_a_source_is_said_in_a_few_words(source, changes, says):
     changed = Source(**vars(source) | changes)
     assert [line.split("  ")[-1] for line in sources.listing([changed], 140)][3] == says
 
@@ -104,8 +96,8 @@ def test_every_source_declares_what_a_user_must_know(name, capsys):
     source = SOURCES[name]
     assert source.name == name
     assert source.find or source.generate
-    for told in ("title", "patients", "licence", "access"):
-        assert getattr(source, told), f"{name} tells no {told}"
+    for field in ("title", "patients", "licence", "access"):
+        assert getattr(source, field), f"{name} has no {field}"
     assert all(schema.cohort in shown for schema in source.schemas)
     assert all(remote.url in shown for remote in source.remotes)
     assert max(map(len, shown.splitlines())) <= 140
@@ -128,6 +120,6 @@ def test_machines_get_the_same_as_json(capsys):
     assert "cohort.yaml" in folder["access"]
 
 
-def test_a_name_that_is_no_source_is_refused_with_the_nearest():
+def test_a_name_that_is_no_source_is_rejected_with_the_nearest():
     assert "foldre: no such source; did you mean folder? there are" in call("foldre")
     assert "xyz: no such source; there are" in call("xyz")

@@ -25,8 +25,5 @@ def test_box_of_an_empty_mask_is_empty(margin_voxels):
 def test_class_maps_of_either_memory_order_are_boxed_like_masks(order):
     classes = np.zeros((5, 5, 5), np.uint8, order=order)
     classes[2:4, 1, 3:] = 2
-    assert (
-        bounding_box(classes)
-        == bounding_box(classes > 0)
-        == (slice(2, 4), slice(1, 2), slice(3, 5))
-    )
+    expected = (slice(2, 4), slice(1, 2), slice(3, 5))
+    assert bounding_box(classes) == bounding_box(classes > 0) == expected

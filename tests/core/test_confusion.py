@@ -25,20 +25,17 @@ def test_confusion_counts_the_background_outside_the_box_around_the_tumour():
 
 
 def test_confusion_of_two_empty_maps_is_all_background():
-    assert confusion(np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8), 2).tolist() == [
-        [120, 0],
-        [0, 0],
-    ]
+    empty = np.zeros(SHAPE, np.uint8)
+    assert confusion(empty, empty, 2).tolist() == [[120, 0], [0, 0]]
 
 
 def test_confusion_holds_when_every_class_index_of_uint8_is_used():
     reference = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    assert np.array_equal(
-        confusion(reference, reference[::-1], 256), np.eye(256)[reference[::-1].ravel()].T
-    )
+    expected = np.eye(256)[reference[::-1].ravel()].T
+    assert np.array_equal(confusion(reference, reference[::-1], 256), expected)
 
 
-def test_confusion_refuses_a_class_beyond_the_count():
+def test_confusion_rejects_a_class_beyond_the_count():
     foreign = np.zeros(SHAPE, np.uint8)
     foreign[0, 0, 0] = 4
     with pytest.raises(ValueError, match="class index 4"):

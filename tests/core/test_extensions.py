@@ -46,6 +46,6 @@ def test_what_cannot_be_found_is_named(folder, name, message):
         resolve(name, KNOWN, "train.loss", "mine")
 
 
-def test_a_module_that_dvc_does_not_watch_is_refused(folder):
+def test_a_module_that_dvc_does_not_watch_is_rejected(folder):
     with pytest.raises(InputError, match=r"own_code names pipeline/__init__\.py"):
         resolve("mine.losses:focal", KNOWN, "train.loss", NONE)

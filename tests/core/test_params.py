@@ -24,39 +24,21 @@ GOOD = {"rate": 0.5, "count": 3, "name": "a", "mirror": True, "patch": [1, 2]}
 def written(folder: Path, text: str, **sections: str) -> Path:
     """A params.yaml whose `train` section is the text; the other sections are empty."""
     path = folder / "params.yaml"
-    path.write_text(
-        "\n".join(
-            [*(f"{name}: {{}}" for name in params.SECTIONS if name != "train"), "train:", text]
-        )
-    )
+    others = [f"{name}: {{}}" for name in params.SECTIONS if name != "train"]
+    path.write_text("\n".join([*others, "train:", text]))
     return path
 
 
 @pytest.mark.parametrize(
-    ("text", "number"),
-    [("1e-4", 1e-4), ("1e-05", 1e-5), ("1.0e-4", 1e-4), ("1.", 1.0), (".5", 0.5), ("3", 3.0)],
+    ("text", "value"),
+    [
+        *(("1e-4", 1e-4), ("1e-05", 1e-5), ("1.0e-4", 1e-4), ("1.", 1.0), (".5", 0.5), ("3", 3)),
+        *(("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1:2", "1:2")),
+    ],
 )
-def test_numbers_are_read_as_dvc_writes_them(tmp_path, text, number):
-    values = params.read(written(tmp_path, f"  rate: {text}"))
-    assert values["train"]["rate"] == number
-    assert not isinstance(values["train"]["rate"], str)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("on", "on"), ("yes", "yes"), ("true", True), ("012", 12), ("1:2", "1:2")]
-)
-def test_text_that_yaml_1_1_would_convert_stays_text(tmp_path, text, value):
-    assert params.read(written(tmp_path, f"  name: {text}"))["train"]["name"] == value
-
-
-def test_a_duplicate_key_is_rejected(tmp_path):
-    with pytest.raises(InputError, match="duplicate key"):
-        params.read(written(tmp_path, "  rate: 1\n  rate: 2"))
-
-
-def test_python_objects_in_yaml_are_rejected(tmp_path):
-    with pytest.raises(InputError, match="cannot be read as YAML"):
-        params.read(written(tmp_path, "  rate: !!python/object/apply:os.getcwd []"))
+def test_scalars_are_read_as_dvc_writes_them_and_not_by_yaml_1_1(tmp_path, text, value):
+    found = params.read(written(tmp_path, f"  rate: {text}"))["train"]["rate"]
+    assert (found, type(found)) == (value, type(value))
 
 
 @pytest.mark.parametrize(
@@ -92,13 +74,14 @@ def test_scalars_are_read_by_yaml_1_2(tmp_path, text, value):
         ("a: !!set {b}", "could not determine a constructor"),
         ("a: !!binary aGk=", "could not determine a constructor"),
         ("a: !mine b", "could not determine a constructor"),
+        ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("a: !!python/name:os.system x", "could not determine a constructor"),
         ("a: 1\n---\nb: 2", "expected a single document"),
         ("a: " + "9" * 5000, "integer"),
-        ("[" * 2000, "nested too deeply"),
+        ("[" * 800, "nested too deeply"),
         (b"\xff\xfe", "codec can't decode"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_invalid_yaml_is_rejected_with_file_finding_and_remedy(tmp_path, text, finding):
     (tmp_path / "a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -116,13 +99,8 @@ def test_an_unknown_section_is_named_with_the_known_ones(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(
-        InputError,
-        match=(
-            r"nowhere\.yaml: cannot be read \(No such file or directory\)\. .*git checkout"
-            r" params\.yaml"
-        ),
-    ):
+    reason = r"nowhere\.yaml: cannot be read \(No such file or directory\)\. "
+    with pytest.raises(InputError, match=reason + r".*git checkout params\.yaml"):
         params.read(tmp_path / "nowhere.yaml")
 
 
@@ -146,13 +124,9 @@ def test_an_unknown_key_or_wrong_type_is_named_with_the_value(change, said):
 
 
 def test_a_missing_key_is_named():
+    values = {"train": {key: value for key, value in GOOD.items() if key != "rate"}}
     with pytest.raises(InputError, match=r"params\.yaml: train\.rate: field required"):
-        params.value(
-            {"train": {key: value for key, value in GOOD.items() if key != "rate"}},
-            "train",
-            Section,
-            Path("params.yaml"),
-        )
+        params.value(values, "train", Section, Path("params.yaml"))
 
 
 def test_a_dotted_key_reaches_into_a_section():
@@ -166,10 +140,7 @@ def test_sections_are_frozen():
 
 
 def test_a_section_under_its_former_name_is_reported_with_the_present_one(tmp_path):
-    path = tmp_path / "params.yaml"
-    text = (
-        (Path(__file__).parents[2] / "params.yaml").read_text().replace("\nnetwork:\n", "\nunet:\n")
-    )
-    path.write_text(text)
+    path = written(tmp_path, "  rate: 1")
+    path.write_text(path.read_text().replace("network:", "unet:"))
     with pytest.raises(InputError, match=r"the section unet is called network now\. Rename it"):
         params.read(path)

@@ -52,15 +52,6 @@ def test_a_missing_file_is_named(tmp_path):
         records.read_csv(tmp_path / "absent.csv")
 
 
-def test_numbers_survive_a_csv_to_the_last_bit(tmp_path):
-    rows = [{"a": 0.1 + 0.2, "b": 1, "c": "x,y"}, {"a": math.nan, "b": 2, "c": ""}]
-    records.write_csv(tmp_path / "t.csv", rows)
-    first, second = records.read_csv(tmp_path / "t.csv")
-    assert float(first["a"]) == 0.1 + 0.2
-    assert first["c"] == "x,y"
-    assert second["a"] == ""
-
-
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     records.write_bytes(tmp_path / "a", b"old")
 
@@ -82,16 +73,13 @@ def test_a_table_is_written_as_the_csv_module_would(tmp_path):
         {"case": "c", "name": "", "dice": None, "lesions": -1, "small": -0.0},
     ]
     expected = io.StringIO()
-    writer = csv.DictWriter(expected, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: "" if item != item else item for key, item in row.items()} for row in rows
-    )
+    writer = csv.writer(expected, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows(["" if item != item else item for item in row.values()] for row in rows)
     records.write_csv(tmp_path / "t.csv", rows)
-    assert (tmp_path / "t.csv").read_bytes().decode() == expected.getvalue()
-    assert records.read_csv(tmp_path / "t.csv") == list(
-        csv.DictReader(expected.getvalue().split("\n"))
-    )
+    text = (tmp_path / "t.csv").read_bytes().decode()
+    assert text == expected.getvalue()
+    assert records.read_csv(tmp_path / "t.csv") == list(csv.DictReader(text.splitlines()))
 
 
 def test_a_table_is_read_with_numbers_to_the_last_bit_and_text_as_text(tmp_path):

@@ -1,4 +1,4 @@
-"""A schema that contradicts itself is refused when it is declared, not when a voxel meets it."""
+"""A schema that contradicts itself is rejected when it is declared, not when a mask is read."""
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ GOOD = {
     },
     "empty_rule": "brats",
 }
-ALL, CORE = GOOD["regions"]["WT"], GOOD["regions"]["TC"]
+ALL, CORE, ET = GOOD["regions"].values()
 
 
 def test_each_region_adds_one_label_to_the_next_smaller_one():
@@ -25,12 +25,11 @@ def test_each_region_adds_one_label_to_the_next_smaller_one():
 
 
 def test_classes_of_a_region_are_positions_in_the_labels_not_values():
-    schema = Schema(**GOOD)
-    assert {region: schema.classes_of(region) for region in schema.regions} == {
-        "WT": [1, 2, 3],
-        "TC": [1, 3],
-        "ET": [3],
-    }
+    assert [Schema(**GOOD).classes_of(name) for name in ("WT", "TC", "ET")] == [
+        [1, 2, 3],
+        [1, 3],
+        [3],
+    ]
 
 
 def test_one_label_and_one_region_are_a_schema():
@@ -60,30 +59,19 @@ def test_regions_may_stand_side_by_side_and_within_the_same_one():
     assert schema.innermost == ["ET", "CC", "RC"]
 
 
-def test_a_schema_survives_json():
+@pytest.mark.parametrize("later", ["types", "lesion_rules"])
+def test_a_schema_survives_json_also_of_an_earlier_version(later):
     schema = Schema(**GOOD)
-    again = Schema.model_validate_json(schema.model_dump_json())
+    again = Schema.model_validate_json(schema.model_dump_json(exclude={later}))
     assert again == schema
     assert list(again.regions) == ["WT", "TC", "ET"]
+    assert (again.types, again.lesion_rules) == (False, None)
 
 
-def test_a_schema_written_before_types_were_known_has_none():
-    text = Schema(**GOOD).model_dump_json(exclude={"types"})
-    assert Schema.model_validate_json(text) == Schema(**GOOD)
-    assert not Schema(**GOOD).types
-
-
-def test_a_schema_written_before_lesion_rules_were_named_has_none():
-    text = Schema(**GOOD | {"lesion_rules": "brats2023-gli"}).model_dump_json(
-        exclude={"lesion_rules"}
-    )
-    assert Schema.model_validate_json(text).lesion_rules is None
-
-
-def test_rules_that_do_not_exist_are_refused_with_those_that_do():
-    with pytest.raises(ValidationError) as refusal:
+def test_rules_that_do_not_exist_are_rejected_with_those_that_do():
+    with pytest.raises(ValidationError) as fault:
         Schema(**GOOD | {"lesion_rules": "brats2023-glioma"})
-    assert all(repr(name) in str(refusal.value) for name in RULES)
+    assert all(repr(name) in str(fault.value) for name in RULES)
     assert [Schema(**GOOD | {"lesion_rules": name}).lesion_rules for name in RULES] == list(RULES)
 
 
@@ -108,30 +96,15 @@ def test_labels_that_are_types_have_a_region_each():
         ({"modalities": ("t1n", "t1n")}, "modalities must be distinct"),
         ({"modalities": ()}, "at least one"),
         ({"regions": {}}, "regions must be at least one"),
-        ({"regions": {"WT": ALL, "TC": CORE, "ET": ()}}, "region ET must unite some of the labels"),
-        (
-            {"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}},
-            "region ET must unite some of the labels",
-        ),
-        (
-            {"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",), "ET": ("enhancing",)}},
-            "must add one label",
-        ),
-        (
-            {"regions": {"TC": CORE, "outer": ("edema", "necrotic"), "ET": ("enhancing",)}},
-            "region outer must lie within TC",
-        ),
-        (
-            {"regions": {"ET": ("enhancing",), "TC": CORE, "WT": ALL}},
-            "region TC must lie within ET",
-        ),
-        ({"regions": {"WT": ALL, "ET": ("enhancing",)}}, "must add one label"),
+        ({"regions": {"WT": ALL, "TC": CORE, "ET": ()}}, "region ET must unite some"),
+        ({"regions": {"WT": ALL, "TC": CORE, "ET": ("vessel",)}}, "region ET must unite some"),
+        ({"regions": {"WT": ALL, "TC": CORE, "edema": ("edema",), "ET": ET}}, "must add one label"),
+        ({"regions": {"TC": CORE, "outer": ALL[:2], "ET": ET}}, "outer must lie within TC"),
+        ({"regions": {"ET": ET, "TC": CORE, "WT": ALL}}, "region TC must lie within ET"),
+        ({"regions": {"WT": ALL, "ET": ET}}, "must add one label"),
         ({"regions": {"WT": ALL, "TC": CORE}}, "must add one label"),
-        (
-            {"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ("enhancing",)}},
-            "region core must lie within TC",
-        ),
-        ({"regions": {"TC": CORE, "ET": ("enhancing",)}}, "must add one label"),
+        ({"regions": {"WT": ALL, "TC": CORE, "core": CORE, "ET": ET}}, "core must lie within TC"),
+        ({"regions": {"TC": CORE, "ET": ET}}, "must add one label"),
         ({"dimensions": 4}, "2 or 3"),
         ({"empty_rule": "one"}, "'brats' or 'nan'"),
         ({"types": True}, "labels that are types need a region of their own each"),
@@ -142,6 +115,6 @@ def test_labels_that_are_types_have_a_region_each():
         ({"types": 1}, "valid boolean"),
     ],
 )
-def test_a_contradiction_is_refused(change, said):
+def test_a_contradiction_is_rejected(change, said):
     with pytest.raises(ValidationError, match=said):
         Schema(**GOOD | change)

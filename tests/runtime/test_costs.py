@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from pipeline.runtime import costs
-from pipeline.runtime.energy import energy_wh
+from pipeline.runtime.costs import energy_wh
 
 BURN = "import time\nwhile time.process_time() < {}: pass\n{}"
 
@@ -36,33 +37,31 @@ def only_row(table) -> dict:
 def test_a_row_has_the_agreed_columns(table):
     with costs.recorded("split", table):
         pass
-    assert (
-        table.read_text().splitlines()[0]
-        == "stage,seconds,cpu_seconds,peak_memory_mb,energy_wh,started"
-    )
+    columns = "stage,seconds,cpu_seconds,peak_memory_mb,energy_wh,started"
+    assert table.read_text().splitlines()[0] == columns
     assert only_row(table)["stage"] == "split"
     assert only_row(table)["started"].endswith("Z")
 
 
-def test_the_cpu_time_of_an_ended_child_is_counted(table):
-    with costs.recorded("train", table):
-        subprocess.run(burn(0.3), check=True)
-    assert only_row(table)["cpu_seconds"] >= 0.3
+def test_the_cpu_time_of_children_is_counted_only_within_the_block(table):
+    def worker():
+        process = subprocess.Popen(burn(0.3, "print(flush=True)\ninput()"), stdin=-1, stdout=-1)
+        process.stdout.readline()  # its work is done, and it lives on
+        return process
 
-
-def test_the_cpu_time_of_a_living_worker_is_counted_only_within_the_block(table):
-    worker = subprocess.Popen(burn(0.3, "print(flush=True)\ninput()"), stdin=-1, stdout=-1)
-    worker.stdout.readline()  # its work before the block
-    with costs.recorded("before", table):
+    before = worker()
+    with costs.recorded("idle", table):
         pass
-    with costs.recorded("during", table):
-        other = subprocess.Popen(burn(0.3, "print(flush=True)\ninput()"), stdin=-1, stdout=-1)
-        other.stdout.readline()
-    rows = {row["stage"]: row for row in costs.read(table)}
-    for process in (worker, other):
+    with costs.recorded("alive", table):
+        during = worker()
+    for process in (before, during):
         process.communicate(b"\n")
-    assert rows["before"]["cpu_seconds"] < 0.2
-    assert rows["during"]["cpu_seconds"] >= 0.25  # clocks of processes tick every 0.01 s
+    with costs.recorded("ended", table):
+        subprocess.run(burn(0.3), check=True)
+    used = {row["stage"]: row["cpu_seconds"] for row in costs.read(table)}
+    assert used["idle"] < 0.2
+    assert used["alive"] >= 0.25  # clocks of processes tick every 0.01 s
+    assert used["ended"] >= 0.3
 
 
 def test_the_memory_of_a_child_counts_with_that_of_the_process(table, monkeypatch):
@@ -71,10 +70,8 @@ def test_the_memory_of_a_child_counts_with_that_of_the_process(table, monkeypatc
     with costs.recorded("alone", table):
         pass
     with costs.recorded("together", table):
-        subprocess.run(
-            [sys.executable, "-c", "import time\nheld = b'1' * 200_000_000\ntime.sleep(0.3)"],
-            check=True,
-        )
+        code = "import time\nheld = b'1' * 200_000_000\ntime.sleep(0.3)"
+        subprocess.run([sys.executable, "-c", code], check=True)
     alone, together = (row["peak_memory_mb"] for row in costs.read(table))
     assert 190 < together - alone < 400
 
@@ -127,29 +124,46 @@ def test_a_file_that_is_not_the_table_is_replaced(table, text):
     assert only_row(table)["stage"] == "split"
 
 
-def test_the_power_of_all_visible_gpus_is_part_of_the_energy(table, tmp_path, monkeypatch):
-    program = tmp_path / "nvidia-smi"
-    program.write_text('#!/bin/sh\n[ "$3" = --id=0,1 ] && printf "300000.0\\n600000.0\\n"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """A function that puts a shell script in the place of nvidia-smi."""
+
+    def replace(script):
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    return replace
+
+
+def energy_without_gpu(row) -> float:
+    return energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000)
+
+
+def test_the_power_of_all_visible_gpus_is_part_of_the_energy(table, monkeypatch, nvidia_smi):
+    nvidia_smi('[ "$3" = --id=0,1 ] && printf "300000.0\\n600000.0\\n"')
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     with costs.recorded("train", table):
-        subprocess.run(["sleep", "0.2"], check=True)
+        time.sleep(0.2)
     row = only_row(table)
-    expected = energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000, 900000)
-    assert row["energy_wh"] == pytest.approx(expected, rel=0.05)
+    of_gpus = row["seconds"] * 900000 / 3600
+    assert row["energy_wh"] == pytest.approx(of_gpus + energy_without_gpu(row), rel=0.05)
 
 
 @pytest.mark.parametrize("says", ["exit 9", "echo '[N/A]'", "echo", "exec sleep 0"])
-def test_a_gpu_without_a_power_reading_is_left_out(table, tmp_path, monkeypatch, says):
-    program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{says}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_a_gpu_without_a_power_reading_is_left_out(table, monkeypatch, nvidia_smi, says):
+    nvidia_smi(says)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     with costs.recorded("train", table):
         pass
     row = only_row(table)
-    assert row["energy_wh"] == pytest.approx(
-        energy_wh(row["seconds"], row["cpu_seconds"], row["peak_memory_mb"] / 1000), abs=0.01
-    )
+    assert row["energy_wh"] == pytest.approx(energy_without_gpu(row), abs=0.01)
+
+
+def test_energy_is_the_sum_of_busy_cores_memory_and_gpus_over_time():
+    assert energy_wh(3600, 3600, 0) == 12
+    assert energy_wh(7200, 0, 10) == pytest.approx(2 * 10 * 0.3725)
+    assert energy_wh(1800, 0, 0, 700) == 350
+    parts = energy_wh(60, 90, 0), energy_wh(60, 0, 4), energy_wh(60, 0, 0, 300)
+    assert energy_wh(60, 90, 4, 300) == pytest.approx(sum(parts))

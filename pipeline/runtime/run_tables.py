@@ -34,16 +34,9 @@ _ABSENT = {
 
 @dataclass(frozen=True, eq=False)
 class FoundRun:
-    """A table of a run.
-
-    Attributes
-    ----------
-    origin : {"workspace", "file", "DVC", "MLflow"}
-        Where it was found.
-    table : pandas.DataFrame
-        As `pipeline.core.records.read_table` gives it.
-    evaluation : callable
-        Reads the text of the run's evaluate.json (of `score`, summary.json); None without one.
+    """A table of a run, as `pipeline.core.records.read_table` gives it; `origin` is "workspace",
+    "file", "DVC" or "MLflow". `evaluation` reads the text of the run's evaluate.json (of `score`,
+    summary.json); it returns None without one.
     """
 
     origin: str
@@ -59,12 +52,8 @@ def find_run(name: str, table: str) -> FoundRun:
     name : str
         A table, a folder that holds one, `WORKSPACE`, a DVC experiment or git revision, or the name
         or id of an MLflow run; looked for in this order.
-    table : {"cases", "lesionwise", "instances"}
-        Which of its tables.
-
-    Returns
-    -------
-    FoundRun
+    table : str
+        Of `TABLES`.
 
     Raises
     ------
