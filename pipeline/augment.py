@@ -25,17 +25,7 @@ from .runtime.parallel import over_cases
 
 
 class Params(Strict):
-    """The section `augment`.
-
-    Attributes
-    ----------
-    copies : int
-        Of every training case; 0 for none.
-    ranges : Ranges
-        What they are drawn from.
-    own : tuple of str
-        Own transforms, applied after those of `ranges`.
-    """
+    """The section `augment`; params.yaml explains every key."""
 
     copies: Count
     ranges: Ranges

@@ -14,25 +14,25 @@ run of the training.
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
-from .core.catalogue import CaseEntry, Catalogue
-from .core.errors import InputError
+from .core.catalogue import Catalogue
 from .core.folds import Split
 from .core.records import read_json, write_csv, write_json, write_tables
-from .core.regions import classes_to_outputs, classes_to_values
-from .formats import nifti, raw_cases
+from .formats import predictions as predicted
+from .formats import raw_cases
 from .metrics import registry
 from .metrics.calibration import calibration_rows
 from .metrics.case_scores import CaseScores, headline_of, score_masks, summarise, tables_of
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
-from .network import backend, losses, predictor, saving
-from .network.card import Card, network_file, read_card
-from .network.predictor import Settings, logits_of
+from .network import backend, predictor, saving
+from .network.card import Card, check_cohort, check_unseen, network_file, read_card
+from .network.predictor import Settings
 from .preparation import shards as shard_files
 from .preparation.inverse import restore
 from .preparation.preprocessing import brain_of
@@ -42,13 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Params(Settings):
-    """The section `evaluate`.
-
-    Attributes
-    ----------
-    metrics : tuple of str
-        Metrics of the user, as ``package.module:attribute``.
-    """
+    """The section `evaluate`; `metrics` are those of the user, as ``package.module:attribute``."""
 
     metrics: tuple[str, ...]
 
@@ -75,31 +69,20 @@ def evaluate(
     catalogue, parts = read_json(raw / "catalogue.json", Catalogue), read_json(split, Split)
     parts.check(str(split))
     schema = catalogue.cohort
-    _require_cohort_of_model(catalogue, card, models)
-    _require_unseen_cases(card, parts, models)
+    check_cohort(card, schema, models)
+    check_unseen(card, parts, models)
     backend.prepare(card.seed, card.train["precision"])
     network = saving.load_model(network_file(models), card.network.architecture)
     if schema.lesion_rules is None:
         log.warning("%s", why_unscored(schema.cohort))
-    with tracking.run(
-        card.tags,
-        tracking.model_part(network_file(models), models / "card.json", history),
-        tracking.evaluation_part(metrics, cases, tables),
-    ) as run:
+    score = partial(_score, catalogue, raw, shards, predictions, card, settings, network, own)
+    model_part = tracking.model_part(network_file(models), models / "card.json", history)
+    own_part = tracking.evaluation_part(metrics, cases, tables)
+    with tracking.run(card.tags, model_part, own_part) as run:
         scores, held_out = [], []
         for number, case in enumerate(parts.test, 1):
             started = time.perf_counter()
-            scored, loss, seconds = _score(
-                catalogue,
-                catalogue.entry(case),
-                raw,
-                shards,
-                predictions,
-                card,
-                settings,
-                network,
-                own,
-            )
+            scored, loss, seconds = score(case)
             scores.append(scored)
             held_out.append(loss)
             dice = " ".join(f"{name} {value:.3f}" for name, value in scored.region_dice.items())
@@ -120,7 +103,6 @@ def evaluate(
 
 def _score(
     catalogue: Catalogue,
-    entry: CaseEntry,
     raw: Path,
     shards: Path,
     predictions: Path,
@@ -128,31 +110,24 @@ def _score(
     settings: Settings,
     network: Any,
     own: list[Metric],
+    name: str,
 ) -> tuple[CaseScores, float, float]:
     """Segment a case and write the prediction; its scores, loss and seconds in the network."""
-    output, schema = card.network.output, catalogue.cohort
-    shard = shard_files.read(shards, entry.case)
-    geometry = shard_files.read_geometry(shards, entry.case)
+    entry = catalogue.entry(name)
+    shard, geometry = shard_files.read(shards, name), shard_files.read_geometry(shards, name)
     started = time.perf_counter()
-    prepared, spread = predictor.predict(
-        network, card, settings, shard.image, entry.case, compare=True
-    )
+    prepared, spread = predictor.predict(network, card, settings, shard.image, name, compare=True)
     seconds = time.perf_counter() - started
-    target = classes_to_outputs(np.asarray(shard.classes), card.cohort, output)
-    loss = losses.build(output, card.train)
-    held_out = float(loss(target[None], logits_of(prepared, output)[None]))
+    held_out = predictor.held_out_loss(prepared, shard.classes, card)
     probabilities = restore(prepared, geometry)
     prediction = predictor.raw_classes(probabilities, geometry, card, settings)
     case = raw_cases.read(raw_cases.found_in(raw, entry), card.cohort)
     assert case.classes is not None  # split.json holds labelled cases only
-    nifti.write(
-        predictions / f"{entry.case}.nii.gz",
-        classes_to_values(prediction, card.cohort),
-        case.grid.affine,
-        f"TumorFlow {card.network_sha256[:16]}",
-    )
+    origin = f"TumorFlow {card.network_sha256[:16]}"
+    predicted.write(predictions, name, prediction, card.cohort, case.grid.affine, origin)
+    spacing_mm = case.grid.spacing_mm
     scored = score_masks(
-        case.classes, prediction, schema, case.grid.spacing_mm, own, f"case {entry.case}"
+        case.classes, prediction, catalogue.cohort, spacing_mm, own, f"case {name}"
     )
     scored.rows["calibration"], scored.bins = calibration_rows(
         predictor.region_probabilities(probabilities, card),
@@ -162,32 +137,6 @@ def _score(
         card.cohort,
     )
     return scored, held_out, seconds
-
-
-def _require_cohort_of_model(catalogue: Catalogue, card: Card, models: Path) -> None:
-    """A voxel must mean the same; the network does not depend on the rules for lesions."""
-    cohort = catalogue.cohort
-    if cohort.model_copy(update={"lesion_rules": card.cohort.lesion_rules}) != card.cohort:
-        raise InputError(
-            f"{models / 'card.json'}: was trained on cohort {card.cohort.cohort} with"
-            f" {card.cohort.labels}, but the catalogue is of {cohort.cohort} with"
-            f" {cohort.labels}. Train on this cohort: dvc repro."
-        )
-
-
-def _require_unseen_cases(card: Card, parts: Split, models: Path) -> None:
-    """Scores on patients that the network was trained on are worthless."""
-    test = {parts.patients[case] for case in parts.test}
-    seen = sorted(
-        case
-        for case in (*card.trained_on, *card.validated_on)
-        if parts.patients.get(case, case) in test
-    )
-    if seen:
-        raise InputError(
-            f"{models / 'card.json'}: was trained or validated on {seen}, patients of the test"
-            " part. Train again: dvc repro."
-        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Writes data/split.json (`Split`: case ids of each part, folds, the patient of ev
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
@@ -14,7 +13,7 @@ from pydantic import Field, model_validator
 
 from .core.catalogue import Catalogue
 from .core.errors import InputError
-from .core.folds import Split, stratify
+from .core.folds import Split, strata, stratify
 from .core.params import Share
 from .core.records import read_json, write_json
 from .core.rng import generator
@@ -25,20 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Params(Strict):
-    """The section `split`.
-
-    Attributes
-    ----------
-    val_share, test_share : float
-        Of the patients, in 0..1; the rest trains.
-    folds : int
-        Number of folds of the patients outside of test.
-    val_fold : int or None
-        Take this fold, from 0, as val instead of `val_share`.
-    test_folds : tuple of str
-        Folds published by the cohort's authors that are test instead of `test_share`; empty to
-        draw.
-    """
+    """The section `split`; params.yaml explains every key."""
 
     val_share: Share
     test_share: Share
@@ -67,7 +53,7 @@ def split(
     cohort = read_json(catalogue, Catalogue)
     parts = assign(cohort, params, seed)
     parts.check(str(split))
-    check_leakage(cohort, parts)
+    parts.check_leakage(cohort)
     write_json(split, parts)
     log.info("train %d, val %d, test %d cases", len(parts.train), len(parts.val), len(parts.test))
 
@@ -78,16 +64,25 @@ def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
     Raises
     ------
     InputError
-        If a part with a share would stay empty, or `val_fold` is not one of the folds.
+        If a part with a share would stay empty, or `val_fold` or `test_folds` name no fold.
     """
-    persons = people(catalogue)
-    strata = _strata(catalogue, persons)
-    rest, test = _test_part(catalogue, persons, strata, params, seed)
-    share = len(rest) / len(strata) if params.test_folds else 1 - params.test_share
-    left = {patient: strata[patient] for patient in rest}
-    folds = stratify(left, [1 / params.folds] * params.folds, generator(seed, "split", "folds"))
-    val_share = min(params.val_share / share, 1)
-    train, val = stratify(left, (1 - val_share, val_share), generator(seed, "split", "val"))
+    persons = catalogue.persons()
+    described = strata(catalogue, persons)
+
+    def drawn(patients: Iterable[str], purpose: str, *shares: float) -> list[list[str]]:
+        chosen = {patient: described[patient] for patient in patients}
+        return stratify(chosen, shares, generator(seed, "split", purpose))
+
+    if params.test_folds:
+        test = _published_test(catalogue, persons, params.test_folds)
+        rest = sorted(set(described) - set(test))
+        share = len(rest) / len(described)
+    else:
+        share = 1 - params.test_share
+        rest, test = drawn(described, "test", share, params.test_share)
+    folds = drawn(rest, "folds", *[1 / params.folds] * params.folds)
+    val_share = min(params.val_share / share, 1) if rest else 0.0
+    train, val = drawn(rest, "val", 1 - val_share, val_share)
     if params.val_fold is not None:
         if params.val_fold >= params.folds:
             raise InputError(
@@ -96,127 +91,38 @@ def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
             )
         val = folds[params.val_fold]
         train = sorted(set(rest) - set(val))
-    for name, patients in {"train": train, "val": val, "test": test}.items():
-        if not patients:
-            raise InputError(
-                f"{len(strata)} patients cannot be assigned to train, val and test with"
-                f" split.val_share {params.val_share}, test_share {params.test_share} and val_fold"
-                f" {params.val_fold}: {name} would be empty. Add cases, or change params.yaml."
-            )
-    cases = defaultdict(list)
-    for entry in catalogue.cases:
-        cases[persons[entry.patient]].append(entry.case)
-
-    def part(patients: Iterable[str]) -> tuple[str, ...]:
-        return tuple(sorted(case for patient in patients for case in cases[patient]))
-
-    return Split(
-        train=part(train),
-        val=part(val),
-        test=part(test),
-        folds=tuple(part(fold) for fold in folds),
-        patients=dict(sorted((entry.case, persons[entry.patient]) for entry in catalogue.cases)),
-    )
-
-
-def people(catalogue: Catalogue) -> dict[str, str]:
-    """One name for all ids of a person: ids whose cases look like one examination are merged under
-    the first.
-    """
-    patient = {entry.case: entry.patient for entry in catalogue.cases}
-    person = {name: name for name in patient.values()}
-    for one, other, _ in catalogue.alike:
-        merged = {person[patient[one]], person[patient[other]]}
-        if len(merged) > 1:
-            person = {
-                name: min(merged) if known in merged else known for name, known in person.items()
-            }
-    return person
-
-
-def check_leakage(catalogue: Catalogue, parts: Split) -> None:
-    """Check that no examination, whatever its id, is in two of train, val and test.
-
-    Raises
-    ------
-    InputError
-        Names every pair of cases in two parts that share a patient or the voxels of an image, or
-        look alike.
-    """
-    part = {case: name for name in ("train", "val", "test") for case in getattr(parts, name)}
-    shared = defaultdict(list)
-    for entry in catalogue.cases:
-        for sign in {
-            f"patient {entry.patient}",
-            *(f"the voxels {file.content_sha256[:16]}" for file in entry.images.values()),
-        }:
-            shared[sign].append(entry.case)
-    pairs = [
-        (group[0], case, f"share {sign}") for sign, group in shared.items() for case in group[1:]
-    ]
-    pairs += [
-        (one, other, f"look like one examination (similarity {similarity:.2f})")
-        for one, other, similarity in catalogue.alike
-    ]
-    leaks = sorted(
-        f"{one} in {part[one]} and {other} in {part[other]} {why}"
-        for one, other, why in pairs
-        if part[one] != part[other]
-    )
-    if leaks:
+    parts = {"train": train, "val": val, "test": test}
+    empty = [name for name, patients in parts.items() if not patients]
+    if empty:
         raise InputError(
-            "\n".join(
-                [
-                    *leaks,
-                    (
-                        "Scores on such a split are worthless: remove one case of each pair, or"
-                        " empty split.test_folds to draw the parts."
-                    ),
-                ]
-            )
+            f"{len(described)} patients cannot be assigned to train, val and test with"
+            f" split.val_share {params.val_share}, test_share {params.test_share} and val_fold"
+            f" {params.val_fold}: {empty[0]} would be empty. Add cases, or change params.yaml."
         )
+    patients = dict(sorted((entry.case, persons[entry.patient]) for entry in catalogue.cases))
+
+    def cases(part: list[str]) -> tuple[str, ...]:
+        wanted = set(part)
+        return tuple(case for case, patient in patients.items() if patient in wanted)
+
+    named = {name: cases(part) for name, part in parts.items()}
+    return Split(**named, folds=tuple(map(cases, folds)), patients=patients)
 
 
-def _test_part(
-    catalogue: Catalogue,
-    persons: dict[str, str],
-    strata: dict[str, tuple],
-    params: Params,
-    seed: int,
-) -> list[list[str]]:
-    """The patients outside of test and those of it."""
-    if not params.test_folds:
-        return stratify(
-            strata, (1 - params.test_share, params.test_share), generator(seed, "split", "test")
-        )
-    known = sorted({entry.attributes.get("fold", "") for entry in catalogue.cases} - {""})
-    unknown = sorted(set(params.test_folds) - set(known))
+def _published_test(
+    catalogue: Catalogue, persons: dict[str, str], test_folds: tuple[str, ...]
+) -> list[str]:
+    """Persons with a case in one of the published folds."""
+    fold = {entry.case: entry.attributes.get("fold", "") for entry in catalogue.cases}
+    known = sorted(set(fold.values()) - {""})
+    unknown = sorted(set(test_folds) - set(known))
     if unknown:
         raise InputError(
             f"params.yaml: split.test_folds has {unknown}, but the published folds of"
             f" {catalogue.cohort.cohort} are {known}."
         )
-    test = {
-        persons[entry.patient]
-        for entry in catalogue.cases
-        if entry.attributes.get("fold") in params.test_folds
-    }
-    return [sorted(set(strata) - test), sorted(test)]
-
-
-def _strata(catalogue: Catalogue, persons: dict[str, str]) -> dict[str, tuple]:
-    """Per patient, by its first case: which innermost regions are present, then the volume of all
-    labels.
-    """
-    cohort = catalogue.cohort
-    outermost = [region for region, outer in cohort.around.items() if outer is None]
-    return {
-        persons[entry.patient]: (
-            *(entry.region_ml(cohort, region) > 0 for region in cohort.innermost),
-            sum(entry.region_ml(cohort, region) for region in outermost),
-        )
-        for entry in sorted(catalogue.cases, key=lambda entry: entry.case, reverse=True)
-    }
+    test = {persons[entry.patient] for entry in catalogue.cases if fold[entry.case] in test_folds}
+    return sorted(test)
 
 
 if __name__ == "__main__":

@@ -11,34 +11,22 @@ import hashlib
 import logging
 import math
 import platform
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
-from .augmentation.transform import load_own
 from .core import extensions
 from .core.catalogue import Catalogue
-from .core.errors import InputError
 from .core.folds import Split
-from .core.records import read_csv, read_json, sha256, write_csv, write_json
-from .network import (
-    architectures,
-    backend,
-    checkpoint,
-    losses,
-    optimizer,
-    registry,
-    saving,
-    training,
-)
-from .network.batches import Sampler
+from .core.records import read_json, sha256, write_csv, write_json
+from .network import backend, checkpoint, saving, training
 from .network.card import Card
 from .network.params import NetworkParams
-from .network.schedule import best_epoch, learning_rate
+from .network.schedule import best_epoch
+from .network.setup import Setup
 from .network.train_params import TrainParams, check
-from .preparation import shards
+from .preparation import shards as shard_files
 from .preparation.preprocessing import PreprocessingConfig
 from .runtime import costs, stage, tracking
 from .runtime.code import code_hash
@@ -46,16 +34,8 @@ from .runtime.parallel import usable_cores
 
 log = logging.getLogger(__name__)
 
-CODE = (
-    "core",
-    "formats",
-    "preparation",
-    "augmentation",
-    "network",
-    "preprocess.py",
-    "augment.py",
-    "train.py",
-)
+ROOMS = ("core", "formats", "preparation", "augmentation", "network")
+CODE = (*ROOMS, "preprocess.py", "augment.py", "train.py")
 """Code that the weights depend on: that of this stage and of those that make shards and copies."""
 
 
@@ -80,51 +60,34 @@ def train(
     schema = cohort.cohort
     check(network, params, schema)
     parts.check(str(split))
-    trained_on = _shards(shards, parts.train) + _copies(augmented, parts.train)
-    validated_on = _shards(shards, parts.val)
+    trained_on = [shard_files.read(shards, case) for case in parts.train]
+    trained_on += shard_files.read_copies(augmented, parts.train)
+    validated_on = [shard_files.read(shards, case) for case in parts.val]
     data_hash = hashlib.sha256(catalogue.read_bytes() + split.read_bytes()).hexdigest()
     state_path = model.with_name("checkpoint.npz")
-    fingerprint = _fingerprint(
-        data_hash, augmented, config, network, params, augment_code, train_code, seed
+    fingerprint = checkpoint.fingerprint(
+        *(data_hash, sha256(augmented / "table.csv"), seed, config, network, params),
+        *(backend.versions(), code_hash(*CODE), extensions.sha256_of(augment_code, train_code)),
     )
     resumed = checkpoint.load(state_path, fingerprint)
+    past = resumed.history if resumed else []
     if resumed:
-        log.info("resuming after epoch %d of an interrupted training", len(resumed.history))
+        log.info("resuming after epoch %d of an interrupted training", len(past))
 
     backend.prepare(seed, params.precision)
-    values = params.model_dump(mode="json")
-    spacing_mm = _median_spacing_mm(shards, parts.train)
-    sampler = partial(
-        Sampler,
-        schema=schema,
-        output=network.output,
-        patch=params.patch,
-        batch_size=params.batch_size,
-        foreground_share=params.foreground_share,
-        seed=seed,
-        spacing_mm=spacing_mm,
-        own=load_own(params.on_the_fly.own, "train.on_the_fly.own", train_code),
-    )
-    outputs = len(schema.regions) if network.output == "regions" else len(schema.labels) + 1
-    built = architectures.build(network, params.patch, len(schema.modalities), outputs, train_code)
+    spacing_mm = shard_files.median_spacing_mm(shards, parts.train)
+    setup = Setup(network, params, schema, train_code, seed, spacing_mm)
+    built = setup.model()
+    batch, validation = setup.training(trained_on), setup.validation(validated_on)
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
-    with tracking.run(
-        tags, tracking.model_part(model, card, history), past=resumed.history if resumed else ()
-    ) as run:
+    with tracking.run(tags, tracking.model_part(model, card, history), past=past) as run:
         records = training.fit(
             built,
-            losses.build(network.output, values, train_code),
-            optimizer.build(
-                params.optimizer,
-                params.weight_decay,
-                params.momentum,
-                params.clip_norm,
-                params.ema_momentum,
-                train_code,
-            ),
-            _schedule(params, values, train_code),
-            partial(sampler(trained_on).training, on_the_fly=params.on_the_fly),
-            sampler(validated_on).validation(params.val_batches),
+            setup.loss(),
+            setup.optimizer(),
+            setup.schedule(workers=min(usable_cores(), 8)),
+            batch,
+            validation,
             schema,
             network.output,
             state_path,
@@ -143,7 +106,7 @@ def train(
             patch=params.patch,
             spacing_mm=spacing_mm,
             seed=seed,
-            train=values,
+            train=setup.values,
             trained_on=parts.train,
             validated_on=parts.val,
             best_epoch=best + 1,
@@ -162,57 +125,6 @@ def train(
         summary = {"epochs": len(records), "best_epoch": best + 1, "weights": described.weights}
         write_json(metrics, summary | {"best": records[best]})
     state_path.unlink(missing_ok=True)
-
-
-def _shards(folder: Path, cases: tuple[str, ...]) -> list[shards.Shard]:
-    return [shards.read(folder, case) for case in cases]
-
-
-def _copies(folder: Path, cases: tuple[str, ...]) -> list[shards.Shard]:
-    """Augmented copies; a copy of a case outside of train would leak."""
-    rows = read_csv(folder / "table.csv")
-    foreign = sorted({row["case"] for row in rows} - set(cases))
-    if foreign:
-        raise InputError(
-            f"{folder / 'table.csv'}: holds copies of {foreign}, which are not in train. Run `dvc"
-            " repro augment`."
-        )
-    return _shards(folder, tuple(row["name"] for row in rows))
-
-
-def _median_spacing_mm(folder: Path, cases: tuple[str, ...]) -> tuple[float, float, float]:
-    x, y, z = np.median([shards.read_geometry(folder, case).spacing_mm for case in cases], axis=0)
-    return float(x), float(y), float(z)
-
-
-def _fingerprint(
-    data_hash: str,
-    augmented: Path,
-    config: PreprocessingConfig,
-    network: NetworkParams,
-    params: TrainParams,
-    augment_code: str,
-    train_code: str,
-    seed: int,
-) -> str:
-    """Hash of everything that the weights depend on."""
-    parts = [data_hash, sha256(augmented / "table.csv"), str(seed), str(backend.versions())]
-    parts += [record.model_dump_json() for record in (config, network, params)]
-    parts += [code_hash(*CODE)]
-    for own in sorted({augment_code, train_code} - {extensions.NONE}):
-        parts += [sha256(file) for file in sorted(Path(own).rglob("*.py")) or [Path(own)]]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _schedule(params: TrainParams, values: dict[str, Any], code: str) -> training.Schedule:
-    factor = registry.load(registry.SCHEDULES, params.schedule, "train.schedule", code)
-    return training.Schedule(
-        epochs=params.epochs,
-        steps_per_epoch=params.steps_per_epoch,
-        patience=params.early_stopping_epochs,
-        learning_rate=partial(learning_rate, factor, values),
-        workers=min(usable_cores(), 8),
-    )
 
 
 if __name__ == "__main__":

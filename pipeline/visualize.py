@@ -19,18 +19,18 @@ from .core.errors import InputError
 from .core.folds import Split
 from .core.params import Count, Positive
 from .core.records import parse_table, read_json, write_bytes
-from .core.regions import values_to_classes
 from .core.strict import Strict
-from .formats import nifti, raw_cases
+from .formats import predictions as predicted
+from .formats import raw_cases
 from .network.card import network_file, read_card
 from .report.model_card import model_card as card_page
 from .report.page.cases import dice_line
 from .report.page.report import report_page
 from .report.plots.figures import case_files, figures_of
-from .report.plots.planes import View, view_of
+from .report.plots.planes import view_of
 from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
 from .report.results import Pictured, Previous, Rows, Run, read_table, read_tables
-from .report.worst_to_best import from_both_ends, mean_region_dice, spread
+from .report.worst_to_best import chosen, from_both_ends
 from .runtime import costs, stage, tracking
 from .runtime.committed import committed
 from .runtime.parallel import over_cases
@@ -44,25 +44,7 @@ Plain = RootModel[dict[str, Any]]
 
 
 class Params(Strict):
-    """The section `visualize`.
-
-    Attributes
-    ----------
-    cases : int
-        Number of pictured cases, spread evenly from the worst to the best mean region Dice; 0 for
-        all.
-    names : tuple of str
-        Cases to picture instead, if any.
-    animations : tuple of {"gif", "webp", "mp4"}
-        Films written of each pictured case; MP4 needs ffmpeg. The page holds the WebP, or the GIF
-        without one.
-    frames : int
-        Largest number of slices in a film.
-    seconds_per_frame : float
-        How long each is shown.
-    dpi : int
-        Pixels per inch of the figures.
-    """
+    """The section `visualize`; params.yaml explains every key."""
 
     cases: Count
     names: tuple[str, ...]
@@ -99,11 +81,11 @@ def visualize(
     """Draw the figures and write the report and the model card of a run."""
     described, catalogue = read_card(models), read_json(raw / "catalogue.json", Catalogue)
     network, card, rows = network_file(models), models / "card.json", read_table(cases)
-    chosen = chosen_cases(rows, params, cases)
-    viewed = from_both_ends(chosen)[:_VIEWED]
+    names = chosen(rows, params.names, params.cases, cases)
+    viewed = from_both_ends(names)[:_VIEWED]
     read: dict[str, Any] = {"history": read_table(history), **read_tables(tables)}
     work = partial(_draw, raw, predictions, catalogue, rows, params, viewed)
-    drawn = dict(zip(chosen, over_cases(work, chosen, "picture"), strict=True))
+    drawn = dict(zip(names, over_cases(work, names, "picture"), strict=True))
     sources = (raw / "catalogue.json", split, network, card, predictions, cases, evaluation)
     run = Run(
         catalogue=catalogue,
@@ -128,41 +110,17 @@ def visualize(
     )
     with tracking.run(described.tags, *parts) as tracked:
         plots = figures_of(run, params.dpi)
-        for name, files in plots.items():
-            for kind, data in zip(("png", "svg"), files, strict=True):
-                write_bytes(figures / f"{name}.{kind}", data)
-        for name, case in drawn.items():
-            for ending, data in case.files.items():
+        pictures = {
+            name: dict(zip(("png", "svg"), files, strict=True)) for name, files in plots.items()
+        }
+        pictures |= {name: case.files for name, case in drawn.items()}
+        for name, files in pictures.items():
+            for ending, data in files.items():
                 write_bytes(figures / f"{name}.{ending}", data)
         write_bytes(model_card, card_page(run).encode())
         write_bytes(report, report_page(run, plots).encode())
         log.info("%d cases pictured in %s, report in %s", len(drawn), figures, report)
-        tracked.log_metrics(
-            {
-                "cost": {
-                    row["stage"]: {name: row[name] for name in costs.COLUMNS[1:-1]}
-                    for row in costs.read()
-                }
-            }
-        )
-
-
-def chosen_cases(rows: Rows, params: Params, where: Path) -> list[str]:
-    """The cases to picture, from the worst to the best.
-
-    Raises
-    ------
-    InputError
-        If a named case was not scored.
-    """
-    ranked = list(mean_region_dice(rows))
-    unknown = sorted(set(params.names) - set(ranked))
-    if unknown:
-        raise InputError(
-            f"params.yaml: visualize.names has {unknown}, but the cases scored in {where} are"
-            f" {sorted(ranked)}."
-        )
-    return [case for case in ranked if case in params.names] or spread(ranked, params.cases)
+        tracked.log_metrics({"cost": {row["stage"]: row for row in costs.read()}})
 
 
 def _previous(cases: Path, evaluation: Path) -> Previous | None:
@@ -185,31 +143,14 @@ def _draw(
     name: str,
 ) -> _Drawn:
     schema = catalogue.cohort
-    view = _view(raw, predictions, catalogue, name)
+    case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), schema)
+    view = view_of(case, predicted.read(predictions, name, case, schema), schema.modalities)
     settings = (params.animations, params.frames, params.seconds_per_frame, params.dpi)
     try:
         files, film = case_files(view, schema, dice_line(rows, schema, name), *settings)
     except ValueError as error:
         raise InputError(f"params.yaml: visualize.animations: {error}") from None
     return _Drawn(files, film, viewer_volumes(view, schema) if name in viewed else None)
-
-
-def _view(raw: Path, predictions: Path, catalogue: Catalogue, name: str) -> View:
-    """A case with its prediction."""
-    schema, path = catalogue.cohort, predictions / f"{name}.nii.gz"
-    case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), schema)
-    volume = nifti.read(path)
-    difference = volume.grid.differs(case.grid)
-    if difference:
-        raise InputError(
-            f"{path}: lies on another grid than case {name}: {difference}. Run `dvc repro"
-            " evaluate`."
-        )
-    try:
-        prediction = values_to_classes(volume.voxels, schema)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
-    return view_of(case, prediction, schema.modalities)
 
 
 if __name__ == "__main__":

@@ -64,14 +64,8 @@ def case_arrays(
     )  # no two patients look alike
     images = {}
     for number, name in enumerate(("t1", "t1ce", "t2", "flair")):
-        voxels = (
-            400
-            + 60 * number
-            + 150 * (values > 0)
-            + 200 * (values == 4) * (number == 1)
-            + rng.normal(0, 30, shape)
-            + anatomy
-        )
+        tumour = 150 * (values > 0) + 200 * (values == 4) * (number == 1)
+        voxels = 400 + 60 * number + tumour + rng.normal(0, 30, shape) + anatomy
         images[name] = np.where(brain, np.clip(voxels, 1, None), 0).astype(np.int16)
     return images, values
 
@@ -101,6 +95,35 @@ def cohort(tmp_path) -> Path:
     for number in range(8):
         write_case(tmp_path / "source", f"BraTS2021_{number:05d}", seed=number)
     return tmp_path / "source"
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Path:
+    """A project whose stages up to `augment` have run, to be copied."""
+    from tests import project
+
+    folder = project.make(tmp_path_factory.mktemp("prepared"))
+    return project.run_stages(folder, "download", "preprocess", "split", "augment")
+
+
+@pytest.fixture(scope="session")
+def finished(prepared, tmp_path_factory) -> Path:
+    """A project whose stages have all run."""
+    from tests import project
+
+    folder = project.copy(prepared, tmp_path_factory.mktemp("finished"))
+    return project.run_stages(folder, "train", "evaluate", "visualize")
+
+
+@pytest.fixture
+def copy(finished, tmp_path, monkeypatch) -> Path:
+    """The finished project again, to be spoilt, as the current folder."""
+    from tests import project
+
+    folder = project.copy(finished, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(finished))
+    return folder
 
 
 @pytest.fixture(scope="session")

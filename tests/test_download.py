@@ -6,13 +6,10 @@ import pytest
 
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.errors import InputError
-from pipeline.core.extensions import NONE
-from pipeline.core.params import Cohort
-from pipeline.core.records import read_json
-from pipeline.download import download
 from pipeline.formats import nifti
 from tests.cohorts import test_folder
-from tests.conftest import AS_IT_IS, LPS, case_arrays, write_case
+from tests.conftest import LPS, case_arrays
+from tests.project import download_cohort
 
 
 def contents(folder) -> dict[str, tuple[bytes, int]]:
@@ -23,21 +20,8 @@ def contents(folder) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def run(tmp_path, raw=None, **cohort) -> None:
-    described = Cohort(**{"cases": 0, "seed": 1, "unlabelled": "refuse"} | cohort)
-    download(
-        raw or tmp_path / "raw",
-        tmp_path / "verify.json",
-        tmp_path / "thumbnails.png",
-        described,
-        AS_IT_IS,
-        NONE,
-    )
-
-
 def bring(cohort, tmp_path, cases: int = 0) -> Catalogue:
-    run(tmp_path, source="brats", location=str(cohort), cases=cases)
-    return read_json(tmp_path / "raw/catalogue.json", Catalogue)
+    return download_cohort(tmp_path, source="brats", location=str(cohort), cases=cases)
 
 
 def test_a_cohort_is_copied_and_catalogued_and_the_source_left_alone(cohort, tmp_path):
@@ -64,8 +48,7 @@ def test_files_of_one_case_that_share_a_name_are_all_copied_with_their_own_bytes
         nifti.write(cohort / f"p1/{kind}/image.nii.gz", voxels, LPS)
     modalities = {kind: f"{{case}}/{kind}/image.nii.gz" for kind in ("t1n", "t2f")}
     test_folder.describe(cohort, modalities=modalities, mask="{case}/seg/image.nii.gz")
-    run(tmp_path, source="folder", location=str(cohort))
-    (entry,) = read_json(tmp_path / "raw/catalogue.json", Catalogue).cases
+    (entry,) = download_cohort(tmp_path, source="folder", location=str(cohort)).cases
     assert entry.labels.path == "p1/seg_image.nii.gz"
     assert {kind: file.path for kind, file in entry.images.items()} == {
         kind: f"p1/{kind}_image.nii.gz" for kind in ("t1n", "t2f")
@@ -76,16 +59,11 @@ def test_files_of_one_case_that_share_a_name_are_all_copied_with_their_own_bytes
         ).read_bytes()
 
 
-def test_bringing_it_again_changes_nothing(cohort, tmp_path):
+def test_what_an_earlier_or_interrupted_run_left_is_made_good_and_the_rest_stays(cohort, tmp_path):
     bring(cohort, tmp_path)
     before = contents(tmp_path / "raw")
     bring(cohort, tmp_path)
     assert contents(tmp_path / "raw") == before
-
-
-def test_what_an_earlier_or_interrupted_run_left_is_mended(cohort, tmp_path):
-    bring(cohort, tmp_path)
-    before = contents(tmp_path / "raw")
     (tmp_path / "raw/Old_case").mkdir()
     (tmp_path / "raw/Old_case/old.nii.gz").write_bytes(b"old")
     (tmp_path / "raw/BraTS2021_00003/BraTS2021_00003_t1.nii.gz").write_bytes(b"half")
@@ -107,37 +85,9 @@ def test_one_bad_case_refuses_the_cohort_and_leaves_raw_as_it_was(cohort, tmp_pa
     assert contents(tmp_path / "raw") == before
 
 
-def test_the_same_voxels_under_two_names_are_refused_even_resaved(cohort, tmp_path):
-    write_case(cohort, "BraTS2021_00099", seed=2, suffix=".nii")
-    with pytest.raises(
-        InputError,
-        match=r"t1n of case BraTS2021_00099 has the same voxels as .*BraTS2021_00002_t1\.nii\.gz",
-    ):
-        bring(cohort, tmp_path)
-    assert not (tmp_path / "raw").exists()
-
-
-def test_a_case_without_a_mask_is_refused_with_the_way_out(cohort, tmp_path):
-    (cohort / "BraTS2021_00001/BraTS2021_00001_seg.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"BraTS2021_00001: no mask .*python -m pipeline predict"):
-        bring(cohort, tmp_path)
-
-
 def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
     with pytest.raises(InputError, match="contain each other"):
-        run(tmp_path, raw=cohort.parent, source="brats", location=str(cohort))
-
-
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [("phantom", r"cohort\.cases is 0"), ("brats", r"cohort\.location is empty.*preset NAME")],
-)
-def test_a_cohort_that_is_not_named_is_refused_and_raw_left_alone(cohort, tmp_path, source, said):
-    bring(cohort, tmp_path, cases=1)
-    before = contents(tmp_path / "raw")
-    with pytest.raises(InputError, match=said):
-        run(tmp_path, source=source, location="")
-    assert contents(tmp_path / "raw") == before
+        download_cohort(tmp_path, cohort.parent, source="brats", location=str(cohort))
 
 
 @pytest.mark.real

@@ -8,41 +8,38 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.catalogue import Catalogue
-from pipeline.core.extensions import NONE
-from pipeline.core.params import Cohort, Compute
-from pipeline.core.records import read_json
-from pipeline.download import download
 from pipeline.runtime import parallel
+from tests import project
 from tests.bad_inputs import GOOD
-from tests.conftest import AS_IT_IS, write_case
+from tests.conftest import write_case
 
 LOCAL = [name for name, good in GOOD.items() if good.location == "."]
 ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".mat", ".png", ".jpg", ".tif", ".dcm")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def in_this_process():
-    with parallel.computing(Compute(backend="loky", address="", workers=1)):
+    with parallel.computing(project.ONE_PROCESS):
         yield
 
 
-def identities(tmp_path: Path, name: str, folder: Path, **values) -> dict[str, list[str]]:
-    """Case to the content of its images and mask, from the catalogue of a cohort."""
-    raw = tmp_path / f"raw-{folder.name}"
-    cohort = {
-        "source": GOOD[name].source,
-        "location": str(folder),
-        "cases": 0,
-        "unlabelled": "refuse",
-        "seed": 1,
-    } | values
-    verify, thumbnails = raw.with_suffix(".json"), raw.with_suffix(".png")
-    download(raw, verify, thumbnails, Cohort(**cohort), AS_IT_IS, NONE)
-    cases = read_json(raw / "catalogue.json", Catalogue).cases
+@pytest.fixture(scope="module", params=LOCAL)
+def published(request, tmp_path_factory) -> tuple[str, Path, dict]:
+    """A cohort as published: its name, folder and identities."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "source").mkdir()
+    GOOD[request.param].write(folder / "source")
+    return request.param, folder / "source", identities(folder, request.param)
+
+
+def identities(folder: Path, name: str, **values) -> dict[str, list[str]]:
+    """Case to the content of its images and mask, from the catalogue of the cohort in
+    folder/source.
+    """
+    where = {"source": GOOD[name].source, "location": str(folder / "source")} | values
     return {
         entry.case: [file.content_sha256 for file in (*entry.images.values(), entry.labels)]
-        for entry in cases
+        for entry in project.download_cohort(folder, **where).cases
     }
 
 
@@ -90,26 +87,23 @@ def a_folder_each(source: Path, target: Path) -> None:
             (path / f"0057_brain{''.join(path.suffixes)}").write_bytes(stored)
 
 
-@pytest.mark.parametrize("name", LOCAL)
 @pytest.mark.parametrize("layout", [linked_folders, linked_deep, in_capitals, a_folder_each])
 def test_the_same_cases_are_found_however_they_are_laid_out(
-    tmp_path, name, layout: Callable[[Path, Path], None]
+    tmp_path, published, layout: Callable[[Path, Path], None]
 ):
+    name, folder, expected = published
     if layout is in_capitals and name == "msd":
         pytest.skip("dataset.json names every file")
-    published, target = tmp_path / "published", tmp_path / "target"
-    published.mkdir()
-    target.mkdir()
-    GOOD[name].write(published)
-    layout(published, target)
-    assert identities(tmp_path, name, target) == identities(tmp_path, name, published)
+    (tmp_path / "source").mkdir()
+    layout(folder, tmp_path / "source")
+    assert identities(tmp_path, name) == expected
 
 
 def test_a_tilde_in_the_location_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for number in range(2):
         write_case(tmp_path / "cases", f"BraTS2021_0000{number}", seed=number)
-    assert len(identities(tmp_path, "brats", tmp_path / "cases", location="~/cases")) == 2
+    assert len(identities(tmp_path, "brats", location="~/cases")) == 2
 
 
 @pytest.mark.parametrize("name", ["brats", "2023", "mha", "folder"])
@@ -119,9 +113,9 @@ def test_cases_without_a_mask_are_left_out_and_counted_where_the_user_says_so(tm
         path for kind in ("seg", "truth") for path in (tmp_path / "source").rglob(f"*{kind}.*")
     )
     masks[0].unlink()
-    kept = identities(tmp_path, name, tmp_path / "source", unlabelled="leave out")
+    kept = identities(tmp_path, name, unlabelled="leave out")
     assert len(kept) == len(masks) - 1
-    first = identities(tmp_path, name, tmp_path / "source", unlabelled="leave out", cases=1)
+    first = identities(tmp_path, name, unlabelled="leave out", cases=1)
     assert first == dict([min(kept.items())])
-    told = (tmp_path / "raw-source.json").read_text()
-    assert f"1 of {len(masks)} cases have no mask and were left out" in told
+    warned = (tmp_path / "verify.json").read_text()
+    assert f"1 of {len(masks)} cases have no mask and were left out" in warned

@@ -1,7 +1,6 @@
 """The split: stratified, seeded, and never one patient in two parts."""
 
 import random
-import sys
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,8 @@ from pipeline.core.catalogue import CaseEntry, Catalogue, FileEntry
 from pipeline.core.errors import InputError
 from pipeline.core.folds import Split
 from pipeline.core.records import read_json, write_json
-from pipeline.split import Params, assign, check_leakage, people, split
+from pipeline.split import Params, assign, split
+from tests.conftest import LPS
 
 DEFAULT = Params(val_share=0.15, test_share=0.2, folds=5, val_fold=None, test_folds=())
 often = settings(max_examples=60, deadline=None, database=None, derandomize=True)
@@ -28,12 +28,7 @@ def entry(case: str, patient: str, enhancing: int, edema: int) -> CaseEntry:
         images={},
         labels=None,
         shape=(240, 240, 155),
-        affine=(
-            (-1.0, 0.0, 0.0, 0.0),
-            (0.0, -1.0, 0.0, 239.0),
-            (0.0, 0.0, 1.0, 0.0),
-            (0.0, 0.0, 0.0, 1.0),
-        ),
+        affine=tuple(map(tuple, LPS.tolist())),
         spacing_mm=(1.0, 1.0, 1.0),
         orientation="LPS",
         brain_ml=1400.0,
@@ -83,18 +78,13 @@ def test_no_patient_is_in_two_parts_and_no_case_is_lost(cohort, seed, val_fold):
     )
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_the_test_part_has_its_share_of_patients_without_enhancing_tumour(seed):
     whole = single(50, without=12)
     made = assign(whole, DEFAULT, seed)
     assert len(made.test) == 10
-    assert (
-        abs(
-            sum(whole.entry(case).label_voxels["enhancing"] == 0 for case in made.test)
-            - 12 * 10 / 50
-        )
-        < 1
-    )
+    without = sum(whole.entry(case).label_voxels["enhancing"] == 0 for case in made.test)
+    assert without in (2, 3)  # of 12 * 10 / 50
 
 
 def test_test_and_train_are_alike_in_tumour_volume():
@@ -214,12 +204,6 @@ def test_the_stage_writes_the_same_bytes_again(tmp_path):
     read_json(tmp_path / "one.json", Split).check("one.json")
 
 
-def test_a_missing_catalogue_is_named_and_nothing_is_written(tmp_path):
-    with pytest.raises(InputError, match=r"catalogue\.json: cannot be read"):
-        split(tmp_path / "catalogue.json", tmp_path / "split.json", DEFAULT, 1)
-    assert not (tmp_path / "split.json").exists()
-
-
 def test_published_folds_are_test_with_all_cases_of_their_patients():
     whole = catalogue([(2, 900, 1000 * number) for number in range(12)])
     entries = tuple(
@@ -235,6 +219,10 @@ def test_published_folds_are_test_with_all_cases_of_their_patients():
         match=r"test_folds has \['9'\], but the published folds of .* are \['1', '2', '3'\]",
     ):
         assign(published, DEFAULT.model_copy(update={"test_folds": ("9",)}), 1)
+    with pytest.raises(
+        InputError, match=r"12 patients cannot be assigned .*: train would be empty"
+    ):
+        assign(published, DEFAULT.model_copy(update={"test_folds": ("1", "2", "3")}), 1)
 
 
 def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
@@ -249,27 +237,8 @@ def test_cases_that_look_alike_are_one_patient_whatever_their_ids_say():
             if {"P003-0", "P011-0", "P017-0"} & set(part)
         ]
         assert len(parts) == 1
-        check_leakage(whole, made)
+        made.check_leakage(whole)
     assert {made.patients[case] for case in ("P003-0", "P011-0", "P017-0")} == {"P003"}
-
-
-@pytest.mark.parametrize("test_folds", [(), ("1",)])
-def test_who_is_who_is_asked_once_a_run(monkeypatch, test_folds):
-    module, asked = sys.modules["pipeline.split"], []
-    monkeypatch.setattr(
-        module, "people", lambda catalogue: asked.append(catalogue) or people(catalogue)
-    )
-    whole = single(20)
-    entries = tuple(
-        case.model_copy(update={"attributes": {"fold": str(number % 4)}})
-        for number, case in enumerate(whole.cases)
-    )
-    assign(
-        whole.model_copy(update={"cases": entries}),
-        DEFAULT.model_copy(update={"test_folds": test_folds}),
-        1,
-    )
-    assert len(asked) == 1
 
 
 def test_the_gate_names_every_pair_that_leaks():
@@ -293,7 +262,7 @@ def test_the_gate_names_every_pair_that_leaks():
         update={"cases": cases, "alike": ((made.val[0], made.test[1], 0.97),)}
     )
     with pytest.raises(InputError) as refused:
-        check_leakage(leaking, made)
+        made.check_leakage(leaking)
     assert f"{min(holders)} in" in str(refused.value)
     assert "share the voxels 0123456789abcdef" in str(refused.value)
     assert (

@@ -114,6 +114,21 @@ class Catalogue(Strict):
         usual = [kind for kind in (True, False) if known.count(kind) >= _USUAL * len(known)]
         return usual[0] if known and usual else None
 
+    def persons(self) -> dict[str, str]:
+        """Patient to one name for all ids of a person: ids whose cases look like one examination
+        are merged under the first.
+        """
+        patient = {entry.case: entry.patient for entry in self.cases}
+        person = {name: name for name in patient.values()}
+        for one, other, _ in self.alike:
+            merged = {person[patient[one]], person[patient[other]]}
+            if len(merged) > 1:
+                person = {
+                    name: min(merged) if known in merged else known
+                    for name, known in person.items()
+                }
+        return person
+
     def entry(self, case: str) -> CaseEntry:
         """The entry of a case; InputError if there is none."""
         found = next((entry for entry in self.cases if entry.case == case), None)

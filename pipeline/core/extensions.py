@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .records import sha256
 
 NONE = "pipeline/__init__.py"
 """What `own_code` names where there is none: a file that never changes."""
@@ -60,6 +61,13 @@ def resolve(name: str, known: Mapping[str, Any], key: str, code: str | None = No
             f" {module_name} there, so that `dvc repro` notices when it changes."
         )
     return found
+
+
+def sha256_of(*codes: str) -> list[str]:
+    """Hashes of the Python files of some values of `own_code`."""
+    folders = [Path(code) for code in sorted(set(codes) - {NONE})]
+    files = [file for path in folders for file in sorted(path.rglob("*.py")) or [path]]
+    return [sha256(file) for file in files]
 
 
 def _is_part_of(module: Any, code: str) -> bool:

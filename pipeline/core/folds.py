@@ -1,9 +1,11 @@
 """Training, validation and test parts: stratified by patient, no patient in two."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .catalogue import Catalogue
 from .errors import InputError
 from .strict import Strict
 
@@ -42,6 +44,62 @@ class Split(Strict):
                         f" {other_case}) and in {part} (case {case}). Scores on such a split are"
                         " worthless; run `dvc repro split`."
                     )
+
+    def check_leakage(self, catalogue: Catalogue) -> None:
+        """Check that no examination, whatever its id, is in two of train, val and test.
+
+        Raises
+        ------
+        InputError
+            Names every pair of cases in two parts that share a patient or the voxels of an image,
+            or look alike.
+        """
+        part = {case: name for name in ("train", "val", "test") for case in getattr(self, name)}
+        sharing = defaultdict(list)
+        for entry in catalogue.cases:
+            contents = {file.content_sha256[:16] for file in entry.images.values()}
+            for sign in (f"patient {entry.patient}", *(f"the voxels {sha}" for sha in contents)):
+                sharing[sign].append(entry.case)
+        pairs = [
+            (first, case, f"share {sign}")
+            for sign, (first, *others) in sharing.items()
+            for case in others
+        ]
+        pairs += [
+            (one, other, f"look like one examination (similarity {similarity:.2f})")
+            for one, other, similarity in catalogue.alike
+        ]
+        leaks = sorted(
+            f"{one} in {part[one]} and {other} in {part[other]} {why}"
+            for one, other, why in pairs
+            if part[one] != part[other]
+        )
+        if leaks:
+            raise InputError(
+                "\n".join(leaks) + "\nScores on such a split are worthless: remove one case of each"
+                " pair, or empty split.test_folds to draw the parts."
+            )
+
+
+def strata(catalogue: Catalogue, persons: Mapping[str, str]) -> dict[str, tuple]:
+    """Description of each person for `stratify`, by the first case: which innermost regions are
+    present, then the volume of all labels.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    persons : mapping of str to str
+        As `Catalogue.persons` gives them.
+    """
+    cohort = catalogue.cohort
+    outermost = [region for region, outer in cohort.around.items() if outer is None]
+    return {
+        persons[entry.patient]: (
+            *(entry.region_ml(cohort, region) > 0 for region in cohort.innermost),
+            sum(entry.region_ml(cohort, region) for region in outermost),
+        )
+        for entry in sorted(catalogue.cases, key=lambda entry: entry.case, reverse=True)
+    }
 
 
 def stratify(

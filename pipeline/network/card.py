@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..core.folds import Split
 from ..core.records import read_json, sha256
 from ..core.schema import Schema
 from ..core.strict import Strict
@@ -148,6 +149,41 @@ def check_spacing(card: Card, spacing_mm: tuple[float, float, float], case: str)
             f"{case}: prepared voxels of {_text(spacing_mm)} mm, but the network was trained on"
             f" {_text(card.spacing_mm)} mm. Resample the case to that size, or train with"
             " preprocess.spacing_mm set."
+        )
+
+
+def check_cohort(card: Card, cohort: Schema, models: Path) -> None:
+    """Check that a voxel means the same in a cohort as in that of the training; the network does
+    not depend on the rules for lesions.
+
+    Raises
+    ------
+    InputError
+        If the schemas differ.
+    """
+    if cohort.model_copy(update={"lesion_rules": card.cohort.lesion_rules}) != card.cohort:
+        raise InputError(
+            f"{models / 'card.json'}: was trained on cohort {card.cohort.cohort} with"
+            f" {card.cohort.labels}, but the catalogue is of {cohort.cohort} with"
+            f" {cohort.labels}. Train on this cohort: dvc repro."
+        )
+
+
+def check_unseen(card: Card, parts: Split, models: Path) -> None:
+    """Check that no patient of test was trained or validated on: such scores are worthless.
+
+    Raises
+    ------
+    InputError
+        Names their cases.
+    """
+    test = {parts.patients[case] for case in parts.test}
+    used = (*card.trained_on, *card.validated_on)
+    seen = sorted(case for case in used if parts.patients.get(case, case) in test)
+    if seen:
+        raise InputError(
+            f"{models / 'card.json'}: was trained or validated on {seen}, patients of the test"
+            " part. Train again: dvc repro."
         )
 
 

@@ -1,11 +1,13 @@
 """The complete state of a training, in one file that is either whole or absent."""
 
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from ..core.records import replacing
 
@@ -33,6 +35,12 @@ class Checkpoint:
     variables: list[np.ndarray]
     optimizer: list[np.ndarray]
     best: list[np.ndarray]
+
+
+def fingerprint(*parts: object) -> str:
+    """Hash of everything that a training depends on: texts, numbers, and records of params."""
+    texts = [part.model_dump_json() if isinstance(part, BaseModel) else str(part) for part in parts]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 GROUPS = ("variables", "optimizer", "best")

@@ -5,10 +5,11 @@ from typing import Literal
 import numpy as np
 
 from ..core.grid import Grid
-from ..core.regions import classes_to_regions, outputs_to_classes
+from ..core.regions import classes_to_outputs, classes_to_regions, outputs_to_classes
 from ..core.strict import Strict
 from ..preparation.postprocess import Postprocess, postprocess
 from ..preparation.preprocessing import Geometry
+from . import losses
 from .backend import keras
 from .card import Card
 from .inference import predict_probabilities
@@ -93,7 +94,17 @@ def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
     return np.minimum(summed, 1, out=summed)  # rounding may exceed 1
 
 
-def logits_of(probabilities: np.ndarray, output: Output) -> np.ndarray:
+def held_out_loss(probabilities: np.ndarray, classes: np.ndarray, card: Card) -> float:
+    """Loss of a case, from probabilities (X, Y, Z, O) float32 and reference classes (X, Y, Z) uint8
+    on the prepared grid.
+    """
+    output = card.network.output
+    target = classes_to_outputs(np.asarray(classes), card.cohort, output)
+    loss = losses.build(output, card.train)
+    return float(loss(target[None], _logits_of(probabilities, output)[None]))
+
+
+def _logits_of(probabilities: np.ndarray, output: Output) -> np.ndarray:
     """Logits (float32, same shape) whose sigmoids or softmax are these probabilities, clipped to
     1e-6 from 0 and 1.
     """

@@ -2,13 +2,14 @@
 voxels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.records import read_json, replacing, write_json
+from ..core.records import read_csv, read_json, replacing, write_json
 from .preprocessing import Geometry, Prepared
 
 
@@ -66,6 +67,30 @@ def read(folder: Path, name: str) -> Shard:
             f" {classes.shape} are not a shard. Run `dvc repro` to make the shards again."
         )
     return Shard(name, image, classes)
+
+
+def read_copies(folder: Path, cases: Sequence[str]) -> list[Shard]:
+    """Map the augmented copies that a folder's table.csv lists.
+
+    Raises
+    ------
+    InputError
+        If there are copies of other cases, which would leak; and as `read`.
+    """
+    rows = read_csv(folder / "table.csv")
+    foreign = sorted({row["case"] for row in rows} - set(cases))
+    if foreign:
+        raise InputError(
+            f"{folder / 'table.csv'}: holds copies of {foreign}, which are not in train. Run `dvc"
+            " repro augment`."
+        )
+    return [read(folder, row["name"]) for row in rows]
+
+
+def median_spacing_mm(folder: Path, names: Sequence[str]) -> tuple[float, float, float]:
+    """Median voxel edge length of shards along each axis."""
+    x, y, z = np.median([read_geometry(folder, name).spacing_mm for name in names], axis=0)
+    return float(x), float(y), float(z)
 
 
 def read_geometry(folder: Path, name: str) -> Geometry:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..core.errors import InputError
 
 
 def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -29,6 +32,33 @@ def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return dict(
         sorted(means.items(), key=lambda item: (item[1] if item[1] == item[1] else inf, item[0]))
     )
+
+
+def chosen(
+    rows: Sequence[dict[str, Any]], names: Sequence[str], count: int, where: Path
+) -> list[str]:
+    """The cases to picture, from the worst to the best: those named, or else `spread`.
+
+    Parameters
+    ----------
+    rows, names, count
+        As for `mean_region_dice`; the section `visualize`.
+    where : Path
+        The table of the rows, for the message.
+
+    Raises
+    ------
+    InputError
+        If a named case was not scored.
+    """
+    ranked = list(mean_region_dice(rows))
+    unknown = sorted(set(names) - set(ranked))
+    if unknown:
+        raise InputError(
+            f"params.yaml: visualize.names has {unknown}, but the cases scored in {where} are"
+            f" {sorted(ranked)}."
+        )
+    return [case for case in ranked if case in names] or spread(ranked, count)
 
 
 def spread(ranked: Sequence[str], count: int) -> list[str]:

@@ -1,6 +1,7 @@
 from math import isnan, nan
+from pathlib import Path
 
-from pipeline.report.worst_to_best import from_both_ends, mean_region_dice, spread
+from pipeline.report.worst_to_best import chosen, from_both_ends, mean_region_dice, spread
 
 
 def row(case, dice, kind="region"):
@@ -21,6 +22,13 @@ def test_cases_are_ranked_from_the_worst_to_the_best_and_the_undefined_come_last
 def test_three_are_the_worst_the_median_and_the_best_and_zero_are_all():
     assert spread(["a", "b", "c", "d", "e"], 3) == ["a", "c", "e"]
     assert spread(["a", "b"], 0) == spread(["a", "b"], 7) == ["a", "b"]
+
+
+def test_named_cases_are_chosen_in_the_order_of_their_scores_or_else_those_of_the_spread():
+    rows = [row("a", 0.9), row("b", 0.1), row("c", 0.5)]
+    where = Path("cases.csv")
+    assert chosen(rows, ("a", "b"), 1, where) == ["b", "a"]
+    assert chosen(rows, (), 2, where) == ["b", "a"]
 
 
 def test_both_ends_take_turns():

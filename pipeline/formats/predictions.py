@@ -1,0 +1,41 @@
+"""Predicted labels of a case, as ``<case>.nii.gz`` in a folder: label values on the raw grid."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..core.case import Case
+from ..core.errors import InputError
+from ..core.regions import classes_to_values, values_to_classes
+from ..core.schema import Schema
+from . import nifti
+
+
+def write(
+    folder: Path, name: str, classes: np.ndarray, schema: Schema, affine: np.ndarray, origin: str
+) -> None:
+    """Write class indices (X, Y, Z) uint8 as label values; `origin` goes into the header."""
+    values = classes_to_values(classes, schema)
+    nifti.write(folder / f"{name}.nii.gz", values, affine, origin)
+
+
+def read(folder: Path, name: str, case: Case, schema: Schema) -> np.ndarray:
+    """Class indices (X, Y, Z) uint8 of a prediction on the grid of its case.
+
+    Raises
+    ------
+    InputError
+        If the file is not readable, lies on another grid, or holds values that are no labels.
+    """
+    path = folder / f"{name}.nii.gz"
+    volume = nifti.read(path)
+    difference = volume.grid.differs(case.grid)
+    if difference:
+        raise InputError(
+            f"{path}: lies on another grid than case {name}: {difference}. Run `dvc repro"
+            " evaluate`."
+        )
+    try:
+        return values_to_classes(volume.voxels, schema)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
