@@ -146,13 +146,8 @@ def find(location: Path, limit: int = 0, name: str = "brats") -> tuple[Schema, l
     """Find the cases of a source, in one folder each at any depth, as `Source.find` states.
 
     Tables of the challenge beside the cases (survival and name mapping, as CSV) give attributes,
-    and join the identifiers that one patient had in several years.
-
-    Parameters
-    ----------
-    name : str
-        Of the source. The schema of `brats`, 2017 to 2021 or gliomas of 2023, is that of the naming
-        style, which must not be mixed.
+    and join the identifiers that one patient had in several years. The schema of the source
+    `brats`, 2017 to 2021 or gliomas of 2023, is that of the naming style, which must not be mixed.
     """
     require_folder(location, "the BraTS cases")
     files = files_below(location)
@@ -171,7 +166,14 @@ def find(location: Path, limit: int = 0, name: str = "brats") -> tuple[Schema, l
     found = [known[case] for case in sorted(known)[: limit or None]]
     folders: dict[str, Path] = {}
     for style, case in found:
-        _check_name(name, case)
+        require_plain_name(case.case, case.folder)
+        if not re.search(_CASES[name], case.case):
+            others = [other for other, names in _CASES.items() if re.search(names, case.case)]
+            raise InputError(
+                f"{case.folder}: case {case.case} is not of source {name}. Set cohort.source:"
+                f" {' or '.join(others)} (see python -m pipeline sources), and keep kinds in"
+                " separate folders."
+            )
         folders.setdefault(style, case.folder)
     if len(folders) > 1:
         raise InputError(
@@ -190,21 +192,11 @@ def find(location: Path, limit: int = 0, name: str = "brats") -> tuple[Schema, l
     return _SCHEMAS[found[0][0] if name == "brats" else name], described
 
 
-def _check_name(name: str, case: Found) -> None:
-    require_plain_name(case.case, case.folder)
-    if not re.search(_CASES[name], case.case):
-        others = [other for other, names in _CASES.items() if re.search(names, case.case)]
-        raise InputError(
-            f"{case.folder}: case {case.case} is not of source {name}. Set cohort.source:"
-            f" {' or '.join(others)} (see python -m pipeline sources), and keep kinds in separate"
-            " folders."
-        )
-
-
 def holds_images(folder: Path) -> bool:
     """Whether a folder itself contains images in BraTS naming."""
-    matches = (_FILE.match(path.name) for path in folder.iterdir())
-    return any(_kind(match) != "seg" for match in matches if match)
+    return any(
+        _kind(match) != "seg" for path in folder.iterdir() if (match := _FILE.match(path.name))
+    )
 
 
 def _kind(match: re.Match) -> str:
@@ -212,19 +204,8 @@ def _kind(match: re.Match) -> str:
 
 
 def read_folder(folder: Path) -> tuple[str, Found]:
-    """Recognise the files of the one case in a folder.
-
-    Returns
-    -------
-    str
-        The naming style, ``_`` or ``-``.
-    Found
-        The case with its modalities and, if present, its mask.
-
-    Raises
-    ------
-    InputError
-        If the folder has no such file, files of several cases, or a modality twice.
+    """Recognise the naming style, ``_`` or ``-``, and the files of the one case in a folder;
+    InputError if it has no such file, files of several cases, or a modality twice.
     """
     style, case = "_", ""
     files: dict[str, Path | Part] = {}

@@ -86,12 +86,9 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
         if file is None:
             others[path.parent].append(path)
             continue
-        if file.kind in cases.setdefault(file.case, {}):
-            other = cases[file.case][file.kind].path
-            if path.samefile(other):
-                continue  # found again through a link
+        other = cases.setdefault(file.case, {}).setdefault(file.kind, file).path
+        if other != path and not other.samefile(path):  # it is the same through a link
             raise duplicate(path, f"{file.kind} of case {file.case}", other)
-        cases[file.case][file.kind] = file
     if not cases:
         raise InputError(
             f"{location}: holds no case in the naming of BraTS 2012 to 2015"
@@ -108,13 +105,13 @@ def _find(name: str, location: Path, limit: int = 0) -> tuple[Schema, list[Found
 
 
 def _recognised(path: Path) -> _File | None:
-    if flat := _FLAT.match(path.name):
-        return _File(
-            path, flat["case"], _kind(flat), "brats2012", flat["grade"].upper(), bool(flat["sim"])
-        )
-    skeleton = _SKELETON.match(path.name)
-    if not skeleton:
+    match = _FLAT.match(path.name) or _SKELETON.match(path.name)
+    if not match:
         return None
+    kind = MODALITY_OF.get(match["kind"].lower(), "seg")
+    if match.re is _FLAT:
+        grade = match["grade"].upper()
+        return _File(path, match["case"], kind, "brats2012", grade, bool(match["sim"]))
     folder = path.parent.parent if path.parent.name.startswith("VSD.") else path.parent
     # also above the location, which may be the folder of one grade
     above = [folder.name, *(parent.name for parent in folder.absolute().parents)]
@@ -123,11 +120,7 @@ def _recognised(path: Path) -> _File | None:
     mark = "_" if grade and not folder.name.isdecimal() else ""
     case = f"{'Sim' * synthetic}{grade}{mark}{folder.name}"
     year = "brats2012" if synthetic else "brats2013"  # what the label values mean
-    return _File(path, case, _kind(skeleton), year, grade.upper(), synthetic)
-
-
-def _kind(match: re.Match) -> str:
-    return MODALITY_OF.get(match["kind"].lower(), "seg")
+    return _File(path, case, kind, year, grade.upper(), synthetic)
 
 
 def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]) -> Found:
@@ -138,19 +131,18 @@ def _found(name: str, case: str, files: dict[str, _File], others: Sequence[Path]
             f"Set cohort.source: {first.year}, and keep the two in separate folders."
         )
     require_plain_name(case, first.path)
-    visit = _VISIT.match(case)
     images: dict[str, Path | Part] = {
         kind: metaimage.whole(of_one_file(file.path)) for kind, file in files.items()
     }
     labels = images.pop("seg", None)
+    grade = {"grade": _GRADES[first.grade]} if first.grade else {}
     return Found(
         case,
-        visit[1] if visit else case,
+        _VISIT.sub(r"\1", case),
         first.path.parent,
         images,
         labels,
-        ({"grade": _GRADES[first.grade]} if first.grade else {})
-        | {"origin": "synthetic" if first.synthetic else "patient"},
+        grade | {"origin": "synthetic" if first.synthetic else "patient"},
         passed_over=tuple(path.name for path in others if is_volume(path)),
     )
 

@@ -8,8 +8,9 @@ for axial slices only.
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.errors import InputError
 from ..core.records import read_csv
@@ -44,8 +45,7 @@ _SERIES_LETTER = re.compile(r"(?<=^MR[0-9]{6})[A-Z]$")
 _TABLE, _COLUMNS = "folds.csv", ("sample_id", "pid", "label", "fold")
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """What the publishers state of a slice; the fold is empty where none is published."""
 
     patient: str
@@ -82,8 +82,8 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
         cvind = _only(files, "cvind.mat")
         folds = matlab.read_folds(cvind) if cvind else None
         found = [
-            _matlab_case(number, paths["file"], folds)
-            for number, paths in list(slices.items())[: limit or None]
+            _matlab_case(number, slices[number]["file"], folds)
+            for number in [*slices][: limit or None]
         ]
     return SCHEMA, _noting_mixed_patients(found)
 
@@ -110,10 +110,7 @@ def _pictured(
             " or use the published .mat files."
         )
     rows = _read_rows(table)
-    found = [
-        _picture_case(number, paths, rows)
-        for number, paths in list(slices.items())[: limit or None]
-    ]
+    found = [_picture_case(number, slices[number], rows) for number in [*slices][: limit or None]]
     if absent := sorted(set(rows) - set(slices)):
         note = (
             f"in the whole folder {len(absent)} of {len(rows)} slices of {_TABLE} have no picture,"
@@ -139,12 +136,9 @@ def _matlab_case(number: int, path: Path, folds: tuple[int, ...] | None) -> Foun
             " the file, or cvind.mat."
         )
     spacing_mm = _spacing_mm(description.side)
-    row = _Row(
-        description.patient, description.label, "" if folds is None else str(folds[number - 1])
-    )
-    return _case(
-        number, row, matlab.MatlabImage(path, spacing_mm), matlab.MatlabMask(path, spacing_mm)
-    )
+    fold = "" if folds is None else str(folds[number - 1])
+    image, mask = matlab.MatlabImage(path, spacing_mm), matlab.MatlabMask(path, spacing_mm)
+    return _case(number, _Row(description.patient, description.label, fold), image, mask)
 
 
 def _picture_case(number: int, files: dict[str, Path], rows: dict[int, _Row]) -> Found:
@@ -170,12 +164,9 @@ def _picture_case(number: int, files: dict[str, Path], rows: dict[int, _Row]) ->
             " published."
         )
     spacing_mm = _spacing_mm(width)
-    mask = (
-        images.MaskSlices(files["mask"], (files["mask"],), spacing_mm, value=row.label)
-        if "mask" in files
-        else None
-    )
-    return _case(number, row, images.Slices(image, (image,), spacing_mm), mask)
+    mask = files.get("mask")
+    drawn = images.MaskSlices(mask, (mask,), spacing_mm, value=row.label) if mask else None
+    return _case(number, row, images.Slices(image, (image,), spacing_mm), drawn)
 
 
 def _read_rows(path: Path) -> dict[int, _Row]:
@@ -201,9 +192,8 @@ def _spacing_mm(side: int) -> tuple[float, float, float]:
 
 def _case(number: int, row: _Row, image: images.Part, mask: images.Part | None) -> Found:
     attributes = {"type": _TYPES[row.label]} | ({"fold": row.fold} if row.fold else {})
-    patient = _SERIES_LETTER.sub("", row.patient)
-    case = f"cheng_{number:04d}"
-    return Found(case, patient, image.path.parent, {"t1c": image}, mask, attributes)
+    patient, folder = _SERIES_LETTER.sub("", row.patient), image.path.parent
+    return Found(f"cheng_{number:04d}", patient, folder, {"t1c": image}, mask, attributes)
 
 
 def _noting_mixed_patients(found: list[Found]) -> list[Found]:
@@ -212,29 +202,26 @@ def _noting_mixed_patients(found: list[Found]) -> list[Found]:
     for case in found:
         for name, value in case.attributes.items():
             values[case.patient, name].add(value)
-    mixed = {
-        key: f"patient {key[0]} has several of {key[1]}: {', '.join(sorted(several))}"
-        for key, several in values.items()
-        if len(several) > 1
-    }
-    return [
-        replace(
-            case,
-            notes=case.notes
-            + tuple(
-                note
-                for (patient, name), note in mixed.items()
-                if patient == case.patient and name in case.attributes
-            ),
+    noting = []
+    for case in found:
+        several = {name: sorted(values[case.patient, name]) for name in case.attributes}
+        notes = tuple(
+            f"patient {case.patient} has several of {name}: {', '.join(each)}"
+            for name, each in several.items()
+            if len(each) > 1
         )
-        for case in found
-    ]
+        noting.append(replace(case, notes=case.notes + notes))
+    return noting
 
 
-def _remote(name: str, identity: int, size: int, md5: str) -> Remote:
-    return Remote(f"https://ndownloader.figshare.com/files/{identity}", name, size, f"md5:{md5}")
-
-
+# as figshare's API lists version 8 of the article
+_FILES = (
+    ("brainTumorDataPublic_1-766.zip", 3381290, 214401279, "74b949ad33f042e6e103523091cd1428"),
+    ("brainTumorDataPublic_767-1532.zip", 3381296, 217848429, "7e8a875500d2c8a346f270538e29890e"),
+    ("brainTumorDataPublic_1533-2298.zip", 3381293, 215563856, "8227bf6080cb71f15a88be8d25c79ae7"),
+    ("brainTumorDataPublic_2299-3064.zip", 3381302, 231679762, "b378a80d6174e5317d59eb28430c6652"),
+    ("cvind.mat", 7005344, 5736, "5ea82eb3212c9fcb84290ccf0beb486d"),
+)
 SOURCE = Source(
     name="cheng",
     title=(
@@ -256,29 +243,8 @@ SOURCE = Source(
         " https://doi.org/10.6084/m9.figshare.1512427."
     ),
     find=find,
-    # ids, sizes and sums of version 8 of the article, as figshare's API lists them
-    remotes=(
-        _remote(
-            "brainTumorDataPublic_1-766.zip", 3381290, 214401279, "74b949ad33f042e6e103523091cd1428"
-        ),
-        _remote(
-            "brainTumorDataPublic_767-1532.zip",
-            3381296,
-            217848429,
-            "7e8a875500d2c8a346f270538e29890e",
-        ),
-        _remote(
-            "brainTumorDataPublic_1533-2298.zip",
-            3381293,
-            215563856,
-            "8227bf6080cb71f15a88be8d25c79ae7",
-        ),
-        _remote(
-            "brainTumorDataPublic_2299-3064.zip",
-            3381302,
-            231679762,
-            "b378a80d6174e5317d59eb28430c6652",
-        ),
-        _remote("cvind.mat", 7005344, 5736, "5ea82eb3212c9fcb84290ccf0beb486d"),
+    remotes=tuple(
+        Remote(f"https://ndownloader.figshare.com/files/{identity}", name, size, f"md5:{md5}")
+        for name, identity, size, md5 in _FILES
     ),
 )

@@ -20,29 +20,16 @@ _COPIES_AT_ONCE = 4  # hides the latency of syncing each small file to the disk
 
 
 def copy_cases(raw: Path, found: Sequence[Found], entries: Sequence[CaseEntry]) -> None:
-    """Copy the files of verified cases; a file that is there with the same bytes is kept.
-
-    Parameters
-    ----------
-    raw : Path
-        Gets the files at the paths of the entries.
-    found, entries : sequence
-        The cases as found and as verified, in the same order.
-
-    Raises
-    ------
-    InputError
-        If a file has changed since it was verified.
+    """Copy cases as found to the paths of their entries as verified, in the same order; a file that
+    is there with the same bytes is kept. InputError if one has changed since it was verified.
     """
     shown = {"desc": "copy", "unit": "case", "mininterval": 1}
     thread_map(partial(_copy, raw), found, entries, max_workers=_COPIES_AT_ONCE, **shown)
 
 
 def _copy(raw: Path, case: Found, entry: CaseEntry) -> None:
-    for path, file in [
-        *((case.images[name], file) for name, file in entry.images.items()),
-        (case.labels, entry.labels),
-    ]:
+    files = [(case.images[name], file) for name, file in entry.images.items()]
+    for path, file in [*files, (case.labels, entry.labels)]:
         if not isinstance(path, Path) or file is None:
             raise TypeError(f"case {case.case} has a part that is not a file")
         copy = raw / file.path

@@ -38,34 +38,22 @@ def schema(modalities: tuple[str, ...]) -> Schema:
 
 
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
-    """Find the examinations below a folder.
+    """Find the examinations below a folder, as `Source.find` states.
 
-    Parameters
-    ----------
-    location : Path
-        Has a folder with the DICOM files of each examination, at any depth, ``seg.nii.gz`` beside
-        the series of an examination and, where the user corrects modalities, `modalities.yaml`.
-    limit : int
-        Largest number of cases, in the order of their names; 0 for all.
-
-    Returns
-    -------
-    Schema
-        With the modalities that all cases have, in the order t1n, t1c, t2w, t2f.
-    list of Found
-        Sorted by case.
+    There is a folder with the DICOM files of each examination, at any depth, ``seg.nii.gz`` beside
+    the series and, where the user corrects modalities, `modalities.yaml`. The schema has the
+    modalities that all cases have, in the order t1n, t1c, t2w, t2f.
 
     Raises
     ------
     InputError
-        If there is no MR examination, a file is damaged, a folder mixes patients or examinations,
-        several series may be the same modality, or no modality is in all examinations.
+        Also if a folder mixes patients or examinations, several series may be the same modality,
+        or no modality is in all examinations.
     """
     table = read_table(location)
     every = _studies(location)
     sortings = [_sort(study, table) for study in every[: limit or None]]
-    undecided = [sorting for sorting in sortings if not sorting.decided(())]
-    if undecided:
+    if undecided := [sorting for sorting in sortings if not sorting.decided(())]:
         native = "set native.enabled: true in params.yaml"
         raise InputError(question(location, undecided, table, (), native))
     common = tuple(
@@ -83,29 +71,16 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
 
 
 def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
-    """Read which series of one examination are which modality.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds the DICOM files of one examination, at any depth, and `modalities.yaml` if the user
-        corrects it.
-    needed : sequence of str
-        Modalities that the examination must have, in any order; if empty, what is recognised.
-
-    Returns
-    -------
-    Found
-        With all modalities that one series alone is recognised as.
+    """Read which series of one examination are which modality, all that one series alone is
+    recognised as, also where `needed` names the modalities that the examination must have.
 
     Raises
     ------
     InputError
         As `find`; if the folder has several examinations; and if a needed modality is missing or
-        may be several series. Modalities that are not needed may stay undecided.
+        may be several series. Modalities that are not needed may stay undecided then.
     """
-    strangers = [name for name in needed if name not in MODALITIES]
-    if strangers:
+    if strangers := [name for name in needed if name not in MODALITIES]:
         raise InputError(
             f"{folder}: {', '.join(strangers)} is needed, but DICOM series are only recognised as"
             f" {', '.join(MODALITIES)}. Convert the series to NIfTI, and describe them in a"
@@ -199,16 +174,15 @@ def _mask(study: Study, location: Path, every: list[Study]) -> Path | None:
     """``seg.nii.gz`` in the folder of the examination, or in one above it that contains no other
     examination.
     """
+    others = [other.folder for other in every if other is not study]
     for folder in (study.folder, *study.folder.parents):
-        is_shared = any(
-            other.folder.is_relative_to(folder) for other in every if other is not study
-        )
+        is_shared = any(other.is_relative_to(folder) for other in others)
         if is_shared or not folder.is_relative_to(location):
             break
+        named = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True)}
         for name in _MASKS:
-            for path in sorted(folder.iterdir()):
-                if path.name.lower() == name:
-                    return of_one_file(path)
+            if name in named:
+                return of_one_file(named[name])
     return None
 
 

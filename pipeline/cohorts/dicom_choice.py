@@ -3,9 +3,11 @@ message, with one block to paste.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from ..formats.dicom.sequences import MODALITIES, Recognised, exact_key
@@ -40,15 +42,9 @@ _Line = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sorting:
-    """The series of one examination, sorted into modalities.
-
-    Attributes
-    ----------
-    recognised : tuple of Recognised
-        Of each stack of the study.
-    candidates : dict of str to list of Stack
-        Modality -> the stacks that may be it, as `pipeline.formats.dicom.sequences.choose` gives
-        them.
+    """The series of one examination, sorted into modalities: what each stack of the study is
+    recognised as, and the stacks that may be a modality, as
+    `pipeline.formats.dicom.sequences.choose` gives them.
     """
 
     study: Study
@@ -76,10 +72,8 @@ class Sorting:
         found = {}
         for modality, (other, _) in _CONTRAST.items():
             if modality in self.groups and other in needed and other not in self.candidates:
-                chosen, in_time = (
-                    self.groups[modality][0],
-                    _in_time(self.groups[modality], modality),
-                )
+                chosen, *_ = stacks = self.groups[modality]
+                in_time = _in_time(stacks, modality)
                 repeats = [
                     stack
                     for stack in in_time[in_time.index(chosen) + 1 :]
@@ -123,12 +117,6 @@ def question(
         Modalities that each examination must have; empty if any will do.
     native : str
         How the user brings series on different grids to one grid, as an imperative.
-
-    Returns
-    -------
-    str
-        The finding for each examination; a block of lines for the file, which is complete if no
-        needed modality is missing; the meaning of its words; and further obstacles in the headers.
     """
     findings = [_finding(sorting, needed) for sorting in sortings]
     hidden = len(findings[_MAX_FINDINGS:])
@@ -183,14 +171,12 @@ def _about_file(
     if nothing_new:
         yield f"Change the words in {path}, which has a line for every series of the block above."
         return
-    keys = [
+    keys = (
         _key(stack, sorting.study)
         for sorting in sortings
-        for stacks in sorting.groups.values()
-        for stack in stacks
-    ]
-    repeated = ", ".join(_quoted(key) for key in keys if key in table)
-    if repeated:
+        for stack in chain.from_iterable(sorting.groups.values())
+    )
+    if repeated := ", ".join(_quoted(key) for key in keys if key in table):
         yield f"Remove from {path} the lines of {repeated}: the block says them anew."
     if table:
         yield f"Add the block above at the end of {path}."
@@ -219,16 +205,11 @@ def _lines(
         words = {stack: word for word, stack in sorting.assumed(needed).items()} | {stacks[0]: name}
         for stack in stacks:
             yield _row(_key(stack, study), words.get(stack)), stack.facts
-        contrast = _about_contrast(sorting, name, needed)
-        if contrast:
+        if contrast := _about_contrast(sorting, name, needed):
             yield "", contrast
-    missing = " or ".join(sorting.missing(needed))
-    if missing:
-        yield (
-            "",
-            f"no series is recognised as {missing}; if one of these is, write {missing} in place of"
-            " its null:",
-        )
+    if missing := " or ".join(sorting.missing(needed)):
+        instead = f"if one of these is, write {missing} in place of its null:"
+        yield "", f"no series is recognised as {missing}; {instead}"
         yield from _lines_passed_over(sorting, table)
 
 
@@ -236,17 +217,16 @@ def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None]) -> Ite
     """One line per series of which no volume is a candidate, else one per volume; a comment if the
     table already has it.
     """
-    taken = {stack for stacks in sorting.candidates.values() for stack in stacks}
+    taken = set(chain.from_iterable(sorting.candidates.values()))
     split = {stack.series for stack in taken}
-    volumes: dict[str, list[str]] = {}
+    volumes: dict[str, list[str]] = defaultdict(list)
     for stack, found in zip(sorting.study.stacks, sorting.recognised, strict=True):
         if stack not in taken:
-            reason = found.reason
-            if found.modality:
-                reason = f"{found.modality}, but another series goes before it"
+            behind = f"{found.modality}, but another series goes before it"
+            reason = behind if found.modality else found.reason
             whole = stack.series and stack.series not in split and _is_short(stack.series)
             key = stack.series if whole else _key(stack, sorting.study)
-            volumes.setdefault(key, []).append(f"{stack.facts}: {reason}")
+            volumes[key].append(f"{stack.facts}: {reason}")
     for key, (first, *more) in volumes.items():
         said = f"{first} (and {len(more)} more volumes)" if more else first
         if key in table:
@@ -262,8 +242,7 @@ def _about_contrast(sorting: Sorting, modality: str, needed: Sequence[str]) -> s
     other, side = _CONTRAST.get(modality, ("", ""))
     if not other or other in sorting.candidates:
         return ""
-    assumed = sorting.assumed(needed).get(other)
-    if assumed:
+    if assumed := sorting.assumed(needed).get(other):
         return (
             f"{_CHECK}: the network needs {other}, and no header names one. {other} is proposed at"
             f" {_named(assumed)}, which repeats the one above. If it was not acquired {side} the"
@@ -313,8 +292,14 @@ def _about_words(sortings: Sequence[Sorting], needed: Sequence[str]) -> Iterator
 
 
 def _about_grids(sortings: Sequence[Sorting], needed: Sequence[str], native: str) -> Iterator[str]:
-    scattered = [sorting for sorting in sortings if _is_scattered(sorting, needed)]
-    whose = f" of {len(scattered)} of these {len(sortings)} examinations"
+    scattered = 0  # examinations of which the block selects series with different grids
+    for sorting in sortings:
+        proposed = sorting.images | {name: stacks[0] for name, stacks in sorting.groups.items()}
+        proposed |= sorting.assumed(needed)
+        stacks = [stack for name, stack in proposed.items() if not needed or name in needed]
+        grids = [stack.grid for stack in stacks if stack.grid]
+        scattered += any(grid.differs(grids[0]) for grid in grids)
+    whose = f" of {scattered} of these {len(sortings)} examinations"
     if scattered:
         yield (
             f"The series proposed{whose if len(sortings) > 1 else ''} differ in matrix, spacing,"
@@ -322,24 +307,12 @@ def _about_grids(sortings: Sequence[Sorting], needed: Sequence[str], native: str
         )
 
 
-def _is_scattered(sorting: Sorting, needed: Sequence[str]) -> bool:
-    """Whether the series that the block selects have different grids."""
-    proposed = sorting.images | {name: stacks[0] for name, stacks in sorting.groups.items()}
-    proposed |= sorting.assumed(needed)
-    grids = [
-        stack.grid
-        for name, stack in proposed.items()
-        if stack.grid and (not needed or name in needed)
-    ]
-    return any(grid.differs(grids[0]) for grid in grids)
-
-
 def _key(stack: Stack, study: Study) -> str:
     """The key of a stack in `modalities.yaml`: its UID, with the kind if the series has several, or
     the description of a series without UID.
     """
-    alone = sum(other.series == stack.series for other in study.stacks) == 1
-    key = stack.series if alone else exact_key(stack.series, stack.kind)
+    volumes = [other for other in study.stacks if other.series == stack.series]
+    key = stack.series if len(volumes) == 1 else exact_key(stack.series, stack.kind)
     if stack.series and _is_short(key):
         return key
     text = exact_key(_description(stack), stack.kind)

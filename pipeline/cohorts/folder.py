@@ -18,7 +18,14 @@ from ..core.strict import Strict
 from ..formats import metaimage
 from ..formats.raw_cases import Found, noting_passed_over, with_note
 from ..formats.volume import Part
-from ..formats.walking import ENDINGS, as_expression, expanded, files_below, is_volume, of_one_file
+from ..formats.walking import (
+    ENDINGS,
+    expanded,
+    files_below,
+    is_volume,
+    of_one_file,
+    pattern_expression,
+)
 from .nnunet import nnunet_hint
 from .source import Source, read_table, require_plain_name
 
@@ -86,29 +93,11 @@ Pattern = Annotated[str, AfterValidator(_within_the_folder)]
 
 
 class Description(Strict):
-    """The content of a `cohort.yaml`, whose keys docs/data.md explains.
+    """The content of a `cohort.yaml`, whose keys docs/reference/cohort-yaml.md explains.
 
-    Attributes
-    ----------
-    modalities : dict of str to str
-        Pattern of each modality's files, relative to the folder: ``{case}``, ``{patient}`` and
-        ``{session}`` stand for the same text wherever they are, as short as it can be, ``*`` for
-        any text; none of them for a ``/``. Patterns without ``{case}`` hold both ``{patient}`` and
-        ``{session}``, whose values, joined by ``_``, name the case.
-    types : bool
-        Whether each case has one label, the type of its tumour; every region is one label then.
-    lesion_rules : str or None
-        Rules by which lesions are scored, see `pipeline.metrics.lesion_rules`; None scores none.
-    root, table : str
-        The folder, and a CSV file with the columns `case`, perhaps `patient`, and any attribute;
-        relative to the description.
-    case : str
-        Regular expression that the names of the cases match, where ``{case}`` alone would take too
-        much. Not with ``{session}``.
-    patient : str or None
-        Regular expression whose one group, at the start of a case's name, is the patient;
-        ``{case}`` where every case is a patient of its own. None takes ``{patient}`` of the
-        patterns, the table's column, or the case. Not with ``{session}``.
+    Patterns are relative to the folder: ``{case}``, ``{patient}`` and ``{session}`` stand for the
+    same text wherever they are, as short as it can be, ``*`` for any text; none of them for a
+    ``/``.
     """
 
     cohort: Word
@@ -150,49 +139,12 @@ class Description(Strict):
     @property
     def cohort_schema(self) -> Schema:
         """What the voxels mean."""
-        return Schema(
-            cohort=self.cohort,
-            dimensions=self.dimensions,
-            modalities=tuple(self.modalities),
-            labels=self.labels,
-            regions=self.regions,
-            empty_rule=self.empty_rule,
-            types=self.types,
-            lesion_rules=self.lesion_rules,
-        )
-
-
-def _expression(pattern: str, case: str) -> re.Pattern:
-    """The expression of a pattern: the first use of a name captures it, others repeat it."""
-    named = {
-        "{case}": f"(?P<case>{case})",
-        "{patient}": "(?P<patient>[^/]+?)",
-        "{session}": "(?P<session>[^/]+?)",
-    }
-    expression, free = "", dict(named)
-    for part in re.split(r"({case}|{patient}|{session}|\*)", pattern):
-        if part == "*":
-            expression += "[^/]*"
-        elif part in named:
-            expression += free.pop(part, f"(?P={part[1:-1]})")
-        else:
-            expression += as_expression(part)
-    return re.compile(expression)
-
-
-def _case(match: re.Match) -> str:
-    """Name of the case that a file belongs to."""
-    said = match.groupdict()
-    return said["case"] if "case" in said else f"{said['patient']}_{said['session']}"
+        meaning = {name: getattr(self, name) for name in Schema.model_fields}
+        return Schema(**meaning | {"modalities": tuple(self.modalities)})
 
 
 def read(location: Path) -> tuple[Path, Description]:
-    """Read the description of a folder.
-
-    Parameters
-    ----------
-    location : Path
-        A folder that holds a `cohort.yaml`, or such a file of any name, which is returned first.
+    """Read the description of a folder, or such a file of any name; returns the file first.
 
     Raises
     ------
@@ -222,8 +174,6 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
 
     Parameters
     ----------
-    location : Path
-        A folder that holds a `cohort.yaml`, or such a file elsewhere.
     masked : bool
         Whether masks are expected, as for training: the pattern of masks must match a file, and
         files that match no pattern are noted.
@@ -270,11 +220,8 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     if not masked:
         return description.cohort_schema, found
     if absent := [case for case in rows if case not in cases]:
-        note = (
-            f"in the whole folder {len(absent)} of {len(rows)} cases of the table have no files,"
-            f" such as {absent[0]}"
-        )
-        found = with_note(found, note)
+        missing = f"{len(absent)} of {len(rows)} cases of the table have no files"
+        found = with_note(found, f"in the whole folder {missing}, such as {absent[0]}")
     others = [root / file for file in files if file not in owners]
     return description.cohort_schema, noting_passed_over(found, others)
 
@@ -283,28 +230,29 @@ def _take(
     name: str, pattern: str, case_name: str, root: Path, files: Sequence[str]
 ) -> dict[str, re.Match]:
     """The file that a pattern matches for each case."""
+    named = {"case": case_name, "patient": "[^/]+?", "session": "[^/]+?"}
     taken: dict[str, re.Match] = {}
-    for match in filter(None, map(_expression(pattern, case_name).fullmatch, files)):
-        file, case = root / match[0], _case(match)
+    for match in filter(None, map(pattern_expression(pattern, named).fullmatch, files)):
+        file, said = root / match[0], match.groupdict()
         if not is_volume(file):
             raise InputError(
                 f"{file}: {name} must be one of {', '.join(ENDINGS)}. Narrow the pattern"
                 f" {pattern!r}, or convert the file; slices, 4D files and DICOM series have sources"
                 " of their own."
             )
+        case = said["case"] if "case" in said else f"{said['patient']}_{said['session']}"
         require_plain_name(case, file)
-        if case in taken:
-            other = root / taken[case][0]
-            if taken[case].groupdict().get("session") != match.groupdict().get("session"):
-                raise InputError(
-                    f"{file}: has another patient and session than {other}, but both are case"
-                    f" {case}. Rename a folder or file, so that PATIENT_SESSION names one case."
-                )
+        other = taken.setdefault(case, match)
+        if said.get("session") != other.groupdict().get("session"):
             raise InputError(
-                f"{file}: {name} of case {case} is also in {other}. Keep one, or narrow"
+                f"{file}: has another patient and session than {root / other[0]}, but both are case"
+                f" {case}. Rename a folder or file, so that PATIENT_SESSION names one case."
+            )
+        if other is not match:
+            raise InputError(
+                f"{file}: {name} of case {case} is also in {root / other[0]}. Keep one, or narrow"
                 f" {pattern!r}."
             )
-        taken[case] = match
     return taken
 
 
@@ -325,35 +273,25 @@ def _check_complete(
     missing = [
         (case, name) for case in cases for name in description.modalities if name not in cases[case]
     ]
+    lines = []
+    for case, name in missing[:8]:
+        expected = description.patterns[name]
+        for key, said in next(iter(cases[case].values())).groupdict().items():
+            expected = expected.replace(f"{{{key}}}", said)
+        lines.append(f"{path}: case {case} has no {name}, {expected!r}")
     if missing:
-        listed = "\n".join(
-            f"{path}: case {case} has no {name},"
-            f" {_filled(description.patterns[name], next(iter(cases[case].values())))!r}"
-            for case, name in missing[:8]
-        )
-        count = len({case for case, _ in missing})
+        listed, count = "\n".join(lines), len({case for case, _ in missing})
         raise InputError(
             f"{listed}\n{count} of {len(cases)} cases are incomplete. Add the files, remove the"
             " cases, or correct the patterns."
         )
 
 
-def _filled(pattern: str, match: re.Match) -> str:
-    """A pattern with the names from another file of the case."""
-    for name, said in match.groupdict().items():
-        pattern = pattern.replace(f"{{{name}}}", said)
-    return pattern
-
-
 def _rows(path: Path, cases: Collection[str]) -> dict[str, dict[str, str]]:
     """The rows of the table by case, empty fields left out."""
     columns, table = read_table(path, "Save it as CSV in UTF-8, or correct `table`.")
-    if (
-        "case" not in columns
-        or len(set(columns)) != len(columns)
-        or "" in columns
-        or any("" in row for row in table)
-    ):
+    is_unique = len(set(columns)) == len(columns)
+    if "case" not in columns or not is_unique or any("" in row for row in (columns, *table)):
         raise InputError(
             f"{path}: its columns are {columns}. It needs `case`, each column once, and commas"
             " between the fields."
@@ -362,11 +300,8 @@ def _rows(path: Path, cases: Collection[str]) -> dict[str, dict[str, str]]:
     for row in table:
         if row["case"] in rows:
             raise InputError(f"{path}: case {row['case']} has two rows. Keep one row of each case.")
-        rows[row["case"]] = {
-            column: field.strip() for column, field in row.items() if field.strip()
-        }
-    absent = [case for case in cases if case not in rows]
-    if absent:
+        rows[row["case"]] = {name: said for name in row if (said := row[name].strip())}
+    if absent := [case for case in cases if case not in rows]:
         raise InputError(
             f"{path}: has no row for {len(absent)} of {len(cases)} cases, such as"
             f" {', '.join(absent[:5])}. Add the rows."
@@ -385,12 +320,20 @@ def _found(
     files: dict[str, Path | Part] = {
         name: metaimage.whole(of_one_file(root / match[0])) for name, match in matches.items()
     }
+    named = case if description.patient == "{case}" else None
+    if description.patient not in (None, "{case}"):
+        match = re.match(description.patient, case)
+        named = match and match[1]
+        if not named:
+            raise InputError(
+                f"{path}: patient, {description.patient!r}, finds no patient in the name of case"
+                f" {case}. Correct the expression."
+            )
     first = next(iter(matches.values()))
     session = first.groupdict().get("session")
     labels = files.pop(_MASK, None)
     stated = [match.groupdict().get("patient") for match in matches.values()]
-    stated += [row.get("patient"), _patient_in_name(case, path, description)]
-    patients = set(filter(None, stated))
+    patients = set(filter(None, (*stated, row.get("patient"), named)))
     if len(patients) > 1:
         raise InputError(
             f"{path}: case {case} belongs to patients {', '.join(sorted(patients))}. Let patterns,"
@@ -406,19 +349,6 @@ def _found(
         | {column: field for column, field in row.items() if column not in ("case", "patient")},
         terms=f"{description.licence} {description.citation}".strip(),
     )
-
-
-def _patient_in_name(case: str, path: Path, description: Description) -> str | None:
-    """The patient of a case as `patient` of the description states, if it does."""
-    if description.patient in (None, "{case}"):
-        return description.patient and case
-    match = re.match(description.patient, case)
-    if not match or not match[1]:
-        raise InputError(
-            f"{path}: patient, {description.patient!r}, finds no patient in the name of case"
-            f" {case}. Correct the expression."
-        )
-    return match[1]
 
 
 SOURCE = Source(

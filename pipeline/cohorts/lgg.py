@@ -5,8 +5,6 @@ patient, three sequences as colours.
 import re
 from pathlib import Path
 
-import numpy as np
-
 from ..core.errors import InputError
 from ..core.records import read_csv
 from ..core.schema import Schema
@@ -126,20 +124,18 @@ def _missing(files: tuple[Path, ...]) -> list[str]:
     first.
     """
     candidates = [channel for channel in range(len(SCHEMA.modalities)) if channel != _FLAIR]
-    middle = len(files) // 2
-    for file in (files[middle], *files[:middle], *files[middle + 1 :]):
-        if candidates:
-            pixels, _ = read_picture(file)
-            if pixels.ndim != 3 or pixels.shape[-1] < len(SCHEMA.modalities):
-                raise InputError(
-                    f"{file}: is gray, expected three sequences as colours. Fetch the slice as its"
-                    " source publishes it."
-                )
-            candidates = [
-                channel
-                for channel in candidates
-                if np.array_equal(pixels[..., channel], pixels[..., _FLAIR])
-            ]
+    middle = files[len(files) // 2]
+    for file in sorted(files, key=lambda file: file != middle):
+        if not candidates:
+            break
+        pixels, _ = read_picture(file)
+        if pixels.ndim != 3 or pixels.shape[-1] < len(SCHEMA.modalities):
+            raise InputError(
+                f"{file}: is gray, expected three sequences as colours. Fetch the slice as its"
+                " source publishes it."
+            )
+        same = (pixels == pixels[..., [_FLAIR]]).all(axis=(0, 1))
+        candidates = [channel for channel in candidates if same[channel]]
     return [SCHEMA.modalities[channel] for channel in candidates]
 
 

@@ -32,10 +32,6 @@ _LABELS = {"non-enhancing tumor": "necrotic", "edema": "edema", "enhancing tumor
 _CASE = re.compile(r"^(?P<case>[A-Za-z0-9][A-Za-z0-9._-]*)\.nii(\.gz)?$", re.IGNORECASE)
 
 
-def _schema(labels: dict[str, int]) -> Schema:
-    return challenge_schema("msd-braintumour", labels)
-
-
 @dataclass(frozen=True)
 class Channel(Part):
     """One modality of a 4D file: the index of its channel, and the number of channels."""
@@ -73,8 +69,7 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     """
     below = location / "Task01_BrainTumour"
     folder = next((at for at in (location, below) if (at / "dataset.json").is_file()), None)
-    hint = nnunet_hint(folder or location)
-    if hint:
+    if hint := nnunet_hint(folder or location):
         raise InputError(hint)
     if folder is None:
         raise InputError(
@@ -82,27 +77,22 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
             "Unpack Task01_BrainTumour.tar and set cohort.location to the folder it gives."
         )
     path = folder / "dataset.json"
-    dataset = _read_dataset(path)
-    channels = _named(path, "modality", dataset.modality, _MODALITIES)
-    tumour = {value: name for value, name in dataset.labels.items() if value}
-    values = _named(path, "labels", tumour, _LABELS)
-    pairs = sorted(dataset.training, key=lambda pair: pair.image)
-    found = [_found(folder, pair, channels) for pair in pairs[: limit or None]]
-    return _schema(values), found
-
-
-def _read_dataset(path: Path) -> _Dataset:
     try:
         dataset = _Dataset.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InputError(f"{explain(error, str(path))}\nUnpack the archive again.") from None
-    names = [pair.image for pair in dataset.training]
-    if not names or len(set(names)) != len(names):
+    pairs = {pair.image: pair for pair in dataset.training}
+    if not pairs or len(pairs) != len(dataset.training):
         raise InputError(
-            f"{path}: lists {len(names)} training cases, {len(set(names))} of them distinct. Unpack"
-            " the archive again."
+            f"{path}: lists {len(dataset.training)} training cases, {len(pairs)} of them distinct."
+            " Unpack the archive again."
         )
-    return dataset
+    channels = _named(path, "modality", dataset.modality, _MODALITIES)
+    tumour = {value: name for value, name in dataset.labels.items() if value}
+    values = _named(path, "labels", tumour, _LABELS)
+    wanted = sorted(pairs)[: limit or None]
+    found = [_found(folder, pairs[image], channels) for image in wanted]
+    return challenge_schema("msd-braintumour", values), found
 
 
 def _named(
@@ -149,7 +139,7 @@ def _found(folder: Path, pair: _Pair, channels: dict[str, int]) -> Found:
 SOURCE = Source(
     name="msd",
     title="Medical Segmentation Decathlon Task01_BrainTumour: gliomas, four modalities, 3D",
-    schemas=(_schema({"necrotic": 2, "edema": 1, "enhancing": 3}),),
+    schemas=(challenge_schema("msd-braintumour", {"necrotic": 2, "edema": 1, "enhancing": 3}),),
     patients=(
         "one per case, since the files do not say more; the data come from BraTS 2016 and 2017,"
         " where some patients have several scans"

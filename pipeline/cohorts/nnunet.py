@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from io import StringIO
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,26 +99,22 @@ def _read(path: Path) -> dict[str, Any] | None:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    return (
-        values
-        if isinstance(values, dict) and {"channel_names", "file_ending"} & set(values)
-        else None
-    )
+    is_ours = isinstance(values, dict) and {"channel_names", "file_ending"} & set(values)
+    return values if is_ours else None
 
 
 def _description(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a cohort.yaml for the folder; InputError if none can describe it."""
     dataset = _Dataset.model_validate(values)
     _check_supported(dataset, values)
-    stated = {
-        name: set(members) - {0} for name, members in dataset.labels.items() if set(members) - {0}
-    }
-    labels, regions = (
-        _from_regions(stated)
-        if any(len(members) > 1 for members in stated.values())
-        else _from_labels(stated)
-    )
+    stated = {name: members for name, said in dataset.labels.items() if (members := {*said} - {0})}
+    are_regions = any(len(members) > 1 for members in stated.values())
+    labels, regions = (_from_regions if are_regions else _from_labels)(stated)
     channels = _modalities(dataset.channels)
+    terms = {
+        "licence": values.get("licence") or values.get("license"),
+        "citation": values.get("citation") or values.get("reference"),
+    }
     description = {
         "cohort": _word(folder.resolve().name, "nnunet", ()),
         "dimensions": 3,
@@ -129,7 +126,7 @@ def _description(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         "labels": labels,
         "regions": regions,
         "empty_rule": "brats" if set(_BRATS) <= set(regions) else "nan",
-        **_terms(values),
+        **{key: " ".join(text.split()) for key, text in terms.items() if isinstance(text, str)},
     }
     meaning = {key: description[key] for key in Schema.model_fields if key in description} | {
         "modalities": list(channels.values())
@@ -166,15 +163,6 @@ def _check_supported(dataset: _Dataset, values: Mapping[str, Any]) -> None:
             " supported. Remove the cases that have them, or set these voxels to another label,"
             " and remove `ignore` from the file."
         )
-
-
-def _terms(values: Mapping[str, Any]) -> dict[str, str]:
-    """Licence and citation, if the file has them."""
-    said = {
-        "licence": values.get("licence") or values.get("license"),
-        "citation": values.get("citation") or values.get("reference"),
-    }
-    return {ours: " ".join(text.split()) for ours, text in said.items() if isinstance(text, str)}
 
 
 def _modalities(channels: Mapping[int, str]) -> dict[int, str]:
@@ -265,11 +253,8 @@ def _word(name: str, otherwise: str, taken: Collection[str]) -> str:
 
 def _apart(name: str, taken: Collection[str]) -> str:
     """The name, with the least number from 2 on appended if it is already taken."""
-    number, apart = 1, name
-    while apart in taken:
-        number += 1
-        apart = f"{name}{number}"
-    return apart
+    numbered = chain([name], (f"{name}{number}" for number in count(2)))
+    return next(apart for apart in numbered if apart not in taken)
 
 
 def _yaml(description: Mapping[str, Any]) -> str:

@@ -4,15 +4,13 @@ import filecmp
 import json
 import math
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from ..core.errors import InputError
 from ..core.regions import classes_to_regions, classes_to_values, regions_to_classes
@@ -21,9 +19,9 @@ from ..formats import nifti
 from ..formats.affines import literal, repair_command
 from ..formats.raw_cases import few, on_grid_of, read_mask
 from ..formats.volume import Volume
-from ..formats.walking import as_expression, files_below, of_one_file
+from ..formats.walking import files_below, is_volume, of_one_file, pattern_expression, volumes_in
 
-_FILE = re.compile(r"^(?P<name>[^.].*?)(?P<ending>\.nii|\.nii\.gz|\.mha|\.mhd)$", re.IGNORECASE)
+_ENDING = re.compile(r"\.(nii|nii\.gz|mha|mhd)$", re.IGNORECASE)
 _MASK = re.compile(r"[_-](seg|gtv|tumor_segmentation)$", re.IGNORECASE)
 _MODALITY = re.compile(r"[_-](t1|t1ce|t1c|t1n|t2|t2w|t2f|flair|fla)$", re.IGNORECASE)
 _OURS = re.compile(r"TumorFlow [0-9a-f]{16}")
@@ -68,13 +66,17 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder. Name the folder that holds the masks.")
-    files = [path for path in files_below(folder) if _FILE.match(path.name)]
+    files = [path for path in files_below(folder) if is_volume(path)]
     if not files:
         raise InputError(
             f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the"
             " masks."
         )
-    named = _matching(files, folder, pattern) if pattern is not None else _by_name(files)
+    if pattern is None:
+        marked = [path for path in files if _MASK.search(_stem(path))] or files
+        named = [(_MASK.sub("", _stem(path)) or _stem(path), path) for path in marked]
+    else:
+        named = _matching(files, folder, pattern)
     masks: dict[str, Path] = {}
     for case, path in named:
         mask = of_one_file(path)
@@ -88,14 +90,7 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
 
 
 def _stem(path: Path) -> str:
-    match = _FILE.match(path.name)
-    return match["name"] if match else path.name
-
-
-def _by_name(files: Iterable[Path]) -> list[tuple[str, Path]]:
-    stems = [(_stem(path), path) for path in files]
-    marked = [(stem, path) for stem, path in stems if _MASK.search(stem)]
-    return [(_MASK.sub("", stem) or stem, path) for stem, path in marked or stems]
+    return _ENDING.sub("", path.name)
 
 
 def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[str, Path]]:
@@ -104,25 +99,17 @@ def _matching(files: Iterable[Path], folder: Path, pattern: str) -> list[tuple[s
             f"{pattern!r}: is not a pattern. It must contain {{case}} and may contain *, such as"
             " '{case}_seg.nii.gz'."
         )
-    before, *after = (
-        "[^/]*".join(map(as_expression, part.split("*"))) for part in pattern.split("{case}")
-    )
-    expression = re.compile("(?P=case)".join([f"{before}(?P<case>[^/]+?){after[0]}", *after[1:]]))
-    matches = [
-        (
-            expression.fullmatch(
-                path.relative_to(folder).as_posix() if "/" in pattern else path.name
-            ),
-            path,
-        )
-        for path in files
-    ]
-    found = [(match["case"], path) for match, path in matches if match]
+    expression = pattern_expression(pattern, {"case": "[^/]+?"})
+    names = {path: path.relative_to(folder).as_posix() for path in files}
+    matches = {
+        path: expression.fullmatch(name if "/" in pattern else path.name)
+        for path, name in names.items()
+    }
+    found = [(match["case"], path) for path, match in matches.items() if match]
     if not found:
-        names = [path.relative_to(folder).as_posix() for path in files]
         raise InputError(
-            f"{folder}: no file fits the pattern {pattern!r}; there are {few(names, _NAMED)}. Fix"
-            " the pattern."
+            f"{folder}: no file fits the pattern {pattern!r}; there are"
+            f" {few([*names.values()], _NAMED)}. Fix the pattern."
         )
     return found
 
@@ -135,12 +122,8 @@ def paired(
 ) -> list[Pair]:
     """Pair references and predictions of the same case, as `masks_of` gives them, sorted by case.
 
-    Parameters
-    ----------
-    where : tuple of 2 Path
-        Their folders, for messages.
-    subset : bool
-        Whether references without a prediction may be left out.
+    `where` are their folders, for messages; with `subset`, references without a prediction are left
+    out.
 
     Raises
     ------
@@ -166,16 +149,12 @@ def paired(
                 f" {pair.reference}. Name the folder of the predictions, or tell the files apart by"
                 " patterns."
             )
-    if all(_is_copy(pair) for pair in pairs):
+    if all(filecmp.cmp(pair.reference, pair.prediction, shallow=False) for pair in pairs):
         raise InputError(
             f"{where[1]}: every prediction is a copy, byte for byte, of its reference in"
             f" {where[0]}, such as {pairs[0].prediction.name}. Name the folder of the predictions."
         )
     return pairs
-
-
-def _is_copy(pair: Pair) -> bool:
-    return filecmp.cmp(pair.reference, pair.prediction, shallow=False)
 
 
 def _without_partner(
@@ -193,12 +172,17 @@ def _without_partner(
         )
         if cases
     ]
-    suggested = _suggested("prediction", lonely[1], [predictions[case] for case in lonely[0]])
-    suggested = suggested or _suggested(
-        "reference", lonely[0], [references[case] for case in lonely[1]]
-    )
-    if suggested:
-        return "\n".join([*lines, f"The names seem to differ by a fixed part: {suggested}."])
+    # a pattern by which a file with another name would be the partner of a case without one
+    for side, cases, files in (
+        ("prediction", lonely[1], [predictions[case] for case in lonely[0]]),
+        ("reference", lonely[0], [references[case] for case in lonely[1]]),
+    ):
+        longest_first = sorted(cases, key=len, reverse=True)
+        for path, case in product(files, longest_first):
+            if case in path.name:
+                pattern = path.name.replace(case, "{case}", 1)
+                fix = f"The names seem to differ by a fixed part: try --{side}-pattern '{pattern}'."
+                return "\n".join([*lines, fix])
     advice = (
         "Add or remove files, or give by --reference-pattern and --prediction-pattern the part of a"
         " name that is the case"
@@ -209,15 +193,6 @@ def _without_partner(
         else ""
     )
     return "\n".join([*lines, f"{advice}{left_out}."])
-
-
-def _suggested(side: str, cases: Iterable[str], files: Iterable[Path]) -> str:
-    """A pattern by which a file with another name would be the partner of a case without one."""
-    for path in files:
-        for case in sorted(cases, key=len, reverse=True):
-            if case in path.name:
-                return f"try --{side}-pattern '{path.name.replace(case, '{case}', 1)}'"
-    return ""
 
 
 def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
@@ -238,7 +213,11 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
             f"{where[0]}: is given as the references and {where[1]} as the predictions, by their"
             " names the other way round"
         )
-    if _images_beside(first.prediction) and not _images_beside(first.reference):
+    beside_prediction, beside_reference = (
+        any(_MODALITY.search(_stem(path)) for path in volumes_in(mask.parent))
+        for mask in (first.prediction, first.reference)
+    )
+    if beside_prediction and not beside_reference:
         return (
             f"{where[0]}: is given as the references by its name of predictions, and"
             f" {first.prediction} is in the folder of the images of its case"
@@ -247,7 +226,7 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
 
 
 def _marked_by_network(mask: Path, folder: Path) -> str:
-    if _OURS.match(_description(mask)):
+    if _OURS.match(nifti.read_description(mask)):
         return "its header says that TumorFlow predicted it"
     if (folder / "predict_from_raw_data_args.json").is_file():
         return (
@@ -260,35 +239,11 @@ def _marked_by_network(mask: Path, folder: Path) -> str:
     return ""
 
 
-def _description(mask: Path) -> str:
-    """The header field ``descrip`` of a NIfTI file, nothing of other and of damaged files."""
-    with suppress(
-        OSError, ImageFileError, HeaderDataError, ValueError, EOFError, KeyError, zlib.error
-    ):
-        return nifti.read_description(mask) if nifti.is_nifti(mask) else ""
-    return ""
-
-
-def _images_beside(mask: Path) -> bool:
-    return any(
-        _MODALITY.search(_stem(path)) for path in mask.parent.iterdir() if _FILE.match(path.name)
-    )
-
-
 def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple[Volume, Volume]:
-    """Read reference and prediction.
+    """Read reference and prediction as label values on the grid of the reference.
 
-    Parameters
-    ----------
-    channels : sequence of str
-        Regions of the channels of a prediction that holds masks of 0 and 1; empty where it holds
-        labels.
-
-    Returns
-    -------
-    reference, prediction : Volume
-        Label values on the grid of the reference. A prediction with the same voxels and other axis
-        order or direction is reordered, with a warning.
+    A prediction with the same voxels and other axis order or direction is reordered, with a
+    warning. `channels` are the regions of its channels of 0 and 1; empty where it holds labels.
 
     Raises
     ------

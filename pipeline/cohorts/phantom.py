@@ -27,8 +27,6 @@ _NAMES = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
 LATERAL_VENTRICLE = (73, 89, 82)
 """A voxel of the template's left lateral ventricle, MNI (-25, -45, 10) mm."""
 _LPS = np.array([[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]], float)
-
-
 _CODE = ("core", "formats", "phantom", "cohorts/phantom.py")
 _MARK = "phantom"
 
@@ -46,7 +44,11 @@ def generate(raw: Path, cases: int, seed: int) -> list[Found]:
         if not _is_whole(raw / name)
     ]
     over_cases(partial(_make, raw=raw, seed=seed), missing, "generate")
-    return [_found(raw / name) for name in names]
+    found = []
+    for folder in (raw / name for name in names):
+        images, labels = _files(folder)
+        found.append(Found(folder.name, folder.name, folder, {**images}, labels))
+    return found
 
 
 def _files(folder: Path) -> tuple[dict[str, Path], Path]:
@@ -55,11 +57,6 @@ def _files(folder: Path) -> tuple[dict[str, Path], Path]:
         modality: folder / f"{folder.name}_{name}.nii.gz" for modality, name in _NAMES.items()
     }
     return images, folder / f"{folder.name}_seg.nii.gz"
-
-
-def _found(folder: Path) -> Found:
-    images, labels = _files(folder)
-    return Found(folder.name, folder.name, folder, {**images}, labels)
 
 
 def _remove_outdated(raw: Path, made_by: str) -> None:
@@ -77,9 +74,8 @@ def _remove_outdated(raw: Path, made_by: str) -> None:
 def _is_whole(folder: Path) -> bool:
     images, labels = _files(folder)
     try:
-        for path in images.values():
+        for path in (*images.values(), labels):
             nifti.read(path)
-        nifti.read(labels)
         return nifti.read_description(labels) == _MARK
     except InputError:
         return False
@@ -98,14 +94,14 @@ def _make(drawn: tuple[str, bool], raw: Path, seed: int) -> None:
         load_anatomy(),
         draw_tumour(generator(seed, name, "tumour"), enhancing),
     )
-    target, partial_folder = raw / name, raw / f".partial-{name}"
+    partial_folder = raw / f".partial-{name}"
     shutil.rmtree(partial_folder, ignore_errors=True)
     images, labels = _files(partial_folder / name)
     for modality, path in images.items():
         nifti.write(path, made.images[modality][::-1, ::-1], _LPS, _MARK)
     nifti.write(labels, classes_to_values(made.classes, SCHEMA)[::-1, ::-1], _LPS, _MARK)
-    shutil.rmtree(target, ignore_errors=True)
-    (partial_folder / name).rename(target)
+    shutil.rmtree(raw / name, ignore_errors=True)
+    (partial_folder / name).rename(raw / name)
     partial_folder.rmdir()
 
 

@@ -24,19 +24,11 @@ SOURCES: dict[str, Source] = {
 
 
 def source(name: str, key: str = "cohort.source", code: str | None = None) -> Source:
-    """The source of a name: a key of `SOURCES`, or ``package.module:attribute`` of the user's own.
+    """The source of a name: a key of `SOURCES`, or ``package.module:attribute`` of the user's own,
+    in the file or folder `code` (`own_code.download`).
 
-    Parameters
-    ----------
-    key : str
-        The key of params.yaml or the option that has the name, for messages.
-    code : str, optional
-        The file or folder that must contain the user's module (`own_code.download`).
-
-    Raises
-    ------
-    InputError
-        If there is no such source; see `pipeline.core.extensions.resolve`.
+    `key` is the key of params.yaml or the option that has the name, for messages. InputError if
+    there is no such source; see `pipeline.core.extensions.resolve`.
     """
     found = resolve(name, SOURCES, key, code)
     if not isinstance(found, Source):

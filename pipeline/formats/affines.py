@@ -54,12 +54,7 @@ def examine(
     -------
     tuple of str
         Warnings: no affine is set, the two disagree (`AGREE_MM`), spacings contradict each other
-        (`SPACING`), and those of `implausible`.
-
-    Raises
-    ------
-    InputError
-        As `reject_unusable`.
+        (`SPACING`), and those of `implausible`. Errors are those of `reject_unusable`.
     """
     sform, qform = np.asarray(sform, float), np.asarray(qform, float)
     if sform_code <= 0 and qform_code <= 0:
@@ -72,10 +67,9 @@ def examine(
     warnings = []
     if sform_code > 0 and qform_code > 0:
         apart_mm = Grid(shape, sform).apart_mm(Grid(shape, qform))
-        found = f"put the same voxel up to {apart_mm:.4g} mm apart"
-        if not np.isfinite(apart_mm):
-            found = "disagree, the qform is not finite"
         if not apart_mm <= AGREE_MM:
+            found = f"put the same voxel up to {apart_mm:.4g} mm apart"
+            found = found if np.isfinite(apart_mm) else "disagree, the qform is not finite"
             warnings.append(
                 f"{name}: sform (code {sform_code}) and qform (code {qform_code}) {found}; the"
                 f" sform is used:\n{sform}\nagainst the qform\n{qform}\nSome programs use the"

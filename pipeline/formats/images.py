@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,8 +22,7 @@ _LONGEST_SIDE = 4096  # pixels
 _MOST_VOXELS = 1 << 28  # of a stack
 
 
-@dataclass(frozen=True)
-class _Format:
+class _Format(NamedTuple):
     reader: str  # of ITK
     starts: tuple[bytes, ...]  # one of which a file begins with
     end: bytes  # of a whole file
@@ -149,6 +148,9 @@ def size(path: Path) -> tuple[int, int]:
 def read_picture(path: Path) -> tuple[np.ndarray, str]:
     """Read a picture whose name ends in one of `SUFFIXES`.
 
+    JPEG has no checksum: a changed byte within its stream gives other pixels, which only a checksum
+    of the download can detect.
+
     Returns
     -------
     (rows, columns) or (rows, columns, channels) array
@@ -161,11 +163,6 @@ def read_picture(path: Path) -> tuple[np.ndarray, str]:
     InputError
         If the file is missing, too large, cut short or damaged, holds another format than its name
         says, or several pages.
-
-    Notes
-    -----
-    JPEG has no checksum: a changed byte within its stream gives other pixels, which only a checksum
-    of the download can detect.
     """
     reader, stored = _opened(path)
     try:

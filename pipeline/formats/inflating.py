@@ -51,8 +51,6 @@ def inflate(path: Path, stored: bytes | memoryview, announced: int) -> bytes:
     stored : bytes or memoryview
         The stream and nothing else: gzip (RFC 1952), of one or several members and perhaps padded
         with zeros, or zlib (RFC 1950).
-    announced : int
-        How many bytes it should hold.
 
     Returns
     -------

@@ -26,7 +26,7 @@ from .walking import volumes_in
 
 _HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
 _UNREADABLE = (
-    *(OSError, EOFError, ValueError, zlib.error),
+    *(OSError, EOFError, KeyError, ValueError, zlib.error),
     *(ImageFileError, HeaderDataError, WrapStructError),
 )
 
@@ -61,10 +61,8 @@ def read_channels(path: Path, channels: int, wanted: Iterable[int] | None = None
 
     Parameters
     ----------
-    path : Path
-        A ``.nii`` or ``.nii.gz`` file of shape (X, Y, Z, `channels`) or (X, Y, Z, 1, `channels`).
     channels : int
-        How many volumes the file must hold.
+        How many volumes the file must hold, as (X, Y, Z, `channels`) or (X, Y, Z, 1, `channels`).
     wanted : iterable of int, optional
         Which of them, from 0; all by default.
 
@@ -72,11 +70,6 @@ def read_channels(path: Path, channels: int, wanted: Iterable[int] | None = None
     -------
     list of Volume
         The sha256 of each is that of the whole file.
-
-    Raises
-    ------
-    InputError
-        As `read`, and if the file holds another number of volumes.
     """
     image, sha256 = _load(path)
     shape = image.shape
@@ -114,7 +107,9 @@ def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
         )
     stored = read_small(path, sys.maxsize)
     compressed = is_gzip(stored)
-    header = _header(path, inflate_start(path, stored, _HEADER_BYTES) if compressed else stored)
+    kind, header = _header(
+        path, inflate_start(path, stored, _HEADER_BYTES) if compressed else stored
+    )
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     announced = int(header.get_data_offset()) + math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 1 or dtype.kind not in "iuf" or announced > sys.maxsize:
@@ -123,9 +118,7 @@ def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
         )
     raw = inflate(path, stored, announced) if compressed else stored
     require_length(path, raw, announced)
-    is_second = isinstance(header, nibabel.Nifti2Header)
-    image = (nibabel.Nifti2Image if is_second else nibabel.Nifti1Image).from_bytes(raw)
-    return image, hashlib.sha256(stored).hexdigest()
+    return kind.from_bytes(raw), hashlib.sha256(stored).hexdigest()
 
 
 def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]]:
@@ -146,13 +139,14 @@ def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]
     return Grid((x, y, z), affine), warnings
 
 
-def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
+def _header(path: Path, start: bytes) -> tuple[type[nibabel.Nifti1Image], nibabel.Nifti1Header]:
     is_second = start[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
-    kind = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
+    kind = nibabel.Nifti2Image if is_second else nibabel.Nifti1Image
+    length = kind.header_class.sizeof_hdr
     try:
-        header = kind(start[: kind.sizeof_hdr], check=False)
-        if header["sizeof_hdr"] != kind.sizeof_hdr:  # `check_fix` would correct it
-            raise HeaderDataError(f"sizeof_hdr is {header['sizeof_hdr']}, not {kind.sizeof_hdr}")
+        header = kind.header_class(start[:length], check=False)
+        if header["sizeof_hdr"] != length:  # `check_fix` would correct it
+            raise HeaderDataError(f"sizeof_hdr is {header['sizeof_hdr']}, not {length}")
         header.check_fix()
         header.get_data_shape()
         header.get_data_dtype()
@@ -175,7 +169,7 @@ def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
             f"{path}: is not a single-file NIfTI (magic {header['magic'].item()!r}). Convert it to"
             " .nii.gz."
         )
-    return header
+    return kind, header
 
 
 def is_nifti(path: Path) -> bool:
@@ -192,24 +186,22 @@ def shape_of(path: Path) -> tuple[int, ...]:
 
 
 def read_description(path: Path) -> str:
-    """The header field ``descrip`` of a readable NIfTI-1 file."""
-    header = cast(nibabel.Nifti1Header, nibabel.load(path).header)
-    return header["descrip"].item().decode()
+    """The header field ``descrip``; empty if the file is not readable NIfTI."""
+    try:
+        if not is_nifti(path):
+            return ""
+        header = cast(nibabel.Nifti1Header, nibabel.load(path).header)
+        return header["descrip"].item().decode()
+    except _UNREADABLE:
+        return ""
 
 
 def write(path: Path, voxels: np.ndarray, affine: np.ndarray, description: str = "") -> None:
-    """Write a volume as NIfTI-1, compressed when the name ends in ``.gz``.
+    """Write a volume (X, Y, Z) as NIfTI-1, compressed when the name ends in ``.gz``.
 
-    Parameters
-    ----------
-    path : Path
-    voxels : (X, Y, Z) array
-        Written in its dtype, unscaled; integers of 64 bits as int32, or as float64 if they are too
-        large.
-    affine : (4, 4) array
-        Voxel indices to RAS+ millimetres; both sform and qform get it.
-    description : str
-        At most 79 characters, for the header field ``descrip``.
+    Voxels are written in their dtype, unscaled; integers of 64 bits as int32, or as float64 if they
+    are too large. Both sform and qform get the affine, voxel indices to RAS+ millimetres, and the
+    header field ``descrip`` at most 79 characters of the description.
     """
     if voxels.dtype in (np.int64, np.uint64):  # which NIfTI readers seldom know
         voxels = voxels.astype(np.int32 if np.abs(voxels).max(initial=0) < 2**31 else np.float64)

@@ -151,20 +151,18 @@ def refuse_missing(found: Found, schema: Schema) -> None:
     ignored, one of which may be it.
     """
     missing = [name for name in schema.modalities if name not in found.images]
-    if not missing:
-        return
-    others = ""
-    if found.passed_over:
-        is_option = missing[0] in ("t1n", "t1c", "t2w", "t2f")
+    if missing:
+        option = "" if missing[0] in ("t1n", "t1c", "t2w", "t2f") else "image "
         others = (
             f" Image files under names that are not known here: {few(found.passed_over)}. Rename"
             " it, list it in a cohort.yaml (source folder), or pass it to `predict` by"
-            f" --{'' if is_option else 'image '}{missing[0]} FILE."
+            f" --{option}{missing[0]} FILE."
         )
-    raise InputError(
-        f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found"
-        f" {sorted(found.images)}.{others} Add the file, or remove the case."
-    )
+        raise InputError(
+            f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found"
+            f" {sorted(found.images)}.{others if found.passed_over else ''} Add the file, or remove"
+            " the case."
+        )
 
 
 def few(names: Sequence[str], most: int = 12) -> str:

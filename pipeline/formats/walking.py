@@ -1,7 +1,7 @@
 """Files below a folder; symbolic links are followed, since cohorts are often laid out by links."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -81,10 +81,23 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def as_expression(literal: str) -> str:
-    """A regular expression for a part of a file name, whose ending matches in either case."""
-    ending = next((ending for ending in reversed(ENDINGS) if literal.endswith(ending)), "")
-    return re.escape(literal.removesuffix(ending)) + (f"(?i:{re.escape(ending)})" if ending else "")
+def pattern_expression(pattern: str, named: Mapping[str, str]) -> re.Pattern:
+    """The regular expression of a pattern of file names.
+
+    ``{NAME}`` stands for what the expression of that name matches, the same wherever it is, and
+    ``*`` for any text without a ``/``; endings of volumes match in either case.
+    """
+    expression, first = "", {f"{{{name}}}": f"(?P<{name}>{text})" for name, text in named.items()}
+    places = tuple(first)
+    for part in re.split(f"({'|'.join(map(re.escape, (*places, '*')))})", pattern):
+        if part == "*":
+            expression += "[^/]*"
+        elif part in places:
+            expression += first.pop(part, f"(?P={part[1:-1]})")
+        else:
+            ending = next((ending for ending in reversed(ENDINGS) if part.endswith(ending)), "")
+            expression += re.escape(part.removesuffix(ending)) + f"(?i:{re.escape(ending)})"
+    return re.compile(expression)
 
 
 def of_one_file(path: Path) -> Path:

@@ -2,12 +2,10 @@
 files.
 """
 
-import re
-
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.formats.walking import as_expression, files_below, folders_below, of_one_file
+from pipeline.formats.walking import files_below, folders_below, of_one_file, pattern_expression
 
 
 def touched(path):
@@ -80,5 +78,5 @@ def test_a_folder_made_of_a_file_stands_for_it(tmp_path):
 
 def test_only_the_ending_of_a_pattern_may_be_in_capitals():
     names = ["a.b_t1.nii.gz", "a.b_t1.NII.GZ", "a.b_T1.nii.gz", "axb_t1.nii.gz"]
-    expression = as_expression("a.b_t1.nii.gz")
-    assert [name for name in names if re.fullmatch(expression, name)] == names[:2]
+    expression = pattern_expression("a.b_t1.nii.gz", {})
+    assert [name for name in names if expression.fullmatch(name)] == names[:2]

@@ -14,17 +14,17 @@ import re
 import shutil
 import stat
 import tarfile
-import unicodedata
 import zipfile
 import zlib
 from bz2 import BZ2File
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from gzip import GzipFile
 from pathlib import Path, PurePosixPath
 from struct import error as StructError
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
+from unicodedata import category, normalize
 
 from tqdm import tqdm
 
@@ -60,8 +60,7 @@ class _Marker(Strict):
     bytes: int
 
 
-@dataclass(frozen=True)
-class _Member:
+class _Member(NamedTuple):
     """One entry of an archive; `kind` is ``file``, ``folder`` or a description of anything else,
     `extract` takes the path relative to the folder and writes the file.
     """
@@ -82,7 +81,8 @@ def is_archive(path: Path) -> bool:
 def unpack(
     archive: Path, folder: Path, most_members: int = 1_000_000, most_ratio: float = 500
 ) -> Path:
-    """Unpack an archive into a folder of its own; a folder already unpacked from it is kept.
+    """Unpack an archive into a folder of its own, which is returned; a folder already unpacked from
+    it is kept, the content of another archive replaced.
 
     Only ordinary files and folders are written, with the permissions of new files. The entries that
     macOS adds (``__MACOSX``, ``._*``, ``.DS_Store``) are left out.
@@ -92,11 +92,6 @@ def unpack(
     archive : Path
         Recognised by its first bytes, whatever its name: zip (stored or deflated), tar, or tar
         compressed by gzip, bzip2 or xz.
-    folder : Path
-        It is returned. The content of another archive in it is replaced; a folder with any other
-        content is an error.
-    most_members : int
-        Largest number of members.
     most_ratio : float
         Largest ratio of unpacked to packed size, above 64 MiB. Volumes of zeros compress some 400
         times; deflate compresses at most 1032 times.
@@ -106,13 +101,15 @@ def unpack(
     InputError
         If the file is not an archive, is encrypted or damaged, contains links, devices, names that
         lead out of the folder or collide on some file systems, or more data than the limits or the
-        disk allow. Nothing is left then.
+        disk allow, or the folder has any other content. Nothing is left then.
     """
     if not archive.is_file():
         raise InputError(f"{archive}: is not a file. Name the archive, or download it.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_name(f".{folder.name}.lock")):
-        digest, marker = sha256(archive), _marker(folder)
+        digest, marker = sha256(archive), None
+        with suppress(InputError):
+            marker = read_json(folder / MARKER, _Marker)
         is_empty = folder.is_dir() and not any(folder.iterdir())
         if marker is None and os.path.lexists(folder) and not is_empty:
             raise InputError(
@@ -125,13 +122,6 @@ def unpack(
                 log.info("%s: has changed; unpacking %s again", folder, archive)
             _unpack(archive, folder, digest, most_members, most_ratio)
     return folder
-
-
-def _marker(folder: Path) -> _Marker | None:
-    try:
-        return read_json(folder / MARKER, _Marker)
-    except InputError:
-        return None
 
 
 def _content(folder: Path) -> tuple[int, int]:
@@ -255,7 +245,10 @@ class _Names:
         if kind not in ("file", "folder"):
             return "", f"is {kind}, and only files and folders are unpacked"
         path = PurePosixPath(*parts)
-        own, *above = (_folded(str(part)) for part in (path, *path.parents[:-1]))
+        own, *above = (
+            normalize("NFC", normalize("NFC", str(part)).casefold())
+            for part in (path, *path.parents[:-1])
+        )
         folders = {*above} if kind == "file" else {own, *above}
         if self.files & folders or (kind == "file" and own in self.files | self.folders):
             return "", "collides with another member of the same name"
@@ -263,10 +256,6 @@ class _Names:
         if kind == "file":
             self.files.add(own)
         return str(path), None
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _fault_of_name(name: str, parts: list[str]) -> str | None:
@@ -277,7 +266,7 @@ def _fault_of_name(name: str, parts: list[str]) -> str | None:
         return "leads out of the folder"
     if parts == [MARKER]:
         return "has the name by which unpacked folders are marked"
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+    if any(category(letter) in ("Cc", "Cs") for letter in name):
         return "has control characters, or letters that are not Unicode, in its name"
     if len(name.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts):
         return "has a name too long for most disks"
@@ -345,11 +334,8 @@ def _tar_members(file: BinaryIO, target: Path, budget: _Budget) -> Iterator[_Mem
 def _tar_kind(info: tarfile.TarInfo) -> str:
     if info.issparse():
         return "a sparse file"
-    if info.isreg():
-        return "file"
-    if info.isdir():
-        return "folder"
-    return "a link" if info.issym() or info.islnk() else "a special file"
+    kinds = {tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "a link", tarfile.LNKTYPE: "a link"}
+    return "file" if info.isreg() else kinds.get(info.type, "a special file")
 
 
 def _decompressed(file: BinaryIO) -> Any:

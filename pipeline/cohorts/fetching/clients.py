@@ -3,15 +3,14 @@
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...core.errors import InputError
 from .fetch import locked
 
 
-@dataclass(frozen=True)
-class Client:
+class Client(NamedTuple):
     """A command-line client: its package for pip, its call, with ``{name}`` for the data and
     ``{folder}`` for the target, and how the user signs in.
     """
@@ -46,25 +45,13 @@ def is_account(location: str) -> bool:
 
 
 def fetch_by_client(location: str, parent: Path) -> Path:
-    """Download data with the client of their host, unless they are there already.
+    """Download data with the client of their host into a folder of `parent`, unless they are there
+    already.
 
-    Parameters
-    ----------
-    location : str
-        A location for which `is_account` is true.
-    parent : Path
-        Gets a folder for the data, which is returned. It is called ``.NAME.unfinished`` until the
-        client has succeeded, so that a client that can resume does.
-
-    Raises
-    ------
-    InputError
-        If the client is not installed or fails; quotes its last words.
+    The folder is called ``.NAME.unfinished`` until the client has succeeded, so that a client that
+    can resume does. InputError if the client is not installed or fails; quotes its last words.
     """
-    match = _LOCATION.fullmatch(location)
-    if match is None:
-        raise ValueError(f"{location}: names no account")
-    scheme, name = match["client"], match["name"]
+    scheme, _, name = location.partition(":")
     client, folder = CLIENTS[scheme], parent / re.sub(r"[^A-Za-z0-9.-]", "_", location)
     by_hand = (
         "Or download the data by hand and set cohort.location to their folder (python -m"

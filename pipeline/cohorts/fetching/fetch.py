@@ -114,26 +114,20 @@ def fetch(
     stall_seconds: float = 60,
     parallel: int = 4,
 ) -> list[Path]:
-    """Download files into a folder, several at once, each with a progress bar.
+    """Download files into a folder, several at once, each with a progress bar; their paths are
+    returned.
 
-    Files that are already there, with the published size and checksum, are kept.
+    Files that are already there, with the published size and checksum, are kept; the sha256 of a
+    file without a published checksum is logged. Plain http is accepted from loopback hosts only. A
+    second download into the folder waits until the first has ended.
 
     Parameters
     ----------
-    remotes : sequence of Remote
-        Plain http is accepted from loopback hosts only.
-    folder : Path
-        Created if needed. A second download into it waits until the first has ended.
     waits : sequence of float
         Seconds before each new attempt after a cut, a stall or a status 408, 429 or 5xx. The
         sequence restarts whenever an attempt received more than any before it.
     stall_seconds : float
         Timeout for opening a connection and for each read.
-
-    Returns
-    -------
-    list of Path
-        One per remote, in their order. The sha256 of a file without a published checksum is logged.
 
     Raises
     ------
@@ -142,9 +136,9 @@ def fetch(
         file than the published one; with the messages of all files that failed. The others are in
         place.
     """
+    names: dict[str, Remote] = {}
     for remote in remotes:
-        _check_remote(remote)
-    _check_names(remotes)
+        _check_remote(remote, names.setdefault(remote.name.casefold(), remote))
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".fetch.lock"):
         stop = threading.Event()
@@ -154,19 +148,25 @@ def fetch(
         _check_room(folder, {task.remote.name: task.missing_bytes for task in transfers})
         with ThreadPoolExecutor(parallel) as pool:
             futures = [pool.submit(transfer.run) for transfer in transfers]
+            faults = []
             try:
-                results = [future.result() for future in futures]
+                for future in futures:
+                    error = future.exception()
+                    if isinstance(error, InputError):
+                        faults.append(str(error))  # the other downloads continue
+                    elif error:
+                        raise error
             except BaseException:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    faults = [str(result) for result in results if isinstance(result, InputError)]
     if faults:
         raise InputError("\n".join(faults))
-    return [result for result in results if isinstance(result, Path)]
+    return [transfer.target for transfer in transfers]
 
 
-def _check_remote(remote: Remote) -> None:
+def _check_remote(remote: Remote, other: Remote) -> None:
+    """Raise InputError about a remote, or an earlier one that would be stored under its name."""
     fault = None
     if not re.fullmatch(r"\w[\w.+ -]*", remote.name):
         fault = f"cannot be stored as {remote.name!r}. Use a plain name: letters, digits, dots"
@@ -179,6 +179,8 @@ def _check_remote(remote: Remote) -> None:
             f"its checksum is given as {remote.checksum!r}. Write md5: or sha256: and all"
             " hexadecimal digits"
         )
+    elif other is not remote:
+        fault = f"would be stored as {remote.name}, like {other.url}. Use another name for one"
     if fault:
         raise InputError(f"{remote.url}: {fault}.")
 
@@ -199,17 +201,6 @@ def _is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check_names(remotes: Sequence[Remote]) -> None:
-    first: dict[str, Remote] = {}
-    for remote in remotes:
-        other = first.setdefault(remote.name.casefold(), remote)
-        if other is not remote:
-            raise InputError(
-                f"{remote.url}: would be stored as {remote.name}, like {other.url}. Use another"
-                " name for one of them."
-            )
 
 
 def _check_room(folder: Path, missing: dict[str, int]) -> None:
@@ -266,33 +257,22 @@ class _Transfer:
         there = self.target.stat().st_size if self.target.is_file() else self.received
         return max((self.remote.size or 0) - there, 0)
 
-    def run(self) -> Path | InputError:
-        """Download the file unless it is there.
-
-        An error is returned, not raised, so that the other downloads continue.
-        """
-        try:
-            if not self._is_complete():
-                shown = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "mininterval": 1}
-                bar = tqdm(total=self.remote.size, desc=self.remote.name, **shown)
-                with bar, _Session() as session:
-                    self._attempts(session, bar)
-                os.replace(self.partial, self.target)
-            self.partial.unlink(missing_ok=True)
-        except InputError as error:
-            return error
+    def run(self) -> None:
+        """Download the file unless it is there."""
+        is_there = self.target.is_file()
+        fault = self._difference(self.target) if is_there else None
+        if fault:
+            log.info("%s: exists, but %s; downloading it again", self.target, fault)
+        if fault or not is_there:
+            shown = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "mininterval": 1}
+            bar = tqdm(total=self.remote.size, desc=self.remote.name, **shown)
+            with bar, _Session() as session:
+                self._attempts(session, bar)
+            os.replace(self.partial, self.target)
+        self.partial.unlink(missing_ok=True)
         if self.remote.checksum is None:
             digest = _digest(self.target, "sha256")
             log.info("%s: no checksum is published; the file has sha256:%s", self.target, digest)
-        return self.target
-
-    def _is_complete(self) -> bool:
-        if not self.target.is_file():
-            return False
-        fault = self._difference(self.target)
-        if fault:
-            log.info("%s: exists, but %s; downloading it again", self.target, fault)
-        return not fault
 
     def _difference(self, path: Path) -> str | None:
         """How a file differs from the published one; None if it does not."""
@@ -303,9 +283,8 @@ class _Transfer:
             return None
         kind = published.partition(":")[0]
         found = f"{kind}:{_digest(path, kind)}"
-        if found == published.lower():
-            return None
-        return f"its checksum is {found}, {published} is published"
+        agrees = found == published.lower()
+        return None if agrees else f"its checksum is {found}, {published} is published"
 
     def _attempts(self, session: requests.Session, bar: tqdm) -> None:
         """Repeat `_attempt` until the file is complete or no wait is left."""

@@ -50,7 +50,12 @@ def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[
     schema, found = source.find(location, 0 if leave_out else cohort.cases)
     found = _labelled(found, leave_out)[: cohort.cases or None]
     for folder in {case.folder for case in found} | ({location} if location.is_dir() else set()):
-        _check_apart(folder, raw)
+        one, other = folder.resolve(), raw.resolve()
+        if one.is_relative_to(other) or other.is_relative_to(one):
+            raise InputError(
+                f"{folder}: cohort.location and {raw} contain each other. Keep the source outside"
+                f" of {raw}."
+            )
     return schema, found
 
 
@@ -79,15 +84,6 @@ def _located(source: Source, cohort: Cohort) -> Path:
         if is_archive(path):
             unpack(path, location / path.name.replace(".", "_"))
     return location
-
-
-def _check_apart(location: Path, raw: Path) -> None:
-    one, other = location.resolve(), raw.resolve()
-    if one == other or one in other.parents or other in one.parents:
-        raise InputError(
-            f"{location}: cohort.location and {raw} contain each other. Keep the source outside of"
-            f" {raw}."
-        )
 
 
 def _labelled(found: Sequence[Found], leave_out: bool) -> list[Found]:

@@ -13,33 +13,20 @@ from .sequences import Acquisition
 
 @dataclass(frozen=True)
 class Frame:
-    """One slice: a whole file of classic MR, a frame of enhanced MR.
+    """One slice: a whole file of classic MR, a frame of enhanced MR, the `number`th from 0.
 
-    Attributes
-    ----------
-    number : int
-        Of the frame in the file, from 0.
-    kind : str
-        Distinguishes it from other frames of the same series at the same position: component, echo,
-        time, b-value, stack.
-    position_mm : tuple of 3 floats or None
-        ImagePositionPatient: the centre of the first voxel, LPS+.
-    orientation : tuple of 6 floats or None
-        ImageOrientationPatient: direction cosines along a row, then along a column, LPS+.
-    spacing_mm : tuple of 2 floats or None
-        PixelSpacing: between rows, between columns.
-    thickness_mm : float or None
-        SpacingBetweenSlices, or else SliceThickness; used only for a single slice.
+    `kind` distinguishes it from other frames of the same series at the same position: component,
+    echo, time, b-value, stack. What the header does not state is None.
     """
 
     path: Path
     number: int
     kind: str
     acquisition: Acquisition
-    position_mm: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    spacing_mm: tuple[float, ...] | None
-    thickness_mm: float | None
+    position_mm: tuple[float, ...] | None  # of the centre of the first voxel, LPS+
+    orientation: tuple[float, ...] | None  # cosines along a row, then along a column, LPS+
+    spacing_mm: tuple[float, ...] | None  # between rows, between columns
+    thickness_mm: float | None  # SpacingBetweenSlices, or else SliceThickness
     slope: float
     intercept: float
 
@@ -132,26 +119,23 @@ def _enhanced(dataset: Dataset, value: _Value) -> Acquisition:
     )
 
 
-def _kind(acquisition: Acquisition, time: str, stack: str) -> str:
-    components = [_COMPONENTS[word] for word in acquisition.image_type[2:] if word in _COMPONENTS]
-    words = [
-        *components[:1],
-        "" if acquisition.echo_time_ms is None else f"echo {acquisition.echo_time_ms:.1f} ms",
-        "" if acquisition.b_value is None else f"b {acquisition.b_value:g}",
-        time and f"time {time}",
-        stack and f"stack {stack}",
-    ]
-    return ", ".join(word for word in words if word)
-
-
 def _frame(
     path: Path, number: int, value: _Value, acquisition: Acquisition, time: str, stack: str
 ) -> Frame:
     slope = _number(value("RescaleSlope"))
+    components = [_COMPONENTS[word] for word in acquisition.image_type[2:] if word in _COMPONENTS]
+    echo, b_value = acquisition.echo_time_ms, acquisition.b_value
+    kind = (
+        *components[:1],
+        "" if echo is None else f"echo {echo:.1f} ms",
+        "" if b_value is None else f"b {b_value:g}",
+        time and f"time {time}",
+        stack and f"stack {stack}",
+    )
     return Frame(
         path=path,
         number=number,
-        kind=_kind(acquisition, time, stack),
+        kind=", ".join(filter(None, kind)),
         acquisition=acquisition,
         position_mm=_numbers(value("ImagePositionPatient"), 3),
         orientation=_numbers(value("ImageOrientationPatient"), 6),

@@ -77,20 +77,10 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[int], np.ndarray]:
 def outlined(
     first: Frame, positions_mm: Sequence[tuple[float, ...] | None], columns: int, rows: int
 ) -> Grid | None:
-    """The grid of a series as its headers suggest it; nothing is rejected here.
+    """The grid that `in_order` finds if it accepts the slices at these positions, of which `first`
+    is one; positions that repeat count once.
 
-    Parameters
-    ----------
-    first : Frame
-        Any of its slices.
-    positions_mm : sequence of (tuple of 3 floats or None)
-        ImagePositionPatient of every slice, in any order; positions that repeat count once.
-
-    Returns
-    -------
-    Grid or None
-        The grid that `in_order` finds if it accepts the slices; None if position, orientation,
-        spacing or thickness is unusable.
+    Nothing is rejected here: None if position, orientation, spacing or thickness is unusable.
     """
     try:
         placed = _placement([first])
@@ -117,13 +107,17 @@ def _affine(
     steps: int,
 ) -> np.ndarray:
     """Of slices from the position `near` to `far`; (4, 4), RAS+."""
-    step_mm = float(np.linalg.norm(far - near)) / steps if steps else _thickness(first)
+    step_mm = float(np.linalg.norm(far - near)) / steps if steps else first.thickness_mm
+    if step_mm is None or (not steps and not 0 < step_mm < 1000):
+        raise InputError(
+            f"{first.name}: is a single slice without thickness. Add its SliceThickness, or leave"
+            " it out."
+        )
     row, column = placed.orientations[0].reshape(2, 3)
+    between_rows, between_columns = placed.spacings[0]
     affine = np.eye(4)
-    affine[:3, 0] = row * placed.spacings[0, 1]
-    affine[:3, 1] = column * placed.spacings[0, 0]
-    affine[:3, 2] = normal * step_mm
-    affine[:3, 3] = near
+    axes = (row * between_columns, column * between_rows, normal * step_mm, near)
+    affine[:3] = np.column_stack(axes)
     return _LPS_TO_RAS @ affine
 
 
@@ -164,11 +158,8 @@ def _check_alike(frames: Sequence[Frame], placed: _Placement) -> None:
 
 def _normal(first: Frame, orientation: np.ndarray) -> np.ndarray:
     row, column = orientation.reshape(2, 3)
-    if (
-        abs(np.linalg.norm(row) - 1) > 1e-3
-        or abs(np.linalg.norm(column) - 1) > 1e-3
-        or abs(row @ column) > 1e-3
-    ):
+    faults = (np.linalg.norm(row) - 1, np.linalg.norm(column) - 1, row @ column)
+    if any(abs(fault) > 1e-3 for fault in faults):
         raise InputError(
             f"{first.name}: directions of rows and columns are no unit vectors at right angles:"
             f" {orientation.tolist()}. {REMEDY}"
@@ -213,12 +204,3 @@ def _check_gaps(frames: Sequence[Frame], gaps: np.ndarray) -> None:
             f" where slices lie {usual:.3f} mm apart: a slice is missing, or the gaps are uneven."
             f" {REMEDY}"
         )
-
-
-def _thickness(frame: Frame) -> float:
-    if frame.thickness_mm is None or not 0 < frame.thickness_mm < 1000:
-        raise InputError(
-            f"{frame.name}: is a single slice without thickness. Add its SliceThickness, or leave"
-            " it out."
-        )
-    return frame.thickness_mm

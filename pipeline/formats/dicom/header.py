@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom import uid
 from pydicom.dataset import Dataset
 
 from ...core.errors import InputError
@@ -92,7 +93,15 @@ def parse(path: Path, stored: bytes) -> Dataset:
     """
     dataset = _parsed(path, io.BytesIO(stored), stored[:_HEAD_BYTES])
     if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = _syntax_read(dataset, path)
+        if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+            raise InputError(
+                f"{path}: its pixels are compressed, and it does not say how (TransferSyntaxUID is"
+                f" missing). {REMEDY}"
+            )
+        implicit, little = dataset.original_encoding
+        syntax = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+        syntax = uid.ImplicitVRLittleEndian if implicit and little else syntax
+        dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
 
 
@@ -104,18 +113,6 @@ def _head(path: Path) -> bytes:
 def _parsed(path: Path, source: Path | BinaryIO, head: bytes, **options: Any) -> Dataset:
     _check_inflated_size(path, head)
     return pydicom.dcmread(source, force=_begins_with_element(head), **options)
-
-
-def _syntax_read(dataset: Dataset, path: Path) -> pydicom.uid.UID:
-    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
-        raise InputError(
-            f"{path}: its pixels are compressed, and it does not say how (TransferSyntaxUID is"
-            f" missing). {REMEDY}"
-        )
-    implicit, little = dataset.original_encoding
-    if not little:
-        return pydicom.uid.ExplicitVRBigEndian
-    return pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
 
 
 def _is_marked(head: bytes) -> bool:
@@ -173,7 +170,7 @@ def errors_reported(path: Path) -> Iterator[None]:
 
 def _check_inflated_size(path: Path, head: bytes) -> None:
     """Reject a deflated data set above a size limit, before pydicom inflates it at once."""
-    if pydicom.uid.DeflatedExplicitVRLittleEndian.encode() not in head:
+    if uid.DeflatedExplicitVRLittleEndian.encode() not in head:
         return
     start = (_MARK.stop if _is_marked(head) else 0) + _LENGTH_ELEMENT
     if head[start - _LENGTH_ELEMENT : start - 4] != _LENGTH_TAG:
@@ -217,10 +214,10 @@ def check_alike(headers: Sequence[Header], *fields: str) -> None:
     for header in headers:
         for field in fields:
             if getattr(header, field) != getattr(first, field):
-                what, uid = _MIXED[field]
+                what, element = _MIXED[field]
                 raise InputError(
-                    f"{header.path}: is of another {what}{uid} than {first.path}. Keep one {what}"
-                    " per folder."
+                    f"{header.path}: is of another {what}{element} than {first.path}. Keep one"
+                    f" {what} per folder."
                 )
 
 
@@ -228,12 +225,10 @@ def _acquired(dataset: Dataset) -> tuple[str, str]:
     """When the scanner measured; the time of the series comes second, since software that rewrites
     a series replaces it.
     """
-    moment = _digits(dataset.get("AcquisitionDateTime"))
-    if moment:
+    if moment := _digits(dataset.get("AcquisitionDateTime")):
         return moment[:8], moment[8:14]
     for event in ("Acquisition", "Series", "Content"):
-        time = _digits(dataset.get(f"{event}Time"))
-        if time:
+        if time := _digits(dataset.get(f"{event}Time")):
             return _digits(dataset.get(f"{event}Date"))[:8], time[:6]
     return "", ""
 

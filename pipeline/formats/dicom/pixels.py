@@ -71,10 +71,16 @@ def stored_values(dataset: Dataset, path: Path) -> np.ndarray:
             f"{path}: holds {len(values)} frames where its header announces {shape[0]}. {REMEDY}"
         )
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if syntax not in _JPEG:
-        values = _without_unused_bits(values, dataset)
-    is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
-    return _inverted(values, dataset) if is_inverted else values
+    bits = values.dtype.itemsize * 8
+    if syntax not in _JPEG and (stored := int(dataset.BitsStored)) != bits:
+        # clear old overlays in bits beyond those stored, and extend the sign (PS3.5, 8.1.1)
+        high = int(dataset.get("HighBit", stored - 1))
+        values = (values << (bits - 1 - high)) >> (bits - stored)
+    if dataset.PhotometricInterpretation != "MONOCHROME1":
+        return values
+    if values.dtype.kind == "i":
+        return ~values
+    return ((1 << int(dataset.BitsStored)) - 1 - values.astype(np.int64)).astype(values.dtype)
 
 
 def _announced(dataset: Dataset, path: Path) -> tuple[int, int, int]:
@@ -166,18 +172,3 @@ def _coded_size(frame: bytes) -> tuple[int, int] | None:
             return (rows, columns) if components == 1 else None
         place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
     return None
-
-
-def _without_unused_bits(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Clear old overlays in bits beyond those stored, and extend the sign (PS3.5, 8.1.1)."""
-    allocated, stored = values.dtype.itemsize * 8, int(dataset.BitsStored)
-    if stored == allocated:
-        return values
-    high = int(dataset.get("HighBit", stored - 1))
-    return (values << (allocated - 1 - high)) >> (allocated - stored)
-
-
-def _inverted(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    if values.dtype.kind == "i":
-        return ~values
-    return ((1 << int(dataset.BitsStored)) - 1 - values.astype(np.int64)).astype(values.dtype)

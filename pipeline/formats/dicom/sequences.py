@@ -120,8 +120,7 @@ def recognise(acquisition: Acquisition) -> Recognised:
     to 1.1 s, that of a T2 FLAIR more than 1.6 s at 1.5 T. A contrast agent in the header counts
     only if the description does not mention contrast.
     """
-    excluded = _exclusion(acquisition)
-    if excluded:
+    if excluded := _exclusion(acquisition):
         return Recognised(None, excluded)
     for text in (acquisition.description, acquisition.protocol, acquisition.sequence_name):
         weighting = _weighting(_plain(text), acquisition)
@@ -224,17 +223,13 @@ def overridden(
 
     Parameters
     ----------
-    acquisition : Acquisition
-        Its description is searched, case ignored.
-    kind : str
-        Distinguishes it from others of the same series, such as ``echo 90.0 ms``; "description
-        (kind)" is searched too.
-    series : str
-        Its SeriesInstanceUID, compared as a whole.
+    kind, series : str
+        See `Header` and `Frame`.
     table : dict of str to (str or None)
-        "SeriesInstanceUID (kind)", SeriesInstanceUID or regular expression -> modality, None to
-        leave the series out. Exact keys come before expressions, the narrower one first; of the
-        expressions, the first that matches.
+        "SeriesInstanceUID (kind)", SeriesInstanceUID, or regular expression searched in the
+        description and "description (kind)", case ignored -> modality, None to leave the series
+        out. Exact keys come before expressions, the narrower one first; of the expressions, the
+        first that matches.
     """
     for key in (exact_key(series, kind), series):
         if series and key in table:
@@ -259,12 +254,7 @@ def is_exact(key: str) -> bool:
 
 
 def choose(series: Sequence[Recognised], derived: Sequence[bool]) -> dict[str, list[int]]:
-    """Assign series to modalities.
-
-    Parameters
-    ----------
-    series, derived : sequence
-        What each series was recognised as, and whether it is a derived image.
+    """Assign series, as recognised and perhaps `derived`, to modalities.
 
     Returns
     -------
@@ -280,7 +270,7 @@ def choose(series: Sequence[Recognised], derived: Sequence[bool]) -> dict[str, l
             for index, (found, is_derived) in enumerate(zip(series, derived, strict=True))
             if found.modality == modality
         }
-        best = [index for index, rank in ranks.items() if rank == min(ranks.values())]
-        if best:
-            chosen[modality] = best
+        if ranks:
+            best = min(ranks.values())
+            chosen[modality] = [index for index, rank in ranks.items() if rank == best]
     return chosen

@@ -52,7 +52,14 @@ class DicomSeries(Part):
         read = [_read(path) for path in self.files]
         headers = [header for header, _, _ in read]
         check_alike(headers, "patient", "series")
-        _check_sizes(headers)
+        first = headers[0]
+        for header in headers[1:]:
+            if (header.rows, header.columns) != (first.rows, first.columns):
+                raise InputError(
+                    f"{header.path}: has {header.rows}x{header.columns} pixels, but {first.path}"
+                    f" {first.rows}x{first.columns}. The folder mixes several series: keep those of"
+                    " one size."
+                )
         slices = [
             (frame, plane)
             for header, planes, _ in read
@@ -87,17 +94,6 @@ def _read(path: Path) -> tuple[Header, np.ndarray, str]:
                 " it as enhanced MR."
             )
     return header, values, hashlib.sha256(stored).hexdigest()
-
-
-def _check_sizes(headers: Sequence[Header]) -> None:
-    first = headers[0]
-    for header in headers[1:]:
-        if (header.rows, header.columns) != (first.rows, first.columns):
-            raise InputError(
-                f"{header.path}: has {header.rows}x{header.columns} pixels, but {first.path}"
-                f" {first.rows}x{first.columns}. The folder mixes several series: keep those of one"
-                " size."
-            )
 
 
 def _rescaled(slices: Sequence[tuple[Frame, np.ndarray]]) -> np.ndarray:

@@ -78,9 +78,8 @@ class Stack:
         if not self.grid:
             return "plane unknown", "spacing unknown"
         tilt_deg = slice_plane(self.grid.affine)[1]
-        words = [self.plane]
-        words += ["3D"] if self.isotropic else []
-        words += [f"oblique by {tilt_deg:.0f} degrees"] if tilt_deg > OBLIQUE_DEG else []
+        tilt = f"oblique by {tilt_deg:.0f} degrees" if tilt_deg > OBLIQUE_DEG else ""
+        words = filter(None, (self.plane, "3D" * self.isotropic, tilt))
         edges = " x ".join(f"{round(edge, 2):g}" for edge in self.grid.spacing_mm)
         return " ".join(words), f"{edges} mm"
 
@@ -128,17 +127,10 @@ class Study:
 
 
 def studies(location: Path) -> list[Study]:
-    """Read the headers of all DICOM files below a folder.
+    """Read the headers of all DICOM files below a folder, of which each folder, at any depth, holds
+    files of one examination, or none.
 
-    Parameters
-    ----------
-    location : Path
-        Each folder in it, at any depth, holds files of one examination, or none.
-
-    Returns
-    -------
-    list of Study
-        Sorted by pseudonym, those without an MR image included.
+    Returns the studies sorted by pseudonym, those without an MR image included.
 
     Raises
     ------
@@ -181,29 +173,26 @@ def _by_folder(location: Path) -> Iterator[list[Header]]:
     once = {os.path.realpath(path): path for path in reversed(found) if not path.is_dir()}
     files = sorted(once.values(), key=lambda path: (path.parent, path))
     for _, paths in groupby(files, key=lambda path: path.parent):
-        headers = [_read(path) for path in paths if _is_wanted(path)]
-        if headers:
+        if headers := [*filter(None, map(_read, paths))]:
             yield headers
 
 
-def _read(path: Path) -> Header:
+def _read(path: Path) -> Header | None:
+    """The header of a DICOM file; None of any other file."""
+    if not is_dicom(path):
+        if path.suffix.lower() in _ENDINGS:
+            raise InputError(
+                f"{path}: is no DICOM file: the mark DICM is missing at byte 128, and the file does"
+                " not begin with a data set that names its modality and examination. Export it"
+                " again, or remove it."
+            )
+        return None
     header = read_header(path)
     if not header.study:
         raise InputError(
             f"{path}: names no examination (StudyInstanceUID). Export it again, or remove it."
         )
     return header
-
-
-def _is_wanted(path: Path) -> bool:
-    marked = is_dicom(path)
-    if not marked and path.suffix.lower() in _ENDINGS:
-        raise InputError(
-            f"{path}: is no DICOM file: the mark DICM is missing at byte 128, and the file does not"
-            " begin with a data set that names its modality and examination. Export it again, or"
-            " remove it."
-        )
-    return marked
 
 
 def _common(files: Iterable[Path]) -> Path:
