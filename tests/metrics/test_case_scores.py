@@ -3,7 +3,7 @@ from math import isnan, sqrt
 import numpy as np
 import pytest
 
-from pipeline.core.schema import Schema
+from pipeline.cohorts import brats
 from pipeline.metrics import registry
 from pipeline.metrics.case_scores import (
     MaskPair,
@@ -23,19 +23,9 @@ DEFINED = METRICS[:11]  # without the volumes
 DISTANCES = METRICS[5:11]
 
 
-def schema_with(empty_rule):
-    return Schema(
-        cohort="glioma",
-        dimensions=3,
-        modalities=("t1n", "t1c"),
-        labels={"necrotic": 1, "edema": 2, "enhancing": 4},
-        regions={
-            "WT": ("necrotic", "edema", "enhancing"),
-            "TC": ("necrotic", "enhancing"),
-            "ET": ("enhancing",),
-        },
-        empty_rule=empty_rule,
-    )
+def schema_with(empty_rule, rules=None):
+    changes = {"cohort": "glioma", "empty_rule": empty_rule, "lesion_rules": rules}
+    return brats.schema("_").model_copy(update=changes)
 
 
 def nested_tumour(offset=0, with_enhancing=True):
@@ -157,8 +147,8 @@ def test_errors_of_the_volume_have_a_sign_and_the_relative_one_needs_a_reference
     assert row["volume_error_ml"] == row["prediction_ml"]
 
 
-def summary_of(pairs, empty_rule, **changes):
-    schema = schema_with(empty_rule).model_copy(update=changes)
+def summary_of(pairs, empty_rule, rules=None):
+    schema = schema_with(empty_rule, rules)
     cases = [{"case": f"{number}", "patient": f"{number}"} for number in range(len(pairs))]
     scores = [score_masks(*pair, schema, SPACING_MM) for pair in pairs]
     return summarise(tables_of(cases, scores, schema), schema)
@@ -209,7 +199,7 @@ def test_mean_region_dice_leaves_out_and_counts_a_region_undefined_in_every_case
 def test_every_table_is_summarised_and_the_values_of_rules_are_counted():
     blank = np.zeros(SHAPE, np.uint8)
     pairs = [(nested_tumour(), nested_tumour()), (blank, blank)]
-    summary = summary_of(pairs, "brats", lesion_rules="brats2023-gli")
+    summary = summary_of(pairs, "brats", "brats2023-gli")
     assert (summary["cases"], summary["cohort"], summary["types"]) == (2, "glioma", None)
     lesionwise, instances = summary["lesionwise"]["WT"], summary["instances"]["WT"]
     assert [lesionwise[column]["filled"] for column in ("lesion_dice", "lesions")] == [1, 0]

@@ -7,6 +7,8 @@ import pytest
 from pipeline.core.confusion import confusion, dice_of_classes
 from pipeline.metrics.overlap import Overlap, class_overlap, looks_mirrored, overlap
 
+from .masks import EMPTY, MASKS
+
 SHAPE = (6, 5, 4)
 
 
@@ -21,21 +23,6 @@ def counted_one_by_one(reference, prediction):
     pairs = list(zip(reference.ravel().tolist(), prediction.ravel().tolist(), strict=True))
     kinds = (True, True), (False, True), (True, False), (False, False)
     return Overlap(*map(pairs.count, kinds))
-
-
-def awkward_masks():
-    rng = np.random.default_rng(3)
-    full = np.ones(SHAPE, bool)
-    shell = full.copy()
-    shell[1:-1, 1:-1, 1:-1] = False
-    return {
-        "empty": mask_of(),
-        "full": full,
-        "shell": shell,
-        "apart": mask_of((0, 0, 0), (5, 4, 3)),
-        "half": rng.random(SHAPE) < 0.5,
-        "sparse": rng.random(SHAPE) < 0.05,
-    }
 
 
 def test_three_voxels_against_two_are_read_as_counted_by_hand():
@@ -53,9 +40,9 @@ def test_three_voxels_against_two_are_read_as_counted_by_hand():
     assert {name: getattr(found, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
+@pytest.mark.parametrize("pair", list(product((*MASKS, "empty"), repeat=2)), ids="-".join)
 def test_counts_equal_a_count_voxel_by_voxel(pair):
-    reference, prediction = (awkward_masks()[name] for name in pair)
+    reference, prediction = (MASKS.get(name, EMPTY) for name in pair)
     assert overlap(reference, prediction) == counted_one_by_one(reference, prediction)
 
 
