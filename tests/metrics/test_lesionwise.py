@@ -256,11 +256,9 @@ def awkward_classes():
 
     def smooth(share):
         field = ndimage.gaussian_filter(rng.random((4, *SHAPE)), (0, 1.1, 1.1, 1.1))
-        return np.where(
-            field.max(axis=0) > np.quantile(field.max(axis=0), 1 - share),
-            field.argmax(axis=0) + 1,
-            0,
-        ).astype(np.uint8)
+        most = field.max(axis=0)
+        drawn = most > np.quantile(most, 1 - share)
+        return np.where(drawn, field.argmax(axis=0) + 1, 0).astype(np.uint8)
 
     pairs = {f"tissues {share}": (smooth(share), smooth(share)) for share in (0.05, 0.1, 0.2)}
     one = smooth(0.1)
@@ -268,9 +266,8 @@ def awkward_classes():
     blank = np.zeros(SHAPE, np.uint8)
     foci, beside = blank.copy(), blank.copy()
     foci[3:6, 3:6, 3:6] = foci[16:19, 3:6, 3:6] = 3
-    beside[3:6, 3:6, 8:11] = beside[16:19, 3:6, 8:11] = (
-        3  # within the dilated extents, outside the box around the foci
-    )
+    # within the dilated extents, outside the box around the foci
+    beside[3:6, 3:6, 8:11] = beside[16:19, 3:6, 8:11] = 3
     apart = foci.copy()
     apart[6, 4, 4] = apart[15, 4, 4] = 1  # pieces that five dilations merge and three do not
     false = foci[:, ::-1].copy()
