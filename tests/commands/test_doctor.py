@@ -91,6 +91,8 @@ def test_a_clone_that_can_run_queued_experiments_is_in_order(folder):
 
 @pytest.mark.slow
 def test_params_that_a_stage_rejects_are_shown_with_its_message(folder):
+    (missing,) = doctor.params_values(Path("params.yaml"))
+    assert (missing.mark, missing.subject) == ("fail", "dvc.yaml")
     Path("dvc.yaml").write_text("stages:\n  download: {}\n  split: {}\n")
     text = (ROOT / "params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("  folds:", "  folding:"))
@@ -101,19 +103,11 @@ def test_params_that_a_stage_rejects_are_shown_with_its_message(folder):
     assert not list(folder.glob("data*")), "checking runs no stage"
 
 
-OLD = """# my study
-cohort: {source: brats, location: /data/mine, cases: 7, unlabelled: refuse, seed: 1}  # mine
-"""
-
-
-def older(*without, names=()):
+def older(*without):
     """The text of params.yaml as a user of an earlier version has it."""
     lines = (ROOT / "params.yaml").read_text().splitlines(keepends=True)
     kept = [line for line in lines if line.strip().partition(":")[0] not in without]
-    text = "".join(kept).replace('location: ""', "location: /my/cases")
-    for now, before in names:
-        text = text.replace(f"\n{now}:", f"\n{before}:")
-    return text
+    return "".join(kept).replace('location: ""', "location: /my/cases")
 
 
 def test_fix_adds_missing_keys_with_their_comments_and_keeps_every_value(folder, capsys):
@@ -130,7 +124,8 @@ def test_fix_adds_missing_keys_with_their_comments_and_keeps_every_value(folder,
 
 
 def test_fix_adds_a_whole_section_and_keys_of_a_section_in_one_line(folder):
-    Path("params.yaml").write_text(OLD.replace("cases: 7, ", ""))
+    line = "cohort: {source: brats, location: /data/mine, unlabelled: refuse, seed: 1}  # mine"
+    Path("params.yaml").write_text(f"# my study\n{line}\n")
     doctor.fix(Path("params.yaml"))
     cohort = {"source": "brats", "location": "/data/mine", "cases": 24}
     cohort |= {"unlabelled": "refuse", "seed": 1}
@@ -143,13 +138,12 @@ def test_fix_adds_a_whole_section_and_keys_of_a_section_in_one_line(folder):
 def test_fix_renames_sections_and_keys_and_never_replaces_a_value(folder, monkeypatch):
     renamed = {"validation": "evaluate", "split.parts": "split.folds", "split.share": "test_share"}
     monkeypatch.setattr(params, "RENAMED", renamed)
-    text = older(names=[("evaluate", "validation")])
-    text = text.replace("  folds: 5", "  parts: 9").replace("test_share: 0.2", "share: 0.4")
-    Path("params.yaml").write_text(text)
-    doctor.fix(Path("params.yaml"))
     expected = (
         older().replace("  folds: 5", "  folds: 9").replace("test_share: 0.2", "test_share: 0.4")
     )
+    text = expected.replace("\nevaluate:", "\nvalidation:").replace("  folds:", "  parts:")
+    Path("params.yaml").write_text(text.replace("test_share: 0.4", "share: 0.4"))
+    doctor.fix(Path("params.yaml"))
     assert Path("params.yaml").read_text() == expected
     Path("params.yaml").write_text(expected.replace("  folds: 9", "  folds: 9\n  parts: 8"))
     doctor.fix(Path("params.yaml"))
@@ -162,11 +156,6 @@ def test_fix_rejects_a_file_that_holds_no_sections(folder, text):
     with pytest.raises(InputError, match=r"params\.yaml: (holds no|cannot be read as YAML)"):
         doctor.fix(Path("params.yaml"))
     assert Path("params.yaml").read_text() == text
-
-
-def test_a_missing_dvc_yaml_is_reported(folder):
-    (finding,) = doctor.params_values(Path("params.yaml"))
-    assert (finding.mark, finding.subject) == ("fail", "dvc.yaml")
 
 
 def test_a_store_of_runs_that_cannot_be_opened_fails_with_advice(folder):

@@ -26,14 +26,10 @@ def test_a_described_case_needs_no_mask(tmp_path):
 
 
 def test_the_description_chooses_one_of_several_cases(tmp_path):
-    fill(
-        tmp_path,
-        *(f"{case}/{case}_{kind}.nii.gz" for case in ("007", "008") for kind in ("post", "fla")),
-    )
-    with pytest.raises(
-        InputError,
-        match=r"holds 2 cases, among them 007, 008\. Let `case` in its cohort\.yaml match one",
-    ):
+    kinds = ("post", "fla")
+    fill(tmp_path, *(f"{case}/{case}_{kind}.nii.gz" for case in ("007", "008") for kind in kinds))
+    several = r"holds 2 cases, among them 007, 008\. Let `case` in its cohort\.yaml match one"
+    with pytest.raises(InputError, match=several):
         in_folder(describe(tmp_path), "folder", ())
     assert in_folder(describe(tmp_path, case="008"), "folder", ()).found.case == "008"
 
@@ -59,22 +55,19 @@ def test_images_in_a_case_folder_take_precedence_over_linked_dicom_files(tmp_pat
 
 def test_a_study_linked_twice_is_read_once(tmp_path):
     study = write_study(tmp_path / "study")
-    before = in_folder(tmp_path, None, ()).found
+    before = in_folder(tmp_path, None, ()).found.images
     (tmp_path / "latest").symlink_to(study)
-    again = in_folder(tmp_path, None, ()).found
-    assert {name: len(part.files) for name, part in again.images.items()} == {
-        name: len(part.files) for name, part in before.images.items()
-    }
+    again = in_folder(tmp_path, None, ()).found.images
+    counts = ({name: len(part.files) for name, part in each.items()} for each in (before, again))
+    assert next(counts) == next(counts)
 
 
 def test_an_unknown_source_and_a_folder_of_several_cases_are_rejected(tmp_path):
-    with pytest.raises(
-        InputError, match=r"--source is 'brats1999'\. Set it to one of phantom, brats, "
-    ):
+    unknown = r"--source is 'brats1999'\. Set it to one of phantom, brats, "
+    with pytest.raises(InputError, match=unknown):
         in_folder(tmp_path, "brats1999", ())
     for number in (1, 2):
         write_case(tmp_path, f"BraTS-MEN-0000{number}-000")
-    with pytest.raises(
-        InputError, match=r"holds 2 cases, among them BraTS-MEN-00001-000, .*Name the folder of one"
-    ):
+    several = r"holds 2 cases, among them BraTS-MEN-00001-000, .*Name the folder of one"
+    with pytest.raises(InputError, match=several):
         in_folder(tmp_path, "brats-men", ())

@@ -41,6 +41,12 @@ def prediction(number: int) -> np.ndarray:
     return np.roll(reference(number), number + 1, axis=0)
 
 
+def channels_of(values: np.ndarray, ending=(3,)) -> np.ndarray:
+    """Masks of TC, WT and ET, as MONAI orders them."""
+    masks = np.stack([np.isin(values, labels) for labels in ((1, 4), (1, 2, 4), (4,))], axis=-1)
+    return masks.astype(np.uint8).reshape(*values.shape, *ending)
+
+
 def call(*arguments, cohort="brats2018-2021", workers=1) -> int | str | None:
     """Call the command as a user does; its exit status or message."""
     words = map(str, (*arguments, "--cohort", cohort, "--workers", workers))
@@ -49,12 +55,16 @@ def call(*arguments, cohort="brats2018-2021", workers=1) -> int | str | None:
     return left.value.code
 
 
+def write(path: Path, values: np.ndarray, affine: np.ndarray = SPACING, description="") -> None:
+    nifti.write(path, values, affine, description)
+
+
 @pytest.fixture
 def folders(tmp_path):
     """Three cases, each predicted a little off."""
     for number in range(3):
-        nifti.write(tmp_path / f"labels/A_{number}.nii.gz", reference(number), SPACING)
-        nifti.write(tmp_path / f"ours/A_{number}.nii.gz", prediction(number), SPACING)
+        write(tmp_path / f"labels/A_{number}.nii.gz", reference(number))
+        write(tmp_path / f"ours/A_{number}.nii.gz", prediction(number))
     return tmp_path / "labels", tmp_path / "ours"
 
 
@@ -63,24 +73,20 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_the_rows_are_those_of_the_stage(folders, tmp_path, schema):
-    assert not call(*folders, "--out", tmp_path)
+def test_the_rows_are_those_of_the_stage_and_all_tables_are_written(folders, tmp_path, schema):
+    assert not call(*folders, "--out", tmp_path / "out")
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {*(f"{name}.csv" for name in TABLES), "summary.json"}
+    tables = {name: table(tmp_path / f"out/{name}.csv") for name in TABLES}
     classes = (values_to_classes(values, schema) for values in (reference(1), prediction(1)))
     expected = score_case(*classes, schema, (1.0, 1.0, 2.0))
-    found = [row for row in table(tmp_path / "cases.csv") if row.pop("case") == "A_1"]
+    found = [row for row in tables["cases"] if row.pop("case") == "A_1"]
     for row, stage in zip(found, expected, strict=True):
         assert row.pop("patient") == "A_1"
         assert list(row) == list(stage)
         for column, value in stage.items():
             read = row[column] if isinstance(value, str) else float(row[column] or "nan")
             assert read == pytest.approx(value, abs=0, nan_ok=True)
-
-
-def test_all_tables_are_written_and_the_confusion_counts_every_voxel(folders, tmp_path, schema):
-    assert not call(*folders, "--out", tmp_path / "out")
-    written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {*(f"{name}.csv" for name in TABLES), "summary.json"}
-    tables = {name: table(tmp_path / f"out/{name}.csv") for name in TABLES}
     assert sum(int(row["voxels"]) for row in tables["confusion"]) == 3 * EMPTY.size
     assert len(tables["multiclass"]) == 3
     assert [row["name"] for row in tables["lesionwise"]] == list(schema.regions) * 3
@@ -116,19 +122,11 @@ def test_every_region_is_printed_with_its_interval_and_nothing_is_written_unless
     assert "3/3" in shown.err
 
 
-def test_a_perfect_prediction_scores_one_and_no_millimetre(folders, tmp_path, capsys):
-    for count in range(3):
-        nifti.write(tmp_path / f"same/A_{count}.nii", reference(count), SPACING)
-    assert not call(folders[0], tmp_path / "same")
-    row = r"^WT +3 +1\.000 \[1\.000, 1\.000\] +1\.000 +0\.0 \[0\.0, 0\.0\]"
-    assert re.search(row, capsys.readouterr().out, re.MULTILINE)
-
-
 def test_what_the_rule_for_empty_regions_gave_is_counted(folders, capsys):
     for folder in folders:
-        nifti.write(folder / "B.nii.gz", EMPTY, SPACING)
-    nifti.write(folders[0] / "C.nii.gz", EMPTY, SPACING)
-    nifti.write(folders[1] / "C.nii.gz", reference(), SPACING)
+        write(folder / "B.nii.gz", EMPTY)
+    write(folders[0] / "C.nii.gz", EMPTY)
+    write(folders[1] / "C.nii.gz", reference())
     assert not call(*folders)
     assert re.search(r"^ET +5 .* 1, 2 +0, 0$", capsys.readouterr().out, re.MULTILINE)
 
@@ -143,7 +141,9 @@ def test_a_cohort_without_a_rule_leaves_them_undefined(tmp_path, capsys):
     assert "[-, -]" in out
 
 
-def test_metaimage_and_other_names_are_read_by_patterns(folders, tmp_path, capsys):
+def test_metaimage_and_other_names_are_read_by_patterns_and_a_perfect_prediction_scores_one(
+    folders, tmp_path, capsys
+):
     (tmp_path / "theirs").mkdir()
     for count in range(3):
         image = SimpleITK.GetImageFromArray(reference(count).transpose(2, 1, 0))
@@ -152,7 +152,8 @@ def test_metaimage_and_other_names_are_read_by_patterns(folders, tmp_path, capsy
     given = folders[0], tmp_path / "theirs"
     assert "--prediction-pattern '{case}_out.mha'" in call(*given)
     assert not call(*given, "--prediction-pattern", "{case}_out.mha")
-    assert "mean region Dice 1.000" in capsys.readouterr().out
+    row = r"^WT +3 +1\.000 \[1\.000, 1\.000\] +1\.000 +0\.0 \[0\.0, 0\.0\]"
+    assert re.search(row, capsys.readouterr().out, re.MULTILINE)
 
 
 def test_several_cases_of_a_patient_are_recognised_by_the_names_of_brats(tmp_path):
@@ -168,19 +169,9 @@ def test_several_cases_of_a_patient_are_recognised_by_the_names_of_brats(tmp_pat
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "cohort"),
-    [
-        ("brats2018-2021", "brats2018-2021"),
-        ("brats2021", "brats2018-2021"),
-        ("brats2018", "brats2018-2021"),
-        ("brats2023", "brats2023"),
-        ("msd", "msd-braintumour"),
-        ("brats-men", "brats-men"),
-        ("phantom", "phantom"),
-    ],
-)
-def test_a_cohort_is_known_by_its_name_its_source_and_its_year(name, cohort):
+@pytest.mark.parametrize("name", ["brats2018-2021", "brats2021", "brats2018", "brats2023", "msd"])
+def test_a_cohort_is_known_by_its_name_its_source_and_its_year(name):
+    cohort = {"msd": "msd-braintumour", "brats2023": "brats2023"}.get(name, "brats2018-2021")
     assert score.cohort_named(name)[0].cohort == cohort
 
 
@@ -239,8 +230,6 @@ def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the
     shown = capsys.readouterr().out
     assert "No lesion-wise score: the schema of cohort mine names no rules" in shown
     assert "brats2024-menrt" in shown
-    assert "lesion by lesion" not in shown.lower()
-    assert max(map(len, shown.splitlines())) <= 130
     assert not list(tmp_path.glob("lesion*"))
     regions = [row["name"] for row in table(tmp_path / "instances.csv")]
     assert regions == ["all", "core", "rim"] * 3
@@ -249,7 +238,7 @@ def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the
 
 
 def test_enhancing_tumour_of_another_year_is_rejected_with_the_year_it_is_of(folders):
-    nifti.write(folders[1] / "A_1.nii.gz", np.where(reference() == 4, 3, reference()), SPACING)
+    write(folders[1] / "A_1.nii.gz", np.where(reference() == 4, 3, reference()))
     said = call(*folders)
     assert "ours/A_1.nii.gz: label values 3 (172 voxels) are not among 0 and" in said
     assert "brats2023 (enhancing is 3, here 4)" in said
@@ -259,27 +248,50 @@ def test_enhancing_tumour_of_another_year_is_rejected_with_the_year_it_is_of(fol
     assert "brats2018-2021 (enhancing is 4, here 3)" in said
 
 
+TO_LABELS = "convert probabilities to labels first"
+
+
 @pytest.mark.parametrize(
-    ("values", "hint"),
+    ("values", "damage", "hints"),
     [
-        (reference().astype(np.float32) / 4, "convert probabilities to labels first"),
-        (np.where(reference() == 4, np.nan, 1.0).astype(np.float32), "Masks hold whole numbers"),
+        (reference().astype(np.float32) / 4, None, ["label values", TO_LABELS]),
+        (
+            np.where(reference() == 4, np.nan, 1.0).astype(np.float32),
+            None,
+            ["label values", "Masks hold whole numbers"],
+        ),
         (
             np.where(reference() == 4, 77, 0).astype(np.uint8),
-            "Write the file with the values of brats2018-2021.",
+            None,
+            ["label values", "Write the file with the values of brats2018-2021."],
         ),
+        (
+            (reference() > 0).astype(np.int16) * np.int16(20000),
+            header(112, "2f", 1.5e-5, 0),
+            ["scl_slope 1.5e-05", TO_LABELS],
+        ),
+        (
+            np.moveaxis(channels_of(reference()), -1, 0),
+            None,
+            ["has shape (3, 24, 22, 20): its first axis seems to hold 3", "Move it to the end"],
+        ),
+        (reference(), header(70, "h", 1), []),
     ],
+    ids=["fractions", "nan", "foreign", "scaled probabilities", "channels in front", "damaged"],
 )
-def test_what_is_no_mask_is_rejected_with_what_to_do(folders, values, hint):
-    nifti.write(folders[1] / "A_1.nii.gz", values, SPACING)
+def test_what_is_no_mask_is_rejected_with_what_to_do(folders, values, damage, hints):
+    write(folders[1] / "A_1.nii.gz", values)
+    if damage:
+        damage(folders[1] / "A_1.nii.gz")
     said = call(*folders)
-    assert "ours/A_1.nii.gz: label values" in said
-    assert hint in said
+    assert "ours/A_1.nii.gz: " in said
+    assert all(hint in said for hint in hints)
+    assert "rint" not in said
 
 
 def test_every_pair_on_two_grids_is_named(folders):
     nifti.write(folders[1] / "A_0.nii.gz", reference(), LPS)
-    nifti.write(folders[1] / "A_2.nii.gz", reference()[1:], SPACING)
+    write(folders[1] / "A_2.nii.gz", reference()[1:])
     said = call(*folders)
     assert "ours/A_0.nii.gz: lies on another grid than" in said
     assert "shape (23, 22, 20) against (24, 22, 20)" in said
@@ -347,14 +359,6 @@ def dices(tmp_path, capsys):
     return scored
 
 
-def fix_by_command(said: str, path: Path, folder: Path, monkeypatch) -> None:
-    """Run the Python command that a message advises, and put its file in the place of another."""
-    (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
-    monkeypatch.chdir(folder)
-    exec(shlex.split(line)[2])
-    (folder / f"fixed-{path.name}").rename(path)
-
-
 def test_linked_case_folders_and_capital_endings_are_scored_like_any_other(
     folders, tmp_path, dices
 ):
@@ -384,18 +388,12 @@ def test_a_mask_along_other_axes_is_reordered_without_loss_and_with_a_warning(fo
     assert warning == f"A_1.nii.gz: {expected}"
 
 
-def channels_of(values: np.ndarray, ending=(3,)) -> np.ndarray:
-    """Masks of TC, WT and ET, as MONAI orders them."""
-    masks = np.stack([np.isin(values, labels) for labels in ((1, 4), (1, 2, 4), (4,))], axis=-1)
-    return masks.astype(np.uint8).reshape(*values.shape, *ending)
-
-
 @pytest.mark.parametrize("ending", [(3,), (1, 3)])
 def test_masks_of_regions_in_channels_are_read_where_they_are_named(folders, dices, ending):
     expected = dices(*folders)
     for number in range(3):
         masks = channels_of(prediction(number), ending)
-        nifti.write(folders[1] / f"A_{number}.nii.gz", masks, SPACING)
+        write(folders[1] / f"A_{number}.nii.gz", masks)
     said = call(*folders)
     assert "A_0.nii.gz: holds 3 channels" in said
     assert "masks of regions" in said
@@ -408,15 +406,15 @@ def test_masks_of_regions_in_channels_are_read_where_they_are_named(folders, dic
 
 def test_channels_that_are_not_nested_or_not_binary_are_reported(folders, dices):
     for number in range(3):
-        nifti.write(folders[1] / f"A_{number}.nii.gz", channels_of(reference(number)), SPACING)
+        write(folders[1] / f"A_{number}.nii.gz", channels_of(reference(number)))
     outside = channels_of(reference(0))
     outside[0, 0, 0, 2] = 1
-    nifti.write(folders[1] / "A_0.nii.gz", outside, SPACING)
+    write(folders[1] / "A_0.nii.gz", outside)
     found, warning = dices(*folders, "--channels", "TC,WT,ET")
     assert found == {"WT": 1, "TC": 1, "ET": 1}
     lost = "1 voxels of its regions lie outside of the region around them, and were left out"
     assert warning == f"A_0.nii.gz: {lost}"
-    nifti.write(folders[1] / "A_0.nii.gz", channels_of(reference(0)) * np.float32(0.7), SPACING)
+    write(folders[1] / "A_0.nii.gz", channels_of(reference(0)) * np.float32(0.7))
     said = call(*folders, "--channels", "TC,WT,ET")
     assert "channel TC holds 0 to 0.7, not 0 and 1. Of probabilities, take those above 0.5" in said
 
@@ -426,10 +424,13 @@ def test_a_prediction_that_lost_its_header_is_reported_to_copy_it_first_and_the_
 ):
     expected = dices(*folders)
     path = folders[1] / "A_1.nii.gz"
-    nifti.write(path, prediction(1), np.eye(4))
+    write(path, prediction(1), np.eye(4))
     said = call(*folders)
     assert said.index("copy the geometry of the reference") < said.index("nearest neighbour")
-    fix_by_command(said, path, tmp_path, monkeypatch)
+    (line,) = [line for line in said.splitlines() if line.startswith("python -c ")]
+    monkeypatch.chdir(tmp_path)
+    exec(shlex.split(line)[2])
+    (tmp_path / f"fixed-{path.name}").rename(path)
     assert dices(*folders) == expected
 
 
@@ -441,26 +442,21 @@ CORNER[2:9, 3:9, 2:7] = 2
 def test_a_mirrored_prediction_is_scored_with_a_warning(tmp_path, dices, axes, along):
     values = CORNER.copy()
     values[4:6, 4:6, 3:5] = 4
-    nifti.write(tmp_path / "labels/A.nii.gz", values, SPACING)
-    nifti.write(tmp_path / "ours/A.nii.gz", np.flip(np.roll(values, 1, axis=2), axes), SPACING)
+    write(tmp_path / "labels/A.nii.gz", values)
+    write(tmp_path / "ours/A.nii.gz", np.flip(np.roll(values, 1, axis=2), axes))
     found, warning = dices(tmp_path / "labels", tmp_path / "ours")
     assert found["WT"] < 0.1
-    assert re.fullmatch(
-        rf"A\.nii\.gz: its mirror image fits the reference far better, along {along}: Dice 0\.\d\d"
-        r" instead of 0\.00.*",
-        warning,
-    )
+    mirrored = "its mirror image fits the reference far better"
+    assert re.match(rf"A.nii.gz: {mirrored}, along {along}: Dice 0\.\d\d instead of 0\.00", warning)
 
 
 def test_a_prediction_that_is_merely_bad_is_not_called_mirrored(tmp_path, dices):
-    nifti.write(tmp_path / "labels/A.nii.gz", CORNER, SPACING)
-    nifti.write(tmp_path / "ours/A.nii.gz", np.roll(CORNER, 7, axis=2), SPACING)
+    write(tmp_path / "labels/A.nii.gz", CORNER)
+    write(tmp_path / "ours/A.nii.gz", np.roll(CORNER, 7, axis=2))
     assert dices(tmp_path / "labels", tmp_path / "ours")[1] == ""
 
 
-def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(
-    folders, dices, tmp_path, monkeypatch
-):
+def test_labels_that_a_header_scales_are_rounded_with_a_warning(folders, dices):
     expected = dices(*folders)[0]
     path = folders[1] / "A_1.nii.gz"
     as_floats(4)(path)
@@ -471,13 +467,6 @@ def test_labels_that_a_header_scales_are_rounded_or_the_scale_is_named(
         r" 0\.0156863: rounded",
         warning,
     )
-    header(112, "2f", 1.7, 0)(path)
-    nifti.write(path, prediction(1), SPACING)
-    header(112, "2f", 1.7, 0)(path)
-    said = call(*folders)
-    assert "multiplies the stored integers by scl_slope 1.7" in said
-    fix_by_command(said, path, tmp_path, monkeypatch)
-    assert dices(*folders)[0] == expected
 
 
 def test_what_the_headers_of_a_pair_contradict_is_a_warning(folders, dices):
@@ -487,30 +476,11 @@ def test_what_the_headers_of_a_pair_contradict_is_a_warning(folders, dices):
     assert warning.startswith(f"A_2.nii.gz: {sizes}")
 
 
-def test_channels_in_front_are_reported_to_move(folders):
-    nifti.write(folders[1] / "A_0.nii.gz", np.moveaxis(channels_of(reference()), -1, 0), SPACING)
-    said = call(*folders)
-    assert "A_0.nii.gz: has shape (3, 24, 22, 20): its first axis seems to hold 3" in said
-    assert "Move it to the end" in said
-
-
-def test_a_damaged_header_of_a_prediction_or_reference_is_an_error_with_its_name(folders):
-    header(70, "h", 1)(folders[1] / "A_0.nii.gz")
-    assert "ours/A_0.nii.gz: " in call(*folders)
+def test_a_damaged_reference_is_an_error_with_its_name(folders):
     stored = bytearray((folders[0] / "A_0.nii.gz").read_bytes())
     stored[len(stored) // 2] ^= 0xFF
     (folders[0] / "A_0.nii.gz").write_bytes(bytes(stored))
     assert "labels/A_0.nii.gz: " in call(*folders)
-
-
-def test_probabilities_that_a_header_scales_are_not_advised_to_be_rounded(folders):
-    path = folders[1] / "A_1.nii.gz"
-    nifti.write(path, (reference() > 0).astype(np.int16) * np.int16(40000 // 2), SPACING)
-    header(112, "2f", 1.5e-5, 0)(path)
-    said = call(*folders)
-    assert "scl_slope 1.5e-05" in said
-    assert "rint" not in said
-    assert "convert probabilities to labels first" in said
 
 
 def test_a_mask_that_is_met_twice_through_a_link_counts_once(folders, dices):

@@ -4,26 +4,23 @@ import pytest
 from pipeline.core.boxes import bounding_box
 
 
-def test_box_is_tight_around_scattered_voxels():
-    mask = np.zeros((6, 7, 8), bool)
-    mask[1, 5, 2] = mask[4, 3, 2] = True
-    assert bounding_box(mask) == (slice(1, 5), slice(3, 6), slice(2, 3))
-
-
-def test_margin_is_clipped_at_the_image_border():
-    mask = np.zeros((6, 7, 8), bool)
-    mask[0, 3, 7] = True
-    assert bounding_box(mask, margin_voxels=2) == (slice(0, 3), slice(1, 6), slice(5, 8))
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    ("voxels", "margin_voxels", "box"),
+    [
+        ([(1, 5, 2), (4, 3, 2)], 0, (slice(1, 5), slice(3, 6), slice(2, 3))),
+        ([(0, 3, 7)], 2, (slice(0, 3), slice(1, 6), slice(5, 8))),
+    ],
+    ids=["scattered", "clipped at the border"],
+)
+def test_a_box_is_tight_around_the_voxels_of_masks_and_class_maps(
+    voxels, margin_voxels, box, order
+):
+    classes = np.zeros((6, 7, 8), np.uint8, order=order)
+    classes[tuple(np.transpose(voxels))] = 2
+    assert bounding_box(classes, margin_voxels) == bounding_box(classes > 0, margin_voxels) == box
 
 
 @pytest.mark.parametrize("margin_voxels", [0, 3])
 def test_box_of_an_empty_mask_is_empty(margin_voxels):
     assert np.zeros((4, 5, 6))[bounding_box(np.zeros((4, 5, 6), bool), margin_voxels)].size == 0
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_class_maps_of_either_memory_order_are_boxed_like_masks(order):
-    classes = np.zeros((5, 5, 5), np.uint8, order=order)
-    classes[2:4, 1, 3:] = 2
-    expected = (slice(2, 4), slice(1, 2), slice(3, 5))
-    assert bounding_box(classes) == bounding_box(classes > 0) == expected

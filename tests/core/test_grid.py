@@ -53,25 +53,9 @@ def test_canonical_is_what_nibabel_makes_of_it_and_the_inverse_is_exact(codes, t
 @every_orientation
 def test_the_names_of_the_axes_and_their_spacing_are_read_off_the_affine(codes):
     grid = Grid(SHAPE, affine_of(codes))
-    assert grid.orientation == codes
-    assert grid.spacing_mm == (1.0, 2.0, 3.0)
-    by_axis = {
-        "RL".find(code) >= 0: length for code, length in zip(codes, grid.spacing_mm, strict=True)
-    }
-    assert canonical_spacing_mm(grid.affine)[0] == by_axis[True]
-
-
-def test_the_rightmost_voxel_of_an_lps_grid_comes_last_on_the_first_canonical_axis():
-    array = np.zeros(SHAPE)
-    # the first voxel of a grid that runs to the left, back and top: right, back, bottom
-    array[0, -1, 0] = 1
-    assert np.argwhere(to_canonical(array, affine_of("LPS"))).tolist() == [[2, 0, 0]]
-
-
-def test_spacing_of_an_oblique_grid_is_the_length_of_its_voxels():
-    spacing_mm = (0.9, 1.1, 5.5)
-    grid = Grid(SHAPE, affine_of("SLP", spacing_mm, 40))
-    np.testing.assert_allclose(grid.spacing_mm, spacing_mm)
+    assert (grid.orientation, grid.spacing_mm) == (codes, (1.0, 2.0, 3.0))
+    oblique = Grid(SHAPE, affine_of(codes, (0.9, 1.1, 5.5), 40))
+    np.testing.assert_allclose(oblique.spacing_mm, (0.9, 1.1, 5.5))
 
 
 def test_channels_stay_behind_the_three_axes_and_nothing_is_copied():
@@ -86,20 +70,25 @@ def test_channels_stay_behind_the_three_axes_and_nothing_is_copied():
     np.testing.assert_array_equal(from_canonical(canonical, affine_of("PIR")), array)
 
 
-def test_equal_grids_do_not_differ_and_another_shape_is_reported():
-    grid = Grid(SHAPE, affine_of("LPS"))
-    assert grid.differs(Grid(SHAPE, affine_of("LPS"))) == ""
-    assert grid.differs(Grid((3, 4, 6), grid.affine)) == "shape (3, 4, 5) against (3, 4, 6)"
-
-
 @pytest.mark.parametrize(
-    ("shift_mm", "differs"),
-    [((9e-4, 0, 0), False), ((1.1e-3, 0, 0), True), ((8e-4, 8e-4, 0), True)],
+    ("shape", "changes", "said"),
+    [
+        (SHAPE, {}, ""),
+        ((3, 4, 6), {}, "shape (3, 4, 5) against (3, 4, 6)"),
+        (SHAPE, {(0, 3): 9e-4}, ""),
+        (SHAPE, {(0, 3): 1.1e-3}, "apart"),
+        (SHAPE, {(0, 3): 8e-4, (1, 3): 8e-4}, "apart"),
+        (SHAPE, {(0, 0): -1, (0, 3): SHAPE[0] - 1}, "up to 2 mm apart"),
+    ],
+    ids=["equal", "shape", "near", "far", "far by its length", "flipped over the same extent"],
 )
-def test_a_shift_counts_by_its_length(shift_mm, differs):
-    moved = np.eye(4)
-    moved[:3, 3] = shift_mm
-    assert bool(Grid(SHAPE, np.eye(4)).differs(Grid(SHAPE, moved))) == differs
+def test_grids_differ_in_shape_or_by_the_length_of_a_shift(shape, changes, said):
+    affine = np.eye(4)
+    for place, value in changes.items():
+        affine[place] = value
+    found = Grid(SHAPE, np.eye(4)).differs(Grid(shape, affine))
+    assert said in found
+    assert bool(found) == bool(said)
 
 
 def test_a_slight_turn_counts_by_the_farthest_corner():
@@ -108,12 +97,6 @@ def test_a_slight_turn_counts_by_the_farthest_corner():
     tilted[2, 0] = slope  # 200 voxels on, 0.02 mm off
     assert "up to 0.02 mm apart" in Grid(shape, np.eye(4)).differs(Grid(shape, tilted))
     assert Grid(shape, np.eye(4)).differs(Grid(shape, tilted), tolerance_mm=0.03) == ""
-
-
-def test_flipped_axes_over_the_same_extent_differ():
-    flipped = np.diag([-1.0, 1, 1, 1])
-    flipped[0, 3] = SHAPE[0] - 1
-    assert "up to 2 mm apart" in Grid(SHAPE, np.eye(4)).differs(Grid(SHAPE, flipped))
 
 
 @pytest.mark.parametrize(
@@ -144,18 +127,12 @@ def test_the_tilt_of_slices_is_the_angle_between_normals():
 
 @every_orientation
 def test_voxels_along_other_axes_are_put_in_order_without_loss(codes):
-    voxels = np.arange(np.prod(SHAPE)).reshape(SHAPE)
-    expected = Grid(SHAPE, affine_of("LPS", turn_degrees=7))
+    voxels, expected = counted(), Grid(SHAPE, affine_of("LPS", turn_degrees=7))
+    there, here = map(nibabel.orientations.axcodes2ornt, ("LPS", codes))
     image = nibabel.Nifti1Image(voxels.astype(np.int16), expected.affine)
-    turn = nibabel.orientations.ornt_transform(
-        nibabel.orientations.io_orientation(expected.affine),
-        nibabel.orientations.axcodes2ornt(codes),
-    )
-    turned = image.as_reoriented(turn)
-    assert np.array_equal(
-        onto_axes_of(np.asarray(turned.dataobj), Grid(turned.shape, turned.affine), expected),
-        voxels,
-    )
+    turned = image.as_reoriented(nibabel.orientations.ornt_transform(there, here))
+    found = onto_axes_of(np.asarray(turned.dataobj), Grid(turned.shape, turned.affine), expected)
+    assert np.array_equal(found, voxels)
 
 
 def test_a_grid_of_other_places_is_not_reached_by_reordering():

@@ -37,17 +37,17 @@ def test_plain_json_has_sorted_keys_and_null_for_nan(tmp_path):
         ("{", r"thing\.json"),
         ('{"name": "a"}', r"thing\.json\.sizes: field required"),
         ('{"name": 1, "sizes": {}}', r"thing\.json\.name.*got 1"),
+        (None, r"thing\.json.*dvc repro"),
     ],
 )
-def test_a_bad_record_is_named_with_its_finding(tmp_path, text, said):
-    (tmp_path / "thing.json").write_text(text)
+def test_a_bad_or_missing_record_is_named_with_its_finding(tmp_path, text, said):
+    if text:
+        (tmp_path / "thing.json").write_text(text)
     with pytest.raises(InputError, match=said):
         records.read_json(tmp_path / "thing.json", Thing)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.json.*dvc repro"):
-        records.read_json(tmp_path / "absent.json", Thing)
+def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.csv.*dvc repro"):
         records.read_csv(tmp_path / "absent.csv")
 

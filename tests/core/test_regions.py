@@ -17,6 +17,7 @@ from pipeline.core.regions import (
 from pipeline.core.schema import Schema
 
 EVERY_CLASS = np.arange(4, dtype=np.uint8).repeat(6).reshape(2, 3, 4)
+CORE = ("enhancing", "nonenhancing", "cystic")
 
 
 @pytest.fixture(params=["_", "-"], ids=["enhancing 4", "enhancing 3"])
@@ -37,6 +38,12 @@ def test_values_become_classes_and_come_back(convention, dtype):
 def schema_of(labels: dict[str, int], regions: dict[str, tuple[str, ...]]) -> Schema:
     about = {"cohort": "x", "dimensions": 3, "modalities": ("t1c",), "empty_rule": "nan"}
     return Schema(labels=labels, regions=regions, **about)
+
+
+PEDIATRIC = schema_of(
+    {name: value for value, name in enumerate((*CORE, "edema", "cavity"), 1)},
+    {"WT": (*CORE, "edema"), "TC": CORE, "ET": CORE[:1], "CC": CORE[2:], "RC": ("cavity",)},
+)
 
 
 def test_the_value_255_is_a_value_like_any_other():
@@ -74,13 +81,14 @@ def test_regions_of_each_class_are_those_of_the_challenge(convention):
     ]
 
 
-def test_classes_become_nested_regions_and_come_back(convention):
-    classes = np.random.default_rng(0).integers(0, 4, (5, 6, 7)).astype(np.uint8)
-    masks = classes_to_regions(classes, convention)
-    whole, core, enhancing = np.moveaxis(masks, -1, 0)
-    assert (enhancing <= core).all()
-    assert (core <= whole).all()
-    back = regions_to_classes(masks, convention)
+@pytest.mark.parametrize("schema", [*map(brats.schema, "_-"), PEDIATRIC], ids=["4", "3", "beside"])
+def test_classes_become_regions_within_each_other_and_come_back(schema):
+    classes = np.arange(len(schema.labels) + 1, dtype=np.uint8).repeat(8).reshape(4, 2, -1)
+    masks = classes_to_regions(classes, schema)
+    for place, outer in enumerate(schema.around.values()):
+        if outer:
+            assert (masks[..., place] <= masks[..., list(schema.regions).index(outer)]).all()
+    back = regions_to_classes(masks, schema)
     assert back.dtype == np.uint8
     np.testing.assert_array_equal(back, classes)
 
@@ -94,14 +102,12 @@ def test_a_voxel_outside_of_an_outer_region_is_in_no_inner_one(convention):
     ]
 
 
-@pytest.mark.parametrize("output", ["regions", "labels"])
-def test_targets_of_a_network_read_back_as_its_classes(convention, output):
+@pytest.mark.parametrize(("output", "channels"), [("regions", 3), ("labels", 4)])
+def test_targets_of_a_network_read_back_as_its_classes(convention, output, channels):
     target = classes_to_outputs(EVERY_CLASS, convention, output)
-    assert target.dtype == np.uint8
-    assert target.shape == (*EVERY_CLASS.shape, {"regions": 3, "labels": 4}[output])
-    np.testing.assert_array_equal(
-        outputs_to_classes(target.astype(np.float32), convention, output), EVERY_CLASS
-    )
+    assert (target.dtype, target.shape) == (np.uint8, (*EVERY_CLASS.shape, channels))
+    back = outputs_to_classes(target.astype(np.float32), convention, output)
+    np.testing.assert_array_equal(back, EVERY_CLASS)
     if output == "labels":
         np.testing.assert_array_equal(target.sum(axis=-1), 1)
 
@@ -119,28 +125,6 @@ def test_a_region_is_taken_above_one_half_not_at_it(convention):
         [[0.5, 0.5, 0.5], [0.51, 0.5, 0.9], [0.9, 0.6, 0.5], [0.9, 0.8, 0.7]], np.float32
     )
     assert outputs_to_classes(sigmoids, convention, "regions").tolist() == [0, 2, 1, 3]
-
-
-CORE = ("enhancing", "nonenhancing", "cystic")
-PEDIATRIC = schema_of(
-    {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4, "cavity": 5},
-    {
-        "WT": (*CORE, "edema"),
-        "TC": CORE,
-        "ET": ("enhancing",),
-        "CC": ("cystic",),
-        "RC": ("cavity",),
-    },
-)
-
-
-def test_regions_side_by_side_become_classes_and_come_back():
-    classes = np.arange(6, dtype=np.uint8)
-    masks = classes_to_regions(classes, PEDIATRIC)
-    np.testing.assert_array_equal(regions_to_classes(masks, PEDIATRIC), classes)
-    np.testing.assert_array_equal(
-        outputs_to_classes(masks.astype(np.float32), PEDIATRIC, "regions"), classes
-    )
 
 
 def test_of_regions_side_by_side_the_most_probable_is_taken_whatever_their_order():

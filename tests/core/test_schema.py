@@ -20,42 +20,27 @@ GOOD = {
 ALL, CORE, ET = GOOD["regions"].values()
 
 
-def test_each_region_adds_one_label_to_the_next_smaller_one():
-    assert Schema(**GOOD).own_labels == {"WT": {"edema"}, "TC": {"necrotic"}, "ET": {"enhancing"}}
-
-
 def test_classes_of_a_region_are_positions_in_the_labels_not_values():
-    assert [Schema(**GOOD).classes_of(name) for name in ("WT", "TC", "ET")] == [
-        [1, 2, 3],
-        [1, 3],
-        [3],
-    ]
-
-
-def test_one_label_and_one_region_are_a_schema():
-    schema = Schema(**GOOD | {"labels": {"tumour": 255}, "regions": {"WT": ("tumour",)}})
-    assert schema.classes_of("WT") == [1]
+    schema = Schema(**GOOD)
+    assert [schema.classes_of(name) for name in ("WT", "TC", "ET")] == [[1, 2, 3], [1, 3], [3]]
+    one = Schema(**GOOD | {"labels": {"tumour": 255}, "regions": {"WT": ("tumour",)}})
+    assert one.classes_of("WT") == [1]
 
 
 def test_regions_may_stand_side_by_side_and_within_the_same_one():
-    labels = {"enhancing": 1, "nonenhancing": 2, "cystic": 3, "edema": 4, "cavity": 5}
     core = ("enhancing", "nonenhancing", "cystic")
+    labels = {name: value for value, name in enumerate((*core, "edema", "cavity"), 1)}
     regions = {
         "WT": (*core, "edema"),
         "TC": core,
-        "ET": ("enhancing",),
-        "CC": ("cystic",),
+        "ET": core[:1],
+        "CC": core[2:],
         "RC": ("cavity",),
     }
     schema = Schema(**GOOD | {"labels": labels, "regions": regions})
     assert schema.around == {"WT": None, "TC": "WT", "ET": "TC", "CC": "TC", "RC": None}
-    assert schema.own_labels == {
-        "WT": {"edema"},
-        "TC": {"nonenhancing"},
-        "ET": {"enhancing"},
-        "CC": {"cystic"},
-        "RC": {"cavity"},
-    }
+    own = ("edema", "nonenhancing", "enhancing", "cystic", "cavity")
+    assert schema.own_labels == {name: {label} for name, label in zip(regions, own, strict=True)}
     assert schema.innermost == ["ET", "CC", "RC"]
 
 
@@ -76,13 +61,9 @@ def test_rules_that_do_not_exist_are_rejected_with_those_that_do():
 
 
 def test_labels_that_are_types_have_a_region_each():
-    types = {
-        "labels": {"glioma": 1, "pituitary": 2},
-        "regions": {"glioma": ("glioma",), "pituitary": ("pituitary",)},
-        "types": True,
-    }
-    schema = Schema(**GOOD | types)
-    assert schema.types
+    labels = {"glioma": 1, "pituitary": 2}
+    regions = {name: (name,) for name in labels}
+    schema = Schema(**GOOD | {"labels": labels, "regions": regions, "types": True})
     assert Schema.model_validate_json(schema.model_dump_json()) == schema
 
 

@@ -61,16 +61,30 @@ def loop(probabilities, reference):
     return brier, sum(n * abs(p - y) for n, p, y in means) / len(probabilities), means
 
 
-def test_four_voxels_by_hand():
-    found = of([0.1, 0.9, 0.92, 0.4], [0, 1, 0, 1])
-    assert found.brier == pytest.approx((0.01 + 0.01 + 0.92**2 + 0.36) / 4)
-    # 0.1 in bin 1, 0.4 in bin 6, 0.9 and 0.92 in bin 13
-    assert np.flatnonzero(found.voxels).tolist() == [1, 6, 13]
-    assert found.ece == pytest.approx((1 * 0.1 + 1 * 0.6 + 2 * abs(0.91 - 0.5)) / 4)
-
-
-def test_bins_hold_their_lower_edge_and_the_last_both():
-    assert np.flatnonzero(of([0, 0.2, 0.199, 0.6, 1], [0] * 5).voxels).tolist() == [0, 2, 3, 9, 14]
+@pytest.mark.parametrize(
+    ("probabilities", "reference", "brier", "ece", "bins"),
+    [
+        (
+            *([0.1, 0.9, 0.92, 0.4], [0, 1, 0, 1], (0.01 + 0.01 + 0.92**2 + 0.36) / 4),
+            *((1 * 0.1 + 1 * 0.6 + 2 * abs(0.91 - 0.5)) / 4, [1, 6, 13]),
+        ),
+        (
+            [0, 0.2, 0.199, 0.6, 1],
+            [0, 0, 0, 1, 1],
+            (0.2**2 + 0.199**2 + 0.4**2) / 5,
+            0.1598,
+            [0, 2, 3, 9, 14],
+        ),
+        ([0.25] * 8, [1, 0, 0, 0, 1, 0, 0, 0], 0.25 * 0.75, 0, [3]),
+        ([0.1, 0.2], [0, 0], 0.025, 0.15, [1, 3]),
+        ([0, 1, 1], [0, 1, 1], 0, 0, [0, 14]),
+        ([0, 1, 1], [1, 0, 0], 1, 1, [0, 14]),
+    ],
+)
+def test_few_voxels_have_the_errors_computed_by_hand(probabilities, reference, brier, ece, bins):
+    found = of(probabilities, reference)
+    assert (found.brier, found.ece) == pytest.approx((brier, ece))
+    assert np.flatnonzero(found.voxels).tolist() == bins, "a bin holds its lower edge"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -92,35 +106,15 @@ def test_one_pass_equals_a_loop_over_voxels(seed):
                 assert own_bin["share_positive"] == pytest.approx(share)
 
 
-def test_a_perfect_prediction_has_no_error_and_its_opposite_the_largest():
-    reference = np.random.default_rng(0).random(500) < 0.3
-    for predicted, error in ((reference, 0), (~reference, 1)):
-        found = bin_probabilities(predicted.astype(np.float32), reference)
-        assert (found.brier, found.ece) == (error, error)
-
-
 def test_probabilities_that_mean_what_they_say_are_calibrated_and_overconfident_ones_are_not():
     random = np.random.default_rng(0)
     true = random.beta(0.4, 0.6, 400_000).astype(np.float32)
     reference = random.random(len(true)) < true
-    assert bin_probabilities(true, reference).ece < 0.003
-    assert bin_probabilities(true, reference).brier == pytest.approx(
-        float((true * (1 - true)).mean()), abs=0.002
-    )
+    found, brier = bin_probabilities(true, reference), float((true * (1 - true)).mean())
+    assert found.ece < 0.003
+    assert found.brier == pytest.approx(brier, abs=0.002)
     surer = (true**3 / (true**3 + (1 - true) ** 3)).astype(np.float32)
     assert bin_probabilities(surer, reference).ece > 0.05
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "reference", "brier", "ece"),
-    [
-        ([0.25] * 8, [1, 0, 0, 0, 1, 0, 0, 0], 0.25 * 0.75, 0),  # calibrated, yet tells nothing
-        ([0.1, 0.2], [0, 0], 0.025, 0.15),  # a region that the reference lacks
-    ],
-)
-def test_few_voxels_have_the_errors_computed_by_hand(probabilities, reference, brier, ece):
-    found = of(probabilities, reference)
-    assert (found.brier, found.ece) == pytest.approx((brier, ece))
 
 
 def test_rows_hold_the_entropy_and_disagreement_of_the_brain_and_how_they_rank_errors():
@@ -140,21 +134,12 @@ def test_rows_hold_the_entropy_and_disagreement_of_the_brain_and_how_they_rank_e
         assert row["aurc_oracle"] <= min(row["aurc"], row["aurc_disagreement"])
 
 
-def test_what_lies_outside_the_brain_changes_nothing():
-    probabilities, disagreement, classes, brain = drawn(2)
-    expected, _ = calibration_rows(probabilities, disagreement, classes, brain, SCHEMA)
+def test_neither_what_lies_outside_the_brain_nor_memory_order_changes_more_than_rounding():
+    arrays = probabilities, disagreement, classes, brain = drawn(2)
+    expected, bins = calibration_rows(*arrays, SCHEMA)
+    turned = [np.asfortranarray(np.transpose(a, (1, 2, 0, 3)[: a.ndim])) for a in arrays]
     probabilities[~brain], disagreement[~brain], classes[~brain] = 1, 0.5, 2
-    assert calibration_rows(probabilities, disagreement, classes, brain, SCHEMA)[0] == expected
-
-
-@pytest.mark.parametrize("axes", [(1, 2, 0), (2, 1, 0)])
-def test_axes_and_memory_order_change_nothing_but_rounding(axes):
-    probabilities, disagreement, classes, brain = drawn(4)
-    expected, bins = calibration_rows(probabilities, disagreement, classes, brain, SCHEMA)
-    turned = [
-        np.asfortranarray(np.transpose(array, (*axes, 3)[: array.ndim]))
-        for array in (probabilities, disagreement, classes, brain)
-    ]
+    assert calibration_rows(*arrays, SCHEMA)[0] == expected
     found, turned_bins = calibration_rows(*turned, SCHEMA)
     for one, other in zip(expected, found, strict=True):
         name = other.pop("name")
@@ -190,11 +175,9 @@ def test_bins_add_up_over_cases_in_any_order_to_those_of_all_voxels():
         found = pooled(iter(ordered))
         assert list(found) == ["WT", "TC"]
         for name, own in found.items():
-            np.testing.assert_array_equal(own.voxels, together[name].voxels)
-            np.testing.assert_array_equal(own.positives, together[name].positives)
-            np.testing.assert_allclose(own.probability, together[name].probability, rtol=1e-12)
-            assert own.brier == pytest.approx(together[name].brier, rel=1e-6)
-            assert own.ece == pytest.approx(together[name].ece, rel=1e-9)
+            for counts in ("voxels", "positives", "probability", "brier", "ece"):
+                expected = getattr(together[name], counts)
+                np.testing.assert_allclose(getattr(own, counts), expected, rtol=1e-6)
 
 
 def test_reliability_rows_say_where_a_bin_lies_and_that_an_empty_one_has_no_mean():
@@ -209,12 +192,13 @@ def test_reliability_rows_say_where_a_bin_lies_and_that_an_empty_one_has_no_mean
 
 
 def test_what_interpolation_rounds_beyond_one_or_zero_is_taken_for_certain():
-    assert np.flatnonzero(of([-1e-7, 1 + 2e-7], [0, 1]).voxels).tolist() == [0, BINS - 1]
-    probabilities = np.array([-1e-7, 1 + 2e-7] * 4, np.float32).reshape(2, 2, 1, 2)
-    rows, _ = calibration_rows(
-        probabilities, None, np.ones((2, 2, 1), np.uint8), np.ones((2, 2, 1), bool), SCHEMA
+    probabilities, inside = np.full((2, 2, 1, 2), (-1e-7, 1 + 2e-7), np.float32), np.ones((2, 2, 1))
+    rows, bins = calibration_rows(
+        probabilities, None, inside.astype(np.uint8), inside.astype(bool), SCHEMA
     )
     assert [row["mean_entropy"] for row in rows] == [0, 0]
+    found = [np.flatnonzero(own.voxels).tolist() for own in bins.values()]
+    assert found == [[0], [BINS - 1]]
 
 
 def test_other_grids_and_what_is_no_probability_are_rejected():

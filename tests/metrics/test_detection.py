@@ -23,41 +23,25 @@ ROWS = [
 ]
 
 
-def by_size(name, cases=4):
-    return {row["size"]: row for row in detection(ROWS, [name], cases)}
-
-
-def test_lesions_and_false_ones_are_counted_by_size():
-    rows = by_size("WT")
-    assert list(rows) == ["all", "below 0.1 ml", "0.1 to 1 ml", "1 to 10 ml", "from 10 ml"]
-    assert {
-        size: (row["found"], row["lesions"], row["false_positives"]) for size, row in rows.items()
-    } == {
+def test_lesions_and_false_ones_are_counted_by_size_and_false_ones_are_per_case():
+    rows = {row["size"]: row for row in detection(ROWS, ["WT"], 4)}
+    counts = ("found", "lesions", "false_positives")
+    assert {size: tuple(row[name] for name in counts) for size, row in rows.items()} == {
         "all": (4, 5, 2),
         "below 0.1 ml": (1, 2, 1),
         "0.1 to 1 ml": (1, 1, 0),  # 0.1 ml itself
         "1 to 10 ml": (0, 0, 1),
         "from 10 ml": (2, 2, 0),
     }
-
-
-def test_sensitivity_is_a_share_of_lesions_and_false_ones_are_per_case():
-    rows = by_size("WT")
-    assert (rows["all"]["sensitivity"], rows["all"]["false_positives_per_case"]) == (0.8, 0.5)
+    shares = ("sensitivity", "sensitivity_low", "sensitivity_high", "false_positives_per_case")
+    assert [rows["all"][name] for name in shares] == [0.8, *wilson(4, 5), 0.5]
     assert isnan(rows["1 to 10 ml"]["sensitivity"])
-    assert (rows["all"]["sensitivity_low"], rows["all"]["sensitivity_high"]) == wilson(4, 5)
-    assert by_size("WT", cases=100)["all"]["false_positives_per_case"] == 0.02
 
 
-def test_bins_of_all_sizes_add_up_and_do_not_overlap():
-    rows = detection(ROWS, ["WT", "ET"], 4)
-    for name in ("WT", "ET"):
-        whole, *bins = [row for row in rows if row["name"] == name]
-        assert [
-            sum(row[count] for row in bins) for count in ("lesions", "found", "false_positives")
-        ] == [whole[count] for count in ("lesions", "found", "false_positives")]
-        assert [row["low_ml"] for row in bins] == [0.0, *SIZES_ML]
-        assert [row["high_ml"] for row in bins] == [*SIZES_ML, inf]
+def test_bins_of_all_sizes_do_not_overlap():
+    _, *bins = detection(ROWS, ["ET"], 4)
+    assert [row["low_ml"] for row in bins] == [0.0, *SIZES_ML]
+    assert [row["high_ml"] for row in bins] == [*SIZES_ML, inf]
 
 
 def test_a_region_without_any_lesion_has_its_rows():
@@ -85,12 +69,14 @@ def test_without_a_trial_there_is_no_interval():
     assert all(isnan(end) for end in wilson(0, 0))
 
 
-@pytest.mark.parametrize("successes", [-1, 4])
-def test_impossible_counts_are_rejected(successes):
-    with pytest.raises(ValueError, match="from 0 to 3"):
-        wilson(successes, 3)
-
-
-def test_no_case_is_rejected():
-    with pytest.raises(ValueError, match="at least one case"):
-        detection(ROWS, ["WT"], 0)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: wilson(-1, 3), "from 0 to 3"),
+        (lambda: wilson(4, 3), "from 0 to 3"),
+        (lambda: detection(ROWS, ["WT"], 0), "at least one case"),
+    ],
+)
+def test_impossible_counts_are_rejected(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

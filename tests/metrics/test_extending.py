@@ -117,28 +117,24 @@ def test_a_failing_metric_is_named_with_case_and_region(function, said, schema):
         score_masks(*maps(1), schema, SPACING_MM, [metric], "case c1")
 
 
+ONE, TWICE = ["my_metrics:MINE"], ["my_metrics:MINE"] * 2
+
+
 @pytest.mark.parametrize(
-    ("code", "name", "said"),
+    ("value", "names", "said"),
     [
-        ("", "my_metrics", "Name your own as package.module:attribute"),
-        ("", "my_metrics:MINE", "has no attribute 'MINE'"),
-        ("MINE = 3\n", "my_metrics:MINE", "is of type int, expected a Metric"),
-        ("1 / 0\n", "my_metrics:MINE", "cannot be imported: ZeroDivisionError"),
-        ('MINE = Metric("My metric", None, "", "", "higher")', "my_metrics:MINE", "lower-case"),
-        (
-            'MINE = Metric("mine", None, "", "", "up")',
-            "my_metrics:MINE",
-            "higher, lower or neither",
-        ),
-        ('MINE = Metric("dice", max, "", "", "higher")', "my_metrics:MINE", "column dice exists"),
+        ("3", ["my_metrics"], "Name your own as package.module:attribute"),
+        ("3", ["my_metrics:YOURS"], "has no attribute 'YOURS'"),
+        ("3", ONE, "is of type int, expected a Metric"),
+        ("1 / 0", ONE, "cannot be imported: ZeroDivisionError"),
+        ('Metric("My metric", None, "", "", "higher")', ONE, "lower-case"),
+        ('Metric("mine", None, "", "", "up")', ONE, "higher, lower or neither"),
+        ('Metric("dice", max, "", "", "higher")', ONE, "column dice exists"),
+        ('Metric("mine", max, "", "", "higher")', TWICE, "column mine exists"),
     ],
 )
-def test_what_cannot_be_used_is_an_error_that_names_the_key(folder, code, name, said):
-    (folder / "my_metrics.py").write_text(f"from pipeline.metrics.metric import Metric\n{code}")
+def test_what_cannot_be_used_is_an_error_that_names_the_key(folder, value, names, said):
+    code = f"from pipeline.metrics.metric import Metric\nMINE = {value}\n"
+    (folder / "my_metrics.py").write_text(code)
     with pytest.raises(InputError, match=f"params.yaml: evaluate.metrics.*{said}"):
-        own_metrics([name], "my_metrics.py")
-
-
-def test_a_metric_named_twice_is_an_error(folder):
-    with pytest.raises(InputError, match="column centroid_distance_mm exists"):
-        own_metrics(["my_metrics:CENTROID_DISTANCE"] * 2, "my_metrics.py")
+        own_metrics(names, "my_metrics.py")

@@ -1,5 +1,5 @@
 from itertools import product
-from math import isnan
+from math import nan
 
 import numpy as np
 import pytest
@@ -57,34 +57,28 @@ def test_a_prediction_of_background_only_looks_good_only_with_the_background():
     assert row["classes_filled"] == 2
 
 
-def test_a_class_absent_from_both_maps_is_filled_or_left_out_as_the_rule_says():
-    reference, prediction = line(0, 0, 1, 1), line(0, 0, 1, 0)
-    filled = scored(reference, prediction, "brats")
-    left_out = scored(reference, prediction, "nan")
-    assert filled["mean_dice_without_background"] == pytest.approx((2 / 3 + 1) / 2)
-    assert left_out["mean_dice_without_background"] == pytest.approx(2 / 3)
-    assert (filled["classes_filled"], filled["classes_undefined"]) == (1, 0)
-    assert (left_out["classes_filled"], left_out["classes_undefined"]) == (0, 1)
-
-
-def test_two_maps_without_a_tumour_count_as_the_rule_says():
-    empty = line(0, 0, 0)
-    filled, left = (scored(empty, empty, rule) for rule in ("brats", "nan"))
-    assert filled["accuracy_without_background"] == filled["mean_iou_without_background"] == 1
-    assert isnan(left["accuracy_without_background"])
-    assert isnan(left["mean_iou_without_background"])
-    assert left["accuracy_with_background"] == 1
+@pytest.mark.parametrize(
+    ("rule", "dice", "accuracy", "counts"),
+    [("brats", (2 / 3 + 1) / 2, 1, (1, 0)), ("nan", 2 / 3, nan, (0, 1))],
+)
+def test_what_is_absent_from_both_maps_is_filled_or_left_out_as_the_rule_says(
+    rule, dice, accuracy, counts
+):
+    row = scored(line(0, 0, 1, 1), line(0, 0, 1, 0), rule)
+    assert row["mean_dice_without_background"] == pytest.approx(dice)
+    assert (row["classes_filled"], row["classes_undefined"]) == counts
+    healthy = scored(line(0, 0, 0), line(0, 0, 0), rule)
+    found = [healthy[f"{name}_without_background"] for name in ("accuracy", "mean_iou")]
+    np.testing.assert_equal(found, [accuracy] * 2)
+    assert healthy["accuracy_with_background"] == 1
 
 
 def test_a_perfect_prediction_scores_one_in_every_number_and_numbers_keep_their_places():
     row = scored(line(0, 1, 2, 2), line(0, 1, 2, 2), "nan")
     names = ["accuracy", "mean_dice", "mean_iou", "precision", "sensitivity", "specificity"]
     endings = ("with_background", "without_background")
-    assert row == dict.fromkeys((f"{name}_{ending}" for ending in endings for name in names), 1) | {
-        "classes_filled": 0,
-        "classes_undefined": 0,
-    }
-    assert list(row)[:6] == [f"{name}_with_background" for name in names]
+    ones = [(f"{name}_{ending}", 1) for ending in endings for name in names]
+    assert list(row.items()) == [*ones, ("classes_filled", 0), ("classes_undefined", 0)]
     assert {type(value) for value in row.values()} == {float, int}
 
 

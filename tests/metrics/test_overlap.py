@@ -7,6 +7,8 @@ import pytest
 from pipeline.core.confusion import confusion, dice_of_classes
 from pipeline.metrics.overlap import Overlap, class_overlap, looks_mirrored, overlap
 
+from .masks import EMPTY, MASKS
+
 SHAPE = (6, 5, 4)
 
 
@@ -21,22 +23,6 @@ def counted_one_by_one(reference, prediction):
     pairs = list(zip(reference.ravel().tolist(), prediction.ravel().tolist(), strict=True))
     kinds = (True, True), (False, True), (True, False), (False, False)
     return Overlap(*map(pairs.count, kinds))
-
-
-def awkward_masks():
-    rng = np.random.default_rng(3)
-    full, corner = np.ones(SHAPE, bool), mask_of((0, 0, 0))
-    shell = full.copy()
-    shell[1:-1, 1:-1, 1:-1] = False
-    return {
-        "empty": mask_of(),
-        "full": full,
-        "corner": corner,
-        "shell": shell,
-        "apart": mask_of((0, 0, 0), (5, 4, 3)),
-        "half": rng.random(SHAPE) < 0.5,
-        "sparse": rng.random(SHAPE) < 0.05,
-    }
 
 
 def test_three_voxels_against_two_are_read_as_counted_by_hand():
@@ -54,9 +40,9 @@ def test_three_voxels_against_two_are_read_as_counted_by_hand():
     assert {name: getattr(found, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)
+@pytest.mark.parametrize("pair", list(product((*MASKS, "empty"), repeat=2)), ids="-".join)
 def test_counts_equal_a_count_voxel_by_voxel(pair):
-    reference, prediction = (awkward_masks()[name] for name in pair)
+    reference, prediction = (MASKS.get(name, EMPTY) for name in pair)
     assert overlap(reference, prediction) == counted_one_by_one(reference, prediction)
 
 
@@ -83,20 +69,13 @@ def test_masks_on_different_grids_are_rejected():
 
 
 @pytest.mark.parametrize("members", [{1}, {3}, {1, 3}, {1, 2, 3}, {0}])
-def test_class_overlap_classes_equals_that_of_their_masks(members):
+def test_the_overlap_of_joined_classes_is_that_of_their_masks(members):
     rng = np.random.default_rng(7)
     reference, prediction = rng.integers(0, 4, (2, *SHAPE)).astype(np.uint8)
-    masks = (np.isin(classes, list(members)) for classes in (reference, prediction))
-    assert class_overlap(confusion(reference, prediction, 4), members) == overlap(*masks)
-
-
-def test_dice_of_a_set_of_classes_joins_them():
-    counts = np.array([[50, 1, 0], [2, 10, 4], [0, 3, 20]])
-    assert class_overlap(counts, [2]).dice == pytest.approx(2 * 20 / (23 + 24))
-    assert class_overlap(counts, [1, 2]).dice == pytest.approx(2 * 37 / (39 + 38))
-    assert [dice_of_classes(counts, some) for some in ([2], [1, 2])] == [
-        class_overlap(counts, some).dice for some in ([2], [1, 2])
-    ]
+    expected = overlap(*(np.isin(classes, list(members)) for classes in (reference, prediction)))
+    counts = confusion(reference, prediction, 4)
+    assert class_overlap(counts, members) == expected
+    assert dice_of_classes(counts, list(members)) == expected.dice
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ surface-distance.
 """
 
 import warnings
-from itertools import permutations, product
+from itertools import product
 from math import inf, isnan, nan, sqrt
 
 import numpy as np
@@ -58,12 +58,10 @@ def distances_one_by_one(start, goal):
     return np.linalg.norm(start[:, None] - goal, axis=2).min(axis=1).tolist()
 
 
-def ranked(values, share):
-    values = sorted(values)
-    place = share * (len(values) - 1)
-    low = int(place)
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (place - low) * (values[high] - values[low])
+def lengths_of(directed):
+    """Largest, 95 % and mean distance of both directions."""
+    both = np.concatenate(directed)
+    return [both.max(), max(np.percentile(mm, 95) for mm in directed), both.mean()]
 
 
 def distances_by_simpleitk(start, goal):
@@ -103,7 +101,7 @@ def test_the_surface_of_a_block_is_all_but_its_inside():
 @pytest.mark.parametrize("name", MASKS)
 def test_the_surface_equals_a_look_at_each_neighbour_and_an_erosion(name):
     mask = MASKS[name]
-    assert [tuple(voxel) for voxel in np.argwhere(surface(mask))] == surface_one_by_one(mask)
+    assert np.argwhere(surface(mask)).tolist() == list(map(list, surface_one_by_one(mask)))
     assert np.array_equal(surface(mask), mask & ~ndimage.binary_erosion(mask, border_value=0))
 
 
@@ -175,10 +173,7 @@ def test_distances_between_surface_voxels_equal_those_measured_one_by_one(pair):
     expected = [distances_one_by_one(*points), distances_one_by_one(*points[::-1])]
     for mm, own in zip(found.directed_mm, expected, strict=True):
         np.testing.assert_allclose(np.sort(mm), sorted(own), atol=1e-12)
-    both = [*expected[0], *expected[1]]
-    assert [found.hd_mm, found.hd95_mm, found.assd_mm] == pytest.approx(
-        [max(both), max(ranked(own, 0.95) for own in expected), sum(both) / len(both)], abs=1e-12
-    )
+    assert [found.hd_mm, found.hd95_mm, found.assd_mm] == pytest.approx(lengths_of(expected))
 
 
 @pytest.mark.parametrize("pair", PAIRS[::3], ids="-".join)
@@ -196,14 +191,8 @@ def test_distances_of_masks_off_the_border_equal_those_of_simpleitk(pair):
     one, other = (np.pad(MASKS[name], 2) for name in pair)
     both = distances_by_simpleitk(one, other), distances_by_simpleitk(other, one)
     found = measured(one, other, SPACING_MM)
-    assert [found[name] for name in LENGTHS] == pytest.approx(
-        [
-            np.concatenate(both).max(),
-            max(np.percentile(mm, 95) for mm in both),
-            np.concatenate(both).mean(),
-        ],
-        abs=1e-5,  # 32-bit there
-    )
+    expected = pytest.approx(lengths_of(both), abs=1e-5)  # 32-bit there
+    assert [found[name] for name in LENGTHS] == expected
 
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS_MM, ids=str)
@@ -233,30 +222,6 @@ def test_small_lesions_equal_deepmind_where_shares_of_area_are_round(seed):
     assert SurfaceDistances.of(lesion, moved, CUBIC_MM).robust_hausdorff_mm() == expected
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
-def test_metrics_keep_their_order_and_do_not_depend_on_which_mask_comes_first(pair):
-    one, other = (MASKS[name] for name in pair)
-    found = measured(one, other, SPACING_MM)
-    assert 0 <= found["assd_mm"] <= found["hd_mm"]
-    assert 0 <= found["hd95_mm"] <= found["hd_mm"]
-    assert 0 <= found["nsd_0mm"] <= found["nsd_1mm"] <= found["nsd_2.3mm"] <= found["nsd_3mm"] <= 1
-    assert measured(other, one, SPACING_MM) == pytest.approx(found, rel=1e-12)
-
-
-@pytest.mark.parametrize("axes", list(permutations(range(3))))
-def test_metrics_do_not_change_when_axes_and_spacing_are_permuted(axes):
-    one, other = MASKS["hollow"], MASKS["specks"]
-    spacing_mm = tuple(SPACING_MM[axis] for axis in axes)
-    permuted = measured(one.transpose(axes), other.transpose(axes), spacing_mm)
-    assert permuted == pytest.approx(measured(one, other, SPACING_MM), rel=1e-12)
-
-
-def test_distances_grow_with_the_spacing():
-    pair = MASKS["corner"], MASKS["specks"]
-    grown = measured(*pair, tuple(4 * mm for mm in SPACING_MM), scale=4)
-    assert grown == pytest.approx(measured(*pair, SPACING_MM), rel=1e-12)
-
-
 @pytest.mark.parametrize("pair", PAIRS[::3], ids="-".join)
 def test_neither_background_around_the_masks_nor_their_layout_in_memory_changes_a_metric(pair):
     masks = [MASKS[name] for name in pair]
@@ -282,13 +247,10 @@ def test_a_distance_of_three_voxels_is_within_3_mm_whatever_the_rounding_of_the_
     assert (pair.nsd(3), pair.nsd_of_voxels(3)) == (1, 1)
 
 
-@pytest.mark.parametrize("name", MASKS)
-def test_equal_masks_are_not_apart(name):
-    found = measured(MASKS[name], MASKS[name], SPACING_MM)
-    assert list(found.values()) == [0] * 3 + [1] * 4 + [0] * 3
-
-
-def test_an_empty_mask_leaves_distances_undefined_and_agrees_nowhere():
+def test_equal_masks_are_not_apart_and_an_empty_one_agrees_nowhere():
+    for mask in MASKS.values():
+        found = measured(mask, mask, SPACING_MM)
+        assert list(found.values()) == [0] * 3 + [1] * 4 + [0] * 3
     for pair in ((EMPTY, VOXEL), (VOXEL, EMPTY)):
         found = list(measured(*pair, SPACING_MM).values())
         assert found == pytest.approx([nan] * 3 + [0] * 4 + [nan] * 3, nan_ok=True)

@@ -31,21 +31,15 @@ def test_cases_of_one_patient_are_drawn_together():
     assert together["mean_high"] - together["mean_low"] > apart["mean_high"] - apart["mean_low"]
 
 
-def test_a_table_is_summarised_name_by_name_and_column_by_column():
+def test_a_table_is_summarised_name_by_name_and_column_by_column_with_the_values_of_a_rule():
     rows = [
-        {"case": case, "patient": case, "name": name, "pq": value}
-        for case, name, value in (("a", "WT", 1.0), ("b", "WT", 0.5), ("a", "ET", nan))
-    ]
-    summary = summarise_columns(rows)
-    assert (summary["WT"]["pq"]["mean"], summary["WT"]["pq"]["cases"]) == (0.75, 2)
-    assert summary["ET"]["pq"]["undefined"] == 1
-
-
-def test_a_table_says_how_many_values_a_rule_gave():
-    rows = [
-        {"case": case, "patient": case, "name": "WT", "pq": 1.0, "lesions": 0, "filled": filled}
-        for case, filled in (("a", "empty"), ("b", ""))
+        {"case": case, "patient": case, "name": name, "pq": value, "lesions": 0, "filled": filled}
+        for case, name, value, filled in (
+            *(("a", "WT", 1.0, "empty"), ("b", "WT", 0.5, ""), ("a", "ET", nan, "")),
+        )
     ]
     summary = summarise_columns(rows, {"pq": ["empty"]})
+    assert (summary["WT"]["pq"]["mean"], summary["WT"]["pq"]["cases"]) == (0.75, 2)
+    assert summary["ET"]["pq"]["undefined"] == 1
     assert [summary["WT"][column]["filled"] for column in ("pq", "lesions")] == [1, 0]
     assert "filled" not in summary["WT"]

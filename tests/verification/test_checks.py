@@ -33,6 +33,11 @@ def judged(found: Found, modalities=FOUR, trained_stripped: bool | None = True) 
     return checks.alone(found, *read(found, modalities), modalities, trained_stripped, True)
 
 
+def judged_with(case: Case, found: Found, trained_stripped: bool | None = True) -> list[str]:
+    """The same of another case than the files hold."""
+    return checks.alone(found, case, read(found)[1], FOUR, trained_stripped, True)
+
+
 def with_head(case: Case, noise: float) -> Case:
     """At half the resolution, a head around the brain: 4 mm of dark bone, 20 mm of soft tissue, and
     noise in the air unless that is 0.
@@ -61,45 +66,28 @@ def made(tmp_path_factory) -> Found:
     return Found("made", "made", folder, files, None)
 
 
-def exchanged(found: Found, one: str, other: str) -> Found:
-    return replace(
-        found, images=found.images | {one: found.images[other], other: found.images[one]}
-    )
-
-
 @pytest.mark.slow
-def test_a_made_case_in_order_raises_nothing(made):
+def test_a_made_case_in_order_raises_nothing_and_exchanged_files_are_named(made):
     assert judged(made) == []
     assert judged(made, trained_stripped=None) == []
-
-
-@pytest.mark.slow
-def test_exchanged_files_of_a_made_case_are_named(made):
-    (warning,) = judged(exchanged(made, "t1c", "t2w"))
+    swapped = made.images | {"t1c": made.images["t2w"], "t2w": made.images["t1c"]}
+    (warning,) = judged(replace(made, images=swapped))
     assert warning.startswith(f"made: {SWAPPED}: t1c like t2w, t2w like t1c")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.04])
 def test_a_case_unlike_those_of_the_training_in_its_skull_is_reported(made, noise):
-    case, volumes = read(made)
-    warnings = checks.alone(made, with_head(case, noise), volumes, FOUR, True, True)
-    (warning,) = [said for said in warnings if SWAPPED not in said]
+    head = with_head(read(made)[0], noise)
+    (warning,) = [said for said in judged_with(head, made) if SWAPPED not in said]
     assert SKULL in warning
     assert "--native" in warning
+    if noise:  # where nothing is known of the training
+        more = "100% of the grid): more than a brain differs from air"
+        assert any(more in said for said in judged_with(head, made, None))
     (warning,) = judged(made, trained_stripped=False)
-    assert (
-        warning
-        == "made: the skull was removed, but the network was trained on heads with it: the labels"
-        " cannot be trusted."
-    )
-
-
-@pytest.mark.slow
-def test_more_than_a_brain_is_reported_where_nothing_is_known_of_the_training(made):
-    case, volumes = read(made)
-    warnings = checks.alone(made, with_head(case, 0.04), volumes, FOUR, None, True)
-    assert any("100% of the grid): more than a brain differs from air" in said for said in warnings)
+    removed = "the skull was removed, but the network was trained on heads with it"
+    assert warning == f"made: {removed}: the labels cannot be trusted."
 
 
 def four_modality_cases() -> Iterator[Found]:
@@ -112,35 +100,26 @@ def four_modality_cases() -> Iterator[Found]:
 @pytest.mark.real
 def test_real_cases_of_four_modalities_raise_something_only_when_spoilt(real_cases):
     found = list(four_modality_cases())
-    assert len(found) == sum(
-        len(list((real_cases / name).iterdir()))
-        for name in ("brats2012", "brats2018", "brats2021", "brats2023", "unlabelled")
-    )
+    folders = ("brats2012", "brats2018", "brats2021", "brats2023", "unlabelled")
+    assert len(found) == sum(len(list((real_cases / name).iterdir())) for name in folders)
     for own in found:
-        case, volumes = read(own)
-        assert checks.alone(own, case, volumes, FOUR, True, True) == [], own.case
+        case, _ = read(own)
+        assert judged(own) == [], own.case
         swapped = replace(case, image=case.image[..., [0, 2, 1, 3]])
-        assert any(
-            SWAPPED in said for said in checks.alone(own, swapped, volumes, FOUR, True, True)
-        ), own.case
+        assert any(SWAPPED in said for said in judged_with(swapped, own)), own.case
         for noise in (0.0, 0.04):
-            assert any(
-                SKULL in said
-                for said in checks.alone(own, with_head(case, noise), volumes, FOUR, True, True)
-            ), (own.case, noise)
+            head = with_head(case, noise)
+            assert any(SKULL in said for said in judged_with(head, own)), (own.case, noise)
 
 
 @pytest.mark.real
 def test_real_flair_images_alone_raise_nothing(real_cases):
-    files = [
-        *real_cases.glob("flair_wt*/*/*_fla.nii.gz"),
-        *real_cases.glob("native/*/brats_space/*_fla.nii.gz"),
-    ]
+    patterns = "flair_wt*/*/*_fla.nii.gz", "native/*/brats_space/*_fla.nii.gz"
+    files = sorted(path for pattern in patterns for path in real_cases.glob(pattern))
     assert len(files) > 100
-    for path in sorted(files):
-        assert (
-            judged(Found(path.parent.name, "", path.parent, {"t2f": path}, None), ("t2f",)) == []
-        ), path
+    for path in files:
+        found = Found(path.parent.name, "", path.parent, {"t2f": path}, None)
+        assert judged(found, ("t2f",)) == [], path
 
 
 def heads(folder: Path) -> Iterator[tuple[str, Path | Part]]:

@@ -14,7 +14,7 @@ from pipeline.phantom.anatomy import Anatomy, sample
 from pipeline.phantom.contrast import acquire
 from pipeline.phantom.random_fields import normal_field
 from pipeline.verification.fingerprints import SAME, content_sha256, fingerprint, pairs
-from tests.conftest import SHARED, from_canonical
+from tests.conftest import from_canonical
 from tests.core.test_grid import CODES, affine_of
 from tests.phantom.made import BALL
 
@@ -125,12 +125,8 @@ def test_other_axes_of_the_same_anatomy_give_the_same_fingerprint_and_content(br
 
 
 def test_an_array_turned_under_its_header_is_recognised(brains):
-    turned = [
-        np.flip(brains[0].transpose(axes), flipped)
-        for axes, flipped in itertools.product(
-            [(0, 1, 2), (2, 0, 1), (1, 0, 2)], [(), (0,), (0, 1, 2)]
-        )
-    ]
+    ways = itertools.product([(0, 1, 2), (2, 0, 1), (1, 0, 2)], [(), (0,), (0, 1, 2)])
+    turned = [np.flip(brains[0].transpose(axes), flipped) for axes, flipped in ways]
     found = pairs(np.stack([fingerprint(voxels, GRID) for voxels in turned]), 0.98)
     assert len(found) == 9 * 8 / 2
 
@@ -173,40 +169,47 @@ def test_nothing_is_like_an_empty_volume_or_has_a_pair_alone():
 @pytest.mark.parametrize("shape", [(2, 2, 2), (1, 1, 1), (3, 200, 2), (1, 40, 30)])
 def test_small_and_flat_volumes_have_a_fingerprint(shape):
     voxels = np.random.default_rng(0).integers(0, 100, shape).astype(np.int16)
-    assert fingerprint(voxels, Grid(shape, np.eye(4))).shape == (
-        (1, 22, 22, 1) if 1 in shape else (2, 8, 8, 8)
-    )
+    expected = (1, 22, 22, 1) if 1 in shape else (2, 8, 8, 8)
+    assert fingerprint(voxels, Grid(shape, np.eye(4))).shape == expected
 
 
 def test_slices_are_recognised_and_distinguished(brains):
     slices = [voxels[:, :, height, None] for voxels in brains for height in (40, 60)]
     copies = [np.rot90(image)[5:-6, 4:] * 0.1 for image in slices]
-    prints = np.stack(
-        [fingerprint(image, Grid(image.shape, np.eye(4))) for image in slices + copies]
-    )
-    assert sorted(pair[:2] for pair in pairs(prints, SAME)) == [
-        (number, number + 6) for number in range(6)
-    ]
+    prints = [fingerprint(image, Grid(image.shape, np.eye(4))) for image in slices + copies]
+    found = sorted(pair[:2] for pair in pairs(np.stack(prints), SAME))
+    assert found == [(number, number + 6) for number in range(6)]
 
 
-def test_content_is_of_values_and_shape_not_of_dtype_or_margin(brains):
-    voxels = brains[0]
-    content = content_sha256(voxels, GRID)
+def test_content_is_of_values_and_shape_not_of_dtype_or_margin():
+    voxels = np.arange(1, 25, dtype=np.int16).reshape(2, 3, 4)
+
+    def content(array):
+        return content_sha256(array, Grid(array.shape, np.eye(4)))
+
     padded = np.pad(voxels.astype(np.float64), 4)
-    assert content_sha256(padded, Grid(padded.shape, np.eye(4))) == content
-    assert content_sha256(np.where(voxels == 0, -0.0, voxels), GRID) == content
+    assert content(padded) == content(np.where(padded == 0, -0.0, padded)) == content(voxels)
     changed = voxels.copy()
-    changed[48, 48, 48] += 1
-    assert content_sha256(changed, GRID) != content
-    numbers = np.arange(1, 25, dtype=np.int16)
-    one, other = (
-        content_sha256(numbers.reshape(shape), Grid(shape, np.eye(4)))
-        for shape in [(2, 3, 4), (4, 3, 2)]
-    )
-    assert one != other
+    changed[1, 1, 1] += 1
+    assert len({content(array) for array in (voxels, changed, voxels.reshape(4, 3, 2))}) == 3
 
 
-TWINS = {"017", "045", "062", "108", "161", "162", "170", "196"}
+SAME_PATIENTS = """
+brats2018 Brats18_2013_2_1 = flair_wt 030
+brats2018 Brats18_2013_2_1 = flair_wt_2mm 030
+flair_wt 030 = flair_wt_2mm 030
+flair_wt 083 = flair_wt_2mm 083
+flair_wt 183 = flair_wt_2mm 183
+brats2021 BraTS2021_01476 = flair_wt_2mm 170
+brats2021 BraTS2021_01478 = flair_wt_2mm 017
+brats2021 BraTS2021_01480 = flair_wt_2mm 108
+brats2021 BraTS2021_01481 = flair_wt_2mm 196
+brats2021 BraTS2021_01483 = flair_wt_2mm 161
+brats2021 BraTS2021_01485 = flair_wt_2mm 062
+native TCGA-FG-6692 = flair_wt_2mm 045
+brats2012 BRATS_HG0015 = flair_wt_2mm 162
+"""
+TWINS = {line[-3:] for line in SAME_PATIENTS.split("\n") if line}
 
 
 def flair(path):
@@ -215,33 +218,18 @@ def flair(path):
 
 
 @pytest.mark.real
-def test_patients_that_stand_in_two_folders_are_found_and_no_others():
-    if not (SHARED / "flair_wt_2mm").is_dir():
-        pytest.skip("no ../shared/data")
+def test_patients_that_stand_in_two_folders_are_found_and_no_others(real_cases):
     paths = [
         path
-        for path in sorted(SHARED.glob("flair_wt*/*/*_fla.nii.gz"))
+        for path in sorted(real_cases.glob("flair_wt*/*/*_fla.nii.gz"))
         if path.parent.name[-1] in "0123" or path.parent.name in TWINS
     ]
     for others in ("brats20*/*/*_flair.*", "brats20*/*/*t2f.*", "native/*/brats_space/*_fla.*"):
-        paths += sorted(SHARED.glob(others))
+        paths += sorted(real_cases.glob(others))
     found = pairs(np.stack([flair(path) for path in paths]), SAME)
-    names = [f"{path.relative_to(SHARED).parts[0]} {path.name.split('_f')[0]}" for path in paths]
+    names = [
+        f"{path.relative_to(real_cases).parts[0]} {path.name.split('_f')[0]}" for path in paths
+    ]
     assert {frozenset((names[one], names[other])) for one, other, _ in found} == {
-        frozenset(pair)
-        for pair in [
-            ("brats2018 Brats18_2013_2_1", "flair_wt 030"),
-            ("brats2018 Brats18_2013_2_1", "flair_wt_2mm 030"),
-            ("flair_wt 030", "flair_wt_2mm 030"),
-            ("flair_wt 083", "flair_wt_2mm 083"),
-            ("flair_wt 183", "flair_wt_2mm 183"),
-            ("brats2021 BraTS2021_01476", "flair_wt_2mm 170"),
-            ("brats2021 BraTS2021_01478", "flair_wt_2mm 017"),
-            ("brats2021 BraTS2021_01480", "flair_wt_2mm 108"),
-            ("brats2021 BraTS2021_01481", "flair_wt_2mm 196"),
-            ("brats2021 BraTS2021_01483", "flair_wt_2mm 161"),
-            ("brats2021 BraTS2021_01485", "flair_wt_2mm 062"),
-            ("native TCGA-FG-6692", "flair_wt_2mm 045"),
-            ("brats2012 BRATS_HG0015", "flair_wt_2mm 162"),
-        ]
+        frozenset(line.split(" = ")) for line in SAME_PATIENTS.strip().split("\n")
     }

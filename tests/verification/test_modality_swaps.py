@@ -73,38 +73,30 @@ def test_an_image_normalised_to_both_sides_of_0_is_judged_the_same(images):
 
 
 @pytest.mark.slow
-def test_one_of_a_cohort_is_found_among_its_fellows(measured):
+def test_one_of_a_cohort_is_found_among_its_fellows_and_an_error_in_all_is_reported_once(measured):
     cohort = measured[[0, 1] * 4].copy()
     cohort[5] = exchanged(cohort[5], (0, 1, 3, 2))
     (warning,) = suspicions(cohort, MODALITIES, list("abcdefgh"))
     assert warning.startswith("f: ")
     assert "t2w like t2f, t2f like t2w" in warning
-
-
-@pytest.mark.slow
-def test_an_error_in_all_cases_is_reported_once(measured):
-    cohort = exchanged(measured[[0, 1] * 5], (1, 0, 2, 3))
-    (warning,) = suspicions(cohort, MODALITIES, [str(number) for number in range(10)])
-    assert warning.startswith(
-        "the whole cohort: modalities may be swapped: t1n like t1c, t1c like t1n"
-    )
+    cohort = exchanged(measured[[0, 1] * 4], (1, 0, 2, 3))
+    (warning,) = suspicions(cohort, MODALITIES, list("abcdefgh"))
+    swapped = "modalities may be swapped: t1n like t1c, t1c like t1n"
+    assert warning.startswith(f"the whole cohort: {swapped}")
 
 
 @pytest.mark.slow
 def test_the_same_acquisition_under_two_names_is_reported(images):
-    image = images[0].copy()
-    image[..., 1] = image[..., 0] + 1
+    image = images[0][..., [0, 0, 2, 3]] + np.array([0, 1, 0, 0])
     warnings = suspicions(relations(image, SPACING_MM)[None], MODALITIES, ["case"])
     assert any("t1n and t1c look like one acquisition" in warning for warning in warnings)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "names", [("t1n", "t1c"), ("t1n", "t2w"), ("t1c", "t2w"), ("t2w", "t2f"), ("t1n", "t1c", "t2f")]
-)
+@pytest.mark.parametrize("names", ["t1n t1c", "t1n t2w", "t1c t2w", "t2w t2f", "t1n t1c t2f"])
 def test_fewer_modalities_are_judged_too(measured, names):
-    chosen = [MODALITIES.index(name) for name in names]
-    for own in exchanged(measured, chosen):
+    names = names.split()
+    for own in exchanged(measured, [MODALITIES.index(name) for name in names]):
         assert suspicions(own[None], names, ["case"]) == []
         assert suspicions(exchanged(own, [1, 0, *range(2, len(names))])[None], names, ["case"])
 
@@ -122,9 +114,6 @@ def test_too_little_to_tell_is_nan_and_raises_no_suspicion(shape):
     assert own.shape == (shape[-1], shape[-1], 2)
     assert np.isnan(own).all()
     assert suspicions(own[None], MODALITIES[: shape[-1]], ["case"]) == []
-
-
-def test_a_constant_image_is_nan():
     assert np.isnan(relations(np.ones((60, 60, 60, 2), np.float32), SPACING_MM)).all()
 
 

@@ -8,7 +8,6 @@ from pipeline.formats import nifti
 from pipeline.phantom.random_fields import normal_field
 from pipeline.verification.outliers import oddities
 from pipeline.verification.plausibility import skull_stripped
-from tests.conftest import SHARED
 
 SHAPE = (100, 120, 100)
 
@@ -41,33 +40,24 @@ def warnings_of(schema, count=8, **changes) -> list[str]:
     return oddities_of(schema, [*usual, entry(count - 1, schema, **changes)])
 
 
-def test_an_even_cohort_is_not_odd(schema):
-    assert warnings_of(schema) == []
+SMALL = dict.fromkeys(("necrotic", "edema", "enhancing"), 6600)
+LARGE = {"necrotic": 33_000, "edema": 900_000, "enhancing": 33_000}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (
-            {
-                "spacing_mm": (1.0, 1.0, 5.0),
-                "label_voxels": dict.fromkeys(("necrotic", "edema", "enhancing"), 6600),
-            },
-            "spacing along Z is 5 mm, in this cohort usually 0.98",
+            {"spacing_mm": (1, 1, 5.0), "label_voxels": SMALL},
+            "Z is 5 mm, in this cohort usually 0.98",
         ),
         ({"brain_ml": 3400.0}, "head or brain is 3400 ml, in this cohort usually"),
         ({"orientation": "RAS"}, "orientation is RAS, in this cohort usually LPS (7 of 8 cases)"),
-        (
-            {"label_voxels": {"necrotic": 33_000, "edema": 900_000, "enhancing": 33_000}},
-            "label edema is 900 ml, in this cohort usually",
-        ),
+        ({"label_voxels": LARGE}, "label edema is 900 ml, in this cohort usually"),
         ({"stripped": False}, "skull is present, in this cohort usually removed (7 of 8 cases)"),
         ({"t1c": {"maximum": 60_000.0}}, "largest intensity of t1c is 6e+04"),
         ({"t1c": {"dtype": "float64"}}, "dtype of t1c is float64, in this cohort usually int16"),
-        (
-            {"t1c": {"minimum": -3.0}},
-            "sign of t1c is some below 0, in this cohort usually none below 0",
-        ),
+        ({"t1c": {"minimum": -3.0}}, "t1c is some below 0, in this cohort usually none below 0"),
     ],
 )
 def test_one_odd_case_is_reported_with_its_value_and_what_is_usual(schema, changes, message):
@@ -79,14 +69,12 @@ def test_one_odd_case_is_reported_with_its_value_and_what_is_usual(schema, chang
     assert message in warning
 
 
-def test_less_than_five_cases_have_nothing_usual(schema):
+def test_an_even_cohort_and_an_absent_label_are_not_odd_and_few_cases_have_nothing_usual(schema):
+    assert warnings_of(schema) == []
+    assert warnings_of(schema, label_voxels={"necrotic": 0, "edema": 33_000, "enhancing": 0}) == []
     odd = {"spacing_mm": (1.0, 1.0, 1.5), "orientation": "RAS", "brain_ml": 9000.0}
     assert warnings_of(schema, count=4, **odd) == []
     assert len(warnings_of(schema, count=5, **odd)) == 3
-
-
-def test_an_absent_label_is_not_an_odd_volume(schema):
-    assert warnings_of(schema, label_voxels={"necrotic": 0, "edema": 33_000, "enhancing": 0}) == []
 
 
 def test_a_cohort_that_is_divided_is_reported_once(schema):
@@ -105,28 +93,18 @@ def head(cleared_air: bool) -> np.ndarray:
     return np.rint(signal + noise).clip(0).astype(np.int16)
 
 
-def brain() -> np.ndarray:
-    """What a ball of 1.2 litres holds of that head."""
-    return np.where(ellipsoid(33, 33, 33), head(cleared_air=True), 0)
-
-
 def ellipsoid(*half_axes: float) -> np.ndarray:
-    offsets = (np.arange(length) - (length - 1) / 2 for length in SHAPE)
-    return (
-        sum((offset / half) ** 2 for offset, half in zip(np.ix_(*offsets), half_axes, strict=True))
-        < 1
-    )
+    offsets = np.ix_(*(np.arange(length) - (length - 1) / 2 for length in SHAPE))
+    return sum((off / half) ** 2 for off, half in zip(offsets, half_axes, strict=True)) < 1
 
 
-def test_a_brain_alone_is_stripped_and_a_head_is_not():
-    assert skull_stripped(brain(), (2, 2, 2))
-    assert not skull_stripped(head(cleared_air=False), (2, 2, 2))
-    assert not skull_stripped(head(cleared_air=True), (2, 2, 2))
-
-
-@pytest.mark.parametrize("value", [0, 7])
-def test_an_even_volume_is_not_stripped(value):
-    assert not skull_stripped(np.full((20, 20, 20), value, np.int16), (1, 1, 1))
+def test_a_brain_alone_is_stripped_and_a_head_or_an_even_volume_is_not():
+    cleared, spacing_mm = head(cleared_air=True), (2, 2, 2)
+    assert skull_stripped(np.where(ellipsoid(33, 33, 33), cleared, 0), spacing_mm)  # 1.2 litres
+    assert not skull_stripped(cleared, spacing_mm)
+    assert not skull_stripped(head(cleared_air=False), spacing_mm)
+    for value in (0, 7):
+        assert not skull_stripped(np.full((20, 20, 20), value, np.int16), spacing_mm)
 
 
 @pytest.mark.real
@@ -139,10 +117,9 @@ def test_an_even_volume_is_not_stripped(value):
         ("flair_wt/*/*fla.nii.gz", True),
     ],
 )
-def test_real_heads_and_real_brains_are_distinguished(pattern, stripped):
-    paths = sorted(SHARED.glob(pattern))
-    if not paths:
-        pytest.skip("no ../shared/data")
+def test_real_heads_and_real_brains_are_distinguished(real_cases, pattern, stripped):
+    paths = sorted(real_cases.glob(pattern))
+    assert paths
     for path in paths:
         volume = nifti.read(path)
         assert skull_stripped(volume.voxels, volume.grid.spacing_mm) == stripped, path.name

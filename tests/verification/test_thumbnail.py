@@ -7,16 +7,14 @@ from pipeline.core.case import Case
 from pipeline.core.grid import Grid
 from pipeline.verification.thumbnail import OUTLINE, SIDE, favourite, thumbnail
 
-RAS = np.diag([1.0, 1.0, 1.0, 1.0])
+RAS = np.eye(4)
 
 
-def case(
-    affine: np.ndarray = RAS, tumour: bool = True, shape: tuple[int, int, int] = (60, 60, 10)
-) -> Case:
+def case(affine=RAS, tumour: bool = True, shape=(60, 60, 10)) -> Case:
     """A disc of brain, brighter in front; a tumour in front on the patient's right, largest on
     slice 7.
     """
-    x, y, z = np.meshgrid(*map(np.arange, shape), indexing="ij")
+    x, y, z = np.indices(shape)
     brain = np.hypot(x - shape[0] / 2, y - shape[1] / 2) < shape[0] / 2 - 3
     image = np.where(brain, 100.0 + y, 0)[..., None].repeat(2, -1).astype(np.float32)
     classes = ((abs(x - 40) < 6) & (abs(y - 40) < 6) & (z == 7) & tumour).astype(np.uint8)
