@@ -134,7 +134,6 @@ def test_a_series_of_two_echoes_gives_the_one_with_the_long_echo_time(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("'T1': t1", r"'T1': must be one of t1n, t1c, t2w, t2f or null, got 't1'"),
         ("'T1(': t1c", "not a regular expression"),
         ("1: t1c", "not a regular expression"),
         ("[t1c]", "must be a table"),
@@ -161,10 +160,6 @@ def test_a_stranger_among_the_files_is_rejected(study):
     path.rename(study / "zzz.dcm")
     with pytest.raises(InputError, match=r"another patient than .*same examination"):
         dicom.find(study.parent)
-    write(study / "zzz.dcm", slice_of(5, StudyInstanceUID="1.2.826.8"))
-    (study / "zzz.dcm").rename(study / "t1c" / "zzz.dcm")
-    with pytest.raises(InputError, match=r"zzz\.dcm: is of another examination"):
-        dicom.find(study.parent)
 
 
 def test_what_is_no_mr_image_is_passed_over(study):
@@ -173,12 +168,6 @@ def test_what_is_no_mr_image_is_passed_over(study):
     report = {"Modality": "SR", "PixelData": None, "SOPClassUID": uid.BasicTextSRStorage}
     write(study / "report" / "1.dcm", slice_of(0, **report))
     assert list(dicom.read_study(study).images) == list(FOUR)
-
-
-def test_a_dcm_file_that_is_none_is_rejected(study):
-    (study / "t1c" / "broken.dcm").write_bytes(bytes(500))
-    with pytest.raises(InputError, match=r"broken\.dcm: is no DICOM file: the mark DICM is missin"):
-        dicom.find(study.parent)
 
 
 def test_files_without_preamble_make_the_same_case(study, tmp_path):

@@ -131,15 +131,11 @@ def test_a_series_is_sorted_by_position_and_placed_by_the_formula_of_the_standar
         assert np.allclose((volume.grid.affine @ [x, y, z, 1])[:3], lps * [-1, -1, 1], atol=1e-4)
 
 
-def test_simpleitk_places_a_series_alike(series):
+def test_simpleitk_and_nifti_place_a_series_alike(series, tmp_path):
     voxels, affine = by_simpleitk(series.path)
     volume = series.read()
     assert np.array_equal(volume.voxels, voxels)
     assert corners_apart_mm(volume.grid.affine, affine, voxels.shape) < 1e-4
-
-
-def test_a_volume_survives_the_way_through_nifti(series, tmp_path):
-    volume = series.read()
     nifti.write(tmp_path / "a.nii.gz", volume.voxels, volume.grid.affine)
     again = nifti.read(tmp_path / "a.nii.gz")
     assert np.array_equal(again.voxels, volume.voxels)
@@ -306,9 +302,8 @@ def test_of_several_volumes_in_one_file_one_is_chosen(tmp_path):
         for number in range(2)
     ]
     series = enhanced(tmp_path / "a.dcm", frames, VOXELS[:6])
-    with pytest.raises(
-        InputError, match=r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"
-    ):
+    said = r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"
+    with pytest.raises(InputError, match=said):
         series.read()
     chosen = DicomSeries(series.path, series.files, "echo 90.0 ms, time 1, stack 1").read()
     assert np.array_equal(chosen.voxels, VOXELS[4:6].transpose(2, 1, 0))
@@ -324,11 +319,6 @@ def one(number: int = 3, **values):
 def every(**values):
     """Replaces elements of every slice of a series."""
     return lambda series: [change(series, number, **values) for number in ALL]
-
-
-def tilted(series: DicomSeries) -> None:
-    for number in ALL:
-        change(series, number, ImagePositionPatient=position(number, beside_mm=0.3))
 
 
 def cut(series: DicomSeries, share: float) -> None:
@@ -360,35 +350,22 @@ def compressed_with(series: DicomSeries, how: str, **values) -> None:
 
 TERABYTES = {"Rows": 65535, "Columns": 65535, "NumberOfFrames": 2**20}
 TWO_FRAMES = {"NumberOfFrames": 2, "PixelData": VOXELS[:2].tobytes()}
-RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
 REJECTED = {
-    "gantry tilt": (tilted, r"\.dcm: lies .* mm beside the normal .*gantry is tilted"),
     "empty file": (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
     "uneven gap": (
         one(ImagePositionPatient=position(3.2)),
         r"after .* mm where slices lie 3\.500 mm apart: a slice is",
     ),
-    "duplicated slice": (
-        one(ImagePositionPatient=position(2)),
-        r"lies at the same position as .*Remove the duplicated",
-    ),
     "two series": (one(SeriesInstanceUID="1.2.826.1.2"), "another series"),
-    "two orientations": (
-        one(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
-        "ImageOrientationPatient is .*mixes several",
-    ),
     "two spacings": (one(PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
     "two sizes": (one(plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
     "two patients": (one(PatientID="OTHER-4712"), "is of another patient than"),
     "not MR": (one(Modality="CT"), r"is no MR image \(Modality CT\)"),
     "no modality": (one(Modality=None), "is no MR image .*missing"),
-    "no pixels": (one(PixelData=None), "holds no pixel data"),
-    "no position": (one(ImagePositionPatient=None), "has no usable ImagePositionPatient"),
     "position NaN": (
         one(ImagePositionPatient=[float("nan"), 0, 0]),
         "has no usable ImagePositionPatient",
     ),
-    "spacing zero": (one(PixelSpacing=[0, 0]), "has no usable PixelSpacing"),
     "skew axes": (
         every(ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]),
         "no unit vectors at right angles",
@@ -406,7 +383,6 @@ REJECTED = {
     "terabytes announced": (one(**TERABYTES), "its header announces 1048576 frames"),
     "bits lie": (one(BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
     "more frames than places": (one(**TWO_FRAMES), "says where 1 of its 2 frames lie"),
-    "colour": (one(**RGB, PixelData=bytes(720)), "is in colour"),
     "video": (video, "transfer syntax MPEG2 .* cannot be decoded"),
     "fewer compressed frames than announced": (
         lambda s: compressed_with(s, "RLE", NumberOfFrames=2),
@@ -419,9 +395,7 @@ REJECTED = {
         )
         for how in ("JPEG", "JPEGLS", "JPEG2000")
     },
-    "slope zero": (one(RescaleSlope="0", RescaleIntercept="0"), "rescales by slope 0"),
     "text where a number is due": (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
-    "text": (lambda s: s.files[3].write_bytes(b"no image" * 100), "is no DICOM file"),
     "absent": (lambda s: s.files[3].unlink(), "cannot be read"),
 }
 
@@ -537,18 +511,14 @@ def test_both_volumes_of_a_philips_field_map_are_read(real_cases):
         scale = frames[0].PixelValueTransformationSequence[0]
         stored = dataset.pixel_array[32 * number : 32 * number + 32]
         expected = stored * float(scale.RescaleSlope) + float(scale.RescaleIntercept)
-        depths = [
-            np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) for frame in frames
-        ]
-        ascending = volume.grid.affine[:3, 2] @ ((depths[-1] - depths[0]) * [-1, -1, 1]) > 0
-        assert np.allclose(
-            volume.voxels.transpose(2, 1, 0), expected if ascending else expected[::-1], rtol=1e-6
-        )
-        ends = [volume.grid.affine[:3, 3], (volume.grid.affine @ [0, 0, 31, 1])[:3]]
-        for end, depth in zip(
-            ends, (depths[0], depths[-1]) if ascending else (depths[-1], depths[0]), strict=True
-        ):
-            assert np.allclose(end, depth * [-1, -1, 1], atol=1e-4)
+        places = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
+        places_ras = np.array(places, float) * [-1, -1, 1]
+        if volume.grid.affine[:3, 2] @ (places_ras[-1] - places_ras[0]) < 0:
+            places_ras, expected = places_ras[::-1], expected[::-1]
+        assert np.allclose(volume.voxels.transpose(2, 1, 0), expected, rtol=1e-6)
+        for end in (0, 31):
+            place_ras = (volume.grid.affine @ [0, 0, end, 1])[:3]
+            assert np.allclose(place_ras, places_ras[end], atol=1e-4)
     assert np.allclose(
         np.abs(volume.grid.affine[:3, :2]), np.abs(ras_affine(image)[:3, :2]), atol=1e-4
     )
@@ -612,9 +582,8 @@ def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_rejected(tmp_path):
     dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
     dataset.compress(uid.RLELossless)
     path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
-    with pytest.raises(
-        InputError, match=r"a\.dcm: its pixels are compressed, and it does not say how"
-    ):
+    said = r"a\.dcm: its pixels are compressed, and it does not say how"
+    with pytest.raises(InputError, match=said):
         DicomSeries(tmp_path, (path,)).read()
 
 
