@@ -1,6 +1,4 @@
-"""The first challenges' MetaImage folders are recognised, and their two ways of labelling are kept
-apart.
-"""
+"""MetaImage folders of 2012 to 2015 are recognised, and their two ways of labelling kept apart."""
 
 import numpy as np
 import pytest

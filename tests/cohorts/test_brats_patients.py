@@ -124,9 +124,8 @@ def test_two_scans_of_a_collection_are_one_patient(tmp_path):
     assert len({first, third, fourth}) == 3
 
 
-@pytest.mark.parametrize("stored", [b"Grade,BraTS18ID\n\xff\xfe\n", b"a" * 200_000 + b"\n1"])
-def test_a_table_that_is_none_is_refused(tmp_path, stored):
+def test_a_table_that_is_none_is_rejected(tmp_path):
     write_case(tmp_path, "Brats18_2013_2_1")
-    (tmp_path / "survival_data.csv").write_bytes(stored)
+    (tmp_path / "survival_data.csv").write_bytes(b"a" * 200_000 + b"\n1")
     with pytest.raises(InputError, match=r"survival_data\.csv: the table cannot be read"):
         brats.find(tmp_path)

@@ -1,6 +1,4 @@
-"""The Cheng set is found in its published form and as pictures, with types, patients and folds, and
-both forms show the same.
-"""
+"""The Cheng set is found as published and as pictures, with types, patients and folds."""
 
 import re
 import shutil
@@ -13,7 +11,6 @@ import pytest
 from pipeline.cohorts import cheng
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
-from pipeline.formats import nifti, raw_cases
 from pipeline.formats.images import read_picture
 from pipeline.verification import checks
 from tests.formats.test_images import write_picture
@@ -71,20 +68,6 @@ def test_both_forms_give_the_same_voxels_on_the_same_grid(tmp_path):
         assert not one.labels.read().grid.differs(image.grid)
         # 256 pixels have the field of view of the usual 512
         assert image.grid.spacing_mm == pytest.approx((0.98, 0.98, 7.0))
-
-
-@pytest.mark.parametrize("write", [write_published, write_pictures])
-def test_a_case_is_verified_and_made_a_file_with_the_reference_kept(tmp_path, write):
-    schema, found = cheng.find(write(tmp_path / "source"))
-    for case in found:
-        entry = checks.verify(raw_cases.as_files(case, tmp_path / "raw"), schema).entry
-        assert entry.label_voxels == {
-            name: 1500 * (name == case.attributes["type"]) for name in schema.labels
-        }
-        assert entry.labels.origin_sha256 == case.labels.read().sha256
-        assert np.array_equal(
-            nifti.read(tmp_path / "raw" / entry.labels.path).voxels, case.labels.read().voxels
-        )
 
 
 def test_folds_are_left_out_where_cvind_is_absent(tmp_path):

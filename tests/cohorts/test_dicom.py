@@ -4,7 +4,6 @@ import gzip
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 from pydicom import uid
 
@@ -15,7 +14,7 @@ from pipeline.formats import nifti, raw_cases
 from pipeline.formats.dicom.header import pseudonym
 from pipeline.formats.dicom.series import DicomSeries
 from pipeline.verification import checks
-from tests.formats.dicom.test_series import VOXELS, bare, slice_of, write, write_series
+from tests.formats.dicom.test_series import VOXELS, slice_of, write, write_series
 
 FOUR = {"t1n": "SAG T1 FLAIR", "t1c": "AX T1 POST GD", "t2w": "AX T2 FSE", "t2f": "T2 FLAIR"}
 IDENTITIES = ("MRN4711", "MRN4712", "Roe", "Jane", "19610203")
@@ -165,27 +164,12 @@ def test_a_stranger_among_the_files_is_rejected(study):
 def test_what_is_no_mr_image_is_passed_over(study):
     (study / "readme.txt").write_text("Jane Roe")
     (study / "DICOMDIR").write_bytes(bytes(200))
+    (study / "notes").write_text("Jane Roe")
+    nifti.write(study / "a.nii", np.zeros((4, 4, 4), np.uint8), np.eye(4))
+    (study / "a.nii").rename(study / "mask")
     report = {"Modality": "SR", "PixelData": None, "SOPClassUID": uid.BasicTextSRStorage}
     write(study / "report" / "1.dcm", slice_of(0, **report))
     assert list(dicom.read_study(study).images) == list(FOUR)
-
-
-def test_files_without_preamble_make_the_same_case(study, tmp_path):
-    for place, path in enumerate(sorted((tmp_path / "cohort").rglob("*.dcm"))):
-        syntax = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian)[place % 2]
-        target = (
-            tmp_path / "bare" / path.relative_to(study).with_suffix(("", ".dcm")[place % 3 > 0])
-        )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        bare(target, pydicom.dcmread(path), syntax)
-    (tmp_path / "bare" / "notes").write_text("Jane Roe")
-    (tmp_path / "bare" / "table").write_text('{"t1c": 3}')
-    nifti.write(tmp_path / "bare" / "mask.nii", np.zeros((4, 4, 4), np.uint8), np.eye(4))
-    (tmp_path / "bare" / "mask.nii").rename(tmp_path / "bare" / "mask")
-    good, found = dicom.read_study(study), dicom.read_study(tmp_path / "bare")
-    assert list(found.images) == list(FOUR)
-    for name, part in found.images.items():
-        assert np.array_equal(part.read().voxels, good.images[name].read().voxels)
 
 
 def test_a_file_without_a_study_is_rejected(study):

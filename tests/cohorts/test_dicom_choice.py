@@ -1,6 +1,4 @@
-"""Whatever headers leave open is asked in one message, and its block, pasted as printed, leads to a
-result.
-"""
+"""What headers leave open is one message, whose block, pasted as printed, leads to a result."""
 
 import re
 from pathlib import Path
@@ -107,13 +105,6 @@ def t1_pair(study: Path, description: str = "AX T1", **values) -> None:
     """Series 4 and, later, series 9, of one description."""
     add(study, 4, description, "101500", **values)
     add(study, 9, description, "104210", **values)
-
-
-def test_the_later_of_two_series_may_be_named_the_one_after_contrast(study):
-    t1_pair(study)
-    printed = block(asked(dicom.read_study, study))
-    (study / TABLE).write_text(printed.replace('.9": null', '.9": t1c'))
-    assert chosen(dicom.read_study(study, ("t1n", "t1c"))) == {"t1n": "04", "t1c": "09"}
 
 
 def test_the_earlier_of_two_series_with_an_agent_may_be_the_one_before_it(study):
@@ -310,13 +301,13 @@ WITHOUT_UID = {"SeriesInstanceUID": None}
     [
         ([(4, "AX T2: \x1b[31m# {x}", ODD), BESIDE], "1.2.826.7.9"),
         ([(4, "AX T2", {"SeriesInstanceUID": "\x01" * 2000}), BESIDE], "^AX\\ T2\\ \\(\\)$"),
-        ([(9, "AX T2 (a+b)", WITHOUT_UID | {"EchoTime": echo}) for echo in (90.0, 110.0)], ""),
+        ([(n, "AX T2 (a+b)", WITHOUT_UID | {"EchoTime": 9.0 * n}) for n in (8, 9)], ""),
     ],
     ids=["odd text", "a UID too long for a key", "no UID"],
 )
 def test_headers_of_odd_text_or_without_a_uid_cannot_break_the_block(study, series, key):
-    for place, (number, description, values) in enumerate(series):
-        add(study, number + place, description, **values)
+    for number, description, values in series:
+        add(study, number, description, **values)
     table = paste(asked(dicom.read_study, study), study)
     assert len(table) == 2
     assert not key or key in table

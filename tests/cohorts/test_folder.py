@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipeline.cohorts import folder
 from pipeline.core.errors import InputError
-from pipeline.formats import nifti
 from pipeline.formats.metaimage import HeaderAndData
 from pipeline.formats.raw_cases import read as read_case
-from tests.conftest import LPS, SHARED, case_arrays
+from tests.conftest import SHARED
 
 DESCRIBED = {
     "cohort": "two-contrasts",
@@ -91,17 +89,6 @@ def test_types_and_rules_for_lesions_are_those_of_the_description(cohort):
     }
     schema, _ = folder.find(describe(cohort, types=True, lesion_rules="brats2023-met", **kinds))
     assert (schema.types, schema.lesion_rules) == (True, "brats2023-met")
-
-
-def test_voxels_of_described_files_become_the_classes_of_the_description(tmp_path):
-    images, values = case_arrays()
-    for kind, voxels in (("post", images["t1ce"]), ("fla", images["flair"]), ("seg", values)):
-        nifti.write(tmp_path / f"a/a_{kind}.nii.gz", voxels, LPS)
-    schema, (found,) = folder.find(describe(tmp_path))
-    case = read_case(found, schema)
-    np.testing.assert_array_equal(case.image[..., 0], images["t1ce"])
-    np.testing.assert_array_equal(case.classes == 2, values == 4)
-    np.testing.assert_array_equal(case.classes == 3, values == 1)
 
 
 def test_metaimages_of_one_file_are_taken_as_they_are_and_of_two_as_parts(tmp_path):
@@ -213,14 +200,6 @@ def test_two_sessions_that_give_one_name_are_refused(sessions):
     assert "case a_b_c belongs to patients a, a_b" in refused(sessions)
 
 
-@pytest.mark.parametrize(
-    "key", [{"case": "[a-z]+"}, {"patient": "{case}"}, {"patient": "(Patient-[0-9]+)_"}]
-)
-def test_sessions_leave_nothing_to_say_of_case_and_patient(sessions, key):
-    said = refused(describe(sessions, **SESSIONS, **key))
-    assert f"patterns with {{session}} define case and patient: remove {next(iter(key))}" in said
-
-
 def test_columns_of_the_table_become_attributes_and_every_case_carries_the_terms(cohort):
     (cohort / "cases.csv").write_bytes(
         "\ufeffcase,fold,grade\r\n007,1,HGG\r\n008,2,\r\nx-9,2,LGG\r\nabsent,3,LGG\r\n".encode()
@@ -268,6 +247,9 @@ def test_an_image_without_a_mark_needs_an_expression_for_the_names_of_cases(flat
         ({"case": "(?P<patient>a)"}, "cohort.yaml.case: value error, not a regular expression"),
         ({"patient": "sub-[0-9]+"}, "one group in parentheses, got 'sub-[0-9]+'"),
         ({"patient": "([0-9]+)"}, "finds no patient in the name of case x-9"),
+        (SESSIONS | {"case": "[a-z]+"}, "define case and patient: remove case"),
+        (SESSIONS | {"patient": "{case}"}, "define case and patient: remove patient"),
+        (SESSIONS | {"patient": "([0-9]+)_"}, "define case and patient: remove patient"),
         ({"root": "absent"}, "absent, is not a folder"),
         ({"root": "empty"}, "There are no files in it"),
     ],

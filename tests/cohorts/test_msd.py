@@ -1,6 +1,4 @@
-"""Task01_BrainTumour is read by the names in its dataset.json, one channel of its 4D files at a
-time.
-"""
+"""Task01_BrainTumour is read by the names in its dataset.json, one channel at a time."""
 
 import json
 import pickle

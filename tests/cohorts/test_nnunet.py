@@ -1,6 +1,4 @@
-"""Folders of nnU-Net v2 are told apart and described: what is printed, written as it is, lets
-`folder` read them.
-"""
+"""Folders of nnU-Net v2 are described; `folder` reads them by what is printed."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Pictures are read as slices in radiological display, stacks in the order of their numbers; what
-is damaged or ambiguous is rejected.
-"""
+"""Pictures are slices in radiological display; what is damaged or ambiguous is rejected."""
 
 import zlib
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""MATLAB v7.3 files of the Cheng set are read as they display, and whatever is wrong with them is
-said by name.
-"""
+"""MATLAB v7.3 files of the Cheng set are read as they display, or rejected by name."""
 
 import shutil
 import tracemalloc
@@ -218,18 +216,3 @@ def test_what_is_no_such_file_is_rejected(tmp_path, stored, said):
         read_all(tmp_path / "7.mat")
     with pytest.raises(InputError, match=r"8\.mat: cannot be read"):
         read_all(tmp_path / "8.mat")
-
-
-def test_bytes_changed_anywhere_are_read_or_rejected_and_never_crash(path):
-    stored = path.read_bytes()
-    rng = np.random.default_rng(0)
-    rejected = 0
-    for place in rng.integers(512, 6000, 60):
-        changed = bytearray(stored)
-        changed[place : place + 4] = rng.bytes(4)
-        path.write_bytes(changed)
-        try:
-            read_all(path)
-        except InputError:
-            rejected += 1
-    assert rejected > 4

@@ -195,18 +195,6 @@ def test_what_is_absent_or_no_file_is_rejected(tmp_path):
             metaimage.read(tmp_path / name)
 
 
-def test_any_flipped_byte_gives_a_volume_or_a_rejection(path):
-    stored = path.read_bytes()
-    outcomes = set()
-    for place in range(0, len(stored), 3):
-        path.write_bytes(stored[:place] + bytes([stored[place] ^ 0x15]) + stored[place + 1 :])
-        try:
-            outcomes.add(metaimage.read(path).voxels.size)
-        except InputError:
-            outcomes.add("rejected")
-    assert "rejected" in outcomes
-
-
 @pytest.mark.real
 def test_the_first_challenge_is_read_as_simpleitk_reads_it(real_cases):
     for path in sorted((real_cases / "brats2012").rglob("*.mha")):

@@ -1,6 +1,4 @@
-"""Files are found through links, whatever the case of their endings, and in folders that stand for
-files.
-"""
+"""Files are found through links, under any case of their ending, and in folders named so."""
 
 import re
 

@@ -1,6 +1,4 @@
-"""What is fuzzed: readers of bytes from outside, each with small good files, made by code, to start
-from.
-"""
+"""What is fuzzed: readers of bytes from outside, each with small good files to start from."""
 
 import gzip
 import shutil

@@ -1,6 +1,4 @@
-"""One fuzzer: `python -m tests.fuzz.target READER [libFuzzer options]`, in an environment with
-atheris.
-"""
+"""One fuzzer, with atheris: `python -m tests.fuzz.target READER [libFuzzer options]`."""
 
 import logging
 import os

@@ -3,7 +3,6 @@
 import locale
 import re
 import zlib
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -350,59 +349,46 @@ def compressed_with(series: DicomSeries, how: str, **values) -> None:
 
 TERABYTES = {"Rows": 65535, "Columns": 65535, "NumberOfFrames": 2**20}
 TWO_FRAMES = {"NumberOfFrames": 2, "PixelData": VOXELS[:2].tobytes()}
-REJECTED = {
-    "empty file": (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
-    "uneven gap": (
+REJECTED = [
+    (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
+    (
         one(ImagePositionPatient=position(3.2)),
         r"after .* mm where slices lie 3\.500 mm apart: a slice is",
     ),
-    "two series": (one(SeriesInstanceUID="1.2.826.1.2"), "another series"),
-    "two spacings": (one(PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
-    "two sizes": (one(plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
-    "two patients": (one(PatientID="OTHER-4712"), "is of another patient than"),
-    "not MR": (one(Modality="CT"), r"is no MR image \(Modality CT\)"),
-    "no modality": (one(Modality=None), "is no MR image .*missing"),
-    "position NaN": (
-        one(ImagePositionPatient=[float("nan"), 0, 0]),
-        "has no usable ImagePositionPatient",
-    ),
-    "skew axes": (
-        every(ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]),
-        "no unit vectors at right angles",
-    ),
-    "pixels cut short": (
-        lambda s: cut(s, 0.95),
-        "bytes of pixels where its header announces .*cut short",
-    ),
-    "cut before the pixels": (
-        lambda s: cut(s, 0.5),
-        "holds no pixel data, or is cut short|damaged",
-    ),
-    "cut in the preamble": (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
-    "rows lie": (one(Rows=500), "bytes of pixels where its header announces"),
-    "terabytes announced": (one(**TERABYTES), "its header announces 1048576 frames"),
-    "bits lie": (one(BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
-    "more frames than places": (one(**TWO_FRAMES), "says where 1 of its 2 frames lie"),
-    "video": (video, "transfer syntax MPEG2 .* cannot be decoded"),
-    "fewer compressed frames than announced": (
+    (one(SeriesInstanceUID="1.2.826.1.2"), "another series"),
+    (one(PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
+    (one(plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
+    (one(PatientID="OTHER-4712"), "is of another patient than"),
+    (one(Modality="CT"), r"is no MR image \(Modality CT\)"),
+    (one(Modality=None), "is no MR image .*missing"),
+    (one(ImagePositionPatient=[float("nan"), 0, 0]), "has no usable ImagePositionPatient"),
+    (every(ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]), "no unit vectors at right angles"),
+    (lambda s: cut(s, 0.95), "bytes of pixels where its header announces .*cut short"),
+    (lambda s: cut(s, 0.5), "holds no pixel data, or is cut short|damaged"),
+    (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
+    (one(Rows=500), "bytes of pixels where its header announces"),
+    (one(**TERABYTES), "its header announces 1048576 frames"),
+    (one(BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
+    (one(**TWO_FRAMES), "says where 1 of its 2 frames lie"),
+    (video, "transfer syntax MPEG2 .* cannot be decoded"),
+    (
         lambda s: compressed_with(s, "RLE", NumberOfFrames=2),
         "holds 1 compressed fragments for 2 frames",
     ),
-    **{
-        f"{how} of another size": (
+    *(
+        (
             partial(compressed_with, how=how, Rows=4000),
             "its compressed pixels are not 4000x12 as its header announces",
         )
         for how in ("JPEG", "JPEGLS", "JPEG2000")
-    },
-    "text where a number is due": (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
-    "absent": (lambda s: s.files[3].unlink(), "cannot be read"),
-}
+    ),
+    (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
+    (lambda s: s.files[3].unlink(), "cannot be read"),
+]
 
 
-@pytest.mark.parametrize("name", REJECTED)
-def test_a_bad_series_is_rejected_by_the_name_of_its_file(series, name):
-    spoil, said = REJECTED[name]
+@pytest.mark.parametrize(("spoil", "said"), REJECTED)
+def test_a_bad_series_is_rejected_by_the_name_of_its_file(series, spoil, said):
     spoil(series)
     with pytest.raises(InputError, match=rf"(?s){said}") as error:
         series.read()
@@ -459,18 +445,6 @@ def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
         for n in (1, 2)
     )
     assert read_header(one).patient != read_header(other).patient
-
-
-def test_a_flipped_byte_anywhere_is_read_or_rejected_but_nothing_else(tmp_path):
-    series = write_series(tmp_path, (0, 1))
-    stored = series.files[0].read_bytes()
-    rng = np.random.default_rng(3)
-    for place in rng.choice(np.arange(128, len(stored)), 150, replace=False):
-        damaged = bytearray(stored)
-        damaged[place] ^= 1 << int(rng.integers(8))
-        series.files[0].write_bytes(damaged)
-        with suppress(InputError):
-            series.read()
 
 
 @pytest.mark.real
@@ -569,6 +543,7 @@ def test_files_without_preamble_give_the_same_volume(series, tmp_path, syntax, m
     volume = DicomSeries(tmp_path / "bare", tuple(files)).read()
     assert np.array_equal(volume.voxels, series.read().voxels)
     assert not volume.grid.differs(series.read().grid)
+    assert len(stack_in(tmp_path / "bare").part.files) == len(ALL)
 
 
 def test_a_file_with_mark_that_names_no_transfer_syntax_is_read_as_it_parses(tmp_path):
