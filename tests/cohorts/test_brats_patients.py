@@ -77,14 +77,8 @@ def test_survival_tables_of_2017_and_2018_are_read(tmp_path, header):
 
 
 def test_one_patient_under_the_names_of_several_years_is_one_patient(tmp_path):
-    names = (
-        "Brats17_CBICA_AAB_1",
-        "Brats18_CBICA_AAB_1",
-        "BraTS19_CBICA_AAB_1",
-        "BraTS20_Training_001",
-        "BraTS2021_00077",
-        "BraTS2021_00078",
-    )
+    names = [f"{year}_CBICA_AAB_1" for year in ("Brats17", "Brats18", "BraTS19")]
+    names += ["BraTS20_Training_001", "BraTS2021_00077", "BraTS2021_00078"]
     for name in names:
         write_case(tmp_path, name)
     _, found = brats.find(tmp_path)

@@ -24,9 +24,7 @@ def study(tmp_path) -> Path:
 
 
 def add(study: Path, number: int, description: str, time: str = "100000", **values) -> Path:
-    """A series of three slices in a folder named by its number; `values` replace elements, and
-    `edge` is that of its voxels in mm.
-    """
+    """A series of three slices; `values` replace elements, `edge` is that of its voxels in mm."""
     edge, axes = values.pop("edge", (0.75, 5.5)), values.pop("axes", AXIAL)
     matrix = values.pop("matrix", 12)
     normal = np.cross(axes[:3], axes[3:])

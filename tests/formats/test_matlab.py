@@ -28,9 +28,7 @@ def write_mat(
     image: np.ndarray = IMAGE,
     mask: np.ndarray = MASK,
 ) -> Path:
-    """Write a slice as MATLAB does: a user block, then HDF5 with each matrix transposed, in
-    deflated chunks.
-    """
+    """Write a slice as MATLAB does: a user block, then HDF5, transposed, in deflated chunks."""
     fields = {
         "label": np.array([[label]], float),
         "PID": np.array([[ord(letter)] for letter in patient], np.uint16),

@@ -62,10 +62,8 @@ def test_a_header_with_its_data_beside_it_is_one_volume(tmp_path, compressed, di
     path = tmp_path / "a.mhd"
     volume = raw_cases.read_volume(path if dispatched else metaimage.HeaderAndData(path))
     assert np.array_equal(volume.voxels, VOXELS)
-    sums = [
-        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-        for name in ("a.mhd", "a.zraw" if compressed else "a.raw")
-    ]
+    files = path, path.with_suffix(".zraw" if compressed else ".raw")
+    sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     assert volume.sha256 == hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
@@ -109,9 +107,8 @@ def test_other_spellings_of_fields_and_line_ends_of_windows_are_read(tmp_path):
     (tmp_path / "a.mha").write_bytes(spelled + RAW)
     volume = metaimage.read(tmp_path / "a.mha")
     assert np.array_equal(volume.voxels, VOXELS)
-    assert np.array_equal(
-        volume.grid.affine, [[-1, 0, 0, -1], [0, -1, 0, -2], [0, 0, 2, 3], [0, 0, 0, 1]]
-    )
+    affine = [[-1, 0, 0, -1], [0, -1, 0, -2], [0, 0, 2, 3], [0, 0, 0, 1]]
+    assert np.array_equal(volume.grid.affine, affine)
 
 
 COMPRESSED = zlib.compress(RAW)

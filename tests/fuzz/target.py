@@ -17,9 +17,7 @@ with atheris.instrument_imports(
 
 
 def main(name: str, options: list[str]) -> None:
-    """Fuzz until libFuzzer has had enough; it saves what crashes, exhausts memory or takes too
-    long.
-    """
+    """Fuzz until libFuzzer has had enough; it saves what crashes, exhausts memory or hangs."""
     logging.disable()
     warnings.simplefilter("ignore")
     reader = READERS[name]

@@ -118,9 +118,7 @@ def resumed(byte: int) -> str | None:
 
 
 def passing(replies: list[Reply], *ranges: int | None, **known) -> tuple:
-    """Replies after which the file arrives, and the bytes at which the requests after the first
-    begin.
-    """
+    """Replies after which the file arrives, and where the requests after the first begin."""
     return replies, known, [None, *map(resumed, ranges)]
 
 

