@@ -39,9 +39,7 @@ def write_2012(
 
 
 def write_2013(case_folder: Path, reference: str = "VSD.Brain_3more.XX.XX.OT", **changes) -> None:
-    """Write the arrays of `case_arrays` as the Virtual Skeleton Database names them; `changes`
-    replace some.
-    """
+    """The arrays of `case_arrays`, or `changes`, as the Virtual Skeleton Database names them."""
     images, values = case_arrays()
     arrays = images | {"seg": values} | changes
     stems = {f"VSD.Brain.XX.O.MR_{ending.capitalize()}": name for ending, name in OF_2012.items()}

@@ -1,8 +1,7 @@
-"""The Cheng set is found in its published form and as pictures, with types, patients and folds, and
-both forms show the same.
-"""
+"""The Cheng set is found as published and as pictures, with types, patients and folds."""
 
 import re
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from pipeline.cohorts import cheng
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
-from pipeline.formats import nifti, raw_cases
 from pipeline.formats.images import read_picture
 from pipeline.verification import checks
 from tests.formats.test_images import write_picture
@@ -68,25 +66,8 @@ def test_both_forms_give_the_same_voxels_on_the_same_grid(tmp_path):
         assert not image.grid.differs(picture.grid)
         assert np.array_equal(one.labels.read().voxels, other.labels.read().voxels)
         assert not one.labels.read().grid.differs(image.grid)
-
-
-def test_a_slice_of_256_pixels_has_the_field_of_view_of_the_others(tmp_path):
-    _, found = cheng.find(write_published(tmp_path))
-    assert found[0].images["t1c"].read().grid.spacing_mm == pytest.approx((0.98, 0.98, 7.0))
-
-
-@pytest.mark.parametrize("write", [write_published, write_pictures])
-def test_a_case_is_verified_and_made_a_file_with_the_reference_kept(tmp_path, write):
-    schema, found = cheng.find(write(tmp_path / "source"))
-    for case in found:
-        entry = checks.verify(raw_cases.as_files(case, tmp_path / "raw"), schema).entry
-        assert entry.label_voxels == {
-            name: 1500 * (name == case.attributes["type"]) for name in schema.labels
-        }
-        assert entry.labels.origin_sha256 == case.labels.read().sha256
-        assert np.array_equal(
-            nifti.read(tmp_path / "raw" / entry.labels.path).voxels, case.labels.read().voxels
-        )
+        # 256 pixels have the field of view of the usual 512
+        assert image.grid.spacing_mm == pytest.approx((0.98, 0.98, 7.0))
 
 
 def test_folds_are_left_out_where_cvind_is_absent(tmp_path):
@@ -108,68 +89,47 @@ def test_a_patient_in_two_folds_or_with_two_types_is_noted(tmp_path):
     assert [case.notes for case in found] == [notes, notes, ()]
 
 
-def test_no_slices_are_rejected(tmp_path):
-    with pytest.raises(InputError, match=r"holds no slice of the Cheng set.*cohort\.location"):
-        cheng.find(tmp_path)
-    with pytest.raises(InputError, match="is not a folder"):
-        cheng.find(tmp_path / "absent")
-
-
-def test_a_picture_in_two_formats_is_refused(tmp_path):
-    write_picture(write_pictures(tmp_path) / "glioma/709_mri.jpg", PICTURE)
-    with pytest.raises(InputError, match="the mri of slice 709 is also in"):
-        cheng.find(tmp_path)
-
-
-def test_a_mask_without_its_image_is_refused(tmp_path):
-    (write_pictures(tmp_path) / "glioma/709_mri.png").unlink()
-    with pytest.raises(InputError, match=r"709_mask\.png: is a mask without its image 709_mri"):
-        cheng.find(tmp_path)
-
-
-def test_pictures_without_the_table_of_patients_are_refused(tmp_path):
-    (write_pictures(tmp_path) / "folds.csv").unlink()
-    with pytest.raises(
-        InputError, match=r"no folds\.csv \(sample_id, pid, label, fold\) with their patients"
-    ):
-        cheng.find(tmp_path)
-
-
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("change", "said"),
     [
-        ({**ROWS, 709: "MR2,4,5"}, "line 3 is"),
-        ({**ROWS, 709: ",2,5"}, "line 3 is"),
-        ({**ROWS, "x": "MR2,2,5"}, "line 5 is"),
-        ({**ROWS, "0709": "MR2,2,5"}, "line 5 repeats slice 0709"),
+        (lambda folder: shutil.rmtree(folder), "is not a folder"),
+        (
+            lambda folder: [path.unlink() for path in folder.rglob("*.png")],
+            r"holds no slice of the Cheng set.*cohort\.location",
+        ),
+        (
+            lambda folder: write_picture(folder / "glioma/709_mri.jpg", PICTURE),
+            "the mri of slice 709 is also in",
+        ),
+        (
+            lambda folder: (folder / "glioma/709_mri.png").unlink(),
+            r"709_mask\.png: is a mask without its image 709_mri",
+        ),
+        (
+            lambda folder: (folder / "folds.csv").unlink(),
+            r"no folds\.csv \(sample_id, pid, label, fold\) with their patients",
+        ),
+        (
+            lambda folder: (folder / "folds.csv").write_bytes(b"\xff\xfe\x00\x81" * 20),
+            r"folds\.csv: is not a table in UTF-8",
+        ),
+        (
+            lambda folder: write_picture(folder / "glioma/709_mri.png", PICTURE[:200]),
+            r"709_mri\.png: has 256 x 200 pixels, expected a square",
+        ),
+        (lambda folder: write_pictures(folder, rows=ROWS | {709: "MR2,4,5"}), "line 3 is"),
+        (lambda folder: write_pictures(folder, rows=ROWS | {709: ",2,5"}), "line 3 is"),
+        (lambda folder: write_pictures(folder, rows=ROWS | {"x": "MR2,2,5"}), "line 5 is"),
+        (
+            lambda folder: write_pictures(folder, rows=ROWS | {"0709": "MR2,2,5"}),
+            "line 5 repeats slice 0709",
+        ),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(tmp_path, rows, said):
+def test_pictures_and_tables_that_do_not_fit_together_are_rejected(tmp_path, change, said):
+    change(write_pictures(tmp_path / "set"))
     with pytest.raises(InputError, match=said):
-        cheng.find(write_pictures(tmp_path, rows=rows))
-
-
-def test_a_table_that_is_no_text_is_refused(tmp_path):
-    (write_pictures(tmp_path) / "folds.csv").write_bytes(b"\xff\xfe\x00\x81" * 20)
-    with pytest.raises(InputError, match=r"folds\.csv: is not a table in UTF-8"):
-        cheng.find(tmp_path)
-
-
-def test_a_picture_that_is_not_square_is_refused(tmp_path):
-    write_picture(write_pictures(tmp_path) / "glioma/709_mri.png", PICTURE[:200])
-    with pytest.raises(InputError, match=r"709_mri\.png: has 256 x 200 pixels, expected a square"):
-        cheng.find(tmp_path)
-
-
-def test_every_public_file_is_https_with_size_and_sum():
-    assert {remote.name for remote in cheng.SOURCE.remotes} >= {
-        "cvind.mat",
-        "brainTumorDataPublic_1-766.zip",
-    }
-    assert all(
-        remote.url.startswith("https://") and remote.size and len(remote.checksum) == 36
-        for remote in cheng.SOURCE.remotes
-    )
+        cheng.find(tmp_path / "set")
 
 
 @pytest.mark.real

@@ -1,6 +1,4 @@
-"""Whatever headers leave open is asked in one message, and its block, pasted as printed, leads to a
-result.
-"""
+"""What headers leave open is one message, whose block, pasted as printed, leads to a result."""
 
 import re
 from pathlib import Path
@@ -20,10 +18,13 @@ AXIAL, CORONAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0,
 TILTED = [1, 0, 0, 0, 0.96, 0.28]
 
 
+@pytest.fixture
+def study(tmp_path) -> Path:
+    return tmp_path / "1"
+
+
 def add(study: Path, number: int, description: str, time: str = "100000", **values) -> Path:
-    """A series of three slices in a folder named by its number; `values` replace elements, and
-    `edge` is that of its voxels in mm.
-    """
+    """A series of three slices; `values` replace elements, `edge` is that of its voxels in mm."""
     edge, axes = values.pop("edge", (0.75, 5.5)), values.pop("axes", AXIAL)
     matrix = values.pop("matrix", 12)
     normal = np.cross(axes[:3], axes[3:])
@@ -74,8 +75,9 @@ def chosen(found) -> dict[str, str]:
     return {name: part.path.name for name, part in found.images.items()}
 
 
-def test_two_series_of_one_description_are_printed_with_all_that_distinguishes_them(tmp_path):
-    study = tmp_path / "1"
+def test_two_series_of_one_description_are_printed_with_all_that_distinguishes_them(
+    study, tmp_path
+):
     add(study, 4, "AX T1", "101500.25", edge=(0.9375, 5.5), axes=TILTED)
     add(study, 9, "AX T1", "104210", edge=(0.9375, 5.5), axes=TILTED)
     message = asked(dicom.read_study, study)
@@ -97,30 +99,21 @@ def test_two_series_of_one_description_are_printed_with_all_that_distinguishes_t
     assert chosen(dicom.find(tmp_path)[1][0]) == {"t1n": "04"}
 
 
-def t1_pair(study: Path, description: str = "AX T1", **values) -> Path:
+def t1_pair(study: Path, description: str = "AX T1", **values) -> None:
     """Series 4 and, later, series 9, of one description."""
     add(study, 4, description, "101500", **values)
     add(study, 9, description, "104210", **values)
-    return study
 
 
-def test_the_later_of_two_series_may_be_named_the_one_after_contrast(tmp_path):
-    study = t1_pair(tmp_path / "1")
-    printed = block(asked(dicom.read_study, study))
-    (study / TABLE).write_text(printed.replace('.9": null', '.9": t1c'))
-    assert chosen(dicom.read_study(study, ("t1n", "t1c"))) == {"t1n": "04", "t1c": "09"}
-
-
-def test_the_earlier_of_two_series_with_an_agent_may_be_the_one_before_it(tmp_path):
-    study = t1_pair(tmp_path / "1", ContrastBolusAgent="Gd")
+def test_the_earlier_of_two_series_with_an_agent_may_be_the_one_before_it(study):
+    t1_pair(study, ContrastBolusAgent="Gd")
     message = asked(dicom.read_study, study)
     said = "If series 4 (10:15:00) was acquired before the injection, write t1n in its line"
     assert said in message
     assert paste(message, study) == {"1.2.826.7.9": "t1c", "1.2.826.7.4": None}
 
 
-def test_all_that_is_open_is_asked_at_once_with_the_series_passed_over(tmp_path):
-    study = tmp_path / "1"
+def test_all_that_is_open_is_asked_at_once_with_the_series_passed_over(study):
     add(study, 1, "3-plane loc", edge=(2, 10))
     add(study, 2, "AX T1", "100500")
     add(study, 3, "AX T1", "103000")
@@ -146,11 +139,11 @@ def test_all_that_is_open_is_asked_at_once_with_the_series_passed_over(tmp_path)
     assert chosen(dicom.read_study(study)) == {"t1n": "02", "t2w": "04"}
 
 
-def test_what_is_recognised_is_said_and_one_grid_needs_no_advice(tmp_path):
-    add(tmp_path / "1", 2, "AX T1")
-    add(tmp_path / "1", 4, "AX T2")
-    add(tmp_path / "1", 5, "COR T2", axes=CORONAL)
-    message = asked(dicom.read_study, tmp_path / "1")
+def test_what_is_recognised_is_said_and_one_grid_needs_no_advice(study):
+    add(study, 2, "AX T1")
+    add(study, 4, "AX T2")
+    add(study, 5, "COR T2", axes=CORONAL)
+    message = asked(dicom.read_study, study)
     assert (
         "# t1n is recognised: series 2, 10:00:00, axial, 0.75 x 0.75 x 5.5 mm, 12 x 10 x 3, 'AX"
         " T1', 3 files" in message
@@ -171,11 +164,11 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("others", "taken"), OTHERS.values(), ids=OTHERS)
-def test_the_proposal_follows_the_rule_that_is_printed(tmp_path, others, taken):
-    add(tmp_path / "1", 4, "AX T1 +C", "100000")
-    add(tmp_path / "1", 9, "T1 POST", **({"time": "101000"} | others))
-    paste(asked(dicom.read_study, tmp_path / "1"), tmp_path / "1")
-    assert chosen(dicom.read_study(tmp_path / "1")) == {"t1c": taken}
+def test_the_proposal_follows_the_rule_that_is_printed(study, others, taken):
+    add(study, 4, "AX T1 +C", "100000")
+    add(study, 9, "T1 POST", **({"time": "101000"} | others))
+    paste(asked(dicom.read_study, study), study)
+    assert chosen(dicom.read_study(study)) == {"t1c": taken}
 
 
 def test_all_examinations_of_a_cohort_are_asked_for_in_one_block(tmp_path):
@@ -195,8 +188,7 @@ def test_all_examinations_of_a_cohort_are_asked_for_in_one_block(tmp_path):
     assert sorted(chosen(case)["t2f"] for case in found) == ["10", "20", "30"]
 
 
-def test_volumes_of_one_series_are_distinguished_by_their_kind(tmp_path):
-    study = tmp_path / "1"
+def test_volumes_of_one_series_are_distinguished_by_their_kind(study):
     one_series = {"SeriesInstanceUID": "1.2.826.7.5", "SeriesNumber": 5}
     for echo in (90.0, 110.0):
         add(study, int(echo), "AX T2", EchoTime=echo, **one_series)
@@ -209,8 +201,8 @@ def test_volumes_of_one_series_are_distinguished_by_their_kind(tmp_path):
     assert dicom.read_study(study).images["t2w"].kind == "echo 110.0 ms"
 
 
-def test_the_block_is_added_to_a_table_whose_patterns_fit_too(tmp_path):
-    study = t1_pair(tmp_path / "1", "AX T1 +C")
+def test_the_block_is_added_to_a_table_whose_patterns_fit_too(study):
+    t1_pair(study, "AX T1 +C")
     (study / TABLE).write_text("'^AX T1': t1c  # both\n'T1': null\n")
     message = asked(dicom.read_study, study)
     assert f"Add the block above at the end of {study / TABLE}." in message
@@ -218,8 +210,8 @@ def test_the_block_is_added_to_a_table_whose_patterns_fit_too(tmp_path):
     assert chosen(dicom.read_study(study)) == {"t1c": "09"}
 
 
-def test_lines_that_the_block_says_anew_are_to_be_removed(tmp_path):
-    study = t1_pair(tmp_path / "1", "AX T1 +C")
+def test_lines_that_the_block_says_anew_are_to_be_removed(study):
+    t1_pair(study, "AX T1 +C")
     (study / TABLE).write_text("'1.2.826.7.4': t1c\n'1.2.826.7.9': t1c\n")
     message = asked(dicom.read_study, study)
     assert f'Remove from {study / TABLE} the lines of "1.2.826.7.9", "1.2.826.7.4"' in message
@@ -228,8 +220,7 @@ def test_lines_that_the_block_says_anew_are_to_be_removed(tmp_path):
     assert chosen(dicom.read_study(study)) == {"t1c": "09"}
 
 
-def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
-    study = tmp_path / "1"
+def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(study):
     add(study, 2, "AX T1", "100500")
     add(study, 3, "AX T1", "103000")
     add(study, 4, "AX T1", "104000")
@@ -254,8 +245,7 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(tmp_path):
     assert chosen(found) == {"t1n": "02", "t1c": "08", "t2f": "05"}
 
 
-def test_the_later_t1_series_of_one_description_is_proposed_as_t1c_to_be_checked(tmp_path):
-    study = tmp_path / "1"
+def test_the_later_t1_series_of_one_description_is_proposed_as_t1c_to_be_checked(study):
     add(study, 2, "SAG T1", "100000", axes=SAGITTAL)
     add(study, 4, "AX T1", "103000")
     add(study, 3, "AX T1", "100500")
@@ -271,16 +261,16 @@ def test_the_later_t1_series_of_one_description_is_proposed_as_t1c_to_be_checked
     assert chosen(found) == {"t1n": "03", "t1c": "04", "t2f": "05"}
 
 
-def test_a_modality_that_no_series_can_be_is_rejected(tmp_path):
-    add(tmp_path / "1", 2, "AX T1")
-    message = asked(dicom.read_study, tmp_path / "1", ("t1n", "dwi"))
+def test_a_modality_that_no_series_can_be_is_rejected(study):
+    add(study, 2, "AX T1")
+    message = asked(dicom.read_study, study, ("t1n", "dwi"))
     said = "1: dwi is needed, but DICOM series are only recognised as t1n, t1c, t2w, t2f. Convert"
     assert said in message
 
 
-def test_a_study_in_which_nothing_is_recognised_is_asked_for_with_the_reasons(tmp_path):
-    add(tmp_path / "1", 2, "DWI B1000")
-    add(tmp_path / "1", 3, "Whole Brain")
+def test_a_study_in_which_nothing_is_recognised_is_asked_for_with_the_reasons(study, tmp_path):
+    add(study, 2, "DWI B1000")
+    add(study, 3, "Whole Brain")
     message = asked(dicom.find, tmp_path)
     assert "no series is recognised as one of t1n, t1c, t2w, t2f." in message
     assert "'DWI B1000', 3 files: diffusion image" in message
@@ -289,8 +279,7 @@ def test_a_study_in_which_nothing_is_recognised_is_asked_for_with_the_reasons(tm
     assert chosen(dicom.find(tmp_path)[1][0]) == {"t1n": "03"}
 
 
-def test_a_series_of_many_volumes_that_is_passed_over_takes_one_line(tmp_path):
-    study = tmp_path / "1"
+def test_a_series_of_many_volumes_that_is_passed_over_takes_one_line(study):
     one_series = {"SeriesInstanceUID": "1.2.826.7.20", "SeriesNumber": 20}
     for time in range(5):
         add(study, 20 + time, "DSC PERF", TemporalPositionIdentifier=time, **one_series)
@@ -300,36 +289,30 @@ def test_a_series_of_many_volumes_that_is_passed_over_takes_one_line(tmp_path):
     assert paste(message, study) == {"1.2.826.7.20": None}
 
 
-def test_headers_of_odd_text_cannot_break_the_block(tmp_path):
-    study = tmp_path / "1"
-    odd = {"SeriesInstanceUID": '1.2"\\\x01é', "SeriesNumber": None, "SeriesTime": "10\n: x"}
-    add(study, 4, "AX T2: \x1b[31m# {x}", **odd)
-    add(study, 9, "AX T2", "101000", axes=CORONAL)
+ODD = {"SeriesInstanceUID": '1.2"\\\x01é', "SeriesNumber": None, "SeriesTime": "10\n: x"}
+BESIDE = (9, "COR T2", {"time": "101000", "axes": CORONAL})
+WITHOUT_UID = {"SeriesInstanceUID": None}
+
+
+@pytest.mark.parametrize(
+    ("series", "key"),
+    [
+        ([(4, "AX T2: \x1b[31m# {x}", ODD), BESIDE], "1.2.826.7.9"),
+        ([(4, "AX T2", {"SeriesInstanceUID": "\x01" * 2000}), BESIDE], "^AX\\ T2\\ \\(\\)$"),
+        ([(n, "AX T2 (a+b)", WITHOUT_UID | {"EchoTime": 9.0 * n}) for n in (8, 9)], ""),
+    ],
+    ids=["odd text", "a UID too long for a key", "no UID"],
+)
+def test_headers_of_odd_text_or_without_a_uid_cannot_break_the_block(study, series, key):
+    for number, description, values in series:
+        add(study, number, description, **values)
     table = paste(asked(dicom.read_study, study), study)
     assert len(table) == 2
+    assert not key or key in table
     assert list(chosen(dicom.read_study(study))) == ["t2w"]
 
 
-def test_a_damaged_uid_that_is_too_long_for_a_key_is_replaced_by_the_text(tmp_path):
-    study = tmp_path / "1"
-    add(study, 4, "AX T2", "100000", SeriesInstanceUID="\x01" * 2000)
-    add(study, 9, "COR T2", "101000", axes=CORONAL)
-    assert paste(asked(dicom.read_study, study), study) == {
-        "^AX\\ T2\\ \\(\\)$": "t2w",
-        "1.2.826.7.9": None,
-    }
-    assert chosen(dicom.read_study(study)) == {"t2w": "04"}
-
-
-def test_series_without_a_uid_are_named_by_their_text(tmp_path):
-    study = tmp_path / "1"
-    for echo in (90.0, 110.0):
-        add(study, int(echo), "AX T2 (a+b)", SeriesInstanceUID=None, EchoTime=echo)
-    paste(asked(dicom.read_study, study), study)
-    assert list(chosen(dicom.read_study(study))) == ["t2w"]
-
-
-def test_enhanced_series_are_distinguished_too(tmp_path):
+def test_enhanced_series_are_distinguished_too(study, tmp_path):
     for number in (4, 9):
         enhanced(
             tmp_path / "1" / str(number) / "a.dcm",
@@ -340,8 +323,8 @@ def test_enhanced_series_are_distinguished_too(tmp_path):
             SeriesInstanceUID=f"1.2.826.7.{number}",
             AcquisitionDateTime=f"2026021110{number:02d}30.5",
         )
-    message = asked(dicom.read_study, tmp_path / "1")
+    message = asked(dicom.read_study, study)
     facts = "1.25 x 0.75 x 3.5 mm, 12 x 10 x 3, 'COR T1 +C' (echo 4.0 ms, time 1, stack 1), 1 file"
     assert f"# series 9, 10:09:30, coronal oblique by 40 degrees, {facts}\n" in message
-    paste(message, tmp_path / "1")
-    assert chosen(dicom.read_study(tmp_path / "1")) == {"t1c": "9"}
+    paste(message, study)
+    assert chosen(dicom.read_study(study)) == {"t1c": "9"}

@@ -1,6 +1,4 @@
-"""Folders of nnU-Net v2 are told apart and described: what is printed, written as it is, lets
-`folder` read them.
-"""
+"""Folders of nnU-Net v2 are described; `folder` reads them by what is printed."""
 
 import json
 from pathlib import Path
@@ -17,11 +15,7 @@ from tests.cohorts import test_msd
 from tests.conftest import LPS, case_arrays
 
 PLAIN = {"background": 0, "tumour": 1}
-BRATS = {
-    "WT": {"edema", "necrotic", "enhancing"},
-    "TC": {"necrotic", "enhancing"},
-    "ET": {"enhancing"},
-}
+BRATS = {"WT": "edema necrotic enhancing", "TC": "necrotic enhancing", "ET": "enhancing"}
 
 
 def write_dataset(
@@ -85,87 +79,63 @@ def test_voxels_become_the_classes_that_the_labels_name(tmp_path):
     assert np.array_equal(case.image[..., 0], images["t1ce"])
 
 
-@pytest.mark.parametrize(
-    ("labels", "values", "regions"),
-    [
-        (PLAIN, {"tumour": 1}, {"tumour": {"tumour"}}),
-        (
-            {"background": 0, "tumor core": 2, "tumor/core": 1, "on": 3, "1e5": 4, "!": 5},
-            {"tumor_core": 1, "tumor_core2": 2, "on": 3, "1e5": 4, "label_5": 5},
-            {name: {name} for name in ("tumor_core", "tumor_core2", "on", "1e5", "label_5")},
-        ),
-        (
-            {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumour": 3},
-            {"edema": 1, "necrotic": 2, "enhancing": 3},
-            BRATS,
-        ),
-        (
-            {"background": 0, "NCR": 1, "ED": 2, "ET": 3},
-            {"necrotic": 1, "edema": 2, "enhancing": 3},
-            BRATS,
-        ),
-        (
-            {
-                "background": 0,
-                "Necrotic_core": 1,
-                "SNFH (non-enhancing)": 2,
-                "Enhancing": 3,
-                "resection cavity": 4,
-            },
-            {"necrotic": 1, "edema": 2, "enhancing": 3, "resection_cavity": 4},
-            BRATS | {"resection_cavity": {"resection_cavity"}},
-        ),
-        (
-            {
-                "background": 0,
-                "whole tumor": [1, 2, 3],
-                "tumor core": [2, 3],
-                "enhancing tumor": [3],
-            },
-            {"edema": 1, "necrotic": 2, "enhancing": 3},
-            BRATS,
-        ),
-        (
-            {"background": 0, "cyst": 3, "masses": [2, 3], "organ": [1, 2, 3]},
-            {"organ_without_masses": 1, "masses_without_cyst": 2, "cyst": 3},
-            {
-                "organ": {"organ_without_masses", "masses_without_cyst", "cyst"},
-                "masses": {"masses_without_cyst", "cyst"},
-                "cyst": {"cyst"},
-            },
-        ),
-        (
-            {"background": 0, "whole": [1, 2, 4], "ET": 4},
-            {"whole_without_ET_1": 1, "whole_without_ET_2": 2, "ET": 4},
-            {
-                "whole": {"whole_without_ET_1", "whole_without_ET_2", "ET"},
-                "ET": {"ET"},
-                "whole_without_ET_2": {"whole_without_ET_2"},
-            },
-        ),
-        (
-            {"background": 0, "left": [1], "right": [2, 3]},
-            {"left": 1, "right_2": 2, "right_3": 3},
-            None,
-        ),
-    ],
-    ids=[
-        "one",
-        "odd names",
-        "MSD's names",
-        "short names",
-        "cavity",
-        "BraTS regions",
-        "regions",
-        "two values added",
-        "apart",
-    ],
-)
-def test_labels_and_regions_are_described_as_they_are_meant(tmp_path, labels, values, regions):
+def numbered(*names: str) -> dict[str, int]:
+    return {name: number for number, name in enumerate(("background", *names))}
+
+
+LABELS = {  # by what is special: labels of dataset.json, and ours with regions as lists of words
+    "one": (PLAIN, "tumour", {"tumour": "tumour"}),
+    "odd names": (
+        {"background": 0, "tumor core": 2, "tumor/core": 1, "on": 3, "1e5": 4, "!": 5},
+        "tumor_core tumor_core2 on 1e5 label_5",
+        {name: name for name in ("tumor_core", "tumor_core2", "on", "1e5", "label_5")},
+    ),
+    "MSD's names": (
+        numbered("edema", "non-enhancing tumor", "enhancing tumour"),
+        "edema necrotic enhancing",
+        BRATS,
+    ),
+    "short names": (numbered("NCR", "ED", "ET"), "necrotic edema enhancing", BRATS),
+    "cavity": (
+        numbered("Necrotic_core", "SNFH (non-enhancing)", "Enhancing", "resection cavity"),
+        "necrotic edema enhancing resection_cavity",
+        BRATS | {"resection_cavity": "resection_cavity"},
+    ),
+    "BraTS regions": (
+        {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]},
+        "edema necrotic enhancing",
+        BRATS,
+    ),
+    "regions": (
+        {"background": 0, "cyst": 3, "masses": [2, 3], "organ": [1, 2, 3]},
+        "organ_without_masses masses_without_cyst cyst",
+        {
+            "organ": "organ_without_masses masses_without_cyst cyst",
+            "masses": "masses_without_cyst cyst",
+            "cyst": "cyst",
+        },
+    ),
+    "two values added": (
+        {"background": 0, "whole": [1, 2, 4], "ET": 4},
+        "whole_without_ET_1 whole_without_ET_2 ET",
+        {
+            "whole": "whole_without_ET_1 whole_without_ET_2 ET",
+            "ET": "ET",
+            "whole_without_ET_2": "whole_without_ET_2",
+        },
+    ),
+    "apart": ({"background": 0, "left": [1], "right": [2, 3]}, "left right_2 right_3", None),
+}
+
+
+@pytest.mark.parametrize(("labels", "names", "regions"), LABELS.values(), ids=LABELS)
+def test_labels_and_regions_are_described_as_they_are_meant(tmp_path, labels, names, regions):
     schema, _ = found_as_printed(write_dataset(tmp_path, labels))
-    assert schema.labels == values
-    assert list(schema.labels.values()) == sorted(values.values())
-    assert regions in (None, {name: set(members) for name, members in schema.regions.items()})
+    values = {value for stated in labels.values() for value in np.atleast_1d(stated)} - {0}
+    assert list(schema.labels.items()) == list(zip(names.split(), sorted(values), strict=True))
+    assert regions is None or schema.regions.keys() == regions.keys()
+    for region, members in (regions or {}).items():
+        assert set(schema.regions[region]) == {*members.split()}
     assert schema.empty_rule == ("brats" if "WT" in schema.regions else "nan")
 
 
@@ -221,9 +191,9 @@ def test_what_no_description_can_state_is_said_with_the_reason(tmp_path, changes
     assert "modalities:" not in hint
 
 
-@pytest.mark.parametrize("find", [msd.find, folder.find], ids=["msd", "folder"])
-@pytest.mark.parametrize("location", [".", ".."], ids=["the folder", "the one that holds it"])
-def test_sources_given_such_a_folder_print_its_description(tmp_path, find, location):
+@pytest.mark.parametrize("find", [msd.find, folder.find])
+@pytest.mark.parametrize("location", [".", ".."])
+def test_sources_given_such_a_folder_or_its_parent_print_its_description(tmp_path, find, location):
     dataset = write_dataset(tmp_path)
     said = r"(?s)is the dataset\.json of nnU-Net v2.*mask: labelsTr/{case}\.nii\.gz"
     with pytest.raises(InputError, match=said):

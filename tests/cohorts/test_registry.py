@@ -51,3 +51,9 @@ def test_the_rules_are_those_of_the_challenge_of_the_cohort():
 def test_labels_are_the_same_after_regions_and_back(schema):
     classes = values_to_classes(np.array([[[0, *schema.labels.values()]]]), schema)
     assert np.array_equal(regions_to_classes(classes_to_regions(classes, schema), schema), classes)
+
+
+def test_every_public_file_is_https_and_has_a_checksum():
+    remotes = [remote for source in SOURCES.values() for remote in source.remotes]
+    assert {"cvind.mat", "Task01_BrainTumour.tar"} <= {remote.name for remote in remotes}
+    assert all(remote.url.startswith("https://") and remote.checksum for remote in remotes)

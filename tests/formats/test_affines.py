@@ -29,8 +29,7 @@ def test_every_orientation_left_or_right_handed_passes_without_a_warning(codes):
 @pytest.mark.parametrize(
     ("place", "wrong", "message"),
     [
-        ((0, 3), np.nan, r"(?s)case/t1\.nii\.gz: its sform holds NaN.*set_sform"),
-        ((0, 3), np.inf, "its sform holds NaN or infinite"),
+        ((0, 3), np.inf, r"(?s)case/t1\.nii\.gz: its sform holds NaN or infinite.*set_sform"),
         ((1, 1), 0, "gives an axis no length"),
         ((3, 3), 2, "last row"),
     ],
@@ -57,18 +56,10 @@ def test_the_qform_counts_where_there_is_no_sform():
     assert judged(sheared, 0, np.eye(4), 1) == ()
     with pytest.raises(InputError, match="its qform is sheared"):
         judged(NOWHERE, 0, sheared, 1)
+    assert "the qform is not finite" in judged(np.eye(4), 1, NOWHERE, 1)[0]
 
 
-def test_a_disagreement_prints_both_and_the_command():
-    moved = np.eye(4)
-    moved[0, 3] = 5
-    (warning,) = judged(np.eye(4), 1, moved, 2)
-    assert "sform (code 1) and qform (code 2) put the same voxel up to 5 mm apart" in warning
-    assert str(np.eye(4)) in warning
-    assert str(moved) in warning
-
-
-def test_the_command_of_a_disagreement_fixes_the_file(tmp_path, monkeypatch):
+def test_a_disagreement_prints_both_and_a_command_that_fixes_the_file(tmp_path, monkeypatch):
     image = nibabel.Nifti1Image(np.zeros(SHAPE, np.uint8), np.eye(4))
     image.set_sform(affine_of("LPS"), 1)
     image.set_qform(np.eye(4), 1)
@@ -77,14 +68,12 @@ def test_the_command_of_a_disagreement_fixes_the_file(tmp_path, monkeypatch):
     nibabel.save(image, folder / "t1.nii.gz")
     name = str(folder / "t1.nii.gz")
     (warning,) = examine(name, SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True))
+    assert "sform (code 1) and qform (code 1) put the same voxel up to " in warning
+    assert all(str(form) in warning for form in (image.get_sform(), image.get_qform()))
     monkeypatch.chdir(tmp_path)
     exec(shlex.split(warning.splitlines()[-1])[2])
     fixed = nibabel.load(tmp_path / "fixed-t1.nii.gz")
     np.testing.assert_allclose(fixed.get_qform(), affine_of("LPS"), atol=1e-4)
-
-
-def test_a_quaternion_that_is_not_finite_is_reported_and_not_used():
-    assert "the qform is not finite" in judged(np.eye(4), 1, NOWHERE, 1)[0]
 
 
 def test_what_nibabel_writes_agrees_with_itself():
@@ -94,11 +83,6 @@ def test_what_nibabel_writes_agrees_with_itself():
         image.set_qform(affine, 1)
         image.set_sform(affine, 1)
         assert examine("x", SHAPE, *image.get_sform(coded=True), *image.get_qform(coded=True)) == ()
-
-
-def test_a_header_without_any_affine_gives_a_warning():
-    (warning,) = judged(np.eye(4), 0, np.eye(4), 0)
-    assert "left and right are unknown" in warning
 
 
 def test_a_strong_tilt_gives_a_warning_and_a_slight_one_does_not():

@@ -29,9 +29,7 @@ def test_noise_and_images_without_a_rim_have_none():
     assert constant_air(np.random.default_rng(0).normal(5, 2, (12, 14, 10))) == 0
     assert constant_air(np.random.default_rng(0).integers(1, 9, (12, 14, 10))) == 0
     assert constant_air(np.ones((1, 1, 1))) == 0
-
-
-def test_quantised_noise_that_has_values_on_both_sides_of_the_most_frequent_is_no_constant():
+    # quantised: values on both sides of the most frequent
     noise = np.random.default_rng(0).choice([0, 1, 2], (30, 30, 30), p=[0.18, 0.66, 0.16])
     noise[8:-8, 8:-8, 8:-8] = 90
     assert constant_air(noise) == 0

@@ -1,6 +1,4 @@
-"""Pictures are read as slices in radiological display, stacks in the order of their numbers; what
-is damaged or ambiguous is rejected.
-"""
+"""Pictures are slices in radiological display; what is damaged or ambiguous is rejected."""
 
 import zlib
 from pathlib import Path
@@ -41,16 +39,10 @@ def test_a_picture_is_read_without_loss_and_columns_first(tmp_path, suffix, dtyp
     path = write_picture(tmp_path / f"a{suffix}", pixels)
     volume = one(path).read()
     assert images.size(path) == (50, 40)
-    assert volume.voxels.shape == (50, 40, 1)
-    assert volume.voxels.dtype == dtype
+    assert (volume.voxels.shape, volume.voxels.dtype) == ((50, 40, 1), dtype)
+    assert (volume.grid.shape, volume.grid.spacing_mm) == ((50, 40, 1), SPACING)
+    assert volume.grid.orientation == "LPS"  # upright: the front at the top, the left at the right
     assert np.array_equal(volume.voxels[..., 0].T, pixels)
-
-
-def test_what_is_upright_on_the_screen_has_the_front_at_the_top_and_the_left_at_the_right(tmp_path):
-    grid = one(write_picture(tmp_path / "a.png", GRAY)).read().grid
-    assert grid.orientation == "LPS"
-    assert grid.spacing_mm == SPACING
-    assert grid.shape == (50, 40, 1)
 
 
 def test_a_channel_of_a_colour_picture_is_read_and_equal_channels_are_gray(tmp_path):
@@ -59,13 +51,6 @@ def test_a_channel_of_a_colour_picture_is_read_and_equal_channels_are_gray(tmp_p
         assert np.array_equal(one(path, channel).read().voxels[..., 0].T, COLOUR[..., channel])
     path = write_picture(tmp_path / "a.png", np.repeat(GRAY[..., None], 3, axis=2))
     assert np.array_equal(one(path).read().voxels[..., 0].T, GRAY)
-
-
-def test_colour_is_rejected_where_no_channel_is_reported_and_gray_where_one_is(tmp_path):
-    with pytest.raises(InputError, match=r"a\.png: is in colour, expected gray"):
-        one(write_picture(tmp_path / "a.png", COLOUR)).read()
-    with pytest.raises(InputError, match=r"b\.png: is gray, expected 3 or more channels"):
-        one(write_picture(tmp_path / "b.png", GRAY), 2).read()
 
 
 def test_a_stack_is_read_in_the_order_given_and_its_sum_covers_every_file(tmp_path):
@@ -79,32 +64,6 @@ def test_a_stack_is_read_in_the_order_given_and_its_sum_covers_every_file(tmp_pa
     assert Slices(tmp_path, files, SPACING).read().sha256 != volume.sha256
 
 
-def test_slices_are_ordered_by_number_not_by_name():
-    slices = [(number, Path(f"s_{number}")) for number in (10, 9, 11)]
-    assert in_order(slices) == (slices[1][1], slices[0][1], slices[2][1])
-
-
-@pytest.mark.parametrize(
-    ("numbers", "said"),
-    [
-        ((1, 2, 2), "slice 2 also stands"),
-        ((1, 2, 4), "slice 3 before it is missing"),
-        ((3, 9), "slice 4 to 8 before it is missing"),
-    ],
-)
-def test_a_slice_twice_or_missing_is_rejected(numbers, said):
-    with pytest.raises(InputError, match=said):
-        in_order((number, Path(f"{place}_{number}.tif")) for place, number in enumerate(numbers))
-
-
-@pytest.mark.parametrize("other", [GRAY[:-1], GRAY.astype(np.uint16)])
-def test_slices_that_differ_in_size_or_dtype_are_rejected(tmp_path, other):
-    files = (write_picture(tmp_path / "s_1.tif", GRAY), write_picture(tmp_path / "s_2.tif", other))
-    message = r"s_2\.tif: has 50 x .* but s_1\.tif of the same stack 50 x 40 pixels of uint8"
-    with pytest.raises(InputError, match=message):
-        Slices(tmp_path, files, SPACING).read()
-
-
 def test_a_mask_with_the_noise_of_jpeg_becomes_the_value_and_nothing_else(tmp_path):
     path = write_picture(tmp_path / "m.jpg", DISC)
     assert len(np.unique(images.read_picture(path)[0])) > 2  # the noise is there
@@ -112,6 +71,21 @@ def test_a_mask_with_the_noise_of_jpeg_becomes_the_value_and_nothing_else(tmp_pa
     assert volume.voxels.dtype == np.uint8
     assert np.array_equal(volume.voxels[..., 0].T, DISC // 255 * 3)
     assert not mask(write_picture(tmp_path / "empty.png", np.zeros_like(DISC))).read().voxels.any()
+
+
+def test_slices_are_ordered_by_number_and_missing_ones_are_counted():
+    slices = [(number, Path(f"s_{number}")) for number in (10, 9, 11)]
+    assert in_order(slices) == (slices[1][1], slices[0][1], slices[2][1])
+    with pytest.raises(InputError, match="slice 4 to 8 before it is missing"):
+        in_order([(3, Path("s_3")), (9, Path("s_9"))])
+
+
+def test_slices_that_differ_in_dtype_are_rejected(tmp_path):
+    planes = {"s_1.tif": GRAY, "s_2.tif": GRAY.astype(np.uint16)}
+    files = tuple(write_picture(tmp_path / name, plane) for name, plane in planes.items())
+    message = r"s_2\.tif: has 50 x .* but s_1\.tif of the same stack 50 x 40 pixels of uint8"
+    with pytest.raises(InputError, match=message):
+        Slices(tmp_path, files, SPACING).read()
 
 
 @pytest.mark.parametrize(
@@ -147,17 +121,6 @@ def test_a_jpeg_is_rejected_when_its_last_byte_is_missing_or_zeros_fill_it_up(tm
             one(path).read()
 
 
-@pytest.mark.parametrize("place", [8, 12, 20, 35, 60, 500, -20])
-def test_a_flipped_byte_in_a_png_is_rejected(tmp_path, place):
-    path = write_picture(tmp_path / "a.png", GRAY)
-    stored = bytearray(path.read_bytes())
-    stored[place] ^= 0x7F
-    path.write_bytes(stored)
-    message = r"a\.png: is damaged, the chunk at byte \d+ has another length or checksum"
-    with pytest.raises(InputError, match=message):
-        one(path).read()
-
-
 def test_pixels_that_do_not_unpack_to_the_announced_size_are_rejected(tmp_path):
     path = write_picture(tmp_path / "a.png", GRAY)
     stored = path.read_bytes()
@@ -167,20 +130,10 @@ def test_pixels_that_do_not_unpack_to_the_announced_size_are_rejected(tmp_path):
         one(path).read()
 
 
-def test_a_format_under_the_wrong_suffix_is_rejected(tmp_path):
-    write_picture(tmp_path / "a.png", GRAY).rename(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match=r"a\.jpg: begins with b'\\x89PNG.*no \.jpg file does"):
-        one(tmp_path / "a.jpg").read()
-    with pytest.raises(InputError, match="is not named as a picture"):
-        one(tmp_path / "a.bmp").read()
-    with pytest.raises(InputError, match=r"absent\.png: cannot be read"):
-        one(tmp_path / "absent.png").read()
-
-
-def test_several_pages_are_rejected(tmp_path):
-    sitk.WriteImage(sitk.GetImageFromArray(np.stack([GRAY, GRAY])), str(tmp_path / "a.tif"))
-    with pytest.raises(InputError, match=r"holds 2 pages, expected one slice"):
-        one(tmp_path / "a.tif").read()
+def test_what_is_not_there_or_not_named_as_a_picture_is_rejected(tmp_path):
+    for name, said in (("a.bmp", "is not named as a picture"), ("a.png", "cannot be read")):
+        with pytest.raises(InputError, match=rf"{name}: {said}"):
+            one(tmp_path / name).read()
 
 
 def test_a_header_that_announces_a_huge_picture_does_not_get_it(tmp_path):

@@ -1,6 +1,4 @@
-"""MATLAB v7.3 files of the Cheng set are read as they display, and whatever is wrong with them is
-said by name.
-"""
+"""MATLAB v7.3 files of the Cheng set are read as they display, or rejected by name."""
 
 import shutil
 import tracemalloc
@@ -30,9 +28,7 @@ def write_mat(
     image: np.ndarray = IMAGE,
     mask: np.ndarray = MASK,
 ) -> Path:
-    """Write a slice as MATLAB does: a user block, then HDF5 with each matrix transposed, in
-    deflated chunks.
-    """
+    """Write a slice as MATLAB does: a user block, then HDF5, transposed, in deflated chunks."""
     fields = {
         "label": np.array([[label]], float),
         "PID": np.array([[ord(letter)] for letter in patient], np.uint16),
@@ -114,7 +110,6 @@ def rewritten(path: Path, changes: dict) -> Path:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"label": np.array([[4.0]])}, r"label is \[4\.\]"),
         ({"label": np.array([[np.nan]])}, r"label is \[nan\]"),
         ({"label": np.array([[1.0, 2.0]])}, r"label is \[1\. 2\.\]"),
         ({"label": np.float64(1)}, "cjdata.label is not a matrix"),
@@ -122,17 +117,12 @@ def rewritten(path: Path, changes: dict) -> Path:
         ({"PID": np.full((65, 1), 65, np.uint16)}, "PID is"),
         ({"PID": np.array([[300], [301]], np.uint16)}, "PID is"),
         ({"PID": np.zeros((2, 2))}, "PID is"),
-        ({"image": IMAGE[:200].T}, r"image has shape \(256, 200\)"),
         ({"image": IMAGE[:64, :64]}, r"image has shape \(64, 64\)"),
         ({"image": IMAGE[None]}, "cjdata.image is not a matrix"),
         ({"image": IMAGE.astype("S5")}, "cjdata.image is not a matrix"),
         ({"image": np.zeros((1024, 1024), np.int16)}, "cjdata.image has shape"),
         ({"tumorMask": IMAGE.T}, "tumorMask holds"),
-        ({"tumorMask": MASK.T * np.uint8(255)}, r"tumorMask holds \[  0 255\]"),
-        *[
-            ({name: None}, f"has no field cjdata.{name}")
-            for name in ("label", "PID", "image", "tumorMask")
-        ],
+        *[({name: None}, f"has no field cjdata.{name}") for name in ("label", "image")],
     ],
 )
 def test_a_field_that_is_missing_or_not_what_it_should_be_is_rejected(tmp_path, changes, said):
@@ -224,26 +214,3 @@ def test_what_is_no_such_file_is_rejected(tmp_path, stored, said):
         read_all(tmp_path / "7.mat")
     with pytest.raises(InputError, match=r"8\.mat: cannot be read"):
         read_all(tmp_path / "8.mat")
-
-
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
-def test_a_file_cut_short_is_rejected(path, share):
-    stored = path.read_bytes()
-    path.write_bytes(stored[: int(len(stored) * share)])
-    with pytest.raises(InputError, match=r"7\.mat: "):
-        read_all(path)
-
-
-def test_bytes_changed_anywhere_are_read_or_rejected_and_never_crash(path):
-    stored = path.read_bytes()
-    rng = np.random.default_rng(0)
-    rejected = 0
-    for place in rng.integers(512, 6000, 60):
-        changed = bytearray(stored)
-        changed[place : place + 4] = rng.bytes(4)
-        path.write_bytes(changed)
-        try:
-            read_all(path)
-        except InputError:
-            rejected += 1
-    assert rejected > 4

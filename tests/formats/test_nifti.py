@@ -70,51 +70,25 @@ def test_other_forms_of_a_volume_are_read(tmp_path, image, suffix):
     assert np.array_equal(nifti.read(tmp_path / f"a{suffix}").voxels, VOXELS)
 
 
-def with_header(raw: bytes, place: int, *values: int) -> bytes:
-    """Other int16 values from a byte of the header on."""
-    stored = np.array(values, "<i2").tobytes()
-    return raw[:place] + stored + raw[place + len(stored) :]
-
-
+FREESURFER = np.array([-1, 1, 1], "<i2").tobytes()  # lengths that stand in a file of another kind
 DAMAGES = {  # by name: the change of the stored and the decompressed bytes, and the message
     "cut in the middle": (lambda gz, raw: gz[: len(gz) // 2], "cut short|damaged"),
-    "cut before the checksum": (lambda gz, raw: gz[:-8], "cut short"),
-    "cut by one byte": (lambda gz, raw: gz[:-1], "cut short"),
-    "flipped in the stream": (
-        lambda gz, raw: gz[:60] + bytes([gz[60] ^ 0xFF]) + gz[61:],
-        "damaged|cut short|announces",
-    ),
     "wrong checksum": (lambda gz, raw: gz[:-8] + bytes([gz[-8] ^ 0xFF]) + gz[-7:], "damaged"),
     "voxels missing": (lambda gz, raw: gzip.compress(raw[:-20]), "announces"),
     "voxels too many": (lambda gz, raw: gzip.compress(raw + b"\0" * 20), "holds more"),
     "uncompressed, voxels missing": (lambda gz, raw: raw[:-20], "announces"),
-    "text": (lambda gz, raw: b"this is not an image" * 40, "not a NIfTI"),
-    "empty": (lambda gz, raw: b"", "not a NIfTI"),
-    "header alone": (lambda gz, raw: raw[:348], "announces"),
-    "a pair's header": (lambda gz, raw: raw[:344] + b"ni1\0" + raw[348:], "not a single-file"),
-    "terabytes announced": (
-        lambda gz, raw: gzip.compress(with_header(raw, 42, 30000, 30000, 30000)),
-        "cut short|announces",
-    ),
-    "a length of FreeSurfer that is not there": (
-        lambda gz, raw: with_header(raw, 42, -1, 1, 1),
-        "not a NIfTI",
-    ),
+    "not there": (lambda gz, raw: raw[:42] + FREESURFER + raw[48:], "not a NIfTI"),
 }
 
 
-@pytest.mark.parametrize("channels", [0, 2])
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_rejected_by_name_though_a_channel_of_it_is_whole(
-    tmp_path, damage, channels
-):
+@pytest.mark.parametrize(("change", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_a_file_of_which_one_channel_is_whole_is_rejected_for_its_damage(tmp_path, change, message):
     path = tmp_path / "a.nii.gz"
-    change, message = DAMAGES[damage]
-    nifti.write(path, np.stack([VOXELS] * channels, axis=-1) if channels else VOXELS, AFFINE)
+    nifti.write(path, np.stack([VOXELS, VOXELS], axis=-1), AFFINE)
     stored = path.read_bytes()
     path.write_bytes(change(stored, gzip.decompress(stored)))
     with pytest.raises(InputError, match=rf"a\.nii\.gz: (?s:.*)({message})"):
-        nifti.read_channel(path, 0, channels) if channels else nifti.read(path)
+        nifti.read_channel(path, 0, 2)
 
 
 @pytest.mark.parametrize("pieces", [[600], [100, 700, 2000], []])
@@ -155,21 +129,6 @@ def test_another_number_of_volumes_than_expected_is_rejected(tmp_path, shape, sa
     if len(shape) > 3:
         with pytest.raises(InputError, match=rf"a\.nii\.gz: has {len(shape)} dimensions .*{said}"):
             nifti.read(tmp_path / "a.nii.gz")
-
-
-def test_an_affine_without_an_inverse_is_rejected(tmp_path):
-    raw = nibabel.Nifti1Image(VOXELS, AFFINE).to_bytes()
-    header = nibabel.Nifti1Header(raw[:348])
-    header.set_sform(np.diag([1.0, 0.0, 1.0, 1.0]), 1)
-    (tmp_path / "flat.nii").write_bytes(header.binaryblock + raw[348:])
-    with pytest.raises(InputError, match="gives an axis no length"):
-        nifti.read(tmp_path / "flat.nii")
-
-
-def test_complex_voxels_are_rejected(tmp_path):
-    nibabel.Nifti1Image(VOXELS.astype(np.complex64), AFFINE).to_filename(tmp_path / "c.nii.gz")
-    with pytest.raises(InputError, match="complex64"):
-        nifti.read(tmp_path / "c.nii.gz")
 
 
 def test_a_failed_write_leaves_what_was_there(path, monkeypatch):

@@ -1,6 +1,4 @@
-"""What is fuzzed: readers of bytes from outside, each with small good files, made by code, to start
-from.
-"""
+"""What is fuzzed: readers of bytes from outside, each with small good files to start from."""
 
 import gzip
 import shutil
@@ -48,9 +46,7 @@ class Reader:
 
 
 def run(reader: Reader, data: bytes, folder: Path) -> str:
-    """Read an input; what the reader says of it, empty if it takes it. A folder of its own must be
-    empty again afterwards.
-    """
+    """What the reader says of an input, empty if it takes it, in a folder of its own."""
     path = folder / reader.name
     path.write_bytes(reader.packed(data))
     try:

@@ -1,6 +1,4 @@
-"""One fuzzer: `python -m tests.fuzz.target READER [libFuzzer options]`, in an environment with
-atheris.
-"""
+"""One fuzzer, with atheris: `python -m tests.fuzz.target READER [libFuzzer options]`."""
 
 import logging
 import os
@@ -19,9 +17,7 @@ with atheris.instrument_imports(
 
 
 def main(name: str, options: list[str]) -> None:
-    """Fuzz until libFuzzer has had enough; it saves what crashes, exhausts memory or takes too
-    long.
-    """
+    """Fuzz until libFuzzer has had enough; it saves what crashes, exhausts memory or hangs."""
     logging.disable()
     warnings.simplefilter("ignore")
     reader = READERS[name]

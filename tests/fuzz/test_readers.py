@@ -1,6 +1,4 @@
-"""The fuzzers start from inputs that the readers take, and a few hundred simple mutations raise
-nothing but our error.
-"""
+"""The readers take the seeds, and simple mutations of them raise nothing but our error."""
 
 import numpy as np
 import pytest

