@@ -119,6 +119,7 @@ def test_a_finished_training_gave_its_records_and_its_whole_state_and_takes_no_f
     assert made == [(1, 0)]  # for the validation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("output", "steps"), [("regions", 40), ("labels", 100)])
 def test_training_learns_nested_regions_and_labels(tmp_path, schema, output, steps):
     def batch(epoch, step):
