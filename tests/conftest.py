@@ -1,6 +1,7 @@
 """Fixtures and functions that make data: small cases in BraTS naming, and the real cases."""
 
 import locale
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,18 @@ def restored_locale():
     before = locale.setlocale(locale.LC_ALL)
     yield
     locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.fixture
+def replaced(tmp_path, monkeypatch):
+    """A function that puts a shell script in the place of a program."""
+
+    def replace(program: str, script: str) -> None:
+        (tmp_path / program).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / program).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    return replace
 
 
 @pytest.fixture

@@ -20,13 +20,6 @@ def test_the_seed_alone_determines_the_initial_weights_whatever_was_built_before
         assert first.ndim == 1 or (first != other).all()
 
 
-def test_weights_stay_float32_and_activations_follow_the_precision():
-    backend.prepare(0, "mixed_bfloat16")
-    layer = tiny().get_layer("encoder_0_conv_1")
-    assert layer.compute_dtype == "bfloat16"
-    assert layer.variable_dtype == "float32"
-
-
 @pytest.mark.parametrize(("tensorflow", "chosen"), [(object(), "tensorflow"), (None, "jax")])
 def test_the_backend_is_tensorflow_where_it_is_installed_and_jax_elsewhere(
     monkeypatch, tensorflow, chosen

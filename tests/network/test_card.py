@@ -8,13 +8,10 @@ from pipeline.network.card import Card, check_spacing
 CARD = Card.model_construct(spacing_mm=(1.0, 1.0, 2.0))
 
 
-@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 2.0), (1.2, 0.9, 2.2)])
-def test_a_case_of_about_the_trained_voxel_size_is_accepted(spacing_mm):
-    check_spacing(CARD, spacing_mm, "a")
-
-
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 5.5), (0.5, 1.0, 2.0)])
-def test_a_case_of_another_voxel_size_is_refused_with_both_sizes(spacing_mm):
+def test_a_case_of_about_the_trained_voxel_size_passes_and_another_is_rejected(spacing_mm):
+    check_spacing(CARD, (1.0, 1.0, 2.0), "a")
+    check_spacing(CARD, (1.2, 0.9, 2.2), "a")
     with pytest.raises(
         InputError,
         match=r"folder/a: prepared voxels of .* mm, but the network was trained on 1 x 1 x 2 mm",

@@ -38,28 +38,17 @@ def test_the_loss_of_labels_leaves_the_background_out_of_dice_but_not_out_of_the
 
 
 @pytest.mark.parametrize(("output", "reference"), [("regions", MASKS), ("labels", ONE_HOT)])
-def test_a_sure_and_right_prediction_costs_nothing_and_a_sure_and_wrong_one_much(output, reference):
+def test_a_sure_prediction_costs_nothing_if_right_and_much_if_wrong_in_float32(output, reference):
+    backend.prepare(0, "mixed_bfloat16")
     loss = DiceCrossEntropy(output, 1.0, 1.0)
     sure = (reference.astype(np.float32) * 2 - 1) * 30
     assert float(loss(reference, sure)) == pytest.approx(0, abs=1e-5)
     assert float(loss(reference, -sure)) > 5
+    assert keras.backend.standardize_dtype(loss(reference, sure).dtype) == "float32"
 
 
 def test_dice_is_taken_over_the_batch_and_not_averaged_over_its_samples():
-    reference = np.zeros((2, 10, 1), np.float32)
-    reference[0, :8] = 1
-    reference[1, :2] = 1
-    probabilities = np.zeros((2, 10, 1), np.float32)
-    probabilities[0, :8] = 1
-    assert float(soft_dice(reference, probabilities)[0]) == pytest.approx(2 * 8 / 18, rel=1e-5)
-
-
-def test_an_empty_region_that_is_not_predicted_is_right():
-    empty = np.zeros((1, 4, 1), np.float32)
-    assert float(soft_dice(empty, empty)[0]) == 1
-
-
-def test_the_loss_is_float32_under_mixed_precision():
-    backend.prepare(0, "mixed_bfloat16")
-    loss = DiceCrossEntropy("regions", 1.0, 1.0)(MASKS, LOGITS)
-    assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+    reference, probabilities = np.zeros((2, 2, 10, 2), np.float32)
+    reference[0, :8, 0] = reference[1, :2, 0] = probabilities[0, :8, 0] = 1
+    found = np.array(soft_dice(reference, probabilities))
+    assert found == pytest.approx([2 * 8 / 18, 1], rel=1e-5)  # the second is empty and right

@@ -119,6 +119,7 @@ def test_a_finished_training_gave_its_records_and_its_whole_state_and_takes_no_f
     assert made == [(1, 0)]  # for the validation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("output", "steps"), [("regions", 40), ("labels", 100)])
 def test_training_learns_nested_regions_and_labels(tmp_path, schema, output, steps):
     def batch(epoch, step):
@@ -186,13 +187,10 @@ def test_averaged_weights_are_lent_and_given_back():
     np.testing.assert_array_equal(model.get_weights()[0], seen[2])
 
 
-def test_coarser_targets_keep_every_second_voxel_of_space_only():
+def test_coarser_targets_keep_every_second_voxel_of_space_and_their_weights_halve():
     target = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3)
     np.testing.assert_array_equal(fitting.coarser(target, 0), target)
     np.testing.assert_array_equal(fitting.coarser(target, 1), target[:, ::2, ::2])
     assert fitting.coarser(target, 2).shape == (2, 1, 1, 3)
-
-
-def test_weights_of_coarser_levels_halve_and_sum_to_one():
     assert fitting.level_weights(1) == [1.0]
     assert fitting.level_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])

@@ -17,6 +17,8 @@ def test_logits_have_the_size_of_the_image_and_float32_whatever_the_precision(
 ):
     backend.prepare(0, "mixed_bfloat16")
     model = tiny(dimensions=dimensions, normalization=normalization, residual=residual, dropout=0.1)
+    layer = model.get_layer("encoder_0_conv_1")
+    assert (layer.compute_dtype, layer.variable_dtype) == ("bfloat16", "float32")
     logits = keras.ops.convert_to_numpy(model(np.ones((2, *sides, 4), np.float32)))
     assert logits.shape == (2, *sides, 3)
     assert logits.dtype == np.float32
@@ -32,11 +34,20 @@ def test_deep_supervision_gives_each_output_at_half_the_size_of_the_one_before()
     assert not any("logits_1" in variable.path for variable in alone.variables)
 
 
-def test_every_layer_is_one_of_keras_own_and_no_name_depends_on_what_was_built_before():
+def test_layers_are_keras_own_named_whatever_was_built_before_and_groups_divide_their_channels():
     first, second = (
-        tiny(residual=True, deep_supervision=True, depth=4, dropout=0.2, normalization="group")
+        tiny(
+            residual=True,
+            deep_supervision=True,
+            depth=4,
+            dropout=0.2,
+            normalization="group",
+            filters=12,
+            max_filters=20,
+        )
         for _ in range(2)
     )
+    assert [first.get_layer(f"encoder_{level}_norm_1").groups for level in range(4)] == [4] * 4
     assert all(type(layer).__module__.startswith("keras.") for layer in first.layers)
     assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
     assert [one.path for one in first.weights] == [one.path for one in second.weights]
@@ -46,11 +57,6 @@ def test_the_parameters_are_those_of_nnunets_network_of_the_same_shape_but_for_b
     model = tiny(dimensions=3, depth=5, filters=16, max_filters=256)
     biases_of_nnunet = 2 * (16 + 32 + 64 + 128 + 256) + 3 * (16 + 32 + 64 + 128)
     assert model.count_params() == 5_649_187 - biases_of_nnunet
-
-
-def test_groups_divide_channels_that_are_no_multiple_of_eight():
-    model = tiny(normalization="group", filters=12, max_filters=20)
-    assert [model.get_layer(f"encoder_{level}_norm_1").groups for level in range(3)] == [4, 4, 4]
 
 
 def test_dropout_is_random_in_training_and_absent_in_use():

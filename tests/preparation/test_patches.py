@@ -35,14 +35,10 @@ def test_windows_cover_every_voxel_and_stay_inside_where_they_fit(shape, patch, 
     assert seen.min() >= 1
 
 
-def test_neighbouring_windows_share_at_least_the_overlap():
+def test_windows_tile_a_volume_or_share_the_overlap_and_one_larger_than_it_is_centred_on_it():
     starts = sorted({origin[0] for origin in window_origins((100, 4, 4), (16, 4, 4), 0.5)})
-    assert starts[0] == 0
-    assert starts[-1] == 84
+    assert (starts[0], starts[-1]) == (0, 84)
     assert max(np.diff(starts)) <= 8
-
-
-def test_windows_without_overlap_tile_a_volume_and_one_larger_than_it_is_centred_on_it():
     assert window_origins((4, 2, 2), (2, 2), 0.0) == [(0, 0, 0), (0, 0, 1), (2, 0, 0), (2, 0, 1)]
     assert window_origins((4, 6, 1), (8, 6), 0.5) == [(-2, 0, 0)]
 
@@ -56,11 +52,7 @@ def test_importance_is_a_symmetric_gaussian_that_never_vanishes(patch):
     assert weights.min() > 0
     for axis in range(3):
         np.testing.assert_array_equal(weights, np.flip(weights, axis))
-
-
-def test_importance_falls_by_the_gaussian_of_an_eighth_of_the_side():
-    along = importance((17, 1, 1))[:, 0, 0]
-    assert along[8] == 1
+    along = importance((17, 1, 1))[:, 0, 0]  # sigma is an eighth of the side
     assert along[8 + 2] == pytest.approx(np.exp(-0.5 * (2 / (17 / 8)) ** 2), rel=1e-6)
 
 
@@ -90,29 +82,21 @@ def test_a_foreground_draw_holds_the_voxel_and_sees_rare_classes_as_often(patch)
     assert 60 < rare < 140
 
 
-def test_the_share_of_foreground_draws_is_kept():
-    foreground = np.array([[1, 50, 50, 50]], np.int16)
+def test_the_share_of_foreground_draws_is_kept_and_a_larger_patch_is_drawn_centred():
     drawn = np.random.default_rng(2)
-    origins = [draw_origin(drawn, (100, 100, 100), (4, 4, 4), foreground, 0.25) for _ in range(400)]
+    middle, corner = np.array([[1, 50, 50, 50]], np.int16), np.array([[1, 0, 0, 0]], np.int16)
+    origins = [draw_origin(drawn, (100, 100, 100), (4, 4, 4), middle, 0.25) for _ in range(400)]
     assert 60 < origins.count((48, 48, 48)) < 140
+    assert draw_origin(drawn, (4, 10, 1), (8, 4), corner, 1.0) == (-2, 0, 0)
 
 
-def test_a_patch_larger_than_the_volume_is_drawn_centred():
-    foreground = np.array([[1, 0, 0, 0]], np.int16)
-    assert draw_origin(np.random.default_rng(3), (4, 10, 1), (8, 4), foreground, 1.0) == (-2, 0, 0)
-
-
-def test_cut_pads_with_zeros_beyond_the_volume_and_keeps_the_rest_in_place():
+def test_cut_copies_a_slice_or_a_box_and_pads_with_zeros_beyond_the_volume():
     volume = np.arange(1, 25, dtype=np.float16).reshape(2, 3, 4, 1)
     patch = cut(volume, (-1, 1, 0), (4, 2, 4))
     assert patch.dtype == np.float16
     np.testing.assert_array_equal(patch[1:3], volume[:, 1:3])
     assert not patch[0].any()
     assert not patch[3].any()
-
-
-def test_cut_of_a_slice_is_a_copy_without_slice_axis():
-    volume = np.arange(24).reshape(2, 3, 4)
-    patch = cut(volume, (0, 1, 2), (2, 2))
-    np.testing.assert_array_equal(patch, volume[:, 1:3, 2])
-    assert not np.shares_memory(patch, volume)
+    plane = cut(volume, (0, 1, 2), (2, 2))
+    np.testing.assert_array_equal(plane, volume[:, 1:3, 2])
+    assert not np.shares_memory(plane, volume)

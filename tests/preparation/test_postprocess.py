@@ -41,21 +41,28 @@ def corrected(classes, spacing_mm=UNIT_MM, schema=GLIOMA, **changes):
     return postprocess(classes, schema, spacing_mm, UNCHANGED.model_copy(update=changes))
 
 
-def tumour():
+def boxes(*changes):
+    """Classes that are 0 but for a box of each label, the later over the earlier."""
     classes = np.zeros(SHAPE, np.uint8)
-    classes[1:10, 1:10, 1:10] = EDEMA
-    classes[3:8, 3:8, 3:8] = ENHANCING
-    classes[4:7, 4:7, 4:7] = NECROTIC
+    for place, label in changes:
+        classes[place] = label
     return classes
+
+
+TUMOUR = (
+    (np.s_[1:10, 1:10, 1:10], EDEMA),
+    (np.s_[3:8, 3:8, 3:8], ENHANCING),
+    (np.s_[4:7, 4:7, 4:7], NECROTIC),
+)
+
+
+def tumour():
+    return boxes(*TUMOUR)
 
 
 def speckled(seed):
     rng = np.random.default_rng(seed)
     return np.where(rng.random(SHAPE) < 0.25, rng.integers(0, 4, SHAPE), tumour()).astype(np.uint8)
-
-
-def test_zeros_and_false_leave_every_voxel():
-    assert np.array_equal(corrected(speckled(0)), speckled(0))
 
 
 @pytest.mark.parametrize(
@@ -66,17 +73,12 @@ def test_a_component_remains_if_it_is_exactly_as_large_as_the_least_volume(spaci
     classes[12, 10:13, 11] = EDEMA
     cleaned = corrected(classes, spacing_mm, min_component_ml=0.003)
     assert np.array_equal(cleaned, classes if remains else tumour())
-
-
-def test_the_least_volume_is_compared_in_whole_voxels_not_in_rounding_errors():
-    classes = np.zeros(SHAPE, np.uint8)
-    classes[2:12, 5, 5] = EDEMA  # ten voxels of 0.5 x 0.5 x 1.2 mm are 0.003 ml
-    assert np.array_equal(corrected(classes, (0.5, 0.5, 1.2), min_component_ml=0.003), classes)
+    ten = boxes((np.s_[2:12, 5, 5], EDEMA))  # of 0.5 x 0.5 x 1.2 mm: 0.003 ml but for rounding
+    assert np.array_equal(corrected(ten, (0.5, 0.5, 1.2), min_component_ml=0.003), ten)
 
 
 def test_a_component_is_judged_by_all_its_labels_together_and_joined_over_corners():
-    classes = np.zeros(SHAPE, np.uint8)
-    classes[2, 2, 2], classes[3, 3, 3], classes[4, 4, 3] = EDEMA, ENHANCING, NECROTIC
+    classes = boxes(((2, 2, 2), EDEMA), ((3, 3, 3), ENHANCING), ((4, 4, 3), NECROTIC))
     assert np.array_equal(corrected(classes, min_component_ml=0.003), classes)
     assert not corrected(classes, min_component_ml=0.004).any()
 
@@ -92,37 +94,22 @@ def test_components_that_remain_equal_those_of_scipy():
 
 
 def test_a_cavity_is_given_to_the_region_that_encloses_it():
-    classes = np.zeros(SHAPE, np.uint8)
-    classes[1:12, 1:12, 1:11] = EDEMA
-    classes[5:10, 5:10, 4:9] = NECROTIC
+    classes = boxes((np.s_[1:12, 1:12, 1:11], EDEMA), (np.s_[5:10, 5:10, 4:9], NECROTIC))
     whole = classes.copy()
     classes[2, 2, 2] = 0  # in the edema
     classes[7, 7, 5:7] = 0, EDEMA  # in the core: background and edema
     assert np.array_equal(corrected(classes, fill_holes=True), whole)
 
 
-def _dented():
-    classes = tumour()
-    classes[5, 5, 8:10] = 0
-    return classes
-
-
-def _dented_at_the_border():
-    classes = np.zeros(SHAPE, np.uint8)
-    classes[:5, :5, :5] = EDEMA
-    classes[0, 2, 2] = 0
-    return classes
-
-
-def _ring_in_one_slice():
-    classes = np.zeros(SHAPE, np.uint8)
-    classes[2:7, 2:7, 5] = EDEMA
-    classes[4, 4, 5] = 0
-    return classes
-
-
 @pytest.mark.parametrize(
-    "classes", [tumour(), _dented(), _dented_at_the_border(), _ring_in_one_slice()]
+    "classes",
+    [
+        tumour(),
+        boxes(*TUMOUR, (np.s_[5, 5, 8:10], 0)),
+        boxes((np.s_[:5, :5, :5], EDEMA), ((0, 2, 2), 0)),
+        boxes((np.s_[2:7, 2:7, 5], EDEMA), ((4, 4, 5), 0)),
+    ],
+    ids=["tumour", "dented", "dented at the border", "ring in one slice"],
 )
 def test_a_necrotic_core_in_an_enhancing_rim_and_what_is_open_to_the_outside_are_no_holes(classes):
     assert np.array_equal(corrected(classes, fill_holes=True), classes)
@@ -160,28 +147,22 @@ def test_an_innermost_region_below_the_least_volume_becomes_its_parent(edge_mm, 
 
 
 def test_the_innermost_region_is_measured_after_small_components_are_gone():
-    classes = np.zeros(SHAPE, np.uint8)
-    classes[1:6, 1:6, 1:6] = EDEMA
-    classes[2, 2, 2] = ENHANCING
-    classes[9:11, 9:11, 9:11] = ENHANCING
+    inside, apart = ((2, 2, 2), ENHANCING), (np.s_[9:11, 9:11, 9:11], ENHANCING)
+    classes = boxes((np.s_[1:6, 1:6, 1:6], EDEMA), inside, apart)
     cleaned = corrected(classes, min_component_ml=0.01, min_innermost_ml=0.002)
     assert cleaned[2, 2, 2] == NECROTIC
     assert not cleaned[8:].any()
 
 
-def test_an_empty_prediction_stays_empty():
-    assert not corrected(np.zeros(SHAPE, np.uint8), **ALL).any()
-
-
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_axis_order_memory_order_and_a_second_time_change_nothing_nor_does_it_change_its_input(
-    axes,
-):
+def test_axes_memory_order_a_second_time_and_zeros_change_nothing_and_the_input_stays(axes):
     noise = speckled(4)
     cleaned = corrected(noise, **ALL)
     assert np.array_equal(noise, speckled(4))
     assert np.array_equal(corrected(noise.transpose(axes), **ALL), cleaned.transpose(axes))
     assert np.array_equal(corrected(cleaned, **ALL), cleaned)
+    assert np.array_equal(corrected(noise), noise)
+    assert not corrected(boxes(), **ALL).any()
 
 
 def test_dissolving_the_only_region_is_rejected_by_name():

@@ -1,5 +1,7 @@
 """What the network sees of a case, and its output on the raw grid again."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -24,7 +26,6 @@ KEEP = PreprocessingConfig(
     dtype="float32",
 )
 TWO_MM = KEEP.model_copy(update={"spacing_mm": (2.0, 2.0, 2.0)})
-HALF = {"dtype": "float16"}
 AXES = {
     "RAS": np.diag([1.0, 1, 1]),
     "LPS": np.diag([-1.0, -1, 1]),
@@ -107,7 +108,7 @@ def test_a_tumour_comes_back_to_where_it_was(codes, spacing_mm):
     assert dice(masks[..., 2], expected[..., 2]) > 0.85
 
 
-def test_intensities_of_the_brain_have_mean_0_and_deviation_1_and_all_else_is_0():
+def test_the_brain_has_mean_0_and_deviation_1_all_else_is_0_and_the_case_is_left_as_it_was():
     case = head()
     for config in (KEEP, TWO_MM):
         image = prepare(case, config).image
@@ -119,6 +120,12 @@ def test_intensities_of_the_brain_have_mean_0_and_deviation_1_and_all_else_is_0(
     kept = prepare(case, KEEP)
     inside = tuple(slice(*edges) for edges in kept.geometry.box)
     np.testing.assert_array_equal(brain_of(kept), case.image[inside].any(axis=-1))
+    half = prepare(case, KEEP.model_copy(update={"dtype": "float16"}))
+    assert (kept.image.dtype, half.image.dtype) == (np.float32, np.float16)
+    np.testing.assert_allclose(half.image, kept.image, atol=2e-3)
+    kept.image[:] = kept.classes[:] = 9
+    np.testing.assert_array_equal(case.image, head().image)
+    np.testing.assert_array_equal(case.classes, head().classes)
 
 
 def test_without_resampling_intensities_are_scaled_between_the_percentiles_and_clipped_beyond():
@@ -145,13 +152,6 @@ def test_one_glaring_voxel_does_not_dim_the_rest_and_a_constant_modality_becomes
     assert not image[..., 1].any()
 
 
-def test_the_image_has_the_dtype_of_the_config():
-    prepared, half = prepare(head(), KEEP), prepare(head(), KEEP.model_copy(update=HALF))
-    assert (prepared.image.dtype, half.image.dtype) == (np.float32, np.float16)
-    assert prepared.image.shape == half.image.shape == (*prepared.geometry.shape, 2)
-    np.testing.assert_allclose(half.image, prepared.image, atol=2e-3)
-
-
 @pytest.mark.parametrize(
     ("margin", "box"),
     [
@@ -171,14 +171,19 @@ def test_the_crop_is_the_brain_and_its_margin_as_far_as_the_image_goes(margin, b
     assert prepared.classes is None
 
 
-def test_a_brain_up_to_every_border_loses_nothing():
+def test_a_brain_up_to_every_border_loses_nothing_and_outside_of_a_crop_nothing_is_restored():
     case = head(reach=2)
     prepared = prepare(case, KEEP)
     assert prepared.geometry.box == ((0, 48), (0, 44), (0, 40))
     assert brain_of(prepared).all()
     np.testing.assert_array_equal(restored_classes(case, KEEP), case.classes)
-    geometry = prepare(case, TWO_MM).geometry
-    assert restore(np.ones((*geometry.shape, 1), np.float32), geometry).min() > 0.999
+    for one, config in product((case, head("LPS", reach=0.2)), (KEEP, TWO_MM)):
+        geometry = prepare(one, config).geometry
+        restored = restore(np.ones((*geometry.shape, 2), np.float32), geometry)
+        assert restored.dtype == np.float32
+        sides = [stop - start for start, stop in geometry.box]
+        assert np.count_nonzero(restored[..., 0]) == np.prod(sides)
+        assert restored[one.image.any(axis=-1)].min() > 0.999
 
 
 def test_shape_and_spacing_of_an_anisotropic_grid_cover_the_same_extent():
@@ -192,32 +197,11 @@ def test_shape_and_spacing_of_an_anisotropic_grid_cover_the_same_extent():
     assert odd.spacing_mm == pytest.approx((36 / 51, 36 / 7, 66))
 
 
-def test_outside_of_the_crop_nothing_is_restored():
-    case = head("LPS", reach=0.2)
-    for config in (KEEP, TWO_MM):
-        prepared = prepare(case, config)
-        restored = restore(np.ones((*prepared.geometry.shape, 2), np.float32), prepared.geometry)
-        assert restored.dtype == np.float32
-        sides = [stop - start for start, stop in prepared.geometry.box]
-        assert np.count_nonzero(restored[..., 0]) == np.prod(sides)
-        assert restored[case.image.any(axis=-1)].min() > 0.999
-
-
 def test_the_inverse_transform_survives_json_and_takes_no_output_of_another_shape():
     geometry = prepare(head("SPR", (0.9, 1.1, 2.7)), TWO_MM).geometry
     assert Geometry.model_validate_json(geometry.model_dump_json()) == geometry
     with pytest.raises(ValueError, match=r"expected the prepared shape .* got \(8, 8, 8\)"):
         restore(np.zeros((8, 8, 8, 3), np.float32), geometry)
-
-
-def test_the_case_is_left_as_it_was():
-    case = head()
-    image, classes = case.image.copy(), case.classes.copy()
-    prepared = prepare(case, KEEP)
-    prepared.image[:] = 9
-    prepared.classes[:] = 9
-    np.testing.assert_array_equal(case.image, image)
-    np.testing.assert_array_equal(case.classes, classes)
 
 
 def test_a_brain_thinner_than_the_voxels_is_rejected_by_name():

@@ -30,13 +30,10 @@ def test_the_commit_is_read_not_the_workspace(repository):
     assert found.name.startswith(f"{git(repository, 'rev-parse', '--short', 'HEAD')} of 2")
 
 
-def test_a_file_that_is_not_in_the_commit_gives_none(repository):
-    assert committed(Path("metrics/cases.csv"), Path("metrics/other.csv")) is None
-
-
-def test_outside_of_a_repository_or_without_commits_there_is_none(
+def test_without_the_file_in_a_commit_or_without_a_commit_or_a_repository_there_is_none(
     tmp_path, monkeypatch, repository
 ):
+    assert committed(Path("metrics/cases.csv"), Path("metrics/other.csv")) is None
     assert committed(tmp_path / "metrics/cases.csv") is None
     (tmp_path / "bare").mkdir()
     monkeypatch.chdir(tmp_path / "bare")

@@ -46,12 +46,6 @@ def test_an_input_error_ends_the_stage_with_its_message(tmp_path):
         run(tmp_path, 13)
 
 
-def test_ill_typed_params_end_the_stage_before_it_does_anything(tmp_path):
-    with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
-        run(tmp_path, "x")
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_missing_key_is_reported_with_the_line_to_add_and_the_command_that_adds_it(tmp_path):
     def split(seed: Annotated[int, stage.Key("split.folds")]) -> None: ...
 
@@ -72,10 +66,12 @@ def test_an_os_error_ends_the_stage_with_the_name_of_the_file(tmp_path):
         stage.main(unreadable, arguments)
 
 
-def test_check_reads_the_params_and_touches_nothing(tmp_path):
+def test_neither_a_check_nor_a_stage_with_ill_typed_params_touches_anything(tmp_path):
     stage.main(sample, ["--check", "--params", params_file(tmp_path, 5)])
     with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
         stage.main(sample, ["--check", "--params", params_file(tmp_path, "x")])
+    with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
+        run(tmp_path, "x")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 

@@ -86,11 +86,8 @@ def test_a_film_is_an_mp4_and_the_same_each_time(view_on, schema):
     assert film == animation(view_on(), schema, 4, 0.2, "mp4")
 
 
-def test_what_ffmpeg_says_when_it_fails_is_in_the_message(view_on, schema, monkeypatch, tmp_path):
-    program = tmp_path / "ffmpeg"
-    program.write_text("#!/bin/sh\necho no codec >&2\nexit 3\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+def test_what_ffmpeg_says_when_it_fails_is_in_the_message(view_on, schema, replaced):
+    replaced("ffmpeg", "echo no codec >&2; exit 3")
     with pytest.raises(ValueError, match="no codec"):
         animation(view_on(), schema, 2, 0.1, "mp4")
 
