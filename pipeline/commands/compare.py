@@ -16,7 +16,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isinf, nan
+from itertools import groupby
+from math import isclose, isinf, nan
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from .layout import WIDTH, aligned, number
 
 FEW = 10
 """Number of patients below which intervals are clearly too narrow, see docs/metrics.md."""
-_SAME_VOLUME = 1e-6
+_SAME_VOLUME = {"rel_tol": 1e-6, "abs_tol": 1e-6}  # ml
 _LISTED = 4
 
 
@@ -121,8 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     metrics = chosen_metrics(runs, arguments.metrics, arguments.table)
     directions = {metric.name: metric.sign for metric in metrics}
-    runs = [_by_magnitude(run, metrics) for run in of_kind(runs, arguments.labels)]
-    first, *others = runs
+    first, *others = runs = chosen_rows(runs, metrics, arguments.labels)
     for run in runs:
         print(f"{run.letter}  {run.name}  ({run.origin}; {len(run.cases)} cases)")
     comparisons = []
@@ -133,7 +133,8 @@ def run(arguments: argparse.Namespace) -> None:
         shown = table(rows, metrics, first.letter, other.letter)
         print("", *differences_of(first, other), "", *shown, sep="\n")
         print("", *changes(first, other, metrics, arguments.cases), sep="\n")
-    ranking = _ranked(runs, directions, arguments.seed) if len(runs) > 2 else []
+    rows_of = {run.name: run.rows for run in runs}
+    ranking = ranked(rows_of, directions, seed=arguments.seed) if len(runs) > 2 else []
     print("", *_ranking(ranking, runs, metrics), *legend(comparisons), sep="\n")
     if arguments.json:
         write_json(arguments.json, record(runs, comparisons, ranking, arguments.seed))
@@ -209,17 +210,23 @@ def chosen_metrics(runs: Sequence[Run], chosen: str | None, table: str) -> list[
     return [scores[name] for name in names]
 
 
-def _by_magnitude(run: Run, metrics: Sequence[Metric]) -> Run:
-    """The run with the magnitudes of errors that have a sign."""
+def chosen_rows(runs: Sequence[Run], metrics: Sequence[Metric], labels: bool) -> list[Run]:
+    """The runs with their regions only, unless labels are wanted or a run has nothing else, and
+    with the magnitudes of errors that have a sign.
+    """
     signed = [metric.name for metric in metrics if metric.signed]
-    return replace(run, rows=[row | {name: abs(row[name]) for name in signed} for row in run.rows])
-
-
-def of_kind(runs: Sequence[Run], labels: bool) -> list[Run]:
-    """The runs with their regions only, unless labels are wanted or a run has nothing else."""
-    if labels or not all(any(row["kind"] == "region" for row in run.rows) for run in runs):
-        return list(runs)
-    return [replace(run, rows=[row for row in run.rows if row["kind"] == "region"]) for run in runs]
+    labels |= not all(any(row["kind"] == "region" for row in run.rows) for run in runs)
+    return [
+        replace(
+            run,
+            rows=[
+                row | {name: abs(row[name]) for name in signed}
+                for row in run.rows
+                if labels or row["kind"] == "region"
+            ],
+        )
+        for run in runs
+    ]
 
 
 def require_comparable(first: Run, second: Run) -> None:
@@ -233,7 +240,13 @@ def require_comparable(first: Run, second: Run) -> None:
         raise InputError(
             f"no {what} is in both runs: {shown}. Compare runs that scored the same held-out cases."
         )
-    other = [pair for pair in pairs if not _same_reference(*pair)]
+    other = [
+        (row, partner)
+        for row, partner in pairs
+        if "reference_ml" in row
+        and "reference_ml" in partner
+        and not isclose(row["reference_ml"], partner["reference_ml"], **_SAME_VOLUME)
+    ]
     if other:
         row, partner = other[0]
         raise InputError(
@@ -242,13 +255,6 @@ def require_comparable(first: Run, second: Run) -> None:
             f" {row['case']} has {partner['reference_ml']:g} ml against {row['reference_ml']:g} ml."
             " Score both runs against the same references."
         )
-
-
-def _same_reference(row: Mapping[str, Any], partner: Mapping[str, Any]) -> bool:
-    if "reference_ml" not in row or "reference_ml" not in partner:
-        return True
-    volumes = row["reference_ml"], partner["reference_ml"]
-    return abs(volumes[0] - volumes[1]) <= _SAME_VOLUME * max(1.0, *volumes)
 
 
 def differences_of(first: Run, second: Run) -> Iterator[str]:
@@ -319,18 +325,16 @@ def table(
     means = f"mean {first}", f"mean {second}", f"{second} - {first}"
     head = ("", "metric", "n", "rule", "undef", *means, f"{CONFIDENCE:.0%} interval", "+/-")
     cells: list[tuple[str, ...]] = [(*head, "p perm", "p Wilc", "Holm", "")]
-    before = ""
-    for row in rows:
-        name = "" if row["name"] == before else row["name"]
-        cells.append(_cells(row, name, digits[row["metric"]]))
-        before = row["name"]
+    for _, own in groupby(rows, lambda row: row["name"]):
+        lines = [_cells(row, digits[row["metric"]]) for row in own]
+        cells += [lines[0], *(("", *line[1:]) for line in lines[1:])]
     yield from aligned(cells, left=(0, 1, len(cells[0]) - 1))
 
 
-def _cells(row: Mapping[str, Any], name: str, digits: int) -> tuple[str, ...]:
+def _cells(row: Mapping[str, Any], digits: int) -> tuple[str, ...]:
     difference, low, high = (number(row[key], digits, "+") for key in ("difference", "low", "high"))
     return (
-        name,
+        row["name"],
         row["metric"],
         *(str(row[count]) for count in ("cases", "filled", "undefined")),
         *(number(row[mean], digits) for mean in ("mean_first", "mean_second")),
@@ -362,16 +366,12 @@ def changes(first: Run, second: Run, metrics: Sequence[Metric], count: int) -> I
     if not most:
         return
     yield f"Cases whose {leading} changed most from {first.letter} to {second.letter}:"
-    for kept in range(len(metrics), 0, -1):  # as many metrics as fit
-        cells = [
-            (
-                f"  {row['case']}",
-                row["name"],
-                *(f"{metric.name} {_change(row, partner, metric)}" for metric in metrics[:kept]),
-            )
-            for row, partner in most
-        ]
-        lines = list(aligned(cells, left=range(2 + kept)))
+    cells = [
+        (f"  {row['case']}", row["name"], *(_change(row, partner, metric) for metric in metrics))
+        for row, partner in most
+    ]
+    for kept in range(len(cells[0]), 2, -1):  # as many metrics as fit
+        lines = list(aligned([row[:kept] for row in cells], left=range(kept)))
         if max(map(len, lines)) <= WIDTH:
             break
     yield from lines
@@ -380,14 +380,7 @@ def changes(first: Run, second: Run, metrics: Sequence[Metric], count: int) -> I
 def _change(row: Mapping[str, Any], partner: Mapping[str, Any], metric: Metric) -> str:
     digits, before, after = _digits(metric), row[metric.name], partner[metric.name]
     change = number(after - before, digits, "+")
-    return f"{number(before, digits)} -> {number(after, digits)} ({change})"
-
-
-def _ranked(runs: Sequence[Run], directions: Mapping[str, int], seed: int) -> list[dict[str, Any]]:
-    try:
-        return ranked({run.name: run.rows for run in runs}, directions, seed=seed)
-    except ValueError as fault:
-        raise InputError(f"{fault}. Compare runs that scored the same held-out cases.") from None
+    return f"{metric.name} {number(before, digits)} -> {number(after, digits)} ({change})"
 
 
 def _ranking(

@@ -31,7 +31,6 @@ from ..core.errors import InputError
 from ..core.records import write_json, write_tables
 from ..core.schema import Schema
 from ..formats.raw_cases import classes_of, without_folder
-from ..formats.volume import Volume
 from ..metrics.case_scores import CaseScores, Tables, score_masks, summarise, tables_of
 from ..metrics.lesion_rules import why_unscored
 from ..metrics.multiclass import exchanged_labels
@@ -189,31 +188,25 @@ def scored(
     InputError
         If a file is not readable, the grids differ or a label value is not in the schema.
     """
-    reference_volume, prediction_volume = pairs.read_pair(pair, schema, channels)
-    reference = _classes(reference_volume, pair.reference, schema)
-    prediction = _classes(prediction_volume, pair.prediction, schema)
+    drawn, predicted = pairs.read_pair(pair, schema, channels)
+    read = ((pair.reference, drawn), (pair.prediction, predicted))
+    reference, prediction = (
+        classes_of(path, volume, schema, partial(_remedy, volume.voxels, schema))
+        for path, volume in read
+    )
     _require_scorable(reference, pair.reference, schema)
-    scores = score_masks(reference, prediction, schema, reference_volume.grid.spacing_mm)
-    return scores, [
-        *_warnings(pair.reference, reference_volume),
-        *_warnings(pair.prediction, prediction_volume),
-        *_mirrored(pair.prediction, reference > 0, prediction > 0),
+    scores = score_masks(reference, prediction, schema, drawn.grid.spacing_mm)
+    warnings = [
+        f"{path.name}: {without_folder(warning, path)}"
+        for path, volume in read
+        for warning in volume.warnings
     ]
-
-
-def _warnings(path: Path, volume: Volume) -> list[str]:
-    """Warnings from reading a file, without its folders."""
-    return [f"{path.name}: {without_folder(warning, path)}" for warning in volume.warnings]
-
-
-def _mirrored(path: Path, reference: np.ndarray, prediction: np.ndarray) -> list[str]:
-    found = looks_mirrored(reference, prediction)
-    if not found:
-        return []
-    return [
-        f"{path.name}: its mirror image fits the reference far better, {found}, all labels"
-        " together. It was scored as it is: check the tool that wrote it."
-    ]
+    if mirrored := looks_mirrored(reference > 0, prediction > 0):
+        warnings.append(
+            f"{pair.prediction.name}: its mirror image fits the reference far better, {mirrored},"
+            " all labels together. It was scored as it is: check the tool that wrote it."
+        )
+    return scores, warnings
 
 
 def _require_scorable(reference: np.ndarray, path: Path, schema: Schema) -> None:
@@ -228,10 +221,6 @@ def _require_scorable(reference: np.ndarray, path: Path, schema: Schema) -> None
             f"{path}: has the labels {', '.join(found)}, but in cohort {schema.cohort} each case"
             " has one type. Fix the mask, or describe the cohort without `types`."
         )
-
-
-def _classes(volume: Volume, path: Path, schema: Schema) -> np.ndarray:
-    return classes_of(path, volume, schema, lambda: _remedy(volume.voxels, schema))
 
 
 def _remedy(voxels: np.ndarray, schema: Schema) -> str:
@@ -286,9 +275,9 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
     yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
     yield ""
     yield "connected components, matched by IoU above 0.5"
-    instances = [(name, summary["instances"][name]) for name in schema.regions]
     means = [
-        (name, *(number(of[key]["mean"], 3) for key in ("f1", "pq"))) for name, of in instances
+        (name, *(number(summary["instances"][name][key]["mean"], 3) for key in ("f1", "pq")))
+        for name in schema.regions
     ]
     yield from aligned([_INSTANCE_HEADER, *means])
     yield ""

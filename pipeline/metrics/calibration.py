@@ -77,13 +77,8 @@ def bin_probabilities(probabilities: np.ndarray, reference: np.ndarray) -> Bins:
     Raises
     ------
     ValueError
-        If the shapes differ, or a probability is not in [0, 1].
+        If a probability is not in [0, 1].
     """
-    if probabilities.shape != reference.shape:
-        raise ValueError(
-            f"probabilities {probabilities.shape} and reference {reference.shape} must have one"
-            " shape"
-        )
     if not (
         probabilities.min(initial=0) >= -_ROUNDING and probabilities.max(initial=1) <= 1 + _ROUNDING
     ):
@@ -193,7 +188,8 @@ def pooled(cases: Iterable[dict[str, Bins]]) -> dict[str, Bins]:
     """
     total: dict[str, Bins] = {}
     for bins in cases:
-        total |= {name: total[name] + own if name in total else own for name, own in bins.items()}
+        for name, own in bins.items():
+            total[name] = total[name] + own if name in total else own
     return total
 
 

@@ -1,6 +1,6 @@
 """All scores of a case, the tables of many cases, and their summary."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -79,12 +79,8 @@ def score_case(
     ----------
     reference, prediction : (X, Y, Z) uint8 array
         Class indices 0..K on the same grid.
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths.
-    own : sequence of Metric, optional
-        Metrics of the user.
-    case : str, optional
-        For messages on these.
+    own : sequence of Metric
+        Metrics of the user, whose errors name `case`.
 
     Returns
     -------
@@ -104,8 +100,10 @@ def score_case(
     # the margin keeps the image border, see `pipeline.metrics.surface_distance.surface`
     box = bounding_box(reference | prediction, margin_voxels=1)
     rows: list[Row] = []
-    scored: dict[frozenset[int], Row] = {}
-    for kind, name, members in _targets(schema):
+    scored: dict[tuple[int, ...], Row] = {}
+    labels = (("label", name, (index,)) for index, name in enumerate(schema.labels, 1))
+    regions = (("region", name, tuple(schema.classes_of(name))) for name in schema.regions)
+    for kind, name, members in (*labels, *regions):
         if members not in scored:  # a region of one label is that label
             inside = np.zeros(len(counts), bool)
             inside[list(members)] = True
@@ -122,11 +120,6 @@ def score_case(
     return rows
 
 
-def _targets(schema: Schema) -> Iterable[tuple[str, str, frozenset[int]]]:
-    yield from (("label", name, frozenset({index})) for index, name in enumerate(schema.labels, 1))
-    yield from (("region", name, frozenset(schema.classes_of(name))) for name in schema.regions)
-
-
 @dataclass
 class CaseScores:
     """The scores of one case.
@@ -136,7 +129,7 @@ class CaseScores:
     rows : dict of str to list of dict
         Name of a table to its rows, without case and patient.
     confusion : (K + 1, K + 1) int64 array
-        Voxels by class of the reference and class of the prediction.
+        `pipeline.core.confusion.confusion`.
     bins : dict of str to Bins
         Calibration of each region, beside the rows of the table "calibration"; both are of
         `pipeline.metrics.calibration.calibration_rows`, and absent where only masks were scored.

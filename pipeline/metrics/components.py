@@ -8,6 +8,7 @@ from functools import cached_property
 
 import cc3d
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..core.boxes import Box, bounding_box
 
@@ -54,20 +55,12 @@ class Components:
         return np.flatnonzero(self.voxels)
 
     @cached_property
-    def _by_number(self) -> tuple[np.ndarray, np.ndarray]:
-        """Places sorted by component, and the index of the first of each component."""
-        return self.places[np.argsort(self.numbers_at, kind="stable")], np.cumsum([0, *self.voxels])
+    def _boxes(self) -> list[Box]:
+        return cc3d.statistics(self.labels)["bounding_boxes"]
 
     def box_of(self, number: int) -> Box:
         """The bounding box of a component in the image."""
-        places, starts = self._by_number
-        own = places[starts[number] : starts[number + 1]]
-        return tuple(
-            slice(whole.start + int(indices.min()), whole.start + int(indices.max()) + 1)
-            for whole, indices in zip(
-                self.box, np.unravel_index(own, self.labels.shape, order="F"), strict=True
-            )
-        )
+        return _shifted(self._boxes[number], self.box, 1)
 
     def within(self, box: Box) -> np.ndarray:
         """Components in another box of the image, of its shape; 0 where the crop does not reach."""
@@ -78,7 +71,7 @@ class Components:
             )
             for one, other in zip(box, self.box, strict=True)
         )
-        labels[_from(both, box)] = self.labels[_from(both, self.box)]
+        labels[_shifted(both, box, -1)] = self.labels[_shifted(both, self.box, -1)]
         return labels
 
     def renumbered(self, table: np.ndarray) -> "Components":
@@ -103,10 +96,10 @@ def mask_of(crop: Crop, members: Sequence[int]) -> Crop:
     return mask, box
 
 
-def _from(inner: Box, outer: Box) -> Box:
-    """A box in the coordinates of the image as one in those of a crop."""
+def _shifted(inner: Box, outer: Box, sign: int) -> Box:
+    """A box in the coordinates of a crop as one in those of the image (1), or the inverse (-1)."""
     return tuple(
-        slice(side.start - whole.start, side.stop - whole.start)
+        slice(side.start + sign * whole.start, side.stop + sign * whole.start)
         for side, whole in zip(inner, outer, strict=True)
     )
 
@@ -116,11 +109,7 @@ def labelled(mask: np.ndarray, box: Box) -> Components:
     ... in the order of their first voxels, the first axis running fastest, in any memory layout.
     """
     mask = np.asfortranarray(mask)
-    labels = (
-        cc3d.connected_components(mask, connectivity=26)
-        if mask.size
-        else np.zeros(mask.shape, np.uint16)
-    )
+    labels = cc3d.connected_components(mask, connectivity=26)
     return Components(labels, box, np.flatnonzero(mask.ravel(order="K")))
 
 
@@ -136,10 +125,7 @@ def merged(mask: np.ndarray, box: Box, times: int) -> tuple[Components, Componen
     """
     inner = bounding_box(mask, times)
     drawn = np.asfortranarray(mask[inner])
-    place = tuple(
-        slice(whole.start + side.start, whole.start + side.stop)
-        for side, whole in zip(inner, box, strict=True)
-    )
+    place = _shifted(inner, box, 1)
     extents = labelled(dilated(drawn, times), place)
     places = np.flatnonzero(drawn.ravel(order="K"))
     return Components(extents.labels * drawn, place, places), extents
@@ -200,12 +186,7 @@ def _touching(components: Components, partners: Components) -> Iterable[tuple[in
     others, found = partners.within(around), set()
     for shift in np.ndindex(3, 3, 3):
         if sum(step != 1 for step in shift) <= 2:
-            there = others[
-                tuple(
-                    slice(step, step + length)
-                    for step, length in zip(shift, components.labels.shape, strict=True)
-                )
-            ]
+            there = sliding_window_view(others, components.labels.shape)[shift]
             ones, twos, _ = _pairs(components.numbers_at, there.ravel(order="F")[components.places])
             found |= set(zip(ones.tolist(), twos.tolist(), strict=True))
     return found

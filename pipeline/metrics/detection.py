@@ -12,7 +12,7 @@ NORMAL_QUANTILE = 1.959963984540054
 
 
 def detection(
-    rows: Iterable[dict[str, Any]], regions: Iterable[str], cases: int
+    rows: Sequence[dict[str, Any]], regions: Iterable[str], cases: int
 ) -> list[dict[str, Any]]:
     """Count lesions found, missed and false, by region and size.
 
@@ -22,11 +22,8 @@ def detection(
 
     Parameters
     ----------
-    rows : iterable of dict
-        As `pipeline.metrics.lesionwise.lesion_rows` gives them, of all cases, numbers as such or as
-        text: ``name``, ``kind``, ``volume_ml``, ``found``.
-    regions : iterable of str
-        Which to count.
+    rows : sequence of dict
+        As `pipeline.metrics.lesionwise.lesion_rows` gives them, of all cases.
     cases : int
         How many cases they are of; one without any lesion has no row.
 
@@ -46,23 +43,19 @@ def detection(
     """
     if cases < 1:
         raise ValueError(f"lesions are counted per case: at least one case is needed, got {cases}")
-    lesions = [
-        (row["name"], row["kind"], float(row["volume_ml"]), int(row["found"])) for row in rows
-    ]
     bins = [(0.0, inf), *pairwise((0.0, *SIZES_ML, inf))]
     return [
-        {"name": region}
-        | _bin([lesion[1:] for lesion in lesions if lesion[0] == region], low_ml, high_ml, cases)
+        {"name": region, **_bin([row for row in rows if row["name"] == region], *ends, cases)}
         for region in regions
-        for low_ml, high_ml in bins
+        for ends in bins
     ]
 
 
 def _bin(
-    lesions: Sequence[tuple[str, float, int]], low_ml: float, high_ml: float, cases: int
+    lesions: Sequence[dict[str, Any]], low_ml: float, high_ml: float, cases: int
 ) -> dict[str, Any]:
-    within = [(kind, found) for kind, volume_ml, found in lesions if low_ml <= volume_ml < high_ml]
-    hits = [found for kind, found in within if kind == "reference"]
+    within = [row for row in lesions if low_ml <= row["volume_ml"] < high_ml]
+    hits = [row["found"] for row in within if row["kind"] == "reference"]
     low, high = wilson(sum(hits), len(hits))
     false_positives = len(within) - len(hits)
     return {

@@ -65,23 +65,14 @@ class Instances:
 def instance_rows(
     reference: np.ndarray, prediction: np.ndarray, schema: Schema
 ) -> list[dict[str, Any]]:
-    """Match the instances of every region of a case.
-
-    Parameters
-    ----------
-    reference, prediction : (X, Y, Z) uint8 array
-        Class indices 0..K on the same grid; one slice is (X, Y, 1).
+    """Match the instances of every region of a case; parameters as for
+    `pipeline.metrics.lesionwise.lesion_rows`.
 
     Returns
     -------
     list of dict
         One per region: ``name``; the metrics of the table "instances", 1 without any instance under
         the empty rule ``brats``; ``filled``, ``both_empty`` where it gave them, else empty.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
     """
     require_equal_shapes(reference, prediction)
     crops = [cropped(classes, 0) for classes in (reference, prediction)]

@@ -87,7 +87,7 @@ class LesionScores:
         Those of the reference that count, then the false ones; in an order that does not depend on
         the arrays' memory layout.
     count_false_positives : bool
-        Whether the false ones enter the means.
+        Whether the false ones enter the means, which are perfect without any lesion.
     """
 
     lesions: tuple[Lesion, ...]
@@ -95,16 +95,16 @@ class LesionScores:
 
     @property
     def dice(self) -> float:
-        """Mean over the lesions that count; 1 without any."""
+        """Mean over `counted`."""
         return self._mean([lesion.dice for lesion in self.counted], 1.0)
 
     @property
     def hd95_mm(self) -> float:
-        """Mean over the lesions that count; 0 without any."""
+        """Mean over `counted`."""
         return self._mean([lesion.hd95_mm for lesion in self.counted], 0.0)
 
     def nsd(self, tolerance_mm: float) -> float:
-        """Mean over the lesions that count, at one of `TOLERANCES_MM`; 1 without any."""
+        """Mean over `counted`, at one of `TOLERANCES_MM`."""
         return self._mean([lesion.nsd[tolerance_mm] for lesion in self.counted], 1.0)
 
     @property
@@ -141,9 +141,7 @@ def lesion_rows(
     Parameters
     ----------
     reference, prediction : (X, Y, Z) uint8 array
-        Class indices 0..K on the same grid; one slice is (X, Y, 1).
-    spacing_mm : tuple of 3 float
-        Voxel edge lengths.
+        Class indices 0..K on the same grid; one slice is (X, Y, 1). ValueError if shapes differ.
 
     Returns
     -------
@@ -151,15 +149,9 @@ def lesion_rows(
         One per region: ``name``; the metrics of the table "lesionwise"; ``filled``, which is
         ``no_lesion`` where no lesion counts and none is false, else empty.
     lesion_rows : list of dict
-        One per `Lesion`: ``name`` of the region, ``kind``, ``volume_ml``, ``found`` (0 or 1),
-        ``dice``, ``hd95_mm``.
+        One per `Lesion`: ``name`` of the region, and what the lesion has but ``nsd``.
 
     Both are empty where the schema names no rules.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
     """
     require_equal_shapes(reference, prediction)
     if schema.lesion_rules is None:
@@ -182,17 +174,10 @@ def lesion_rows(
         case_rows.append(
             {"name": region} | registry.readings("lesionwise", scores) | {"filled": filled}
         )
-        rows += [
-            {
-                "name": region,
-                "kind": lesion.kind,
-                "volume_ml": lesion.volume_ml,
-                "found": int(lesion.found),
-                "dice": lesion.dice,
-                "hd95_mm": lesion.hd95_mm,
-            }
-            for lesion in scores.lesions
-        ]
+        for lesion in scores.lesions:
+            row = {"name": region} | vars(lesion) | {"found": int(lesion.found)}
+            del row["nsd"]
+            rows.append(row)
     return case_rows, rows
 
 

@@ -2,7 +2,7 @@
 each case (such as a slice) and of each patient.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import nan
 from typing import Any
 
@@ -28,14 +28,14 @@ def type_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[str
         If a reference has several labels.
     """
     rows = []
-    for case, own in _grouped(scores, "case"):
+    for case, own, types in _typed(scores, "case", schema):
         labels = [row["name"] for row in own if row["reference_ml"] > 0]
         if len(labels) > 1:
             raise ValueError(
                 f"case {case} has the labels {', '.join(labels)}, but in cohort {schema.cohort}"
                 " each case has one type"
             )
-        rows.append({"case": case, "patient": own[0]["patient"], **_types(own, schema)})
+        rows.append({"case": case, "patient": own[0]["patient"], **types})
     return rows
 
 
@@ -43,9 +43,7 @@ def patient_rows(scores: Iterable[dict[str, Any]], schema: Schema) -> list[dict[
     """The type of every patient: that of the summed volumes of the patient's cases, as `type_rows`
     but without ``case``.
     """
-    return [
-        {"patient": patient, **_types(own, schema)} for patient, own in _grouped(scores, "patient")
-    ]
+    return [{"patient": name, **types} for name, _, types in _typed(scores, "patient", schema)]
 
 
 def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float | int]:
@@ -91,26 +89,20 @@ def summarise_types(scores: Iterable[dict[str, Any]], schema: Schema) -> dict[st
     }
 
 
-def _grouped(
-    scores: Iterable[dict[str, Any]], by: str
-) -> Iterable[tuple[str, list[dict[str, Any]]]]:
+def _typed(
+    scores: Iterable[dict[str, Any]], by: str, schema: Schema
+) -> Iterator[tuple[str, list[dict[str, Any]], dict[str, str]]]:
+    """Each case or patient, its rows of labels, and its types."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in scores:
         if row["kind"] == "label":
             groups.setdefault(row[by], []).append(row)
-    return groups.items()
-
-
-def _types(rows: list[dict[str, Any]], schema: Schema) -> dict[str, str]:
-    return {
-        "reference": _largest(rows, "reference_ml", schema),
-        "predicted": _largest(rows, "prediction_ml", schema),
-    }
-
-
-def _largest(rows: list[dict[str, Any]], column: str, schema: Schema) -> str:
-    volumes = {
-        label: sum(row[column] for row in rows if row["name"] == label) for label in schema.labels
-    }
-    label = max(volumes, key=volumes.__getitem__)  # of equals the first
-    return label if volumes[label] > 0 else NONE
+    for name, own in groups.items():
+        types = {}
+        for kind, column in (("reference", "reference_ml"), ("predicted", "prediction_ml")):
+            volumes = dict.fromkeys(schema.labels, 0.0)
+            for row in own:
+                volumes[row["name"]] += row[column]
+            largest = max(volumes, key=volumes.__getitem__)  # of equals the first
+            types[kind] = largest if volumes[largest] > 0 else NONE
+        yield name, own, types

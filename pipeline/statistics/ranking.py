@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from ..core.errors import InputError
 from .bootstrap import SEED
 from .paired import sign_flip_p
 
@@ -68,7 +69,7 @@ def ranked(
 
     Raises
     ------
-    ValueError
+    InputError
         If the runs share no case and target.
     """
     names = list(runs)
@@ -77,7 +78,10 @@ def ranked(
     ]
     shared = [key for key in tables[0] if all(key in table for table in tables)]
     if not shared:
-        raise ValueError(f"{', '.join(names)}: no case and target is in all of them")
+        raise InputError(
+            f"{', '.join(names)}: no case and target is in all of them. Compare runs that scored"
+            " the same held-out cases."
+        )
     values = np.array(
         [
             [[float(table[key][metric]) for metric in directions] for key in shared]

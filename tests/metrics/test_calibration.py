@@ -210,8 +210,6 @@ def test_other_grids_and_what_is_no_probability_are_rejected():
     ):
         with pytest.raises(ValueError, match=r"expected arrays on the grid \(7, 6, 5\)"):
             calibration_rows(*wrong, SCHEMA)
-    with pytest.raises(ValueError, match="one shape"):
-        of([0.5, 0.5], [1])
     for value in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match=r"probabilities must lie in \[0, 1\]"):
             of([0.5, value], [0, 1])

@@ -50,9 +50,8 @@ def test_a_region_without_any_lesion_has_its_rows():
     assert isnan(row["sensitivity"])
 
 
-def test_neither_the_order_of_rows_nor_that_they_were_read_as_text_changes_a_count():
-    as_text = [{key: str(value) for key, value in row.items()} for row in ROWS[::-1]]
-    assert str(detection(as_text, ["WT", "ET"], 4)) == str(detection(ROWS, ["WT", "ET"], 4))
+def test_the_order_of_rows_changes_no_count():
+    assert detection(ROWS[::-1], ["WT"], 4) == detection(ROWS, ["WT"], 4)
 
 
 @pytest.mark.parametrize(
