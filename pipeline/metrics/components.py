@@ -55,7 +55,7 @@ class Components:
         return np.flatnonzero(self.voxels)
 
     @cached_property
-    def _boxes(self) -> list[Box]:
+    def _boxes(self) -> Sequence[Box]:
         return cc3d.statistics(self.labels)["bounding_boxes"]
 
     def box_of(self, number: int) -> Box:
