@@ -17,6 +17,8 @@ from pipeline.preparation.preprocessing import PreprocessingConfig
 from pipeline.preprocess import preprocess
 from tests.test_preprocess import catalogued, contents
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 CASES = [f"BraTS2021_{number:05d}" for number in range(8)]
 PARTS = Split(

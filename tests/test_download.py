@@ -90,6 +90,7 @@ def test_a_source_inside_of_raw_is_refused(cohort, tmp_path):
         download_cohort(tmp_path, cohort.parent, source="brats", location=str(cohort))
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_six_real_cases_are_verified(real_cases, tmp_path):
     catalogue = bring(real_cases / "brats2021", tmp_path)

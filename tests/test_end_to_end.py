@@ -24,6 +24,8 @@ from tests import project
 from tests.conftest import LPS, case_arrays, write_case
 from tests.formats.dicom.test_series import slice_of, write
 
+pytestmark = pytest.mark.slow
+
 # the other half of what a network can be: volumes instead of slices, softmax instead of sigmoids
 VOLUMES = {
     "network.dimensions": 3,

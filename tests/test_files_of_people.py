@@ -13,6 +13,8 @@ from tests import project
 from tests.bad_inputs import GOOD
 from tests.conftest import write_case
 
+pytestmark = pytest.mark.slow
+
 LOCAL = [name for name, good in GOOD.items() if good.location == "."]
 ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".mat", ".png", ".jpg", ".tif", ".dcm")
 

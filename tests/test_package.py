@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import write_case
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "tests/network/format_1"
 NOTEBOOK = ROOT / "examples/quickstart.ipynb"
@@ -58,7 +60,6 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_presets(installed):
     assert len(listed) == sum(not line.startswith("#") for line in required if line)
 
 
-@pytest.mark.slow
 def test_every_module_imports_without_the_modules_that_windows_lacks(installed, tmp_path):
     code = """
 import importlib, pkgutil, sys
@@ -99,7 +100,6 @@ def test_the_presets_are_part_of_the_installed_package(installed, tmp_path):
     assert "source: brats" in (tmp_path / "params.yaml").read_text()
 
 
-@pytest.mark.slow
 def test_doctor_of_an_installed_package_needs_no_clone(installed, tmp_path):
     done = run(installed, "-m", "tumorflow", "doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -107,7 +107,6 @@ def test_doctor_of_an_installed_package_needs_no_clone(installed, tmp_path):
     assert re.search(r"ok +keras +", done.stdout)
 
 
-@pytest.mark.slow
 def test_a_stage_of_the_installed_package_works_in_parallel(installed, tmp_path):
     code = """
 from tumorflow.core.params import Compute
@@ -137,7 +136,6 @@ def script_of(notebook: Path) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.slow
 def test_the_notebook_runs_with_the_installed_package(installed, tmp_path):
     shutil.copytree(MODEL, tmp_path / "models")
     write_case(tmp_path / "data/raw", "Phantom_009", seed=77)

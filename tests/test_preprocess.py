@@ -20,6 +20,8 @@ from pipeline.preprocess import preprocess
 from pipeline.runtime import parallel
 from pipeline.verification import checks
 
+pytestmark = pytest.mark.slow
+
 CONFIG = PreprocessingConfig(
     spacing_mm=(2.0, 1.5, 1.0),
     foreground="nonzero",

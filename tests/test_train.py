@@ -12,6 +12,8 @@ from pipeline.network import checkpoint
 from pipeline.runtime import code
 from tests import project
 
+pytestmark = pytest.mark.slow
+
 ONE_STEP = {"train.epochs": 1, "train.steps_per_epoch": 1, "train.val_batches": 1}
 
 
@@ -73,7 +75,6 @@ def checkpoint_that_names_other_data(folder: Path, patch: pytest.MonkeyPatch) ->
     checkpoint.save(path, dataclasses.replace(checkpoint.load(path, own), fingerprint="0" * 64))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "resumed"),
     [

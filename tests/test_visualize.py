@@ -12,6 +12,8 @@ from pipeline.core.records import read_csv
 from pipeline.formats import nifti
 from tests import project
 
+pytestmark = pytest.mark.slow
+
 PLOTS = (
     *("learning_curves", "scores", "volume_agreement", "dice_by_volume"),
     *("confusion", "reliability", "uncertainty", "detection"),

@@ -21,6 +21,7 @@ from pipeline.formats import nifti
 from pipeline.runtime import parallel
 from tests import project
 from tests.conftest import LPS, case_arrays
+from tests.core.test_extensions import forget
 
 PAGE = (project.ROOT / "docs/extending/source.md").read_text()
 CODE, VALUES = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.S)[1] for kind in ("python", "yaml"))
@@ -51,11 +52,11 @@ def workspace(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "project"))
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    forget("mine")  # of another file's tests
     importlib.invalidate_caches()
     with parallel.computing(Compute(backend="loky", address="", workers=1)):
         yield tmp_path / "project"
-    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
-        del sys.modules[name]
+    forget("mine")
 
 
 def _files(number: int) -> list[str]:

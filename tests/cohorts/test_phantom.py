@@ -15,6 +15,8 @@ from pipeline.cohorts import phantom
 from pipeline.formats import raw_cases
 from pipeline.verification import checks
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,7 +31,6 @@ def contents(raw: Path) -> dict[str, bytes]:
     return {path.relative_to(raw).as_posix(): path.read_bytes() for path in raw.rglob("*.nii.gz")}
 
 
-@pytest.mark.slow
 def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
     _, found = two
     entry = checks.verify(found[0], phantom.SCHEMA).entry
@@ -42,7 +43,6 @@ def test_a_phantom_is_a_case_in_brats_naming_on_the_brats_grid(two):
     assert entry.region_ml(phantom.SCHEMA, "WT") > 20
 
 
-@pytest.mark.slow
 def test_two_phantoms_are_two_people(two):
     _, (one, other) = two
     images = [raw_cases.read(found, phantom.SCHEMA).image[..., 0] for found in (one, other)]
@@ -51,7 +51,6 @@ def test_two_phantoms_are_two_people(two):
     assert np.corrcoef(*(image[brains[0] & brains[1]] for image in images))[0, 1] < 0.95
 
 
-@pytest.mark.slow
 def test_a_phantom_with_files_missing_or_cut_is_made_again_and_the_others_are_kept(two):
     raw, found = two
     before, time_ns = contents(raw), found[0].labels.stat().st_mtime_ns
@@ -63,7 +62,6 @@ def test_a_phantom_with_files_missing_or_cut_is_made_again_and_the_others_are_ke
     assert found[0].labels.stat().st_mtime_ns == time_ns
 
 
-@pytest.mark.slow
 def test_a_phantom_of_another_seed_takes_the_place_of_the_old_one(two, tmp_path):
     raw, found = two
     for path in (raw, raw.with_name(f".{raw.name}-made-by")):
@@ -74,7 +72,6 @@ def test_a_phantom_of_another_seed_takes_the_place_of_the_old_one(two, tmp_path)
     assert labels.read_bytes() != found[0].labels.read_bytes()
 
 
-@pytest.mark.slow
 def test_a_generation_killed_while_it_wrote_ends_with_the_same_bytes(two, tmp_path):
     program = (
         "import pathlib, pipeline.cohorts.phantom as phantom;"

@@ -357,6 +357,7 @@ def test_a_name_that_is_no_run_is_rejected_with_where_it_was_looked_for(revision
     assert "metrics/tables/lesionwise.csv of this revision is not" in message
 
 
+@pytest.mark.slow
 def test_an_mlflow_run_is_found_by_name_and_by_id(mlflow_root, tmp_path, monkeypatch, shown):
     monkeypatch.chdir(tmp_path)
     client, experiment = tracking._open_store()

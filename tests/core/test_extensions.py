@@ -10,6 +10,12 @@ from pipeline.core.extensions import NONE, resolve
 KNOWN = {"ours": 1}
 
 
+def forget(package):
+    """Let the next import of a package and its modules read their files."""
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        del sys.modules[name]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a module of a user, as the current one."""
@@ -18,9 +24,9 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "mine/broken.py").write_text("import no_such_library\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    forget("mine")  # of another file's tests
     yield tmp_path
-    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
-        del sys.modules[name]
+    forget("mine")
 
 
 def test_a_name_of_ours_is_ours():

@@ -9,6 +9,8 @@ from pipeline.network import backend, optimizer, training
 from pipeline.network.losses import DiceCrossEntropy
 from tests.network.conftest import nested_batch, tiny
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_seed_alone_determines_the_initial_weights_whatever_was_built_before():
     weights = []
@@ -90,7 +92,6 @@ def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
     assert "TemporaryVariable" not in kinds
 
 
-@pytest.mark.slow
 def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
     model = compiled(filters=16, max_filters=64, depth=4)
     start, batch, ends = model.get_weights(), nested_batch(0, 0, (16, 128, 128)), []

@@ -22,6 +22,7 @@ RECIPE = NativeRecipe(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_four_series_on_four_grids_become_a_case_and_its_mask_goes_back(real_cases, tmp_path):
     folder = real_cases / "native/TCGA-FG-6692"

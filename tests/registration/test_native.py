@@ -26,6 +26,8 @@ from tests.registration.conftest import (
     squared_radius,
 )
 
+pytestmark = pytest.mark.slow
+
 RECIPE = NativeRecipe(
     enabled=True,
     template_transform="rigid",
@@ -131,7 +133,6 @@ def test_the_mni_brain_stands_where_brats_brains_stand():
 
 
 @pytest.mark.real
-@pytest.mark.slow
 def test_a_patient_as_acquired_agrees_with_the_copy_that_others_registered(real_cases):
     folder = real_cases / "native/TCGA-FG-6692"
     series = {

@@ -13,6 +13,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.params import SECTIONS
 from pipeline.runtime import programs, tracking, workspace
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TAGS = {"data_hash": "d" * 64, "code_hash": "c" * 64, "keras_backend": "tensorflow"}
 EPOCHS = [
@@ -189,7 +191,6 @@ def test_another_evaluation_or_report_of_a_cached_model_makes_another_complete_r
     assert artifacts(third) == COMPLETE
 
 
-@pytest.mark.slow
 def test_a_killed_training_continues_its_run_without_duplicates(clone):
     process = start("""
 with tracking.run(TAGS, MODEL) as run:
@@ -278,7 +279,6 @@ def test_the_store_of_the_environment_variable_is_used_and_the_random_state_left
     assert tracking.runs_kept() == 0
 
 
-@pytest.mark.slow
 def test_two_runs_starting_at_once_on_a_fresh_store_both_succeed(clone):
     Path("mlflow.db").unlink()
     processes = [start("train()", DVC_EXP_NAME=f"at-once-{number}") for number in range(2)]

@@ -97,6 +97,7 @@ def four_modality_cases() -> Iterator[Found]:
         yield from source.find(SHARED / "brats2012", 0)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_cases_of_four_modalities_raise_something_only_when_spoilt(real_cases):
     found = list(four_modality_cases())

