@@ -136,7 +136,10 @@ UNPACKED = {
     "stored zip": (zipped(FILES.items(), zipfile.ZIP_STORED), FILES),
     "several chunks of a tar": (packed("tar.gz", BIG.items()), BIG),
     "several chunks of a zip": (packed("zip", BIG.items()), BIG),
-    "two gzip streams": (gzip.compress(TAR[:1000]) + gzip.compress(TAR[1000:]), FILES),
+    "two gzip streams": (
+        gzip.compress(TAR[:1000], mtime=0) + gzip.compress(TAR[1000:], mtime=0),
+        FILES,
+    ),
     "separators of Windows": (zipped(WINDOWS), {"HGG/a.txt": b"1"}),
     "entries of macOS in a zip": (packed("zip", JUNK), FILES),
     "entries of macOS in a tar": (packed("tar.gz", JUNK), FILES),
@@ -327,8 +330,8 @@ NO_ARCHIVE = {
     b"<!DOCTYPE html><html>Please": ": it begins with b'<!DOCTYPE html><html'",
     np.random.default_rng(0).bytes(20_000): "",
     b"(\xb5/\xfd" + bytes(600): ".*by hand",
-    gzip.compress(b"a single file, no tar" * 100): "",
-    gzip.compress(b""): "",
+    gzip.compress(b"a single file, no tar" * 100, mtime=0): "",
+    gzip.compress(b"", mtime=0): "",
 }
 NO_TEXT = [
     zipped([("goodXevil", b"1")]).replace(b"goodX", b"good\0"),
