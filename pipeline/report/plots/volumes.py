@@ -1,6 +1,6 @@
 """Agreement of predicted and reference volumes, and Dice against volume."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,7 @@ def volume_agreement(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -
     rows : sequence of dict
         With ``kind``, ``name``, ``reference_ml`` and ``prediction_ml``.
     """
-    figure, axes = panels(len(schema.regions), 3.5)
-    for panel, (region, colour) in zip(axes, region_colours(schema).items(), strict=True):
-        _agreement(panel, _of_region(rows, region), region, colour)
-    axes[0].set_ylabel("prediction minus reference (ml)")
-    figure.tight_layout(w_pad=2, h_pad=2)
-    return drawn(figure, dpi)
+    return _panel_per_region(rows, schema, 3.5, _agreement, "prediction minus reference (ml)", dpi)
 
 
 def agreement(rows: Sequence[dict[str, Any]], region: str) -> dict[str, float]:
@@ -74,10 +69,21 @@ def dice_by_volume(rows: Sequence[dict[str, Any]], schema: Schema, dpi: int) -> 
         With ``case``, ``kind``, ``name``, ``dice`` and ``reference_ml``. Cases without the region
         in the reference have no place on the axis and are counted in the title.
     """
-    figure, axes = panels(len(schema.regions), 3.4)
+    return _panel_per_region(rows, schema, 3.4, _by_volume, "Dice (0 to 1)", dpi)
+
+
+def _panel_per_region(
+    rows: Sequence[dict[str, Any]],
+    schema: Schema,
+    height_in: float,
+    draw: Callable[[Axes, list[dict[str, Any]], str, str], None],
+    label: str,
+    dpi: int,
+) -> Files:
+    figure, axes = panels(len(schema.regions), height_in)
     for panel, (region, colour) in zip(axes, region_colours(schema).items(), strict=True):
-        _by_volume(panel, _of_region(rows, region), region, colour)
-    axes[0].set_ylabel("Dice (0 to 1)")
+        draw(panel, _of_region(rows, region), region, colour)
+    axes[0].set_ylabel(label)
     figure.tight_layout(w_pad=2, h_pad=2)
     return drawn(figure, dpi)
 
