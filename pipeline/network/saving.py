@@ -14,18 +14,20 @@ from ..core.extensions import resolve
 from ..core.records import write_bytes
 from .architectures import inference_network
 from .backend import keras
+from .layers.exchange import fast, portable
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save a network for use, without its optimizer, in Keras's format: its finest output alone.
+    """Save a network for use, without its optimizer, in Keras's format: its finest output alone,
+    and Keras's own layers in place of the faster ones of `layers`.
 
     `path` ends in ".keras"; it is written whole or not at all.
     """
     with tempfile.TemporaryDirectory() as folder:
         stamped = Path(folder) / "model.keras"
-        inference_network(model).save(stamped)
+        portable(inference_network(model)).save(stamped)
         write_bytes(path, _reproducible(stamped))
 
 
@@ -54,7 +56,8 @@ def _normalized(value: Any, numbers: dict[int, int]) -> Any:
 
 
 def load_model(path: Path, architecture: str = "unet") -> keras.Model:
-    """Load a network that `save_model` wrote. Code inside the file is not run.
+    """Load a network that `save_model` wrote, with the faster layers of `layers` where they compute
+    the same. Code inside the file is not run.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def load_model(path: Path, architecture: str = "unet") -> keras.Model:
         If the file is missing, or is not a network that can be loaded safely.
     """
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return fast(keras.saving.load_model(path, compile=False, safe_mode=True))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         text = str(error).strip() or type(error).__name__
     unknown = re.search(r"Could not locate \w+ '(.+?)'", text)
