@@ -133,7 +133,7 @@ def _is_instance_norm(layer: Any) -> bool:
 
 def _is_block_upsampling(layer: Any) -> bool:
     return (
-        isinstance(layer, tuple(TRANSPOSED.values()))
+        type(layer) in TRANSPOSED.values()
         and tuple(layer.kernel_size) == tuple(layer.strides)
         and set(layer.dilation_rate) == {1}
         and layer.output_padding is None
@@ -145,7 +145,7 @@ def _is_block_upsampling(layer: Any) -> bool:
 
 def _is_product(layer: Any) -> bool:
     return (
-        isinstance(layer, tuple(CONVOLUTIONS.values()))
+        type(layer) in CONVOLUTIONS.values()
         and {*layer.kernel_size, *layer.strides, layer.groups} == {1}
         and layer.activation is keras.activations.linear
         and layer.data_format == "channels_last"
