@@ -63,7 +63,7 @@ def portable(model: keras.Model) -> keras.Model:
             upsampling = TRANSPOSED[count](
                 layer.filters, layer.strides, strides=layer.strides, use_bias=False, **named
             )
-            return upsampling, lambda weights: [to_transposed(*weights, layer.strides)]
+            return upsampling, lambda weights: [to_transposed(weights[0], layer.strides)]
         if isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == count + 2:
             convolution = CONVOLUTIONS[count](layer.units, 1, use_bias=layer.use_bias, **named)
             return convolution, lambda weights: [
