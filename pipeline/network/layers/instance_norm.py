@@ -1,5 +1,6 @@
 """Instance normalisation and the LeakyReLU after it, in few passes over the features."""
 
+from .. import backend
 from ..backend import keras
 
 ops = keras.ops
@@ -38,6 +39,10 @@ class InstanceNorm(keras.layers.Layer):
         """(B, *spatial, C) to the same shape and dtype."""
         # as tensors: TensorFlow's custom gradients are not for functions of variables
         gamma, beta = (ops.reshape(weight, (-1,)) for weight in (self.gamma, self.beta))
+        if self.slope != 1 and backend.name() == "tensorflow":
+            # not compiled: its own gradient of the LeakyReLU takes one pass instead of three
+            outputs = _normalized(self.epsilon, 1.0)(features, gamma, beta)
+            return ops.leaky_relu(outputs, self.slope)
         return _normalized(self.epsilon, self.slope)(features, gamma, beta)
 
     def compute_output_shape(self, shape):
