@@ -37,7 +37,7 @@ def build(
         registry.ARCHITECTURES, params.architecture, "network.architecture", code
     )
     model = factory(params, channels, outputs)
-    if wrong := _why_unusable(model, patch, channels, outputs):
+    if wrong := _why_unusable(model, params, patch, channels, outputs):
         raise InputError(
             f"params.yaml: network.architecture {params.architecture} gives {wrong}. See"
             " docs/extending/network.md."
@@ -45,18 +45,33 @@ def build(
     return fast(model)
 
 
-def _why_unusable(model: object, patch: Sequence[int], channels: int, outputs: int) -> str | None:
+def _why_unusable(
+    model: object, params: NetworkParams, patch: Sequence[int], channels: int, outputs: int
+) -> str | None:
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         return f"{model!r}, where a functional keras.Model is expected"
     found = model.compute_output_shape((1, *patch, channels))
     shapes = found if isinstance(found, list) else [found]
-    expected = [(1, *(side // 2**level for side in patch), outputs) for level in range(len(shapes))]
+    factors = [params.factors_at(level) for level in range(min(len(shapes), params.depth))]
+    expected = [
+        (1, *(side // factor for side, factor in zip(patch, level, strict=True)), outputs)
+        for level in factors
+    ]
     if [tuple(shape) for shape in shapes] != expected:
         return f"logits of shape {shapes} for a patch {list(patch)}, where {expected} is expected"
     kinds = {keras.backend.standardize_dtype(logits.dtype) for logits in model.outputs}
     if kinds != {"float32"}:
         return f"logits of {', '.join(sorted(kinds))}: build the last layer with dtype='float32'"
     return None
+
+
+def coarsening(model: keras.Model, patch: Sequence[int]) -> list[tuple[int, ...]]:
+    """Per output of a network and per axis, how many voxels of a patch one of its voxels spans."""
+    found = model.compute_output_shape((1, *patch, model.inputs[0].shape[-1]))
+    shapes = found if isinstance(found, list) else [found]
+    return [
+        tuple(side // own for side, own in zip(patch, shape[1:-1], strict=True)) for shape in shapes
+    ]
 
 
 def inference_network(model: keras.Model) -> keras.Model:

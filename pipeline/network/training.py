@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..core.confusion import confusion, dice_of_classes
 from ..core.errors import InputError
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
-from . import checkpoint
+from . import architectures, checkpoint
 from .backend import keras
 from .checkpoint import Checkpoint
 from .optimizer import averages
@@ -193,9 +194,13 @@ def _prefetch(
 ) -> Generator[tuple, None, None]:
     """Batches in order from epoch `first` on, prepared by threads; closing it ends them."""
 
+    @cache
+    def levels(patch: tuple[int, ...]) -> list[tuple[int, ...]]:
+        return architectures.coarsening(model, patch)
+
     def supervised(epoch: int, step: int) -> tuple:
         image, target = batch(epoch, step)
-        return image, [coarser(target, level) for level in range(len(model.outputs))]
+        return image, [coarser(target, factors) for factors in levels(target.shape[1:-1])]
 
     pool = ThreadPoolExecutor(schedule.workers, thread_name_prefix="batches")
     queue: deque[Future] = deque()
@@ -212,10 +217,11 @@ def _prefetch(
         pool.shutdown(cancel_futures=True)
 
 
-def coarser(target: np.ndarray, level: int) -> np.ndarray:
-    """Every 2**level-th voxel of a target (B, *patch, O) along each spatial axis."""
-    stride = slice(None, None, 2**level)
-    return np.ascontiguousarray(target[(slice(None), *[stride] * (target.ndim - 2))])
+def coarser(target: np.ndarray, factors: Sequence[int]) -> np.ndarray:
+    """A target (B, *patch, O) of every so many voxels along each spatial axis."""
+    return np.ascontiguousarray(
+        target[(slice(None), *[slice(None, None, factor) for factor in factors])]
+    )
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_the_same_training_gives_the_same_bytes_in_another_process(tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_a_saved_network_has_no_date_and_gives_its_finest_logits_again(tmp_path, precision):
     backend.prepare(0, precision)
-    model = fast(tiny(depth=4, deep_supervision=True, residual=True, dropout=0.2))
+    model = fast(tiny(depth=4, deep_supervision=True, encoder="residual", dropout=0.2))
     saving.save_model(model, tmp_path / "network.keras")
     backend.prepare(1, "float32")
     loaded = saving.load_model(tmp_path / "network.keras")

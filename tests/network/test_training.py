@@ -189,8 +189,8 @@ def test_averaged_weights_are_lent_and_given_back():
 
 def test_coarser_targets_keep_every_second_voxel_of_space_and_their_weights_halve():
     target = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3)
-    np.testing.assert_array_equal(fitting.coarser(target, 0), target)
-    np.testing.assert_array_equal(fitting.coarser(target, 1), target[:, ::2, ::2])
-    assert fitting.coarser(target, 2).shape == (2, 1, 1, 3)
+    np.testing.assert_array_equal(fitting.coarser(target, (1, 1)), target)
+    np.testing.assert_array_equal(fitting.coarser(target, (2, 2)), target[:, ::2, ::2])
+    assert fitting.coarser(target, (4, 2)).shape == (2, 1, 2, 3)
     assert fitting.level_weights(1) == [1.0]
     assert fitting.level_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])
