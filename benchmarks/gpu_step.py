@@ -50,6 +50,7 @@ NETWORK = NetworkParams(
     filters=4 if TINY else 32,
     max_filters=320,
     normalization="instance",
+    slices=1,
     strides=None,
     kernels=None,
     encoder="plain",

@@ -97,6 +97,7 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
         filters=settings["filters"],
         max_filters=settings["max_filters"],
         normalization=normalization,
+        slices=1,
         strides=None,
         kernels=None,
         encoder="plain",

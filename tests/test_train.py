@@ -108,7 +108,7 @@ def test_only_the_checkpoint_of_the_same_training_is_resumed(
 @pytest.mark.parametrize(
     "shape",
     [
-        {"network.encoder": "residual", "network.encoder_blocks": [1, 2]},
+        {"network.slices": 3, "network.encoder": "residual", "network.encoder_blocks": [1, 2]},
         {
             "network.dimensions": 3,
             "network.depth": 4,
@@ -120,7 +120,7 @@ def test_only_the_checkpoint_of_the_same_training_is_resumed(
             "train.precision": "float32",
         },
     ],
-    ids=["residual encoder", "chosen strides"],
+    ids=["neighbouring slices and a residual encoder", "chosen strides"],
 )
 def test_networks_of_every_shape_train_and_segment_from_their_card(
     prepared, tmp_path, monkeypatch, shape
@@ -136,6 +136,7 @@ def test_networks_of_every_shape_train_and_segment_from_their_card(
     project.run(folder, "train")
     project.run(folder, "evaluate")
     network = read_card(folder / "models").network
+    assert network.slices == shape.get("network.slices", 1)
     if network.strides:
         assert network.strides == ((2, 2, 1), (2, 2, 1))
         assert network.kernels == ((3, 3, 3),) * 3

@@ -11,7 +11,7 @@ from ..augmentation.transform import Transform
 from ..core.regions import classes_to_outputs
 from ..core.rng import generator
 from ..core.schema import Schema
-from ..preparation.patches import cut, draw_origin
+from ..preparation.patches import cut, cut_slab, draw_origin
 from ..preparation.shards import Shard
 
 _VOXELS_PER_CLASS = 4096
@@ -35,6 +35,10 @@ class Sampler:
         The median of the training cases.
     own : mapping of str to Transform
         Own transforms of `train.on_the_fly`.
+    slices : int
+        Neighbouring slices whose modalities are the channels of an image of two dimensions, each
+        slice after the one below it; the target is that of the middle one. They are augmented as
+        one box.
     """
 
     shards: Sequence[Shard]
@@ -46,6 +50,7 @@ class Sampler:
     seed: int
     spacing_mm: tuple[float, float, float]
     own: Mapping[str, Transform] = field(default_factory=dict)
+    slices: int = 1
     _foreground: dict[str, np.ndarray] = field(default_factory=dict)
 
     def training(
@@ -78,6 +83,12 @@ class Sampler:
         origin = draw_origin(
             rng, shard.classes.shape, self.patch, self._foreground_of(shard), self.foreground_share
         )
+        if self.slices > 1:
+            image, classes = (
+                cut_slab(volume, origin, self.patch, self.slices)
+                for volume in (shard.image, shard.classes)
+            )
+            return image.astype(np.float32), classes
         image = cut(shard.image, origin, self.patch).astype(np.float32)
         return image, cut(shard.classes, origin, self.patch)
 
@@ -98,5 +109,8 @@ class Sampler:
     def _stacked(
         self, patches: list[tuple[np.ndarray, np.ndarray]]
     ) -> tuple[np.ndarray, np.ndarray]:
-        images, classes = zip(*patches, strict=True)
-        return np.stack(images), classes_to_outputs(np.stack(classes), self.schema, self.output)
+        images, classes = (np.stack(arrays) for arrays in zip(*patches, strict=True))
+        if self.slices > 1:
+            images = images.reshape(*images.shape[:3], -1)
+            classes = classes[..., self.slices // 2]
+        return images, classes_to_outputs(classes, self.schema, self.output)

@@ -119,6 +119,7 @@ _RENAMED = {"recipe": "preprocess", "architecture": "network"}
 
 
 _ADDED_TO_NETWORK: dict[str, Any] = {
+    "slices": 1,
     "strides": None,
     "kernels": None,
     "encoder_blocks": 1,

@@ -8,7 +8,15 @@ import numpy as np
 from scipy.special import expit, softmax
 from tqdm import tqdm
 
-from ..preparation.patches import Size, box_of, cut, importance, overlap_of, window_origins
+from ..preparation.patches import (
+    Size,
+    box_of,
+    cut,
+    cut_slab,
+    importance,
+    overlap_of,
+    window_origins,
+)
 from .backend import keras
 
 
@@ -22,13 +30,14 @@ def predict_probabilities(
     activation: Literal["sigmoid", "softmax"],
     unions: np.ndarray | None = None,
     describe: str | None = None,
+    slices: int = 1,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Probabilities of every voxel of an image, and their disagreement between mirror images.
 
     Parameters
     ----------
     model : keras.Model
-        From (B, *patch, C) to logits (B, *patch, O), as `saving.load_model` returns it.
+        From (B, *patch, slices * C) to logits (B, *patch, O), as `saving.load_model` returns it.
     image : (X, Y, Z, C) float16 or float32 array
         Prepared; zero outside the brain in every channel. Possibly memory-mapped.
     patch : (2,) or (3,) ints
@@ -47,6 +56,9 @@ def predict_probabilities(
         and voxel of the batch, and no further forward pass.
     describe : str, optional
         Text of a progress bar; none is shown without it.
+    slices : int
+        Neighbouring slices, odd, that a network of two dimensions sees to segment the middle one,
+        see `batches.Sampler`; those beyond the volume are 0.
 
     Returns
     -------
@@ -69,7 +81,7 @@ def predict_probabilities(
     with tqdm(
         total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None
     ) as bar:
-        for members, windows, seen in _batches(image, origins, patch, batch_size):
+        for members, windows, seen in _batches(image, origins, patch, batch_size, slices):
             predicted = _forward_pass(model, windows, mirror, activation, unions)
             predicted = predicted.reshape(-1, *weights.shape, channels)
             for origin, window in zip(members, predicted, strict=False):
@@ -83,18 +95,22 @@ def predict_probabilities(
     return summed[..., :outputs], None if unions is None else summed[..., outputs:]
 
 
-def _batches(image, origins, patch, batch_size) -> Iterator[tuple[list[Size], np.ndarray, int]]:
+def _batches(
+    image, origins, patch, batch_size, slices
+) -> Iterator[tuple[list[Size], np.ndarray, int]]:
     """Origins of windows that are not empty, the windows, and how many origins this consumed.
 
     All batches have one size, padded with zeros, so that the network is compiled once.
     """
     members: list[Size] = []
-    windows, seen = np.zeros((batch_size, *patch, image.shape[-1]), np.float32), 0
+    windows, seen = np.zeros((batch_size, *patch, slices * image.shape[-1]), np.float32), 0
     for origin in origins:
         seen += 1
         window = cut(image, origin, patch)
         if not window.any():
             continue
+        if slices > 1:
+            window = cut_slab(image, origin, patch, slices).reshape(*patch, -1)
         windows[len(members)] = window
         members.append(origin)
         if len(members) == batch_size:

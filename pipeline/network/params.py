@@ -34,6 +34,9 @@ class NetworkParams(Strict):
     ----------
     depth : int
         Number of resolution levels.
+    slices : int
+        Axial slices that a network of two dimensions sees, odd: the one that it segments in the
+        middle of its neighbours, each with a channel per modality. 1 for that one alone.
     strides : tuple of tuples of int, "auto" or None
         Per level after the first and per axis, by how much it is coarser than the one before. None:
         2 everywhere. "auto": see `topology.chosen`, which replaces it before a network is built.
@@ -66,6 +69,7 @@ class NetworkParams(Strict):
     depth: Annotated[int, Field(ge=2, le=8)]
     filters: Annotated[int, Field(ge=1, le=1024)]
     max_filters: Annotated[int, Field(ge=1, le=4096)]
+    slices: Literal[1, 3, 5, 7, 9]
     strides: tuple[tuple[Literal[1, 2, 3], ...], ...] | Literal["auto"] | None
     kernels: tuple[tuple[Literal[1, 3, 5, 7], ...], ...] | Literal["auto"] | None
     normalization: Literal["instance", "group", "batch"]
@@ -76,6 +80,13 @@ class NetworkParams(Strict):
     dropout: BelowOne
     output: Output
     options: dict[str, Any]
+
+    @field_validator("slices")
+    @classmethod
+    def _are_of_slices(cls, slices: int, info: ValidationInfo) -> int:
+        if slices > 1 and info.data.get("dimensions") == 3:
+            raise ValueError("must be 1 for a network of dimensions 3, which sees volumes")
+        return slices
 
     @field_validator("strides", "kernels", "encoder_blocks")
     @classmethod

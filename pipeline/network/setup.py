@@ -51,7 +51,7 @@ class Setup:
         """The untrained network."""
         regions, labels = len(self.schema.regions), len(self.schema.labels)
         outputs = regions if self.network.output == "regions" else labels + 1
-        channels = len(self.schema.modalities)
+        channels = len(self.schema.modalities) * self.network.slices
         return architectures.build(self.network, self.train.patch, channels, outputs, self.code)
 
     def loss(self) -> keras.losses.Loss:
@@ -94,4 +94,5 @@ class Setup:
             self.seed,
             self.spacing_mm,
             load_own(self.train.on_the_fly.own, "train.on_the_fly.own", self.code),
+            self.network.slices,
         )

@@ -67,6 +67,11 @@ def fitted(
             f"params.yaml: network.dimensions is 3, but cohort {cohort.cohort} holds single slices."
             " Set it to 2."
         )
+    if network.slices > 1 and cohort.dimensions == 2:
+        raise InputError(
+            f"params.yaml: network.slices is {network.slices}, but cohort {cohort.cohort} holds"
+            " single slices, which have no neighbours. Set it to 1."
+        )
     patched = f"params.yaml: train.patch is {list(train.patch)}, but a network with"
     if len(train.patch) != network.dimensions:
         raise InputError(

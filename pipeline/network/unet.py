@@ -13,10 +13,11 @@ BLOCKS: dict[str, Callable] = {"plain": plain.block, "residual": residual.block}
 def build(params: NetworkParams, channels: int, outputs: int) -> keras.Model:
     """Build an untrained network under the current precision.
 
-    It maps float (B, *spatial, channels), one channel per modality, to float32 logits (B, *spatial,
-    outputs), one per region, or per label and the background; with deep supervision to a list of
-    them, from the finest level on, whose sides are those of the image divided by
-    `params.factors_at` its level. Each spatial side is a multiple of `params.divisors`.
+    It maps float (B, *spatial, channels), one channel per modality, or per neighbouring slice and
+    modality, to float32 logits (B, *spatial, outputs), one per region, or per label and the
+    background; with deep supervision to a list of them, from the finest level on, whose sides are
+    those of the image divided by `params.factors_at` its level. Each spatial side is a multiple of
+    `params.divisors`.
     """
     image = keras.Input((None,) * params.dimensions + (channels,), name="image")
     skips = _encode(params, image)

@@ -124,6 +124,24 @@ def cut(volume: np.ndarray, origin: Size, patch: Sequence[int]) -> np.ndarray:
     return patched[:, :, 0] if len(patch) == 2 else patched
 
 
+def cut_slab(volume: np.ndarray, origin: Size, patch: Sequence[int], slices: int) -> np.ndarray:
+    """Copy a patch of a slice and its neighbours out of a volume, as `cut` does.
+
+    Parameters
+    ----------
+    volume, origin, patch
+        As in `cut`; a patch of two sides.
+    slices : int
+        Odd; the slice of the origin is the one in the middle.
+
+    Returns
+    -------
+    (X, Y, slices, ...) array of the volume's dtype
+    """
+    x, y, z = origin
+    return cut(volume, (x, y, z - slices // 2), (*patch, slices))
+
+
 def overlap_of(
     shape: Sequence[int], origin: Size, box: Size
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

@@ -14,6 +14,7 @@ TINY = NetworkParams(
     filters=4,
     max_filters=12,
     normalization="instance",
+    slices=1,
     strides=None,
     kernels=None,
     encoder="plain",

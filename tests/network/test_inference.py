@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from pipeline.network.backend import keras
 from pipeline.network.inference import predict_probabilities
 from tests.network.conftest import as_logits, tiny
 
@@ -76,6 +77,20 @@ def test_windows_without_brain_are_background_and_not_predicted(activation):
     assert (found[empty] == ([1, 0, 0] if activation == "softmax" else 0)).all()
     assert not spread[empty].any()
     assert spread[~empty].any()
+
+
+def test_a_network_of_neighbouring_slices_sees_them_and_zeros_beyond_the_volume():
+    image = keras.Input((None, None, 3 * 4))
+    # logits of the slice above, which are the last four channels
+    above = keras.layers.Conv2D(
+        4, 1, use_bias=False, kernel_initializer=keras.initializers.Constant(0), name="above"
+    )
+    model = keras.Model(image, above(image))
+    above.set_weights([np.eye(12)[:, 8:].reshape(1, 1, 12, 4)])
+    found, _ = predict_probabilities(model, IMAGE, (4, 4), 0.5, True, 3, "sigmoid", slices=3)
+    expected = np.zeros_like(IMAGE)
+    expected[:, :, :-1] = IMAGE[:, :, 1:]
+    np.testing.assert_allclose(found, expit(expected), rtol=1e-4)
 
 
 def test_slices_do_not_see_each_other_and_batches_do_not_mix():

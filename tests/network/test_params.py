@@ -44,6 +44,7 @@ def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
         {"encoder_blocks": 0},
         {"encoder_blocks": (1, 2)},
         {"decoder_convolutions": 0},
+        {"slices": 2},
         {"strides": "finest"},
         {"strides": ((2, 2),) * 3},
         {"strides": ((2, 2, 1),) * 2},
@@ -57,6 +58,11 @@ def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
 def test_values_out_of_range_of_another_type_or_unknown_are_rejected(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         NetworkParams(**(TINY.model_dump() | wrong))
+
+
+def test_a_network_of_volumes_takes_no_slices():
+    with pytest.raises(ValidationError, match=r"slices\n.*must be 1 for a network of dimensions 3"):
+        NetworkParams(**(TINY.model_dump() | {"dimensions": 3, "slices": 3}))
 
 
 def test_strides_per_axis_multiply_to_the_factors_of_the_levels():
@@ -101,6 +107,12 @@ COHORT, SINGLE_SLICES = brats.schema("-"), cheng.SCHEMA
             train([16, 16]),
             COHORT,
             r"train\.patch \[16, 16\] can be halved 2 times.*network\.depth 4 needs 3",
+        ),
+        (
+            TINY.model_copy(update={"slices": 3}),
+            train([16, 16]),
+            SINGLE_SLICES,
+            r"network\.slices is 3, but cohort cheng",
         ),
         (VOLUMES, train([16] * 3), SINGLE_SLICES, r"network\.dimensions is 3.*Set it to 2"),
     ],
