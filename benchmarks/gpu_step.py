@@ -59,6 +59,7 @@ NETWORK = NetworkParams(
     deep_supervision=True,
     dropout=0.0,
     output="regions",
+    type_head=False,
     options={},
 )
 SCHEMA = Schema(

@@ -106,6 +106,7 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
         deep_supervision=False,
         dropout=0.0,
         output="regions",
+        type_head=False,
     )
     model = unet.build(shape, MODALITIES, REGIONS)
     adam = optimizer.build(

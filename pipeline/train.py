@@ -94,6 +94,7 @@ def train(
             fingerprint,
             resumed=resumed,
             on_epoch=lambda record, timing: run.log_epoch(record | timing),
+            type_weight=params.type_weight,
         )
         saving.save_model(built, model)
         best = best_epoch([training.score(record) for record in records])

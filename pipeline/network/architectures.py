@@ -55,8 +55,9 @@ def _why_unusable(
     factors = [params.factors_at(level) for level in range(min(len(shapes), params.depth))]
     expected = [
         (1, *(side // factor for side, factor in zip(patch, level, strict=True)), outputs)
-        for level in factors
+        for level in factors[: max(len(shapes) - params.type_head, 1)]
     ]
+    expected += [(1, outputs - 1)] * params.type_head  # one per label, without the background
     if [tuple(shape) for shape in shapes] != expected:
         return f"logits of shape {shapes} for a patch {list(patch)}, where {expected} is expected"
     kinds = {keras.backend.standardize_dtype(logits.dtype) for logits in model.outputs}
@@ -66,14 +67,26 @@ def _why_unusable(
 
 
 def coarsening(model: keras.Model, patch: Sequence[int]) -> list[tuple[int, ...]]:
-    """Per output of a network and per axis, how many voxels of a patch one of its voxels spans."""
+    """Per output of a network that is an image, and per axis, how many voxels of a patch one of its
+    voxels spans.
+    """
     found = model.compute_output_shape((1, *patch, model.inputs[0].shape[-1]))
     shapes = found if isinstance(found, list) else [found]
     return [
-        tuple(side // own for side, own in zip(patch, shape[1:-1], strict=True)) for shape in shapes
+        tuple(side // own for side, own in zip(patch, shape[1:-1], strict=True))
+        for shape in shapes
+        if len(shape) > 2
     ]
 
 
+def has_type_head(model: keras.Model) -> bool:
+    """Whether the last output of a network is of types, not of voxels."""
+    return len(model.outputs[-1].shape) == 2
+
+
 def inference_network(model: keras.Model) -> keras.Model:
-    """Return the network that shares `model`'s weights and gives its finest logits alone."""
-    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    """Return the network that shares `model`'s weights and gives its finest logits alone, or with
+    those of the types.
+    """
+    outputs = [model.outputs[0], model.outputs[-1]] if has_type_head(model) else model.outputs[0]
+    return keras.Model(model.inputs[0], outputs, name=model.name)

@@ -124,6 +124,7 @@ _ADDED_TO_NETWORK: dict[str, Any] = {
     "kernels": None,
     "encoder_blocks": 1,
     "decoder_convolutions": 2,
+    "type_head": False,
 }
 
 

@@ -56,6 +56,8 @@ class NetworkParams(Strict):
         Share of channels dropped in training after every encoder level but the first, in [0, 1).
     output : {"regions", "labels"}
         Independent sigmoids for nested regions, or one softmax over background and labels.
+    type_head : bool
+        Whether a second output classifies the tumour of an image by the labels, which are types.
 
     References
     ----------
@@ -79,6 +81,7 @@ class NetworkParams(Strict):
     deep_supervision: bool
     dropout: BelowOne
     output: Output
+    type_head: bool
     options: dict[str, Any]
 
     @field_validator("slices")
@@ -87,6 +90,13 @@ class NetworkParams(Strict):
         if slices > 1 and info.data.get("dimensions") == 3:
             raise ValueError("must be 1 for a network of dimensions 3, which sees volumes")
         return slices
+
+    @field_validator("type_head")
+    @classmethod
+    def _is_of_labels(cls, type_head: bool, info: ValidationInfo) -> bool:
+        if type_head and info.data.get("output") == "regions":
+            raise ValueError("needs network.output labels: it chooses one of them")
+        return type_head
 
     @field_validator("strides", "kernels", "encoder_blocks")
     @classmethod

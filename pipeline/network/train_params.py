@@ -29,6 +29,7 @@ class TrainParams(Strict):
     loss: Annotated[str, named_in(registry.LOSSES)]
     dice_weight: NotNegative
     cross_entropy_weight: NotNegative
+    type_weight: NotNegative
     optimizer: Annotated[str, named_in(registry.OPTIMIZERS)]
     learning_rate: Positive
     weight_decay: NotNegative
@@ -71,6 +72,11 @@ def fitted(
         raise InputError(
             f"params.yaml: network.slices is {network.slices}, but cohort {cohort.cohort} holds"
             " single slices, which have no neighbours. Set it to 1."
+        )
+    if network.type_head and not cohort.types:
+        raise InputError(
+            f"params.yaml: network.type_head is true, but the labels of cohort {cohort.cohort} are"
+            " no tumour types. Set it to false."
         )
     patched = f"params.yaml: train.patch is {list(train.patch)}, but a network with"
     if len(train.patch) != network.dimensions:

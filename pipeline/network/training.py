@@ -19,9 +19,11 @@ from ..core.confusion import confusion, dice_of_classes
 from ..core.errors import InputError
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
-from . import architectures, checkpoint
+from . import checkpoint
+from .architectures import coarsening, has_type_head
 from .backend import keras
 from .checkpoint import Checkpoint
+from .losses import TypeCrossEntropy, types_of
 from .optimizer import averages
 from .schedule import best_epoch, stops_early
 
@@ -65,6 +67,7 @@ def fit(
     fingerprint: str,
     resumed: Checkpoint | None = None,
     on_epoch: Callable[[dict, dict], None] = lambda record, timing: None,
+    type_weight: float = 1.0,
 ) -> list[dict]:
     """Train a network; in the end it has the weights of its best epoch.
 
@@ -90,6 +93,8 @@ def fit(
         Called after each epoch, before its checkpoint, with its record (epoch, learning_rate, loss,
         val_loss, val_dice: the mean over regions, val_dice_<region or label>; all reproducible) and
         with its timing (seconds, waiting: the share of the time spent waiting for batches).
+    type_weight : float
+        Weight of the loss of a type head, if the network has one.
 
     Returns
     -------
@@ -101,7 +106,7 @@ def fit(
     InputError
         If the loss of a step is not finite.
     """
-    compile_for_training(model, loss, optimizer)
+    compile_for_training(model, loss, optimizer, type_weight)
     history, best = [], _values(model.weights)
     if resumed:
         _assign(model.variables, resumed.variables)
@@ -128,14 +133,18 @@ def fit(
 
 
 def compile_for_training(
-    model: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer
+    model: keras.Model,
+    loss: keras.losses.Loss,
+    optimizer: keras.optimizers.Optimizer,
+    type_weight: float = 1.0,
 ) -> None:
-    """Join network, loss (at every supervised level) and optimizer."""
-    weights = level_weights(len(model.outputs))
+    """Join network, loss (at every supervised level, and of a type head its own) and optimizer."""
+    types = int(has_type_head(model))
+    weights = level_weights(len(model.outputs) - types)
     model.compile(
         optimizer=optimizer,
-        loss=[loss] * len(weights),
-        loss_weights=weights,
+        loss=[*[loss] * len(weights), *[TypeCrossEntropy()] * types],
+        loss_weights=[*weights, *[type_weight] * types],
         jit_compile=keras.backend.backend() == "jax",  # XLA on TensorFlow's CPU is 10 times slower
         auto_scale_loss=False,
     )
@@ -196,11 +205,12 @@ def _prefetch(
 
     @cache
     def levels(patch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        return architectures.coarsening(model, patch)
+        return coarsening(model, patch)
 
     def supervised(epoch: int, step: int) -> tuple:
         image, target = batch(epoch, step)
-        return image, [coarser(target, factors) for factors in levels(target.shape[1:-1])]
+        targets = [coarser(target, factors) for factors in levels(target.shape[1:-1])]
+        return image, [*targets, types_of(target)] if has_type_head(model) else targets
 
     pool = ThreadPoolExecutor(schedule.workers, thread_name_prefix="batches")
     queue: deque[Future] = deque()

@@ -17,17 +17,19 @@ def build(params: NetworkParams, channels: int, outputs: int) -> keras.Model:
     modality, to float32 logits (B, *spatial, outputs), one per region, or per label and the
     background; with deep supervision to a list of them, from the finest level on, whose sides are
     those of the image divided by `params.factors_at` its level. Each spatial side is a multiple of
-    `params.divisors`.
+    `params.divisors`. A type head adds float32 logits (B, labels), as the last output.
     """
     image = keras.Input((None,) * params.dimensions + (channels,), name="image")
     skips = _encode(params, image)
     features = skips.pop()
     logits: list[keras.KerasTensor] = []
+    types = [heads.types(params, features, outputs - 1)] if params.type_head else []
     for level in reversed(range(params.depth - 1)):
         features = upsampling.block(params, features, skips[level], level)
         if level < params.supervised_levels:
             logits.insert(0, heads.logits(params, features, outputs, level))
-    return keras.Model(image, logits if len(logits) > 1 else logits[0], name="unet")
+    found = [*logits, *types]
+    return keras.Model(image, found if len(found) > 1 else found[0], name="unet")
 
 
 def _encode(params, image):

@@ -23,6 +23,7 @@ TINY = NetworkParams(
     deep_supervision=False,
     dropout=0.0,
     output="regions",
+    type_head=False,
     options={},
 )
 

@@ -52,6 +52,7 @@ def test_the_two_coarsest_levels_are_not_supervised(depth, levels):
         {"kernels": ((3, 3),) * 2},
         {"kernels": ((3, 2),) * 3},
         {"output": "softmax"},
+        {"type_head": True},  # with regions
         {"attention": True},
     ],
 )
@@ -113,6 +114,12 @@ COHORT, SINGLE_SLICES = brats.schema("-"), cheng.SCHEMA
             train([16, 16]),
             SINGLE_SLICES,
             r"network\.slices is 3, but cohort cheng",
+        ),
+        (
+            TINY.model_copy(update={"type_head": True, "output": "labels"}),
+            train([16, 16]),
+            COHORT,
+            r"network\.type_head is true, but the labels of cohort brats",
         ),
         (VOLUMES, train([16] * 3), SINGLE_SLICES, r"network\.dimensions is 3.*Set it to 2"),
     ],

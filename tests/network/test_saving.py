@@ -70,6 +70,15 @@ def test_a_saved_network_has_no_date_and_gives_its_finest_logits_again(tmp_path,
         assert b"date_saved" not in file.read("metadata.json")
 
 
+def test_a_type_head_is_saved_with_the_finest_logits(tmp_path):
+    model = fast(tiny(depth=4, outputs=4, deep_supervision=True, output="labels", type_head=True))
+    saving.save_model(model, tmp_path / "network.keras")
+    finest, types = saving.load_model(tmp_path / "network.keras").predict_on_batch(IMAGE)
+    expected = model.predict_on_batch(IMAGE)
+    np.testing.assert_array_equal(finest, expected[0])
+    np.testing.assert_array_equal(types, expected[-1])
+
+
 @pytest.mark.parametrize(
     "damaged",
     [

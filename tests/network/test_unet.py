@@ -135,3 +135,21 @@ def test_planes_of_kernels_1_do_not_see_each_other_until_a_level_pools_them():
     found, other = (keras.ops.convert_to_numpy(model(one)) for one in (image, changed))
     np.testing.assert_array_equal(found[..., 1:, :], other[..., 1:, :])
     assert (found[..., 0, :] != other[..., 0, :]).any()
+
+
+def test_a_type_head_adds_logits_per_image_that_stay_in_use_and_nothing_else():
+    backend.prepare(0, "mixed_bfloat16")
+    params = TINY.model_copy(
+        update={"depth": 4, "deep_supervision": True, "output": "labels", "type_head": True}
+    )
+    model = architectures.build(params, (16, 16), 4, 4, None)
+    image = np.random.default_rng(0).normal(size=(2, 16, 16, 4)).astype("float32")
+    logits = model(image)
+    assert [one.shape for one in logits] == [(2, 16, 16, 4), (2, 8, 8, 4), (2, 3)]
+    assert {keras.backend.standardize_dtype(one.dtype) for one in logits} == {"float32"}
+    assert architectures.coarsening(model, (16, 16)) == [(1, 1), (2, 2)]
+    finest, types = architectures.inference_network(model)(image)
+    np.testing.assert_array_equal(finest, logits[0])
+    np.testing.assert_array_equal(types, logits[2])
+    plain = tiny(outputs=4, depth=4, deep_supervision=True)
+    assert model.count_params() == plain.count_params() + 2 * 12 * 3 + 3
