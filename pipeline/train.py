@@ -78,7 +78,7 @@ def train(
     backend.prepare(seed, params.precision)
     setup = Setup(network, params, schema, train_code, seed, spacing_mm)
     built = setup.model()
-    batch, validation = setup.training(trained_on), setup.validation(validated_on)
+    feed, validation = setup.feed(trained_on), setup.validation(validated_on)
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
     with tracking.run(tags, tracking.model_part(model, card, history), past=past) as run:
         records = training.fit(
@@ -86,7 +86,7 @@ def train(
             setup.loss(),
             setup.optimizer(),
             setup.schedule(workers=min(usable_cores(), 8)),
-            batch,
+            feed,
             validation,
             schema,
             network.output,

@@ -56,7 +56,7 @@ ONLY_IN = {
     "matplotlib": {"report.plots"},
     "PIL": {"formats", "report.plots", "verification"},
     "tensorflow": {"network.backend"},
-    "jax": set(),
+    "jax": {"network.backend"},
     "torch": set(),
 }
 

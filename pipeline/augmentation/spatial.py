@@ -133,6 +133,7 @@ def warp(
     classes: np.ndarray,
     matrix: np.ndarray,
     field: np.ndarray | None,
+    shape: tuple[int, ...] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Resample: each voxel takes what lies where the matrix, and then the field, point.
 
@@ -146,19 +147,21 @@ def warp(
     image, brain, classes
         As in `Sample`.
     matrix : (3, 3) float64 array
-        From a voxel's offset from the middle of the grid to the offset it takes its value from, in
-        voxels.
-    field : (3, X, Y, Z) float32 array or None
+        From a voxel's offset from the middle of the result to the offset from the middle of the
+        grid that it takes its value from, in voxels.
+    field : (3, *shape) float32 array or None
         Added to that place, in voxels.
+    shape : (3,) ints, optional
+        Of the result; that of the grid if not given.
 
     Returns
     -------
     image, brain, classes
         0 where the place lies outside the grid, and the image outside the brain.
     """
-    shape = brain.shape
-    middle = (np.array(shape) - 1) / 2
-    offsets = [np.arange(size) - centre for size, centre in zip(shape, middle, strict=True)]
+    grid, shape = brain.shape, shape or brain.shape
+    middle = (np.array(grid) - 1) / 2
+    offsets = [np.arange(size) - (size - 1) / 2 for size in shape]
     x_axis, y_axis, z_axis = matrix.T[..., None, None]
     in_plane = y_axis * offsets[1][:, None] + z_axis * offsets[2] + middle[:, None, None]
     in_plane = in_plane.astype(np.float32)  # (3, Y, Z)
@@ -171,13 +174,13 @@ def warp(
         if field is not None:
             place += field[:, x]
         place = place.reshape(3, -1)
-        kept, nearest = _nearest(place, shape)
+        kept, nearest = _nearest(place, grid)
         moved_classes[x, kept] = flat_classes.take(nearest)
         inside = kept[flat_brain.take(nearest)]
         moved_brain[x, inside] = True
-        moved_image[x, inside] = _linear(source, place[:, inside], shape)
+        moved_image[x, inside] = _linear(source, place[:, inside], grid)
     return (
-        moved_image.reshape(image.shape),
+        moved_image.reshape(*shape, -1),
         moved_brain.reshape(shape),
         moved_classes.reshape(shape),
     )

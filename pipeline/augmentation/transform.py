@@ -98,7 +98,7 @@ class Transform(Strict):
 class Sometimes(Strict):
     """A range with a probability.
 
-    Both methods take two random numbers whatever they return, so that another probability or range
+    A draw takes two random numbers whatever it returns, so that another probability or range
     leaves the draws of all other transforms as they were.
     """
 
@@ -106,15 +106,27 @@ class Sometimes(Strict):
 
     def amount(self, rng: np.random.Generator, span: tuple[float, float]) -> float:
         """A number drawn uniformly from the span, or 0 with probability 1 - `probability`."""
-        acts, place = rng.random(2)
-        return float(span[0] + (span[1] - span[0]) * place) if acts < self.probability else 0.0
+        return float(self.amounts(rng, span, ()))
+
+    def amounts(
+        self, rng: np.random.Generator, span: tuple[float, float], shape: tuple[int, ...]
+    ) -> np.ndarray:
+        """As `amount`, an array of them (float64)."""
+        acts, place = rng.random((2, *shape))
+        return np.where(acts < self.probability, span[0] + (span[1] - span[0]) * place, 0.0)
 
     def factor(self, rng: np.random.Generator, span: tuple[float, float]) -> float:
         """A number drawn uniformly in its logarithm, so that 1/2 is as likely as 2, or 1 with
         probability 1 - `probability`.
         """
-        acts, place = rng.random(2)
-        return float(span[0] * (span[1] / span[0]) ** place) if acts < self.probability else 1.0
+        return float(self.factors_of(rng, span, ()))
+
+    def factors_of(
+        self, rng: np.random.Generator, span: tuple[float, float], shape: tuple[int, ...]
+    ) -> np.ndarray:
+        """As `factor`, an array of them (float64)."""
+        acts, place = rng.random((2, *shape))
+        return np.where(acts < self.probability, span[0] * (span[1] / span[0]) ** place, 1.0)
 
 
 class IntensityTransform(Transform, Sometimes):

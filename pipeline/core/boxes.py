@@ -21,14 +21,14 @@ def bounding_box(mask: np.ndarray, margin_voxels: int = 0) -> Box:
     tuple of 3 slices
         Half-open voxel ranges; all empty (``slice(0, 0)``) when nothing is true.
     """
-    box: list[slice] = []
-    for axis in range(mask.ndim):
+    box = [slice(None)] * mask.ndim
+    for axis in sorted(range(mask.ndim), key=lambda axis: -abs(mask.strides[axis])):
         crop = mask[tuple(box)]  # every axis shortens the search along the next
         others = tuple(other for other in range(mask.ndim) if other != axis)
         hits = np.flatnonzero(crop.any(axis=others))
         if hits.size == 0:
             return (slice(0, 0),) * mask.ndim
-        box.append(slice(int(hits[0]), int(hits[-1]) + 1))
+        box[axis] = slice(int(hits[0]), int(hits[-1]) + 1)
     return tuple(
         slice(max(span.start - margin_voxels, 0), min(span.stop + margin_voxels, length))
         for span, length in zip(box, mask.shape, strict=True)

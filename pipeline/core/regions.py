@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .boxes import bounding_box
 from .schema import Schema
 
 
@@ -18,12 +19,15 @@ def values_to_classes(values: np.ndarray, schema: Schema) -> np.ndarray:
     table[0] = 0
     for index, value in enumerate(schema.labels.values(), 1):
         table[value] = index
+    inside = bounding_box(values != 0)  # a tumour fills a small part of a mask
+    labelled = values[inside]
     with np.errstate(invalid="ignore"):  # NaN has no integer, and differs from any
-        integers = values.astype(np.uint8)
-    classes = table[integers]
-    foreign = (integers != values) | (classes == 255)
+        integers = labelled.astype(np.uint8)
+    classes = np.zeros_like(values, np.uint8)
+    classes[inside] = table[integers]
+    foreign = (integers != labelled) | (classes[inside] == 255)
     if foreign.any():
-        found, counts = np.unique(values[foreign], return_counts=True)
+        found, counts = np.unique(labelled[foreign], return_counts=True)
         listed = ", ".join(
             f"{value:g} ({count} voxels)"
             for value, count in zip(found[:8], counts[:8], strict=True)

@@ -11,9 +11,9 @@ from typing import cast
 
 import nibabel
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 
 from ..core.errors import InputError
@@ -41,14 +41,14 @@ def read(path: Path) -> Volume:
         (singleton further axes are dropped), has no invertible affine, or its voxels are not real
         numbers.
     """
-    image, sha256 = _load(path)
-    shape = image.shape
+    header, stored, sha256 = _load(path)
+    shape = stored.shape
     if len(shape) < 3 or any(length != 1 for length in shape[3:]):
         raise InputError(
             f"{path}: has {len(shape)} dimensions {shape}, expected one 3D volume. Split it into"
             " one file per modality."
         )
-    return _volumes(path, image, sha256, [(0,) * (len(shape) - 3)])[0]
+    return _volumes(path, header, stored, sha256, [0])[0]
 
 
 def read_channel(path: Path, channel: int, channels: int) -> Volume:
@@ -71,35 +71,39 @@ def read_channels(path: Path, channels: int, wanted: Iterable[int] | None = None
     list of Volume
         The sha256 of each is that of the whole file.
     """
-    image, sha256 = _load(path)
-    shape = image.shape
-    singleton = (0,) * (len(shape) - 4)  # axes before the last, as ITK writes vectors
+    header, stored, sha256 = _load(path)
+    shape = stored.shape
+    # ITK writes vectors with singleton axes before the last
     if len(shape) < 4 or shape[-1] != channels or math.prod(shape[3:]) != channels:
         raise InputError(
             f"{path}: has shape {shape}, expected {channels} volumes (X, Y, Z, {channels})."
             f" {REMEDY}"
         )
-    places = [(*singleton, channel) for channel in (range(channels) if wanted is None else wanted)]
-    return _volumes(path, image, sha256, places)
+    return _volumes(path, header, stored, sha256, range(channels) if wanted is None else wanted)
 
 
 def _volumes(
-    path: Path, image: nibabel.Nifti1Image, sha256: str, places: Iterable[tuple[int, ...]]
+    path: Path, header: nibabel.Nifti1Header, stored: np.ndarray, sha256: str, wanted: Iterable[int]
 ) -> list[Volume]:
-    """The volumes at some indices of the axes beyond the third."""
-    grid, warnings = _grid(path, image)
-    proxy = cast(ArrayProxy, image.dataobj)
-    factors = proxy.slope or 1.0, proxy.inter or 0.0
+    """Some of the volumes, counted from 0 over all axes beyond the third."""
+    grid, warnings = _grid(path, header)
+    slope, intercept = header.get_slope_inter()
+    factors = slope or 1.0, intercept or 0.0
     scaling = None if factors == (1, 0) else factors
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are reported later
-        voxels = [
-            np.asarray(proxy[(..., *place)], np.float32 if scaling else None) for place in places
-        ]
-    return [Volume(one, grid, sha256, warnings, scaling) for one in voxels]
+    channels, volumes = stored.reshape(*stored.shape[:3], -1, order="F"), []
+    for channel in wanted:
+        voxels = channels[..., channel]
+        if scaling:
+            with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are reported later
+                voxels = apply_read_scaling(voxels, *scaling).astype(np.float32)
+        elif voxels.size < stored.size:
+            voxels = voxels.copy(order="F")  # the other channels need not stay in memory
+        volumes.append(Volume(voxels, grid, sha256, warnings, scaling))
+    return volumes
 
 
-def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
-    """The file as an image of real voxels, and its sha256."""
+def _load(path: Path) -> tuple[nibabel.Nifti1Header, np.ndarray, str]:
+    """The header, the real voxels as stored, read-only, and the sha256 of a file."""
     if path.is_dir():
         raise InputError(
             f"{path}: cannot be read: it is a folder that holds {len(volumes_in(path))} volumes,"
@@ -107,31 +111,33 @@ def _load(path: Path) -> tuple[nibabel.Nifti1Image, str]:
         )
     stored = read_small(path, sys.maxsize)
     compressed = is_gzip(stored)
-    kind, header = _header(
-        path, inflate_start(path, stored, _HEADER_BYTES) if compressed else stored
+    header = _header(
+        path, bytes(inflate_start(path, stored, _HEADER_BYTES)) if compressed else stored
     )
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    announced = int(header.get_data_offset()) + math.prod(shape) * dtype.itemsize
+    offset = int(header.get_data_offset())
+    announced = offset + math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 1 or dtype.kind not in "iuf" or announced > sys.maxsize:
         raise InputError(
             f"{path}: has shape {shape} and dtype {dtype}, expected real voxels. {REMEDY}"
         )
     raw = inflate(path, stored, announced) if compressed else stored
     require_length(path, raw, announced)
-    return kind.from_bytes(raw), hashlib.sha256(stored).hexdigest()
+    voxels = np.ndarray(shape, dtype, raw, offset, order="F")  # a view
+    return header, voxels, hashlib.sha256(stored).hexdigest()
 
 
-def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]]:
+def _grid(path: Path, header: nibabel.Nifti1Header) -> tuple[Grid, tuple[str, ...]]:
     """The grid of the first three axes, and warnings about the two affines of the header."""
-    x, y, z = image.shape[:3]
-    sform, sform_code = image.get_sform(coded=True)
-    qform, qform_code = image.get_qform(coded=True)
-    others_mm = {"pixdim": [float(edge) for edge in image.header["pixdim"][1:4]]}
-    unused_mm = np.linalg.norm(image.header.get_sform()[:3, :3], axis=0)
+    x, y, z = header.get_data_shape()[:3]
+    sform, sform_code = header.get_sform(coded=True)
+    qform, qform_code = header.get_qform(coded=True)
+    others_mm = {"pixdim": [float(edge) for edge in header["pixdim"][1:4]]}
+    unused_mm = np.linalg.norm(header.get_sform()[:3, :3], axis=0)
     if sform_code == 0 and unused_mm.all():
         others_mm["sform (code 0)"] = unused_mm.tolist()
     warnings = examine(str(path), (x, y, z), sform, sform_code, qform, qform_code, others_mm)
-    affine = np.asarray(image.affine, np.float64)
+    affine = np.asarray(header.get_best_affine(), np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
             f"{path}: its affine cannot be inverted:\n{affine}\nFix the header's sform or qform."
@@ -139,12 +145,12 @@ def _grid(path: Path, image: nibabel.Nifti1Image) -> tuple[Grid, tuple[str, ...]
     return Grid((x, y, z), affine), warnings
 
 
-def _header(path: Path, start: bytes) -> tuple[type[nibabel.Nifti1Image], nibabel.Nifti1Header]:
+def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
     is_second = start[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
-    kind = nibabel.Nifti2Image if is_second else nibabel.Nifti1Image
-    length = kind.header_class.sizeof_hdr
+    kind = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
+    length = kind.sizeof_hdr
     try:
-        header = kind.header_class(start[:length], check=False)
+        header = kind(start[:length], check=False)
         if header["sizeof_hdr"] != length:  # `check_fix` would correct it
             raise HeaderDataError(f"sizeof_hdr is {header['sizeof_hdr']}, not {length}")
         header.check_fix()
@@ -169,7 +175,7 @@ def _header(path: Path, start: bytes) -> tuple[type[nibabel.Nifti1Image], nibabe
             f"{path}: is not a single-file NIfTI (magic {header['magic'].item()!r}). Convert it to"
             " .nii.gz."
         )
-    return kind, header
+    return header
 
 
 def is_nifti(path: Path) -> bool:

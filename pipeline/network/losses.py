@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from . import registry
 from .backend import keras
 from .params import Output
@@ -70,9 +68,9 @@ class TypeCrossEntropy(keras.losses.Loss):
         return entropy / keras.ops.maximum(keras.ops.sum(target), 1)
 
 
-def types_of(target: np.ndarray) -> np.ndarray:
+def types_of(target):
     """Which labels a target (B, *patch, O), background first, holds: (B, O - 1) of its dtype."""
-    return target[..., 1:].max(axis=tuple(range(1, target.ndim - 1)))
+    return keras.ops.max(target[..., 1:], tuple(range(1, len(target.shape) - 1)))
 
 
 def dice_cross_entropy(output: Output, train: Mapping[str, Any]) -> DiceCrossEntropy:

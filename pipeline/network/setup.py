@@ -1,20 +1,27 @@
 """What a training consists of, built from the sections `network` and `train` of params.yaml."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
+
 from ..augmentation.transform import load_own
+from ..core.errors import InputError
+from ..core.regions import classes_to_outputs
 from ..core.schema import Schema
 from ..preparation.shards import Shard
-from . import architectures, losses, optimizer, registry
+from . import architectures, backend, losses, optimizer, registry
 from .backend import keras
-from .batches import Sampler
+from .batches.host import HostBatches
+from .batches.on_device import DeviceBatches
+from .batches.recipes import Recipes, parts_within
+from .batches.resident import Resident, Rotation
 from .params import NetworkParams
 from .schedule import learning_rate
 from .train_params import TrainParams
-from .training import Batch, Schedule
+from .training import Batch, Feed, Schedule
 
 
 @dataclass(frozen=True)
@@ -75,24 +82,63 @@ class Setup:
             workers=workers,
         )
 
-    def training(self, shards: Sequence[Shard]) -> Callable[[int, int], Batch]:
-        """The function from epoch and step to a batch."""
-        return partial(self._sampler(shards).training, on_the_fly=self.train.on_the_fly)
+    def feed(self, shards: Sequence[Shard]) -> Feed:
+        """What the steps are made of.
+
+        Raises
+        ------
+        InputError
+            If own transforms, which are NumPy's, are to run on the device.
+        """
+        train, own = self.train, self._own()
+        where = train.feed
+        if where == "auto":
+            where = "host" if own or not backend.on_accelerator() else "device"
+        resident = Resident(shards, train.resident_dtype)
+        recipes = self._recipes(shards, resident)
+        if where == "host":
+            return Feed(HostBatches(recipes, self.schema, self.network.output, own).training)
+        if own:
+            raise InputError(
+                f"params.yaml: train.on_the_fly.own names {', '.join(own)}, which run on the host,"
+                " but train.feed is device. Set it to host or auto."
+            )
+        classes = np.arange(len(self.schema.labels) + 1, dtype=np.uint8)
+        batches = DeviceBatches(
+            train.resident_dtype,
+            classes_to_outputs(classes, self.schema, self.network.output),
+            train.patch,
+            self.spacing_mm,
+            train.on_the_fly,
+            self.network.slices,
+        )
+        return Feed(
+            recipes.training, batches, Rotation(resident, recipes).of_epoch, train.steps_per_call
+        )
 
     def validation(self, shards: Sequence[Shard]) -> list[Batch]:
         """The batches of every validation."""
-        return self._sampler(shards).validation(self.train.val_batches)
+        recipes = self._recipes(shards, None)
+        batches = HostBatches(recipes, self.schema, self.network.output)
+        return batches.validation(self.train.val_batches)
 
-    def _sampler(self, shards: Sequence[Shard]) -> Sampler:
-        return Sampler(
+    def _own(self):
+        return load_own(self.train.on_the_fly.own, "train.on_the_fly.own", self.code)
+
+    def _recipes(self, shards: Sequence[Shard], resident: Resident | None) -> Recipes:
+        limit_gb, parts = self.train.resident_gb, [list(range(len(shards)))]
+        if resident and limit_gb:
+            voxels = int(limit_gb * 1e9 / resident.bytes_a_voxel())
+            parts = parts_within(shards, voxels, self.seed)
+        return Recipes(
             shards,
-            self.schema,
-            self.network.output,
+            len(self.schema.labels),
             self.train.patch,
             self.train.batch_size,
             self.train.foreground_share,
             self.seed,
             self.spacing_mm,
-            load_own(self.train.on_the_fly.own, "train.on_the_fly.own", self.code),
+            self.train.on_the_fly,
+            parts,
             self.network.slices,
         )

@@ -41,6 +41,10 @@ class TrainParams(Strict):
     plateau_patience: AtLeastOne
     ema_momentum: BelowOne
     early_stopping_epochs: Count
+    feed: Literal["auto", "host", "device"]
+    steps_per_call: AtLeastOne
+    resident_gb: NotNegative
+    resident_dtype: Literal["float16", "uint8"]
     on_the_fly: OnTheFly
 
     @model_validator(mode="after")

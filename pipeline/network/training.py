@@ -1,4 +1,4 @@
-"""Training: steps on batches prepared by threads, validation per epoch, exact resumption."""
+"""Training: steps on what threads prepare, validation per epoch, exact resumption."""
 
 import itertools
 import math
@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -19,8 +19,8 @@ from ..core.confusion import confusion, dice_of_classes
 from ..core.errors import InputError
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
-from . import checkpoint
-from .architectures import coarsening, has_type_head
+from . import backend, checkpoint
+from .architectures import coarsening
 from .backend import keras
 from .checkpoint import Checkpoint
 from .losses import TypeCrossEntropy, types_of
@@ -31,8 +31,33 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
+class Feed:
+    """What the steps are made of.
+
+    Attributes
+    ----------
+    item : callable
+        ``item(epoch, step)``, epoch from 1 and step from 0: arrays for a step, a tuple or dict of
+        them. Called from threads; must be a pure function of its arguments for the training to be
+        reproducible.
+    batch : callable
+        ``batch(constants, item)``: tensors image (B, *patch, C) float32 and target (B, *patch, O)
+        of zeros and ones, uint8 or float32. Part of the compiled step.
+    constants : callable
+        ``constants(epoch)``: a dict of tensors on the device.
+    steps_per_call : int
+        Steps that one call of the compiled program takes, at most.
+    """
+
+    item: Callable[[int, int], Any]
+    batch: Callable[[Any, Any], tuple] = lambda constants, item: item
+    constants: Callable[[int], Any] = lambda epoch: {}
+    steps_per_call: int = 1
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """Length of a training, learning rate, and how many batches are prepared ahead.
+    """Length of a training, learning rate, and how many items of its feed are prepared ahead.
 
     Attributes
     ----------
@@ -41,9 +66,9 @@ class Schedule:
     learning_rate : callable
         From the step, counted over all epochs from 0, and the validation losses so far.
     workers : int
-        Threads that prepare batches.
+        Threads that prepare items.
     max_queue_size : int
-        Batches that may wait.
+        Items that may wait.
     """
 
     epochs: int
@@ -59,7 +84,7 @@ def fit(
     loss: keras.losses.Loss,
     optimizer: keras.optimizers.Optimizer,
     schedule: Schedule,
-    batch: Callable[[int, int], Batch],
+    feed: Feed,
     validation: Sequence[Batch],
     schema: Schema,
     output: str,
@@ -76,10 +101,7 @@ def fit(
     model, loss, optimizer
         As `build` of architectures, losses and optimizer returns them.
     schedule : Schedule
-    batch : callable
-        ``batch(epoch, step)``, epoch from 1 and step from 0, returns an image (B, *patch, C)
-        float32 and a target (B, *patch, O) of zeros and ones, uint8 or float32. Called from
-        threads; must be a pure function of its arguments for the training to be reproducible.
+    feed : Feed
     validation : sequence of batches
         The same at every epoch.
     schema : Schema
@@ -92,9 +114,7 @@ def fit(
     on_epoch : callable
         Called after each epoch, before its checkpoint, with its record (epoch, learning_rate, loss,
         val_loss, val_dice: the mean over regions, val_dice_<region or label>; all reproducible) and
-        with its timing (seconds, waiting: the share of the time spent waiting for batches).
-    type_weight : float
-        Weight of the loss of a type head, if the network has one.
+        with its timing (seconds, waiting: the share of the time spent waiting for the feed).
 
     Returns
     -------
@@ -106,19 +126,23 @@ def fit(
     InputError
         If the loss of a step is not finite.
     """
-    compile_for_training(model, loss, optimizer, type_weight)
+    optimizer.build(model.trainable_variables)
     history, best = [], _values(model.weights)
     if resumed:
         _assign(model.variables, resumed.variables)
         _assign(optimizer.variables, resumed.optimizer)
         history, best = list(resumed.history), resumed.best
-    with closing(_prefetch(batch, model, schedule, first=len(history) + 1)) as batches:
+    factors = coarsening(model, validation[0][0].shape[1:-1])
+    total = supervised(loss, factors, type_weight)
+    steps = backend.steps(model, total, optimizer, feed.batch)
+    with closing(_prefetch(feed, schedule, first=len(history) + 1)) as items:
         while len(history) < schedule.epochs and not stops_early(
             [score(record) for record in history], schedule.patience
         ):
             started = time.perf_counter()
-            record, waiting = _train_epoch(model, schedule, batches, history)
-            with averaged_weights(model):
+            record, waiting = _train_epoch(steps, feed, schedule, items, history)
+            steps.pull()
+            with averaged_weights(model, optimizer):
                 record |= validate(model, loss, validation, schema, output)
                 history.append(record)
                 if best_epoch([score(past) for past in history]) == len(history) - 1:
@@ -132,23 +156,29 @@ def fit(
     return history
 
 
-def compile_for_training(
-    model: keras.Model,
-    loss: keras.losses.Loss,
-    optimizer: keras.optimizers.Optimizer,
-    type_weight: float = 1.0,
-) -> None:
-    """Join network, loss (at every supervised level, and of a type head its own) and optimizer."""
-    types = int(has_type_head(model))
-    weights = level_weights(len(model.outputs) - types)
-    model.compile(
-        optimizer=optimizer,
-        loss=[*[loss] * len(weights), *[TypeCrossEntropy()] * types],
-        loss_weights=[*weights, *[type_weight] * types],
-        jit_compile=keras.backend.backend() == "jax",  # XLA on TensorFlow's CPU is 10 times slower
-        auto_scale_loss=False,
-    )
-    optimizer.build(model.trainable_variables)
+def supervised(
+    loss: keras.losses.Loss, factors: Sequence[Sequence[int]], type_weight: float = 1.0
+) -> Callable[[Any, Any], Any]:
+    """The function from the outputs of a network, one or a list of supervised levels and of types,
+    and a target to the loss: the weighted sum over the levels, and over types by `type_weight`.
+
+    `factors` are those of `architectures.coarsening`.
+    """
+    of_types = TypeCrossEntropy()
+
+    def total(outputs, target):
+        found = outputs if isinstance(outputs, list) else [outputs]
+        levels, types = found[: len(factors)], found[len(factors) :]
+        weights = level_weights(len(levels))
+        found_loss = sum(
+            weight * loss(coarser(target, strides), logits)
+            for weight, strides, logits in zip(weights, factors, levels, strict=True)
+        )
+        for logits in types:
+            found_loss = found_loss + type_weight * of_types(types_of(target), logits)
+        return found_loss
+
+    return total
 
 
 def level_weights(levels: int) -> list[float]:
@@ -170,55 +200,76 @@ def _assign(variables, values):
         variable.assign(value)
 
 
-def _train_epoch(model, schedule: Schedule, batches: Iterator[tuple], history: list[dict]):
+def _train_epoch(steps: Any, feed: Feed, schedule: Schedule, items: Iterator, history: list[dict]):
     """Take the steps of one epoch; its record so far, and the share of time spent waiting."""
     epoch, losses = len(history) + 1, [record["val_loss"] for record in history]
-    steps = schedule.steps_per_epoch
-    total, rate, waited, started = 0.0, 0.0, 0.0, time.perf_counter()
+    count, size = schedule.steps_per_epoch, _call_size(schedule, feed)
+    first = (epoch - 1) * count
+    rates = [schedule.learning_rate(first + step, losses) for step in range(count)]
+    found: list[float] = []
+    running: deque = deque()
+    waited, started = 0.0, time.perf_counter()
+    constants = feed.constants(epoch)
     with tqdm(
-        total=steps, desc=f"epoch {epoch}/{schedule.epochs}", unit="step", mininterval=1
+        total=count, desc=f"epoch {epoch}/{schedule.epochs}", unit="step", mininterval=1
     ) as bar:
-        for step in range(steps):
-            rate = schedule.learning_rate((epoch - 1) * steps + step, losses)
-            model.optimizer.learning_rate = rate
+        for step in range(0, count, size):
             before = time.perf_counter()
-            image, target = next(batches)
+            given = _stacked([next(items) for _ in range(size)])
             waited += time.perf_counter() - before
-            loss = float(model.train_on_batch(image, target, return_dict=True)["loss"])
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"params.yaml: the loss became {loss} at step {step + 1} of epoch {epoch}, so"
-                    " the weights are lost. Lower train.learning_rate or train.clip_norm, or set"
-                    " train.precision to float32."
-                )
-            total += loss
-            bar.set_postfix_str(f"loss {total / (step + 1):.4f}", refresh=False)
-            bar.update()
-    record = {"epoch": epoch, "learning_rate": rate, "loss": total / steps}
+            call = np.array(rates[step : step + size], np.float32)
+            running.append(steps.run(constants, given, call))
+            if len(running) > 1:  # the device has its next call before it is asked for results
+                _finish(running.popleft(), epoch, found, bar)
+        while running:
+            _finish(running.popleft(), epoch, found, bar)
+    record = {"epoch": epoch, "learning_rate": rates[-1], "loss": sum(found) / count}
     return record, waited / (time.perf_counter() - started)
 
 
-def _prefetch(
-    batch: Callable[[int, int], Batch], model: keras.Model, schedule: Schedule, first: int
-) -> Generator[tuple, None, None]:
-    """Batches in order from epoch `first` on, prepared by threads; closing it ends them."""
+def _call_size(schedule: Schedule, feed: Feed) -> int:
+    """Steps a call: the most that divide an epoch, since another number is another program."""
+    most = min(feed.steps_per_call, schedule.steps_per_epoch)
+    return next(size for size in range(most, 0, -1) if schedule.steps_per_epoch % size == 0)
 
-    @cache
-    def levels(patch: tuple[int, ...]) -> list[tuple[int, ...]]:
-        return coarsening(model, patch)
 
-    def supervised(epoch: int, step: int) -> tuple:
-        image, target = batch(epoch, step)
-        targets = [coarser(target, factors) for factors in levels(target.shape[1:-1])]
-        return image, [*targets, types_of(target)] if has_type_head(model) else targets
+def _stacked(items: list) -> Any:
+    if isinstance(items[0], dict):
+        return {name: _stacked([item[name] for item in items]) for name in items[0]}
+    if isinstance(items[0], tuple):
+        return tuple(_stacked(list(arrays)) for arrays in zip(*items, strict=True))
+    return items[0][None] if len(items) == 1 else np.stack(items)
 
+
+def _finish(call: Any, epoch: int, found: list[float], bar: tqdm) -> None:
+    """Wait for a call and note its losses.
+
+    Raises
+    ------
+    InputError
+        If one is not finite.
+    """
+    for loss in keras.ops.convert_to_numpy(call).tolist():
+        found.append(loss)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"params.yaml: the loss became {loss} at step {len(found)} of epoch {epoch}, so the"
+                " weights are lost. Lower train.learning_rate or train.clip_norm, or set"
+                " train.precision to float32."
+            )
+        bar.set_postfix_str(f"loss {sum(found) / len(found):.4f}", refresh=False)
+        bar.update()
+
+
+def _prefetch(feed: Feed, schedule: Schedule, first: int) -> Generator[Any, None, None]:
+    """Items in order from epoch `first` on, prepared by threads; closing it ends them."""
     pool = ThreadPoolExecutor(schedule.workers, thread_name_prefix="batches")
     queue: deque[Future] = deque()
     try:
         for epoch, step in itertools.product(
             range(first, schedule.epochs + 1), range(schedule.steps_per_epoch)
         ):
-            queue.append(pool.submit(supervised, epoch, step))
+            queue.append(pool.submit(feed.item, epoch, step))
             if len(queue) > schedule.max_queue_size:
                 yield queue.popleft().result()
         while queue:
@@ -227,21 +278,21 @@ def _prefetch(
         pool.shutdown(cancel_futures=True)
 
 
-def coarser(target: np.ndarray, factors: Sequence[int]) -> np.ndarray:
-    """A target (B, *patch, O) of every so many voxels along each spatial axis."""
-    return np.ascontiguousarray(
-        target[(slice(None), *[slice(None, None, factor) for factor in factors])]
-    )
+def coarser(target: Any, factors: Sequence[int]) -> Any:
+    """A target (B, *patch, O), array or tensor, of every so many voxels along each spatial axis."""
+    if max(factors) == 1:
+        return target
+    return target[(slice(None), *[slice(None, None, factor) for factor in factors])]
 
 
 @contextmanager
-def averaged_weights(model: keras.Model) -> Iterator[None]:
+def averaged_weights(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
     """Put the running average of the weights into the network for a while, if there is one."""
-    if not averages(model.optimizer):
+    if not averages(optimizer):
         yield
         return
     own = _values(model.trainable_variables)
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    optimizer.finalize_variable_values(model.trainable_variables)
     # As copies: on JAX the weights would share the arrays of the average, and the next step frees
     # its own.
     _assign(model.trainable_variables, _values(model.trainable_variables))

@@ -13,9 +13,9 @@ import numpy as np
 Size = tuple[int, int, int]
 
 
-def box_of(patch: Sequence[int]) -> Size:
-    """Sides of a patch's box: (X, Y) -> (X, Y, 1), (X, Y, Z) -> itself."""
-    x, y, z = (*patch, 1)[:3]
+def box_of(patch: Sequence[int], slices: int = 1) -> Size:
+    """Sides of a patch's box: (X, Y) -> (X, Y, slices), (X, Y, Z) -> itself."""
+    x, y, z = (*patch, slices)[:3]
     return x, y, z
 
 

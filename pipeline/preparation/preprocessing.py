@@ -97,10 +97,10 @@ def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
     (1979), eq. 18.
     """
     image = to_canonical(case.image, case.grid.affine)
-    brain = _foreground(image, config.foreground)
+    brain = to_canonical(brain_of(case, config.foreground), case.grid.affine)
     inside = bounding_box(brain, config.margin_voxels)
     box = tuple((span.start, span.stop) for span in inside)
-    image, brain = image[inside], brain[inside]
+    image, brain = image[inside], np.ascontiguousarray(brain[inside])
     spacing_mm = canonical_spacing_mm(case.grid.affine)
     shape = _target_shape(image.shape[:3], spacing_mm, config.spacing_mm)
     classes = None if case.classes is None else to_canonical(case.classes, case.grid.affine)[inside]
@@ -116,7 +116,7 @@ def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
     for channel in range(image.shape[-1]):
         voxels = image[..., channel]
         voxels = resample_linear(voxels, shape) if shape != voxels.shape else voxels
-        prepared[..., channel] = _normalised(voxels, brain, config.clip_percentiles)
+        prepared[..., channel][brain] = _normalised(voxels[brain], config.clip_percentiles)
     x_mm, y_mm, z_mm = (
         edge * (stop - start) / sides
         for edge, (start, stop), sides in zip(spacing_mm, box, shape, strict=True)
@@ -136,21 +136,12 @@ def brain_of(case: Case, rule: str) -> np.ndarray:
 
     `rule` is the ``foreground`` of the config.
     """
-    brain = np.empty(case.grid.shape, bool)
-    to_canonical(brain, case.grid.affine)[:] = _foreground(
-        to_canonical(case.image, case.grid.affine), rule
-    )
-    return brain
-
-
-def _foreground(image: np.ndarray, rule: str) -> np.ndarray:
-    """Voxels of the brain or head of an image on canonical axes, (X, Y, Z) bool."""
-    brain = np.zeros(image.shape[:3], bool)
-    for channel in range(image.shape[-1]):
-        voxels = image[..., channel]
+    brain = np.zeros_like(case.image[..., 0], bool)  # in the order of memory of the image
+    for channel in range(case.image.shape[-1]):
+        voxels = case.image[..., channel]
         brain |= voxels != 0 if rule == "nonzero" else voxels > _otsu(voxels)
     if rule == "head":
-        for level in np.moveaxis(brain, 2, 0):  # views
+        for level in np.moveaxis(to_canonical(brain, case.grid.affine), 2, 0):  # views
             level[:] = ndimage.binary_fill_holes(level)
     return brain
 
@@ -175,15 +166,10 @@ def _target_shape(
     return x, y, z
 
 
-def _normalised(
-    voxels: np.ndarray, brain: np.ndarray, percentiles: tuple[float, float]
-) -> np.ndarray:
-    """Clip and z-score inside the brain, 0 outside; (X, Y, Z) float32."""
-    inside = voxels[brain]
+def _normalised(inside: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
+    """Clip and z-score the voxels of the brain, (N,) float32."""
     low, high = np.percentile(inside[::8], percentiles)
     inside = np.clip(inside, low, high)
     inside -= inside.mean(dtype=np.float64)
     inside /= max(inside.std(dtype=np.float64), 1e-8)
-    result = np.zeros(voxels.shape, np.float32)
-    result[brain] = inside
-    return result
+    return inside.astype(np.float32)

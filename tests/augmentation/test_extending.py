@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pytest
 
-from pipeline.augmentation.on_the_fly import augment_patch
+from pipeline.augmentation.on_the_fly import apply_own
 from pipeline.augmentation.transform import load_own
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
@@ -48,21 +48,17 @@ def test_the_page_makes_copies_that_record_the_transform_and_patches(folder):
 
     own = load_own(values["train.on_the_fly.own"], "train.on_the_fly.own", "my_transforms.py")
     section = project.params.read(folder / "params.yaml")
-    train = project.params.value(section, "train", TrainParams, folder / "params.yaml")
-    image = np.random.default_rng(0).normal(size=(16, 12, 4)).astype(np.float32)
-    patch = image, np.zeros((16, 12), np.uint8), train.on_the_fly
-    names = ("t1n", "t1c", "t2w", "t2f")
-    plain, changed = (
-        np.array(
-            [
-                augment_patch(np.random.default_rng(seed), *patch, transforms, (1.0,) * 3, names)[0]
-                for seed in range(4)
-            ]
-        )
-        for transforms in ({}, own)
+    project.params.value(section, "train", TrainParams, folder / "params.yaml")
+    image = np.random.default_rng(0).normal(size=(16, 12, 1, 4)).astype(np.float32)
+    classes, names = np.zeros((16, 12, 1), np.uint8), ("t1n", "t1c", "t2w", "t2f")
+    changed = np.array(
+        [
+            apply_own(own, np.random.default_rng(seed), image.copy(), classes, (1.0,) * 3, names)[0]
+            for seed in range(4)
+        ]
     )
     assert changed.shape == (4, *image.shape)
-    assert not np.array_equal(plain, changed)
+    assert not np.array_equal(changed, np.broadcast_to(image, changed.shape))
 
 
 def test_a_name_that_is_no_transform_is_rejected(tmp_path, monkeypatch):

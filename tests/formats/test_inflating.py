@@ -71,6 +71,11 @@ def test_a_gzip_file_may_have_several_members_and_zeros_behind_them(tmp_path, st
         inflate(tmp_path, stored.rstrip(b"\0")[:-27], len(RAW))
 
 
+def test_more_bytes_than_memory_are_rejected_and_not_awaited(tmp_path):
+    with pytest.raises(InputError, match=f"announces {2**62} bytes, more than the memory"):
+        inflate_start(tmp_path, KINDS["gzip"], 2**62)
+
+
 def test_many_empty_members_cost_no_quadratic_time(tmp_path):
     stored = gzip.compress(b"", mtime=0) * 50_000 + KINDS["gzip"]
     assert inflate_start(tmp_path, stored, len(RAW)) == RAW

@@ -55,19 +55,27 @@ def test_scaled_voxels_are_scaled_as_nibabel_scales_them(tmp_path):
         assert np.allclose(volume.voxels, expected)
 
 
+def behind_a_comment(image: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"x" * 100))
+    return image
+
+
 @pytest.mark.parametrize(
     "image",
     [
         nibabel.Nifti1Image(VOXELS[..., None], AFFINE),
         nibabel.Nifti1Image(VOXELS.astype(">i2"), AFFINE, nibabel.Nifti1Header(endianness=">")),
         nibabel.Nifti2Image(VOXELS, AFFINE),
+        behind_a_comment(nibabel.Nifti1Image(VOXELS, AFFINE)),
     ],
-    ids=["a fourth axis of length 1", "big-endian", "NIfTI-2"],
+    ids=["a fourth axis of length 1", "big-endian", "NIfTI-2", "an extension"],
 )
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_other_forms_of_a_volume_are_read(tmp_path, image, suffix):
     image.to_filename(tmp_path / f"a{suffix}")
-    assert np.array_equal(nifti.read(tmp_path / f"a{suffix}").voxels, VOXELS)
+    voxels = nifti.read(tmp_path / f"a{suffix}").voxels
+    assert np.array_equal(voxels, VOXELS)
+    assert not voxels.flags.writeable  # they are the bytes of the file
 
 
 FREESURFER = np.array([-1, 1, 1], "<i2").tobytes()  # lengths that stand in a file of another kind

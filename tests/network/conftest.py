@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.network import backend, unet
+from pipeline.network import architectures, backend, training, unet
 from pipeline.network.backend import keras
+from pipeline.network.losses import DiceCrossEntropy
 from pipeline.network.params import NetworkParams
 
 TINY = NetworkParams(
@@ -50,6 +51,19 @@ def nested_batch(
     image += drawn.normal(size=(shape[0], *[1] * (len(shape) - 1), 4)).astype(np.float32)
     target = image.sum(-1, keepdims=True) > np.array([0.0, 1.0, 2.0])
     return image, target.astype(np.uint8)
+
+
+def take_steps(model: keras.Model, optimizer, batches) -> np.ndarray:
+    """Train on batches, one step each; the losses."""
+    optimizer.build(model.trainable_variables)
+    rate = float(optimizer.learning_rate)
+    stacked = tuple(np.stack(arrays) for arrays in zip(*batches, strict=True))
+    factors = architectures.coarsening(model, stacked[1].shape[2:-1])
+    total = training.supervised(DiceCrossEntropy("regions", 1.0, 1.0), factors)
+    steps = backend.steps(model, total, optimizer, lambda constants, item: item)
+    losses = steps.run({}, stacked, np.full(len(batches), rate, np.float32))
+    steps.pull()
+    return keras.ops.convert_to_numpy(losses)
 
 
 def as_logits(channels: int, dimensions: int = 2) -> keras.Model:

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from pipeline.network import backend, optimizer, training
-from pipeline.network.losses import DiceCrossEntropy
-from tests.network.conftest import nested_batch, tiny
+from pipeline.network import backend, optimizer
+from pipeline.network.layers.exchange import fast
+from tests.network.conftest import nested_batch, take_steps, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -46,12 +46,11 @@ def test_the_backend_that_the_user_names_is_kept_and_set_to_deterministic_arithm
     )
 
 
-def compiled(**changes):
-    """A network ready for training, by SGD of rate 1."""
-    model, sgd = tiny(**changes), optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
-    training.compile_for_training(model, DiceCrossEntropy("regions", 1.0, 1.0), sgd)
-    sgd.learning_rate = 1.0
-    return model
+def sgd():
+    """Of rate 1."""
+    chosen = optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
+    chosen.learning_rate = 1.0
+    return chosen
 
 
 on_tensorflow = pytest.mark.skipif(backend.name() != "tensorflow", reason="about TensorFlow")
@@ -80,9 +79,9 @@ def test_a_sum_of_several_tensors_gives_the_same_bits_whatever_else_runs():
 def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
     from tensorflow.python.eager import context
 
-    model = compiled(filters=16, max_filters=256, depth=5)
+    model = fast(tiny(filters=16, max_filters=256, depth=5))
     context.enable_run_metadata()
-    model.train_on_batch(*nested_batch(0, 0, (16, 96, 96)))
+    take_steps(model, sgd(), [nested_batch(0, 0, (16, 96, 96))])
     graphs = context.export_run_metadata().partition_graphs
     context.disable_run_metadata()
     kinds = {node.op for graph in graphs for node in graph.node}
@@ -92,11 +91,26 @@ def test_no_sum_of_gradients_is_taken_in_the_order_of_arrival():
     assert "TemporaryVariable" not in kinds
 
 
+@on_tensorflow
 def test_a_step_on_a_batch_of_real_size_gives_the_same_bits_every_time():
-    model = compiled(filters=16, max_filters=64, depth=4)
+    model = fast(tiny(filters=16, max_filters=64, depth=4))
     start, batch, ends = model.get_weights(), nested_batch(0, 0, (16, 128, 128)), []
-    for _ in range(8):
+    for _ in range(4):
         model.set_weights(start)
-        model.train_on_batch(*batch)
+        take_steps(model, sgd(), [batch, batch])
         ends.append(b"".join(weight.tobytes() for weight in model.get_weights()))
     assert len(set(ends)) == 1
+
+
+def test_steps_taken_together_are_those_taken_one_by_one():
+    batches, ends = [nested_batch(0, step) for step in range(4)], []
+    for sizes in ((4,), (1, 3)):
+        backend.prepare(3, "float32")
+        model, chosen, first, losses = fast(tiny(dropout=0.3)), sgd(), 0, []
+        for size in sizes:
+            losses += take_steps(model, chosen, batches[first : first + size]).tolist()
+            first += size
+        assert len(losses) == 4
+        ends.append((losses, b"".join(weight.tobytes() for weight in model.get_weights())))
+    assert ends[0] == ends[1]
+    assert ends[0][0][3] != ends[0][0][0]

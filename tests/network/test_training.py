@@ -12,7 +12,7 @@ from pipeline.network import optimizer as optimizers
 from pipeline.network import training as fitting
 from pipeline.network.losses import DiceCrossEntropy
 from pipeline.network.training import Schedule
-from tests.network.conftest import as_logits, nested_batch, tiny
+from tests.network.conftest import as_logits, nested_batch, take_steps, tiny
 
 REGIONS = DiceCrossEntropy("regions", 1.0, 1.0)
 
@@ -52,7 +52,7 @@ class Training:
             DiceCrossEntropy(self.output, 1.0, 1.0),
             optimizer or adam(),
             plan,
-            batch,
+            fitting.Feed(batch),
             [batch(1, 0)],
             self.schema,
             self.output,
@@ -175,13 +175,12 @@ def test_validation_counts_voxels_over_all_batches(schema):
 
 def test_averaged_weights_are_lent_and_given_back():
     model, optimizer = tiny(), adam(0.5)
-    fitting.compile_for_training(model, REGIONS, optimizer)
     optimizer.learning_rate = 0.1
     seen = []
     for step in range(3):
-        model.train_on_batch(*nested_batch(0, step))
+        take_steps(model, optimizer, [nested_batch(0, step)])
         seen.append(model.get_weights()[0])
-    with fitting.averaged_weights(model):
+    with fitting.averaged_weights(model, optimizer):
         np.testing.assert_allclose(
             model.get_weights()[0], seen[0] / 4 + seen[1] / 4 + seen[2] / 2, rtol=1e-4, atol=1e-6
         )

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.network import architectures, backend, training
+from pipeline.network import architectures, backend
 from pipeline.network.backend import keras
-from pipeline.network.losses import DiceCrossEntropy
-from tests.network.conftest import TINY, tiny
+from tests.network.conftest import TINY, take_steps, tiny
 
 
 @pytest.mark.parametrize(("dimensions", "sides"), [(2, (12, 8)), (3, (8, 12, 4))])
@@ -115,11 +114,8 @@ def test_strides_and_kernels_per_axis_shape_every_level_and_all_weights_learn(en
     assert kernels == [(3, 3, 1), (3, 3, 3)]
     before = model.get_weights()
     target = np.random.default_rng(1).integers(0, 2, (2, 16, 8, 4, 3)).astype("uint8")
-    training.compile_for_training(
-        model, DiceCrossEntropy("regions", 1.0, 1.0), keras.optimizers.SGD(1.0)
-    )
-    for _ in range(2):  # the scales of 0 in residual blocks let no gradient through at first
-        model.train_on_batch(image, [target, training.coarser(target, (2, 2, 1))])
+    # twice, since the scales of 0 in residual blocks let no gradient through at first
+    take_steps(model, keras.optimizers.SGD(1.0), [(image, target)] * 2)
     for weight, old, new in zip(model.weights, before, model.get_weights(), strict=True):
         assert np.abs(new - old).max() > 0, weight.path
 

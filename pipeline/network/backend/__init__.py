@@ -4,9 +4,12 @@ Keras chooses its backend when it is first imported, and TensorFlow reads its sw
 loaded, so both are set at the head of this file and nowhere else.
 """
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
+
+from ...core.errors import InputError
 
 
 def _set_environment() -> None:
@@ -50,10 +53,32 @@ def prepare(seed: int, precision: str) -> None:
 
 
 def name() -> str:
-    """Name of the backend in use, "tensorflow" or "jax" (or another that the user has set)."""
+    """Name of the backend in use, "tensorflow" or "jax"."""
     return keras.backend.backend()
+
+
+def on_accelerator() -> bool:
+    """Whether networks run on a GPU or the like."""
+    return any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def versions() -> dict[str, str]:
     """Versions of Keras and of its backend."""
     return {"keras": keras.__version__, name(): importlib.metadata.version(name())}
+
+
+def steps(model, loss_of, optimizer, batch):
+    """The compiled training steps of the backend in use; see `jax_steps.Steps`.
+
+    Raises
+    ------
+    InputError
+        If there are none for it.
+    """
+    if name() not in ("tensorflow", "jax"):
+        raise InputError(
+            f"KERAS_BACKEND is {name()}, which predicts but does not train here. Set it to"
+            " tensorflow or jax."
+        )
+    module = importlib.import_module(f".{name()}_steps", __name__)
+    return module.Steps(model, loss_of, optimizer, batch)
