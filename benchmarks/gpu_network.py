@@ -8,8 +8,9 @@ it, and the float32 convolution of the heads for a matrix product.
 
 from typing import Literal
 
-from pipeline.network import unet
 from pipeline.network.backend import keras
+from pipeline.network.blocks import heads
+from pipeline.network.blocks.convolution import EPSILON, LEAK, convolution, normalization
 from pipeline.network.params import NetworkParams
 
 ops = keras.ops
@@ -34,7 +35,8 @@ def build(
     Parameters
     ----------
     params : NetworkParams
-        Plain (not residual), with instance normalisation and without dropout.
+        With one plain block a level, strides of 2, kernels of 3, instance normalisation and
+        without dropout.
     channels, outputs : int
     up : {"transposed", "shuffle"}
     norm : {"group", "fused", "gradient"}
@@ -64,7 +66,7 @@ def best(params: NetworkParams, channels: int, outputs: int) -> keras.Model:
 
 def _head(params, features, outputs, level, head):
     if head == "convolution":
-        return unet._head(params, features, outputs, level)
+        return heads.logits(params, features, outputs, level)
     return keras.layers.Dense(outputs, dtype="float32", name=f"logits_{level}")(features)
 
 
@@ -80,10 +82,10 @@ def _up(params, level, name, up):
 
 def _block(params, features, name, level, stride, norm):
     for number, step in ((1, stride), (2, 1)):
-        features = unet._convolution(params, features, level, 3, step, f"{name}_conv_{number}")
+        features = convolution(params, features, level, 3, step, f"{name}_conv_{number}")
         if norm == "group":
-            features = unet._normalization(params, level, f"{name}_norm_{number}")(features)
-            features = keras.layers.LeakyReLU(unet.LEAK, name=f"{name}_relu_{number}")(features)
+            features = normalization(params, features, level, f"{name}_norm_{number}")
+            features = keras.layers.LeakyReLU(LEAK, name=f"{name}_relu_{number}")(features)
         else:
             features = InstanceNorm(written_out=norm == "gradient", name=f"{name}_norm_{number}")(
                 features
@@ -162,13 +164,13 @@ def _moments(features):
     axes, wide = tuple(range(1, len(features.shape) - 1)), ops.cast(features, "float32")
     mean = ops.mean(wide, axes, keepdims=True)
     variance = ops.maximum(ops.mean(ops.square(wide), axes, keepdims=True) - ops.square(mean), 0)
-    return mean, ops.rsqrt(variance + unet.EPSILON)
+    return mean, ops.rsqrt(variance + EPSILON)
 
 
 def _activated(features, mean, inverse, gamma, beta):
     scale = gamma * inverse
     shifted = ops.cast(features, "float32") * scale + (beta - mean * scale)
-    return ops.cast(ops.maximum(shifted, unet.LEAK * shifted), features.dtype)
+    return ops.cast(ops.maximum(shifted, LEAK * shifted), features.dtype)
 
 
 def _forward(features, gamma, beta):
@@ -184,7 +186,7 @@ def _normalised(features, gamma, beta):
         axes = tuple(range(1, len(features.shape) - 1))
         centred = (ops.cast(features, "float32") - mean) * inverse
         incoming = ops.cast(arguments[0] if upstream is None else upstream, "float32")
-        incoming = ops.where(centred * gamma + beta > 0, incoming, unet.LEAK * incoming)
+        incoming = ops.where(centred * gamma + beta > 0, incoming, LEAK * incoming)
         total, projected = (
             ops.mean(incoming, axes, keepdims=True),
             ops.mean(incoming * centred, axes, keepdims=True),

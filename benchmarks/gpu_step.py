@@ -50,10 +50,16 @@ NETWORK = NetworkParams(
     filters=4 if TINY else 32,
     max_filters=320,
     normalization="instance",
-    residual=False,
+    slices=1,
+    strides=None,
+    kernels=None,
+    encoder="plain",
+    encoder_blocks=1,
+    decoder_convolutions=2,
     deep_supervision=True,
     dropout=0.0,
     output="regions",
+    type_head=False,
     options={},
 )
 SCHEMA = Schema(
@@ -228,7 +234,10 @@ def present(out: Path, precision: str, layers: str, with_sampler: bool) -> None:
     )
     training.compile_for_training(network, DiceCrossEntropy("regions", 1.0, 1.0), _optimizer())
     image, target = _random_batch(2)
-    targets = [training.coarser(target, level) for level in range(len(network.outputs))]
+    targets = [
+        training.coarser(target, factors)
+        for factors in architectures.coarsening(network, target.shape[1:-1])
+    ]
     on_device = jax.device_put((image, targets))
 
     def step(image, targets):

@@ -99,10 +99,16 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
         filters=settings["filters"],
         max_filters=settings["max_filters"],
         normalization=normalization,
-        residual=False,
+        slices=1,
+        strides=None,
+        kernels=None,
+        encoder="plain",
+        encoder_blocks=1,
+        decoder_convolutions=2,
         deep_supervision=False,
         dropout=0.0,
         output="regions",
+        type_head=False,
     )
     own = unet.build(shape, MODALITIES, REGIONS)
     loss, parameters = DiceCrossEntropy("regions", 1.0, 1.0), own.count_params()

@@ -25,7 +25,7 @@ from .network.card import Card
 from .network.params import NetworkParams
 from .network.schedule import best_epoch
 from .network.setup import Setup
-from .network.train_params import TrainParams, check
+from .network.train_params import TrainParams, fitted
 from .preparation import shards as shard_files
 from .preparation.preprocessing import PreprocessingConfig
 from .runtime import costs, stage, tracking
@@ -58,8 +58,9 @@ def train(
     """Train the network on the training cases and copies; keep the weights of the best epoch."""
     cohort, parts = read_json(catalogue, Catalogue), read_json(split, Split)
     schema = cohort.cohort
-    check(network, params, schema)
     parts.check(str(split))
+    spacing_mm = shard_files.median_spacing_mm(shards, parts.train)
+    network = fitted(network, params, schema, spacing_mm)
     trained_on = [shard_files.read(shards, case) for case in parts.train]
     trained_on += shard_files.read_copies(augmented, parts.train)
     validated_on = [shard_files.read(shards, case) for case in parts.val]
@@ -75,7 +76,6 @@ def train(
         log.info("resuming after epoch %d of an interrupted training", len(past))
 
     backend.prepare(seed, params.precision)
-    spacing_mm = shard_files.median_spacing_mm(shards, parts.train)
     setup = Setup(network, params, schema, train_code, seed, spacing_mm)
     built = setup.model()
     feed, validation = setup.feed(trained_on), setup.validation(validated_on)
@@ -94,12 +94,13 @@ def train(
             fingerprint,
             resumed=resumed,
             on_epoch=lambda record, timing: run.log_epoch(record | timing),
+            type_weight=params.type_weight,
         )
         saving.save_model(built, model)
         best = best_epoch([training.score(record) for record in records])
         val_dice = records[best]["val_dice"]
         described = Card(
-            format_version=2,
+            format_version=3,
             cohort=schema,
             preprocess=config,
             network=network,

@@ -193,7 +193,11 @@ VOLUMES = {"network.dimensions": 3, "train.patch": [8, 8, 8]}
 TRAINED = {
     "brats-ped": Kind("brats-ped", write_ped),
     "brats-gli2024": Kind("brats-gli2024", write_gli2024, {"network.output": "labels"}),
-    "cheng as JPEG": Kind("cheng", write_jpegs, PUBLISHED_FOLDS | {"network.output": "labels"}),
+    "cheng as JPEG": Kind(
+        "cheng",
+        write_jpegs,
+        PUBLISHED_FOLDS | {"network.output": "labels", "network.type_head": True},
+    ),
     "lgg": Kind("lgg", write_tiffs),
     "dicom": Kind("dicom", write_studies),
     "folder": Kind("folder", write_described, VOLUMES),

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core.errors import InputError
+from pipeline.core.records import read_csv
 from pipeline.network import checkpoint
+from pipeline.network.card import read_card
 from pipeline.runtime import code
 from tests import project
 
@@ -100,3 +103,41 @@ def test_only_the_checkpoint_of_the_same_training_is_resumed(
         project.run(folder, "train")
     assert ("resuming after epoch 1" in caplog.text) == resumed
     assert not (folder / "models/checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"network.slices": 3, "network.encoder": "residual", "network.encoder_blocks": [1, 2]},
+        {
+            "network.dimensions": 3,
+            "network.depth": 4,
+            "network.filters": 4,
+            "network.strides": "auto",
+            "network.kernels": "auto",
+            "network.deep_supervision": True,
+            "train.patch": [16, 16, 4],
+            "train.precision": "float32",
+        },
+    ],
+    ids=["neighbouring slices and a residual encoder", "chosen strides"],
+)
+def test_networks_of_every_shape_train_and_segment_from_their_card(
+    prepared, tmp_path, monkeypatch, shape
+):
+    folder = project.copy(prepared, tmp_path)
+    monkeypatch.chdir(folder)
+    project.write_params(folder, project.SMALL | ONE_STEP | shape)
+    if shape.get("network.strides"):
+        with pytest.raises(InputError, match=r"can be halved 2 times .* network\.depth 4 needs 3"):
+            project.run(folder, "train")
+        shape = shape | {"network.depth": 3}
+        project.write_params(folder, project.SMALL | ONE_STEP | shape)
+    project.run(folder, "train")
+    project.run(folder, "evaluate")
+    network = read_card(folder / "models").network
+    assert network.slices == shape.get("network.slices", 1)
+    if network.strides:
+        assert network.strides == ((2, 2, 1), (2, 2, 1))
+        assert network.kernels == ((3, 3, 3),) * 3
+    assert read_csv(folder / "metrics/cases.csv")

@@ -28,8 +28,10 @@ SECTIONS = (
     "visualize",
 )
 
-RENAMED = {"unet": "network"}
-"""Section of an older params.yaml -> its present name."""
+RENAMED = {"unet": "network", "network.residual": "network.encoder"}
+"""Section or dotted key of an older params.yaml -> its present name."""
+REVALUED: dict[str, dict[Any, Any]] = {"network.encoder": {False: "plain", True: "residual"}}
+"""Present name of a renamed key -> its present values by the older ones."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

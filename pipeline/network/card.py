@@ -48,7 +48,7 @@ class Card(Strict):
         Whether the training cases are skull-stripped; None if unknown.
     """
 
-    format_version: Literal[2]
+    format_version: Literal[3]
     cohort: Schema
     preprocess: PreprocessingConfig
     network: NetworkParams
@@ -118,11 +118,32 @@ def network_file(folder: Path) -> Path:
 _RENAMED = {"recipe": "preprocess", "architecture": "network"}
 
 
+_ADDED_TO_NETWORK: dict[str, Any] = {
+    "slices": 1,
+    "strides": None,
+    "kernels": None,
+    "encoder_blocks": 1,
+    "decoder_convolutions": 2,
+    "type_head": False,
+}
+
+
 def _upgraded(values: Any) -> Any:
     """A card of an earlier format as one of the present format."""
-    if not isinstance(values, dict) or "format_version" in values:
+    if not isinstance(values, dict):
         return values
-    card = {_RENAMED.get(name, name): value for name, value in values.items()}  # format 1
+    card = values if "format_version" in values else _of_format_2(values)
+    network = card.get("network")
+    if card["format_version"] != 2 or not isinstance(network, dict):
+        return card
+    network = _ADDED_TO_NETWORK | network
+    if "residual" in network:  # its decoder was residual too
+        network["encoder"] = "residual" if network.pop("residual") else "plain"
+    return card | {"format_version": 3, "network": network}
+
+
+def _of_format_2(values: dict[str, Any]) -> dict[str, Any]:
+    card = {_RENAMED.get(name, name): value for name, value in values.items()}
     card.pop("code_hash", None)
     for name, added in (
         ("network", {"architecture": "unet", "options": {}}),
@@ -130,7 +151,7 @@ def _upgraded(values: Any) -> Any:
     ):
         if isinstance(card.get(name), dict):
             card[name] = added | card[name]
-    return {"format_version": 2, "stripped": None} | card
+    return {"stripped": None} | card | {"format_version": 2}
 
 
 def check_spacing(card: Card, spacing_mm: tuple[float, float, float], case: str) -> None:

@@ -52,6 +52,27 @@ class DiceCrossEntropy(keras.losses.Loss):
         return self.dice_weight * (1 - mean_overlap) + self.cross_entropy_weight * mean_entropy
 
 
+class TypeCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of the types of images, without those that have none.
+
+    Called with a target (B, K) of zeros and at most a one per image, and logits (B, K), it returns
+    a float32 scalar: the mean over the images with a type, 0 if there is none. Keras's own would
+    move the logits of the others on TensorFlow, whose gradient takes targets to sum to 1.
+    """
+
+    def __init__(self):
+        super().__init__(name="type_cross_entropy", dtype="float32")
+
+    def call(self, target, logits):
+        entropy = -keras.ops.sum(target * keras.ops.log_softmax(logits, axis=-1))
+        return entropy / keras.ops.maximum(keras.ops.sum(target), 1)
+
+
+def types_of(target):
+    """Which labels a target (B, *patch, O), background first, holds: (B, O - 1) of its dtype."""
+    return keras.ops.max(target[..., 1:], tuple(range(1, len(target.shape) - 1)))
+
+
 def dice_cross_entropy(output: Output, train: Mapping[str, Any]) -> DiceCrossEntropy:
     """The loss with the weights of the section `train`."""
     return DiceCrossEntropy(output, train["dice_weight"], train["cross_entropy_weight"])

@@ -66,6 +66,7 @@ def predict(
         activation,
         unions if compare else None,
         describe,
+        card.network.slices,
     )
 
 

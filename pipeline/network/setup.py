@@ -58,7 +58,7 @@ class Setup:
         """The untrained network."""
         regions, labels = len(self.schema.regions), len(self.schema.labels)
         outputs = regions if self.network.output == "regions" else labels + 1
-        channels = len(self.schema.modalities)
+        channels = len(self.schema.modalities) * self.network.slices
         return architectures.build(self.network, self.train.patch, channels, outputs, self.code)
 
     def loss(self) -> keras.losses.Loss:
@@ -110,6 +110,7 @@ class Setup:
             train.patch,
             self.spacing_mm,
             train.on_the_fly,
+            self.network.slices,
         )
         return Feed(
             recipes.training, batches, Rotation(resident, recipes).of_epoch, train.steps_per_call
@@ -139,4 +140,5 @@ class Setup:
             self.spacing_mm,
             self.train.on_the_fly,
             parts,
+            self.network.slices,
         )

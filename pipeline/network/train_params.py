@@ -1,5 +1,6 @@
 """The section `train` of params.yaml, read without Keras."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,7 +10,7 @@ from ..core.errors import InputError
 from ..core.params import Count, Positive, Share
 from ..core.schema import Schema
 from ..core.strict import Strict
-from . import registry
+from . import registry, topology
 from .params import AtLeastOne, BelowOne, NetworkParams, named_in
 
 NotNegative = Annotated[float, Field(ge=0)]
@@ -28,6 +29,7 @@ class TrainParams(Strict):
     loss: Annotated[str, named_in(registry.LOSSES)]
     dice_weight: NotNegative
     cross_entropy_weight: NotNegative
+    type_weight: NotNegative
     optimizer: Annotated[str, named_in(registry.OPTIMIZERS)]
     learning_rate: Positive
     weight_decay: NotNegative
@@ -54,8 +56,11 @@ class TrainParams(Strict):
         return self
 
 
-def check(network: NetworkParams, train: TrainParams, cohort: Schema) -> None:
-    """Check that network, patch, precision and cohort fit together.
+def fitted(
+    network: NetworkParams, train: TrainParams, cohort: Schema, spacing_mm: Sequence[float]
+) -> NetworkParams:
+    """Check that network, patch, precision and cohort fit together; the network with numbers for
+    what is ``auto``, as `topology.chosen` finds them.
 
     Raises
     ------
@@ -67,19 +72,39 @@ def check(network: NetworkParams, train: TrainParams, cohort: Schema) -> None:
             f"params.yaml: network.dimensions is 3, but cohort {cohort.cohort} holds single slices."
             " Set it to 2."
         )
-    wrong = [side for side in train.patch if side % network.divisor]
-    if len(train.patch) != network.dimensions or wrong:
+    if network.slices > 1 and cohort.dimensions == 2:
         raise InputError(
-            f"params.yaml: train.patch is {list(train.patch)}, but a network with"
-            f" network.dimensions {network.dimensions} and network.depth {network.depth} needs"
-            f" {network.dimensions} sides, each a multiple of {network.divisor}."
+            f"params.yaml: network.slices is {network.slices}, but cohort {cohort.cohort} holds"
+            " single slices, which have no neighbours. Set it to 1."
+        )
+    if network.type_head and not cohort.types:
+        raise InputError(
+            f"params.yaml: network.type_head is true, but the labels of cohort {cohort.cohort} are"
+            " no tumour types. Set it to false."
+        )
+    patched = f"params.yaml: train.patch is {list(train.patch)}, but a network with"
+    if len(train.patch) != network.dimensions:
+        raise InputError(
+            f"{patched} network.dimensions {network.dimensions} needs {network.dimensions} sides."
+        )
+    network = topology.chosen(network, train.patch, spacing_mm)
+    if any(side % divisor for side, divisor in zip(train.patch, network.divisors, strict=True)):
+        multiple = str(network.divisors[0])
+        if len(set(network.divisors)) > 1:
+            multiple = f"its number of {list(network.divisors)}, which network.strides multiply to"
+        raise InputError(
+            f"{patched} network.depth {network.depth} needs {network.dimensions} sides, each a"
+            f" multiple of {multiple}."
         )
     # TensorFlow 2.21 with oneDNN gives wrong bfloat16 gradients of 3D convolutions on maps of 2
     # voxels a side
-    coarsest = [side // network.divisor for side in train.patch]
+    coarsest = [
+        side // divisor for side, divisor in zip(train.patch, network.divisors, strict=True)
+    ]
     if network.dimensions == 3 and train.precision == "mixed_bfloat16" and min(coarsest) < 4:
         raise InputError(
             f"params.yaml: with train.patch {list(train.patch)} and network.depth {network.depth}"
             f" the coarsest level is {coarsest} voxels, too few for train.precision mixed_bfloat16."
             " Choose a larger patch, a smaller depth, or float32."
         )
+    return network

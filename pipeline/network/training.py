@@ -20,8 +20,10 @@ from ..core.errors import InputError
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
 from . import backend, checkpoint
+from .architectures import coarsening
 from .backend import keras
 from .checkpoint import Checkpoint
+from .losses import TypeCrossEntropy, types_of
 from .optimizer import averages
 from .schedule import best_epoch, stops_early
 
@@ -90,6 +92,7 @@ def fit(
     fingerprint: str,
     resumed: Checkpoint | None = None,
     on_epoch: Callable[[dict, dict], None] = lambda record, timing: None,
+    type_weight: float = 1.0,
 ) -> list[dict]:
     """Train a network; in the end it has the weights of its best epoch.
 
@@ -129,7 +132,9 @@ def fit(
         _assign(model.variables, resumed.variables)
         _assign(optimizer.variables, resumed.optimizer)
         history, best = list(resumed.history), resumed.best
-    steps = backend.steps(model, supervised(loss), optimizer, feed.batch)
+    factors = coarsening(model, validation[0][0].shape[1:-1])
+    total = supervised(loss, factors, type_weight)
+    steps = backend.steps(model, total, optimizer, feed.batch)
     with closing(_prefetch(feed, schedule, first=len(history) + 1)) as items:
         while len(history) < schedule.epochs and not stops_early(
             [score(record) for record in history], schedule.patience
@@ -151,18 +156,27 @@ def fit(
     return history
 
 
-def supervised(loss: keras.losses.Loss) -> Callable[[Any, Any], Any]:
-    """The function from the outputs of a network, one or a list of supervised levels, and a target
-    to the loss: the weighted sum over the levels.
+def supervised(
+    loss: keras.losses.Loss, factors: Sequence[Sequence[int]], type_weight: float = 1.0
+) -> Callable[[Any, Any], Any]:
+    """The function from the outputs of a network, one or a list of supervised levels and of types,
+    and a target to the loss: the weighted sum over the levels, and over types by `type_weight`.
+
+    `factors` are those of `architectures.coarsening`.
     """
+    of_types = TypeCrossEntropy()
 
     def total(outputs, target):
-        levels = outputs if isinstance(outputs, list) else [outputs]
+        found = outputs if isinstance(outputs, list) else [outputs]
+        levels, types = found[: len(factors)], found[len(factors) :]
         weights = level_weights(len(levels))
-        return sum(
-            weight * loss(coarser(target, level), logits)
-            for level, (weight, logits) in enumerate(zip(weights, levels, strict=True))
+        found_loss = sum(
+            weight * loss(coarser(target, strides), logits)
+            for weight, strides, logits in zip(weights, factors, levels, strict=True)
         )
+        for logits in types:
+            found_loss = found_loss + type_weight * of_types(types_of(target), logits)
+        return found_loss
 
     return total
 
@@ -264,12 +278,11 @@ def _prefetch(feed: Feed, schedule: Schedule, first: int) -> Generator[Any, None
         pool.shutdown(cancel_futures=True)
 
 
-def coarser(target: Any, level: int) -> Any:
-    """Every 2**level-th voxel of a target (B, *patch, O), array or tensor, along each spatial
-    axis.
-    """
-    stride = slice(None, None, 2**level)
-    return target[(slice(None), *[stride] * (len(target.shape) - 2))] if level else target
+def coarser(target: Any, factors: Sequence[int]) -> Any:
+    """A target (B, *patch, O), array or tensor, of every so many voxels along each spatial axis."""
+    if max(factors) == 1:
+        return target
+    return target[(slice(None), *[slice(None, None, factor) for factor in factors])]
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import numpy as np
 Size = tuple[int, int, int]
 
 
-def box_of(patch: Sequence[int]) -> Size:
-    """Sides of a patch's box: (X, Y) -> (X, Y, 1), (X, Y, Z) -> itself."""
-    x, y, z = (*patch, 1)[:3]
+def box_of(patch: Sequence[int], slices: int = 1) -> Size:
+    """Sides of a patch's box: (X, Y) -> (X, Y, slices), (X, Y, Z) -> itself."""
+    x, y, z = (*patch, slices)[:3]
     return x, y, z
 
 
@@ -122,6 +122,24 @@ def cut(volume: np.ndarray, origin: Size, patch: Sequence[int]) -> np.ndarray:
         patched = np.zeros((*box, *volume.shape[3:]), volume.dtype)
         patched[covered] = volume[inside]
     return patched[:, :, 0] if len(patch) == 2 else patched
+
+
+def cut_slab(volume: np.ndarray, origin: Size, patch: Sequence[int], slices: int) -> np.ndarray:
+    """Copy a patch of a slice and its neighbours out of a volume, as `cut` does.
+
+    Parameters
+    ----------
+    volume, origin, patch
+        As in `cut`; a patch of two sides.
+    slices : int
+        Odd; the slice of the origin is the one in the middle.
+
+    Returns
+    -------
+    (X, Y, slices, ...) array of the volume's dtype
+    """
+    x, y, z = origin
+    return cut(volume, (x, y, z - slices // 2), (*patch, slices))
 
 
 def overlap_of(

@@ -109,7 +109,9 @@ def advice(path: Path) -> str:
 
 
 def _rename(values: CommentedMap) -> Iterator[str]:
-    """Rename keys in place, as `core.params.RENAMED` says: dotted old name to new last part."""
+    """Rename keys in place, as `core.params.RENAMED` says: dotted old name to new last part; and
+    give them the values of `REVALUED`.
+    """
     for old, new in params.RENAMED.items():
         *parents, key = old.split(".")
         name = new.rpartition(".")[2]
@@ -118,7 +120,10 @@ def _rename(values: CommentedMap) -> Iterator[str]:
             section = section.get(part) if isinstance(section, Mapping) else None
         if not isinstance(section, CommentedMap) or key not in section or name in section:
             continue
-        section.insert(list(section).index(key), name, section[key])
+        value = section[key]
+        if isinstance(value, bool | int | str):
+            value = params.REVALUED.get(new, {}).get(value, value)
+        section.insert(list(section).index(key), name, value)
         if key in section.ca.items:
             section.ca.items[name] = section.ca.items.pop(key)
         del section[key]

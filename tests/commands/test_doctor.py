@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,16 @@ def test_fix_adds_missing_keys_with_their_comments_and_keeps_every_value(folder,
     doctor.fix(Path("params.yaml"))
     assert Path("params.yaml").read_text() == older()
     assert "no key is missing" in capsys.readouterr().out
+
+
+def test_fix_renames_a_key_and_says_its_value_in_the_new_words(folder):
+    text = (ROOT / "params.yaml").read_text()
+    encoder = next(line for line in text.splitlines() if line.startswith("  encoder:"))
+    for old, new in (("true", "residual"), ("false", "plain")):
+        Path("params.yaml").write_text(text.replace(encoder, f"  residual: {old} # mine"))
+        doctor.fix(Path("params.yaml"))
+        found = re.sub(f"{new} +#", f"{new} #", Path("params.yaml").read_text())
+        assert found == text.replace(encoder, f"  encoder: {new} # mine")
 
 
 def test_fix_adds_a_whole_section_and_keys_of_a_section_in_one_line(folder):

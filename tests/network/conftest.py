@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.network import backend, training, unet
+from pipeline.network import architectures, backend, training, unet
 from pipeline.network.backend import keras
 from pipeline.network.losses import DiceCrossEntropy
 from pipeline.network.params import NetworkParams
@@ -15,10 +15,16 @@ TINY = NetworkParams(
     filters=4,
     max_filters=12,
     normalization="instance",
-    residual=False,
+    slices=1,
+    strides=None,
+    kernels=None,
+    encoder="plain",
+    encoder_blocks=1,
+    decoder_convolutions=2,
     deep_supervision=False,
     dropout=0.0,
     output="regions",
+    type_head=False,
     options={},
 )
 
@@ -51,9 +57,10 @@ def take_steps(model: keras.Model, optimizer, batches) -> np.ndarray:
     """Train on batches, one step each; the losses."""
     optimizer.build(model.trainable_variables)
     rate = float(optimizer.learning_rate)
-    total = training.supervised(DiceCrossEntropy("regions", 1.0, 1.0))
-    steps = backend.steps(model, total, optimizer, lambda constants, item: item)
     stacked = tuple(np.stack(arrays) for arrays in zip(*batches, strict=True))
+    factors = architectures.coarsening(model, stacked[1].shape[2:-1])
+    total = training.supervised(DiceCrossEntropy("regions", 1.0, 1.0), factors)
+    steps = backend.steps(model, total, optimizer, lambda constants, item: item)
     losses = steps.run({}, stacked, np.full(len(batches), rate, np.float32))
     steps.pull()
     return keras.ops.convert_to_numpy(losses)

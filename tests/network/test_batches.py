@@ -159,6 +159,43 @@ def test_a_patch_larger_than_the_volume_is_the_whole_of_it_in_the_middle_of_zero
     assert target[..., 0].any(axis=tuple(range(1, len(patch) + 1))).all()
 
 
+def test_neighbouring_slices_are_channels_and_the_middle_one_is_the_target():
+    heights = np.arange(1.0, 6.0)
+    image = np.broadcast_to(heights[:, None] + [0, 10], (8, 8, 5, 2)).astype(np.float32)
+    classes = np.broadcast_to(np.array([0, 1, 2, 3, 0], np.uint8), (8, 8, 5))
+    one = sampler((8, 8), shards=[Shard("a", image, classes)], slices=3, output="labels")
+    seen = set()
+    for step in range(12):
+        for window, target in zip(*one.training(1, step), strict=True):
+            assert window.shape == (8, 8, 6)
+            below, own, above = window[0, 0].reshape(3, 2).tolist()
+            seen.add(int(own[0]))
+            assert own[1] == own[0] + 10
+            assert below == ([own[0] - 1, own[0] + 9] if own[0] > 1 else [0, 0])
+            assert above == ([own[0] + 1, own[0] + 11] if own[0] < 5 else [0, 0])
+            assert target[0, 0].argmax() == classes[0, 0, int(own[0]) - 1]
+    assert seen == {1, 2, 3, 4, 5}
+
+
+def test_the_slices_of_a_modality_are_flipped_and_recoloured_together():
+    plain = np.random.default_rng(0).normal(size=(8, 8, 1, 2)).astype(np.float32)
+    image = np.repeat(plain, 5, axis=2)  # equal slices stay equal
+    classes = np.zeros((8, 8, 5), np.uint8)
+    classes[:4] = 1
+    ranges = on_the_fly(1, **STILL, noise=0, blur=0, low_resolution=0)
+    shards = [Shard("a", image, classes)]
+    one = sampler((8, 8), ranges, shards=shards, slices=3, foreground_share=0.0)
+    windows, targets = zip(*(one.training(1, step) for step in range(5)), strict=True)
+    inner = [window for batch in windows for window in batch if window[..., [0, -1]].all()]
+    assert inner
+    for window in inner:
+        below, own, above = np.moveaxis(window.reshape(8, 8, 3, 2), 2, 0)
+        np.testing.assert_array_equal(below, own)
+        np.testing.assert_array_equal(above, own)
+    flipped = {bool(target[-1, -1].any()) for batch in targets for target in batch}
+    assert flipped == {True}
+
+
 def test_shards_are_only_read():
     one = shard(0, dtype="float32")
     one.image.flags.writeable = one.classes.flags.writeable = False
@@ -185,7 +222,7 @@ def on_device(drawn: Recipes, storage: str, epoch: int, step: int):
     total = sum(one.classes.size for one in drawn.shards)
     voxels = resident.load(drawn.part(epoch), total + 5)
     table = classes_to_outputs(np.arange(4, dtype=np.uint8), SCHEMA, "regions")
-    make = DeviceBatches(storage, table, drawn.patch, SPACING_MM, drawn.on_the_fly)
+    make = DeviceBatches(storage, table, drawn.patch, SPACING_MM, drawn.on_the_fly, drawn.slices)
     recipe = drawn.training(epoch, step)
     return [keras.ops.convert_to_numpy(tensor) for tensor in make(voxels, recipe)]
 
@@ -196,16 +233,18 @@ TRANSFORMS = (
 )
 
 
-@pytest.mark.parametrize("patch", [(20, 16), (20, 16, 12), (36, 16, 8)])
+@pytest.mark.parametrize(
+    ("patch", "slices"), [((20, 16), 1), ((20, 16), 5), ((20, 16, 12), 1), ((36, 16, 8), 1)]
+)
 @pytest.mark.parametrize("name", [*TRANSFORMS, "mirror", "nothing", "everything"])
-def test_the_device_makes_the_batch_that_numpy_makes_of_the_same_draws(name, patch):
+def test_the_device_makes_the_batch_that_numpy_makes_of_the_same_draws(name, patch, slices):
     ranges = on_the_fly(1.0 if name == "everything" else 0.0)
     if name == "mirror":
         ranges = on_the_fly(0.5, **dict.fromkeys(TRANSFORMS, 0))
     elif name in TRANSFORMS:
         ranges = on_the_fly(0.0, **{name: 0.7})
     shards = [smooth(0, (30, 28, 20)), smooth(1, (26, 31, 22))]
-    drawn = recipes(patch, ranges, shards=shards)
+    drawn = recipes(patch, ranges, shards=shards, slices=slices)
     moves = not ranges.names.isdisjoint({"matrix"})
     for step in range(3):
         image, target = HostBatches(drawn, SCHEMA, "regions").training(1, step)
@@ -216,7 +255,7 @@ def test_the_device_makes_the_batch_that_numpy_makes_of_the_same_draws(name, pat
         assert close.mean() > (0.995 if moves else 0.9999)
         assert (classes != target).mean() < (2e-3 if moves else 1e-9)
     assert name == "nothing" or not np.array_equal(
-        image, sampler(patch, shards=shards).training(1, 2)[0]
+        image, sampler(patch, shards=shards, slices=slices).training(1, 2)[0]
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from pipeline.network.backend import keras
 from pipeline.network.inference import predict_probabilities
 from tests.network.conftest import as_logits, tiny
 
@@ -78,8 +79,51 @@ def test_windows_without_brain_are_background_and_not_predicted(activation):
     assert spread[~empty].any()
 
 
+def test_a_network_of_neighbouring_slices_sees_them_and_zeros_beyond_the_volume():
+    image = keras.Input((None, None, 3 * 4))
+    # logits of the slice above, which are the last four channels
+    above = keras.layers.Conv2D(
+        4, 1, use_bias=False, kernel_initializer=keras.initializers.Constant(0), name="above"
+    )
+    model = keras.Model(image, above(image))
+    above.set_weights([np.eye(12)[:, 8:].reshape(1, 1, 12, 4)])
+    found, _ = predict_probabilities(model, IMAGE, (4, 4), 0.5, True, 3, "sigmoid", slices=3)
+    expected = np.zeros_like(IMAGE)
+    expected[:, :, :-1] = IMAGE[:, :, 1:]
+    np.testing.assert_allclose(found, expit(expected), rtol=1e-4)
+
+
 def test_slices_do_not_see_each_other_and_batches_do_not_mix():
     model = tiny()
     found, _ = predicted(model, IMAGE, (8, 8), 0.5, batch_size=4)
     single = [predicted(model, IMAGE[:, :, [z]], (8, 8), 0.5)[0] for z in range(5)]
     np.testing.assert_allclose(found, np.concatenate(single, axis=2), rtol=1e-4)
+
+
+def typed(outputs: int) -> keras.Model:
+    """A network whose logits are its image, and whose types are the means of all but the first."""
+    image = keras.Input((None, None, outputs))
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    types = keras.layers.Dense(outputs - 1, use_bias=False, name="types")
+    model = keras.Model(image, [keras.layers.Identity()(image), types(mean)])
+    types.set_weights([np.eye(outputs)[:, 1:]])
+    return model
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_types_of_a_case_multiply_its_labels_and_leave_where_the_tumour_is(mirror):
+    image = np.random.default_rng(6).normal(size=(8, 8, 3, 4)).astype(np.float32)
+    found, _ = predicted(typed(4), image, (8, 8), 0, mirror, 2, "softmax")
+    alone = softmax(image, -1)  # without the head
+    of_slices = softmax(image[..., 1:].mean(axis=(0, 1)), -1)
+    types = (1 - alone[..., 0]).sum(axis=(0, 1)) @ of_slices
+    weighted = alone[..., 1:] * types
+    weighted *= (1 - alone[..., :1]) / weighted.sum(-1, keepdims=True)
+    np.testing.assert_allclose(found[..., 1:], weighted, rtol=1e-4)
+    np.testing.assert_allclose(found[..., 0], alone[..., 0], rtol=1e-5)
+    assert (found[..., 1:].argmax(-1) != alone[..., 1:].argmax(-1)).any()
+
+
+def test_an_empty_case_has_no_type():
+    found, _ = predicted(typed(4), np.zeros((8, 8, 1, 4)), (8, 8), activation="softmax")
+    assert (found == [1, 0, 0, 0]).all()

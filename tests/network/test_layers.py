@@ -15,11 +15,23 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(("dimensions", "sides"), [(2, (16, 8)), (3, (8, 4, 12))])
-@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"encoder": "residual", "encoder_blocks": (1, 2, 1), "decoder_convolutions": 1},
+        {"encoder": "residual", "strides": "thick", "kernels": "thick"},
+    ],
+    ids=["plain", "residual", "per axis"],
+)
 def test_a_network_of_fast_layers_has_the_logits_and_gradients_of_keras_own(
-    dimensions, sides, residual
+    dimensions, sides, changes
 ):
-    own = tiny(dimensions=dimensions, residual=residual)
+    if "strides" in changes:  # the last axis at the coarsest level only
+        thick = (*[2] * (dimensions - 1), 1), (2,) * dimensions
+        small = (*[3] * (dimensions - 1), 1)
+        changes = changes | {"strides": thick, "kernels": (small, small, (3,) * dimensions)}
+    own = tiny(dimensions=dimensions, **changes)
     for layer in own.layers:  # initial offsets of 0 would hide a wrong sign
         if isinstance(layer, keras.layers.GroupNormalization):
             layer.set_weights([RNG.normal(size=one.shape) for one in layer.get_weights()])
@@ -28,7 +40,7 @@ def test_a_network_of_fast_layers_has_the_logits_and_gradients_of_keras_own(
     assert {DepthToSpace, InstanceNorm, keras.layers.Dense} <= kinds
     assert keras.layers.GroupNormalization not in kinds
     image, target = nested_batch(0, 0, (2, *sides))
-    np.testing.assert_allclose(exchanged(image), own(image), atol=2e-5)
+    np.testing.assert_allclose(exchanged(image), own(image), atol=5e-5)
     back = portable(exchanged)
     assert all(type(layer).__module__.startswith("keras.") for layer in back.layers)
     np.testing.assert_array_equal(back(image), own(image))

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.network import backend
 from pipeline.network.backend import keras
-from pipeline.network.losses import DiceCrossEntropy, soft_dice
+from pipeline.network.losses import DiceCrossEntropy, TypeCrossEntropy, soft_dice, types_of
 
 DRAWN = np.random.default_rng(4)
 LOGITS = DRAWN.normal(size=(2, 5, 4, 3)).astype(np.float32)
@@ -52,3 +52,30 @@ def test_dice_is_taken_over_the_batch_and_not_averaged_over_its_samples():
     reference[0, :8, 0] = reference[1, :2, 0] = probabilities[0, :8, 0] = 1
     found = np.array(soft_dice(reference, probabilities))
     assert found == pytest.approx([2 * 8 / 18, 1], rel=1e-5)  # the second is empty and right
+
+
+def test_types_cost_their_cross_entropy_and_images_without_one_move_no_logit():
+    logits = DRAWN.normal(size=(4, 3)).astype(np.float32)
+    target = np.array([[0, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
+    probabilities = np.exp(logits.astype(float))
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    loss = TypeCrossEntropy()
+    expected = -(np.log(probabilities[0, 1]) + np.log(probabilities[2, 0])) / 2
+    assert float(loss(target, logits)) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(np.zeros_like(target), logits)) == 0
+    image = keras.Input((3,))
+    dense = keras.layers.Dense(3, use_bias=False, kernel_initializer="zeros")
+    model = keras.Model(image, dense(image))
+    model.compile(keras.optimizers.SGD(1.0), loss)
+    model.train_on_batch(np.eye(3, dtype=np.float32), np.diag([1, 0, 0]).astype(np.uint8))
+    third = 1 / 3
+    moved = [[1 - third, -third, -third], [0, 0, 0], [0, 0, 0]]
+    np.testing.assert_allclose(model.get_weights()[0], moved, rtol=1e-5)
+
+
+def test_the_types_of_patches_are_the_labels_that_they_hold():
+    classes = np.zeros((3, 4, 4), np.uint8)
+    classes[0, 1, 1], classes[1, 2:] = 2, 1
+    np.testing.assert_array_equal(
+        types_of(np.eye(4, dtype=np.uint8)[classes]), [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    )

@@ -1,5 +1,6 @@
 """Models outlive code: those of earlier formats still load and predict the same labels."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,13 +13,26 @@ from pipeline.network.card import read_card
 from tests.conftest import write_case
 
 MODEL = Path(__file__).with_name("format_1")
+CARDS = {number: Path(__file__).with_name(f"format_{number}") / "card.json" for number in (1, 2)}
 
 
-def test_a_card_without_a_version_is_read_as_one_of_today():
-    card = read_card(MODEL)
-    assert (card.format_version, card.stripped) == (2, True)
+@pytest.mark.parametrize("number", CARDS)
+def test_a_card_of_an_earlier_format_is_read_as_one_of_today(tmp_path, number):
+    shutil.copy(CARDS[number], tmp_path / "card.json")
+    shutil.copy(MODEL / "unet.keras", tmp_path / "network.keras")
+    card = read_card(tmp_path)
+    assert (card.format_version, card.stripped) == (3, True)
     assert (card.network.architecture, card.network.depth) == ("unet", 2)
+    assert (card.network.encoder, card.network.divisors) == ("plain", (2, 2))
     assert (card.preprocess.dtype, card.train["loss"]) == ("float16", "dice_ce")
+
+
+def test_a_residual_network_of_an_earlier_format_has_a_residual_encoder(tmp_path):
+    card = json.loads(CARDS[2].read_text())
+    card["network"]["residual"] = True
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    shutil.copy(MODEL / "unet.keras", tmp_path / "network.keras")
+    assert read_card(tmp_path).network.encoder == "residual"
 
 
 def test_a_model_of_format_1_predicts_the_labels_that_it_did(tmp_path):

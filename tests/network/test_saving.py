@@ -57,7 +57,7 @@ def test_the_same_training_gives_the_same_bytes_in_another_process(tmp_path):
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_a_saved_network_has_no_date_and_gives_its_finest_logits_again(tmp_path, precision):
     backend.prepare(0, precision)
-    model = fast(tiny(depth=4, deep_supervision=True, residual=True, dropout=0.2))
+    model = fast(tiny(depth=4, deep_supervision=True, encoder="residual", dropout=0.2))
     saving.save_model(model, tmp_path / "network.keras")
     backend.prepare(1, "float32")
     loaded = saving.load_model(tmp_path / "network.keras")
@@ -65,6 +65,15 @@ def test_a_saved_network_has_no_date_and_gives_its_finest_logits_again(tmp_path,
     with zipfile.ZipFile(tmp_path / "network.keras") as file:
         assert {entry.date_time for entry in file.infolist()} == {saving.EPOCH}
         assert b"date_saved" not in file.read("metadata.json")
+
+
+def test_a_type_head_is_saved_with_the_finest_logits(tmp_path):
+    model = fast(tiny(depth=4, outputs=4, deep_supervision=True, output="labels", type_head=True))
+    saving.save_model(model, tmp_path / "network.keras")
+    finest, types = saving.load_model(tmp_path / "network.keras").predict_on_batch(IMAGE)
+    expected = model.predict_on_batch(IMAGE)
+    np.testing.assert_array_equal(finest, expected[0])
+    np.testing.assert_array_equal(types, expected[-1])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.regions import classes_to_outputs
+from pipeline.core.schema import Schema
 from pipeline.network import backend, checkpoint
 from pipeline.network import optimizer as optimizers
 from pipeline.network import training as fitting
@@ -188,8 +189,44 @@ def test_averaged_weights_are_lent_and_given_back():
 
 def test_coarser_targets_keep_every_second_voxel_of_space_and_their_weights_halve():
     target = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3)
-    np.testing.assert_array_equal(fitting.coarser(target, 0), target)
-    np.testing.assert_array_equal(fitting.coarser(target, 1), target[:, ::2, ::2])
-    assert fitting.coarser(target, 2).shape == (2, 1, 1, 3)
+    np.testing.assert_array_equal(fitting.coarser(target, (1, 1)), target)
+    np.testing.assert_array_equal(fitting.coarser(target, (2, 2)), target[:, ::2, ::2])
+    assert fitting.coarser(target, (4, 2)).shape == (2, 1, 2, 3)
     assert fitting.level_weights(1) == [1.0]
     assert fitting.level_weights(3) == pytest.approx([4 / 7, 2 / 7, 1 / 7])
+
+
+@pytest.mark.slow
+def test_a_type_head_learns_the_types_of_patches_by_the_weight_of_its_loss(tmp_path):
+    names = ("a", "b")
+    schema = Schema(
+        cohort="x",
+        dimensions=2,
+        modalities=("t1c",),
+        labels={"a": 1, "b": 2},
+        regions={name: (name,) for name in names},
+        empty_rule="nan",
+        types=True,
+    )
+
+    def batch(epoch, step):
+        drawn = np.random.default_rng((epoch, step))
+        image = drawn.normal(size=(4, 16, 16, 1)).astype(np.float32)
+        classes = np.zeros((4, 16, 16), np.uint8)
+        classes[1:3, 4:12, 4:12] = [[[1]], [[2]]]  # the first and last hold none
+        image[1, ..., 0] += 3 * (classes[1] == 1)
+        image[2, ..., 0] -= 3 * (classes[2] == 2)
+        return image, classes_to_outputs(classes, schema, "labels")
+
+    right = {}
+    for weight in (0.0, 1.0):
+        one = Training(tmp_path / str(weight), schema, output="labels", channels=1, type_head=True)
+        one.network |= {"outputs": 3, "dropout": 0.0}
+        plan = Schedule(1, 60, 0, lambda step, losses: 0.02)
+        history, _ = one.run(plan, batch, optimizer=adam(0.0), type_weight=weight)
+        assert np.isfinite(history[0]["val_loss"])
+        types = one.model.predict_on_batch(batch(9, 9)[0])[-1]
+        right[weight] = np.diff(types[1:3])[:, 0]
+    assert right[1.0][0] < -1  # the first type
+    assert right[1.0][1] > 1
+    assert right[0.0][1] - right[0.0][0] < 1  # never asked to tell them apart

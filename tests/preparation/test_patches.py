@@ -6,6 +6,7 @@ import pytest
 from pipeline.preparation.patches import (
     box_of,
     cut,
+    cut_slab,
     draw_origin,
     importance,
     overlap_of,
@@ -100,3 +101,12 @@ def test_cut_copies_a_slice_or_a_box_and_pads_with_zeros_beyond_the_volume():
     plane = cut(volume, (0, 1, 2), (2, 2))
     np.testing.assert_array_equal(plane, volume[:, 1:3, 2])
     assert not np.shares_memory(plane, volume)
+
+
+def test_a_slab_holds_a_slice_between_its_neighbours_and_zeros_beyond_the_volume():
+    volume = np.arange(1, 25, dtype=np.float16).reshape(2, 3, 4, 1)
+    slab = cut_slab(volume, (0, 1, 2), (2, 2), 3)
+    np.testing.assert_array_equal(slab, volume[:, 1:3, 1:4])
+    last = cut_slab(volume[..., 0], (0, 0, 3), (2, 3), 5)
+    np.testing.assert_array_equal(last[..., :3], volume[:, :, 1:4, 0])
+    assert not last[..., 3:].any()

@@ -115,7 +115,7 @@ def made_card(schema: Schema, **changes) -> Card:
     settings = params.read(ROOT / "params.yaml")
     network = settings["network"] | {"depth": 4, "filters": 16, "max_filters": 100}
     fields = {
-        "format_version": 2,
+        "format_version": 3,
         "cohort": schema.model_dump(),
         "preprocess": settings["preprocess"] | {"spacing_mm": [2.0, 2.0, 2.0]},
         "network": network,

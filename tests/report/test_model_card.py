@@ -80,6 +80,13 @@ def test_the_card_has_its_parts_in_order_and_the_same_bytes_again(write):
     assert "from which the skull was not removed" in text
 
 
+def test_the_shape_of_the_network_is_named(run, write):
+    shape = run.card["network"] | {"encoder": "residual", "slices": 5}
+    text = write(card=run.card | {"network": shape})
+    assert "2D residual U-Net of 4 levels" in text
+    assert "instance normalisation, 5 slices as its input, " in text
+
+
 def test_cases_and_patients_of_every_part_are_counted(run, write):
     patients = run.split.patients | {"train_0": "one", "train_1": "one"}
     text = write(split=run.split.model_copy(update={"patients": patients}))

@@ -144,7 +144,7 @@ def test_the_command_restores_changed_params(folder):
         "split__test_folds": ["2", "a b"],
         "augment__ranges__noise__sd": [0.5, 1.5],
         "visualize__names": [],
-        "network__residual": True,
+        "network__encoder": "residual",
         "network__normalization": "it's, =odd",
         "cohort__source": "brats-men",
     }

@@ -53,6 +53,8 @@ class HostBatches:
             patches.append(self._patch(row, rngs and rngs[number]))
         images, classes = (np.stack(arrays) for arrays in zip(*patches, strict=True))
         shape = (len(images), *self.recipes.patch)
+        if len(shape) == 3:
+            classes = classes[..., self.recipes.slices // 2]
         target = classes_to_outputs(classes.reshape(shape), self.schema, self.output)
         return images.reshape(*shape, -1), target
 

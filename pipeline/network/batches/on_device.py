@@ -32,6 +32,8 @@ class DeviceBatches:
     patch : tuple of int
     spacing_mm : tuple of 3 floats
     on_the_fly : OnTheFly
+    slices : int
+        As in `Recipes`.
     """
 
     storage: Storage
@@ -39,6 +41,7 @@ class DeviceBatches:
     patch: tuple[int, ...]
     spacing_mm: tuple[float, float, float]
     on_the_fly: OnTheFly
+    slices: int = 1
 
     def __call__(self, voxels: dict[str, Any], recipe: dict[str, Any]) -> tuple[Any, Any]:
         """Image (B, *patch, C) float32 and target (B, *patch, O) uint8 tensors."""
@@ -47,16 +50,18 @@ class DeviceBatches:
             image = self._recoloured(image, brain, recipe)
         if "kept" in recipe:
             image = image * ops.cast(recipe["kept"], "float32")[:, None, None, None]
+        if len(self.patch) == 2:
+            classes = classes[..., self.slices // 2]
         target = ops.take(ops.convert_to_tensor(self.targets), ops.cast(classes, "int32"), axis=0)
         shape = (-1, *self.patch)
         return (
-            ops.reshape(image, (*shape, image.shape[-1])),
+            ops.reshape(image, (*shape, self.slices * image.shape[-1])),
             ops.reshape(target, (*shape, self.targets.shape[-1])),
         )
 
     def _moved(self, voxels, recipe):
         """Image, brain (B, X, Y, Z, 1) bool and classes (B, X, Y, Z) after the spatial changes."""
-        box = box_of(self.patch)
+        box = box_of(self.patch, self.slices)
         places = []  # of each voxel, in the patch before its flip, (B, X, 1, 1) and so on
         for axis, side in enumerate(box):
             along = ops.arange(side, dtype="int32")[None]
@@ -92,7 +97,7 @@ class DeviceBatches:
 
     def _field(self, recipe, places):
         """Elastic displacement (B, X, Y, Z) along each axis, in voxels."""
-        box = box_of(self.patch)
+        box = box_of(self.patch, self.slices)
         operators = splines(box, tuple(self.spacing_mm), self.on_the_fly.elastic.knots_mm)
         x, y, z = (np.asarray(operator.todense(), np.float32) for operator in operators)
         field = ops.einsum("xi,yj,zk,bnijk->nbxyz", x, y, z, recipe["knots"])
@@ -143,7 +148,7 @@ class DeviceBatches:
                 self.on_the_fly.blur.sigma_mm[1],
             )
         if "sd" in recipe:
-            box = box_of(self.patch)
+            box = box_of(self.patch, self.slices)
             place = ops.cast(ops.arange(int(np.prod(box)), dtype="int32"), "uint32")
             place = ops.reshape(place, (1, *box, 1))
             seed = ops.cast(recipe["seed"], "uint32")[:, None, None, None]

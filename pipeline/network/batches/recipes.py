@@ -36,6 +36,10 @@ class Recipes:
     on_the_fly : OnTheFly
     parts : sequence of sequences of int
         Shards that the epochs draw from, in turn.
+    slices : int
+        Neighbouring slices whose modalities are the channels of an image of two dimensions, each
+        slice after the one below it; the target is that of the middle one. They are augmented as
+        one box.
     """
 
     shards: Sequence[Shard]
@@ -47,12 +51,13 @@ class Recipes:
     spacing_mm: tuple[float, float, float]
     on_the_fly: OnTheFly
     parts: Sequence[Sequence[int]]
+    slices: int = 1
     _foreground: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def box(self) -> Size:
         """Sides of a patch's box."""
-        return box_of(self.patch)
+        return box_of(self.patch, self.slices)
 
     def part(self, epoch: int) -> Sequence[int]:
         """Numbers of the shards that an epoch, from 1, draws from."""
@@ -83,7 +88,7 @@ class Recipes:
             )
             for shard in (self.shards[case] for case in cases)
         ]
-        return np.array(drawn, np.int32)
+        return np.array(drawn, np.int32) - np.array([0, 0, self.slices // 2], np.int32)
 
     def _voxels(self, shard: Shard) -> np.ndarray:
         """At most 4096 voxels (class, x, y, z) of each class, cached."""
