@@ -55,8 +55,8 @@ ONLY_IN = {
     "mlflow": {"runtime.tracking"},
     "matplotlib": {"report.plots"},
     "PIL": {"formats", "report.plots", "verification"},
-    "tensorflow": {"network.backend"},
-    "jax": {"network.backend"},
+    "tensorflow": {"network.backend", "network.steps"},
+    "jax": {"network.steps"},
     "torch": set(),
 }
 

@@ -9,7 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 
-from ...core.errors import InputError
+from ..core.errors import InputError
 
 
 def _set_environment() -> None:
@@ -68,7 +68,7 @@ def versions() -> dict[str, str]:
 
 
 def steps(model, loss_of, optimizer, batch):
-    """The compiled training steps of the backend in use; see `jax_steps.Steps`.
+    """The compiled training steps of the backend in use; see `steps.jax_steps`.
 
     Raises
     ------
@@ -80,5 +80,5 @@ def steps(model, loss_of, optimizer, batch):
             f"KERAS_BACKEND is {name()}, which predicts but does not train here. Set it to"
             " tensorflow or jax."
         )
-    module = importlib.import_module(f".{name()}_steps", __name__)
+    module = importlib.import_module(f".steps.{name()}_steps", __package__)
     return module.Steps(model, loss_of, optimizer, batch)
