@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 import platform
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -80,7 +81,9 @@ def train(
     built = setup.model()
     feed, validation = setup.feed(trained_on), setup.validation(validated_on)
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
-    with tracking.run(tags, tracking.model_part(model, card, history), past=past) as run:
+    first = backend.process()[0] == 0  # of several, the one that writes
+    part = tracking.model_part(model, card, history)
+    with tracking.run(tags, part, past=past) if first else nullcontext() as run:
         records = training.fit(
             built,
             setup.loss(),
@@ -93,9 +96,12 @@ def train(
             state_path,
             fingerprint,
             resumed=resumed,
-            on_epoch=lambda record, timing: run.log_epoch(record | timing),
+            on_epoch=lambda record, timing: run and run.log_epoch(record | timing),
             type_weight=params.type_weight,
+            devices=params.devices,
         )
+        if not run:
+            return
         saving.save_model(built, model)
         best = best_epoch([training.score(record) for record in records])
         val_dice = records[best]["val_dice"]
@@ -129,4 +135,4 @@ def train(
 
 
 if __name__ == "__main__":
-    stage.main(train, recorded=costs.recorded)
+    stage.main(train, recorded=nullcontext if backend.process()[0] else costs.recorded)

@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+from functools import cache
 
 from ..core.errors import InputError
 
@@ -48,6 +49,7 @@ def prepare(seed: int, precision: str) -> None:
 
     Weights and losses are float32 whatever it is.
     """
+    join()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
 
@@ -67,18 +69,59 @@ def versions() -> dict[str, str]:
     return {"keras": keras.__version__, name(): importlib.metadata.version(name())}
 
 
-def steps(model, loss_of, optimizer, batch):
-    """The compiled training steps of the backend in use; see `steps.jax_steps`.
+def steps(model, loss_of, optimizer, batch, devices: int = 1):
+    """The compiled training steps of the backend in use; see `steps.jax_steps.Steps`."""
+    return _steps().Steps(model, loss_of, optimizer, batch, devices)
+
+
+def devices_in_all(devices: int) -> int:
+    """How many devices share each batch, over all processes, `devices` of each, 0 for all.
 
     Raises
     ------
     InputError
-        If there are none for it.
+        If there are fewer.
+    """
+    return _steps().total(devices)
+
+
+def _steps():
+    """The module of the backend in use.
+
+    Raises
+    ------
+    InputError
+        If there is none.
     """
     if name() not in ("tensorflow", "jax"):
         raise InputError(
             f"KERAS_BACKEND is {name()}, which predicts but does not train here. Set it to"
             " tensorflow or jax."
         )
-    module = importlib.import_module(f".steps.{name()}_steps", __package__)
-    return module.Steps(model, loss_of, optimizer, batch)
+    return importlib.import_module(f".steps.{name()}_steps", __package__)
+
+
+def process() -> tuple[int, int]:
+    """Number of this process and how many train together, from the environment: JAX_PROCESS_ID and
+    JAX_NUM_PROCESSES, else those of a step of SLURM.
+    """
+    for number, count in (
+        ("JAX_PROCESS_ID", "JAX_NUM_PROCESSES"),
+        ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+    ):
+        if number in os.environ and count in os.environ:
+            return int(os.environ[number]), int(os.environ[count])
+    return 0, 1
+
+
+@cache
+def join() -> None:
+    """Find the other processes, once; nothing where there are none.
+
+    Their address is in JAX_COORDINATOR_ADDRESS, else SLURM knows it.
+    """
+    number, count = process()
+    if count > 1:
+        address = os.environ.get("JAX_COORDINATOR_ADDRESS")
+        known = (address, count, number) if address else (None, None, None)
+        _steps().join(*known)

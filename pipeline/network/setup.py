@@ -88,9 +88,16 @@ class Setup:
         Raises
         ------
         InputError
-            If own transforms, which are NumPy's, are to run on the device.
+            If own transforms, which are NumPy's, are to run on the device, or the devices cannot
+            share a batch equally.
         """
         train, own = self.train, self._own()
+        share = backend.devices_in_all(train.devices)
+        if train.batch_size % share:
+            raise InputError(
+                f"params.yaml: train.batch_size is {train.batch_size}, but {share} devices share a"
+                f" batch. Set it to a multiple of {share}."
+            )
         where = train.feed
         if where == "auto":
             where = "host" if own or not backend.on_accelerator() else "device"

@@ -93,6 +93,7 @@ def fit(
     resumed: Checkpoint | None = None,
     on_epoch: Callable[[dict, dict], None] = lambda record, timing: None,
     type_weight: float = 1.0,
+    devices: int = 1,
 ) -> list[dict]:
     """Train a network; in the end it has the weights of its best epoch.
 
@@ -115,6 +116,8 @@ def fit(
         Called after each epoch, before its checkpoint, with its record (epoch, learning_rate, loss,
         val_loss, val_dice: the mean over regions, val_dice_<region or label>; all reproducible) and
         with its timing (seconds, waiting: the share of the time spent waiting for the feed).
+    devices : int
+        Of this process, that share each batch; 0 for all.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def fit(
         history, best = list(resumed.history), resumed.best
     factors = coarsening(model, validation[0][0].shape[1:-1])
     total = supervised(loss, factors, type_weight)
-    steps = backend.steps(model, total, optimizer, feed.batch)
+    steps = backend.steps(model, total, optimizer, feed.batch, devices)
     with closing(_prefetch(feed, schedule, first=len(history) + 1)) as items:
         while len(history) < schedule.epochs and not stops_early(
             [score(record) for record in history], schedule.patience
@@ -151,7 +154,8 @@ def fit(
             state = Checkpoint(
                 fingerprint, history, _values(model.variables), _values(optimizer.variables), best
             )
-            checkpoint.save(path, state)
+            if backend.process()[0] == 0:
+                checkpoint.save(path, state)
     model.set_weights(best)
     return history
 

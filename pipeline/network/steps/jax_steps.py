@@ -1,5 +1,5 @@
 """Training steps on JAX: one compiled program that scans over steps and keeps its state on the
-device.
+device, or on several devices that share every batch.
 """
 
 from collections.abc import Callable
@@ -7,6 +7,10 @@ from typing import Any
 
 import jax
 import keras
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ...core.errors import InputError
 
 
 class Steps:
@@ -21,6 +25,14 @@ class Steps:
         Built for the model.
     batch : callable
         ``batch(constants, item)``, tensors image and target; traced.
+    devices : int
+        Devices of this process that share each batch, 0 for all; each other process that takes part
+        has as many. The arrays of an item have the batch as first axis.
+
+    Raises
+    ------
+    InputError
+        If there are fewer devices.
     """
 
     def __init__(
@@ -29,12 +41,17 @@ class Steps:
         loss_of: Callable,
         optimizer: keras.optimizers.Optimizer,
         batch: Callable,
+        devices: int,
     ):
         self.model, self.loss_of, self.optimizer, self.batch = model, loss_of, optimizer, batch
         places = [variable is optimizer.learning_rate for variable in optimizer.variables]
         self._rate = places.index(True)
-        self._state = self._copied([list(group) for group in self._variables])
-        self._many = jax.jit(self._scan, donate_argnums=0)
+        self._mesh = _mesh(devices)
+        self._constants: tuple[Any, Any] = None, None  # as given, and where the mesh is
+        values = self._copied([list(group) for group in self._variables])
+        self._state = self._placed(values)
+        everywhere = self._mesh and NamedSharding(self._mesh, PartitionSpec())
+        self._many = jax.jit(self._scan, donate_argnums=0, out_shardings=everywhere)
 
     def run(self, constants: Any, items: Any, rates: Any) -> Any:
         """Take steps; returns at once.
@@ -52,12 +69,17 @@ class Steps:
         (K,) float32 tensor
             Losses, ready when the steps are done.
         """
-        self._state, losses = self._many(self._state, constants, items, rates)
+        if constants is not self._constants[0]:
+            self._constants = constants, self._placed(constants)
+        items = self._placed(items, None, "batch")
+        rates = self._placed(rates)
+        self._state, losses = self._many(self._state, self._constants[1], items, rates)
         return losses
 
     def pull(self) -> None:
         """Give the model and the optimizer their state after the last step."""
-        copied = self._copied(self._state)  # the next step takes its own away
+        # as copies: the next step takes its own away
+        copied = self._copied(jax.tree.map(np.asarray, self._state) if self._mesh else self._state)
         for group, values in zip(self._variables, copied, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
@@ -69,6 +91,18 @@ class Steps:
 
     def _copied(self, state):
         return jax.tree.map(lambda one: jax.numpy.array(getattr(one, "value", one)), state)
+
+    def _placed(self, tree, *axes):
+        """Arrays on all devices, whole, or cut along the axis called "batch"."""
+        if self._mesh is None:
+            return tree
+        placing = NamedSharding(self._mesh, PartitionSpec(*axes))
+
+        def placed(array):
+            whole = np.asarray(array)
+            return jax.make_array_from_callback(whole.shape, placing, lambda part: whole[part])
+
+        return jax.tree.map(placed, tree)
 
     def _scan(self, state, constants, items, rates):
         return jax.lax.scan(
@@ -94,3 +128,31 @@ class Steps:
         with keras.StatelessScope(state_mapping=mapping):
             scaled = self.optimizer.scale_loss(loss)
         return scaled, (loss, fixed)
+
+
+def _mesh(devices: int) -> Mesh | None:
+    """The devices of a training in a row; None for a single one, the default."""
+    here = len(jax.local_devices())
+    if devices > here:
+        raise InputError(
+            f"params.yaml: train.devices is {devices}, but JAX finds {here} here. Set it to {here},"
+            " or to 0 for all."
+        )
+    each = devices or here
+    chosen = [
+        device
+        for process in range(jax.process_count())
+        for device in [one for one in jax.devices() if one.process_index == process][:each]
+    ]
+    return Mesh(np.array(chosen), ("batch",)) if len(chosen) > 1 else None
+
+
+def join(address: str | None, count: int | None, number: int | None) -> None:
+    """Find the other processes of a training; None asks the scheduler (SLURM, MPI)."""
+    jax.distributed.initialize(address, count, number)
+
+
+def total(devices: int) -> int:
+    """Devices that share each batch, over all processes."""
+    mesh = _mesh(devices)
+    return mesh.size if mesh else 1

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ...core.errors import InputError
+
 
 class Steps:
     """As `jax_steps.Steps`; not compiled by XLA, which is 10 times slower on a CPU in 3D."""
@@ -16,7 +18,9 @@ class Steps:
         loss_of: Callable,
         optimizer: keras.optimizers.Optimizer,
         batch: Callable,
+        devices: int,
     ):
+        total(devices)
         self.model, self.loss_of, self.optimizer, self.batch = model, loss_of, optimizer, batch
         self._many = tf.function(self._steps, jit_compile=False)
 
@@ -46,3 +50,33 @@ class Steps:
         weights = [variable.value for variable in variables]
         self.optimizer.apply(tape.gradient(scaled, weights), variables)
         return loss
+
+
+def total(devices: int) -> int:
+    """Devices that share each batch: one.
+
+    Raises
+    ------
+    InputError
+        If more are asked for.
+    """
+    if devices > 1:
+        raise InputError(
+            f"params.yaml: train.devices is {devices}, but KERAS_BACKEND is tensorflow, which trains"
+            " on one. Set it to 1, or set KERAS_BACKEND=jax."
+        )
+    return 1
+
+
+def join(address: str | None, count: int | None, number: int | None) -> None:
+    """Not possible.
+
+    Raises
+    ------
+    InputError
+        Always.
+    """
+    raise InputError(
+        "KERAS_BACKEND is tensorflow, which trains in one process. Set KERAS_BACKEND=jax for"
+        " several, or start one (JAX_NUM_PROCESSES, SLURM_STEP_NUM_TASKS)."
+    )
