@@ -187,9 +187,11 @@ def apart(
     """Call a function of a module in a process of its own, on so many cores, with the code in
     `folder`; what goes in and out is JSON.
     """
-    name = function.__name__
+    name, module = function.__name__, function.__module__
+    if module == "__main__":  # run as `python -m`
+        module = sys.modules[module].__spec__.name
     program = (
-        f"import json, sys; from {function.__module__} import {name}; print({_MARK!r} +"
+        f"import json, sys; from {module} import {name}; print({_MARK!r} +"
         f" json.dumps({name}(*json.loads(sys.argv[1]))))"
     )
     ran = watched([sys.executable, "-c", program, json.dumps(arguments)], cores, folder)
