@@ -76,15 +76,21 @@ def training_step(settings: dict, precision: str, steps: int) -> dict[str, float
 
 
 def plan_training(
-    folder: Path, raw: Path, split: Split, network: NetworkParams, patch: Sequence[int], batch: int
+    folder: Path,
+    raw: Path,
+    split: Split,
+    network: NetworkParams,
+    patch: Sequence[int],
+    batch: int,
+    cores: int,
 ) -> Watched:
     """Lay out a cohort, let nnU-Net plan and preprocess it, and add to its plans a network of this
     size, patch and batch. Fold 0 validates on our validation cases.
     """
     cases = [*split.train, *split.val]
     _dataset(folder / "all", raw, cases, split.test)
-    configuration = ("-c", "3d_fullres", "-np", str(CORES), "-npfp", str(CORES))
-    ran = _run("plan_and_preprocess", folder, "all", *configuration)
+    configuration = ("-c", "3d_fullres", "-np", str(cores), "-npfp", str(cores))
+    ran = _run("plan_and_preprocess", folder, "all", *configuration, cores=cores)
     preprocessed = folder / "preprocessed" / DATASET
     path = preprocessed / "nnUNetPlans.json"
     plans = json.loads(path.read_text())
@@ -110,7 +116,7 @@ def plan_training(
     return ran
 
 
-def train(folder: Path, epochs: int, steps: int) -> tuple[int, Watched]:
+def train(folder: Path, epochs: int, steps: int, cores: int) -> tuple[int, Watched]:
     """Train with its own trainer for so many epochs of so many steps; the number of weights. Its
     batches are made in the process that trains, so that no worker's time escapes.
     """
@@ -118,7 +124,7 @@ def train(folder: Path, epochs: int, steps: int) -> tuple[int, Watched]:
     python = str(ENVIRONMENT / "bin/python")
     ran = watched(
         [python, program, CONFIGURATION, str(epochs), str(steps)],
-        CORES,
+        cores,
         folder,
         _variables(folder, "all") | {"nnUNet_n_proc_DA": "0"},
     )
@@ -126,12 +132,12 @@ def train(folder: Path, epochs: int, steps: int) -> tuple[int, Watched]:
     return int(counted.split()[1]), ran
 
 
-def predict(folder: Path, out: Path) -> Watched:
+def predict(folder: Path, out: Path, cores: int) -> Watched:
     """Segment the test cases by its own command, without mirroring."""
     images = folder / "all" / DATASET / "imagesTs"
     places = ("-i", str(images), "-o", str(out), "-c", CONFIGURATION, "-f", "0")
     how = ("--disable_tta", "-device", "cpu", "-npp", "1", "-nps", "1")
-    return _run("predict", folder, "all", *places, *how)
+    return _run("predict", folder, "all", *places, *how, cores=cores)
 
 
 def _dataset(root: Path, raw: Path, cases: Sequence[str], test: Sequence[str] = ()) -> None:
@@ -162,17 +168,19 @@ def _dataset(root: Path, raw: Path, cases: Sequence[str], test: Sequence[str] = 
     (root / DATASET / "dataset.json").write_text(json.dumps(described))
 
 
-def _run(command: str, folder: Path, part: str, *arguments: str) -> Watched:
+def _run(command: str, folder: Path, part: str, *arguments: str, cores: int = CORES) -> Watched:
     return watched(
         [str(ENVIRONMENT / f"bin/nnUNetv2_{command}"), "-d", "501", *arguments],
-        CORES,
+        cores,
         folder,
         _variables(folder, part),
     )
 
 
 def _variables(folder: Path, part: str) -> dict[str, str]:
-    """The environment of its commands: where it reads and writes, and no GPU."""
+    """The environment of its commands: where it reads and writes, no GPU, and threads that sleep
+    while they wait, as else their waiting counts as processor time.
+    """
     places = {
         "nnUNet_raw": folder / part,
         "nnUNet_preprocessed": folder / "preprocessed",
@@ -181,5 +189,5 @@ def _variables(folder: Path, part: str) -> dict[str, str]:
     return (
         dict(os.environ)
         | {name: str(place) for name, place in places.items()}
-        | {"CUDA_VISIBLE_DEVICES": ""}
+        | {"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "PASSIVE"}
     )

@@ -104,7 +104,7 @@ def once() -> dict[str, Any]:
         }
 
 
-def dvc_repro(clone: Path, *stages: str) -> Watched:
+def dvc_repro(clone: Path, *stages: str, cores: int = CORES) -> Watched:
     """Reproduce a clone up to these stages, or all of them: with this interpreter first on the
     path, no GPU, and nothing of an outer DVC or MLflow.
     """
@@ -118,7 +118,7 @@ def dvc_repro(clone: Path, *stages: str) -> Watched:
     }
     return watched(
         [sys.executable, "-m", "dvc", "repro", *stages],
-        CORES,
+        cores,
         clone,
         kept | own | {"MLFLOW_DISABLE_TELEMETRY": "true"},
     )

@@ -47,7 +47,7 @@ from pipeline.statistics.paired import compare_pairs
 from pipeline.statistics.summary import summarise_values
 
 PRESET = "flair-wt"
-FEW, MANY, SEVERAL = 5, 30, 4
+FEW, MANY, SEVERAL = 5, 20, 3
 """Steps and epochs of the trainings that measure; multiples of 5, as nnU-Net validates."""
 MARGIN = 0.97
 OURS, THEIRS = "TumorFlow", "nnU-Net"
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("location", type=Path, metavar="FOLDER")
     parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help="after those of the preset")
     parser.add_argument("--cpu-minutes", type=float, required=True, help="budget of each tool")
+    parser.add_argument("--cores", type=int, default=1, help="that each tool may use (default: 1)")
     parser.add_argument("--work", type=Path, help="where to keep each finished tool")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write the results")
     chosen = parser.parse_args()
@@ -79,16 +80,20 @@ def compared(chosen: argparse.Namespace, work: Path) -> dict[str, Any]:
     budget = 60 * chosen.cpu_minutes
     settings = {
         "cpu_minutes": chosen.cpu_minutes,
+        "cores": chosen.cores,
         "location": str(chosen.location.resolve()),
         "values": chosen.values,
     }
     about = circumstances(f"python -m benchmarks.time_to_dice {shlex.join(sys.argv[1:])}")
     ours = _kept(work / "ours", settings, lambda folder: train_ours(folder, settings, budget))
     clone = work / "ours/clone"
-    theirs = _kept(work / "nnunet", settings, lambda folder: train_theirs(folder, clone, budget))
+    theirs = _kept(
+        work / "nnunet", settings, lambda folder: train_theirs(folder, clone, budget, chosen.cores)
+    )
     return {
         "circumstances": about,
         "cpu_minutes": chosen.cpu_minutes,
+        "cores": chosen.cores,
         "cases": {part: len(ours["split"][part]) for part in ("train", "val", "test")},
         "tools": {OURS: ours, THEIRS: theirs},
         "ours_minus_theirs": compare_pairs(theirs["rows"], ours["rows"], {"dice": 1}),
@@ -116,6 +121,7 @@ def train_ours(folder: Path, settings: dict[str, Any], budget: float) -> Tool:
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     values = (f"cohort.location={settings['location']}", *settings["values"])
+    cores = settings["cores"]
 
     def preset(*more: str) -> None:
         command = [sys.executable, "-m", "pipeline", "preset", PRESET, *values, *more]
@@ -123,17 +129,17 @@ def train_ours(folder: Path, settings: dict[str, Any], budget: float) -> Tool:
 
     def train(epochs: int, steps: int) -> float:
         preset(f"train.epochs={epochs}", f"train.steps_per_epoch={steps}")
-        return dvc_repro(clone, "train").cpu_seconds
+        return dvc_repro(clone, "train", cores=cores).cpu_seconds
 
     preset()
     epochs = _section(clone, "train", TrainParams).epochs
-    prepared = dvc_repro(clone, "augment").cpu_seconds
+    prepared = dvc_repro(clone, "augment", cores=cores).cpu_seconds
     fitted = fit(OURS, train, budget - prepared, epochs)
-    dvc_repro(clone, "evaluate")  # writes models/inference.json, which `segment` reads
+    dvc_repro(clone, "evaluate", cores=cores)  # writes models/inference.json, which `segment` reads
     split = read_json(clone / "data/split.json", Split)
     out = folder / "predictions"
     out.mkdir()
-    _, ran = apart(segment, "models", "data/raw", split.test, str(out), folder=clone)
+    _, ran = apart(segment, "models", "data/raw", split.test, str(out), cores=cores, folder=clone)
     return fitted | {
         "weights": json.loads((clone / "metrics/train.json").read_text())["weights"],
         "preparation_cpu_s": prepared,
@@ -143,24 +149,24 @@ def train_ours(folder: Path, settings: dict[str, Any], budget: float) -> Tool:
     }
 
 
-def train_theirs(folder: Path, clone: Path, budget: float) -> Tool:
+def train_theirs(folder: Path, clone: Path, budget: float, cores: int) -> Tool:
     """The same by nnU-Net, with the cases, split and sizes of our clone."""
     raw, split = clone / "data/raw", read_json(clone / "data/split.json", Split)
     network, recipe = (
         _section(clone, "network", NetworkParams),
         _section(clone, "train", TrainParams),
     )
-    sizes = recipe.patch, recipe.batch_size
+    sizes = recipe.patch, recipe.batch_size, cores
     prepared = nnunet.plan_training(folder, raw, split, network, *sizes).cpu_seconds
     weights = 0
 
     def train(epochs: int, steps: int) -> float:
         nonlocal weights
-        weights, ran = nnunet.train(folder, epochs, steps)
+        weights, ran = nnunet.train(folder, epochs, steps, cores)
         return ran.cpu_seconds
 
     fitted = fit(THEIRS, train, budget - prepared, recipe.epochs)
-    ran = nnunet.predict(folder, folder / "predictions")
+    ran = nnunet.predict(folder, folder / "predictions", cores)
     schema = _cohort(clone)
     numbered = {label: index for index, label in enumerate(schema.labels, 1)}
     return fitted | {
@@ -250,8 +256,8 @@ def table(results: dict[str, Any]) -> str:
     """The results in Markdown: a row per tool and region, and the paired tests."""
     budget = 60 * results["cpu_minutes"]
     lines = [
-        "Budget {cpu_minutes:g} cpu min of each; {cases[train]} training, {cases[val]} validation,"
-        " {cases[test]} test cases.".format_map(results),
+        "Budget {cpu_minutes:g} cpu min of each, cores: {cores}; {cases[train]} training,"
+        " {cases[val]} validation, {cases[test]} test cases.".format_map(results),
         "",
         "| tool | weights | steps | cpu s: preparation | training | step | predicted case | of the"
         " budget | region | Dice (95 %) | median | HD95 mm, median |",
