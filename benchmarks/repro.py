@@ -104,9 +104,9 @@ def once() -> dict[str, Any]:
         }
 
 
-def dvc_repro(clone: Path, *stages: str, cores: int = CORES) -> Watched:
-    """Reproduce a clone up to these stages, or all of them: with this interpreter first on the
-    path, no GPU, and nothing of an outer DVC or MLflow.
+def dvc_repro(clone: Path, *arguments: str, cores: int = CORES) -> Watched:
+    """Run `dvc repro` in a clone: with this interpreter first on the path, no GPU, and nothing of
+    an outer DVC or MLflow.
     """
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))
@@ -117,7 +117,7 @@ def dvc_repro(clone: Path, *stages: str, cores: int = CORES) -> Watched:
         "PYTHONUNBUFFERED": "1",
     }
     return watched(
-        [sys.executable, "-m", "dvc", "repro", *stages],
+        [sys.executable, "-m", "dvc", "repro", *arguments],
         cores,
         clone,
         kept | own | {"MLFLOW_DISABLE_TELEMETRY": "true"},

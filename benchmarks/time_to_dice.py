@@ -129,7 +129,8 @@ def train_ours(folder: Path, settings: dict[str, Any], budget: float) -> Tool:
 
     def train(epochs: int, steps: int) -> float:
         preset(f"train.epochs={epochs}", f"train.steps_per_epoch={steps}")
-        return dvc_repro(clone, "train", cores=cores).cpu_seconds
+        # forced, because DVC would fetch the weights of a training that it has seen
+        return dvc_repro(clone, "--single-item", "--force", "train", cores=cores).cpu_seconds
 
     preset()
     epochs = _section(clone, "train", TrainParams).epochs
