@@ -191,7 +191,7 @@ def fit(tool: str, train: Callable[[int, int], float], left: float, epochs: int)
     """
     short, long, often = (train(*size) for size in ((1, FEW), (1, MANY), (SEVERAL, FEW)))
     step = (long - short) / (MANY - FEW)
-    epoch = (often - short) / (SEVERAL - 1) - FEW * step
+    epoch = max(0.0, (often - short) / (SEVERAL - 1) - FEW * step)  # noise may exceed it
     start = short - epoch - FEW * step
     steps = int(((MARGIN * left - start) / epochs - epoch) / step)
     while steps > 0:
