@@ -73,7 +73,7 @@ def main() -> None:
         )
     if chosen.repeats is not None and chosen.repeats < 1:
         parser.error(f"--repeats must be at least 1, got {chosen.repeats}")
-    print(_circumstances(), end="\n\n")
+    print(circumstances(f"python -m benchmarks {shlex.join(sys.argv[1:])}".rstrip()), end="\n\n")
     print(
         _row(*COLUMNS),
         _row(*("-" * max(width, 4) for width in COLUMNS.values())),
@@ -86,7 +86,7 @@ def main() -> None:
             print(_cells(figure), flush=True)
 
 
-def _circumstances() -> str:
+def circumstances(command: str) -> str:
     """When, on what, with which versions, and by which command."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
@@ -96,7 +96,7 @@ def _circumstances() -> str:
     )
     return "\n".join(
         [
-            f"command:  python -m benchmarks {shlex.join(sys.argv[1:])}".rstrip(),
+            f"command:  {command}",
             f"date:     {time.strftime('%Y-%m-%d %H:%M %Z')}, commit {commit}",
             (
                 f"machine:  {_processor()}, {len(os.sched_getaffinity(0))} cores,"

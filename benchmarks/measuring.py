@@ -181,16 +181,20 @@ def _status_gb(pid: int) -> tuple[float, float]:
     return int(sizes.get("VmRSS", 0)) / 1e6, int(sizes.get("VmHWM", 0)) / 1e6
 
 
-def apart(function: Callable, *arguments: Any, cores: int = 2) -> tuple[Any, Watched]:
-    """Call a function of a module in a process of its own, on so many cores; what goes in and out
-    is JSON.
+def apart(
+    function: Callable, *arguments: Any, cores: int = 2, folder: Path = ROOT
+) -> tuple[Any, Watched]:
+    """Call a function of a module in a process of its own, on so many cores, with the code in
+    `folder`; what goes in and out is JSON.
     """
-    name = function.__name__
+    name, module = function.__name__, function.__module__
+    if module == "__main__":  # run as `python -m`
+        module = sys.modules[module].__spec__.name
     program = (
-        f"import json, sys; from {function.__module__} import {name}; print({_MARK!r} +"
+        f"import json, sys; from {module} import {name}; print({_MARK!r} +"
         f" json.dumps({name}(*json.loads(sys.argv[1]))))"
     )
-    ran = watched([sys.executable, "-c", program, json.dumps(arguments)], cores)
+    ran = watched([sys.executable, "-c", program, json.dumps(arguments)], cores, folder)
     result = next(line for _, line in reversed(ran.lines) if line.startswith(_MARK))
     return json.loads(result.removeprefix(_MARK)), ran
 

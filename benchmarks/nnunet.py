@@ -9,17 +9,20 @@ TUMORFLOW_PEERS names another folder for that environment.
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measuring import ROOT, Watched, watched
 from pipeline.core.catalogue import Catalogue
+from pipeline.core.folds import Split
 from pipeline.core.records import read_json
 from pipeline.formats import nifti, raw_cases
+from pipeline.network.params import NetworkParams
 
 ENVIRONMENT = Path(os.environ.get("TUMORFLOW_PEERS", ROOT / ".venv-peers"))
 DATASET = "Dataset501_Phantoms"
+CONFIGURATION = "3d_same_size"
 CORES = 2
 FEW = 2
 MISSING = "skipped: benchmarks/requirements.txt is not installed in .venv-peers"
@@ -40,7 +43,10 @@ def planned(raw: Path) -> Iterator[Callable[[], dict[str, float]]]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        more = _dataset(folder / "all", raw, None) - _dataset(folder / "few", raw, FEW)
+        cases = [entry.case for entry in read_json(raw / "catalogue.json", Catalogue).cases]
+        _dataset(folder / "all", raw, cases)
+        _dataset(folder / "few", raw, cases[:FEW])
+        more = len(cases) - len(cases[:FEW])
         _run("extract_fingerprint", folder, "all", "-np", str(CORES))
         _run("plan_experiment", folder, "all")
 
@@ -69,49 +75,119 @@ def training_step(settings: dict, precision: str, steps: int) -> dict[str, float
     return json.loads(ran.lines[-1][1])
 
 
-def _dataset(root: Path, raw: Path, limit: int | None) -> int:
-    """Lay out so many cases as nnU-Net reads them; the number of cases."""
+def plan_training(
+    folder: Path,
+    raw: Path,
+    split: Split,
+    network: NetworkParams,
+    patch: Sequence[int],
+    batch: int,
+    cores: int,
+) -> Watched:
+    """Lay out a cohort, let nnU-Net plan and preprocess it, and add to its plans a network of this
+    size, patch and batch. Fold 0 validates on our validation cases.
+    """
+    cases = [*split.train, *split.val]
+    _dataset(folder / "all", raw, cases, split.test)
+    configuration = ("-c", "3d_fullres", "-np", str(cores), "-npfp", str(cores))
+    ran = _run("plan_and_preprocess", folder, "all", *configuration, cores=cores)
+    preprocessed = folder / "preprocessed" / DATASET
+    path = preprocessed / "nnUNetPlans.json"
+    plans = json.loads(path.read_text())
+    depth, every = network.depth, [1] * len(patch)
+    architecture = plans["configurations"]["3d_fullres"]["architecture"]
+    architecture["arch_kwargs"] |= {
+        "n_stages": depth,
+        "features_per_stage": [network.filters_at(level) for level in range(depth)],
+        "kernel_sizes": [[3] * len(patch)] * depth,
+        "strides": [every] + [[2] * len(patch)] * (depth - 1),
+        "n_conv_per_stage": [2] * depth,
+        "n_conv_per_stage_decoder": [2] * (depth - 1),
+    }
+    plans["configurations"][CONFIGURATION] = {
+        "inherits_from": "3d_fullres",
+        "patch_size": list(patch),
+        "batch_size": batch,
+        "architecture": architecture,
+    }
+    path.write_text(json.dumps(plans))
+    folds = [{"train": list(split.train), "val": list(split.val)}]
+    (preprocessed / "splits_final.json").write_text(json.dumps(folds))
+    return ran
+
+
+def train(folder: Path, epochs: int, steps: int, cores: int) -> tuple[int, Watched]:
+    """Train with its own trainer for so many epochs of so many steps; the number of weights. Its
+    batches are made in the process that trains, so that no worker's time escapes.
+    """
+    program = str(ROOT / "benchmarks/nnunet_training.py")
+    python = str(ENVIRONMENT / "bin/python")
+    ran = watched(
+        [python, program, CONFIGURATION, str(epochs), str(steps)],
+        cores,
+        folder,
+        _variables(folder, "all") | {"nnUNet_n_proc_DA": "0"},
+    )
+    counted = next(line for _, line in reversed(ran.lines) if line.startswith("weights:"))
+    return int(counted.split()[1]), ran
+
+
+def predict(folder: Path, out: Path, cores: int) -> Watched:
+    """Segment the test cases by its own command, without mirroring."""
+    images = folder / "all" / DATASET / "imagesTs"
+    places = ("-i", str(images), "-o", str(out), "-c", CONFIGURATION, "-f", "0")
+    how = ("--disable_tta", "-device", "cpu", "-npp", "1", "-nps", "1")
+    return _run("predict", folder, "all", *places, *how, cores=cores)
+
+
+def _dataset(root: Path, raw: Path, cases: Sequence[str], test: Sequence[str] = ()) -> None:
+    """Lay out these cases as nnU-Net reads them, and the images alone of those to test."""
     catalogue = read_json(raw / "catalogue.json", Catalogue)
-    schema, chosen = catalogue.cohort, catalogue.cases[:limit]
-    for name in ("imagesTr", "labelsTr"):
+    schema = catalogue.cohort
+    for name in ("imagesTr", "labelsTr", "imagesTs"):
         (root / DATASET / name).mkdir(parents=True)
-    for entry in chosen:
-        found = raw_cases.found_in(raw, entry)
+    for name in (*cases, *test):
+        found = raw_cases.found_in(raw, catalogue.entry(name))
+        images = root / DATASET / ("imagesTs" if name in test else "imagesTr")
         for channel, modality in enumerate(schema.modalities):
-            (root / DATASET / f"imagesTr/{entry.case}_{channel:04d}.nii.gz").symlink_to(
-                found.images[modality].resolve()
-            )
+            link = images / f"{name}_{channel:04d}.nii.gz"
+            link.symlink_to(Path(found.images[modality]).resolve())
+        if name in test:
+            continue
         case = raw_cases.read(found, schema)
-        nifti.write(
-            root / DATASET / f"labelsTr/{entry.case}.nii.gz", case.classes, case.grid.affine
-        )
+        nifti.write(root / DATASET / f"labelsTr/{name}.nii.gz", case.classes, case.grid.affine)
     described = {
         "channel_names": {
             str(channel): modality for channel, modality in enumerate(schema.modalities)
         },
         "labels": {"background": 0}
         | {label: index for index, label in enumerate(schema.labels, 1)},
-        "numTraining": len(chosen),
+        "numTraining": len(cases),
         "file_ending": ".nii.gz",
     }
     (root / DATASET / "dataset.json").write_text(json.dumps(described))
-    return len(chosen)
 
 
-def _run(command: str, folder: Path, part: str, *arguments: str) -> Watched:
+def _run(command: str, folder: Path, part: str, *arguments: str, cores: int = CORES) -> Watched:
+    return watched(
+        [str(ENVIRONMENT / f"bin/nnUNetv2_{command}"), "-d", "501", *arguments],
+        cores,
+        folder,
+        _variables(folder, part),
+    )
+
+
+def _variables(folder: Path, part: str) -> dict[str, str]:
+    """The environment of its commands: where it reads and writes, no GPU, and threads that sleep
+    while they wait, as else their waiting counts as processor time.
+    """
     places = {
         "nnUNet_raw": folder / part,
         "nnUNet_preprocessed": folder / "preprocessed",
         "nnUNet_results": folder / "results",
     }
-    environment = (
-        os.environ
+    return (
+        dict(os.environ)
         | {name: str(place) for name, place in places.items()}
-        | {"CUDA_VISIBLE_DEVICES": ""}
-    )
-    return watched(
-        [str(ENVIRONMENT / f"bin/nnUNetv2_{command}"), "-d", "501", *arguments],
-        CORES,
-        folder,
-        environment,
+        | {"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "PASSIVE"}
     )

@@ -87,8 +87,8 @@ def once() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        first = _repro(clone)
-        again = [_repro(clone) for _ in range(AGAIN)]
+        first = dvc_repro(clone)
+        again = [dvc_repro(clone) for _ in range(AGAIN)]
         evaluation = json.loads((clone / "metrics/evaluate.json").read_text())
         waiting = _waiting_shares(clone)
         return {
@@ -104,8 +104,10 @@ def once() -> dict[str, Any]:
         }
 
 
-def _repro(clone: Path) -> Watched:
-    """With this interpreter first on the path, no GPU, and nothing of an outer DVC or MLflow."""
+def dvc_repro(clone: Path, *arguments: str, cores: int = CORES) -> Watched:
+    """Run `dvc repro` in a clone: with this interpreter first on the path, no GPU, and nothing of
+    an outer DVC or MLflow.
+    """
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))
     }
@@ -115,8 +117,8 @@ def _repro(clone: Path) -> Watched:
         "PYTHONUNBUFFERED": "1",
     }
     return watched(
-        [sys.executable, "-m", "dvc", "repro"],
-        CORES,
+        [sys.executable, "-m", "dvc", "repro", *arguments],
+        cores,
         clone,
         kept | own | {"MLFLOW_DISABLE_TELEMETRY": "true"},
     )
