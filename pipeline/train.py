@@ -96,7 +96,7 @@ def train(
             state_path,
             fingerprint,
             resumed=resumed,
-            on_epoch=lambda record, timing: run and run.log_epoch(record | timing),
+            on_epoch=(lambda record, timing: run.log_epoch(record | timing)) if run else None,
             type_weight=params.type_weight,
             devices=params.devices,
         )

@@ -91,7 +91,7 @@ def fit(
     path: Path,
     fingerprint: str,
     resumed: Checkpoint | None = None,
-    on_epoch: Callable[[dict, dict], None] = lambda record, timing: None,
+    on_epoch: Callable[[dict, dict], None] | None = None,
     type_weight: float = 1.0,
     devices: int = 1,
 ) -> list[dict]:
@@ -112,7 +112,7 @@ def fit(
         The checkpoint's file and identity, see `pipeline.network.checkpoint`.
     resumed : Checkpoint, optional
         The state to continue from.
-    on_epoch : callable
+    on_epoch : callable, optional
         Called after each epoch, before its checkpoint, with its record (epoch, learning_rate, loss,
         val_loss, val_dice: the mean over regions, val_dice_<region or label>; all reproducible) and
         with its timing (seconds, waiting: the share of the time spent waiting for the feed).
@@ -150,7 +150,8 @@ def fit(
                 history.append(record)
                 if best_epoch([score(past) for past in history]) == len(history) - 1:
                     best = _values(model.weights)
-            on_epoch(record, {"seconds": time.perf_counter() - started, "waiting": waiting})
+            if on_epoch:
+                on_epoch(record, {"seconds": time.perf_counter() - started, "waiting": waiting})
             state = Checkpoint(
                 fingerprint, history, _values(model.variables), _values(optimizer.variables), best
             )
@@ -224,9 +225,9 @@ def _train_epoch(steps: Any, feed: Feed, schedule: Schedule, items: Iterator, hi
             call = np.array(rates[step : step + size], np.float32)
             running.append(steps.run(constants, given, call))
             if len(running) > 1:  # the device has its next call before it is asked for results
-                _finish(running.popleft(), epoch, found, bar)
+                _finish(steps.fetch(running.popleft()), epoch, found, bar)
         while running:
-            _finish(running.popleft(), epoch, found, bar)
+            _finish(steps.fetch(running.popleft()), epoch, found, bar)
     record = {"epoch": epoch, "learning_rate": rates[-1], "loss": sum(found) / count}
     return record, waited / (time.perf_counter() - started)
 
@@ -245,15 +246,15 @@ def _stacked(items: list) -> Any:
     return items[0][None] if len(items) == 1 else np.stack(items)
 
 
-def _finish(call: Any, epoch: int, found: list[float], bar: tqdm) -> None:
-    """Wait for a call and note its losses.
+def _finish(losses: list[float], epoch: int, found: list[float], bar: tqdm) -> None:
+    """Note the losses of a call.
 
     Raises
     ------
     InputError
         If one is not finite.
     """
-    for loss in keras.ops.convert_to_numpy(call).tolist():
+    for loss in losses:
         found.append(loss)
         if not math.isfinite(loss):
             raise InputError(

@@ -39,7 +39,7 @@ def shards(count: int) -> list[Shard]:
     return made
 
 
-def setup(own=(), code="pipeline/__init__.py", **changes) -> Setup:
+def setup(own=(), code="pipeline/__init__.py", dimensions=3, **changes) -> Setup:
     """Of a small 3D network and of params.yaml, with every transform of patches at work."""
     values = params.read(PARAMS)
     network = params.value(values, "network", NetworkParams, PARAMS)
@@ -50,7 +50,7 @@ def setup(own=(), code="pipeline/__init__.py", **changes) -> Setup:
         elif name != "own":
             ranges["probability"] = 0.5
     train["on_the_fly"]["own"] = list(own)
-    small = {"dimensions": 3, "depth": 2, "filters": 4, "deep_supervision": False}
+    small = {"dimensions": dimensions, "depth": 2, "filters": 4, "deep_supervision": False}
     return Setup(
         network.model_copy(update=small),
         params.value({"train": train}, "train", TrainParams, PARAMS),

@@ -76,6 +76,25 @@ class Steps:
         self._state, losses = self._many(self._state, self._constants[1], items, rates)
         return losses
 
+    def fetch(self, losses: Any) -> list[float]:
+        """Wait for what `run` returned.
+
+        Raises
+        ------
+        InputError
+            If another process of the training has ended.
+        """
+        try:
+            return np.asarray(losses).tolist()
+        except jax.errors.JaxRuntimeError as error:
+            if jax.process_count() == 1:
+                raise
+            raise InputError(
+                "JAX_NUM_PROCESSES: another process of this training has ended"
+                f" ({str(error).splitlines()[0][:200]}). Look at what it printed, and start all of"
+                " them again: the training goes on after its last epoch."
+            ) from None
+
     def pull(self) -> None:
         """Give the model and the optimizer their state after the last step."""
         # as copies: the next step takes its own away

@@ -28,6 +28,10 @@ class Steps:
         """Take steps, as `jax_steps.Steps.run`."""
         return self._many(constants, items, rates)
 
+    def fetch(self, losses: Any) -> list[float]:
+        """Wait for what `run` returned."""
+        return losses.numpy().tolist()
+
     def pull(self) -> None:
         """Nothing: the variables are those of the model and of the optimizer."""
 
@@ -62,8 +66,8 @@ def total(devices: int) -> int:
     """
     if devices > 1:
         raise InputError(
-            f"params.yaml: train.devices is {devices}, but KERAS_BACKEND is tensorflow, which trains"
-            " on one. Set it to 1, or set KERAS_BACKEND=jax."
+            f"params.yaml: train.devices is {devices}, but KERAS_BACKEND is tensorflow, which"
+            " trains on one. Set it to 1, or set KERAS_BACKEND=jax."
         )
     return 1
 
