@@ -76,7 +76,7 @@ def train(
     if resumed:
         log.info("resuming after epoch %d of an interrupted training", len(past))
 
-    backend.prepare(seed, params.precision)
+    backend.prepare(seed, params.precision, params.deterministic)
     setup = Setup(network, params, schema, train_code, seed, spacing_mm)
     built = setup.model()
     feed, validation = setup.feed(trained_on), setup.validation(validated_on)

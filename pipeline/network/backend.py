@@ -12,6 +12,8 @@ from functools import cache
 
 from ..core.errors import InputError
 
+EXACT = "--xla_gpu_deterministic_ops=true"
+
 
 def _set_environment() -> None:
     """Choose the backend and its deterministic arithmetic; what the user has set stays."""
@@ -28,7 +30,7 @@ def _set_environment() -> None:
     # XLA (jax): the same on a GPU; its CPU compiler ignores the flag.
     flags = os.environ.get("XLA_FLAGS", "")
     if "deterministic_ops" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        os.environ["XLA_FLAGS"] = f"{flags} {EXACT}".strip()
 
 
 _set_environment()
@@ -43,12 +45,22 @@ if keras.backend.backend() == "tensorflow":
     tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-def prepare(seed: int, precision: str) -> None:
-    """Set the type of the activations of the networks built from now on ("float32",
-    "mixed_bfloat16" or "mixed_float16") and seed every random source.
+def prepare(seed: int, precision: str, deterministic: bool = True) -> None:
+    """Seed every random source and set the arithmetic of the networks built from now on.
 
-    Weights and losses are float32 whatever it is.
+    Parameters
+    ----------
+    seed : int
+    precision : {"float32", "mixed_bfloat16", "mixed_float16"}
+        Of the activations; weights and losses are float32 whatever it is.
+    deterministic : bool
+        Whether a GPU may use only algorithms that give the same bits every time; must be chosen
+        before anything runs on it. A CPU always does.
     """
+    if not deterministic:
+        os.environ["TF_DETERMINISTIC_OPS"] = os.environ["TF_CUDNN_DETERMINISTIC"] = "0"
+        flags = os.environ["XLA_FLAGS"]
+        os.environ["XLA_FLAGS"] = flags.replace(EXACT, EXACT.replace("true", "false"))
     join()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)

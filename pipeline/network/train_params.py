@@ -41,6 +41,7 @@ class TrainParams(Strict):
     plateau_patience: AtLeastOne
     ema_momentum: BelowOne
     early_stopping_epochs: Count
+    deterministic: bool
     devices: Count
     feed: Literal["auto", "host", "device"]
     steps_per_call: AtLeastOne

@@ -46,6 +46,17 @@ def test_the_backend_that_the_user_names_is_kept_and_set_to_deterministic_arithm
     )
 
 
+def test_fast_arithmetic_is_asked_for_only_on_request(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_a=1 --xla_gpu_deterministic_ops=true")
+    monkeypatch.setenv("TF_DETERMINISTIC_OPS", "1")
+    monkeypatch.setenv("TF_CUDNN_DETERMINISTIC", "1")
+    backend.prepare(0, "float32")
+    assert os.environ["XLA_FLAGS"].endswith("=true")
+    backend.prepare(0, "float32", deterministic=False)
+    assert os.environ["XLA_FLAGS"] == "--xla_a=1 --xla_gpu_deterministic_ops=false"
+    assert os.environ["TF_DETERMINISTIC_OPS"] == os.environ["TF_CUDNN_DETERMINISTIC"] == "0"
+
+
 def sgd():
     """Of rate 1."""
     chosen = optimizer.build("sgd", 0.0, 0.0, 0.0, 0.0)
