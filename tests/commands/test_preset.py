@@ -84,7 +84,7 @@ def test_the_change_is_shown_as_a_diff_and_the_phantom_preset_restores_the_file(
         (["phantom", "train.lr=1"], "no key train.lr; train has epochs"),
         (["phantom", "training.epochs=1"], "no key training.epochs; the sections are cohort"),
         (["phantom", "train.epochs.first=1"], "train.epochs.first; train.epochs has no keys"),
-        (["phantom", "train.on_the_fly=1"], "is a group; set one of train.on_the_fly.mirror"),
+        (["phantom", "train.on_the_fly=1"], "is a group; set one of train.on_the_fly.rotation"),
         (["phantom", "train.epochs"], "train.epochs: not of the form key=value"),
         (["phantom", "train.patch=[1, 2"], "train.patch=[1, 2: cannot be read as YAML"),
         (["phantom", "--params", "absent.yaml"], "absent.yaml: cannot be read"),
