@@ -97,6 +97,11 @@ def devices_in_all(devices: int) -> int:
     return _steps().total(devices)
 
 
+def device_memory() -> int | None:
+    """Bytes that the first device has for this process; None if it does not say, as a CPU."""
+    return _steps().memory()
+
+
 def _steps():
     """The module of the backend in use.
 

@@ -88,8 +88,8 @@ class Setup:
         Raises
         ------
         InputError
-            If own transforms, which are NumPy's, are to run on the device, or the devices cannot
-            share a batch equally.
+            If own transforms, which are NumPy's, are to run on the device, the devices cannot share
+            a batch equally, or the cases do not fit into their memory.
         """
         train, own = self.train, self._own()
         share = backend.devices_in_all(train.devices)
@@ -119,9 +119,8 @@ class Setup:
             train.on_the_fly,
             self.network.slices,
         )
-        return Feed(
-            recipes.training, batches, Rotation(resident, recipes).of_epoch, train.steps_per_call
-        )
+        rotation = Rotation(resident, recipes, backend.device_memory())
+        return Feed(recipes.training, batches, rotation.of_epoch, train.steps_per_call)
 
     def validation(self, shards: Sequence[Shard]) -> list[Batch]:
         """The batches of every validation."""

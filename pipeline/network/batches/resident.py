@@ -15,6 +15,7 @@ Storage = Literal["float16", "uint8"]
 CODES_PER_SD = 25
 """Of uint8: 0 is outside the brain, 128 its mean; z-scores within +-5.08 are kept to 0.02."""
 MOST_VOXELS = 2**31 - 1  # places are int32
+SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,25 @@ class Resident:
 
 
 class Rotation:
-    """The part of a cohort that an epoch draws from, copied to the device when it changes."""
+    """The part of a cohort that an epoch draws from, copied to the device when it changes.
 
-    def __init__(self, resident: Resident, recipes: Recipes):
+    Raises
+    ------
+    InputError
+        If a part takes more than `SHARE` of the memory of the device.
+    """
+
+    def __init__(self, resident: Resident, recipes: Recipes, memory: int | None):
         self.resident, self.recipes = resident, recipes
         sizes = [shard.classes.size for shard in resident.shards]
         self.voxels = max(sum(sizes[number] for number in part) for part in recipes.parts)
+        taken = self.voxels * resident.bytes_a_voxel()
+        if memory and taken > SHARE * memory:
+            raise InputError(
+                f"params.yaml: the training cases take {taken / 1e9:.1f} GB of device memory, which"
+                f" is {memory / 1e9:.1f} GB, and the network needs some. Set train.resident_gb to"
+                f" {SHARE * memory / 1e9:.1f} or less, or train.resident_dtype to uint8."
+            )
         self._held: tuple[Sequence[int], dict[str, Any]] | None = None
 
     def of_epoch(self, epoch: int) -> dict[str, Any]:

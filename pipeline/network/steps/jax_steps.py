@@ -175,3 +175,8 @@ def total(devices: int) -> int:
     """Devices that share each batch, over all processes."""
     mesh = _mesh(devices)
     return mesh.size if mesh else 1
+
+
+def memory() -> int | None:
+    """Bytes that the first device has for this process; None if it does not say."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")

@@ -84,3 +84,8 @@ def join(address: str | None, count: int | None, number: int | None) -> None:
         "KERAS_BACKEND is tensorflow, which trains in one process. Set KERAS_BACKEND=jax for"
         " several, or start one (JAX_NUM_PROCESSES, SLURM_STEP_NUM_TASKS)."
     )
+
+
+def memory() -> int | None:
+    """None: TensorFlow does not say."""
+    return None
