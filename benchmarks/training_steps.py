@@ -19,6 +19,10 @@ CPU_SECONDS = {
 }
 
 
+BESIDE_KERAS = ("2D 96", "3D 64")
+AT_MOST = 0.9
+
+
 def figures(repeats: int) -> Iterator[Figure]:
     """Processor seconds per step of a process pinned to one core."""
     chosen = argparse.Namespace(cores=1, normalization="instance", steps=STEPS)
@@ -48,4 +52,22 @@ def figures(repeats: int) -> Iterator[Figure]:
             [run["cpu"] for run in theirs],
             beside=beside,
             note=note,
+        )
+    yield from _beside_keras(repeats)
+
+
+def _beside_keras(repeats: int) -> Iterator[Figure]:
+    """Steps of the presets, augmentation included, over those of Keras's own layers and
+    `train_on_batch` in the same process.
+    """
+    chosen = argparse.Namespace(cores=1, normalization="instance", steps=4 * STEPS)
+    for shape in BESIDE_KERAS:
+        runs = [train_step.in_a_process(shape, "mixed_bfloat16", chosen) for _ in range(repeats)]
+        settings = "patch {patch}, batch {batch}".format_map(train_step.ROWS[shape])
+        yield Figure(
+            f"train-step {shape}, ours over Keras's layers and train_on_batch",
+            "times",
+            [run["ratio"] for run in runs],
+            at_most=AT_MOST,
+            note=f"{settings}, mixed_bfloat16; ours {min(run['cpu'] for run in runs):.2f} cpu s",
         )
