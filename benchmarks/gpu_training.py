@@ -1,42 +1,67 @@
-"""A whole training on the device in use, and the scores of its held-out cases.
+"""A whole training on the device, of a cohort that `gpu_pack` packed, and its held-out scores.
 
-    python -m benchmarks.gpu_training OUT CLONE NAME [--epochs 16] [--steps-per-epoch 50]
+    python -m benchmarks.gpu_training OUT COHORT.npz {flair,cheng} [--seconds 150] [--epochs 20] ...
 
-CLONE is a clone of this repository in which a preset was applied and `dvc repro augment` ran. The
-stages `train` and `evaluate` run with its params, into a temporary folder and without MLflow.
+Its length is either given or as many epochs as fit into so many seconds, scores included, by the
+time of a second epoch. The weights of the epoch that was best on val segment the cases of test, on
+the prepared grid.
 """
 
 import argparse
-import hashlib
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
+from typing import Any
 
-from benchmarks import gpu_network
+import numpy as np
+
+from benchmarks import gpu_pack, gpu_setup
 from benchmarks.gpu_results import record
-from pipeline import evaluate, train
-from pipeline.core import params
-from pipeline.core.records import read_csv
-from pipeline.runtime import stage, tracking
-from pipeline.runtime.errors import reported_errors
+from benchmarks.gpu_setup import TINY
+from pipeline.core.confusion import confusion, dice_of_classes
+from pipeline.core.regions import outputs_to_classes
+from pipeline.network import architectures, predictor, training
+from pipeline.network.card import Card
+from pipeline.network.setup import Setup
+from pipeline.preparation.shards import Shard
 
-
-class Run:
-    """Stands for the MLflow run: keeps what the stages log."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict] = []
-
-    def log_epoch(self, figures: dict) -> None:
-        """Keep an epoch's record and timing."""
-        self.epochs.append(figures)
-
-    def log_case(self, number: int, figures: dict) -> None:
-        """Cases are read from the stage's table instead."""
+STRONG = {
+    "rotation": {"probability": 0.3, "degrees": [-25.0, 25.0]},
+    "scaling": {"probability": 0.3, "factors": [0.75, 1.3]},
+    "elastic": {"probability": 0.2},
+    "gamma": {"probability": 0.3},
+    "contrast": {"probability": 0.2},
+    "brightness": {"probability": 0.2},
+    "blur": {"probability": 0.15},
+    "low_resolution": {"probability": 0.15},
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "flair": {  # a brain at 2 mm is about 70 x 90 x 70 voxels
+        "network": {"dimensions": 3, "max_filters": 320, "deep_supervision": True},
+        "shape": {"depth": 5, "filters": 32},
+        "train": {"foreground_share": 0.5, "val_batches": 6},
+        "length": {"batch_size": 4, "patch": [80, 96, 80], "steps_per_epoch": 240},
+        "on_the_fly": STRONG | {"mirror": {"x": 0.5, "y": 0.5, "z": 0.5}},
+        "windows": 4,
+    },
+    "cheng": {  # whole slices: the type shows in where a tumour sits
+        "network": {"dimensions": 2, "max_filters": 512, "output": "labels", "type_head": True},
+        "shape": {"depth": 6, "filters": 32},
+        "train": {"foreground_share": 0.3, "val_batches": 8},
+        "length": {"batch_size": 16, "patch": [256, 256], "steps_per_epoch": 600},
+        "on_the_fly": STRONG,
+        "windows": 1,
+    },
+}
+if TINY:
+    for kind in KINDS.values():
+        kind["shape"] |= {"depth": 2, "filters": 4}
+        kind["length"] |= {"batch_size": 2, "steps_per_epoch": 4}
+        kind["length"]["patch"] = [32] * kind["network"]["dimensions"]
+        kind["train"]["val_batches"] = 1
 
 
 def main() -> None:
@@ -44,125 +69,127 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("clone", type=Path)
-    parser.add_argument("name")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--steps-per-epoch", type=int)
-    parser.add_argument("--filters", type=int)
-    parser.add_argument("--depth", type=int)
-    parser.add_argument(
-        "--layers",
-        choices=["present", "best"],
-        default="present",
-        help="of the network, see gpu_network.py",
-    )
-    parser.add_argument(
-        "--scores", action="store_true", help="also segment and score the held-out cases"
-    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--seconds", type=float, default=150, help="of everything (150)")
+    parser.add_argument("--epochs", type=int, help="in place of seconds")
+    for option in ("batch-size", "steps-per-epoch", "depth", "filters"):
+        parser.add_argument(f"--{option}", type=int)
+    parser.add_argument("--patch", type=int, nargs="+")
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--average", type=float, default=0.99, help="momentum of the weights'")
+    parser.add_argument("--mirror", action="store_true", help="average over mirror images too")
+    parser.add_argument("--fast", action="store_true", help="not deterministic")
     chosen = parser.parse_args()
-    run = Run()
+    started = time.perf_counter()
+    cohort = gpu_pack.read(chosen.file)
+    if TINY:
+        cohort = cohort._replace(parts={part: few[:4] for part, few in cohort.parts.items()})
+    epochs = chosen.epochs
+    if epochs is None:
+        seconds = fitted(chosen, cohort, 2)[2]
+        # a tenth for the scores; the program is compiled, so that only tracing it costs again
+        left = 0.9 * chosen.seconds - (time.perf_counter() - started) - (seconds[0] - seconds[1])
+        epochs = 2 if TINY else max(2, int(left / seconds[1]))
+    made, model, seconds, history = fitted(chosen, cohort, epochs)
+    steps = epochs * made.train.steps_per_epoch
+    record(
+        chosen.out,
+        "training",
+        chosen.kind,
+        steps=steps,
+        batch=made.train.batch_size,
+        weights=model.count_params(),
+        first_epoch_s=seconds[0],
+        ms=statistics.median(seconds[1:]) / made.train.steps_per_epoch * 1e3,
+        train_s=sum(seconds),
+        best_val_dice=max(line["val_dice"] for line in history),
+        history=history,
+    )
+    before = time.perf_counter()
+    scores = scored(chosen, cohort, made, model)
+    taken = time.perf_counter() - before
+    record(chosen.out, "held-out cases", chosen.kind, steps=steps, **scores, seconds=taken)
 
-    @contextmanager
-    def kept(*_parts, **_settings):
-        yield run
 
-    tracking.run = kept
+def fitted(chosen: argparse.Namespace, cohort: gpu_pack.Cohort, epochs: int):
+    """Setup, network, seconds of each epoch and records of a training."""
+    kind = KINDS[chosen.kind]
+
+    def overridden(section):
+        given = {key: getattr(chosen, key) for key in section}
+        return section | {key: value for key, value in given.items() if value is not None}
+
+    train = kind["train"] | overridden(kind["length"])
+    train |= {"epochs": epochs, "learning_rate": chosen.rate, "ema_momentum": chosen.average}
+    train |= {"warmup_epochs": min(1.0, epochs / 10), "deterministic": not chosen.fast}
+    train |= {"resident_dtype": "uint8", "early_stopping_epochs": 0}
+    made = gpu_setup.setup(
+        kind["network"] | overridden(kind["shape"]),
+        train,
+        kind["on_the_fly"],
+        cohort.schema,
+        cohort.spacing_mm,
+    )
+    model, seconds = made.model(), []
     with tempfile.TemporaryDirectory() as folder:
-        record(chosen.out, "training", chosen.name, **trained(chosen, Path(folder), run))
-        if chosen.scores:
-            record(chosen.out, "held-out cases", chosen.name, **scored(chosen, Path(folder)))
+        history = training.fit(
+            model,
+            made.loss(),
+            made.optimizer(),
+            made.schedule(workers=min(len(os.sched_getaffinity(0)), 8)),
+            made.feed(cohort.parts["train"]),
+            made.validation(cohort.parts["val"]),
+            made.schema,
+            made.network.output,
+            Path(folder) / "checkpoint.npz",
+            "benchmark",
+            on_epoch=lambda line, timing: seconds.append(timing["seconds"]),
+            type_weight=made.train.type_weight,
+        )
+    return made, model, seconds, history
 
 
-def trained(chosen: argparse.Namespace, folder: Path, run: Run) -> dict:
-    """Run the stage `train`; its times, and hashes that show whether two runs are equal."""
-    values = params.read(chosen.clone / "params.yaml")
-    for section, key in (
-        ("train", "epochs"),
-        ("train", "steps_per_epoch"),
-        ("network", "filters"),
-        ("network", "depth"),
-    ):
-        if getattr(chosen, key) is not None:
-            values[section][key] = getattr(chosen, key)
-    if chosen.layers == "best":
-        values["network"]["architecture"] = f"{gpu_network.__name__}:{gpu_network.best.__name__}"
-        values["own_code"]["train"] = gpu_network.__file__
-    data = chosen.clone / "data"
-    typed = _typed(values, train.train, chosen.clone)
-    settings = typed["params"]
-    started = time.perf_counter()
-    train.train(
-        data / "raw/catalogue.json",
-        data / "split.json",
-        data / "shards",
-        data / "augmented",
-        folder / "network.keras",
-        folder / "card.json",
-        folder / "history.csv",
-        folder / "train.json",
-        **typed,
+def scored(chosen: argparse.Namespace, cohort: gpu_pack.Cohort, made: Setup, model) -> dict:
+    """Dice of the whole tumour, and of cases with types of their own label, and how many types are
+    right: those of the label with the largest predicted volume.
+    """
+    cases, schema = cohort.parts["test"], cohort.schema
+    network = architectures.inference_network(model)
+    card = Card.model_construct(cohort=schema, network=made.network, patch=made.train.patch)
+    settings = predictor.Settings.model_construct(
+        overlap=0.5, mirror=chosen.mirror, batch_size=KINDS[chosen.kind]["windows"]
     )
-    taken = time.perf_counter() - started
-    seconds = [figures["seconds"] for figures in run.epochs]
-    later = run.epochs[1:] or run.epochs
+    largest = np.max([case.classes.shape for case in cases], axis=0)
+    labels, whole, own, right = range(1, len(schema.labels) + 1), [], [], 0
+    for case in cases:
+        image, reference = _padded(case, largest)
+        outputs, _ = predictor.predict(network, card, settings, image)
+        found = outputs_to_classes(outputs, schema, made.network.output)
+        counts = confusion(reference, found, len(labels) + 1)
+        dice = dice_of_classes(counts, labels)
+        whole.append(1.0 if isnan(dice) else dice)
+        if schema.types:
+            kind = int(reference.max())
+            own.append(dice_of_classes(counts, [kind]))
+            right += found.any() and int(counts[:, 1:].sum(axis=0).argmax()) + 1 == kind
     return {
-        "flags": os.environ.get("XLA_FLAGS", ""),
-        "steps": settings.epochs * settings.steps_per_epoch,
-        "wall_s": taken,
-        "first_epoch_s": seconds[0],
-        "epoch_s": statistics.median(figures["seconds"] for figures in later),
-        "waiting_share": statistics.median(figures["waiting"] for figures in later),
-        "best_val_dice": max(figures["val_dice"] for figures in run.epochs),
-        "epoch_1_sha256": hashlib.sha256(
-            repr(run.epochs[0]["loss"]).encode() + repr(run.epochs[0]["val_loss"]).encode()
-        ).hexdigest()[:12],
-        "network_sha256": hashlib.sha256((folder / "network.keras").read_bytes()).hexdigest()[:16],
-        "val_dice": [figures["val_dice"] for figures in run.epochs],
-        "losses": [figures["loss"] for figures in run.epochs],
-        "seconds": seconds,
+        "cases": len(cases),
+        "dice_mean": statistics.mean(whole),
+        "dice_median": statistics.median(whole),
+        "dice_worst": min(whole),
+        "below_half": sum(value < 0.5 for value in whole),
+        **({"own_type_dice": statistics.mean(own), "types": right / len(own)} if own else {}),
+        "mirrored": chosen.mirror,
+        "dice": sorted(whole),
     }
 
 
-def scored(chosen: argparse.Namespace, folder: Path) -> dict:
-    """Run the stage `evaluate`; Dice of the outermost region over the held-out cases."""
-    values = params.read(chosen.clone / "params.yaml")
-    started = time.perf_counter()
-    evaluate.evaluate(
-        chosen.clone / "data/raw",
-        chosen.clone / "data/split.json",
-        chosen.clone / "data/shards",
-        folder,
-        folder / "history.csv",
-        folder / "predictions",
-        folder / "cases.csv",
-        folder / "tables",
-        folder / "evaluate.json",
-        folder / "headline.json",
-        folder / "inference.json",
-        **_typed(values, evaluate.evaluate, chosen.clone),
-    )
-    taken = time.perf_counter() - started
-    rows = [row for row in read_csv(folder / "cases.csv") if row["kind"] == "region"]
-    dice = sorted(float(row["dice"]) for row in rows if row["name"] == rows[0]["name"])
-    return {
-        "cases": len(dice),
-        "dice_mean": statistics.mean(dice),
-        "dice_median": statistics.median(dice),
-        "dice_worst": dice[0],
-        "below_half": sum(value < 0.5 for value in dice),
-        "wall_s": taken,
-        "dice": dice,
-    }
-
-
-def _typed(values: dict, function: Callable, clone: Path) -> dict:
-    """What a stage takes from params.yaml, by the names of its arguments."""
-    return {
-        name: params.value(values, key, kind, clone / "params.yaml")
-        for name, (key, kind) in stage.keys(function).items()
-    }
+def _padded(case: Shard, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Image and classes in a box that is the same for all, so that programs are compiled once."""
+    after = [(0, int(side - have)) for side, have in zip(shape, case.classes.shape, strict=True)]
+    return np.pad(case.image, [*after, (0, 0)]), np.pad(case.classes, after)
 
 
 if __name__ == "__main__":
-    with reported_errors():
-        main()
+    main()

@@ -4,7 +4,6 @@ Not a result: training and test are the same two cases. It needs ../shared/data/
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 from benchmarks.measuring import ROOT, Figure
 
@@ -35,11 +34,10 @@ def _trained() -> dict[str, float]:
     from pipeline.core.regions import outputs_to_classes
     from pipeline.formats import raw_cases
     from pipeline.metrics.case_scores import score_case
-    from pipeline.network import backend, optimizer, training, unet
-    from pipeline.network.batches import Sampler
+    from pipeline.network import architectures, backend, training
     from pipeline.network.inference import predict_probabilities
-    from pipeline.network.losses import DiceCrossEntropy
     from pipeline.network.params import NetworkParams
+    from pipeline.network.setup import Setup
     from pipeline.network.train_params import TrainParams
     from pipeline.preparation import shards
     from pipeline.preparation.inverse import restore
@@ -48,6 +46,16 @@ def _trained() -> dict[str, float]:
     path = ROOT / "params.yaml"
     values = params.read(path)
     shape = params.value(values, "network", NetworkParams, path)
+    values["train"] |= {
+        "epochs": EPOCHS,
+        "steps_per_epoch": STEPS,
+        "batch_size": BATCH,
+        "patch": PATCH,
+        "foreground_share": 0.7,
+        "val_batches": 4,
+        "weight_decay": 0.0,
+        "schedule": "poly",
+    }
     train = params.value(values, "train", TrainParams, path)
     config = params.value(values, "preprocess", PreprocessingConfig, path).model_copy(
         update={"spacing_mm": None}
@@ -55,38 +63,26 @@ def _trained() -> dict[str, float]:
     schema = brats.schema("_")
     raw = {case: raw_cases.read(brats.read_folder(REAL / case)[1], schema) for case in CASES}
     backend.prepare(0, train.precision)
-    network = unet.build(shape, len(schema.modalities), len(schema.regions))
+    setup = Setup(shape, train, schema, "pipeline/__init__.py", 0, (1.0, 1.0, 1.0))
+    model = setup.model()
     with tempfile.TemporaryDirectory() as folder:
         prepared = {case: prepare(volume, config) for case, volume in raw.items()}
         for case, ready in prepared.items():
             shards.write_prepared(Path(folder), case, ready)
-        sampler = Sampler(
-            [shards.read(Path(folder), case) for case in CASES],
-            schema,
-            shape.output,
-            PATCH,
-            BATCH,
-            0.7,
-            0,
-            (1.0, 1.0, 1.0),
-        )
+        members = [shards.read(Path(folder), case) for case in CASES]
         training.fit(
-            network,
-            DiceCrossEntropy(shape.output, 1.0, 1.0),
-            optimizer.build("adamw", 0.0, 0.0, train.clip_norm, train.ema_momentum),
-            training.Schedule(
-                EPOCHS,
-                STEPS,
-                0,
-                lambda step, losses: train.learning_rate * (1 - step / (EPOCHS * STEPS + 1)),
-            ),
-            partial(sampler.training, on_the_fly=train.on_the_fly),
-            sampler.validation(4),
+            model,
+            setup.loss(),
+            setup.optimizer(),
+            setup.schedule(workers=2),
+            setup.feed(members),
+            setup.validation(members),
             schema,
             shape.output,
             Path(folder) / "checkpoint.npz",
             "overfit",
         )
+        network = architectures.inference_network(model)
         found = {}
         for case, ready in prepared.items():
             probabilities, _ = predict_probabilities(

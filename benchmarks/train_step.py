@@ -115,7 +115,8 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
     own.compile(_adam(), loss, jit_compile=False, auto_scale_loss=False)
     ours, adam = fast(own), _adam()
     adam.build(ours.trainable_variables)
-    taken = backend.steps(ours, training.supervised(loss), adam, lambda constants, item: item)
+    total = training.supervised(loss, [(1,) * shape.dimensions])
+    taken = backend.steps(ours, total, adam, lambda constants, item: item)
     schedule = training.Schedule(1, 2 * (steps + 2), 0, lambda step, losses: 1e-3)
     batches = training._prefetch(_feed(settings), schedule, 1)
     rate, turns = np.full(1, 1e-3, np.float32), {"ours": [], "keras": []}

@@ -13,6 +13,8 @@ from functools import cache
 from ..core.errors import InputError
 
 EXACT = "--xla_gpu_deterministic_ops=true"
+CHANNELS_LAST = "--xla_gpu_force_conv_nhwc=true"
+PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 
 
 def _set_environment() -> None:
@@ -30,7 +32,14 @@ def _set_environment() -> None:
     # XLA (jax): the same on a GPU; its CPU compiler ignores the flag.
     flags = os.environ.get("XLA_FLAGS", "")
     if "deterministic_ops" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {EXACT}".strip()
+        flags = f"{flags} {EXACT}".strip()
+    # XLA hands 3D convolutions to cuDNN channels first, and cuDNN transposes around each: a sixth
+    # of a step (docs/benchmarks.md). Only for JAX on CUDA: XLA ends a program with a flag that it
+    # does not know, and TensorFlow's is another version.
+    on_cuda = os.environ["KERAS_BACKEND"] == "jax" and any(map(importlib.util.find_spec, PLUGINS))
+    if on_cuda and "force_conv_nhwc" not in flags:
+        flags = f"{flags} {CHANNELS_LAST}"
+    os.environ["XLA_FLAGS"] = flags
 
 
 _set_environment()

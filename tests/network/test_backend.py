@@ -46,6 +46,27 @@ def test_the_backend_that_the_user_names_is_kept_and_set_to_deterministic_arithm
     )
 
 
+@pytest.mark.parametrize(
+    ("chosen", "installed", "given", "expected"),
+    [
+        ("jax", ["jax_cuda12_plugin"], "", " --xla_gpu_force_conv_nhwc=true"),
+        ("jax", ["jax_cuda13_plugin"], "", " --xla_gpu_force_conv_nhwc=true"),
+        ("jax", ["jax_cuda13_plugin"], "--xla_gpu_force_conv_nhwc=false ", ""),
+        ("jax", [], "", ""),
+        ("tensorflow", ["jax_cuda13_plugin"], "", ""),
+    ],
+)
+def test_convolutions_are_channels_last_on_jax_with_cuda_unless_the_user_says_otherwise(
+    monkeypatch, chosen, installed, given, expected
+):
+    monkeypatch.setenv("KERAS_BACKEND", chosen)
+    monkeypatch.setenv("XLA_FLAGS", f"{given}--xla_gpu_deterministic_ops=true")
+    monkeypatch.setattr("importlib.util.find_spec", dict.fromkeys(installed, object()).get)
+    backend._set_environment()
+    backend._set_environment()
+    assert os.environ["XLA_FLAGS"] == f"{given}--xla_gpu_deterministic_ops=true{expected}"
+
+
 def test_fast_arithmetic_is_asked_for_only_on_request(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_a=1 --xla_gpu_deterministic_ops=true")
     monkeypatch.setenv("TF_DETERMINISTIC_OPS", "1")
