@@ -36,5 +36,7 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
     raw = np.zeros((*geometry.raw_shape, probabilities.shape[-1]), np.float32, order="F")
     canonical = to_canonical(raw, affine)  # a view: writing to it fills the raw array
     for channel in range(probabilities.shape[-1]):
-        canonical[..., channel][inside] = resample_linear(probabilities[..., channel], (x, y, z))
+        voxels = probabilities[..., channel]
+        voxels = resample_linear(voxels, (x, y, z)) if geometry.shape != (x, y, z) else voxels
+        canonical[..., channel][inside] = voxels
     return raw
