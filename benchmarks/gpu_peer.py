@@ -20,7 +20,7 @@ from benchmarks.gpu_results import record
 
 TINY = bool(os.environ.get("GPU_TINY"))
 DEVICE = "cpu" if TINY else "cuda"
-PATCH, STAGES, FILTERS = (32, 4, 4) if TINY else (128, 6, 32)
+PATCH, STAGES, FILTERS = (16, 3, 4) if TINY else (128, 6, 32)
 MODALITIES, REGIONS = 4, 3
 # name: type of autocast, channels last, compiled, batch
 VARIANTS = {

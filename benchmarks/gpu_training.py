@@ -88,8 +88,9 @@ def main() -> None:
     epochs = chosen.epochs
     if epochs is None:
         seconds = fitted(chosen, cohort, 2)[2]
-        # a tenth for the scores; the program is compiled, so that only tracing it costs again
-        left = 0.9 * chosen.seconds - (time.perf_counter() - started) - (seconds[0] - seconds[1])
+        # the rest is for the scores; the cache has the program, which is yet traced again
+        left = 0.9 * chosen.seconds - 15 - (time.perf_counter() - started)
+        left -= min(seconds[0] - seconds[1], 15)
         epochs = 2 if TINY else max(2, int(left / seconds[1]))
     made, model, seconds, history = fitted(chosen, cohort, epochs)
     steps = epochs * made.train.steps_per_epoch
