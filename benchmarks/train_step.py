@@ -84,6 +84,7 @@ def in_a_process(row: str, precision: str, chosen: argparse.Namespace) -> dict:
 def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
     """Medians over steps on random numbers: the arithmetic does not depend on them."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
+    from pipeline.core import params
     from pipeline.network import backend, training, unet
     from pipeline.network.layers.exchange import fast
     from pipeline.network.losses import DiceCrossEntropy
@@ -91,25 +92,11 @@ def measure(row: str, precision: str, normalization: str, steps: int) -> dict:
 
     settings = ROWS[row]
     backend.prepare(0, precision)
-    shape = NetworkParams(
-        architecture="unet",
-        options={},
-        dimensions=len(settings["patch"]),
-        depth=DEPTH,
-        filters=settings["filters"],
-        max_filters=settings["max_filters"],
-        normalization=normalization,
-        slices=1,
-        strides=None,
-        kernels=None,
-        encoder="plain",
-        encoder_blocks=1,
-        decoder_convolutions=2,
-        deep_supervision=False,
-        dropout=0.0,
-        output="regions",
-        type_head=False,
-    )
+    path = Path(__file__).parent.parent / "params.yaml"
+    changes = {name: settings[name] for name in ("filters", "max_filters")}
+    changes |= {"dimensions": len(settings["patch"]), "depth": DEPTH}
+    shape = params.value(params.read(path), "network", NetworkParams, path)
+    shape = shape.model_copy(update=changes | {"normalization": normalization})
     own = unet.build(shape, MODALITIES, REGIONS)
     loss, parameters = DiceCrossEntropy("regions", 1.0, 1.0), own.count_params()
     own.compile(_adam(), loss, jit_compile=False, auto_scale_loss=False)
