@@ -1,23 +1,20 @@
 """A network over a whole volume: sliding windows, blended, in bounded memory."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from typing import Any, Literal
 
 import numpy as np
-from scipy.special import expit, softmax
 from tqdm import tqdm
 
-from ..preparation.patches import (
-    Size,
-    box_of,
-    cut,
-    cut_slab,
-    importance,
-    overlap_of,
-    window_origins,
-)
+from ..preparation.patches import Size, box_of, overlap_of, window_origins
+from . import backend, blending
 from .backend import keras
+
+ops = keras.ops
+
+Activation = Literal["sigmoid", "softmax"]
 
 
 def predict_probabilities(
@@ -27,7 +24,7 @@ def predict_probabilities(
     overlap: float,
     mirror: bool,
     batch_size: int,
-    activation: Literal["sigmoid", "softmax"],
+    activation: Activation,
     unions: np.ndarray | None = None,
     describe: str | None = None,
     slices: int = 1,
@@ -77,30 +74,33 @@ def predict_probabilities(
     if not mirror:
         unions = None
     channels = outputs + (0 if unions is None else unions.shape[1])
-    weights = importance(patch)
-    summed = np.zeros((*image.shape[:3], channels), np.float32)
-    weight = np.zeros(image.shape[:3], np.float32)
-    types = np.zeros(outputs - 1)
-    origins = window_origins(image.shape[:3], patch, overlap)
+    columns = None if unions is None else unions.astype(np.float32)
+    network = _compiled(model, activation)
+    origins = _occupied(image, window_origins(image.shape[:3], patch, overlap), patch)
+    # TensorFlow adds to a part of a tensor by copying the whole
+    volume = blending.OnDevice if backend.name() == "jax" else blending.OnHost
+    blended = volume(image, origins, patch, slices, channels)
+    of_types = []
     with tqdm(
         total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None
     ) as bar:
-        for members, windows, seen in _batches(image, origins, patch, batch_size, slices):
-            predicted, of_types = _forward_pass(model, windows, mirror, activation, unions)
-            predicted = predicted.reshape(-1, *weights.shape, channels)
-            if of_types is not None:
-                tumour = (1 - predicted[: len(members), ..., 0]).sum(axis=(1, 2, 3))
-                types += tumour @ of_types[: len(members)]
-            for origin, window in zip(members, predicted, strict=False):
-                inside, covered = overlap_of(image.shape[:3], origin, box_of(patch))
-                summed[inside] += (weights[..., None] * window)[covered]
-                weight[inside] += weights[covered]
-            bar.update(seen)
-    np.divide(summed, weight[..., None], out=summed, where=weight[..., None] > 0)
+        for first in range(0, len(origins), batch_size):
+            members = origins[first : first + batch_size]
+            # all batches have one size, so that the network is compiled once
+            windows = blended.cut(members, batch_size)
+            predicted, types = _mean_of_mirror_images(network, windows, mirror, columns)
+            blended.add(members, predicted)
+            of_types.append((len(members), types))
+            bar.update(len(members))
+    summed, weight = blended.sums_and_weight()
+    np.divide(summed, weight, out=summed, where=weight > 0)
     if activation == "softmax":
-        summed[weight == 0, 0] = 1  # background where nothing was predicted
-    if types.any():
-        _weigh_types(summed[..., 1:outputs], types / types.sum())
+        summed[weight[..., 0] == 0, 0] = 1  # background where nothing was predicted
+    if len(model.outputs) > 1:
+        seen = [ops.convert_to_numpy(types)[:count] for count, types in of_types]
+        total = np.sum([types.sum(axis=0, dtype=np.float64) for types in seen], axis=0)
+        if np.any(total):
+            _weigh_types(summed[..., 1:outputs], total / total.sum())
     return summed[..., :outputs], None if unions is None else summed[..., outputs:]
 
 
@@ -114,64 +114,87 @@ def _weigh_types(labels: np.ndarray, types: np.ndarray) -> None:
     labels *= np.divide(tumour, weighted, out=np.zeros_like(tumour), where=weighted > 0)
 
 
-def _batches(
-    image, origins, patch, batch_size, slices
-) -> Iterator[tuple[list[Size], np.ndarray, int]]:
-    """Origins of windows that are not empty, the windows, and how many origins this consumed.
-
-    All batches have one size, padded with zeros, so that the network is compiled once.
-    """
-    members: list[Size] = []
-    windows, seen = np.zeros((batch_size, *patch, slices * image.shape[-1]), np.float32), 0
-    for origin in origins:
-        seen += 1
-        window = cut(image, origin, patch)
-        if not window.any():
-            continue
-        if slices > 1:
-            window = cut_slab(image, origin, patch, slices).reshape(*patch, -1)
-        windows[len(members)] = window
-        members.append(origin)
-        if len(members) == batch_size:
-            yield members, windows, seen
-            members, windows, seen = [], np.zeros_like(windows), 0
-    if members:
-        yield members, windows, seen
+def _occupied(image: np.ndarray, origins: list[Size], patch: Sequence[int]) -> list[Size]:
+    """The origins of windows that are not empty."""
+    occupied = np.any(image, axis=-1)
+    box = box_of(patch)
+    return [
+        origin for origin in origins if occupied[overlap_of(occupied.shape, origin, box)[0]].any()
+    ]
 
 
-def _forward_pass(
-    model, windows, mirror, activation, unions
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _mean_of_mirror_images(
+    network: Callable, windows: Any, mirror: bool, unions: np.ndarray | None
+) -> tuple[Any, Any]:
     """Mean probabilities (B, *patch, O) over the mirror images of windows (B, *patch, C), and U
-    more channels with the deviations of the unions; mean probabilities (B, O - 1) of a type head.
-
-    Deviations are summed as differences to the first mirror image, which are small where all agree,
-    so that float32 is enough (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.5:
-    shifted data).
+    more channels with the deviations of the unions; and of a type head the mean probabilities
+    (B, O - 1), multiplied with the tumour predicted in the window, else None.
     """
     spatial = range(1, windows.ndim - 1)
     counts = range(len(spatial) + 1) if mirror else [0]
     mirrorings = [axes for count in counts for axes in itertools.combinations(spatial, count)]
-    number = np.float32(len(mirrorings))
-    total, first, of_types = np.zeros((), np.float32), None, None
-    differences, squares = np.zeros((), np.float32), np.zeros((), np.float32)
-    for axes in mirrorings:
-        logits = model.predict_on_batch(np.flip(windows, axes))
-        if isinstance(logits, list):
-            logits, types = logits
-            share = softmax(types.astype(float), axis=-1) / len(mirrorings)
-            of_types = share if of_types is None else of_types + share
-        activated = expit(logits) if activation == "sigmoid" else softmax(logits, axis=-1)
-        probabilities = np.flip(activated, axes)
-        total = total + probabilities
+    windows = ops.convert_to_tensor(windows)
+    (mean, types), squares = network(windows), None
+    for count, axes in enumerate(mirrorings[1:], 2):
+        number = np.float32(count)
+        one, one_types = network(_flipped(windows, axes))
+        one = _flipped(one, axes)
         if unions is not None:
-            compared = probabilities @ unions.astype(np.float32)
-            first = compared if first is None else first
-            difference = compared - first
-            differences = differences + difference
-            squares = squares + np.square(difference, out=difference)
-    mean = total / number
-    if unions is None:
-        return mean, of_types
-    variance = np.maximum(squares - np.square(differences) / number, 0) / number
-    return np.concatenate([mean, np.sqrt(variance)], axis=-1), of_types
+            squares = _deviating()(squares, mean, one, unions, number)
+        mean = _averaging()(mean, one, number)
+        types = None if types is None else _averaging()(types, one_types, number)
+    return _ending()(mean, types, squares, np.float32(len(mirrorings)))
+
+
+def _flipped(features: Any, axes: tuple[int, ...]) -> Any:
+    return ops.flip(features, axes) if axes else features
+
+
+@lru_cache(maxsize=4)
+def _compiled(model: keras.Model, activation: Activation) -> Callable:
+    """Compiled: probabilities (B, *patch, O) of windows, and (B, O - 1) of a type head or None."""
+    activate = ops.sigmoid if activation == "sigmoid" else ops.softmax
+
+    def probabilities_of(windows):
+        outputs = model(windows, training=False)
+        logits, types = outputs if isinstance(outputs, list) else (outputs, None)
+        types = None if types is None else ops.softmax(ops.cast(types, "float32"))
+        return activate(ops.cast(logits, "float32")), types
+
+    return backend.compiled(probabilities_of, model)
+
+
+@cache
+def _averaging() -> Callable:
+    """Compiled: a mean with one more value, the `number`-th."""
+    return backend.compiled(
+        lambda mean, value, number: mean + (value - mean) / number, donated=True
+    )
+
+
+@cache
+def _deviating() -> Callable:
+    """Compiled: sum of the unions' squared deviations from their mean, with the `number`-th mirror
+    image (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.3).
+
+    A program of its own, so that the bits of the mean do not depend on it.
+    """
+
+    def deviated(squares, mean, probabilities, unions, number):
+        change = ops.square(ops.matmul(probabilities - mean, unions)) * ((number - 1) / number)
+        return change if squares is None else squares + change
+
+    return backend.compiled(deviated, donated=True)
+
+
+@cache
+def _ending() -> Callable:
+    def ended(mean, types, squares, count):
+        if types is not None:
+            tumour = ops.sum(1 - mean[..., 0], axis=tuple(range(1, len(mean.shape) - 1)))
+            types = tumour[:, None] * types
+        if squares is not None:
+            mean = ops.concatenate([mean, ops.sqrt(squares / count)], axis=-1)
+        return mean, types
+
+    return backend.compiled(ended)

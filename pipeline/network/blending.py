@@ -1,0 +1,155 @@
+"""Windows of an image and the average of what a network predicts in them, in the memory of the host
+or of the device.
+"""
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..preparation.patches import Size, box_of, cut, cut_slab, importance, overlap_of
+from . import backend
+from .backend import keras
+
+ops = keras.ops
+
+GRANULE = 32
+"""Sides of an image in the memory of the device are multiples, in voxels, so that the cases of a
+cohort need few programs."""
+
+
+class OnHost:
+    """By NumPy.
+
+    Parameters
+    ----------
+    image : (X, Y, Z, C) float array
+    origins : sequence of (3,) ints
+        Of all windows.
+    patch : (2,) or (3,) ints
+    slices : int
+        As in `inference.predict_probabilities`.
+    channels : int
+        Of the predictions.
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        origins: Sequence[Size],
+        patch: Sequence[int],
+        slices: int,
+        channels: int,
+    ):
+        self.image, self.patch, self.slices = image, patch, slices
+        self.weights = importance(patch)[..., None]
+        self.sums = np.zeros((*image.shape[:3], channels), np.float32)
+        self.weight = np.zeros((*image.shape[:3], 1), np.float32)
+
+    def cut(self, members: Sequence[Size], count: int) -> Any:
+        """Windows (count, *patch, slices * C) float32 at some origins, then zeros."""
+        windows = np.zeros((count, *self.patch, self.slices * self.image.shape[-1]), np.float32)
+        for window, origin in zip(windows, members, strict=False):
+            if self.slices > 1:
+                slab = cut_slab(self.image, origin, self.patch, self.slices)
+                window[:] = slab.reshape(window.shape)
+            else:
+                window[:] = cut(self.image, origin, self.patch)
+        return windows
+
+    def add(self, members: Sequence[Size], predicted: Any) -> None:
+        """Blend in the predictions (count, *patch, channels) for the windows of `cut`."""
+        predicted = ops.convert_to_numpy(predicted)
+        for window, origin in zip(predicted, members, strict=False):
+            box = box_of(self.patch)
+            inside, covered = overlap_of(self.image.shape[:3], origin, box)
+            self.sums[inside] += (self.weights * window.reshape(*box, -1))[covered]
+            self.weight[inside] += self.weights[covered]
+
+    def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted sums (X, Y, Z, channels) and the weight (X, Y, Z, 1) of each voxel, float32."""
+        return self.sums, self.weight
+
+
+class OnDevice:
+    """As `OnHost`, in the memory of the device: nothing returns before the last window."""
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        origins: Sequence[Size],
+        patch: Sequence[int],
+        slices: int,
+        channels: int,
+    ):
+        beyond = np.array([0, 0, slices // 2])  # neighbours that a slice at the border lacks
+        lowest = np.array(origins, int).reshape(-1, 3)
+        ends = lowest.max(axis=0, initial=0) + box_of(patch)
+        self.before = beyond - lowest.min(axis=0, initial=0)
+        sides = np.maximum(ends, image.shape[:3]) + self.before + beyond
+        sides = -(-sides // GRANULE) * GRANULE
+        self.inside = tuple(
+            slice(low, low + length)
+            for low, length in zip(self.before, image.shape[:3], strict=True)
+        )
+        padded = np.zeros(
+            (*sides, image.shape[-1]), np.float16 if image.dtype == np.float16 else np.float32
+        )
+        padded[self.inside] = image
+        self.image, self.patch, self.slices = ops.convert_to_tensor(padded), tuple(patch), slices
+        self.weights = ops.convert_to_tensor(importance(patch)[..., None])
+        self.sums = ops.zeros((*sides.tolist(), channels + 1), "float32")
+
+    def cut(self, members: Sequence[Size], count: int) -> Any:
+        """As `OnHost.cut`; the last window again instead of zeros."""
+        filled = [*members, *[members[-1]] * (count - len(members))]
+        # windows reach as far beyond the image as their predictions and the neighbouring slices
+        lowest = np.array(filled) + self.before - [0, 0, self.slices // 2]
+        return _cutting(self.patch, self.slices)(self.image, lowest.astype(np.int32))
+
+    def add(self, members: Sequence[Size], predicted: Any) -> None:
+        """As `OnHost.add`."""
+        count = len(predicted)
+        lowest = np.zeros((count, 3), np.int32)
+        lowest[: len(members)] = np.array(members) + self.before
+        share = (np.arange(count) < len(members)).astype(np.float32)
+        self.sums = _adding()(self.sums, predicted, lowest, share, self.weights)
+
+    def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `OnHost.sums_and_weight`."""
+        sums = np.array(ops.convert_to_numpy(self.sums)[self.inside])
+        return sums[..., :-1], sums[..., -1:]
+
+
+@lru_cache(maxsize=8)
+def _cutting(patch: tuple[int, ...], slices: int) -> Any:
+    """Program for windows (B, *patch, slices * C) float32 of an image at origins (B, 3)."""
+
+    def cut_all(image, lowest):
+        box = (*box_of(patch, slices), image.shape[-1])
+        windows = [
+            ops.slice(image, (*(lowest[number, axis] for axis in range(3)), 0), box)
+            for number in range(lowest.shape[0])
+        ]
+        return ops.reshape(ops.cast(ops.stack(windows), "float32"), (len(windows), *patch, -1))
+
+    return backend.compiled(cut_all)
+
+
+@cache
+def _adding() -> Any:
+    """Program that blends predictions (B, *patch, channels) with their shares (B,) into sums
+    (X, Y, Z, channels + 1).
+    """
+
+    def add_all(sums, predicted, lowest, share, weights):
+        for number in range(predicted.shape[0]):
+            window = ops.reshape(predicted[number], (*weights.shape[:3], -1))
+            window = ops.concatenate([weights * window, weights], axis=-1) * share[number]
+            start = (*(lowest[number, axis] for axis in range(3)), 0)
+            before = ops.slice(sums, start, window.shape)
+            sums = ops.slice_update(sums, start, before + window)
+        return sums
+
+    return backend.compiled(add_all, donated=True)
