@@ -133,11 +133,17 @@ def _mean_of_mirror_images(
     spatial = range(1, windows.ndim - 1)
     counts = range(len(spatial) + 1) if mirror else [0]
     mirrorings = [axes for count in counts for axes in itertools.combinations(spatial, count)]
-    windows, state = ops.convert_to_tensor(windows), None
-    for number, axes in enumerate(mirrorings, 1):
-        probabilities, types = network(_flipped(windows, axes))
-        state = _updating()(state, _flipped(probabilities, axes), types, unions, np.float32(number))
-    return _ending()(state, np.float32(len(mirrorings)))
+    windows = ops.convert_to_tensor(windows)
+    (mean, types), squares = network(windows), None
+    for count, axes in enumerate(mirrorings[1:], 2):
+        number = np.float32(count)
+        one, one_types = network(_flipped(windows, axes))
+        one = _flipped(one, axes)
+        if unions is not None:
+            squares = _deviating()(squares, mean, one, unions, number)
+        mean = _averaging()(mean, one, number)
+        types = None if types is None else _averaging()(types, one_types, number)
+    return _ending()(mean, types, squares, np.float32(len(mirrorings)))
 
 
 def _flipped(features: Any, axes: tuple[int, ...]) -> Any:
@@ -159,31 +165,31 @@ def _compiled(model: keras.Model, activation: Activation) -> Callable:
 
 
 @cache
-def _updating() -> Callable:
-    """Compiled: means, and the sum of the unions' squared deviations from their mean, with one more
+def _averaging() -> Callable:
+    """Compiled: a mean with one more value, the `number`-th."""
+    return backend.compiled(
+        lambda mean, value, number: mean + (value - mean) / number, donated=True
+    )
+
+
+@cache
+def _deviating() -> Callable:
+    """Compiled: sum of the unions' squared deviations from their mean, with the `number`-th mirror
     image (Chan, Golub and LeVeque, The American Statistician 37, 1983, eq. 1.3).
+
+    A program of its own, so that the bits of the mean do not depend on it.
     """
 
-    def updated(state, probabilities, types, unions, number):
-        if state is None:
-            squares = None if unions is None else 0 * ops.matmul(probabilities, unions)
-            return probabilities, squares, types
-        mean, squares, mean_types = state
-        difference = probabilities - mean
-        if unions is not None:
-            change = ops.square(ops.matmul(difference, unions))
-            squares = squares + change * ((number - 1) / number)
-        if types is not None:
-            types = mean_types + (types - mean_types) / number
-        return mean + difference / number, squares, types
+    def deviated(squares, mean, probabilities, unions, number):
+        change = ops.square(ops.matmul(probabilities - mean, unions)) * ((number - 1) / number)
+        return change if squares is None else squares + change
 
-    return backend.compiled(updated, donated=True)
+    return backend.compiled(deviated, donated=True)
 
 
 @cache
 def _ending() -> Callable:
-    def ended(state, count):
-        mean, squares, types = state
+    def ended(mean, types, squares, count):
         if types is not None:
             tumour = ops.sum(1 - mean[..., 0], axis=tuple(range(1, len(mean.shape) - 1)))
             types = tumour[:, None] * types
