@@ -62,6 +62,7 @@ if TINY:
         kind["length"] |= {"batch_size": 2, "steps_per_epoch": 4}
         kind["length"]["patch"] = [32] * kind["network"]["dimensions"]
         kind["train"]["val_batches"] = 1
+        kind["on_the_fly"] = {}
 
 
 def main() -> None:
