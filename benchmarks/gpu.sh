@@ -7,7 +7,7 @@
 # PART         step peer slices training inference; all without
 # OUT          folder for results.jsonl, table.md, logs and the compilation cache
 # PYTHON       interpreter with jax[cuda13] (or jax[cuda12]), keras, numpy, scipy, pandas, pydantic,
-#              ruamel.yaml, tqdm, nibabel, isal and connected-components-3d; nothing else is needed
+#              ruamel.yaml, tqdm, psutil, nibabel, isal and connected-components-3d; nothing else is needed
 # PEER_PYTHON  for `peer`: one with torch and dynamic-network-architectures; PYTHON without
 # DATA         for `training`: folder of flair.npz and cheng.npz, each by `gpu_pack`
 # GPU_SECONDS  of all parts together, 530 without
@@ -28,7 +28,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=1
 
 "$python" - <<'CHECK' || exit
 import importlib.util, os, sys
-needed = "jax keras numpy scipy pandas pydantic ruamel.yaml tqdm nibabel isal cc3d".split()
+needed = "jax keras numpy scipy pandas pydantic ruamel.yaml tqdm psutil nibabel isal cc3d".split()
 missing = [name for name in needed if not importlib.util.find_spec(name.partition(".")[0])]
 if missing:
     sys.exit(f"error: {sys.executable} lacks {', '.join(missing)}: install them with pip")

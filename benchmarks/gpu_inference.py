@@ -10,9 +10,6 @@ postprocessing is off. The first run, which compiles, is apart.
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ import numpy as np
 from benchmarks import gpu_setup
 from benchmarks.gpu_results import record
 from benchmarks.gpu_setup import PATCH, SCHEMA, TINY, VOLUMES
+from benchmarks.measuring import timed
 from pipeline.core import params
 from pipeline.core.regions import classes_to_values
 from pipeline.formats import nifti, raw_cases
@@ -75,27 +73,20 @@ def _written(folder: Path) -> tuple[raw_cases.Found, np.ndarray]:
 def _seconds(found, classes, network, card, settings) -> dict[str, float]:
     """Seconds of each part, as `predict` goes through it."""
     taken: dict[str, float] = {}
-    with _timed(taken, "whole"):
-        with _timed(taken, "read"):
+    with timed(taken, "whole"):
+        with timed(taken, "read"):
             case = raw_cases.read(found, SCHEMA)
-        with _timed(taken, "prepare"):
+        with timed(taken, "prepare"):
             prepared = prepare(case, card.preprocess)
-        with _timed(taken, "network"):
+        with timed(taken, "network"):
             outputs, _ = predictor.predict(network, card, settings, prepared.image)
-        with _timed(taken, "restore"):
+        with timed(taken, "restore"):
             restored = restore(outputs, prepared.geometry)
             predictor.raw_classes(restored, prepared.geometry, card, settings)
-        with _timed(taken, "write"):
+        with timed(taken, "write"):
             values = classes_to_values(classes, SCHEMA)
             nifti.write(found.folder / "labels.nii.gz", values, case.grid.affine)
     return taken
-
-
-@contextmanager
-def _timed(taken: dict[str, float], part: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    taken[part] = time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import cohorts
-from benchmarks.measuring import ROOT, Figure, apart
+from benchmarks.measuring import ROOT, Figure, apart, timed
 
 REPEATS = 3
 CASES = 3
@@ -96,25 +95,18 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     files = raw_cases.found_in(Path(raw), entry)
     reference = raw_cases.read(files, card.cohort).classes
     cpu = time.process_time()
-    with _timed(taken, "read"):
+    with timed(taken, "read"):
         case = raw_cases.read(replace(files, labels=None), card.cohort)
-    with _timed(taken, "prepare"):
+    with timed(taken, "prepare"):
         prepared = prepare(case, card.preprocess)
-    with _timed(taken, "network"):
+    with timed(taken, "network"):
         probabilities, _ = predictor.predict(network, card, settings, prepared.image)
-    with _timed(taken, "restore"):
+    with timed(taken, "restore"):
         restored = restore(probabilities, prepared.geometry)
         predictor.raw_classes(restored, prepared.geometry, card, settings)
-    with tempfile.TemporaryDirectory() as folder, _timed(taken, "write"):
+    with tempfile.TemporaryDirectory() as folder, timed(taken, "write"):
         # the reference in place of an untrained network's noise, which gzip would be slow to pack
         nifti.write(
             Path(folder) / "out.nii.gz", classes_to_values(reference, card.cohort), case.grid.affine
         )
     return taken | {"whole": sum(taken.values()), "cpu": time.process_time() - cpu}
-
-
-@contextmanager
-def _timed(taken: dict[str, float], part: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    taken[part] = time.perf_counter() - started

@@ -218,3 +218,11 @@ def _tree_cpu() -> float:
         + own.children_system
         + sum(times.user + times.system for times in [own, *living])
     )
+
+
+@contextmanager
+def timed(taken: dict[str, float], part: str) -> Iterator[None]:
+    """Note the seconds that a block takes under the name of the part."""
+    started = time.perf_counter()
+    yield
+    taken[part] = time.perf_counter() - started

@@ -23,6 +23,7 @@ from .resolution import Blur, LowResolution, soften
 from .spatial import Elastic, Rotation, Scaling, rotation, warp
 from .transform import OwnNames, Sample, Transform, brain_mask
 
+_UNUSED = np.random.default_rng(0)  # by gamma, contrast and brightness, which draw nothing
 Changes = dict[str, np.ndarray]
 """What `OnTheFly.draw` returns, or a row of each of its arrays."""
 
@@ -227,7 +228,7 @@ def _recoloured(values, row, ranges: OnTheFly, sample: Sample):
         ("shift", ranges.brightness),
     ):
         if name in row and row[name] != transform.neutral:
-            values = transform.change(values, row[name], sample, np.random.default_rng())
+            values = transform.change(values, row[name], sample, _UNUSED)
     if "coarse" in row and (row["blur_mm"] or row["coarse"] != 1):
         values = soften(
             values, sample.brain, sample.spacing_mm, float(row["blur_mm"]), float(row["coarse"])

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-MIX = ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1))
-"""Shifts and factors of a 32-bit hash (Wellons, "Prospecting for Hash Functions", 2018: lowbias32,
+MIX = ((16, 0x7FEB352D), (15, 0x846CA68B))
+LAST_SHIFT = 16
+"""With `MIX` the shifts and factors of a 32-bit hash (Wellons, "Prospecting for Hash Functions", 2018: lowbias32,
 https://nullprogram.com/blog/2018/07/31)."""
 SECOND = 0x9E3779B9
 
@@ -23,20 +24,23 @@ def standard_normal(xp: Any, seed: Any, place: Any) -> Any:
     float32 array, within +-5.9
     """
     first = _mixed(xp, xp.bitwise_xor(place, _mixed(xp, seed)))
-    second = _mixed(xp, xp.bitwise_xor(first, xp.full_like(first, SECOND)))
+    second = _mixed(xp, xp.bitwise_xor(first, xp.array(SECOND, "uint32")))
     radius = xp.sqrt(-2 * xp.log(_uniform(xp, first)))
     return radius * xp.cos(6.283185307179586 * _uniform(xp, second))
 
 
 def _mixed(xp: Any, number: Any) -> Any:
     for shift, factor in MIX:
-        number = xp.bitwise_xor(number, xp.right_shift(number, xp.full_like(number, shift)))
-        number = xp.multiply(number, xp.full_like(number, factor))
-    return number
+        number = xp.multiply(_folded(xp, number, shift), xp.array(factor, "uint32"))
+    return _folded(xp, number, LAST_SHIFT)
+
+
+def _folded(xp: Any, number: Any, shift: int) -> Any:
+    return xp.bitwise_xor(number, xp.right_shift(number, xp.array(shift, "uint32")))
 
 
 def _uniform(xp: Any, number: Any) -> Any:
     """The 24 highest bits as a float32 in the middle of its step of 2**-24 in (0, 1)."""
-    high = xp.right_shift(number, xp.full_like(number, 8))
+    high = xp.right_shift(number, xp.array(8, "uint32"))
     cast = xp.cast if hasattr(xp, "cast") else xp.astype
     return (cast(high, "float32") + 0.5) * 2.0**-24

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..preparation.patches import Size, box_of, cut, cut_slab, importance, overlap_of
+from ..preparation.patches import Size, box_of, cut_slab, importance, overlap_of
 from . import backend
 from .backend import keras
 
@@ -51,11 +51,8 @@ class OnHost:
         """Windows (count, *patch, slices * C) float32 at some origins, then zeros."""
         windows = np.zeros((count, *self.patch, self.slices * self.image.shape[-1]), np.float32)
         for window, origin in zip(windows, members, strict=False):
-            if self.slices > 1:
-                slab = cut_slab(self.image, origin, self.patch, self.slices)
-                window[:] = slab.reshape(window.shape)
-            else:
-                window[:] = cut(self.image, origin, self.patch)
+            slab = cut_slab(self.image, origin, self.patch, self.slices)
+            window[:] = slab.reshape(window.shape)
         return windows
 
     def add(self, members: Sequence[Size], predicted: Any) -> None:

@@ -56,7 +56,7 @@ def predict_probabilities(
         Text of a progress bar; none is shown without it.
     slices : int
         Neighbouring slices, odd, that a network of two dimensions sees to segment the middle one,
-        see `batches.Sampler`; those beyond the volume are 0.
+        see `batches.recipes`; those beyond the volume are 0.
 
     Returns
     -------

@@ -130,13 +130,13 @@ def cut_slab(volume: np.ndarray, origin: Size, patch: Sequence[int], slices: int
     Parameters
     ----------
     volume, origin, patch
-        As in `cut`; a patch of two sides.
+        As in `cut`.
     slices : int
-        Odd; the slice of the origin is the one in the middle.
+        Odd; the slice of the origin is the one in the middle. 1 for a patch of three sides.
 
     Returns
     -------
-    (X, Y, slices, ...) array of the volume's dtype
+    (X, Y, slices, ...) or (X, Y, Z, ...) array of the volume's dtype
     """
     x, y, z = origin
     return cut(volume, (x, y, z - slices // 2), (*patch, slices))

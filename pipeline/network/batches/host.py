@@ -36,6 +36,8 @@ class HostBatches:
     def training(self, epoch: int, step: int) -> Batch:
         """The augmented batch of a step."""
         recipe = self.recipes.training(epoch, step)
+        if not self.own:
+            return self._made(recipe, None)
         rngs = [
             generator(self.recipes.seed, "own", epoch, step, number)
             for number in range(len(recipe["case"]))
@@ -69,7 +71,7 @@ class HostBatches:
         image, classes = augment_patch(
             image, classes, row, recipes.on_the_fly, box, recipes.spacing_mm
         )
-        if rng is None or not self.own:
+        if rng is None:
             return image, classes
         modalities = self.schema.modalities
         return apply_own(self.own, rng, image, classes, recipes.spacing_mm, modalities)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
+import jax  # to compile, which Keras does for whole models alone
 import keras
 
 

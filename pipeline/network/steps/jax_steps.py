@@ -5,7 +5,7 @@ device, or on several devices that share every batch.
 from collections.abc import Callable
 from typing import Any
 
-import jax
+import jax  # for gradients, the scan over steps and several devices, which keras.ops lacks
 import keras
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -47,7 +47,7 @@ class Steps:
         places = [variable is optimizer.learning_rate for variable in optimizer.variables]
         self._rate = places.index(True)
         self._mesh = _mesh(devices)
-        self._constants: tuple[Any, Any] = None, None  # as given, and where the mesh is
+        self._constants: tuple[Any, Any] = None, None  # as given, and on the mesh
         values = self._copied([list(group) for group in self._variables])
         self._state = self._placed(values)
         everywhere = self._mesh and NamedSharding(self._mesh, PartitionSpec())
@@ -69,11 +69,15 @@ class Steps:
         (K,) float32 tensor
             Losses, ready when the steps are done.
         """
-        if constants is not self._constants[0]:
-            self._constants = constants, self._placed(constants)
+        if (
+            self._mesh
+        ):  # else nothing is kept here, so that a part of a cohort makes room for the next
+            if constants is not self._constants[0]:
+                self._constants = constants, self._placed(constants)
+            constants = self._constants[1]
         items = self._placed(items, None, "batch")
         rates = self._placed(rates)
-        self._state, losses = self._many(self._state, self._constants[1], items, rates)
+        self._state, losses = self._many(self._state, constants, items, rates)
         return losses
 
     def fetch(self, losses: Any) -> list[float]:

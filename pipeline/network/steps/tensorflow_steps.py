@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
+import tensorflow as tf  # for gradients and graphs, which keras.ops lacks
 
 from ...core.errors import InputError
 
