@@ -4,8 +4,8 @@ from typing import Any
 
 MIX = ((16, 0x7FEB352D), (15, 0x846CA68B))
 LAST_SHIFT = 16
-"""With `MIX` the shifts and factors of a 32-bit hash (Wellons, "Prospecting for Hash Functions", 2018: lowbias32,
-https://nullprogram.com/blog/2018/07/31)."""
+"""With `MIX` the shifts and factors of a 32-bit hash (Wellons, "Prospecting for Hash Functions",
+2018: lowbias32, https://nullprogram.com/blog/2018/07/31)."""
 SECOND = 0x9E3779B9
 
 
