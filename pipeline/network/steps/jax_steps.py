@@ -69,9 +69,7 @@ class Steps:
         (K,) float32 tensor
             Losses, ready when the steps are done.
         """
-        if (
-            self._mesh
-        ):  # else nothing is kept here, so that a part of a cohort makes room for the next
+        if self._mesh:  # else nothing is kept, so that a part of a cohort makes room for the next
             if constants is not self._constants[0]:
                 self._constants = constants, self._placed(constants)
             constants = self._constants[1]
