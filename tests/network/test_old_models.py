@@ -45,5 +45,6 @@ def test_a_model_of_format_1_predicts_the_labels_that_it_did(tmp_path):
         )
     assert not ended.value.code
     labels, kept = nifti.read(out).voxels, nifti.read(MODEL / "prediction.nii.gz").voxels
-    # to the byte with TensorFlow on the processor that made it; other ones round bfloat16 otherwise
-    assert np.count_nonzero(labels != kept) <= 0.01 * np.count_nonzero(kept)
+    # To the byte with TensorFlow on the processor that made it; others round bfloat16 elsewhere.
+    # In float32 JAX and TensorFlow give the same labels, and 2 % of them differ from bfloat16's.
+    assert np.count_nonzero(labels != kept) <= 0.03 * np.count_nonzero(kept)
