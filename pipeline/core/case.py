@@ -13,8 +13,9 @@ class Case:
 
     Attributes
     ----------
-    image : (X, Y, Z, C) float32 array
-        One channel per modality, in the schema's order, on the raw axes.
+    image : (X, Y, Z, C) int16 or float32 array
+        One channel per modality, in the schema's order, on the raw axes; int16 where that holds the
+        voxels of every file.
     classes : (X, Y, Z) uint8 array or None
         Class indices of the reference, None where there is none.
     grid : Grid

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -134,7 +134,8 @@ def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]
         volume = on_grid_of(origin, volume, first, grid, _SERIES_REMEDY)
         volumes[name] = replace(volume, air=constant_air(volume.voxels))
     assert grid is not None  # a schema has a modality
-    image = np.empty((*grid.shape, len(volumes)), np.float32, order="F")  # contiguous channels
+    dtype = _holding(volumes.values())
+    image: np.ndarray = np.empty((*grid.shape, len(volumes)), dtype, order="F")
     for channel, volume in enumerate(volumes.values()):
         image[..., channel] = without_air(volume)
     classes = None
@@ -144,6 +145,11 @@ def read_volumes(found: Found, schema: Schema) -> tuple[Case, dict[str, Volume]]
         remedy = "Fix the mask, or choose the cohort it belongs to."
         classes = classes_of(found.labels, volumes["labels"], schema, lambda: remedy)
     return Case(found.case, image, classes, grid), volumes
+
+
+def _holding(volumes: Iterable[Volume]) -> type:
+    fits = (np.can_cast(volume.voxels.dtype, np.int16) and not volume.air for volume in volumes)
+    return np.int16 if all(fits) else np.float32
 
 
 def refuse_missing(found: Found, schema: Schema) -> None:

@@ -18,8 +18,22 @@ def test_a_good_case_is_read_as_it_was_written(tmp_path, schema):
     images, values = case_arrays()
     for channel, name in enumerate(("t1", "t1ce", "t2", "flair")):
         assert np.array_equal(case.image[..., channel], images[name])
-    assert case.image.dtype == np.float32
+    assert case.image.dtype == np.int16
     assert np.array_equal(case.classes, np.where(values == 4, 3, values))
+
+
+@pytest.mark.parametrize("largest", [np.uint16(40_000), np.float32(0.5)])
+def test_one_file_that_int16_cannot_hold_makes_all_channels_float32(tmp_path, schema, largest):
+    folder = write_case(tmp_path, "BraTS2021_00001")
+    file = folder / "BraTS2021_00001_flair.nii.gz"
+    volume = nifti.read(file)
+    voxels = volume.voxels.astype(largest.dtype)
+    voxels[voxels > 0] = largest
+    nifti.write(file, voxels, volume.grid.affine)
+    image = read(folder, schema).image
+    assert image.dtype == np.float32
+    assert np.array_equal(image[..., 3], voxels)
+    assert np.array_equal(image[..., 0], case_arrays()[0]["t1"])
 
 
 def test_an_entry_says_what_the_files_hold(tmp_path, schema):

@@ -42,7 +42,7 @@ def with_head(case: Case, noise: float) -> Case:
     """At half the resolution, a head around the brain: 4 mm of dark bone, 20 mm of soft tissue, and
     noise in the air unless that is 0.
     """
-    image = case.image[::2, ::2, ::2].copy()
+    image = case.image[::2, ::2, ::2].astype(np.float32)
     grid = Grid(image.shape[:3], case.grid.affine @ np.diag([2.0, 2, 2, 1]))
     brain = image.any(axis=-1)
     away_mm = ndimage.distance_transform_edt(~brain, sampling=grid.spacing_mm)
