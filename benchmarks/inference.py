@@ -1,4 +1,6 @@
-"""Segmenting whole held-out cases with a network of params.yaml, with and without mirroring."""
+"""Segmenting whole held-out cases with a network of params.yaml, with and without mirroring, and
+with one of nnU-Net's size beside nnU-Net's own predictor.
+"""
 
 import statistics
 import tempfile
@@ -7,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import cohorts
+from benchmarks import cohorts, nnunet
 from benchmarks.measuring import ROOT, Figure, apart, timed
 
 REPEATS = 3
 CASES = 3
+PRECISIONS = ("mixed_bfloat16", "float32")
 PARTS = ("read", "prepare", "network", "restore", "write")
 
 
@@ -36,6 +39,61 @@ def figures(repeats: int) -> Iterator[Figure]:
                 else f"{CASES} phantoms, 2 cores",
             )
     yield Figure("inference, memory", "GB", [ran.process_gb])
+    yield from _beside_nnunet(cohorts.phantoms(8), repeats)
+
+
+def _beside_nnunet(raw: Path, repeats: int) -> Iterator[Figure]:
+    """One case from its files to labels on its grid, by turns, as each does it on a CPU: nnU-Net
+    in float32, this pipeline in the precision of its presets and in float32.
+    """
+    from pipeline.network.params import NetworkParams
+
+    name = "inference beside nnU-Net"
+    if not nnunet.installed():
+        yield Figure(name, "s/case", (), note=nnunet.MISSING)
+        return
+    shape = NetworkParams.model_validate(_planned()["network"])
+    theirs: list[dict[str, float]] = []
+    ours: dict[str, list[dict[str, float]]] = {precision: [] for precision in PRECISIONS}
+    with nnunet.segmenting(raw, shape, _planned()["train"]["patch"]) as segment_there:
+        for _ in range(repeats):
+            for precision in PRECISIONS:
+                ours[precision].append(apart(planned_size, str(raw), precision)[0])
+            theirs.append(segment_there())
+    for precision, runs in ours.items():
+        for part, at_least in (("whole", 3), ("network", None)):
+            spent, there = _median(runs, part), _median(theirs, part)
+            yield Figure(
+                f"{name}, {precision}: {part}",
+                "times as fast",
+                [peer[part] / own[part] for own, peer in zip(runs, theirs, strict=True)],
+                at_least=at_least,
+                note=f"{spent:.1f} s/case against {there:.1f}, 2 cores, without writing",
+            )
+
+
+def _planned() -> dict[str, dict]:
+    """params.yaml with the sections that the preset brats2021 changes: the network that nnU-Net
+    plans for BraTS, with labels as outputs, which is what nnU-Net predicts without regions.
+    """
+    from pipeline.core import params
+
+    values = params.read(ROOT / "params.yaml")
+    preset = params.read_yaml(ROOT / "presets/brats2021.yaml", "Restore it with git.")
+    merged = {
+        section: {**values[section], **preset[section]}
+        for section in ("network", "train", "preprocess")
+    }
+    merged["network"] |= {"output": "labels", "deep_supervision": False}
+    return merged | {"evaluate": values["evaluate"] | {"mirror": False, "batch_size": 1}}
+
+
+def planned_size(raw: str, precision: str) -> dict[str, float]:
+    """Seconds of each part for the first case, after a run that compiles."""
+    catalogue, network, card, settings = _untrained(raw, _planned(), precision)
+    _segment(raw, catalogue.cases[0], network, card, settings)
+    taken = _segment(raw, catalogue.cases[0], network, card, settings)
+    return taken | {"whole": taken["whole"] - taken["write"]}
 
 
 def _median(runs: list[dict[str, float]], part: str) -> float:
@@ -45,30 +103,9 @@ def _median(runs: list[dict[str, float]], part: str) -> float:
 def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
     """Mean seconds per case of every part: a list of runs without mirroring, and one with."""
     from pipeline.core import params
-    from pipeline.core.catalogue import Catalogue
-    from pipeline.core.records import read_json
-    from pipeline.network import architectures, backend, unet
-    from pipeline.network.card import Card
-    from pipeline.network.params import NetworkParams
-    from pipeline.network.predictor import Settings
-    from pipeline.preparation.preprocessing import PreprocessingConfig
 
-    path = ROOT / "params.yaml"
-    values = params.read(path)
-    catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
-    shape, config = (
-        params.value(values, key, kind, path)
-        for key, kind in (("network", NetworkParams), ("preprocess", PreprocessingConfig))
-    )
-    settings = params.value(values, "evaluate", Settings, path)
-    schema = catalogue.cohort
-    outputs = len(schema.regions) if shape.output == "regions" else len(schema.labels) + 1
-    backend.prepare(0, values["train"]["precision"])
-    network = architectures.inference_network(unet.build(shape, len(schema.modalities), outputs))
-    # the card of an untrained network: what segmentation reads of it, and no more
-    card = Card.model_construct(
-        cohort=schema, preprocess=config, network=shape, patch=tuple(values["train"]["patch"])
-    )
+    values = params.read(ROOT / "params.yaml")
+    catalogue, network, card, settings = _untrained(raw, values, values["train"]["precision"])
     found = []
     for mirror in (False, True):
         asked = settings.model_copy(update={"mirror": mirror})
@@ -81,6 +118,37 @@ def once(raw: str, repeats: int) -> list[list[dict[str, float]]]:
             [{part: statistics.mean(case[part] for case in run) for part in run[0]} for run in runs]
         )
     return found
+
+
+def _untrained(raw: str, values: dict, precision: str) -> tuple:
+    """The catalogue of a folder, a network with random weights, and what segmentation reads of its
+    card and settings.
+    """
+    from pipeline.core import params
+    from pipeline.core.catalogue import Catalogue
+    from pipeline.core.records import read_json
+    from pipeline.evaluate import Params
+    from pipeline.network import architectures, backend, unet
+    from pipeline.network.card import Card
+    from pipeline.network.params import NetworkParams
+    from pipeline.preparation.preprocessing import PreprocessingConfig
+
+    path = ROOT / "params.yaml"
+    catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
+    shape, config = (
+        params.value(values, key, kind, path)
+        for key, kind in (("network", NetworkParams), ("preprocess", PreprocessingConfig))
+    )
+    settings = params.value(values, "evaluate", Params, path)
+    schema = catalogue.cohort
+    outputs = len(schema.regions) if shape.output == "regions" else len(schema.labels) + 1
+    backend.prepare(0, precision)
+    network = architectures.inference_network(unet.build(shape, len(schema.modalities), outputs))
+    # the card of an untrained network: what segmentation reads of it, and no more
+    card = Card.model_construct(
+        cohort=schema, preprocess=config, network=shape, patch=tuple(values["train"]["patch"])
+    )
+    return catalogue, network, card, settings
 
 
 def _segment(raw, entry, network, card, settings) -> dict[str, float]:

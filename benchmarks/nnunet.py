@@ -91,29 +91,41 @@ def plan_training(
     _dataset(folder / "all", raw, cases, split.test)
     configuration = ("-c", "3d_fullres", "-np", str(cores), "-npfp", str(cores))
     ran = _run("plan_and_preprocess", folder, "all", *configuration, cores=cores)
-    preprocessed = folder / "preprocessed" / DATASET
-    path = preprocessed / "nnUNetPlans.json"
-    plans = json.loads(path.read_text())
-    depth, every = network.depth, [1] * len(patch)
-    architecture = plans["configurations"]["3d_fullres"]["architecture"]
-    architecture["arch_kwargs"] |= {
-        "n_stages": depth,
-        "features_per_stage": [network.filters_at(level) for level in range(depth)],
-        "kernel_sizes": [[3] * len(patch)] * depth,
-        "strides": [every] + [[2] * len(patch)] * (depth - 1),
-        "n_conv_per_stage": [2] * depth,
-        "n_conv_per_stage_decoder": [2] * (depth - 1),
-    }
-    plans["configurations"][CONFIGURATION] = {
-        "inherits_from": "3d_fullres",
-        "patch_size": list(patch),
-        "batch_size": batch,
-        "architecture": architecture,
-    }
-    path.write_text(json.dumps(plans))
+    _plan_network(folder, network, patch, batch)
     folds = [{"train": list(split.train), "val": list(split.val)}]
-    (preprocessed / "splits_final.json").write_text(json.dumps(folds))
+    (folder / "preprocessed" / DATASET / "splits_final.json").write_text(json.dumps(folds))
     return ran
+
+
+@contextmanager
+def segmenting(
+    raw: Path, network: NetworkParams, patch: Sequence[int]
+) -> Iterator[Callable[[], dict[str, float]]]:
+    """Lay out the first cases of a folder and plan this network for them; gives a function that
+    segments the first case, untrained and without mirroring, and returns the seconds of each part
+    and of the whole.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cases = [entry.case for entry in read_json(raw / "catalogue.json", Catalogue).cases[:FEW]]
+        _dataset(folder / "all", raw, cases)
+        _run("extract_fingerprint", folder, "all", "-np", str(CORES))
+        _run("plan_experiment", folder, "all")
+        _plan_network(folder, network, patch, 2)
+        images = sorted((folder / "all" / DATASET / "imagesTr").glob(f"{cases[0]}_*.nii.gz"))
+
+        def segment() -> dict[str, float]:
+            program = str(ROOT / "benchmarks/nnunet_predict.py")
+            places = (str(folder / "preprocessed" / DATASET), CONFIGURATION)
+            ran = watched(
+                [str(ENVIRONMENT / "bin/python"), program, *places, *map(str, images)],
+                CORES,
+                folder,
+                _variables(folder, "all"),
+            )
+            return json.loads(ran.lines[-1][1])
+
+        yield segment
 
 
 def train(folder: Path, epochs: int, steps: int, cores: int) -> tuple[int, Watched]:
@@ -138,6 +150,29 @@ def predict(folder: Path, out: Path, cores: int) -> Watched:
     places = ("-i", str(images), "-o", str(out), "-c", CONFIGURATION, "-f", "0")
     how = ("--disable_tta", "-device", "cpu", "-npp", "1", "-nps", "1")
     return _run("predict", folder, "all", *places, *how, cores=cores)
+
+
+def _plan_network(folder: Path, network: NetworkParams, patch: Sequence[int], batch: int) -> None:
+    """Add a network of this size, patch and batch to its plans."""
+    path = folder / "preprocessed" / DATASET / "nnUNetPlans.json"
+    plans = json.loads(path.read_text())
+    depth, every = network.depth, [1] * len(patch)
+    architecture = plans["configurations"]["3d_fullres"]["architecture"]
+    architecture["arch_kwargs"] |= {
+        "n_stages": depth,
+        "features_per_stage": [network.filters_at(level) for level in range(depth)],
+        "kernel_sizes": [[3] * len(patch)] * depth,
+        "strides": [every] + [[2] * len(patch)] * (depth - 1),
+        "n_conv_per_stage": [2] * depth,
+        "n_conv_per_stage_decoder": [2] * (depth - 1),
+    }
+    plans["configurations"][CONFIGURATION] = {
+        "inherits_from": "3d_fullres",
+        "patch_size": list(patch),
+        "batch_size": batch,
+        "architecture": architecture,
+    }
+    path.write_text(json.dumps(plans))
 
 
 def _dataset(root: Path, raw: Path, cases: Sequence[str], test: Sequence[str] = ()) -> None:

@@ -182,9 +182,7 @@ def train_theirs(folder: Path, clone: Path, budget: float, cores: int) -> Tool:
     }
 
 
-def fit(
-    tool: str, train: Callable[[int, int], float], left: float, epochs: int, many: int
-) -> Tool:
+def fit(tool: str, train: Callable[[int, int], float], left: float, epochs: int, many: int) -> Tool:
     """Measure what a training takes, and train for as many steps as fit into the seconds left.
 
     Parameters

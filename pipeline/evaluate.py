@@ -14,6 +14,9 @@ run of the training.
 
 import logging
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,22 +78,20 @@ def evaluate(
     network = saving.load_model(network_file(models), card.network.architecture)
     if schema.lesion_rules is None:
         log.warning("%s", why_unscored(schema.cohort))
-    score = partial(_score, catalogue, raw, shards, predictions, card, settings, network, own)
+    segment = partial(_segment, shards, card, settings, network)
+    score = partial(_score, catalogue, raw, shards, predictions, card, settings, own)
     model_part = tracking.model_part(network_file(models), models / "card.json", history)
     own_part = tracking.evaluation_part(metrics, cases, tables)
     with tracking.run(card.tags, model_part, own_part) as run:
         scores, held_out = [], []
-        for number, case in enumerate(parts.test, 1):
-            started = time.perf_counter()
-            scored, loss, seconds = score(case)
+        for number, (case, scored, loss, seconds) in enumerate(
+            _overlapping(segment, score, parts.test), 1
+        ):
             scores.append(scored)
             held_out.append(loss)
             dice = " ".join(f"{name} {value:.3f}" for name, value in scored.region_dice.items())
-            log.info(
-                "%s  Dice %s  (network %.1f s, whole case %.1f s)",
-                *(case, dice, seconds, time.perf_counter() - started),
-            )
-            run.log_case(number, {"seconds": seconds})
+            log.info("%s  Dice %s  (network %.1f s, rest %.1f s)", case, dice, *seconds)
+            run.log_case(number, {"seconds": seconds[0]})
         whose = [{"case": case, "patient": parts.patients[case]} for case in parts.test]
         found = tables_of(whose, scores, schema)
         summary = summarise(found, schema, own) | {"held_out_loss": float(np.mean(held_out))}
@@ -101,6 +102,53 @@ def evaluate(
         write_json(headline, headline_of(summary))
 
 
+@dataclass(frozen=True, eq=False)
+class _Segmented:
+    """Of a case on the prepared grid; the loss, and seconds in the network."""
+
+    probabilities: np.ndarray
+    spread: np.ndarray | None
+    loss: float
+    seconds: float
+
+
+def _overlapping(
+    segment: Callable[[str], _Segmented],
+    score: Callable[[str, _Segmented], CaseScores],
+    cases: Sequence[str],
+) -> Iterator[tuple[str, CaseScores, float, tuple[float, float]]]:
+    """Score each case in a thread while the network segments the next: every case in turn, its
+    scores and loss, seconds in the network and of the rest.
+    """
+
+    def scored(name: str, segmented: _Segmented) -> tuple:
+        started = time.perf_counter()
+        scores = score(name, segmented)
+        rest = time.perf_counter() - started
+        return name, scores, segmented.loss, (segmented.seconds, rest)
+
+    with ThreadPoolExecutor(1) as beside:
+        waiting: Future | None = None
+        for name in cases:
+            segmented = segment(name)
+            if waiting:
+                yield waiting.result()
+            waiting = beside.submit(scored, name, segmented)
+        if waiting:
+            yield waiting.result()
+
+
+def _segment(shards: Path, card: Card, settings: Settings, network: Any, name: str) -> _Segmented:
+    shard = shard_files.read(shards, name)
+    started = time.perf_counter()
+    probabilities, spread = predictor.predict(
+        network, card, settings, shard.image, name, compare=True
+    )
+    seconds = time.perf_counter() - started
+    loss = predictor.held_out_loss(probabilities, shard.classes, card)
+    return _Segmented(probabilities, spread, loss, seconds)
+
+
 def _score(
     catalogue: Catalogue,
     raw: Path,
@@ -108,18 +156,13 @@ def _score(
     predictions: Path,
     card: Card,
     settings: Settings,
-    network: Any,
     own: list[Metric],
     name: str,
-) -> tuple[CaseScores, float, float]:
-    """Segment a case and write the prediction; its scores, loss and seconds in the network."""
-    entry = catalogue.entry(name)
-    shard, geometry = shard_files.read(shards, name), shard_files.read_geometry(shards, name)
-    started = time.perf_counter()
-    prepared, spread = predictor.predict(network, card, settings, shard.image, name, compare=True)
-    seconds = time.perf_counter() - started
-    held_out = predictor.held_out_loss(prepared, shard.classes, card)
-    probabilities = restore(prepared, geometry)
+    segmented: _Segmented,
+) -> CaseScores:
+    """Bring a case back to the raw grid, write the prediction and score it."""
+    entry, geometry = catalogue.entry(name), shard_files.read_geometry(shards, name)
+    probabilities = restore(segmented.probabilities, geometry)
     prediction = predictor.raw_classes(probabilities, geometry, card, settings)
     case = raw_cases.read(raw_cases.found_in(raw, entry), card.cohort)
     assert case.classes is not None  # split.json holds labelled cases only
@@ -131,12 +174,12 @@ def _score(
     )
     scored.rows["calibration"], scored.bins = calibration_rows(
         predictor.region_probabilities(probabilities, card),
-        None if spread is None else restore(spread, geometry),
+        None if segmented.spread is None else restore(segmented.spread, geometry),
         case.classes,
         brain_of(case, card.preprocess.foreground),
         card.cohort,
     )
-    return scored, held_out, seconds
+    return scored
 
 
 if __name__ == "__main__":
