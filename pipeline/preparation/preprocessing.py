@@ -185,9 +185,10 @@ def _normalised(
     """Clip and z-score the voxels of the brain, (N,) int16 or float32."""
     low, high = np.percentile(inside[::8], percentiles)
     if inside.dtype == np.int16:  # each of the few values once
-        places = np.subtract(inside, inside.min(), dtype=np.intp)
+        least = inside.min()
+        places = np.subtract(inside, least, dtype=np.intp)
         counts = np.bincount(places)
-        values = inside.min() + np.arange(len(counts), dtype=np.float64)
+        values = least + np.arange(len(counts), dtype=np.float64)
     else:
         places, counts, values = slice(None), None, inside
     values = np.clip(values, low, high)  # float64

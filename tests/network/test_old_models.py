@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import __main__ as commands
 from pipeline.formats import nifti
+from pipeline.network import backend
 from pipeline.network.card import read_card
 from tests.conftest import write_case
 
@@ -47,4 +48,5 @@ def test_a_model_of_format_1_predicts_the_labels_that_it_did(tmp_path):
     labels, kept = nifti.read(out).voxels, nifti.read(MODEL / "prediction.nii.gz").voxels
     # To the byte with TensorFlow on the processor that made it; others round bfloat16 elsewhere.
     # In float32 JAX and TensorFlow give the same labels, and 2 % of them differ from bfloat16's.
-    assert np.count_nonzero(labels != kept) <= 0.03 * np.count_nonzero(kept)
+    share = 0.01 if backend.name() == "tensorflow" else 0.03
+    assert np.count_nonzero(labels != kept) <= share * np.count_nonzero(kept)
