@@ -85,7 +85,7 @@ def _planned() -> dict[str, dict]:
         for section in ("network", "train", "preprocess")
     }
     merged["network"] |= {"output": "labels", "deep_supervision": False}
-    return merged | {"evaluate": values["evaluate"] | {"mirror": False, "batch_size": 1}}
+    return merged | {"evaluate": values["evaluate"] | {"mirror": False, "batch_size": 2}}
 
 
 def planned_size(raw: str, precision: str) -> dict[str, float]:
@@ -128,8 +128,9 @@ def _untrained(raw: str, values: dict, precision: str) -> tuple:
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
     from pipeline.evaluate import Params
-    from pipeline.network import architectures, backend, unet
+    from pipeline.network import backend, unet
     from pipeline.network.card import Card
+    from pipeline.network.layers.exchange import fast
     from pipeline.network.params import NetworkParams
     from pipeline.preparation.preprocessing import PreprocessingConfig
 
@@ -143,7 +144,7 @@ def _untrained(raw: str, values: dict, precision: str) -> tuple:
     schema = catalogue.cohort
     outputs = len(schema.regions) if shape.output == "regions" else len(schema.labels) + 1
     backend.prepare(0, precision)
-    network = architectures.inference_network(unet.build(shape, len(schema.modalities), outputs))
+    network = fast(unet.build(shape, len(schema.modalities), outputs))
     # the card of an untrained network: what segmentation reads of it, and no more
     card = Card.model_construct(
         cohort=schema, preprocess=config, network=shape, patch=tuple(values["train"]["patch"])

@@ -117,7 +117,8 @@ class Model:
         """The Keras network and its inference settings."""
         from .network import backend, predictor, saving
 
-        settings = read_json(self.folder / "inference.json", predictor.Settings)
+        file = self.folder / "inference.json"
+        settings = read_json(file, predictor.Settings, predictor.upgraded)
         backend.prepare(self.card.seed, self.card.train["precision"])
         architecture = self.card.network.architecture
         return saving.load_model(network_file(self.folder), architecture), settings
@@ -228,9 +229,10 @@ class Model:
         check_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
         schema = _own_values(card.cohort, one.schema) if label_values == "case" else card.cohort
 
-        from .network import backend, predictor
+        from .network import backend, engines, predictor
 
         network, settings = self._loaded
+        engine = engines.chosen(settings.engine, card.network.architecture)
         outputs, _ = predictor.predict(network, card, settings, prepared.image, found.case)
         restored = restore(outputs, prepared.geometry)
         classes = predictor.raw_classes(restored, prepared.geometry, card, settings)
@@ -253,7 +255,7 @@ class Model:
                 "settings": settings.model_dump(mode="json"),
                 "labels": schema.labels,
                 "volumes_ml": volumes_ml,
-                "versions": backend.versions(),
+                "versions": backend.versions() | engines.versions(engine),
                 "use": card.use,
                 "warnings": warnings,
             },

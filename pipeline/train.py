@@ -19,6 +19,7 @@ import numpy as np
 
 from .core import extensions
 from .core.catalogue import Catalogue
+from .core.cores import usable_cores
 from .core.folds import Split
 from .core.records import read_json, sha256, write_csv, write_json
 from .network import backend, checkpoint, saving, training
@@ -31,7 +32,6 @@ from .preparation import shards as shard_files
 from .preparation.preprocessing import PreprocessingConfig
 from .runtime import costs, stage, tracking
 from .runtime.code import code_hash
-from .runtime.parallel import usable_cores
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ import pytest
 
 from pipeline.cohorts import brats
 from pipeline.core.catalogue import Catalogue
+from pipeline.core.cores import usable_cores
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
 from pipeline.formats import raw_cases
 from pipeline.preparation import shards
 from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 from pipeline.preprocess import preprocess
-from pipeline.runtime import parallel
 from pipeline.verification import checks
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ def test_one_worker_and_several_make_the_same_bytes_in_any_order_of_cases(cohort
     backwards = catalogue.model_copy(update={"cases": tuple(reversed(catalogue.cases))})
     write_json(cohort / "catalogue.json", backwards)
     with on_one_core():
-        assert parallel.usable_cores() == 1
+        assert usable_cores() == 1
         preprocess(cohort, tmp_path / "one", CONFIG)
     assert contents(tmp_path / "one") == contents(tmp_path / "several")
 

@@ -23,11 +23,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from ..core import params
+from ..core.cores import usable_cores
 from ..core.errors import InputError
 from ..core.records import write_bytes
 from ..runtime import params_file, requirements, tracking
 from ..runtime.errors import as_called
-from ..runtime.parallel import usable_cores
 from ..runtime.programs import output_of
 
 PACKAGE = __package__.partition(".")[0]

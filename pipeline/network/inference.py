@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -11,10 +11,11 @@ from tqdm import tqdm
 from ..preparation.patches import Size, box_of, overlap_of, window_origins
 from . import backend, blending
 from .backend import keras
+from .engines import Activation, Engine, Forward, forward
 
 ops = keras.ops
 
-Activation = Literal["sigmoid", "softmax"]
+_forward = lru_cache(maxsize=4)(forward)
 
 
 def predict_probabilities(
@@ -28,6 +29,7 @@ def predict_probabilities(
     unions: np.ndarray | None = None,
     describe: str | None = None,
     slices: int = 1,
+    engine: Engine = "keras",
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Probabilities of every voxel of an image, and their disagreement between mirror images.
 
@@ -75,7 +77,7 @@ def predict_probabilities(
         unions = None
     channels = outputs + (0 if unions is None else unions.shape[1])
     columns = None if unions is None else unions.astype(np.float32)
-    network = _compiled(model, activation)
+    network = _forward(model, activation, engine)
     origins = _occupied(image, window_origins(image.shape[:3], patch, overlap), patch)
     # TensorFlow adds to a part of a tensor by copying the whole
     volume = blending.OnDevice if backend.name() == "jax" else blending.OnHost
@@ -124,7 +126,7 @@ def _occupied(image: np.ndarray, origins: list[Size], patch: Sequence[int]) -> l
 
 
 def _mean_of_mirror_images(
-    network: Callable, windows: Any, mirror: bool, unions: np.ndarray | None
+    network: Forward, windows: Any, mirror: bool, unions: np.ndarray | None
 ) -> tuple[Any, Any]:
     """Mean probabilities (B, *patch, O) over the mirror images of windows (B, *patch, C), and U
     more channels with the deviations of the unions; and of a type head the mean probabilities
@@ -148,20 +150,6 @@ def _mean_of_mirror_images(
 
 def _flipped(features: Any, axes: tuple[int, ...]) -> Any:
     return ops.flip(features, axes) if axes else features
-
-
-@lru_cache(maxsize=4)
-def _compiled(model: keras.Model, activation: Activation) -> Callable:
-    """Compiled: probabilities (B, *patch, O) of windows, and (B, O - 1) of a type head or None."""
-    activate = ops.sigmoid if activation == "sigmoid" else ops.softmax
-
-    def probabilities_of(windows):
-        outputs = model(windows, training=False)
-        logits, types = outputs if isinstance(outputs, list) else (outputs, None)
-        types = None if types is None else ops.softmax(ops.cast(types, "float32"))
-        return activate(ops.cast(logits, "float32")), types
-
-    return backend.compiled(probabilities_of, model)
 
 
 @cache

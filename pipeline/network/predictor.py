@@ -1,6 +1,6 @@
 """From a prepared image to class indices on the raw grid, the same for `evaluate` and `predict`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ..core.regions import classes_to_outputs, classes_to_regions, outputs_to_cl
 from ..core.strict import Strict
 from ..preparation.postprocess import Postprocess, postprocess
 from ..preparation.preprocessing import Geometry
-from . import losses
+from . import engines, losses
 from .backend import keras
 from .card import Card
 from .inference import predict_probabilities
@@ -22,7 +22,13 @@ class Settings(Strict):
     overlap: BelowOne
     mirror: bool
     batch_size: AtLeastOne
+    engine: engines.Engine
     postprocess: Postprocess
+
+
+def upgraded(values: Any) -> Any:
+    """Plain values of a models/inference.json of any format as of the present one."""
+    return {"engine": "keras"} | values if isinstance(values, dict) else values
 
 
 def predict(
@@ -67,6 +73,7 @@ def predict(
         unions if compare else None,
         describe,
         card.network.slices,
+        engines.chosen(settings.engine, card.network.architecture),
     )
 
 

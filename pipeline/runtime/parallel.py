@@ -1,12 +1,12 @@
 """Work over cases in parallel: processes of this machine, or a dask or ray cluster."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from ..core import params
+from ..core.cores import usable_cores
 from ..core.errors import InputError
 from .errors import explained
 
@@ -137,8 +137,3 @@ def _caught(work: Callable, case: Any) -> Any:
         if not fault.filename:
             raise
         return InputError(explained(fault))
-
-
-def usable_cores() -> int:
-    """Number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

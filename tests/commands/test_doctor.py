@@ -11,8 +11,9 @@ from packaging.requirements import Requirement
 
 from pipeline.commands import doctor
 from pipeline.core import params
+from pipeline.core.cores import usable_cores
 from pipeline.core.errors import InputError
-from pipeline.runtime import parallel, params_file
+from pipeline.runtime import params_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +63,7 @@ def test_a_package_is_judged_by_what_is_installed(installed, mark, says):
 
 def test_cores_memory_and_disk_are_those_of_this_machine():
     findings = found(doctor.machine())
-    assert findings["cores"].found == str(parallel.usable_cores())
+    assert findings["cores"].found == str(usable_cores())
     assert 0 < doctor.usable_memory() <= psutil.virtual_memory().total
     assert findings["python"].found == sys.version.split()[0]
 

@@ -23,6 +23,7 @@ SETTINGS = predictor.Settings(
     overlap=0.5,
     mirror=True,
     batch_size=2,
+    engine="keras",
     postprocess=Postprocess(min_component_ml=0.004, fill_holes=True, min_innermost_ml=0),
 )
 # raw axes run to the left and to the back; the prepared voxels are twice as long

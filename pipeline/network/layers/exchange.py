@@ -1,6 +1,7 @@
 """From Keras's layers to faster ones that compute the same, and back."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ..backend import keras
 from .depth_to_space import DepthToSpace, from_transposed, to_transposed
 from .instance_norm import Activated, InstanceNorm
+from .textbook_norm import TextbookNorm
 
 Weights = list[np.ndarray]
 Exchange = tuple[keras.layers.Layer, Callable[[Weights], Weights]]
@@ -50,29 +52,44 @@ def fast(model: keras.Model) -> keras.Model:
 
 def portable(model: keras.Model) -> keras.Model:
     """The inverse of `fast`: a copy built of Keras's own layers, which any Keras can load."""
+    return _exchanged(model, partial(_keras_own, len(model.inputs[0].shape) - 2))
+
+
+def convertible(model: keras.Model) -> keras.Model:
+    """A copy in float32, of layers that converters to other engines recognise."""
     count = len(model.inputs[0].shape) - 2
 
     def exchanged(layer: Any) -> Exchange:
-        named = {"name": layer.name, "dtype": layer.dtype_policy}
-        if isinstance(layer, InstanceNorm):
-            norm = keras.layers.GroupNormalization(groups=-1, epsilon=layer.epsilon, **named)
-            return norm, _same
-        if isinstance(layer, Activated):
-            return keras.layers.LeakyReLU(layer.slope, **named), _same
-        if isinstance(layer, DepthToSpace):
-            upsampling = TRANSPOSED[count](
-                layer.filters, layer.strides, strides=layer.strides, use_bias=False, **named
-            )
-            return upsampling, lambda weights: [to_transposed(weights[0], layer.strides)]
-        if isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == count + 2:
-            convolution = CONVOLUTIONS[count](layer.units, 1, use_bias=layer.use_bias, **named)
-            return convolution, lambda weights: [
-                np.reshape(weights[0], (*[1] * count, *weights[0].shape)),
-                *weights[1:],
-            ]
-        return _copied(layer), _same
+        named = {"name": layer.name, "dtype": "float32"}
+        if isinstance(layer, InstanceNorm) or _is_instance_norm(layer):
+            return TextbookNorm(layer.epsilon, 1.0, **named), _same
+        other, weights = _keras_own(count, layer)
+        other.dtype_policy = keras.DTypePolicy("float32")
+        return other, weights
 
     return _exchanged(model, exchanged)
+
+
+def _keras_own(count: int, layer: Any) -> Exchange:
+    """Keras's own layer in place of one of `fast`, in a network of `count` dimensions."""
+    named = {"name": layer.name, "dtype": layer.dtype_policy}
+    if isinstance(layer, InstanceNorm):
+        norm = keras.layers.GroupNormalization(groups=-1, epsilon=layer.epsilon, **named)
+        return norm, _same
+    if isinstance(layer, Activated):
+        return keras.layers.LeakyReLU(layer.slope, **named), _same
+    if isinstance(layer, DepthToSpace):
+        upsampling = TRANSPOSED[count](
+            layer.filters, layer.strides, strides=layer.strides, use_bias=False, **named
+        )
+        return upsampling, lambda weights: [to_transposed(weights[0], layer.strides)]
+    if isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == count + 2:
+        convolution = CONVOLUTIONS[count](layer.units, 1, use_bias=layer.use_bias, **named)
+        return convolution, lambda weights: [
+            np.reshape(weights[0], (*[1] * count, *weights[0].shape)),
+            *weights[1:],
+        ]
+    return _copied(layer), _same
 
 
 def _exchanged(

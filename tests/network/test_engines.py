@@ -1,0 +1,97 @@
+"""OpenVINO gives what Keras gives, for every kind of network."""
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import InputError
+from pipeline.network import backend, engines
+from pipeline.network.backend import keras
+from pipeline.network.layers.exchange import fast
+from tests.network.conftest import tiny
+
+RNG = np.random.default_rng(0)
+on_tensorflow = pytest.mark.skipif(
+    backend.name() != "tensorflow", reason="OpenVINO takes networks from TensorFlow alone"
+)
+
+
+def scattered(model: keras.Model) -> keras.Model:
+    """With all weights drawn: those of a new network hide a wrong scale, offset or average."""
+    for layer in model.layers:
+        drawn = [one + np.abs(RNG.normal(size=one.shape, scale=0.2)) for one in layer.get_weights()]
+        layer.set_weights(drawn)
+    return model
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dimensions": 2},
+        {"dimensions": 3, "normalization": "group", "filters": 8},
+        {"dimensions": 2, "normalization": "batch", "dropout": 0.2},
+        {"dimensions": 3, "encoder": "residual", "encoder_blocks": (1, 2, 1)},
+        {
+            "dimensions": 3,
+            "strides": ((2, 2, 1), (2, 2, 2)),
+            "kernels": ((3, 3, 1), (3, 3, 3), (3, 3, 3)),
+        },
+        {"dimensions": 2, "type_head": True, "output": "labels"},
+    ],
+    ids=["plain", "group", "batch", "residual", "per axis", "type head"],
+)
+def test_probabilities_are_those_of_keras(changes):
+    model = fast(scattered(tiny(**changes)))
+    windows = RNG.normal(size=(4, 16, 8, 12, 4)[: changes["dimensions"] + 1] + (4,))
+    windows = keras.ops.convert_to_tensor(windows.astype(np.float32))
+    activation = "softmax" if changes.get("output") == "labels" else "sigmoid"
+    expected = engines.forward(model, activation, "keras")(windows)
+    run = engines.forward(model, activation, "openvino")
+    found = run(windows)
+    for own, other in zip(expected, found, strict=True):
+        assert (own is None) == (other is None)
+        if own is not None:
+            assert np.ptp(own) > 0.1
+            np.testing.assert_allclose(other, own, atol=1e-4)
+    for before, again in zip(found, run(windows), strict=True):
+        np.testing.assert_array_equal(before, again)
+
+
+@on_tensorflow
+def test_results_are_arrays_of_their_own():
+    run = engines.forward(fast(tiny()), "sigmoid", "openvino")
+    first, _ = run(np.zeros((2, 8, 8, 4), np.float32))
+    kept = first.copy()
+    run(RNG.normal(size=(2, 8, 8, 4)).astype(np.float32))
+    np.testing.assert_array_equal(first, kept)
+
+
+@on_tensorflow
+def test_bfloat16_is_as_near_to_float32_as_that_of_keras():
+    """Whether the CPU has it or computes in float32."""
+    exact = scattered(tiny(dimensions=3))
+    windows = RNG.normal(size=(1, 16, 16, 16, 4)).astype(np.float32)
+    expected, _ = engines.forward(fast(exact), "sigmoid", "keras")(windows)
+    backend.prepare(0, "mixed_bfloat16")
+    model = tiny(dimensions=3)
+    model.set_weights(exact.get_weights())
+    errors = [
+        np.abs(engines.forward(fast(model), "sigmoid", engine)(windows)[0] - expected).mean()
+        for engine in ("keras", "openvino")
+    ]
+    assert errors[0] > 0
+    assert errors[1] < 1.5 * errors[0]
+
+
+@on_tensorflow
+def test_auto_is_openvino_on_a_cpu_but_not_for_own_networks():
+    assert engines.chosen("auto", "unet") == "openvino"
+    assert engines.chosen("keras", "unet") == "keras"
+    assert engines.chosen("auto", "own.networks:build") == "keras"
+    with pytest.raises(InputError, match=r"own\.networks:build is your own\. Set keras"):
+        engines.chosen("openvino", "own.networks:build")
+
+
+def test_each_engine_has_its_version():
+    assert engines.versions("keras") == {}
+    assert engines.versions("openvino")["openvino"].startswith("20")
