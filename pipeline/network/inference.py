@@ -135,8 +135,9 @@ def _mean_of_mirror_images(
     spatial = range(1, windows.ndim - 1)
     counts = range(len(spatial) + 1) if mirror else [0]
     mirrorings = [axes for count in counts for axes in itertools.combinations(spatial, count)]
-    windows = ops.convert_to_tensor(windows)
     (mean, types), squares = network(windows), None
+    if not mirror and types is None:
+        return mean, None
     for count, axes in enumerate(mirrorings[1:], 2):
         number = np.float32(count)
         one, one_types = network(_flipped(windows, axes))
