@@ -89,10 +89,20 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
         masks = probabilities > 0.5
         for beside in _side_by_side(schema):
             masks[..., beside] &= np.eye(len(beside), dtype=bool)[
-                probabilities[..., beside].argmax(axis=-1)
+                _largest(probabilities[..., beside])
             ]
         return regions_to_classes(masks, schema)
-    return probabilities.argmax(axis=-1).astype(np.uint8)
+    return _largest(probabilities)
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """``argmax(axis=-1)`` as uint8: an output after the other, as `restore` has them in memory."""
+    most = values[..., 0].copy(order="K")
+    found = np.zeros_like(most, np.uint8)
+    for index in range(1, values.shape[-1]):
+        np.copyto(found, index, where=values[..., index] > most)
+        np.maximum(most, values[..., index], out=most)
+    return found
 
 
 def _side_by_side(schema: Schema) -> list[list[int]]:

@@ -43,8 +43,9 @@ class OnHost:
         channels: int,
     ):
         self.image, self.patch, self.slices = image, patch, slices
-        self.weights = importance(patch)[..., None]
-        self.sums = np.zeros((*image.shape[:3], channels), np.float32)
+        self.weights = importance(patch)
+        # in memory a channel after the other, as OpenVINO's predictions and `restore`
+        self.sums = np.moveaxis(np.zeros((channels, *image.shape[:3]), np.float32), 0, -1)
         self.weight = np.zeros((*image.shape[:3], 1), np.float32)
 
     def cut(self, members: Sequence[Size], count: int) -> Any:
@@ -61,8 +62,10 @@ class OnHost:
         for window, origin in zip(predicted, members, strict=False):
             box = box_of(self.patch)
             inside, covered = overlap_of(self.image.shape[:3], origin, box)
-            self.sums[inside] += (self.weights * window.reshape(*box, -1))[covered]
-            self.weight[inside] += self.weights[covered]
+            weights, window = self.weights[covered], window.reshape(*box, -1)[covered]
+            for channel in range(window.shape[-1]):
+                self.sums[(*inside, channel)] += weights * window[..., channel]
+            self.weight[(*inside, 0)] += weights
 
     def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
         """Weighted sums (X, Y, Z, channels) and the weight (X, Y, Z, 1) of each voxel, float32."""

@@ -1,5 +1,9 @@
 """OpenVINO gives what Keras gives, for every kind of network."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -95,3 +99,23 @@ def test_auto_is_openvino_on_a_cpu_but_not_for_own_networks():
 def test_each_engine_has_its_version():
     assert engines.versions("keras") == {}
     assert engines.versions("openvino")["openvino"].startswith("20")
+
+
+@on_tensorflow
+def test_nothing_is_reported_to_the_makers_of_openvino(tmp_path):
+    """It keeps an identity of the user in the home folder before it reports anything."""
+    code = """
+import sys
+import numpy as np
+from pipeline.network import engines
+from pipeline.network.backend import keras
+
+image = keras.Input((None, None, 1))
+model = keras.Model(image, keras.layers.Conv2D(1, 3, padding="same")(image))
+engines.forward(model, "sigmoid", "openvino")(np.zeros((1, 8, 8, 1), np.float32))
+assert "openvino" in sys.modules
+assert not sys.modules["openvino_telemetry"]
+"""
+    settings = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=settings, check=True, timeout=120)
+    assert not list(tmp_path.glob("intel*"))

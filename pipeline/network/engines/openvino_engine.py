@@ -1,5 +1,6 @@
 """The forward pass by OpenVINO, on a CPU: with AMX about half of the time that TensorFlow takes."""
 
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +48,8 @@ def forward(model: keras.Model, activation: Activation) -> Forward:
 
 def _requests(network: Forward, shape: tuple[int, ...], streams: int, precision: str) -> list[Any]:
     """As many requests of a network, each for windows (B, *patch, C), as run side by side."""
+    # OpenVINO reports every import and conversion to its makers; it does not without this package
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino  # here, since it takes half a second and a GPU needs none of it
 
     converted = openvino.convert_model(network, example_input=np.zeros(shape, np.float32))
