@@ -229,10 +229,11 @@ class Model:
         check_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
         schema = _own_values(card.cohort, one.schema) if label_values == "case" else card.cohort
 
-        from .network import backend, engines, predictor
+        from .network import backend, predictor
+        from .network.engines.engine import chosen, versions
 
         network, settings = self._loaded
-        engine = engines.chosen(settings.engine, card.network.architecture)
+        engine = chosen(settings.engine, card.network.architecture)
         outputs, _ = predictor.predict(network, card, settings, prepared.image, found.case)
         restored = restore(outputs, prepared.geometry)
         classes = predictor.raw_classes(restored, prepared.geometry, card, settings)
@@ -255,7 +256,7 @@ class Model:
                 "settings": settings.model_dump(mode="json"),
                 "labels": schema.labels,
                 "volumes_ml": volumes_ml,
-                "versions": backend.versions() | engines.versions(engine),
+                "versions": backend.versions() | versions(engine),
                 "use": card.use,
                 "warnings": warnings,
             },

@@ -64,8 +64,8 @@ class OnHost:
             inside, covered = overlap_of(self.image.shape[:3], origin, box)
             weights, window = self.weights[covered], window.reshape(*box, -1)[covered]
             for channel in range(window.shape[-1]):
-                self.sums[(*inside, channel)] += weights * window[..., channel]
-            self.weight[(*inside, 0)] += weights
+                self.sums[..., channel][inside] += weights * window[..., channel]
+            self.weight[..., 0][inside] += weights
 
     def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
         """Weighted sums (X, Y, Z, channels) and the weight (X, Y, Z, 1) of each voxel, float32."""

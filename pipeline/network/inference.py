@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..preparation.patches import Size, box_of, overlap_of, window_origins
 from . import backend, blending
 from .backend import keras
-from .engines import Activation, Engine, Forward, forward
+from .engines.engine import Activation, Engine, Forward, forward
 
 ops = keras.ops
 

@@ -9,9 +9,10 @@ from ..core.regions import classes_to_outputs, classes_to_regions, outputs_to_cl
 from ..core.strict import Strict
 from ..preparation.postprocess import Postprocess, postprocess
 from ..preparation.preprocessing import Geometry
-from . import engines, losses
+from . import losses
 from .backend import keras
 from .card import Card
+from .engines.engine import Engine, chosen
 from .inference import predict_probabilities
 from .params import AtLeastOne, BelowOne, Output
 
@@ -22,7 +23,7 @@ class Settings(Strict):
     overlap: BelowOne
     mirror: bool
     batch_size: AtLeastOne
-    engine: engines.Engine
+    engine: Engine
     postprocess: Postprocess
 
 
@@ -73,7 +74,7 @@ def predict(
         unions if compare else None,
         describe,
         card.network.slices,
-        engines.chosen(settings.engine, card.network.architecture),
+        chosen(settings.engine, card.network.architecture),
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.network import backend, engines
+from pipeline.network import backend
 from pipeline.network.backend import keras
+from pipeline.network.engines import engine
 from pipeline.network.layers.exchange import fast
 from tests.network.conftest import tiny
 
@@ -49,8 +50,8 @@ def test_probabilities_are_those_of_keras(changes):
     sides = (16, 8, 12)[: changes["dimensions"]]
     windows = RNG.normal(size=(4, *sides, 4)).astype(np.float32)
     activation = "softmax" if changes.get("output") == "labels" else "sigmoid"
-    expected = engines.forward(model, activation, "keras")(windows)
-    run = engines.forward(model, activation, "openvino")
+    expected = engine.forward(model, activation, "keras")(windows)
+    run = engine.forward(model, activation, "openvino")
     found = run(windows)
     for own, other in zip(expected, found, strict=True):
         assert (own is None) == (other is None)
@@ -63,7 +64,7 @@ def test_probabilities_are_those_of_keras(changes):
 
 @on_tensorflow
 def test_results_are_arrays_of_their_own():
-    run = engines.forward(fast(tiny()), "sigmoid", "openvino")
+    run = engine.forward(fast(tiny()), "sigmoid", "openvino")
     first, _ = run(np.zeros((2, 8, 8, 4), np.float32))
     kept = first.copy()
     run(RNG.normal(size=(2, 8, 8, 4)).astype(np.float32))
@@ -75,13 +76,13 @@ def test_bfloat16_is_as_near_to_float32_as_that_of_keras():
     """Whether the CPU has it or computes in float32."""
     exact = scattered(tiny(dimensions=3))
     windows = RNG.normal(size=(1, 16, 16, 16, 4)).astype(np.float32)
-    expected, _ = engines.forward(fast(exact), "sigmoid", "keras")(windows)
+    expected, _ = engine.forward(fast(exact), "sigmoid", "keras")(windows)
     backend.prepare(0, "mixed_bfloat16")
     model = tiny(dimensions=3)
     model.set_weights(exact.get_weights())
     errors = [
-        np.abs(engines.forward(fast(model), "sigmoid", engine)(windows)[0] - expected).mean()
-        for engine in ("keras", "openvino")
+        np.abs(engine.forward(fast(model), "sigmoid", name)(windows)[0] - expected).mean()
+        for name in ("keras", "openvino")
     ]
     assert errors[0] > 0
     assert errors[1] < 1.5 * errors[0]
@@ -89,16 +90,16 @@ def test_bfloat16_is_as_near_to_float32_as_that_of_keras():
 
 @on_tensorflow
 def test_auto_is_openvino_on_a_cpu_but_not_for_own_networks():
-    assert engines.chosen("auto", "unet") == "openvino"
-    assert engines.chosen("keras", "unet") == "keras"
-    assert engines.chosen("auto", "own.networks:build") == "keras"
+    assert engine.chosen("auto", "unet") == "openvino"
+    assert engine.chosen("keras", "unet") == "keras"
+    assert engine.chosen("auto", "own.networks:build") == "keras"
     with pytest.raises(InputError, match=r"own\.networks:build is your own\. Set keras"):
-        engines.chosen("openvino", "own.networks:build")
+        engine.chosen("openvino", "own.networks:build")
 
 
 def test_each_engine_has_its_version():
-    assert engines.versions("keras") == {}
-    assert engines.versions("openvino")["openvino"].startswith("20")
+    assert engine.versions("keras") == {}
+    assert engine.versions("openvino")["openvino"].startswith("20")
 
 
 @on_tensorflow
@@ -107,12 +108,12 @@ def test_nothing_is_reported_to_the_makers_of_openvino(tmp_path):
     code = """
 import sys
 import numpy as np
-from pipeline.network import engines
+from pipeline.network.engines import engine
 from pipeline.network.backend import keras
 
 image = keras.Input((None, None, 1))
 model = keras.Model(image, keras.layers.Conv2D(1, 3, padding="same")(image))
-engines.forward(model, "sigmoid", "openvino")(np.zeros((1, 8, 8, 1), np.float32))
+engine.forward(model, "sigmoid", "openvino")(np.zeros((1, 8, 8, 1), np.float32))
 assert "openvino" in sys.modules
 assert not sys.modules["openvino_telemetry"]
 """

@@ -2,13 +2,13 @@
 
 from .. import backend
 from ..backend import keras
-from . import Activation, Forward
+from .engine import Activation, Forward
 
 ops = keras.ops
 
 
 def forward(model: keras.Model, activation: Activation) -> Forward:
-    """As `engines.forward`."""
+    """As `engine.forward`."""
     return backend.compiled(probabilities_of(model, activation), model)
 
 

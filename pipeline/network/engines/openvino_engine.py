@@ -10,7 +10,8 @@ from ...core.cores import usable_cores
 from .. import backend
 from ..backend import keras
 from ..layers.exchange import convertible
-from . import Activation, Forward, keras_engine
+from . import keras_engine
+from .engine import Activation, Forward
 
 PRECISIONS = {"bfloat16": "bf16"}
 """Of OpenVINO, by the compute type of the network; "f32" for others. A CPU without bfloat16
@@ -18,7 +19,7 @@ computes in float32 anyway."""
 
 
 def forward(model: keras.Model, activation: Activation) -> Forward:
-    """As `engines.forward`. The windows of a batch are predicted side by side, on as many cores as
+    """As `engine.forward`. The windows of a batch are predicted side by side, on as many cores as
     divide their number; each core by itself is faster than all on one window.
     """
     # OpenVINO computes channels first; a softmax over the last axis would be 20 times slower
