@@ -13,10 +13,6 @@ from ..layers.exchange import convertible
 from . import keras_engine
 from .engine import Activation, Forward
 
-PRECISIONS = {"bfloat16": "bf16"}
-"""Of OpenVINO, by the compute type of the network; "f32" for others. A CPU without bfloat16
-computes in float32 anyway."""
-
 
 def forward(model: keras.Model, activation: Activation) -> Forward:
     """As `engine.forward`. The windows of a batch are predicted side by side, on as many cores as
@@ -24,7 +20,8 @@ def forward(model: keras.Model, activation: Activation) -> Forward:
     """
     # OpenVINO computes channels first; a softmax over the last axis would be 20 times slower
     network = backend.compiled(keras_engine.probabilities_of(convertible(model), activation, 1))
-    precision = PRECISIONS.get(keras.config.dtype_policy().compute_dtype, "f32")
+    narrow = any(layer.compute_dtype == "bfloat16" for layer in model.layers)
+    precision = "bf16" if narrow else "f32"  # a CPU without bfloat16 computes in float32 anyway
 
     @lru_cache(maxsize=2)
     def program(shape: tuple[int, ...]) -> list[Any]:
