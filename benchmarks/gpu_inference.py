@@ -47,7 +47,7 @@ def main() -> None:
         found, classes = _written(Path(folder))
         for mirror in (False, True):
             settings = predictor.Settings(
-                overlap=0.5, mirror=mirror, batch_size=WINDOWS, postprocess=NONE
+                overlap=0.5, mirror=mirror, batch_size=WINDOWS, engine="keras", postprocess=NONE
             )
             runs = [_seconds(found, classes, network, card, settings) for _ in range(RUNS + 1)]
             parts = {

@@ -160,7 +160,7 @@ def scored(chosen: argparse.Namespace, cohort: gpu_pack.Cohort, made: Setup, mod
     network = architectures.inference_network(model)
     card = Card.model_construct(cohort=schema, network=made.network, patch=made.train.patch)
     settings = predictor.Settings.model_construct(
-        overlap=0.5, mirror=chosen.mirror, batch_size=KINDS[chosen.kind]["windows"]
+        overlap=0.5, mirror=chosen.mirror, batch_size=KINDS[chosen.kind]["windows"], engine="keras"
     )
     largest = np.max([case.classes.shape for case in cases], axis=0)
     labels, whole, own, right = range(1, len(schema.labels) + 1), [], [], 0
