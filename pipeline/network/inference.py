@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..core.boxes import bounding_box
 from ..preparation.patches import Size, box_of, overlap_of, window_origins
 from . import backend, blending
 from .backend import keras
@@ -78,7 +79,7 @@ def predict_probabilities(
     channels = outputs + (0 if unions is None else unions.shape[1])
     columns = None if unions is None else unions.astype(np.float32)
     network = _forward(model, activation, engine)
-    origins = _occupied(image, window_origins(image.shape[:3], patch, overlap), patch)
+    origins = _occupied(image, patch, overlap)
     # TensorFlow adds to a part of a tensor by copying the whole
     volume = blending.OnDevice if backend.name() == "jax" else blending.OnHost
     blended = volume(image, origins, patch, slices, channels)
@@ -116,9 +117,17 @@ def _weigh_types(labels: np.ndarray, types: np.ndarray) -> None:
     labels *= np.divide(tumour, weighted, out=np.zeros_like(tumour), where=weighted > 0)
 
 
-def _occupied(image: np.ndarray, origins: list[Size], patch: Sequence[int]) -> list[Size]:
-    """The origins of windows that are not empty."""
+def _occupied(image: np.ndarray, patch: Sequence[int], overlap: float) -> list[Size]:
+    """Origins of the windows that cover every voxel of an image that is not 0 in all channels; the
+    margin around the brain needs none, and may make a brain of 127 voxels too long for one of 128.
+    """
     occupied = np.any(image, axis=-1)
+    inside = bounding_box(occupied)
+    lengths = [span.stop - span.start for span in inside]
+    origins = [
+        (x + inside[0].start, y + inside[1].start, z + inside[2].start)
+        for x, y, z in window_origins(lengths, patch, overlap)
+    ]
     box = box_of(patch)
     return [
         origin for origin in origins if occupied[overlap_of(occupied.shape, origin, box)[0]].any()

@@ -93,6 +93,17 @@ def test_a_network_of_neighbouring_slices_sees_them_and_zeros_beyond_the_volume(
     np.testing.assert_allclose(found, expit(expected), rtol=1e-4)
 
 
+def test_a_margin_of_zeros_around_the_brain_changes_no_window():
+    brain = np.abs(IMAGE[:9, :8, :5]) + 1
+    padded = np.zeros((13, 12, 9, 4), np.float32)
+    padded[2:11, 1:9, 3:8] = brain
+    model = tiny(dimensions=3)  # its norms see what else is in a window
+    found, _ = predicted(model, padded, (8, 8, 4), 0.5)
+    alone, _ = predicted(model, brain, (8, 8, 4), 0.5)
+    np.testing.assert_allclose(found[2:11, 1:9, 3:8], alone, rtol=1e-5)
+    assert not found[0].any()
+
+
 def test_slices_do_not_see_each_other_and_batches_do_not_mix():
     model = tiny()
     found, _ = predicted(model, IMAGE, (8, 8), 0.5, batch_size=4)
