@@ -118,23 +118,9 @@ def _weigh_types(labels: np.ndarray, types: np.ndarray) -> None:
 
 
 def _occupied(image: np.ndarray, patch: Sequence[int], overlap: float) -> list[Size]:
-    """Origins of windows that cover every voxel of an image that is not 0 in all channels: those of
-    the image that are not empty, but along an axis where the brain alone needs fewer, those of the
-    brain. A margin may make a brain of 127 voxels too long for a window of 128.
-    """
-    occupied = np.any(image, axis=-1)
-    inside = bounding_box(occupied)
-    whole, brain = (
-        [sorted(set(along)) for along in zip(*window_origins(lengths, patch, overlap), strict=True)]
-        for lengths in (occupied.shape, [span.stop - span.start for span in inside])
-    )
-    origins = itertools.product(
-        *(
-            [origin + span.start for origin in few] if len(few) < len(many) else many
-            for many, few, span in zip(whole, brain, inside, strict=True)
-        )
-    )
-    box = box_of(patch)
+    """Origins of windows over every voxel that is not 0 in all channels; none is empty."""
+    occupied, box = np.any(image, axis=-1), box_of(patch)
+    origins = window_origins(occupied.shape, patch, overlap, bounding_box(occupied))
     return [
         origin for origin in origins if occupied[overlap_of(occupied.shape, origin, box)[0]].any()
     ]

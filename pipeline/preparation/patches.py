@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.boxes import Box
+
 Size = tuple[int, int, int]
 
 
@@ -19,7 +21,9 @@ def box_of(patch: Sequence[int], slices: int = 1) -> Size:
     return x, y, z
 
 
-def window_origins(shape: Sequence[int], patch: Sequence[int], overlap: float) -> list[Size]:
+def window_origins(
+    shape: Sequence[int], patch: Sequence[int], overlap: float, inside: Box | None = None
+) -> list[Size]:
     """Origins of the fewest evenly spaced windows that cover every voxel.
 
     Parameters
@@ -30,11 +34,20 @@ def window_origins(shape: Sequence[int], patch: Sequence[int], overlap: float) -
         In voxels; slices, being one voxel thick, do not overlap.
     overlap : float
         Least share of a window that its neighbour also covers, in [0, 1).
+    inside : 3 slices, optional
+        Voxels that need to be covered. Along an axis where they take fewer windows than the volume,
+        the windows are spaced over them alone: a margin may make a brain of 127 voxels too long for
+        a window of 128.
     """
-    x, y, z = (
-        _origins_along(length, side, overlap)
-        for length, side in zip(shape, box_of(patch), strict=True)
-    )
+    axes = []
+    for axis, (length, side) in enumerate(zip(shape, box_of(patch), strict=True)):
+        along = _origins_along(length, side, overlap)
+        if inside:
+            start, stop = inside[axis].start, inside[axis].stop
+            within = [start + origin for origin in _origins_along(stop - start, side, overlap)]
+            along = min(along, within, key=len)
+        axes.append(along)
+    x, y, z = axes
     return list(itertools.product(x, y, z))
 
 
