@@ -23,7 +23,6 @@ from pipeline.core.regions import classes_to_values
 from pipeline.formats import nifti, raw_cases
 from pipeline.network import architectures, predictor
 from pipeline.network.card import Card
-from pipeline.preparation.inverse import restore
 from pipeline.preparation.postprocess import Postprocess
 from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 
@@ -79,10 +78,11 @@ def _seconds(found, classes, network, card, settings) -> dict[str, float]:
         with timed(taken, "prepare"):
             prepared = prepare(case, card.preprocess)
         with timed(taken, "network"):
-            outputs, _ = predictor.predict(network, card, settings, prepared.image)
+            prediction = predictor.predict(
+                network, card, settings, prepared.image, geometry=prepared.geometry
+            )
         with timed(taken, "restore"):
-            restored = restore(outputs, prepared.geometry)
-            predictor.raw_classes(restored, prepared.geometry, card, settings)
+            predictor.raw_classes(prediction, card, settings)
         with timed(taken, "write"):
             values = classes_to_values(classes, SCHEMA)
             nifti.write(found.folder / "labels.nii.gz", values, case.grid.affine)

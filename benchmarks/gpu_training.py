@@ -166,8 +166,8 @@ def scored(chosen: argparse.Namespace, cohort: gpu_pack.Cohort, made: Setup, mod
     labels, whole, own, right = range(1, len(schema.labels) + 1), [], [], 0
     for case in cases:
         image, reference = _padded(case, largest)
-        outputs, _ = predictor.predict(network, card, settings, image)
-        found = outputs_to_classes(outputs, schema, made.network.output)
+        prediction = predictor.predict(network, card, settings, image)
+        found = outputs_to_classes(prediction.probabilities, schema, made.network.output)
         counts = confusion(reference, found, len(labels) + 1)
         dice = dice_of_classes(counts, labels)
         whole.append(1.0 if isnan(dice) else dice)

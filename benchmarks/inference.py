@@ -157,7 +157,6 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     from pipeline.core.regions import classes_to_values
     from pipeline.formats import nifti, raw_cases
     from pipeline.network import predictor
-    from pipeline.preparation.inverse import restore
     from pipeline.preparation.preprocessing import prepare
 
     taken: dict[str, float] = {}
@@ -169,10 +168,11 @@ def _segment(raw, entry, network, card, settings) -> dict[str, float]:
     with timed(taken, "prepare"):
         prepared = prepare(case, card.preprocess)
     with timed(taken, "network"):
-        probabilities, _ = predictor.predict(network, card, settings, prepared.image)
+        prediction = predictor.predict(
+            network, card, settings, prepared.image, geometry=prepared.geometry
+        )
     with timed(taken, "restore"):
-        restored = restore(probabilities, prepared.geometry)
-        predictor.raw_classes(restored, prepared.geometry, card, settings)
+        predictor.raw_classes(prediction, card, settings)
     with tempfile.TemporaryDirectory() as folder, timed(taken, "write"):
         # the reference in place of an untrained network's noise, which gzip would be slow to pack
         nifti.write(

@@ -31,16 +31,14 @@ def _trained() -> dict[str, float]:
 
     from pipeline.cohorts import brats
     from pipeline.core import params
-    from pipeline.core.regions import outputs_to_classes
     from pipeline.formats import raw_cases
     from pipeline.metrics.case_scores import score_case
     from pipeline.network import architectures, backend, training
-    from pipeline.network.inference import predict_probabilities
+    from pipeline.network.inference import predict
     from pipeline.network.params import NetworkParams
     from pipeline.network.setup import Setup
     from pipeline.network.train_params import TrainParams
     from pipeline.preparation import shards
-    from pipeline.preparation.inverse import restore
     from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 
     path = ROOT / "params.yaml"
@@ -85,12 +83,10 @@ def _trained() -> dict[str, float]:
         network = architectures.inference_network(model)
         found = {}
         for case, ready in prepared.items():
-            probabilities, _ = predict_probabilities(
-                network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid"
+            prediction = predict(
+                network, ready.image, PATCH, 0.5, False, BATCH, "sigmoid", geometry=ready.geometry
             )
-            classes = outputs_to_classes(
-                restore(probabilities, ready.geometry), schema, shape.output
-            )
+            classes = prediction.raw_classes(schema, shape.output)
             rows = score_case(raw[case].classes, classes, schema, raw[case].grid.spacing_mm)
             found |= {
                 f"{case} {row['name']}": row["dice"]

@@ -13,7 +13,7 @@ The command `predict` uses the same functions. Research use only, not for diagno
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,6 @@ from .formats.dicom.header import is_dicom
 from .formats.volume import Part, Volume
 from .formats.walking import files_below, is_volume, of_one_file
 from .network.card import Card, check_spacing, network_file, read_card
-from .preparation.inverse import restore
 from .preparation.preprocessing import prepare
 from .registration.aligned_files import align_case
 from .registration.native import Native, NativeRecipe, labels_to_series
@@ -234,17 +233,14 @@ class Model:
 
         network, settings = self._loaded
         engine = chosen(settings.engine, card.network.architecture)
-        outputs, _ = predictor.predict(network, card, settings, prepared.image, found.case)
-        restored = restore(outputs, prepared.geometry)
-        classes = predictor.raw_classes(restored, prepared.geometry, card, settings)
-        regions = predictor.region_probabilities(restored, card)
+        prediction = predictor.predict(
+            network, card, settings, prepared.image, found.case, geometry=prepared.geometry
+        )
+        classes = predictor.raw_classes(prediction, card, settings)
         volumes_ml = _volumes_ml(classes, card.cohort, voxels.grid)
         return Segmentation(
             case=voxels,
             classes=classes,
-            probabilities={
-                name: regions[..., column] for column, name in enumerate(card.cohort.regions)
-            },
             schema=schema,
             native=back,
             record={
@@ -260,6 +256,13 @@ class Model:
                 "use": card.use,
                 "warnings": warnings,
             },
+            region_probabilities=lambda: dict(
+                zip(
+                    card.cohort.regions,
+                    np.moveaxis(predictor.region_probabilities(prediction.restored, card), -1, 0),
+                    strict=True,
+                )
+            ),
         )
 
     def _one_case(self, case: Any, affine: Any, source: str | None, native: bool) -> OneCase:
@@ -282,26 +285,31 @@ class Segmentation:
         The image and its grid.
     classes : (X, Y, Z) uint8 array
         Class indices: 0 for background, 1..K in the order of ``schema.labels``.
-    probabilities : dict of str to (X, Y, Z) float32 array
-        Of each region, in [0, 1], before postprocessing.
     schema : Schema
         Names and values of the labels, and regions.
     native : Native or None
         Transforms to the series as acquired, if they were registered.
     record : dict
         What made the result: hashes of the inputs and the network, settings, versions, warnings.
+    region_probabilities : callable
+        For `probabilities`.
     """
 
     case: Case
     classes: np.ndarray
-    probabilities: dict[str, np.ndarray]
     schema: Schema
     native: Native | None
     record: dict[str, Any]
+    region_probabilities: Callable[[], dict[str, np.ndarray]]
 
     def __repr__(self) -> str:
         volumes = ", ".join(f"{name} {volume:.1f} ml" for name, volume in self.volumes_ml.items())
         return f"Segmentation of {self.case.name}: {volumes}"
+
+    @cached_property
+    def probabilities(self) -> dict[str, np.ndarray]:
+        """(X, Y, Z) float32 of each region, in [0, 1], before postprocessing."""
+        return self.region_probabilities()
 
     @property
     def labels(self) -> np.ndarray:

@@ -35,9 +35,9 @@ from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
 from .network import backend, predictor, saving
 from .network.card import Card, check_cohort, check_unseen, network_file, read_card
+from .network.prediction import Prediction
 from .network.predictor import Settings
 from .preparation import shards as shard_files
-from .preparation.inverse import restore
 from .preparation.preprocessing import brain_of
 from .runtime import costs, stage, tracking
 
@@ -104,10 +104,9 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class _Segmented:
-    """Of a case on the prepared grid; the loss, and seconds in the network."""
+    """A case before it is scored; the loss on the prepared grid, and seconds in the network."""
 
-    probabilities: np.ndarray
-    spread: np.ndarray | None
+    prediction: Prediction
     loss: float
     seconds: float
 
@@ -141,12 +140,14 @@ def _overlapping(
 def _segment(shards: Path, card: Card, settings: Settings, network: Any, name: str) -> _Segmented:
     shard = shard_files.read(shards, name)
     started = time.perf_counter()
-    probabilities, spread = predictor.predict(
-        network, card, settings, shard.image, name, compare=True
+    geometry = shard_files.read_geometry(shards, name)
+    prediction = predictor.predict(
+        network, card, settings, shard.image, name, compare=True, geometry=geometry
     )
+    probabilities = prediction.probabilities
     seconds = time.perf_counter() - started
     loss = predictor.held_out_loss(probabilities, shard.classes, card)
-    return _Segmented(probabilities, spread, loss, seconds)
+    return _Segmented(prediction, loss, seconds)
 
 
 def _score(
@@ -161,20 +162,17 @@ def _score(
     segmented: _Segmented,
 ) -> CaseScores:
     """Bring a case back to the raw grid, write the prediction and score it."""
-    entry, geometry = catalogue.entry(name), shard_files.read_geometry(shards, name)
-    probabilities = restore(segmented.probabilities, geometry)
-    prediction = predictor.raw_classes(probabilities, geometry, card, settings)
+    entry, prediction = catalogue.entry(name), segmented.prediction
+    classes = predictor.raw_classes(prediction, card, settings)
     case = raw_cases.read(raw_cases.found_in(raw, entry), card.cohort)
     assert case.classes is not None  # split.json holds labelled cases only
     origin = f"TumorFlow {card.network_sha256[:16]}"
-    predicted.write(predictions, name, prediction, card.cohort, case.grid.affine, origin)
+    predicted.write(predictions, name, classes, card.cohort, case.grid.affine, origin)
     spacing_mm = case.grid.spacing_mm
-    scored = score_masks(
-        case.classes, prediction, catalogue.cohort, spacing_mm, own, f"case {name}"
-    )
+    scored = score_masks(case.classes, classes, catalogue.cohort, spacing_mm, own, f"case {name}")
     scored.rows["calibration"], scored.bins = calibration_rows(
-        predictor.region_probabilities(probabilities, card),
-        None if segmented.spread is None else restore(segmented.spread, geometry),
+        predictor.region_probabilities(prediction.restored, card),
+        prediction.restored_disagreement,
         case.classes,
         brain_of(case, card.preprocess.foreground),
         card.cohort,

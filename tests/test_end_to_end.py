@@ -316,13 +316,13 @@ def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirro
     image = shards.read(*case).image
     backend.prepare(described.seed, described.train["precision"])
     network = saving.load_model(volumes / "models/network.keras")
-    probabilities, _ = predictor.predict(network, described, settings, image)
+    probabilities = predictor.predict(network, described, settings, image).probabilities
     assert probabilities.shape == (*image.shape[:3], 4)
     assert np.allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
     classes = restore(probabilities, shards.read_geometry(*case)).argmax(axis=-1)
     assert np.array_equal(values_to_classes(scored(volumes).voxels, schema), classes)
     plain = settings.model_copy(update={"mirror": False})
-    unmirrored, _ = predictor.predict(network, described, plain, image)
+    unmirrored = predictor.predict(network, described, plain, image).probabilities
     assert not np.allclose(probabilities, unmirrored, atol=1e-5)
 
 

@@ -87,7 +87,7 @@ def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -
     """
     if output == "regions":
         masks = probabilities > 0.5
-        for beside in _side_by_side(schema):
+        for beside in side_by_side(schema):
             masks[..., beside] &= np.eye(len(beside), dtype=bool)[
                 _largest(probabilities[..., beside])
             ]
@@ -105,8 +105,8 @@ def _largest(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _side_by_side(schema: Schema) -> list[list[int]]:
-    """Columns of regions with the same outer region or none, if there are several."""
+def side_by_side(schema: Schema) -> list[list[int]]:
+    """Columns of regions with the same outer region or none, where there are several."""
     outer = list(schema.around.values())
     columns = [
         np.flatnonzero([region == name for region in outer]) for name in dict.fromkeys(outer)

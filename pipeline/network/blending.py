@@ -11,12 +11,9 @@ import numpy as np
 from ..preparation.patches import Size, box_of, cut_slab, importance, overlap_of
 from . import backend
 from .backend import keras
+from .labelling import GRANULE
 
 ops = keras.ops
-
-GRANULE = 32
-"""Sides of an image in the memory of the device are multiples, in voxels, so that the cases of a
-cohort need few programs."""
 
 
 class OnHost:

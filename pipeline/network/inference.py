@@ -10,16 +10,18 @@ from tqdm import tqdm
 
 from ..core.boxes import bounding_box
 from ..preparation.patches import Size, box_of, overlap_of, window_origins
+from ..preparation.preprocessing import Geometry
 from . import backend, blending
 from .backend import keras
 from .engines.engine import Activation, Engine, Forward, forward
+from .prediction import Prediction
 
 ops = keras.ops
 
 _forward = lru_cache(maxsize=4)(forward)
 
 
-def predict_probabilities(
+def predict(
     model: keras.Model,
     image: np.ndarray,
     patch: Sequence[int],
@@ -31,7 +33,8 @@ def predict_probabilities(
     describe: str | None = None,
     slices: int = 1,
     engine: Engine = "keras",
-) -> tuple[np.ndarray, np.ndarray | None]:
+    geometry: Geometry | None = None,
+) -> Prediction:
     """Probabilities of every voxel of an image, and their disagreement between mirror images.
 
     Parameters
@@ -54,24 +57,19 @@ def predict_probabilities(
         Outputs whose summed probability is compared: the identity for each output by itself, for a
         region of several labels the column that holds them. The deviation of a sum does not follow
         from those of its parts. Takes 4 bytes per union and voxel of the image, and 16 per union
-        and voxel of the batch, and no further forward pass.
+        and voxel of the batch, and no further forward pass. Ignored without mirroring.
     describe : str, optional
         Text of a progress bar; none is shown without it.
     slices : int
         Neighbouring slices, odd, that a network of two dimensions sees to segment the middle one,
         see `batches.recipes`; those beyond the volume are 0.
+    engine : {"keras", "openvino"}
+    geometry : Geometry, optional
+        Of the image, to ask for predictions on the raw grid.
 
     Returns
     -------
-    probabilities : (X, Y, Z, O) float32 array
-        Those of the windows around each voxel, averaged with `patches.importance`. Background where
-        every window around the voxel holds nothing but zeros: such windows are not predicted. With
-        a type head those of the types are multiplied with its probabilities for the case: the mean
-        over windows, each weighted by the tumour predicted in it; the background's stay.
-    disagreement : (X, Y, Z, U) float32 array or None
-        Standard deviation over the mirror images (divided by their number, not by one less) in each
-        window, in [0, 0.5], averaged over windows as the probabilities are; 0 where nothing was
-        predicted. None without mirroring or unions.
+    Prediction
     """
     outputs = model.outputs[0].shape[-1]
     if not mirror:
@@ -95,26 +93,17 @@ def predict_probabilities(
             blended.add(members, predicted)
             of_types.append((len(members), types))
             bar.update(len(members))
-    summed, weight = blended.sums_and_weight()
-    np.divide(summed, weight, out=summed, where=weight > 0)
-    if activation == "softmax":
-        summed[weight[..., 0] == 0, 0] = 1  # background where nothing was predicted
-    if len(model.outputs) > 1:
-        seen = [ops.convert_to_numpy(types)[:count] for count, types in of_types]
-        total = np.sum([types.sum(axis=0, dtype=np.float64) for types in seen], axis=0)
-        if np.any(total):
-            _weigh_types(summed[..., 1:outputs], total / total.sum())
-    return summed[..., :outputs], None if unions is None else summed[..., outputs:]
+    types = _types_of_case(of_types) if len(model.outputs) > 1 else None
+    return Prediction(blended, outputs, activation == "softmax", types, geometry)
 
 
-def _weigh_types(labels: np.ndarray, types: np.ndarray) -> None:
-    """Multiply probabilities of labels (X, Y, Z, K) by those of types (K,), in place; the sum over
-    the labels of each voxel stays.
+def _types_of_case(of_windows: list[tuple[int, Any]]) -> np.ndarray | None:
+    """Probabilities of the types (K,) float32, of sums (B, K) of which so many count; None without
+    a tumour.
     """
-    tumour = labels.sum(axis=-1, keepdims=True)
-    labels *= types.astype(np.float32)
-    weighted = labels.sum(axis=-1, keepdims=True)
-    labels *= np.divide(tumour, weighted, out=np.zeros_like(tumour), where=weighted > 0)
+    seen = [ops.convert_to_numpy(types)[:count] for count, types in of_windows]
+    total = np.sum([types.sum(axis=0, dtype=np.float64) for types in seen], axis=0)
+    return (total / total.sum()).astype(np.float32) if np.any(total) else None
 
 
 def _occupied(image: np.ndarray, patch: Sequence[int], overlap: float) -> list[Size]:

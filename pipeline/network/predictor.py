@@ -5,16 +5,16 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core.grid import Grid
-from ..core.regions import classes_to_outputs, classes_to_regions, outputs_to_classes
+from ..core.regions import classes_to_outputs, classes_to_regions
 from ..core.strict import Strict
 from ..preparation.postprocess import Postprocess, postprocess
 from ..preparation.preprocessing import Geometry
-from . import losses
+from . import inference, losses
 from .backend import keras
 from .card import Card
 from .engines.engine import Engine, chosen
-from .inference import predict_probabilities
 from .params import AtLeastOne, BelowOne, Output
+from .prediction import Prediction
 
 
 class Settings(Strict):
@@ -39,23 +39,17 @@ def predict(
     image: np.ndarray,
     describe: str | None = None,
     compare: bool = False,
-) -> tuple[np.ndarray, np.ndarray | None]:
+    geometry: Geometry | None = None,
+) -> Prediction:
     """Predict a prepared image.
 
     Parameters
     ----------
-    model, card, settings, image, describe
-        As in `predict_probabilities`.
+    model, card, settings, image, describe, geometry
+        As in `inference.predict`.
     compare : bool
-        Whether to compare the mirror images; the probabilities do not depend on it.
-
-    Returns
-    -------
-    probabilities : (X, Y, Z, O) float32 array
-        Of the network's outputs, on the prepared grid.
-    disagreement : (X, Y, Z, R) float32 array or None
-        Standard deviation of the probability of each region over the mirror images, in [0, 0.5];
-        None without mirroring or comparison.
+        Whether to compare the regions (U) of the mirror images; the probabilities do not depend on
+        it.
     """
     schema = card.cohort
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
@@ -63,7 +57,7 @@ def predict(
     if card.network.output == "labels":
         activation = "softmax"
         unions = classes_to_regions(np.arange(len(schema.labels) + 1), schema)
-    return predict_probabilities(
+    return inference.predict(
         model,
         image,
         card.patch,
@@ -75,16 +69,23 @@ def predict(
         describe,
         card.network.slices,
         chosen(settings.engine, card.network.architecture),
+        geometry,
     )
 
 
-def raw_classes(
-    probabilities: np.ndarray, geometry: Geometry, card: Card, settings: Settings
+def postprocessed(
+    classes: np.ndarray, geometry: Geometry, card: Card, settings: Settings
 ) -> np.ndarray:
-    """Class indices (X, Y, Z) uint8 of probabilities (X, Y, Z, O) on the raw grid."""
-    classes = outputs_to_classes(probabilities, card.cohort, card.network.output)
+    """Class indices (X, Y, Z) uint8 on the raw grid, corrected as the settings say."""
     spacing_mm = Grid(geometry.raw_shape, np.array(geometry.raw_affine)).spacing_mm
     return postprocess(classes, card.cohort, spacing_mm, settings.postprocess)
+
+
+def raw_classes(prediction: Prediction, card: Card, settings: Settings) -> np.ndarray:
+    """Class indices (X, Y, Z) uint8 of a prediction with geometry, on the raw grid, corrected."""
+    assert prediction.geometry
+    classes = prediction.raw_classes(card.cohort, card.network.output)
+    return postprocessed(classes, prediction.geometry, card, settings)
 
 
 def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:

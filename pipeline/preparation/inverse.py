@@ -30,13 +30,24 @@ def restore(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
         raise ValueError(
             f"expected the prepared shape {geometry.shape}, got {probabilities.shape[:3]}"
         )
-    affine = np.array(geometry.raw_affine)
-    x, y, z = (stop - start for start, stop in geometry.box)
-    inside = tuple(slice(*edges) for edges in geometry.box)
     raw = np.zeros((*geometry.raw_shape, probabilities.shape[-1]), np.float32, order="F")
-    canonical = to_canonical(raw, affine)  # a view: writing to it fills the raw array
+    crop = _crop_of(raw, geometry)
     for channel in range(probabilities.shape[-1]):
-        voxels = probabilities[..., channel]
-        voxels = resample_linear(voxels, (x, y, z)) if geometry.shape != (x, y, z) else voxels
-        canonical[..., channel][inside] = voxels
+        voxels, shape = probabilities[..., channel], crop.shape[:3]
+        crop[..., channel] = voxels if voxels.shape == shape else resample_linear(voxels, shape)
     return raw
+
+
+def uncropped(classes: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Class indices (uint8) of the crop, on canonical axes at the raw resolution, on the raw axes
+    and shape; 0 outside the crop.
+    """
+    raw = np.zeros(geometry.raw_shape, np.uint8, order="F")
+    _crop_of(raw, geometry)[:] = classes
+    return raw
+
+
+def _crop_of(raw: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The crop, on canonical axes, of an array on the raw ones: a view."""
+    inside = tuple(slice(*edges) for edges in geometry.box)
+    return to_canonical(raw, np.array(geometry.raw_affine))[inside]

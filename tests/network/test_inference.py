@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, softmax
 
 from pipeline.network.backend import keras
-from pipeline.network.inference import predict_probabilities
+from pipeline.network.inference import predict
 from tests.network.conftest import as_logits, tiny
 
 EACH, TWO_SUMS = np.eye(3, dtype=bool), np.array([[False, False], [True, False], [True, True]])
@@ -15,9 +15,8 @@ IMAGE = np.random.default_rng(0).normal(size=(11, 9, 5, 4)).astype(np.float32)
 def predicted(
     model, image, patch, overlap=0.0, mirror=False, batch_size=1, activation="sigmoid", unions=None
 ):
-    return predict_probabilities(
-        model, image, patch, overlap, mirror, batch_size, activation, unions
-    )
+    made = predict(model, image, patch, overlap, mirror, batch_size, activation, unions)
+    return made.probabilities, made.disagreement
 
 
 @pytest.mark.parametrize("patch", [(4, 4), (16, 8), (4, 4, 4), (8, 16, 8)])
@@ -87,7 +86,7 @@ def test_a_network_of_neighbouring_slices_sees_them_and_zeros_beyond_the_volume(
     )
     model = keras.Model(image, above(image))
     above.set_weights([np.eye(12)[:, 8:].reshape(1, 1, 12, 4)])
-    found, _ = predict_probabilities(model, IMAGE, (4, 4), 0.5, True, 3, "sigmoid", slices=3)
+    found = predict(model, IMAGE, (4, 4), 0.5, True, 3, "sigmoid", slices=3).probabilities
     expected = np.zeros_like(IMAGE)
     expected[:, :, :-1] = IMAGE[:, :, 1:]
     np.testing.assert_allclose(found, expit(expected), rtol=1e-4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.core.regions import classes_to_regions
+from pipeline.core.regions import classes_to_regions, outputs_to_classes
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
 from pipeline.network.card import Card
@@ -46,12 +46,12 @@ def card(output):
 @pytest.mark.parametrize("output", ["regions", "labels"])
 def test_probabilities_are_the_same_with_and_without_disagreement(output):
     model = tiny(outputs=3 if output == "regions" else 4, output=output)
-    expected, nothing = predictor.predict(model, card(output), SETTINGS, IMAGE)
-    found, disagreement = predictor.predict(model, card(output), SETTINGS, IMAGE, compare=True)
-    assert nothing is None
-    assert np.array_equal(found, expected)
-    assert disagreement.shape == (*GEOMETRY.shape, 3)
-    assert disagreement.any()
+    expected = predictor.predict(model, card(output), SETTINGS, IMAGE)
+    found = predictor.predict(model, card(output), SETTINGS, IMAGE, compare=True)
+    assert expected.disagreement is None
+    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert found.disagreement.shape == (*GEOMETRY.shape, 3)
+    assert found.disagreement.any()
 
 
 @pytest.mark.parametrize("output", ["regions", "labels"])
@@ -61,7 +61,8 @@ def test_classes_are_postprocessed_on_the_raw_grid_and_probabilities_stay_as_the
     raw[4:9, 4:9] = raw[15, 10, 0] = edema  # the latter below the least volume
     raw[6, 6, 1] = 0  # a hole
     before = raw.copy()
-    found = predictor.raw_classes(raw, GEOMETRY, card(output), SETTINGS)
+    classes = outputs_to_classes(raw, SCHEMA, output)
+    found = predictor.postprocessed(classes, GEOMETRY, card(output), SETTINGS)
     expected = np.zeros(GEOMETRY.raw_shape, np.uint8)
     expected[4:9, 4:9] = 1
     np.testing.assert_array_equal(found, expected)
