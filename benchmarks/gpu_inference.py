@@ -28,7 +28,9 @@ from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
 
 GRID, HALVES = ((24, 24, 18), (9, 11, 8)) if TINY else ((240, 240, 155), (70, 88, 70))
 RUNS, WINDOWS = (1, 2) if TINY else (3, 4)
-NONE = Postprocess(min_component_ml=0, fill_holes=False, min_innermost_ml=0)
+NONE = Postprocess(
+    thresholds={}, temperature=1, min_component_ml=0, fill_holes=False, min_innermost_ml=0
+)
 
 
 def main() -> None:

@@ -259,7 +259,7 @@ class Model:
             region_probabilities=lambda: dict(
                 zip(
                     card.cohort.regions,
-                    np.moveaxis(predictor.region_probabilities(prediction.restored, card), -1, 0),
+                    np.moveaxis(predictor.region_probabilities(prediction, card, settings), -1, 0),
                     strict=True,
                 )
             ),

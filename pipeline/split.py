@@ -7,7 +7,7 @@ Writes data/split.json (`Split`: case ids of each part, folds, the patient of ev
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,7 +29,7 @@ class Params(Strict):
     val_share: Share
     test_share: Share
     folds: Annotated[int, Field(ge=1)]
-    val_fold: Annotated[int, Field(ge=0)] | None
+    val_fold: Annotated[int, Field(ge=0)] | Literal["all"] | None
     test_folds: tuple[str, ...]
 
     @model_validator(mode="after")
@@ -40,6 +40,8 @@ class Params(Strict):
                 f"val_share and test_share must leave patients to train, got {self.val_share} and"
                 f" {self.test_share}"
             )
+        if self.val_fold == "all" and self.folds < 2:
+            raise ValueError("val_fold is all, which takes at least 2 folds, got 1")
         return self
 
 
@@ -55,7 +57,8 @@ def split(
     parts.check(str(split))
     parts.check_leakage(cohort)
     write_json(split, parts)
-    log.info("train %d, val %d, test %d cases", len(parts.train), len(parts.val), len(parts.test))
+    counts = len(parts.train), len(parts.val), len(parts.test)
+    log.info("train %d, val %d, test %d cases, %d networks", *counts, len(parts.members))
 
 
 def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
@@ -83,7 +86,9 @@ def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
     folds = drawn(rest, "folds", *[1 / params.folds] * params.folds)
     val_share = min(params.val_share / share, 1) if rest else 0.0
     train, val = drawn(rest, "val", 1 - val_share, val_share)
-    if params.val_fold is not None:
+    if params.val_fold == "all":
+        train, val = rest, []
+    elif params.val_fold is not None:
         if params.val_fold >= params.folds:
             raise InputError(
                 f"params.yaml: split.val_fold is {params.val_fold}, but the folds are 0 to"
@@ -92,7 +97,10 @@ def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
         val = folds[params.val_fold]
         train = sorted(set(rest) - set(val))
     parts = {"train": train, "val": val, "test": test}
-    empty = [name for name, patients in parts.items() if not patients]
+    needed = parts
+    if params.val_fold == "all":
+        needed = {"test": test} | {f"fold {number}": fold for number, fold in enumerate(folds)}
+    empty = [name for name, patients in needed.items() if not patients]
     if empty:
         raise InputError(
             f"{len(described)} patients cannot be assigned to train, val and test with"

@@ -181,6 +181,7 @@ def test_a_part_that_would_be_empty_is_rejected_with_a_remedy(count, change, emp
         ({"test_share": 1.0, "val_fold": 0}, "must leave patients to train"),
         ({"test_share": 1.2}, r"split\.test_share: .*less than or equal to 1"),
         ({"folds": 0}, r"split\.folds: .*greater than or equal to 1"),
+        ({"folds": 1, "val_fold": "all"}, r"val_fold is all, which takes at least 2 folds, got 1"),
     ],
 )
 def test_shares_that_leave_nobody_to_train_are_refused(change, said, tmp_path):
@@ -188,6 +189,21 @@ def test_shares_that_leave_nobody_to_train_are_refused(change, said, tmp_path):
         params.value(
             {"split": DEFAULT.model_dump() | change}, "split", Params, tmp_path / "params.yaml"
         )
+
+
+def test_with_all_folds_each_network_leaves_out_one_and_all_train_together():
+    made = assign(single(24), DEFAULT.model_copy(update={"val_fold": "all"}), 1)
+    made.check("split")
+    assert not made.val
+    assert len(made.members) == 5
+    for (train, val), fold in zip(made.members, made.folds, strict=True):
+        assert val == fold
+        assert sorted(train + val) == sorted(made.train)
+    one = assign(single(24), DEFAULT, 1)
+    assert one.members == ((one.train, one.val),)
+    assert one.test == made.test
+    with pytest.raises(InputError, match=r"fold 4 would be empty"):
+        assign(single(5), DEFAULT.model_copy(update={"val_fold": "all"}), 1)
 
 
 def test_a_fold_as_validation_part_needs_no_room_for_the_share():

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
 from pipeline.network import checkpoint
 from pipeline.network.card import read_card
-from pipeline.runtime import code
+from pipeline.runtime import code, tracking
 from tests import project
 
 pytestmark = pytest.mark.slow
@@ -141,3 +142,82 @@ def test_networks_of_every_shape_train_and_segment_from_their_card(
         assert network.strides == ((2, 2, 1), (2, 2, 1))
         assert network.kernels == ((3, 3, 3),) * 3
     assert read_csv(folder / "metrics/cases.csv")
+
+
+@pytest.fixture(scope="module")
+def folds(prepared, tmp_path_factory):
+    """A project with a network for each of three folds, up to its scores."""
+    folder = project.copy(prepared, tmp_path_factory.mktemp("folds"))
+    project.write_params(folder, project.SMALL | FOLDS)
+    return project.run_stages(folder, "split", "augment", "train", "evaluate", "visualize")
+
+
+FOLDS = {
+    "split.val_fold": "all",
+    "evaluate.score_validation": True,
+    "evaluate.choose": ["thresholds", "min_component_ml", "min_innermost_ml", "temperature"],
+}
+
+
+def test_every_fold_has_a_network_and_every_training_case_a_score_out_of_fold(folds):
+    card = read_card(folds / "models")
+    split = json.loads((folds / "data/split.json").read_text())
+    assert [list(one.validated_on) for one in card.members] == split["folds"]
+    rows = read_csv(folds / "metrics/tables/validation.csv")
+    assert sorted({row["case"] for row in rows}) == sorted(split["train"])
+    evaluation = json.loads((folds / "metrics/evaluate.json").read_text())
+    assert evaluation["validation"]["cases"] == len(split["train"])
+    chosen = evaluation["chosen"]
+    kept = json.loads((folds / "models/inference.json").read_text())["postprocess"]
+    for step in chosen["steps"]:
+        now = kept["thresholds"] if step["key"] in ("WT", "TC", "ET") else kept
+        assert now.get(step["key"], 0.5) == step["after"]
+    text = (folds / "models/model_card.md").read_text()
+    assert "3 networks, whose logits are averaged" in text
+    assert "of 3 networks" in (folds / "metrics/report.html").read_text()
+
+
+def test_masks_of_the_test_part_change_nothing_that_was_chosen(folds, tmp_path, monkeypatch):
+    folder = project.copy(folds, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    split = json.loads((folder / "data/split.json").read_text())
+    for case in split["test"]:
+        path = next((folder / "data/raw").glob(f"**/{case}*seg.nii.gz"))
+        image = nibabel.load(path)
+        voxels = np.asarray(image.dataobj)[::-1, ::-1]
+        nibabel.Nifti1Image(voxels.copy(), image.affine, image.header).to_filename(path)
+    before = json.loads((folder / "metrics/evaluate.json").read_text())
+    kept = (folder / "models/inference.json").read_bytes()
+    project.run(folder, "evaluate")
+    after = json.loads((folder / "metrics/evaluate.json").read_text())
+    assert after["mean_region_dice"] != before["mean_region_dice"], "the scores do see them"
+    assert (after["chosen"], after["validation"]) == (before["chosen"], before["validation"])
+    assert (folder / "models/inference.json").read_bytes() == kept
+
+
+def test_folds_that_are_killed_go_on_with_the_fold_that_was_trained(folds, tmp_path, monkeypatch):
+    folder = project.copy(folds, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    expected = {name: (folder / name).read_bytes() for name in TRAINED}
+    logged = []
+    log_epoch = tracking.Run.log_epoch
+
+    def killed(run, record):
+        logged.append(record["epoch"])
+        if len(logged) == 5:  # in the middle of the second fold
+            raise KeyboardInterrupt
+        log_epoch(run, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking.Run, "log_epoch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            project.run(folder, "train")
+    assert (folder / "models/checkpoint_1.npz").exists()
+    project.run(folder, "train")
+    assert {name: (folder / name).read_bytes() for name in TRAINED} == expected
+    assert not list((folder / "models").glob("checkpoint*"))
+
+
+TRAINED = ("models/network.keras", "models/card.json", "metrics/history.csv")

@@ -13,6 +13,8 @@ from .strict import Strict
 class Split(Strict):
     """The sorted cases of each part of a cohort, the cases outside of test in `folds` for
     cross-validation, and the patient of every case.
+
+    Without cases in `val`, a network is trained for each fold on the other folds.
     """
 
     train: tuple[str, ...]
@@ -20,6 +22,15 @@ class Split(Strict):
     test: tuple[str, ...]
     folds: tuple[tuple[str, ...], ...]
     patients: dict[str, str]
+
+    @property
+    def members(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        """Cases that each network is trained on, and those that it is validated on."""
+        if self.val:
+            return ((self.train, self.val),)
+        return tuple(
+            (tuple(case for case in self.train if case not in fold), fold) for fold in self.folds
+        )
 
     def check(self, where: str) -> None:
         """Reject a split that leaks: InputError if a patient has cases in two of train, val and

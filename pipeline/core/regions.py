@@ -1,5 +1,7 @@
 """Conversions between label values in files, class indices in shards and region masks."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from .boxes import bounding_box
@@ -78,21 +80,44 @@ def classes_to_outputs(classes: np.ndarray, schema: Schema, output: str) -> np.n
     return np.eye(len(schema.labels) + 1, dtype=np.uint8)[classes]
 
 
-def outputs_to_classes(probabilities: np.ndarray, schema: Schema, output: str) -> np.ndarray:
+def outputs_to_classes(
+    probabilities: np.ndarray, schema: Schema, output: str, thresholds: Mapping[str, float] = {}
+) -> np.ndarray:
     """Class indices (...) uint8 of a network's probabilities, (..., O) float in the channels of
     `classes_to_outputs`.
 
-    A region is where its probability exceeds 0.5, and of regions side by side the most probable; of
-    labels, the most probable. Ties go to the first.
+    A region is where its probability exceeds its threshold, 0.5 where none is named, and of regions
+    side by side the most probable; of labels, the most probable. Ties go to the first.
     """
     if output == "regions":
-        masks = probabilities > 0.5
+        masks = probabilities > thresholds_of(schema, thresholds)
         for beside in side_by_side(schema):
             masks[..., beside] &= np.eye(len(beside), dtype=bool)[
                 _largest(probabilities[..., beside])
             ]
         return regions_to_classes(masks, schema)
     return _largest(probabilities)
+
+
+def thresholds_of(schema: Schema, named: Mapping[str, float]) -> np.ndarray:
+    """Thresholds (R,) float32 of the regions, 0.5 for those that are not named."""
+    return np.array([named.get(region, 0.5) for region in schema.regions], np.float32)
+
+
+def region_probabilities(probabilities: np.ndarray, schema: Schema, output: str) -> np.ndarray:
+    """Probability of every region, (..., R) float32 in the schema's order, in [0, 1].
+
+    The array of the outputs' probabilities, (..., O) float32, itself where the outputs are the
+    regions, else the sum over the labels of each region.
+    """
+    if output == "regions":
+        return probabilities
+    shape = (*probabilities.shape[:-1], len(schema.regions))
+    summed = np.zeros(shape, np.float32, order="F")  # as `restore` returns them
+    for column, region in enumerate(schema.regions):
+        for index in schema.classes_of(region):
+            summed[..., column] += probabilities[..., index]
+    return np.minimum(summed, 1, out=summed)  # rounding may exceed 1
 
 
 def _largest(values: np.ndarray) -> np.ndarray:

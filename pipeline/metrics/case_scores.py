@@ -244,6 +244,28 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
     return summary
 
 
+def summarise_validation(
+    rows: Sequence[Row], schema: Schema, own: Sequence[Metric] = ()
+) -> dict[str, Any]:
+    """Summary of the rows of cases that were not held out of the choice of the best epoch:
+    ``validation`` with ``cases``, ``region`` and ``mean_region_dice`` as in `summarise`; empty
+    without rows.
+    """
+    if not rows:
+        return {}
+    of_regions = [row for row in rows if row["kind"] == "region"]
+    fills = {metric.name: metric.empty for metric in (*registry.TABLES["cases"], *own)}
+    region = summarise_columns(of_regions, fills)
+    dice = [columns["dice"] for columns in region.values()]
+    return {
+        "validation": {
+            "cases": len({row["case"] for row in rows}),
+            "region": region,
+            "mean_region_dice": summarise_mean_over_names(of_regions, "dice", dice),
+        }
+    }
+
+
 def headline_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The few means of a summary that tables of experiments have room for."""
 

@@ -12,6 +12,25 @@ from ..preparation.preprocessing import PreprocessingConfig
 from .params import NetworkParams
 
 
+class Member(Strict):
+    """One network of an ensemble, or the only one.
+
+    Attributes
+    ----------
+    trained_on, validated_on : tuple of str
+        Cases.
+    best_epoch : int
+        The epoch whose weights are kept, from 1.
+    val_dice : float or None
+        Of that epoch, mean over regions, on the validation patches; None if no region is present.
+    """
+
+    trained_on: tuple[str, ...]
+    validated_on: tuple[str, ...]
+    best_epoch: int
+    val_dice: float | None
+
+
 class Card(Strict):
     """What models/card.json holds.
 
@@ -27,14 +46,10 @@ class Card(Strict):
         Of the prepared training cases, the median per axis.
     seed : int
         Of the cohort.
-    trained_on, validated_on : tuple of str
-        Cases.
-    best_epoch : int
-        The epoch whose weights are kept, from 1.
-    val_dice : float or None
-        Of that epoch, mean over regions, on the validation patches; None if no region is present.
+    members : tuple of Member
+        Several for an ensemble, whose logits are averaged.
     weights : int
-        How many are trained.
+        How many are trained, of all members.
     data_hash : str
         sha256 of the catalogue and split.
     network_sha256 : str
@@ -48,7 +63,7 @@ class Card(Strict):
         Whether the training cases are skull-stripped; None if unknown.
     """
 
-    format_version: Literal[3]
+    format_version: Literal[4]
     cohort: Schema
     preprocess: PreprocessingConfig
     network: NetworkParams
@@ -56,10 +71,7 @@ class Card(Strict):
     spacing_mm: tuple[float, float, float]
     seed: int
     train: dict[str, Any]
-    trained_on: tuple[str, ...]
-    validated_on: tuple[str, ...]
-    best_epoch: int
-    val_dice: float | None
+    members: tuple[Member, ...]
     weights: int
     data_hash: str
     network_sha256: str
@@ -67,6 +79,11 @@ class Card(Strict):
     versions: dict[str, str]
     use: str
     stripped: bool | None
+
+    @property
+    def seen(self) -> set[str]:
+        """Cases that any member was trained or validated on."""
+        return {case for one in self.members for case in (*one.trained_on, *one.validated_on)}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -133,10 +150,17 @@ def _upgraded(values: Any) -> Any:
     if not isinstance(values, dict):
         return values
     card = values if "format_version" in values else _of_format_2(values)
-    network = card.get("network")
-    if card["format_version"] != 2 or not isinstance(network, dict):
-        return card
-    network = _ADDED_TO_NETWORK | network
+    if card["format_version"] == 2 and isinstance(card.get("network"), dict):
+        card = _of_format_3(card)
+    if card["format_version"] == 3:
+        member = {name: card[name] for name in Member.model_fields if name in card}
+        kept = {name: value for name, value in card.items() if name not in member}
+        card = {"members": [member]} | kept | {"format_version": 4}
+    return card
+
+
+def _of_format_3(card: dict[str, Any]) -> dict[str, Any]:
+    network = _ADDED_TO_NETWORK | card["network"]
     if "residual" in network:  # its decoder was residual too
         network["encoder"] = "residual" if network.pop("residual") else "plain"
     return card | {"format_version": 3, "network": network}
@@ -199,8 +223,7 @@ def check_unseen(card: Card, parts: Split, models: Path) -> None:
         Names their cases.
     """
     test = {parts.patients[case] for case in parts.test}
-    used = (*card.trained_on, *card.validated_on)
-    seen = sorted(case for case in used if parts.patients.get(case, case) in test)
+    seen = sorted(case for case in card.seen if parts.patients.get(case, case) in test)
     if seen:
         raise InputError(
             f"{models / 'card.json'}: was trained or validated on {seen}, patients of the test"

@@ -63,6 +63,12 @@ def save(path: Path, state: Checkpoint) -> None:
         np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
+def history(path: Path, fingerprint: str) -> list[dict]:
+    """Records of the finished epochs of the training with that fingerprint, see `load`."""
+    state = load(path, fingerprint)
+    return list(state.history) if state else []
+
+
 def load(path: Path, fingerprint: str) -> Checkpoint | None:
     """Read the checkpoint of the training with that fingerprint.
 

@@ -2,13 +2,13 @@
 not the probabilities of every output.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.regions import regions_to_classes, side_by_side
+from ..core.regions import regions_to_classes, side_by_side, thresholds_of
 from ..core.schema import Schema
 from ..preparation.inverse import uncropped
 from ..preparation.preprocessing import Geometry
@@ -40,6 +40,7 @@ def raw_classes(
     geometry: Geometry,
     schema: Schema,
     output: str,
+    thresholds: Mapping[str, float] = {},
 ) -> np.ndarray:
     """What `restore` and `outputs_to_classes` make of blended predictions.
 
@@ -55,8 +56,8 @@ def raw_classes(
     types : (O - 1,) float32 array or None
         Probabilities of the types of a case, by which those of the labels are multiplied.
     geometry : Geometry
-    schema : Schema
-    output : {"regions", "labels"}
+    schema, output, thresholds
+        As in `outputs_to_classes`.
 
     Returns
     -------
@@ -70,8 +71,9 @@ def raw_classes(
     ]
     masks = (np.arange(2**outputs)[:, None] >> np.arange(outputs)) & 1
     table = regions_to_classes(masks.astype(bool), schema) if output == "regions" else None
+    least = thresholds_of(schema, thresholds)
     beside = tuple(map(tuple, side_by_side(schema)))
-    found = _labelling(outputs, output, beside)(sums, taps, types, table)
+    found = _labelling(outputs, output, beside)(sums, taps, types, table, least)
     x, y, z = crop
     return uncropped(ops.convert_to_numpy(found)[:x, :y, :z], geometry)
 
@@ -94,7 +96,7 @@ def taps_of(matrix: np.ndarray, margin: int) -> Taps:
 def _labelling(outputs: int, output: str, beside: tuple[tuple[int, ...], ...]) -> Any:
     """The program, for every shape of its arguments."""
 
-    def labelled(sums, taps, types, table):
+    def labelled(sums, taps, types, table, least):
         weight = sums[..., -1:]
         seen = weight > 0
         mean = sums[..., :outputs] / ops.where(seen, weight, 1)
@@ -115,7 +117,7 @@ def _labelling(outputs: int, output: str, beside: tuple[tuple[int, ...], ...]) -
             )
         if output == "labels":
             return ops.cast(ops.argmax(mean, axis=-1), "uint8")
-        masks = {column: mean[..., column] > 0.5 for column in range(outputs)}
+        masks = {column: mean[..., column] > least[column] for column in range(outputs)}
         for columns in beside:
             largest = ops.argmax(ops.stack([mean[..., column] for column in columns], -1), axis=-1)
             for number, column in enumerate(columns):

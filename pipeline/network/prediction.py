@@ -1,5 +1,6 @@
 """What a network predicts for a case, kept where it was computed until it is asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,14 +81,16 @@ class Prediction:
         assert self.geometry
         return None if self.disagreement is None else restore(self.disagreement, self.geometry)
 
-    def raw_classes(self, schema: Schema, output: str) -> np.ndarray:
+    def raw_classes(
+        self, schema: Schema, output: str, thresholds: Mapping[str, float] = {}
+    ) -> np.ndarray:
         """Class indices (X, Y, Z) uint8 on the raw grid, by `outputs_to_classes`."""
         if isinstance(self.volume, OnHost):
-            return outputs_to_classes(self.restored, schema, output)
+            return outputs_to_classes(self.restored, schema, output, thresholds)
         assert self.geometry
         sums, before = self.volume.sums, self.volume.before
         return labelling.raw_classes(
-            sums, self.outputs, before, self.types, self.geometry, schema, output
+            sums, self.outputs, before, self.types, self.geometry, schema, output, thresholds
         )
 
 

@@ -4,10 +4,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core import regions
 from ..core.grid import Grid
 from ..core.regions import classes_to_outputs, classes_to_regions
 from ..core.strict import Strict
-from ..preparation.postprocess import Postprocess, postprocess
+from ..preparation.postprocess import Postprocess, postprocess, tempered
 from ..preparation.preprocessing import Geometry
 from . import inference, losses
 from .backend import keras
@@ -29,7 +30,12 @@ class Settings(Strict):
 
 def upgraded(values: Any) -> Any:
     """Plain values of a models/inference.json of any format as of the present one."""
-    return {"engine": "keras"} | values if isinstance(values, dict) else values
+    if not isinstance(values, dict):
+        return values
+    postprocess = values.get("postprocess")
+    if isinstance(postprocess, dict):
+        values = values | {"postprocess": {"thresholds": {}, "temperature": 1.0} | postprocess}
+    return {"engine": "keras"} | values
 
 
 def predict(
@@ -84,24 +90,17 @@ def postprocessed(
 def raw_classes(prediction: Prediction, card: Card, settings: Settings) -> np.ndarray:
     """Class indices (X, Y, Z) uint8 of a prediction with geometry, on the raw grid, corrected."""
     assert prediction.geometry
-    classes = prediction.raw_classes(card.cohort, card.network.output)
+    thresholds = settings.postprocess.thresholds
+    classes = prediction.raw_classes(card.cohort, card.network.output, thresholds)
     return postprocessed(classes, prediction.geometry, card, settings)
 
 
-def region_probabilities(probabilities: np.ndarray, card: Card) -> np.ndarray:
-    """Probability of every region, (X, Y, Z, R) float32 in the schema's order, in [0, 1].
-
-    The array of the outputs' probabilities, (X, Y, Z, O) float32 on any grid, itself where the
-    outputs are the regions, else the sum over the labels of each region.
+def region_probabilities(prediction: Prediction, card: Card, settings: Settings) -> np.ndarray:
+    """Probability of every region on the raw grid, (X, Y, Z, R) float32 in the schema's order, in
+    [0, 1], at the temperature of the settings.
     """
-    if card.network.output == "regions":
-        return probabilities
-    shape = (*probabilities.shape[:3], len(card.cohort.regions))
-    summed = np.zeros(shape, np.float32, order="F")  # as `restore` returns them
-    for column, region in enumerate(card.cohort.regions):
-        for index in card.cohort.classes_of(region):
-            summed[..., column] += probabilities[..., index]
-    return np.minimum(summed, 1, out=summed)  # rounding may exceed 1
+    found = regions.region_probabilities(prediction.restored, card.cohort, card.network.output)
+    return tempered(found, settings.postprocess.temperature)
 
 
 def held_out_loss(probabilities: np.ndarray, classes: np.ndarray, card: Card) -> float:

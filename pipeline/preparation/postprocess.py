@@ -1,10 +1,12 @@
 """Corrections of a predicted class map: no specks, no holes, no trace of an innermost region."""
 
 from math import ceil, prod
+from typing import Annotated
 
 import cc3d
 import numpy as np
 from pydantic import Field
+from scipy.special import expit, logit
 
 from ..core.boxes import bounding_box
 from ..core.errors import InputError
@@ -17,6 +19,11 @@ class Postprocess(Strict):
 
     Attributes
     ----------
+    thresholds : dict of str to float
+        Probability from which a voxel is in a region, 0.5 for those that are not named.
+    temperature : float
+        By which the logits of a region's probability are divided, see `tempered`; labels do not
+        depend on it.
     min_component_ml : float
         26-connected components of the whole tumour (all labels together) smaller than this are
         removed, in ml; possibly all of them.
@@ -30,9 +37,22 @@ class Postprocess(Strict):
         arXiv:2011.00848.
     """
 
+    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]]
+    temperature: float = Field(gt=0, allow_inf_nan=False)
     min_component_ml: float = Field(ge=0, allow_inf_nan=False)
     fill_holes: bool
     min_innermost_ml: float = Field(ge=0, allow_inf_nan=False)
+
+
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities (float32, any shape) whose logits are divided by a temperature: above 1 for a
+    network that is surer than it is right (Guo et al., "On calibration of modern neural networks",
+    ICML 2017). The same array at 1.
+    """
+    if temperature == 1:
+        return probabilities
+    with np.errstate(divide="ignore"):  # the logits of 0 and 1 are infinite, and so they stay
+        return expit(logit(probabilities) / np.float32(temperature))
 
 
 def postprocess(

@@ -29,6 +29,11 @@ class Shard:
     image: np.ndarray
     classes: np.ndarray
 
+    @property
+    def case(self) -> str:
+        """The case, of a copy too."""
+        return self.name.rpartition("~")[0] or self.name
+
 
 def write(folder: Path, name: str, image: np.ndarray, classes: np.ndarray) -> None:
     """Write ``name.image.npy`` (float16 or float32) and ``name.classes.npy`` (uint8) into a folder,

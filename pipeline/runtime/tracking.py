@@ -91,6 +91,22 @@ class Run:
         costs = {f"case/{name}": value for name, value in values.items()}
         self._log_once("case", {"case": number} | costs)
 
+    @contextmanager
+    def child(self, name: str) -> "Iterator[Run]":
+        """Open or continue the nested run of that name, such as that of a fold."""
+        client = self._client
+        experiment_id = client.get_run(self.id).info.experiment_id
+        query = f"tags.`mlflow.parentRunId` = '{self.id}' and attributes.run_name = '{name}'"
+        found = client.search_runs([experiment_id], query)
+        if found:
+            run_id = found[0].info.run_id
+            client.update_run(run_id, status="RUNNING")
+        else:
+            tags = _place() | {"mlflow.parentRunId": self.id}
+            run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
+        with _ended(client, run_id):
+            yield Run(client, run_id)
+
     def _log_once(self, kind: str, record: Mapping[str, Any]) -> None:
         step = int(record[kind])
         if step not in self._steps[kind]:
@@ -207,7 +223,7 @@ def run(
         run_id = client.create_run(experiment_id, tags=about, run_name=name).info.run_id
     _end_abandoned(client, experiment_id, run_id)
     client.update_run(run_id, status="RUNNING")
-    try:
+    with _ended(client, run_id):
         _log_params(client, run_id, values)
         current = Run(client, run_id)
         for part in before:
@@ -217,6 +233,13 @@ def run(
             current.log_epoch(record)
         yield current
         current.add(own)
+
+
+@contextmanager
+def _ended(client: Any, run_id: str) -> Iterator[None]:
+    """Mark a run as finished after the block; as failed, or killed by Ctrl-C, if it raises."""
+    try:
+        yield
     except BaseException as fault:
         killed = isinstance(fault, KeyboardInterrupt)
         client.set_terminated(run_id, "KILLED" if killed else "FAILED")

@@ -14,7 +14,7 @@ from pipeline.network.card import read_card
 from tests.conftest import write_case
 
 MODEL = Path(__file__).with_name("format_1")
-CARDS = {number: Path(__file__).with_name(f"format_{number}") / "card.json" for number in (1, 2)}
+CARDS = {number: Path(__file__).with_name(f"format_{number}") / "card.json" for number in (1, 2, 3)}
 
 
 @pytest.mark.parametrize("number", CARDS)
@@ -22,7 +22,7 @@ def test_a_card_of_an_earlier_format_is_read_as_one_of_today(tmp_path, number):
     shutil.copy(CARDS[number], tmp_path / "card.json")
     shutil.copy(MODEL / "unet.keras", tmp_path / "network.keras")
     card = read_card(tmp_path)
-    assert (card.format_version, card.stripped) == (3, True)
+    assert (card.format_version, card.stripped) == (4, True)
     assert (card.network.architecture, card.network.depth) == ("unet", 2)
     assert (card.network.encoder, card.network.divisors) == ("plain", (2, 2))
     assert (card.preprocess.dtype, card.train["loss"]) == ("float16", "dice_ce")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.core.regions import classes_to_regions, outputs_to_classes
+from pipeline.core.regions import classes_to_regions, outputs_to_classes, region_probabilities
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
 from pipeline.network.card import Card
@@ -24,7 +24,9 @@ SETTINGS = predictor.Settings(
     mirror=True,
     batch_size=2,
     engine="keras",
-    postprocess=Postprocess(min_component_ml=0.004, fill_holes=True, min_innermost_ml=0),
+    postprocess=Postprocess(
+        thresholds={}, temperature=1.0, min_component_ml=0.004, fill_holes=True, min_innermost_ml=0
+    ),
 )
 # raw axes run to the left and to the back; the prepared voxels are twice as long
 GEOMETRY = Geometry(
@@ -72,8 +74,8 @@ def test_classes_are_postprocessed_on_the_raw_grid_and_probabilities_stay_as_the
 def test_regions_are_their_own_probabilities_and_labels_are_summed_never_beyond_one():
     raw = np.random.default_rng(1).dirichlet([0.1] * 4, size=(5, 4, 3)).astype(np.float32)
     raw[0, 0] = np.eye(4)[:3]  # certain labels
-    assert predictor.region_probabilities(raw[..., 1:], card("regions")).base is raw
-    found = predictor.region_probabilities(raw, card("labels"))
+    assert region_probabilities(raw[..., 1:], SCHEMA, "regions").base is raw
+    found = region_probabilities(raw, SCHEMA, "labels")
     members = classes_to_regions(np.arange(4), SCHEMA).astype(np.float32)
     assert found.dtype == np.float32
     assert found.max() <= 1

@@ -6,7 +6,7 @@ from scipy import ndimage
 from pipeline.core.errors import InputError
 from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
-from pipeline.preparation.postprocess import Postprocess, postprocess
+from pipeline.preparation.postprocess import Postprocess, postprocess, tempered
 
 SHAPE = (14, 13, 12)
 UNIT_MM = (1.0, 1.0, 1.0)
@@ -33,7 +33,9 @@ ONE_LABEL = Schema(
 )
 
 
-UNCHANGED = Postprocess(min_component_ml=0.0, fill_holes=False, min_innermost_ml=0.0)
+UNCHANGED = Postprocess(
+    thresholds={}, temperature=1.0, min_component_ml=0.0, fill_holes=False, min_innermost_ml=0.0
+)
 ALL = {"min_component_ml": 0.004, "fill_holes": True, "min_innermost_ml": 0.2}
 
 
@@ -178,3 +180,11 @@ def test_dissolving_the_only_region_is_rejected_by_name():
 def test_a_volume_that_is_no_volume_is_rejected(name, value):
     with pytest.raises(ValidationError, match=name):
         Postprocess.model_validate(UNCHANGED.model_dump() | {name: value})
+
+
+def test_a_temperature_divides_the_logits_and_keeps_certainty_and_the_half():
+    probabilities = np.array([0, 0.1, 0.5, 0.9, 1], np.float32)
+    assert tempered(probabilities, 1.0) is probabilities
+    found = tempered(probabilities, 2.0)
+    np.testing.assert_allclose(found, [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+    assert found.dtype == np.float32

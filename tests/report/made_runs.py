@@ -115,7 +115,7 @@ def made_card(schema: Schema, **changes) -> Card:
     settings = params.read(ROOT / "params.yaml")
     network = settings["network"] | {"depth": 4, "filters": 16, "max_filters": 100}
     fields = {
-        "format_version": 3,
+        "format_version": 4,
         "cohort": schema.model_dump(),
         "preprocess": settings["preprocess"] | {"spacing_mm": [2.0, 2.0, 2.0]},
         "network": network,
@@ -123,10 +123,14 @@ def made_card(schema: Schema, **changes) -> Card:
         "spacing_mm": (1.0, 1.0, 1.25),
         "seed": 7,
         "train": settings["train"],
-        "trained_on": ("train_0",),
-        "validated_on": ("val_0",),
-        "best_epoch": 4,
-        "val_dice": None,
+        "members": [
+            {
+                "trained_on": ("train_0",),
+                "validated_on": ("val_0",),
+                "best_epoch": 4,
+                "val_dice": None,
+            }
+        ],
         "weights": 1_928_691,
         "data_hash": "d" * 64,
         "network_sha256": "a" * 64,

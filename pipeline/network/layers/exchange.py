@@ -14,6 +14,7 @@ from .textbook_norm import TextbookNorm
 Weights = list[np.ndarray]
 Exchange = tuple[keras.layers.Layer, Callable[[Weights], Weights]]
 """A layer, and its weights from those of the one that it replaces."""
+Exchanging = Callable[[keras.layers.Layer], Exchange]
 
 TRANSPOSED = {2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}
 CONVOLUTIONS = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
@@ -24,8 +25,12 @@ def fast(model: keras.Model) -> keras.Model:
 
     Transposed convolutions without overlap become matrix products and transpositions, convolutions
     of one voxel become products, and instance normalisation takes in the LeakyReLU that follows it.
-    Names and order of the layers and weights stay.
+    Names and order of the layers and weights stay. In an ensemble, those of its members change.
     """
+    return _exchanged(model, _fast_ones)
+
+
+def _fast_ones(model: keras.Model) -> Exchanging:
     activated = _activated_norms(model)
     leaky = {layer.name for layer in activated.values()}
 
@@ -47,27 +52,33 @@ def fast(model: keras.Model) -> keras.Model:
             ]
         return _copied(layer), _same
 
-    return _exchanged(model, exchanged)
+    return exchanged
 
 
 def portable(model: keras.Model) -> keras.Model:
     """The inverse of `fast`: a copy built of Keras's own layers, which any Keras can load."""
-    return _exchanged(model, partial(_keras_own, len(model.inputs[0].shape) - 2))
+    return _exchanged(model, lambda each: partial(_keras_own, _dimensions(each)))
 
 
 def convertible(model: keras.Model) -> keras.Model:
     """A copy in float32, of layers that converters to other engines recognise."""
-    count = len(model.inputs[0].shape) - 2
+    return _exchanged(model, _convertible_ones)
 
+
+def _convertible_ones(model: keras.Model) -> Exchanging:
     def exchanged(layer: Any) -> Exchange:
         named = {"name": layer.name, "dtype": "float32"}
         if isinstance(layer, InstanceNorm) or _is_instance_norm(layer):
             return TextbookNorm(layer.epsilon, 1.0, **named), _same
-        other, weights = _keras_own(count, layer)
+        other, weights = _keras_own(_dimensions(model), layer)
         other.dtype_policy = keras.DTypePolicy("float32")
         return other, weights
 
-    return _exchanged(model, exchanged)
+    return exchanged
+
+
+def _dimensions(model: keras.Model) -> int:
+    return len(model.inputs[0].shape) - 2
 
 
 def _keras_own(count: int, layer: Any) -> Exchange:
@@ -92,19 +103,20 @@ def _keras_own(count: int, layer: Any) -> Exchange:
     return _copied(layer), _same
 
 
-def _exchanged(
-    model: keras.Model, exchanged: Callable[[keras.layers.Layer], Exchange]
-) -> keras.Model:
-    conversions = {}
+def _exchanged(model: keras.Model, rule: Callable[[keras.Model], Exchanging]) -> keras.Model:
+    """A copy by the rule for a network, of which there may be others inside."""
+    conversions, exchanged = {}, rule(model)
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.Model):
+            return _exchanged(layer, rule)
         other, conversions[layer.name] = exchanged(layer)
         return other
 
     uncompiled = keras.Model(model.inputs[0], _one_or_all(model.outputs), name=model.name)
     copy = keras.models.clone_model(uncompiled, clone_function=clone)
     for layer in model.layers:
-        if layer.weights:
+        if layer.weights and layer.name in conversions:
             copy.get_layer(layer.name).set_weights(conversions[layer.name](layer.get_weights()))
     return copy
 

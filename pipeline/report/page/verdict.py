@@ -25,6 +25,7 @@ def verdict(run: Run) -> dict[str, Any]:
         "patients": len({row["patient"] for row in run.rows}),
         "train": len(run.split.train),
         "val": len(run.split.val),
+        "networks": len(run.split.members),
         "weights": run.card.get("weights"),
         "dimensions": network.get("dimensions"),
         "architecture": network.get("architecture"),
