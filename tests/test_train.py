@@ -154,6 +154,7 @@ def folds(prepared, tmp_path_factory):
 
 FOLDS = {
     "split.val_fold": "all",
+    "split.folds": 2,
     "evaluate.score_validation": True,
     "evaluate.choose": ["thresholds", "min_component_ml", "min_innermost_ml", "temperature"],
 }
@@ -173,8 +174,8 @@ def test_every_fold_has_a_network_and_every_training_case_a_score_out_of_fold(fo
         now = kept["thresholds"] if step["key"] in ("WT", "TC", "ET") else kept
         assert now.get(step["key"], 0.5) == step["after"]
     text = (folds / "models/model_card.md").read_text()
-    assert "3 networks, whose logits are averaged" in text
-    assert "of 3 networks" in (folds / "metrics/report.html").read_text()
+    assert "2 networks, whose logits are averaged" in text
+    assert "of 2 networks" in (folds / "metrics/report.html").read_text()
 
 
 def test_masks_of_the_test_part_change_nothing_that_was_chosen(folds, tmp_path, monkeypatch):

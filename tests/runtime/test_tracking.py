@@ -377,3 +377,24 @@ def test_a_commit_and_changes_of_code_or_params_are_tagged(clone):
 def test_importing_tracking_does_not_load_mlflow():
     code = "import sys, pipeline.runtime.tracking; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_nested_runs_are_continued_by_their_name_and_end_with_what_ended_them(clone):
+    with tracking.run(TAGS, MODEL) as run:
+        with run.child("fold 0") as fold:
+            fold.log_epoch({"epoch": 1, "loss": 0.5})
+        with suppress(KeyboardInterrupt), run.child("fold 1") as killed:
+            killed.log_epoch({"epoch": 1, "loss": 0.4})
+            raise KeyboardInterrupt
+        assert client().get_run(killed.id).info.status == "KILLED"
+        with run.child("fold 1") as again:
+            again.log_epoch({"epoch": 1, "loss": 9.0})
+            again.log_epoch({"epoch": 2, "loss": 0.3})
+    assert again.id == killed.id
+    assert points(again.id, "loss") == [(1, 0.4), (2, 0.3)]
+    nested = [each for each in all_runs() if each.data.tags.get("mlflow.parentRunId") == run.id]
+    assert sorted(each.info.run_name for each in nested) == ["fold 0", "fold 1"]
+    assert {each.info.status for each in nested} == {"FINISHED"}
+    with tracking.run(TAGS, MODEL, EVALUATION) as evaluated:
+        pass
+    assert evaluated.id == run.id, "a nested run is not taken for that of a reproduction"
