@@ -241,7 +241,7 @@ def _validated(
                 *example.classes(schema, output, choice.params), schema, example.spacing_mm
             )
         ]
-    gain = summarise_values(choice.gain.tolist(), [example.patient for example in examples])
+    gain = summarise_values(choice.gain.tolist(), choice.patients)
     record = {"chosen": choosing.record(choice, gain)} if params.choose else {}
     return settings, record, rows if params.score_validation else []
 

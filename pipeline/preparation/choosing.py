@@ -20,6 +20,9 @@ THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 VOLUMES_ML = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 
+MOST_CASES = 40
+"""Of all that may be asked, so many choose, spread evenly: it takes seconds a case."""
+
 _LEVELS = 2**16 - 1
 
 
@@ -59,9 +62,9 @@ def keep(
     path: Path, probabilities: np.ndarray, reference: np.ndarray, schema: Schema, output: str
 ) -> None:
     """Write what `Example.read` reads, of probabilities (X, Y, Z, O) and classes (X, Y, Z) on the
-    raw grid. Left out is where no region reaches half the lowest threshold.
+    raw grid. Left out is what lies beyond all voxels that reach the lowest threshold.
     """
-    likely = region_probabilities(probabilities, schema, output).max(axis=-1) > THRESHOLDS[0] / 2
+    likely = region_probabilities(probabilities, schema, output).max(axis=-1) > THRESHOLDS[0]
     box = bounding_box(likely | (reference != 0), margin_voxels=1)
     levels = np.rint(probabilities[box] * _LEVELS).astype(np.uint16)
     np.savez(path, allow_pickle=False, probabilities=levels, reference=reference[box])
@@ -74,6 +77,8 @@ class Choice:
     Attributes
     ----------
     params : Postprocess
+    patients : list of str
+        Of each case.
     steps : list of dict
         Of every value that was tried: ``key``, ``before`` and ``after``, the number ``tried``, and
         the mean ``gain`` of cases that had no say in it.
@@ -84,6 +89,7 @@ class Choice:
     """
 
     params: Postprocess
+    patients: list[str]
     steps: list[dict[str, Any]]
     before: np.ndarray
     after: np.ndarray
@@ -106,6 +112,7 @@ def choose(
     Parameters
     ----------
     examples : sequence of Example
+        Of more than `MOST_CASES`, so many are used, evenly spread.
     schema : Schema
     output : {"regions", "labels"}
         Labels have no thresholds: they compete.
@@ -113,6 +120,8 @@ def choose(
     keys : iterable of str
     """
     params, steps = start, []
+    spread = np.linspace(0, len(examples) - 1, min(len(examples), MOST_CASES)).round().astype(int)
+    examples = [examples[place] for place in spread]
     patients = np.array([example.patient for example in examples])
     before = after = _scores(examples, schema, output, [start])[0]
     total = np.zeros(len(examples))
@@ -127,7 +136,7 @@ def choose(
         params = chosen
         if key != "temperature":
             after, total = scores[best], total + gain
-    return Choice(params, steps, before, after, total)
+    return Choice(params, patients.tolist(), steps, before, after, total)
 
 
 def _trials(
