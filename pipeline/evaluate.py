@@ -5,21 +5,23 @@ references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw gr
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one
 row per case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and
 calibration.csv (per case and region), reliability.csv (per region and bin), confusion.csv (voxels
-per pair of classes) and types.csv (per case, of cohorts of tumour types), as far as they have rows,
-metrics/evaluate.json (mean, median, sd, intervals over cases, and how many values the empty rule
-filled; a description of every metric), headline.json (few of these means, for `dvc exp show` and
-`dvc metrics`), and models/inference.json (the settings scored, for `predict`). Logs to the MLflow
-run of the training.
+per pair of classes), types.csv (per case, of cohorts of tumour types) and missing_modalities.csv
+(per case, region and set of modalities left out, where `evaluate.missing_modalities` asks for it),
+as far as they have rows, metrics/evaluate.json (mean, median, sd, intervals over cases, and how
+many values the empty rule filled; a description of every metric), headline.json (few of these
+means, for `dvc exp show` and `dvc metrics`), and models/inference.json (the settings scored, for
+`predict`). Logs to the MLflow run of the training.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -28,9 +30,16 @@ from .core.folds import Split
 from .core.records import read_json, write_csv, write_json, write_tables
 from .formats import predictions as predicted
 from .formats import raw_cases
-from .metrics import registry
+from .metrics import missing_modalities, registry
 from .metrics.calibration import calibration_rows
-from .metrics.case_scores import CaseScores, headline_of, score_masks, summarise, tables_of
+from .metrics.case_scores import (
+    CaseScores,
+    headline_of,
+    score_case,
+    score_masks,
+    summarise,
+    tables_of,
+)
 from .metrics.lesion_rules import why_unscored
 from .metrics.metric import Metric
 from .network import backend, predictor, saving
@@ -38,16 +47,29 @@ from .network.card import Card, check_cohort, check_unseen, network_file, read_c
 from .network.prediction import Prediction
 from .network.predictor import Settings
 from .preparation import shards as shard_files
-from .preparation.preprocessing import brain_of
+from .preparation.preprocessing import brain_of, prepare
 from .runtime import costs, stage, tracking
 
 log = logging.getLogger(__name__)
 
+_UNTRAINED = (
+    "evaluate.missing_modalities: the network was not trained to miss modalities"
+    " (train.on_the_fly.modality_dropout.probability is 0), and `predict` refuses such cases. Their"
+    " scores show what that would cost."
+)
+
+
+Item = TypeVar("Item")
+Scores = TypeVar("Scores")
+
 
 class Params(Settings):
-    """The section `evaluate`; `metrics` are those of the user, as ``package.module:attribute``."""
+    """The section `evaluate`; `metrics` are those of the user, as ``package.module:attribute``, and
+    `missing_modalities` the sets of modalities to leave out.
+    """
 
     metrics: tuple[str, ...]
+    missing_modalities: Literal["all"] | tuple[tuple[str, ...], ...]
 
 
 def evaluate(
@@ -67,8 +89,9 @@ def evaluate(
 ) -> None:
     """Segment and score the test cases."""
     own = registry.own_metrics(params.metrics, code)
-    settings = Settings(**params.model_dump(exclude={"metrics"}))
+    settings = Settings(**params.model_dump(exclude={"metrics", "missing_modalities"}))
     card = read_card(models)
+    subsets = missing_modalities.subsets(params.missing_modalities, card.cohort.modalities)
     catalogue, parts = read_json(raw / "catalogue.json", Catalogue), read_json(split, Split)
     parts.check(str(split))
     schema = catalogue.cohort
@@ -76,6 +99,8 @@ def evaluate(
     check_unseen(card, parts, models)
     backend.prepare(card.seed, card.train["precision"])
     network = saving.load_model(network_file(models), card.network.architecture)
+    if subsets and not card.accepts_missing_modalities:
+        log.warning("%s", _UNTRAINED)
     if schema.lesion_rules is None:
         log.warning("%s", why_unscored(schema.cohort))
     segment = partial(_segment, shards, card, settings, network)
@@ -94,7 +119,17 @@ def evaluate(
             run.log_case(number, {"seconds": seconds[0]})
         whose = [{"case": case, "patient": parts.patients[case]} for case in parts.test]
         found = tables_of(whose, scores, schema)
-        summary = summarise(found, schema, own) | {"held_out_loss": float(np.mean(held_out))}
+        without = partial(_without, catalogue, raw, card, settings, network, subsets)
+        prices = [
+            case | row
+            for case, whole in zip(whose, scores, strict=True)
+            for row in without(case["case"], whole)
+        ]
+        found["missing_modalities"] = prices
+        summary = summarise(found, schema, own) | {
+            "held_out_loss": float(np.mean(held_out)),
+            "missing_modalities": missing_modalities.summarise_prices(prices),
+        }
         write_csv(cases, found.pop("cases"))
         write_tables(tables, found)
         write_json(inference, settings)
@@ -104,7 +139,9 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class _Segmented:
-    """A case before it is scored; the loss on the prepared grid, and seconds in the network."""
+    """A case before it is scored; the loss on the prepared grid, NaN where it is not asked for,
+    and seconds in the network.
+    """
 
     prediction: Prediction
     loss: float
@@ -112,27 +149,27 @@ class _Segmented:
 
 
 def _overlapping(
-    segment: Callable[[str], _Segmented],
-    score: Callable[[str, _Segmented], CaseScores],
-    cases: Sequence[str],
-) -> Iterator[tuple[str, CaseScores, float, tuple[float, float]]]:
-    """Score each case in a thread while the network segments the next: every case in turn, its
-    scores and loss, seconds in the network and of the rest.
+    segment: Callable[[Item], _Segmented],
+    score: Callable[[Item, _Segmented], Scores],
+    items: Sequence[Item],
+) -> Iterator[tuple[Item, Scores, float, tuple[float, float]]]:
+    """Score each case, or set of missing modalities, in a thread while the network segments the
+    next: every item in turn, its scores and loss, seconds in the network and of the rest.
     """
 
-    def scored(name: str, segmented: _Segmented) -> tuple:
+    def scored(item: Item, segmented: _Segmented) -> tuple:
         started = time.perf_counter()
-        scores = score(name, segmented)
+        scores = score(item, segmented)
         rest = time.perf_counter() - started
-        return name, scores, segmented.loss, (segmented.seconds, rest)
+        return item, scores, segmented.loss, (segmented.seconds, rest)
 
     with ThreadPoolExecutor(1) as beside:
         waiting: Future | None = None
-        for name in cases:
-            segmented = segment(name)
+        for item in items:
+            segmented = segment(item)
             if waiting:
                 yield waiting.result()
-            waiting = beside.submit(scored, name, segmented)
+            waiting = beside.submit(scored, item, segmented)
         if waiting:
             yield waiting.result()
 
@@ -178,6 +215,52 @@ def _score(
         card.cohort,
     )
     return scored
+
+
+def _without(
+    catalogue: Catalogue,
+    raw: Path,
+    card: Card,
+    settings: Settings,
+    network: Any,
+    subsets: Sequence[missing_modalities.Subset],
+    name: str,
+    whole: CaseScores,
+) -> list[missing_modalities.Row]:
+    """Segment a case again without each set of modalities, as `predict` does where their files are
+    missing: rows of the table "missing_modalities".
+    """
+    if not subsets:
+        return []
+    modalities = card.cohort.modalities
+    case = raw_cases.read(raw_cases.found_in(raw, catalogue.entry(name)), card.cohort)
+
+    def segment(subset: missing_modalities.Subset) -> _Segmented:
+        started = time.perf_counter()
+        present = [modality not in subset for modality in modalities]
+        lacking = replace(case, image=case.image[..., present])
+        prepared = prepare(lacking, card.preprocess, present)
+        describe = f"{name} without {missing_modalities.named(subset)}"
+        prediction = predictor.predict(
+            network, card, settings, prepared.image, describe, geometry=prepared.geometry
+        )
+        return _Segmented(prediction, math.nan, time.perf_counter() - started)
+
+    def score(subset: missing_modalities.Subset, segmented: _Segmented) -> list:
+        assert case.classes is not None  # split.json holds labelled cases only
+        classes = predictor.raw_classes(segmented.prediction, card, settings)
+        rows = score_case(case.classes, classes, catalogue.cohort, case.grid.spacing_mm)
+        return missing_modalities.price_rows(subset, rows, whole.rows["cases"])
+
+    rows = []
+    for subset, scored, _, seconds in _overlapping(segment, score, subsets):
+        dice = " ".join(f"{row['name']} {row['dice']:.3f}" for row in scored)
+        lost = missing_modalities.named(subset)
+        log.info(
+            "%s without %s  Dice %s  (network %.1f s, rest %.1f s)", name, lost, dice, *seconds
+        )
+        rows += scored
+    return rows
 
 
 if __name__ == "__main__":
