@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import field_validator
 
 from .core.catalogue import Catalogue
 from .core.folds import Split
@@ -70,6 +71,19 @@ class Params(Settings):
 
     metrics: tuple[str, ...]
     missing_modalities: Literal["all"] | tuple[tuple[str, ...], ...]
+
+    @field_validator("missing_modalities", mode="before")
+    @classmethod
+    def _are_sets(cls, given: Any) -> Any:
+        """One message in place of one for each kind of value."""
+        sets = given if isinstance(given, list) else []
+        if given != "all" and not (sets == given and all(map(_is_of_texts, sets))):
+            raise ValueError("must be all, or a list of lists such as [[t1c], [t1n, t2w]]")
+        return given if given == "all" else tuple(map(tuple, sets))
+
+
+def _is_of_texts(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(one, str) for one in given)
 
 
 def evaluate(

@@ -454,6 +454,10 @@ def test_evaluate_prices_modalities_that_the_network_never_missed_with_a_warning
     project.write_params(copy, project.SMALL | {"evaluate.missing_modalities": [["flair"]]})
     with pytest.raises(InputError, match="flair: is no modality of the network, which takes t1n"):
         project.run(copy, "evaluate")
+    project.write_params(copy, project.SMALL | {"evaluate.missing_modalities": ["t1c"]})
+    said = r"evaluate\.missing_modalities: .*must be all, or a list of lists such as \[\[t1c\],"
+    with pytest.raises(InputError, match=said):
+        project.run(copy, "evaluate")
 
 
 @pytest.mark.parametrize(
