@@ -13,7 +13,7 @@ The command `predict` uses the same functions. Research use only, not for diagno
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,11 +75,12 @@ def load(model: str | Path = "models") -> "Model":
 @dataclass(frozen=True)
 class OneCase:
     """Files of one case, from `Model.find`. The schema is that of its source; its label values may
-    differ from those of the network.
+    differ from those of the network. `missing` are the modalities that the user declared missing.
     """
 
     schema: Schema
     found: raw_cases.Found
+    missing: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[Path]:
@@ -100,6 +101,13 @@ class Model:
     def modalities(self) -> tuple[str, ...]:
         """Channels of an image in their order, such as ``("t1n", "t1c", "t2w", "t2f")``."""
         return self.card.cohort.modalities
+
+    @property
+    def accepts_missing_modalities(self) -> bool:
+        """Whether cases that lack modalities can be segmented: if the network was trained with
+        modality dropout (``train.on_the_fly.modality_dropout``).
+        """
+        return self.card.accepts_missing_modalities
 
     @property
     def labels(self) -> dict[str, int]:
@@ -127,6 +135,7 @@ class Model:
         place: str | Path | None,
         files: Mapping[str, str | Path] | None = None,
         source: str | None = None,
+        missing: Sequence[str] = (),
     ) -> OneCase:
         """Find the files of one case.
 
@@ -139,41 +148,49 @@ class Model:
         source : str, optional
             A name that `tumorflow sources` lists. By default ``dicom`` for a folder with DICOM
             files and no images in BraTS naming, else ``brats``.
+        missing : sequence of str
+            Modalities that the case lacks, or that are to be left out, see `segment`.
 
         Raises
         ------
         InputError
             If the folder or a file does not exist, does not hold exactly one case, or a modality is
-            not one of the network.
+            not one of the network, or is both named as a file and missing.
         """
         cohort = self.card.cohort
         named = {name: _image_file(name, Path(file)) for name, file in (files or {}).items()}
-        foreign = [name for name in named if name not in cohort.modalities]
-        if foreign:
+        self._refuse_foreign((*named, *missing))
+        if both := [name for name in named if name in missing]:
             raise InputError(
-                f"{', '.join(foreign)}: is no modality of the network, which takes"
-                f" {', '.join(cohort.modalities)}. Name those."
+                f"{', '.join(both)}: is named as a file and as missing. Choose one of the two."
             )
         if place is None and not named:
             raise InputError(
                 "no case: name its folder, or its files by --t1n FILE --t1c FILE --t2w FILE"
                 " --t2f FILE."
             )
-        if place is None or set(cohort.modalities) <= set(named):
+        if place is None or (named and set(cohort.modalities) <= {*named, *missing}):
             first = _path(next(iter(named.values())))
             name = first.name.split(".")[0]
             parent = first.parent if place is None else Path(place)
-            return OneCase(cohort, raw_cases.Found(name, name, parent, named, None))
+            found = raw_cases.Found(name, name, parent, named, None)
+            return OneCase(cohort, found, tuple(missing))
         place = Path(place)
         if not place.is_dir():
-            found = "is a file" if place.exists() else "does not exist"
+            kind = "is a file" if place.exists() else "does not exist"
             raise InputError(
-                f"{place}: {found}. Name the folder of the case, or single files by --t1n FILE"
+                f"{place}: {kind}. Name the folder of the case, or single files by --t1n FILE"
                 " --t1c FILE --t2w FILE --t2f FILE."
             )
-        needed = tuple(name for name in cohort.modalities if name not in named)
-        inside = in_folder(place, source, needed)
-        return replace(inside, found=replace(inside.found, images=inside.found.images | named))
+        needed = tuple(name for name in cohort.modalities if name not in (*named, *missing))
+        inside = in_folder(place, source, needed, self.accepts_missing_modalities)
+        known = {_path(file).name for file in named.values()}
+        found = replace(
+            inside.found,
+            images=inside.found.images | named,
+            passed_over=tuple(name for name in inside.found.passed_over if name not in known),
+        )
+        return _leaving_out(replace(inside, found=found), missing)
 
     def segment(
         self,
@@ -183,6 +200,7 @@ class Model:
         source: str | None = None,
         native: bool = False,
         label_values: Literal["model", "case"] = "model",
+        missing: Sequence[str] = (),
     ) -> "Segmentation":
         """Segment one case on the grid of its own files.
 
@@ -200,6 +218,10 @@ class Model:
             brain first. `Segmentation.save` then also writes the labels on each series.
         label_values : {"model", "case"}
             Values of the cohort that the network was trained on, or of the case's own source.
+        missing : sequence of str
+            Modalities that are left out: their channels of an array, their files. A network that
+            `accepts_missing_modalities` segments the case by the others, as if it had no such file;
+            files and folders may also just lack them. A warning names them.
 
         Returns
         -------
@@ -208,23 +230,27 @@ class Model:
         Raises
         ------
         InputError
-            If the case cannot be read, lacks a modality, has unequal grids, empty or non-finite
-            voxels, or voxels of another size than the training cases.
+            If the case cannot be read, lacks a modality that the network needs, or all of them, has
+            unequal grids, empty or non-finite voxels, or voxels of another size than the training
+            cases.
         """
-        one = self._one_case(case, affine, source, native)
+        one = self._one_case(case, affine, source, native, missing)
         found, card = one.found, self.card
-        voxels, back, volumes = _read(found, card.cohort, native)
-        warnings = checks.alone(
+        modalities = self._present(one)
+        voxels, back, volumes = _read(found, card.cohort, modalities, native)
+        absent = [name for name in self.modalities if name not in modalities]
+        warnings = checks.incomplete(found.case, absent) + checks.alone(
             found,
             voxels,
             volumes,
-            card.cohort.modalities,
+            modalities,
             None if native and card.stripped else card.stripped,
             card.preprocess.foreground == "nonzero" and not native,
         )
         for warning in warnings:
             log.warning("warning: %s", warning)
-        prepared = prepare(voxels, card.preprocess)
+        present = [name in modalities for name in self.modalities]
+        prepared = prepare(voxels, card.preprocess, present)
         check_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
         schema = _own_values(card.cohort, one.schema) if label_values == "case" else card.cohort
 
@@ -242,10 +268,12 @@ class Model:
             case=voxels,
             classes=classes,
             schema=schema,
+            modalities=modalities,
             native=back,
             record={
                 "case": found.case,
                 "inputs": _inputs(found, volumes),
+                "missing_modalities": absent,
                 "native": back and back.model_dump(mode="json"),
                 "network_sha256": card.network_sha256,
                 "data_hash": card.data_hash,
@@ -265,14 +293,45 @@ class Model:
             ),
         )
 
-    def _one_case(self, case: Any, affine: Any, source: str | None, native: bool) -> OneCase:
+    def _one_case(
+        self, case: Any, affine: Any, source: str | None, native: bool, missing: Sequence[str]
+    ) -> OneCase:
+        self._refuse_foreign(missing)
         if isinstance(case, OneCase):
-            return case
+            return _leaving_out(case, missing)
         if isinstance(case, np.ndarray):
             if native:
                 raise InputError("native: an array has one grid. Give the files of the series.")
-            return OneCase(self.card.cohort, _in_memory(case, affine, self.modalities))
-        return self.find(None, case) if isinstance(case, Mapping) else self.find(case, {}, source)
+            one = OneCase(self.card.cohort, _in_memory(case, affine, self.modalities))
+            return _leaving_out(one, missing)
+        place, files = (None, case) if isinstance(case, Mapping) else (case, {})
+        return self.find(place, files, source, missing)
+
+    def _refuse_foreign(self, names: Sequence[str]) -> None:
+        foreign = [name for name in names if name not in self.modalities]
+        if foreign:
+            raise InputError(
+                f"{', '.join(foreign)}: is no modality of the network, which takes"
+                f" {', '.join(self.modalities)}. Name those."
+            )
+
+    def _present(self, one: OneCase) -> tuple[str, ...]:
+        """The modalities of the network that a case has, in its order; InputError unless it can be
+        segmented by them.
+        """
+        found, cohort = one.found, self.card.cohort
+        present = tuple(name for name in cohort.modalities if name in found.images)
+        absent = [name for name in cohort.modalities if name not in present]
+        if not present or not self.accepts_missing_modalities:
+            trained = "trained with train.on_the_fly.modality_dropout.probability above 0"
+            remedy = f"Add the file. Only a network {trained} segments an incomplete case."
+            raw_cases.refuse_missing(found, cohort, remedy if present else "Add the files.")
+        if found.passed_over and (
+            undeclared := [name for name in absent if name not in one.missing]
+        ):
+            leave = " ".join(f"--missing {name}" for name in undeclared)
+            raw_cases.refuse_missing(found, cohort, f"To leave it out: {leave}.")
+        return present
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +346,8 @@ class Segmentation:
         Class indices: 0 for background, 1..K in the order of ``schema.labels``.
     schema : Schema
         Names and values of the labels, and regions.
+    modalities : tuple of str
+        Those that the case has: the channels of its image.
     native : Native or None
         Transforms to the series as acquired, if they were registered.
     record : dict
@@ -298,6 +359,7 @@ class Segmentation:
     case: Case
     classes: np.ndarray
     schema: Schema
+    modalities: tuple[str, ...]
     native: Native | None
     record: dict[str, Any]
     region_probabilities: Callable[[], dict[str, np.ndarray]]
@@ -380,7 +442,7 @@ class Segmentation:
 
         none = np.zeros_like(self.classes) if reference is None else self._reference(reference)
         case = replace(self.case, classes=none)
-        view = view_of(case, self.classes, self.schema.modalities)
+        view = view_of(case, self.classes, self.modalities)
         if reference is None:
             return Picture(segmentation_plot(view, self.schema, dpi))
         return Picture(overlay(view, self.schema, "", dpi))
@@ -423,8 +485,11 @@ def check_name(path: Path) -> None:
         raise InputError(f"{path}: must end in .nii or .nii.gz.")
 
 
-def in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> OneCase:
-    """The one case of an existing folder with the needed modalities; `source` as for `Model.find`.
+def in_folder(
+    place: Path, source: str | None, needed: tuple[str, ...], incomplete: bool = False
+) -> OneCase:
+    """The one case of an existing folder with the needed modalities; `source` as for `Model.find`,
+    `incomplete` whether some of them may be missing.
 
     Raises
     ------
@@ -440,12 +505,15 @@ def in_folder(place: Path, source: str | None, needed: tuple[str, ...]) -> OneCa
         style, found = brats.read_folder(place)
         return OneCase(brats.schema(style), found)
     if source == "dicom":
-        found = dicom.read_study(place, needed)
+        found = dicom.read_study(place, needed, incomplete)
         return OneCase(dicom.schema(tuple(found.images)), found)
     find = registry.source(source, "--source").find
     if find is None:
         raise InputError(f"--source is {source!r}, which generates cases. Name another source.")
-    schema, listed = folder.find(place, masked=False) if source == "folder" else find(place, 0)
+    if source == "folder":
+        schema, listed = folder.find(place, masked=False, incomplete=incomplete)
+    else:
+        schema, listed = find(place, 0)
     if len(listed) != 1:
         one = (
             f"Let `case` in its {folder.NAME} match one."
@@ -509,19 +577,25 @@ def _in_memory(image: np.ndarray, affine: Any, modalities: tuple[str, ...]) -> r
     return raw_cases.Found("array", "array", Path("array"), parts, None)
 
 
+def _leaving_out(one: OneCase, missing: Sequence[str]) -> OneCase:
+    """The case without the images of some modalities."""
+    images = {name: file for name, file in one.found.images.items() if name not in missing}
+    return replace(one, found=replace(one.found, images=images), missing=(*one.missing, *missing))
+
+
 def _read(
-    found: raw_cases.Found, cohort: Schema, native: bool
+    found: raw_cases.Found, cohort: Schema, modalities: tuple[str, ...], native: bool
 ) -> tuple[Case, Native | None, dict[str, Volume]]:
-    """The case with the modalities of the network, the transforms to its series, and the volumes
-    that were read.
+    """The case with these modalities, the transforms to its series, and the volumes that were
+    read.
     """
     found = replace(found, labels=None)
     if not native:
-        case, volumes = raw_cases.read_volumes(found, cohort)
+        own = cohort.model_copy(update={"modalities": modalities})
+        case, volumes = raw_cases.read_volumes(found, own)
         return case, None, volumes
-    raw_cases.refuse_missing(found, cohort)
     aligned, volumes = align_case(found, NATIVE)
-    image = np.stack([aligned.images[name] for name in cohort.modalities], axis=-1)
+    image = np.stack([aligned.images[name] for name in modalities], axis=-1)
     return Case(found.case, image, None, aligned.native.grid), aligned.native, volumes
 
 

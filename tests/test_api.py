@@ -1,5 +1,6 @@
 """The Python API: files and arrays give the same labels, and unusable input is rejected."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,9 +8,15 @@ import numpy as np
 import pytest
 
 from pipeline import api
+from pipeline.augmentation.on_the_fly import OnTheFly, augment_patch
+from pipeline.core import params
 from pipeline.core.errors import InputError
 from pipeline.formats import nifti
+from pipeline.network import predictor
+from pipeline.preparation.preprocessing import prepare
+from tests.cohorts.test_folder import describe
 from tests.conftest import LPS, case_arrays, write_case
+from tests.project import ROOT
 
 MODEL = Path(__file__).parent / "network/format_1"
 KINDS = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
@@ -142,3 +149,156 @@ def test_the_values_of_the_case_replace_those_of_the_network(model, tmp_path):
     assert set(np.unique(own.labels)) <= {0, 1, 2, 3}
     assert np.array_equal(own.labels == 3, model.segment(path.parent).labels == 4)
     assert own.schema.labels["enhancing"] == 3
+
+
+@pytest.fixture(scope="module")
+def tolerant(tmp_path_factory):
+    """The model as if it had been trained with modality dropout."""
+    folder = shutil.copytree(MODEL, tmp_path_factory.mktemp("tolerant") / "model")
+    card = json.loads((folder / "card.json").read_text())
+    card["train"]["on_the_fly"]["modality_dropout"] = {"probability": 0.25}
+    (folder / "card.json").write_text(json.dumps(card))
+    return api.load(folder)
+
+
+def dropped(model, image: np.ndarray, missing: set[str]) -> np.ndarray:
+    """Labels of a prepared image after the transform of the training has dropped modalities."""
+    whole = prepare(model.segment(image, LPS).case, model.card.preprocess)
+    path = ROOT / "params.yaml"
+    ranges = params.value(params.read(path), "train.on_the_fly", OnTheFly, path)
+    kept = np.array([name not in missing for name in model.modalities], np.float32)
+    voxels, box = whole.image.astype(np.float32), whole.geometry.shape
+    nothing = np.zeros(box, np.uint8)
+    image, _ = augment_patch(voxels, nothing, {"kept": kept}, ranges, box, (1.0, 1.0, 1.0))
+    network, settings = model._loaded
+    image, geometry = image.astype(whole.image.dtype), whole.geometry
+    found = predictor.predict(network, model.card, settings, image, geometry=geometry)
+    return predictor.raw_classes(found, model.card, settings)
+
+
+@pytest.mark.parametrize("missing", [("t1c",), ("t1n", "t2w", "t2f")], ids=" ".join)
+def test_a_case_without_a_modality_has_the_labels_that_modality_dropout_leaves(
+    tolerant, result, tmp_path, missing
+):
+    absent = dict.fromkeys(KINDS[name] for name in missing)
+    folder = write_case(tmp_path, "BraTS2021_00077", seed=77, **absent)
+    found = tolerant.segment(folder)
+    expected = dropped(tolerant, STACKED, set(missing))
+    assert np.array_equal(found.classes, expected)
+    assert not np.array_equal(found.classes, result.classes)
+    assert found.record["missing_modalities"] == list(missing)
+    assert not {*found.record["inputs"]} & {*missing}
+    assert found.case.image.shape[-1] == 4 - len(missing)
+    files = {
+        name: folder / f"{folder.name}_{kind}.nii.gz"
+        for name, kind in KINDS.items()
+        if name not in missing
+    }
+    blank = STACKED.astype(np.float32)
+    blank[..., [name in missing for name in KINDS]] = np.nan
+    for again in (
+        tolerant.segment(files),
+        tolerant.segment(blank, LPS, missing=missing),
+        tolerant.segment(tolerant.find(folder), missing=missing),
+        tolerant.segment(tolerant.find(folder, missing=missing)),
+    ):
+        assert np.array_equal(again.classes, expected)
+    assert found.show()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_missing_modality_is_a_warning_that_is_saved(tolerant, tmp_path, caplog):
+    absent = {"t2": None, "flair": None}
+    found = tolerant.segment(write_case(tmp_path, "BraTS2021_00077", seed=77, **absent))
+    said = "BraTS2021_00077: t2w, t2f are missing: segmented without them, as the network was"
+    assert found.warnings[0].startswith(said)
+    assert said in caplog.text
+    found.save(tmp_path / "labels.nii.gz")
+    record = json.loads((tmp_path / "labels.nii.gz.json").read_text())
+    assert record["missing_modalities"] == ["t2w", "t2f"]
+    assert record["warnings"] == found.warnings
+    one = tolerant.segment(STACKED, LPS, missing=["t1c"])
+    assert one.warnings == [
+        "array: t1c is missing: segmented without it, as the network was trained to be. Labels are"
+        " less accurate than with it; evaluate.missing_modalities measures by how much."
+    ]
+
+
+def test_a_complete_case_has_the_same_labels_whether_or_not_others_may_lack_a_modality(
+    tolerant, result, case
+):
+    found = tolerant.segment(case)
+    assert np.array_equal(found.classes, result.classes)
+    assert (found.warnings, found.record["missing_modalities"]) == ([], [])
+    assert found.modalities == tolerant.modalities
+
+
+def test_a_network_that_never_missed_a_modality_refuses_a_case_without_one(model, tmp_path):
+    assert not model.accepts_missing_modalities
+    folder = write_case(tmp_path, "BraTS2021_00077", seed=77, t1ce=None)
+    said = (
+        r"modality t1c.* of case .* is missing, found \[.*\]\. Add the file\. Only a network"
+        r" trained with train\.on_the_fly\.modality_dropout\.probability above 0 segments an"
+    )
+    for case, options in (
+        (folder, {}),
+        ({"t1n": folder / "BraTS2021_00077_t1.nii.gz"}, {}),
+        (STACKED, {"affine": LPS, "missing": ["t1c"]}),
+    ):
+        with pytest.raises(InputError, match=said):
+            model.segment(case, **options)
+
+
+def test_a_channel_of_zeros_is_no_missing_modality_unless_it_is_named(tolerant):
+    blank = STACKED.copy()
+    blank[..., 1] = 0
+    with pytest.raises(InputError, match="t1c: every voxel is 0"):
+        tolerant.segment(blank, LPS)
+    expected = tolerant.segment(STACKED, LPS, missing=("t1c",)).labels
+    assert np.array_equal(tolerant.segment(blank, LPS, missing=("t1c",)).labels, expected)
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "said"),
+    [
+        ("", {"missing": ["t1ce"]}, "t1ce: is no modality of the network, which takes t1n, t1c"),
+        ("", {"missing": KINDS}, r"t1n, t1c, t2w, t2f of case .* is missing, .*Add the files\.$"),
+        (STACKED, {"missing": ["adc"]}, "adc: is no modality of the network"),
+        ({"t1c": "x.nii"}, {"missing": ["t1c"]}, "t1c: is named as a file and as missing"),
+    ],
+)
+def test_what_cannot_be_missing_is_rejected(tolerant, case, tmp_path, options, said):
+    if isinstance(case, str):
+        case = write_case(tmp_path, "BraTS2021_00077", seed=77)
+    if isinstance(case, dict):
+        case = {name: write_case(tmp_path, "b") / "b_t1ce.nii.gz" for name in case}
+    with pytest.raises(InputError, match=said):
+        tolerant.segment(case, LPS, **options)
+
+
+def test_an_image_of_unknown_name_may_be_the_missing_one_and_must_be_named(tolerant, tmp_path):
+    folder = write_case(tmp_path, "BraTS2021_00077", seed=77)
+    whole = tolerant.segment(folder).labels
+    unknown = (folder / f"{folder.name}_t1ce.nii.gz").rename(folder / f"{folder.name}_T1GD.nii.gz")
+    said = rf"t1c of .* is missing.* not known here: {unknown.name}\..* it out: --missing t1c\.$"
+    with pytest.raises(InputError, match=said):
+        tolerant.segment(folder)
+    assert tolerant.segment(folder, missing=["t1c"]).record["missing_modalities"] == ["t1c"]
+    named = tolerant.find(folder, {"t1c": unknown})
+    assert np.array_equal(tolerant.segment(named).labels, whole)
+    (folder / f"{folder.name}_t2.nii.gz").unlink()
+    assert tolerant.segment(tolerant.find(folder, {"t1c": unknown})).record[
+        "missing_modalities"
+    ] == ["t2w"]
+
+
+def test_a_described_folder_may_lack_modalities_and_files_it_does_not_describe_are_named(
+    tolerant, tmp_path
+):
+    folder = describe(write_case(tmp_path, "BraTS2021_00077", seed=77, t1=None, t2=None))
+    modalities = {"t1c": "{case}_t1ce.nii.gz", "t2f": "{case}_flair.nii.gz"}
+    describe(folder, modalities=modalities | {"t1n": "{case}_t1.nii.gz"}, mask="{case}_seg.nii.gz")
+    found = tolerant.segment(folder, source="folder")
+    assert found.record["missing_modalities"] == ["t1n", "t2w"]
+    shutil.copy(folder / "BraTS2021_00077_t1ce.nii.gz", folder / "other.nii.gz")
+    with pytest.raises(InputError, match=r"not known here: other\.nii\.gz"):
+        tolerant.segment(folder, source="folder")

@@ -391,6 +391,75 @@ def test_predict_lists_files_it_passed_over_and_takes_one_that_is_named(finished
     assert same(predict(finished, out, folder, "--t1c", unknown), scored(finished))
 
 
+def trained_to_miss(folder: Path) -> None:
+    """Change the card as if the network had been trained with modality dropout."""
+    train = json.loads((folder / "models/card.json").read_text())["train"]
+    train["on_the_fly"]["modality_dropout"]["probability"] = 0.25
+    changed_json(folder / "models/card.json", train=train)
+
+
+def test_the_price_of_a_missing_modality_is_that_of_predict_without_its_file(
+    copy, out, capsys, schema
+):
+    trained_to_miss(copy)
+    asked = {"evaluate.missing_modalities": [["t1c"], ["t2f", "t1n"]]}
+    project.write_params(copy, project.SMALL | asked)
+    before = {
+        name: (copy / name).read_bytes() for name in ("metrics/cases.csv", "models/inference.json")
+    }
+    project.run(copy, "evaluate")
+    assert before == {name: (copy / name).read_bytes() for name in before}
+    rows = records.read_csv(copy / "metrics/tables/missing_modalities.csv")
+    cases = json.loads((copy / "data/split.json").read_text())["test"]
+    assert [(row["case"], row["missing"], row["name"]) for row in rows] == [
+        (case, missing, region)
+        for case in cases
+        for missing in ("t1c", "t1n t2f")
+        for region in schema.regions
+    ]
+    source = held_out(copy)
+    case = shutil.copytree(source, copy.parent / "lacking" / source.name)
+    (case / f"{case.name}_t1ce.nii.gz").unlink()
+    lacking = predict(copy, out, case)
+    assert f"warning: {case.name}: t1c is missing" in capsys.readouterr().err
+    assert not same(lacking, scored(copy))
+    given = predict(copy, out, source, "--missing", "t2f", "--missing", "t1n")
+    reference = values_to_classes(case_arrays(int(source.name[-5:]))[1], schema)
+    for place, predicted in enumerate((lacking, given)):
+        classes = values_to_classes(predicted.voxels, schema)
+        expected = score_case(reference, classes, schema, (1.0, 1.0, 1.0))[3:]
+        found = rows[3 * place : 3 * place + 3]
+        for key in ("dice", "hd95_mm"):
+            assert [row[key] for row in found] == [repr(row[key]) for row in expected]
+    summary = evaluation(copy)
+    assert list(summary["missing_modalities"]) == ["t1c", "t1n t2f"]
+    price = summary["missing_modalities"]["t1c"]
+    difference = price["mean_region_dice_difference"]["value"]
+    whole = summary["mean_region_dice"]["value"]
+    assert price["mean_region_dice"]["value"] - whole == pytest.approx(difference)
+    project.run(copy, "visualize")
+    for page in ("metrics/report.html", "models/model_card.md"):
+        assert "t1n, t2f" in (copy / page).read_text()
+    project.write_params(copy, project.SMALL)
+    project.run(copy, "evaluate")
+    assert not (copy / "metrics/tables/missing_modalities.csv").exists()
+    assert evaluation(copy)["missing_modalities"] == {}
+
+
+def test_evaluate_prices_modalities_that_the_network_never_missed_with_a_warning(copy, caplog):
+    project.write_params(copy, project.SMALL | {"evaluate.missing_modalities": [["t1c"]]})
+    project.run(copy, "evaluate")
+    assert "the network was not trained to miss modalities" in caplog.text
+    assert "t1c" in evaluation(copy)["missing_modalities"]
+    project.write_params(copy, project.SMALL | {"evaluate.missing_modalities": [["flair"]]})
+    with pytest.raises(InputError, match="flair: is no modality of the network, which takes t1n"):
+        project.run(copy, "evaluate")
+    project.write_params(copy, project.SMALL | {"evaluate.missing_modalities": ["t1c"]})
+    said = r"evaluate\.missing_modalities: .*must be all, or a list of lists such as \[\[t1c\],"
+    with pytest.raises(InputError, match=said):
+        project.run(copy, "evaluate")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -437,7 +506,7 @@ def test_predict_says_which_folder_or_file_is_wanted(finished, out, monkeypatch,
     [
         (
             lambda images: {"flair": None, "t2": None},
-            "BraTS2021_00777: modality t2w, t2f .* is missing",
+            "BraTS2021_00777: modality t2w, t2f .* is missing.* trained with train.on_the_fly.moda",
         ),
         (
             lambda images: {"t2": images["t2"][:, :, ::2]},

@@ -47,6 +47,7 @@ BELOW = {
     "cohorts": {"core", "formats", "phantom", "runtime"},
     "network": {"core", "preparation", "augmentation"},
     "report": {"core", "metrics", "statistics", "verification"},
+    "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""
 PURE = {"augmentation", "metrics", "phantom", "statistics"}

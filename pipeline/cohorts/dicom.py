@@ -70,9 +70,16 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     return schema(common), [_found(sorting, common, location, every) for sorting in sortings]
 
 
-def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
+def read_study(folder: Path, needed: Sequence[str] = (), incomplete: bool = False) -> Found:
     """Read which series of one examination are which modality, all that one series alone is
     recognised as, also where `needed` names the modalities that the examination must have.
+
+    Parameters
+    ----------
+    folder : Path
+    needed : sequence of str
+    incomplete : bool
+        Whether needed modalities may be missing.
 
     Raises
     ------
@@ -94,7 +101,10 @@ def read_study(folder: Path, needed: Sequence[str] = ()) -> Found:
         )
     table = read_table(folder)
     sorting = _sort(found[0], table)
-    if not sorting.decided(needed):
+    undecided = not sorting.decided(needed)
+    if incomplete and needed:
+        undecided, needed = not sorting.groups.keys().isdisjoint(needed), ()
+    if undecided:
         native = "give `python -m pipeline predict` the option --native"
         raise InputError(question(folder, [sorting], table, needed, native))
     return _found(sorting, tuple(sorting.images), folder, found)

@@ -277,7 +277,8 @@ def _about_words(sortings: Sequence[Sorting], needed: Sequence[str]) -> Iterator
     if needed and missing:
         yield (
             f"The network needs {' and '.join(missing)}: write it at a series; an examination that"
-            " has none cannot be used."
+            " has none can be used by a network only that was trained with"
+            " train.on_the_fly.modality_dropout.probability above 0."
         )
     elif not all(sorting.candidates for sorting in sortings):
         yield (

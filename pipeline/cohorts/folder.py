@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -169,7 +170,9 @@ def read(location: Path) -> tuple[Path, Description]:
     return path, description
 
 
-def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, list[Found]]:
+def find(
+    location: Path, limit: int = 0, masked: bool = True, incomplete: bool = False
+) -> tuple[Schema, list[Found]]:
     """Find the cases of a folder as its description says and `Source.find` states.
 
     Parameters
@@ -177,6 +180,9 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     masked : bool
         Whether masks are expected, as for training: the pattern of masks must match a file, and
         files that match no pattern are noted.
+    incomplete : bool
+        Whether modalities may be missing; `Found.passed_over` then lists the volumes that match no
+        pattern.
 
     Raises
     ------
@@ -196,7 +202,7 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
     owners: dict[str, tuple[str, str]] = {}
     for name, pattern in description.patterns.items():
         taken = _take(name, pattern, description.case, root, files)
-        if name in required and not taken:
+        if name in required and not taken and not incomplete:
             raise InputError(
                 f"{root}: holds no file for {name}, {pattern!r}. {_nearest(pattern, files)} Correct"
                 " the pattern in the description."
@@ -210,19 +216,25 @@ def find(location: Path, limit: int = 0, masked: bool = True) -> tuple[Schema, l
                     " are cases, such as '[0-9]+'."
                 )
             cases.setdefault(case, {})[name] = match
+    if incomplete and not cases:
+        return find(location, limit, masked)  # which names the first pattern that matches nothing
     wanted = {case: cases[case] for case in sorted(cases)[: limit or None]}
-    _check_complete(wanted, path, description)
+    if not incomplete:
+        _check_complete(wanted, path, description)
     rows = _rows(path.parent / expanded(description.table), wanted) if description.table else {}
     found = [
         _found(case, root, matches, rows.get(case, {}), path, description)
         for case, matches in wanted.items()
     ]
+    others = [root / file for file in files if file not in owners]
+    if incomplete:
+        unknown = tuple(other.name for other in others if is_volume(other))
+        found = [replace(case, passed_over=unknown) for case in found]
     if not masked:
         return description.cohort_schema, found
     if absent := [case for case in rows if case not in cases]:
         missing = f"{len(absent)} of {len(rows)} cases of the table have no files"
         found = with_note(found, f"in the whole folder {missing}, such as {absent[0]}")
-    others = [root / file for file in files if file not in owners]
     return description.cohort_schema, noting_passed_over(found, others)
 
 

@@ -9,10 +9,12 @@ file per modality in BraTS naming (CASE_t1ce.nii.gz or CASE-t1c.nii.gz ...), a D
 --source folder what its cohort.yaml describes. Name files of any other name one by one; together
 with a CASE_FOLDER they replace its files. --native registers series as acquired, each on a grid of
 its own; the labels are then also written on the grid of each series, as FILE.t1c.nii.gz and so on.
-The result has the label values of the cohort that the network was trained on, or of the case's own
-source with --labels case. Warnings (swapped modalities, a skull that the network never saw, air
-that is not 0, a contradictory header) go to stderr and FILE.nii.gz.json, which also records the
-inputs, the network and the settings. Research use only, not for diagnosis.
+A network trained with modality dropout segments a case that lacks modalities, too; --missing leaves
+one out that is there. The result has the label values of the cohort that the network was trained
+on, or of the case's own source with --labels case. Warnings (a missing modality, swapped ones, a
+skull that the network never saw, air that is not 0, a contradictory header) go to stderr and
+FILE.nii.gz.json, which also records the inputs, the network and the settings. Research use only,
+not for diagnosis.
 """
 
 import argparse
@@ -60,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="any other modality of the network",
     )
     parser.add_argument(
+        "--missing",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a modality to leave out, or that the case lacks; may be repeated",
+    )
+    parser.add_argument(
         "--labels",
         choices=("model", "case"),
         default="model",
@@ -76,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and print the volume of every region."""
     api.check_name(arguments.out)
     model = api.load(arguments.model)
-    case = model.find(arguments.case, _files(arguments), arguments.source)
+    case = model.find(arguments.case, _files(arguments), arguments.source, tuple(arguments.missing))
     if arguments.out.resolve() in {path.resolve() for path in case.paths}:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
     result = model.segment(case, native=arguments.native, label_values=arguments.labels)

@@ -152,9 +152,11 @@ def _holding(volumes: Iterable[Volume]) -> type:
     return np.int16 if all(fits) else np.float32
 
 
-def refuse_missing(found: Found, schema: Schema) -> None:
+def refuse_missing(
+    found: Found, schema: Schema, remedy: str = "Add the file, or remove the case."
+) -> None:
     """Raise InputError if a case lacks a modality of the schema; it names the image files that were
-    ignored, one of which may be it.
+    ignored, one of which may be it, and ends in `remedy`.
     """
     missing = [name for name in schema.modalities if name not in found.images]
     if missing:
@@ -166,8 +168,7 @@ def refuse_missing(found: Found, schema: Schema) -> None:
         )
         raise InputError(
             f"{found.folder}: modality {', '.join(missing)} of case {found.case} is missing, found"
-            f" {sorted(found.images)}.{others if found.passed_over else ''} Add the file, or remove"
-            " the case."
+            f" {sorted(found.images)}.{others if found.passed_over else ''} {remedy}"
         )
 
 

@@ -244,9 +244,7 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
     return summary
 
 
-def summarise_validation(
-    rows: Sequence[Row], schema: Schema, own: Sequence[Metric] = ()
-) -> dict[str, Any]:
+def summarise_validation(rows: Sequence[Row]) -> dict[str, Any]:
     """Summary of the rows of cases that were not held out of the choice of the best epoch:
     ``validation`` with ``cases``, ``region`` and ``mean_region_dice`` as in `summarise`; empty
     without rows.
@@ -254,7 +252,7 @@ def summarise_validation(
     if not rows:
         return {}
     of_regions = [row for row in rows if row["kind"] == "region"]
-    fills = {metric.name: metric.empty for metric in (*registry.TABLES["cases"], *own)}
+    fills = {metric.name: metric.empty for metric in registry.TABLES["cases"]}
     region = summarise_columns(of_regions, fills)
     dice = [columns["dice"] for columns in region.values()]
     return {

@@ -90,6 +90,14 @@ class Card(Strict):
         """MLflow tags that identify the training."""
         return {"data_hash": self.data_hash, "keras_backend": self.backend}
 
+    @property
+    def accepts_missing_modalities(self) -> bool:
+        """Whether the network was trained with modality dropout; one of an earlier version was
+        not.
+        """
+        dropout = self.train.get("on_the_fly", {}).get("modality_dropout", {})
+        return dropout.get("probability", 0) > 0
+
 
 def read_card(folder: Path) -> Card:
     """Read the card of a folder of models and check that it describes the network there.

@@ -1,5 +1,6 @@
 """From a raw case to the network's input, and from its output back to the raw grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -71,7 +72,8 @@ class Prepared:
     Attributes
     ----------
     image : (X, Y, Z, C) float16 or float32 array
-        On canonical axes, z-scored inside the brain, exactly 0 outside.
+        On canonical axes, z-scored inside the brain, exactly 0 outside; a modality that the case
+        lacks is 0 all over.
     classes : (X, Y, Z) uint8 array or None
     geometry : Geometry
         For `restore`.
@@ -82,8 +84,19 @@ class Prepared:
     geometry: Geometry
 
 
-def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
+def prepare(
+    case: Case, config: PreprocessingConfig, present: Sequence[bool] | None = None
+) -> Prepared:
     """Orient, crop to the brain, resample and normalise a case.
+
+    Parameters
+    ----------
+    case : Case
+    config : PreprocessingConfig
+    present : (C,) sequence of bool, optional
+        Which modalities of the network the case has, in its order; its image has a channel for each
+        of these. All by default. One that it lacks is 0, the mean of the brain, as after
+        `pipeline.augmentation.modality_dropout`, and takes no part in finding the brain.
 
     Raises
     ------
@@ -112,12 +125,13 @@ def prepare(case: Case, config: PreprocessingConfig) -> Prepared:
             f"case {case.name}: no voxel of the brain is left at spacing_mm {config.spacing_mm}."
             " Choose a smaller spacing."
         )
-    prepared = np.zeros((*shape, image.shape[-1]), config.dtype)
-    for channel in range(image.shape[-1]):
+    present = [True] * image.shape[-1] if present is None else present
+    prepared = np.zeros((*shape, len(present)), config.dtype)
+    for channel, place in enumerate(np.flatnonzero(present)):
         voxels = image[..., channel]
         resampled = shape != voxels.shape
         voxels = resample_linear(voxels, shape) if resampled else _by_slabs(voxels)
-        prepared[..., channel][brain] = _normalised(
+        prepared[..., place][brain] = _normalised(
             voxels[brain], config.clip_percentiles, prepared.dtype
         )
     x_mm, y_mm, z_mm = (

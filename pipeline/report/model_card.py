@@ -54,6 +54,8 @@ def model_card(run: Run) -> str:
         licence=run.catalogue.licence,
         pairs_alike=len(run.catalogue.alike),
         evaluation=evaluation,
+        accepts_missing=run.accepts_missing_modalities,
+        prices=evaluation.get("missing_modalities") or {},
         scored=("region",) if labels_are_regions else ("region", "label"),
         why_unscored=why_unscored(schema.cohort) if unscored else "",
         least_cases=LEAST_CASES,

@@ -125,3 +125,9 @@ class Run:
     def schema(self) -> Schema:
         """Of the cohort."""
         return self.catalogue.cohort
+
+    @property
+    def accepts_missing_modalities(self) -> bool:
+        """Whether the network was trained with modality dropout."""
+        dropout = self.card["train"].get("on_the_fly", {}).get("modality_dropout", {})
+        return dropout.get("probability", 0) > 0

@@ -56,6 +56,18 @@ def verify(found: Found, schema: Schema) -> Verified:
     )
 
 
+def incomplete(case: str, absent: Sequence[str]) -> list[str]:
+    """A warning that a case was segmented without some modalities; none if none is absent."""
+    if not absent:
+        return []
+    lacks, them = ("is", "it") if len(absent) == 1 else ("are", "them")
+    return [
+        f"{case}: {', '.join(absent)} {lacks} missing: segmented without {them}, as the network was"
+        f" trained to be. Labels are less accurate than with {them}; evaluate.missing_modalities"
+        " measures by how much."
+    ]
+
+
 def alone(
     found: Found,
     case: Case,

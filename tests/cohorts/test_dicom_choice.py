@@ -245,6 +245,26 @@ def test_a_needed_modality_is_asked_for_and_what_is_not_needed_is_not(study):
     assert chosen(found) == {"t1n": "02", "t1c": "08", "t2f": "05"}
 
 
+def test_an_incomplete_study_is_read_and_what_is_undecided_is_still_asked_for(study):
+    add(study, 2, "AX T1", "100500")
+    add(study, 5, "AX FLAIR")
+    needed = ("t1n", "t1c", "t2f")
+    message = asked(dicom.read_study, study, needed)
+    assert "an examination that has none can be used by a network only that was trained" in message
+    assert chosen(dicom.read_study(study, needed, incomplete=True)) == {"t1n": "02", "t2f": "05"}
+    add(study, 6, "AX T2")
+    add(study, 7, "AX T2")
+    found = chosen(dicom.read_study(study, needed, incomplete=True))
+    assert found == {"t1n": "02", "t2f": "05"}
+    add(study, 3, "AX T1", "103000")
+    message = asked(dicom.read_study, study, needed, True)
+    assert "2 series may be t1n, 2 series may be t2w, no series is recognised as t1c." in message
+    assert "If no series is t1c, leave the nulls: the examination is used without it." in message
+    paste(message, study)
+    found = chosen(dicom.read_study(study, needed, incomplete=True))
+    assert found == {"t1n": "02", "t2f": "05", "t2w": "07"}
+
+
 def test_the_later_t1_series_of_one_description_is_proposed_as_t1c_to_be_checked(study):
     add(study, 2, "SAG T1", "100000", axes=SAGITTAL)
     add(study, 4, "AX T1", "103000")

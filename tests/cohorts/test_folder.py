@@ -296,6 +296,12 @@ def test_a_case_to_predict_needs_no_mask_and_keeps_the_one_it_has(cohort):
     (cohort / "007/007_fla.nii.gz").unlink()
     with pytest.raises(InputError, match=r"case 007 has no t2f, .*\n1 of 3 cases are incomplete"):
         folder.find(cohort, masked=False)
+    (cohort / "008/008_other.nii.gz").touch()
+    _, found = folder.find(cohort, masked=False, incomplete=True)
+    assert [set(case.images) for case in found] == [{"t1c"}, {"t1c", "t2f"}, {"t1c", "t2f"}]
+    assert found[0].passed_over == ("008_other.nii.gz",)
+    with pytest.raises(InputError, match="holds no file for t1c"):
+        folder.find(describe(cohort, case="none"), masked=False, incomplete=True)
 
 
 @pytest.mark.parametrize(

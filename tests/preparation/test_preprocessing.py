@@ -1,5 +1,6 @@
 """What the network sees of a case, and its output on the raw grid again."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -253,3 +254,26 @@ def test_the_brain_of_a_case_is_where_a_channel_is_not_zero_on_the_raw_axes(code
     affine[:3, :3] = AXES[codes]
     brain = preprocessing.brain_of(Case("a", image, None, Grid((6, 5, 4), affine)), "nonzero")
     assert np.array_equal(brain, image.any(axis=-1))
+
+
+@pytest.mark.parametrize("config", [KEEP, TWO_MM], ids=["as it is", "2 mm"])
+def test_a_modality_that_a_case_lacks_is_0_and_the_others_are_as_with_it(config):
+    case = head()
+    whole = prepare(case, config)
+    lacking = replace(case, image=case.image[..., 1:])
+    found = prepare(lacking, config, [False, True])
+    assert found.geometry == whole.geometry
+    assert not found.image[..., 0].any()
+    assert found.image[..., 1].tobytes() == whole.image[..., 1].tobytes()
+    assert prepare(case, config, [True, True]).image.tobytes() == whole.image.tobytes()
+
+
+@pytest.mark.parametrize("foreground", ["nonzero", "head"])
+def test_the_brain_is_found_by_the_modalities_that_are_there(foreground):
+    case = head()
+    case.image[:10, ..., 0] = 700  # beyond the brain in the first modality alone
+    config = KEEP.model_copy(update={"foreground": foreground})
+    lacking = replace(case, image=case.image[..., 1:])
+    alone, beside = prepare(lacking, config), prepare(lacking, config, [False, True])
+    assert beside.geometry == alone.geometry != prepare(case, config).geometry
+    assert np.array_equal(beside.image[..., 1:], alone.image)

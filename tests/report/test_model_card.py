@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.report.model_card import model_card
 from pipeline.statistics import bootstrap
-from tests.report.made_runs import PROVENANCE, catalogued, in_cohort, made_run
+from tests.report.made_runs import PROVENANCE, catalogued, in_cohort, made_prices, made_run
 
 CASES = [f"Made_{number:05d}" for number in range(12)]
 
@@ -222,8 +222,25 @@ def test_the_command_and_the_changes_of_the_code_are_listed(write):
     assert "commit `none`" in write(provenance=PROVENANCE | {"commit": ""})
 
 
-def test_every_table_is_whole_markdown(write):
-    for block in re.findall(r"(?:^\|.*\n)+", write(), re.MULTILINE):
+def test_what_a_missing_modality_costs_is_said_or_that_it_was_not_tried(run, write):
+    assert "cases that lack one of t1n, t1c, t2w and t2f" in part(write(), "Not intended")
+    assert "- missing modalities were not tried\n" in part(write(), "Limits")
+    dropout = {"on_the_fly": {"modality_dropout": {"probability": 0.2}}}
+    trained = run.card | {"train": run.card["train"] | dropout}
+    text = write(card=trained)
+    assert "cases that lack all of t1n, t1c, t2w and t2f" in part(text, "Not intended")
+    assert "not tried, although the network was trained to miss them" in part(text, "Limits")
+    priced = run.evaluation | {"missing_modalities": made_prices(run, "t1c", "t1n t2w")}
+    text = write(evaluation=priced, card=trained)
+    (row,) = [row for row in table_rows(part(text, "Scores")) if row[0] == "t1n, t2w"]
+    assert row[2] == "−0.200 [−0.220, −0.180]"
+    assert "missing modalities" not in part(text, "Limits")
+    assert "`predict` refuses cases that lack one" in part(write(evaluation=priced), "Limits")
+
+
+def test_every_table_is_whole_markdown(run, write):
+    priced = run.evaluation | {"missing_modalities": made_prices(run, "t1c", "t1n t2w")}
+    for block in re.findall(r"(?:^\|.*\n)+", write(evaluation=priced), re.MULTILINE):
         columns = {line.count("|") for line in block.splitlines()}
         assert len(columns) == 1, block
         assert set(block.splitlines()[1]) == {"|", "-", " "}

@@ -10,7 +10,7 @@ from ..rendering import ASSETS, base64_of, render
 from ..results import Run
 from .cases import cases_table, pictures
 from .cohort import data, definitions, model, provenance, verification
-from .scores import calibration, lesions, scores, types
+from .scores import calibration, lesions, missing_modalities, scores, types
 from .verdict import verdict
 from .viewer import viewer
 
@@ -38,6 +38,7 @@ def report_page(run: Run, figures: Figures) -> str:
         "pictures": ("Pictures", pictures(run, 0) if run.pictured else None),
         "viewer": ("Viewer", viewer(run.volumes, run.schema)),
         "calibration": ("Calibration", calibration(run)),
+        "missing_modalities": ("Missing modalities", missing_modalities(run)),
         "training": ("Training", {} if "learning_curves" in figures else None),
         "data": ("Data", data(run)),
         "verification": ("Verification", verification(run)),

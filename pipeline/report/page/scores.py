@@ -134,6 +134,27 @@ def _accuracy(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
     return accuracy(rows) | {"low": low, "high": high}
 
 
+def missing_modalities(run: Run) -> dict[str, Any] | None:
+    """Numbers of sections/missing_modalities.html.j2; None where no price was asked for."""
+    prices = run.evaluation.get("missing_modalities")
+    if not prices:
+        return None
+    return {
+        "trained": run.accepts_missing_modalities,
+        "whole": run.evaluation["mean_region_dice"],
+        "whole_regions": [run.evaluation["region"][name]["dice"] for name in run.schema.regions],
+        "rows": [
+            {
+                "missing": missing.split(" "),
+                "dice": price["mean_region_dice"],
+                "difference": price["mean_region_dice_difference"],
+                "regions": [price["region"][name] for name in run.schema.regions],
+            }
+            for missing, price in prices.items()
+        ],
+    }
+
+
 def calibration(run: Run) -> dict[str, Any] | None:
     """Numbers of sections/calibration.html.j2; None where calibration was not measured."""
     return {"table": _table(run, "calibration")} if run.calibration else None

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
 from pipeline.metrics.metric import Metric
-from tests.report.made_runs import in_cohort, made_run, made_types
+from tests.report.made_runs import in_cohort, made_prices, made_run, made_types
 from tests.report.reading import section_of
 
 FIGURES = ("scores", "volume_agreement", "dice_by_volume", "confusion")
@@ -146,3 +146,20 @@ def test_cases_of_unknown_type_are_left_out_and_counted(by_type):
     text = section_of(replace(by_type, types=unknown), "types").text
     assert "right in 12 of 13 cases" in text
     assert "1 case without a type in the reference left out." in text
+
+
+def test_the_price_of_missing_modalities_is_shown_beside_the_whole_where_it_was_asked_for(run):
+    assert section_of(run, "missing_modalities") is None
+    older = {key: value for key, value in run.evaluation.items() if key != "missing_modalities"}
+    assert section_of(replace(run, evaluation=older), "missing_modalities") is None
+    prices = made_prices(run, "t1c", "t1n t2w")
+    priced = replace(run, evaluation=run.evaluation | {"missing_modalities": prices})
+    text = section_of(priced, "missing_modalities").text
+    assert f"none {run.evaluation['mean_region_dice']['value']:.3f} (" in text
+    assert "Missing Mean of regions WT TC ET none" in text
+    assert "−0.100 (−0.120 to −0.080)" in text
+    assert text.index(" t1c ") < text.index(" t1n, t2w ") < text.index("−0.200 (−0.220 to −0.180)")
+    assert "was not trained to miss modalities" in text
+    train = priced.card["train"] | {"on_the_fly": {"modality_dropout": {"probability": 0.2}}}
+    trained = replace(priced, card=priced.card | {"train": train})
+    assert "predict accepts such cases" in section_of(trained, "missing_modalities").text

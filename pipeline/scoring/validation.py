@@ -1,0 +1,71 @@
+"""Validation cases, each segmented by a network that was not trained on it: what is chosen on them,
+and their scores.
+"""
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..metrics.case_scores import score_case
+from ..network import ensemble, predictor
+from ..network.predictor import Settings
+from ..preparation import choosing
+from ..preparation.choosing import Example
+from ..statistics.summary import summarise_values
+from .cohort import Cohort
+
+
+def validated(
+    cohort: Cohort, keys: Iterable[choosing.Key], patients: Mapping[str, str]
+) -> tuple[Settings, dict[str, Any], list[dict[str, Any]]]:
+    """Choose postprocessing on the validation cases and score them with it.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    keys : iterable of str
+        What is chosen, see `choosing.choose`.
+    patients : mapping of str to str
+        Of every case.
+
+    Returns
+    -------
+    settings : Settings
+        With what was chosen.
+    record : dict
+        Of the choice, for metrics/evaluate.json; empty if nothing was to be chosen.
+    rows : list of dict
+        Scores of every validation case, as those of metrics/cases.csv.
+    """
+    schema, output = cohort.card.cohort, cohort.card.network.output
+    keys = list(keys)
+    with tempfile.TemporaryDirectory() as folder:
+        examples = _examples(cohort, patients, Path(folder))
+        choice = choosing.choose(examples, schema, output, cohort.settings.postprocess, keys)
+        rows = []
+        for one in examples:
+            masks = one.classes(schema, output, choice.params)
+            own = {"case": one.case, "patient": one.patient}
+            rows += [own | row for row in score_case(*masks, cohort.schema, one.spacing_mm)]
+    settings = cohort.settings.model_copy(update={"postprocess": choice.params})
+    gain = summarise_values(choice.gain.tolist(), choice.patients)
+    return settings, {"chosen": choosing.record(choice, gain)} if keys else {}, rows
+
+
+def _examples(cohort: Cohort, patients: Mapping[str, str], folder: Path) -> list[Example]:
+    """The validation cases of every network; those of folds are all training cases."""
+    found: list[Example] = []
+    card, networks = cohort.card, ensemble.members_of(cohort.network)
+    for network, member in zip(networks, card.members, strict=True):
+        for name in member.validated_on:
+            shard, geometry = cohort.prepared(name)
+            prediction = predictor.predict(
+                *(network, card, cohort.settings, shard.image, f"validation, {name}"),
+                geometry=geometry,
+            )
+            case, reference = cohort.case(name)
+            path = folder / f"{len(found)}.npz"
+            choosing.keep(path, prediction.restored, reference, card.cohort, card.network.output)
+            found.append(Example(name, patients[name], path, case.grid.spacing_mm))
+    return found
