@@ -54,7 +54,7 @@ def raw_classes(
     before : (3,) ints
         Voxels of the margin below the prepared image.
     types : (O - 1,) float32 array or None
-        Probabilities of the types of a case, by which those of the labels are multiplied.
+        Probabilities of the types of a case, which has the most probable one alone.
     geometry : Geometry
     schema, output, thresholds
         As in `outputs_to_classes`.
@@ -101,13 +101,7 @@ def _labelling(outputs: int, output: str, beside: tuple[tuple[int, ...], ...]) -
         seen = weight > 0
         mean = sums[..., :outputs] / ops.where(seen, weight, 1)
         if output == "labels":
-            background, labels = ops.where(seen, mean[..., :1], 1), mean[..., 1:]
-            if types is not None:
-                weighted = labels * types
-                total = ops.sum(weighted, axis=-1, keepdims=True)
-                share = ops.sum(labels, axis=-1, keepdims=True) / ops.where(total > 0, total, 1)
-                labels = weighted * share
-            mean = ops.concatenate([background, labels], axis=-1)
+            mean = ops.concatenate([ops.where(seen, mean[..., :1], 1), mean[..., 1:]], axis=-1)
         for axis, (positions, weights) in enumerate(taps):
             along = [1] * 4
             along[axis] = -1
@@ -115,6 +109,9 @@ def _labelling(outputs: int, output: str, beside: tuple[tuple[int, ...], ...]) -
                 ops.take(mean, positions[:, tap], axis) * ops.reshape(weights[:, tap], along)
                 for tap in range(positions.shape[1])
             )
+        if types is not None:
+            tumour = ops.sum(mean[..., 1:], axis=-1) > mean[..., 0]
+            return ops.cast(ops.where(tumour, ops.argmax(types) + 1, 0), "uint8")
         if output == "labels":
             return ops.cast(ops.argmax(mean, axis=-1), "uint8")
         masks = {column: mean[..., column] > least[column] for column in range(outputs)}

@@ -76,6 +76,18 @@ class Prediction:
         return restore(self.probabilities, self.geometry)
 
     @property
+    def competing(self) -> np.ndarray:
+        """The restored probabilities as labels are made of them: a case has one type, so the most
+        probable one takes those of all labels.
+        """
+        if self.types is None:
+            return self.restored
+        joined = np.zeros_like(self.restored)
+        joined[..., 0] = self.restored[..., 0]
+        self.restored[..., 1:].sum(axis=-1, out=joined[..., 1 + self.types.argmax()])
+        return joined
+
+    @property
     def restored_disagreement(self) -> np.ndarray | None:
         """The disagreement on the raw grid."""
         assert self.geometry
@@ -84,9 +96,9 @@ class Prediction:
     def raw_classes(
         self, schema: Schema, output: str, thresholds: Mapping[str, float] = {}
     ) -> np.ndarray:
-        """Class indices (X, Y, Z) uint8 on the raw grid, by `outputs_to_classes`."""
+        """Class indices (X, Y, Z) uint8 on the raw grid, by `outputs_to_classes` of `competing`."""
         if isinstance(self.volume, OnHost):
-            return outputs_to_classes(self.restored, schema, output, thresholds)
+            return outputs_to_classes(self.competing, schema, output, thresholds)
         assert self.geometry
         sums, before = self.volume.sums, self.volume.before
         return labelling.raw_classes(

@@ -66,6 +66,6 @@ def _examples(cohort: Cohort, patients: Mapping[str, str], folder: Path) -> list
             )
             case, reference = cohort.case(name)
             path = folder / f"{len(found)}.npz"
-            choosing.keep(path, prediction.restored, reference, card.cohort, card.network.output)
+            choosing.keep(path, prediction.competing, reference, card.cohort, card.network.output)
             found.append(Example(name, patients[name], path, case.grid.spacing_mm))
     return found
