@@ -244,3 +244,25 @@ def test_every_table_is_whole_markdown(run, write):
         columns = {line.count("|") for line in block.splitlines()}
         assert len(columns) == 1, block
         assert set(block.splitlines()[1]) == {"|", "-", " "}
+
+
+def test_an_ensemble_lists_its_networks_and_what_was_chosen_on_cases_they_had_not_seen(run, write):
+    (member,) = run.card["members"]
+    other = member | {"best_epoch": 7, "val_dice": 0.8125}
+    gain = {"mean": 0.0126, "mean_low": 0.001, "mean_high": 0.02}
+    step = {"key": "ET", "before": 0.5, "after": 0.6, "tried": 9, "gain": 0.0125}
+    chosen = {"cases": 4, "before": 0.75, "after": 0.7625, "gain": gain, "steps": [step]}
+    unseen = {"cases": 4, "mean_region_dice": {"value": 0.7625, "low": 0.7, "high": 0.8}}
+    text = write(
+        card=run.card | {"members": [member, other]},
+        evaluation=run.evaluation | {"chosen": chosen, "validation": unseen},
+    )
+    training = part(text, "Network and training")
+    assert "\n- kept of network 2, for which fold 1 was left out: epoch 7," in training
+    assert "\n- 2 networks, whose logits are averaged\n" in training
+    scores = part(text, "Scores")
+    assert "Of the 4 validation cases" in scores
+    assert "a gain of 0.013 [0.001, 0.020]" in scores
+    assert ["threshold of ET", "0.5", "0.6", "9", "0.0125"] in table_rows(scores)
+    assert "ensemble" not in write()
+    assert "chosen" not in part(write(), "Scores")
