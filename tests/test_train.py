@@ -175,7 +175,7 @@ def test_every_fold_has_a_network_and_every_training_case_a_score_out_of_fold(fo
         assert now.get(step["key"], 0.5) == step["after"]
     text = (folds / "models/model_card.md").read_text()
     assert "2 networks, whose logits are averaged" in text
-    assert "of 2 networks" in (folds / "metrics/report.html").read_text()
+    assert "An ensemble of 2 2D U-Nets" in (folds / "metrics/report.html").read_text()
 
 
 def test_masks_of_the_test_part_change_nothing_that_was_chosen(folds, tmp_path, monkeypatch):
