@@ -65,3 +65,6 @@ def test_the_device_gives_the_labels_of_the_host(place, schema, output, types):
         found.append(prediction.raw_classes(schema, output, {"ET": 0.7, "second": 0.4}))
     assert set(np.unique(found[0])) == ({0, 1, 2, 3} if types is None else {0, 2})
     np.testing.assert_array_equal(found[1], found[0])
+    if types is not None:
+        drawn = prediction.restored[..., 1:].sum(axis=-1) > prediction.restored[..., 0]
+        np.testing.assert_array_equal(found[0] > 0, drawn)
