@@ -1,0 +1,97 @@
+"""How much Dice a training is expected to lose to one without limits: a rule of thumb, in parts.
+
+Only differences between candidates matter. The constants are set so that they agree with what was
+measured with the presets (docs/results.md, docs/benchmarks.md), and say where they come from.
+"""
+
+import math
+from dataclasses import dataclass
+
+from .candidates import Candidate
+from .fingerprint import Fingerprint
+
+STEP_LOSS, STEPS, STEP_POWER = 0.03, 800, 1.1
+"""FLAIR at 2 mm on volumes: 200 steps lose about 0.17, 800 about 0.03, 4000 less than 0.01."""
+REFERENCE_ML, VOLUME_POWER = 4194.0, 0.4
+"""Volume of the batches of those steps (2 x 64 x 64 x 64 voxels of 8 mm3). A batch of half the
+volume loses as much with 1.3 times the steps."""
+EDGE_LOSS = 0.15
+"""Times edge over radius of a sphere of the tumour's volume: 2 mm instead of 1 lose 0.006 for a
+tumour of 25 mm and 0.015 for one of 10."""
+SLICE_LOSS = 0.03
+"""Of a network of slices of a volume of isotropic voxels; less where the slices are thicker."""
+COVER_LOSS = 0.01
+"""For every factor e by which a patch is smaller than the brain."""
+FILTER_LOSS, FILTER_POWER = 0.006, 1.75
+"""Of 16 filters instead of 32; of 8, 0.02."""
+RESIDUAL_GAIN = 0.003
+"""Of nnU-Net's ResEnc in long trainings (Isensee et al., MICCAI 2024, table 1)."""
+MOST = 1.0
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """Expected losses of Dice, by cause."""
+
+    steps: float
+    grid: float
+    slices: float
+    patch: float
+    filters: float
+
+    @property
+    def total(self) -> float:
+        """Of all causes."""
+        return self.steps + self.grid + self.slices + self.patch + self.filters
+
+    @property
+    def line(self) -> str:
+        """The parts in one line."""
+        parts = vars(self).items()
+        return ", ".join(f"{name} {value:.3f}" for name, value in parts)
+
+
+def shortfall(candidate: Candidate, found: Fingerprint, steps: int) -> Shortfall:
+    """Expected losses of a training of so many steps."""
+    short = min(STEP_LOSS * (STEPS / steps) ** STEP_POWER * _small_batch(candidate), MOST)
+    own = candidate.shape
+    filters = FILTER_LOSS * max(math.log2(32 / own.filters), 0.0) ** FILTER_POWER
+    if own.encoder == "residual":
+        filters -= RESIDUAL_GAIN
+    return Shortfall(
+        steps=short,
+        grid=_grid_loss(candidate, found),
+        slices=_slice_loss(candidate, found),
+        patch=-COVER_LOSS * math.log(candidate.coverage),
+        filters=filters,
+    )
+
+
+def _small_batch(candidate: Candidate) -> float:
+    """By how much the loss of few steps grows for batches of less volume.
+
+    Slices count as thick as the finer axes: a thick slice is no more to learn from than a thin one.
+    """
+    x, y, z = candidate.spacing_mm
+    thickness = 1.0 if candidate.dimensions == 3 else min(z, x, y) / z
+    return (REFERENCE_ML / (candidate.batch * candidate.patch_ml * thickness)) ** VOLUME_POWER
+
+
+def _grid_loss(candidate: Candidate, found: Fingerprint) -> float:
+    """Mean over the regions, each as a sphere of its median volume."""
+    beyond = _edge(candidate.spacing_mm) - _edge(found.spacing_mm)
+    radii = [(0.75 / math.pi * 1000 * volume) ** (1 / 3) for volume in found.region_ml.values()]
+    if not radii:
+        return 0.0
+    return EDGE_LOSS * max(beyond, 0.0) * sum(1 / radius for radius in radii) / len(radii)
+
+
+def _edge(spacing: tuple[float, float, float]) -> float:
+    return math.prod(spacing) ** (1 / 3)
+
+
+def _slice_loss(candidate: Candidate, found: Fingerprint) -> float:
+    if candidate.dimensions == found.cohort.dimensions:
+        return 0.0
+    x, y, z = candidate.spacing_mm
+    return SLICE_LOSS * min(1.0, max(x, y) / z) ** 1.5
