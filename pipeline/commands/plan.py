@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -26,9 +27,9 @@ from ..core.records import read_json
 from ..formats import raw_cases
 from ..network.params import NetworkParams
 from ..network.train_params import TrainParams, fitted
-from ..planning.fingerprint import Fingerprint, fingerprint, look, looked_at
+from ..planning.fingerprint import Fingerprint, fingerprint, foreground_of, look, looked_at
 from ..planning.machine import Machine
-from ..planning.plan import plan
+from ..planning.plan import heading, plan
 from ..planning.timer import MeasuredTimer, device_in_a_process
 from ..runtime import provenance
 from ..runtime.memory import usable_memory
@@ -92,6 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.again,
         lambda text: print(f"timing {text}", flush=True),
     )
+    print("\n".join(heading(found, machine)), flush=True)
     planned = plan(found, machine, 60 * minutes, values, timer)
     print("\n".join(planned.lines))
     after = changed(before, planned.values, arguments.params)
@@ -114,13 +116,9 @@ def described(path: Path, values: Mapping[str, Any]) -> Fingerprint:
         )
     catalogue = read_json(path, Catalogue)
     _check_cohort(path, catalogue, values)
-    skull_on = catalogue.stripped([entry.case for entry in catalogue.cases]) is False
-    head = skull_on or catalogue.cohort.dimensions == 2
+    foreground = foreground_of(catalogue)
     looks = [
-        look(
-            raw_cases.read(raw_cases.found_in(path.parent, entry), catalogue.cohort),
-            "head" if head else "nonzero",
-        )
+        look(raw_cases.read(raw_cases.found_in(path.parent, entry), catalogue.cohort), foreground)
         for entry in looked_at(catalogue)
     ]
     return fingerprint(catalogue, values["split"], looks)
@@ -185,8 +183,9 @@ def changed(text: str, planned: Mapping[str, Any], path: Path) -> str:
     """The text of params.yaml with planned values."""
     values = parse(text, path)
     for key, value in planned.items():
-        # as JSON, so that lists are written in one line
-        set_value(values, key, parse(json.dumps(value), key), str(path))
+        # as JSON, so that lists are written in one line; YAML 1.1 reads 3e-05 as text
+        plain = re.sub(r"^(\d+)(e-?\d+)$", r"\1.0\2", json.dumps(value))
+        set_value(values, key, parse(plain, key), str(path))
     return written(values)
 
 

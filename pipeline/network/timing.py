@@ -7,16 +7,19 @@ A trial that needs more memory than there is ends this process, not the one that
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from ..core.cores import usable_cores
 from ..core.rng import generator
 from ..preparation.shards import Shard
 from . import backend, training
@@ -24,11 +27,48 @@ from .setup import Setup
 from .trial import Device, Timing, Trial
 
 CASES = 2
-STEPS, EPOCHS = 2, 4
+STEPS, EPOCHS = 4, 3
 """Steps of an epoch on a CPU (a GPU takes those of one call), and epochs at most; the first, which
 compiles, is not timed."""
-ENOUGH_S = 12.0
+ENOUGH_S = 6.0
 """After so many seconds beyond the first epoch no further one is taken."""
+
+
+@dataclass(frozen=True)
+class Lap:
+    """Seconds between two moments: by the clock, of this process on all cores, of idle cores."""
+
+    wall_s: float
+    cpu_s: float
+    idle_s: float
+
+    def quiet_s(self, cores: int) -> float:
+        """Seconds by the clock if nothing else had run: all that was not idle would have been ours.
+
+        Without other work this is `wall_s` itself.
+        """
+        free = cores - self.idle_s / max(self.wall_s, 1e-9)
+        return min(self.wall_s, self.cpu_s / max(free, 0.5))
+
+
+class Stopwatch:
+    """Laps from the moment that it is made."""
+
+    def __init__(self) -> None:
+        self._last = self._now()
+
+    def lap(self) -> Lap:
+        """The time since the last lap."""
+        now, before = self._now(), self._last
+        self._last = now
+        return Lap(*(late - early for late, early in zip(now, before, strict=True)))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        cores = getattr(os, "sched_getaffinity", lambda _: None)(0)
+        times = enumerate(psutil.cpu_times(percpu=True))
+        idle = sum(one.idle for number, one in times if cores is None or number in cores)
+        return time.perf_counter(), time.process_time(), idle
 
 
 class _EnoughError(Exception):
@@ -36,53 +76,65 @@ class _EnoughError(Exception):
 
 
 def measure(trial: Trial) -> Timing:
-    """Train for a few steps, as `train` does, on cases of noise."""
-    seconds: list[float] = []
-    started = time.perf_counter()
+    """Train for a few steps, as `train` does, on cases of noise.
+
+    On a CPU the seconds are those of a machine without other work (`Lap.quiet_s`).
+    """
     backend.prepare(0, trial.train.precision, trial.train.deterministic)
-    steps = trial.train.steps_per_call if backend.on_accelerator() else STEPS
+    on_cpu = not backend.on_accelerator()
+    steps = STEPS if on_cpu else trial.train.steps_per_call
     params = trial.train.model_copy(
         update={"epochs": EPOCHS, "steps_per_epoch": steps, "val_batches": 1, "warmup_epochs": 0.0}
     )
+    watch, laps = Stopwatch(), list[Lap]()
     setup = Setup(trial.network, params, trial.cohort, trial.code, 0, trial.spacing_mm)
     shards = [_made(trial, number) for number in range(CASES)]
     model, loss, validation = setup.model(), setup.loss(), setup.validation(shards)
+    feed = setup.feed(shards)
 
-    def timed(record: dict, timing: dict) -> None:
-        seconds.append(timing["seconds"])
-        if sum(seconds[1:]) > ENOUGH_S:
+    def begun(epoch: int) -> object:
+        if epoch > 1:
+            watch.lap()  # leaves out the checkpoint of the epoch before
+        return feed.constants(epoch)
+
+    def ended(record: dict, timing: dict) -> None:
+        laps.append(watch.lap())
+        if sum(lap.wall_s for lap in laps[1:]) > ENOUGH_S:
             raise _EnoughError
 
-    built_s = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as folder, suppress(_EnoughError):
         training.fit(
             model,
             loss,
             setup.optimizer(),
-            setup.schedule(workers=2),
-            setup.feed(shards),
+            setup.schedule(workers=min(usable_cores(), 8)),
+            replace(feed, constants=begun),
             validation,
             trial.cohort,
             trial.network.output,
             Path(folder) / "checkpoint.npz",
             "",
-            on_epoch=timed,
+            on_epoch=ended,
             type_weight=params.type_weight,
             devices=params.devices,
         )
-    batch_s = min(
-        _seconds_of(
-            lambda: training.validate(model, loss, validation, trial.cohort, trial.network.output)
-        )
-        for _ in range(2)
-    )
-    epoch_s = min(seconds[1:])
+    watch.lap()
+    for _ in range(STEPS):
+        training.validate(model, loss, validation, trial.cohort, trial.network.output)
+    batch_s = _seconds([watch.lap()], on_cpu) / STEPS
+    epoch_s = _seconds(laps[1:], on_cpu) / len(laps[1:])
     return Timing(
-        first_s=built_s + max(seconds[0] - epoch_s, 0.0),
+        first_s=max(_seconds(laps[:1], on_cpu) - epoch_s, 0.0),
         step_s=max(epoch_s - batch_s, 0.1 * epoch_s) / steps,
         batch_s=batch_s,
         peak_gb=_peak_gb(),
     )
+
+
+def _seconds(laps: Sequence[Lap], on_cpu: bool) -> float:
+    """Of laps together."""
+    whole = Lap(*(sum(parts) for parts in zip(*map(astuple, laps), strict=True)))
+    return whole.quiet_s(usable_cores()) if on_cpu else whole.wall_s
 
 
 def device() -> Device:
@@ -105,12 +157,6 @@ def _made(trial: Trial, number: int) -> Shard:
     block = classes[middle]
     block[:] = drawn.integers(1, len(trial.cohort.labels) + 1, block.shape, np.uint8)
     return Shard(f"made-{number}", image, classes)
-
-
-def _seconds_of(action: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def _peak_gb() -> float:

@@ -111,7 +111,7 @@ class Budget:
         """The most steps, on a coarse scale, within a budget; 0 for less than `LEAST_STEPS`."""
         overlap = self.overlap(candidate, timing, budget_s)
         allowed = 0
-        for steps in _scale():
+        for steps in scale():
             if self.seconds(candidate, timing, steps, overlap).total > budget_s:
                 break
             allowed = steps
@@ -141,7 +141,7 @@ def _windows(extent: tuple[int, ...], patch: tuple[int, ...], overlap: float) ->
 
 
 @cache
-def _scale() -> list[int]:
+def scale() -> list[int]:
     """Numbers of steps to choose from: eight an octave, whole epochs."""
     found = []
     octaves = 8 * math.log2(MOST_STEPS / LEAST_STEPS)

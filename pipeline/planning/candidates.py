@@ -24,7 +24,8 @@ SQUARES = (64, 96, 128, 160, 192, 256, 320, 384, 512)
 BATCH_VOLUMES = 2
 BATCH_PIXELS = 150_000
 """Pixels of a batch of slices, as in the preset `phantom` (16 of 96 x 96)."""
-MOST_SLICES = 64
+LEAST_SLICES, MOST_SLICES = 8, 64
+"""Of a batch of slices, whatever their size."""
 _LEAST_LENGTH = 16  # slices of a volume, below which only networks of slices are tried
 
 
@@ -210,8 +211,8 @@ def _candidate(
     anisotropic = max(edges) >= 2 * min(edges) or max(patch) > 2 * min(patch)
     batch = BATCH_VOLUMES
     if dimensions == 2:
-        exact = BATCH_PIXELS / math.prod(patch)
-        batch = min(2 ** max(round(math.log2(exact)), 1), MOST_SLICES)
+        exact = round(math.log2(BATCH_PIXELS / math.prod(patch)))
+        batch = min(max(2 ** max(exact, 0), LEAST_SLICES), MOST_SLICES)
     for depth in range(MOST_LEVELS, 1, -1):
         plain = Candidate(dimensions, spacing, extent, patch, depth, None, None, shape, batch)
         if not anisotropic:

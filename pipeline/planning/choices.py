@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..network.trial import Timing
-from .budget import OVERLAP, Budget, epochs_of, val_batches
+from .budget import OVERLAP, Budget, epochs_of, scale, val_batches
 from .candidates import BATCH_PIXELS, Candidate
 from .fingerprint import Fingerprint
 from .search import Resident
@@ -49,7 +49,7 @@ def common(found: Fingerprint, on_device: bool) -> list[Choice]:
     cases = found.to_train
     spatial = 0.2 if on_device else 0.3 if cases < FEW_CASES else 0.0
     why_spatial = (
-        "of patches, by the GPU at no cost"
+        "of patches, on the GPU at next to no cost"
         if on_device
         else f"of patches: {cases} training cases need more variety"
         if spatial
@@ -152,9 +152,7 @@ def of_training(
     yield Choice(
         "network.deep_supervision", long, f"{steps:,} steps are {'' if long else 'not '}long"
     )
-    yield Choice(
-        "train.epochs", epochs, f"{steps:,} steps in all, which fill the budget or are enough"
-    )
+    yield Choice("train.epochs", epochs, _why_steps(steps))
     yield Choice("train.steps_per_epoch", each, f"{each * timing.step_s:.3g} s, then a validation")
     pixels = f"about {BATCH_PIXELS:,} pixels" if candidate.dimensions == 2 else "as nnU-Net"
     yield Choice("train.batch_size", candidate.batch, f"{pixels}; {timing.peak_gb:.2g} GB measured")
@@ -180,6 +178,11 @@ def of_training(
         yield Choice(f"train.on_the_fly.mirror.{axis}", probability, why)
     if candidate.dimensions == 2:
         yield Choice("train.on_the_fly.mirror.z", 0.0, "slices have no third axis")
+
+
+def _why_steps(steps: int) -> str:
+    enough = steps >= scale()[-1]
+    return f"{steps:,} steps in all, " + ("as nnU-Net's: enough" if enough else "within the budget")
 
 
 def _optimizer(steps: int, epochs: int) -> Iterator[Choice]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class Fingerprint(Strict):
         1, or the number of folds where every fold is trained.
     stripped : bool or None
         Whether the skull was removed, see `Catalogue.stripped`.
+    foreground : {"nonzero", "head"}
+        See `foreground_of`.
     raw_shape : tuple of int
         Median, on canonical axes.
     spacing_mm : tuple of float
@@ -83,6 +85,7 @@ class Fingerprint(Strict):
     to_test: int
     trainings: int
     stripped: bool | None
+    foreground: Literal["nonzero", "head"]
     raw_shape: tuple[int, int, int]
     spacing_mm: Triple
     anisotropy: float
@@ -91,12 +94,6 @@ class Fingerprint(Strict):
     tumour_ml: Triple
     region_ml: dict[str, float]
     tails: dict[str, float]
-
-    @property
-    def foreground(self) -> str:
-        """The rule of `preprocess.foreground`: slices and unstripped heads have no zeros around."""
-        skull_on = self.stripped is False or (self.stripped is None and self.cohort.dimensions == 2)
-        return "head" if skull_on else "nonzero"
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -132,6 +129,16 @@ def look(case: Case, foreground: str) -> Look:
     top = voxels.max(axis=0) - np.percentile(voxels, 99.5, axis=0)
     tails = top / np.maximum(voxels.std(axis=0), 1e-6)
     return Look((x, y, z), float(inside.mean()), tuple(map(float, tails)))
+
+
+def foreground_of(catalogue: Catalogue) -> Literal["nonzero", "head"]:
+    """The rule of `preprocess.foreground`: "head" where the skull is on, and for single slices of
+    which that is not known.
+    """
+    stripped = catalogue.stripped([entry.case for entry in catalogue.cases])
+    if stripped is None:
+        return "head" if catalogue.cohort.dimensions == 2 else "nonzero"
+    return "nonzero" if stripped else "head"
 
 
 def looked_at(catalogue: Catalogue) -> list[CaseEntry]:
@@ -192,6 +199,7 @@ def fingerprint(
         to_test=test,
         trainings=split["folds"] if split["val_fold"] == "all" else 1,
         stripped=catalogue.stripped([entry.case for entry in entries]),
+        foreground=foreground_of(catalogue),
         raw_shape=_whole(np.median(shapes, axis=0)),
         spacing_mm=spacing,
         anisotropy=_anisotropy_of(spacing, schema.dimensions),

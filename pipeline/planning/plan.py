@@ -1,12 +1,13 @@
 """A plan: every value with its reason, and the lines that are printed."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..network.trial import Timing
 from . import choices
-from .budget import Budget, Seconds
+from .budget import Budget, Seconds, epochs_of
 from .candidates import Candidate, candidates
 from .choices import Choice
 from .fingerprint import Fingerprint
@@ -22,20 +23,20 @@ class Plan:
 
     Attributes
     ----------
-    found, machine
-        What it is for.
     candidate, precision, timing, steps
         The training.
+    expected : Shortfall
+        Of this training.
     tried : list of Tried
         What was timed for it.
     choices : list of Choice
         All values, in the order of params.yaml's sections.
     seconds : Seconds
         Expected, of the parts of `dvc repro`.
+    budget_s : float
+        Given for them.
     """
 
-    found: Fingerprint
-    machine: Machine
     candidate: Candidate
     precision: str
     timing: Timing
@@ -53,29 +54,25 @@ class Plan:
 
     @property
     def lines(self) -> Iterator[str]:
-        """What is printed: cohort, machine, trials, values with reasons, time."""
-        yield f"cohort {self.found.cohort.cohort}"
-        yield from (f"  {name:<14}{text}" for name, text in self.found.lines)
-        yield "machine"
-        yield f"  {self.machine.line}"
-        yield f"  {self.machine.usable_gb:.3g} GB of memory for a training"
+        """What is printed: trials, values with reasons, time."""
         yield "timed steps, and the Dice that each training is expected to lose, by cause"
         for one in self.tried:
             yield f"  {_tried(one)}"
         yield "values"
         width = max(len(choice.key) for choice in self.choices)
         for choice in self.choices:
-            yield f"  {choice.key:<{width}}  {_written(choice.value):<20}  {choice.reason}"
+            yield f"  {choice.key:<{width}}  {json.dumps(choice.value):<20}  {choice.reason}"
         yield f"time, {self.budget_s / 60:.3g} minutes for dvc repro after download"
         yield f"  expected in minutes: {self.seconds.line}; {self.seconds.total / 60:.3g} in all"
 
 
-def _written(value: Any) -> str:
-    return (
-        {True: "true", False: "false", None: "null"}.get(value, str(value))
-        if (value is None or isinstance(value, bool))
-        else str(value)
-    )
+def heading(found: Fingerprint, machine: Machine) -> Iterator[str]:
+    """What is printed before anything is timed: the cohort and the machine."""
+    yield f"cohort {found.cohort.cohort}"
+    yield from (f"  {name:<14}{text}" for name, text in found.lines)
+    yield "machine"
+    yield f"  {machine.line}"
+    yield f"  {machine.usable_gb:.3g} GB of memory for a training"
 
 
 def _tried(one: Tried) -> str:
@@ -124,7 +121,8 @@ def plan(
     listed = candidates(found, sections["network"], margin)
     search = Search(listed, budget, budget_s, timer, sections)
     candidate, precision, timing, steps = chosen(search)
-    resident = search.resident(candidate, timing.peak_gb)
+    epoch_s = epochs_of(steps)[0] * timing.step_s
+    resident = search.resident(candidate, timing.peak_gb, epoch_s)
     assert resident  # else the search would have passed it over
     evaluated = list(choices.of_evaluation(candidate, timing, steps, budget, budget_s))
     values = {choice.key: choice.value for choice in evaluated}
@@ -140,8 +138,6 @@ def plan(
     order = list(params)
     all_choices.sort(key=lambda choice: order.index(choice.key.partition(".")[0]))
     return Plan(
-        found=found,
-        machine=machine,
         candidate=candidate,
         precision=precision,
         timing=timing,

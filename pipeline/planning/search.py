@@ -16,15 +16,19 @@ from .shortfall import Shortfall, shortfall
 from .timer import STEPS_OF_AN_OCTAVE, Timer
 
 MOST_TRIALS = 8
-RATES = {(2, False): 4.0e10, (3, False): 4.0e10, (2, True): 3.0e13, (3, True): 5.0e13}
-"""Multiply-adds a second before anything is timed: of a core, by dimensions, and of a GPU."""
-LEAST_STEP_S = {False: 0.02, True: 0.003}
+RATES = {False: 1.1e11, True: 1.0e14}
+"""`work` a second before anything is timed: of a core, and of a GPU."""
+CALL_S = {False: 0.06, True: 0.003}
+"""Of a step whatever its work."""
 FIRST_S = {False: 10.0, True: 25.0}
-BATCH_SHARE = 0.4
+BATCH_SHARE = 0.35
 """Seconds of a validated batch over those of a step, before it is timed."""
 RESIDENT_SHARE = 0.6
 """Of a GPU's memory that training cases may take (`network.batches.resident`)."""
 RESIDENT_VOXELS = 2**31 - 1
+LEAST_PART_GB = 1.0
+COPIED_GB_S, COPIED_SHARE = 1.0, 0.05
+"""Parts of a cohort are copied to a GPU at so many GB a second, in so much of an epoch's time."""
 
 Storage = Literal["float16", "uint8"]
 
@@ -110,10 +114,13 @@ class Search:
             return False
         return timing.step_s * 2 ** (1 / STEPS_OF_AN_OCTAVE) < than.step_s * 1.01
 
-    def resident(self, candidate: Candidate, used_gb: float) -> Resident | None:
+    def resident(
+        self, candidate: Candidate, used_gb: float, epoch_s: float = 0.0
+    ) -> Resident | None:
         """How the training cases lie in device memory beside a training; None if they do not fit.
 
-        On a CPU they stay in files.
+        On a CPU they stay in files. A cohort that does not fit as a whole is copied in parts, one
+        an epoch: as large as takes a small share of the seconds of an epoch.
         """
         machine, found = self.budget.machine, self.budget.found
         if not machine.device:
@@ -127,9 +134,13 @@ class Search:
             taken = work.resident_gb(candidate, cases, modalities, dtype)
             if taken <= room and countable:
                 return Resident(0.0, dtype, taken)
-        most = RESIDENT_VOXELS * (modalities + 1) / 1e9
-        part = float(math.floor(0.8 * min(room, most)))
-        return Resident(part, "uint8", part) if part >= 1 else None
+        case = work.resident_gb(candidate, 1, modalities, "float16")
+        least = max(LEAST_PART_GB, 2 * case)
+        part = max(COPIED_SHARE * epoch_s * COPIED_GB_S, least)
+        if least > room:
+            return None
+        part = min(part, room, RESIDENT_VOXELS * (2 * modalities + 1) / 1e9)
+        return Resident(round(part, 1), "float16", part)
 
     def trial(self, candidate: Candidate, precision: str) -> Trial:
         """A few steps of a candidate. Values that depend on the number of steps and hardly on
@@ -216,6 +227,7 @@ class Search:
             return known
         machine, own = self.budget.machine, self._work(candidate)
         on_device = bool(machine.device)
+        call_s, first_s = CALL_S[on_device], FIRST_S[on_device]
         others = [
             (abs(math.log(own / self._work(other))), other, timing)
             for (other, of), timing in self._timed.items()
@@ -223,24 +235,18 @@ class Search:
         ]
         if others:
             _, other, timing = min(others, key=lambda one: one[0])
-            ratio = own / self._work(other)
-            step_s, batch_s = timing.step_s * ratio, timing.batch_s * ratio
-            first_s = timing.first_s
+            beyond = max(timing.step_s - call_s, 0.1 * timing.step_s) / self._work(other)
+            share, first_s = timing.batch_s / timing.step_s, timing.first_s
         else:
-            rate = RATES[candidate.dimensions, on_device] * (1 if on_device else machine.cores)
-            step_s, first_s = own / rate, FIRST_S[on_device]
-            batch_s = BATCH_SHARE * step_s
-        return Timing(
-            first_s=first_s,
-            step_s=max(step_s, LEAST_STEP_S[on_device]),
-            batch_s=max(batch_s, BATCH_SHARE * LEAST_STEP_S[on_device]),
-            peak_gb=0.0,
-        )
+            beyond = 1 / (RATES[on_device] * (1 if on_device else machine.cores))
+            share = BATCH_SHARE
+        step_s = call_s + own * beyond
+        return Timing(first_s=first_s, step_s=step_s, batch_s=share * step_s, peak_gb=0.0)
 
     def _work(self, candidate: Candidate) -> float:
         if candidate not in self._works:
             network = candidate.network(self.sections["network"])
-            self._works[candidate] = work.multiply_adds(candidate, network)
+            self._works[candidate] = work.work(candidate, network)
         return self._works[candidate]
 
     def _refuse(self, least_s: float) -> None:

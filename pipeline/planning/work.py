@@ -8,11 +8,13 @@ from .candidates import Candidate
 
 PROCESS_GB = 1.0
 """Of a process with Keras and TensorFlow or JAX before it trains."""
-_COPIES = {False: 2.2, True: 1.3}
+_MULTIPLY_ADDS_PER_FEATURE = 670
+"""Fitted to seven networks of 8 to 32 filters on two cores: within a fifth of their seconds."""
+_COPIES = {False: 3.3, True: 1.3}
 """Bytes held for a byte of features, on a CPU (in float32 whatever the precision, and oneDNN's
-copies) and on a GPU. Above what was measured: 1.9 GB for 8 slices of 192 x 192 and 32 filters and
-2.3 GB for a volume of 96 x 96 x 96 and 16 filters on a CPU, 5.4 GB for 2 of 128 x 128 x 128 and 32
-filters on a GPU (docs/benchmarks.md).
+copies) and on a GPU. Not below what was measured: 2.7 GB for 4 slices of 160 x 192 and 32 filters
+and 3.3 GB for 2 volumes of 80 x 96 x 80 and 16 filters on a CPU, 5.4 GB for 2 of 128 x 128 x 128
+and 32 filters on a GPU (docs/benchmarks.md).
 """
 _BYTES_PER_WEIGHT = 20  # weight, gradient, two moments, running average
 _BYTES_PER_CLASS = 1  # of a voxel in the memory of a GPU, beside its modalities
@@ -25,6 +27,12 @@ def multiply_adds(candidate: Candidate, network: NetworkParams) -> float:
         voxels / math.prod(network.factors_at(level)) * per_voxel
         for level, per_voxel in enumerate(_weights_by_level(network))
     )
+
+
+def work(candidate: Candidate, network: NetworkParams) -> float:
+    """Of one training step, in multiply-adds; to move a feature takes as long as many of them."""
+    moved = _MULTIPLY_ADDS_PER_FEATURE * features(candidate, network)
+    return multiply_adds(candidate, network) + moved
 
 
 def weights(network: NetworkParams) -> float:
@@ -45,19 +53,24 @@ def _weights_by_level(network: NetworkParams) -> Iterator[float]:
         yield float(total)
 
 
-def memory_gb(
-    candidate: Candidate, network: NetworkParams, precision: str, accelerated: bool
-) -> float:
-    """Of one training step, an estimate that is rather too large."""
-    voxels = candidate.batch * math.prod(candidate.patch)
-    features = 0.0
+def features(candidate: Candidate, network: NetworkParams) -> float:
+    """Numbers that a training step keeps for its gradients."""
+    voxels, total = candidate.batch * math.prod(candidate.patch), 0.0
     for level in range(network.depth):
         kept = 4 * network.blocks_at(level) + 3
         if level < network.depth - 1:
             kept += 2 * network.decoder_convolutions
-        features += voxels / math.prod(network.factors_at(level)) * network.filters_at(level) * kept
+        total += voxels / math.prod(network.factors_at(level)) * network.filters_at(level) * kept
+    return total
+
+
+def memory_gb(
+    candidate: Candidate, network: NetworkParams, precision: str, accelerated: bool
+) -> float:
+    """Of one training step, an estimate that is rather too large."""
     size = 2 if accelerated and precision != "float32" else 4
-    held = features * size * _COPIES[accelerated] + weights(network) * _BYTES_PER_WEIGHT
+    held = features(candidate, network) * size * _COPIES[accelerated]
+    held += weights(network) * _BYTES_PER_WEIGHT
     return held / 1e9 + (0.5 if accelerated else PROCESS_GB)
 
 
