@@ -46,6 +46,7 @@ BELOW = {
     "registration": {"core", "formats", "verification"},
     "cohorts": {"core", "formats", "phantom", "runtime"},
     "network": {"core", "preparation", "augmentation"},
+    "planning": {"core", "preparation", "network", "runtime"},
     "report": {"core", "metrics", "statistics", "verification"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""

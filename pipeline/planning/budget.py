@@ -1,6 +1,7 @@
 """Seconds of `dvc repro` after `download`: what is measured, and what is estimated of the rest."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 
@@ -110,12 +111,12 @@ class Budget:
     def steps_within(self, candidate: Candidate, timing: Timing, budget_s: float) -> int:
         """The most steps, on a coarse scale, within a budget; 0 for less than `LEAST_STEPS`."""
         overlap = self.overlap(candidate, timing, budget_s)
-        allowed = 0
-        for steps in scale():
-            if self.seconds(candidate, timing, steps, overlap).total > budget_s:
-                break
-            allowed = steps
-        return allowed
+
+        def needed(steps: int) -> float:
+            return self.seconds(candidate, timing, steps, overlap).total
+
+        longer = bisect_right(scale(), budget_s, key=needed)
+        return scale()[longer - 1] if longer else 0
 
     def overlap(self, candidate: Candidate, timing: Timing, budget_s: float) -> float:
         """The usual overlap, or the smaller one where `evaluate` would take much of a budget."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..network.params import NetworkParams
 from ..network.train_params import TrainParams
 from ..network.trial import Timing, Trial
 from . import work
@@ -77,6 +78,7 @@ class Search:
     sections: Mapping[str, Any]
     tried: list[Tried] = field(default_factory=list)
     _timed: dict[tuple[Candidate, str], Timing | None] = field(default_factory=dict)
+    _networks: dict[Candidate, NetworkParams] = field(default_factory=dict)
     _works: dict[Candidate, float] = field(default_factory=dict)
 
     def best(self, precision: str) -> tuple[Candidate, Timing, int]:
@@ -164,7 +166,7 @@ class Search:
             "foreground_share": 0.5,
         }
         return Trial(
-            network=candidate.network(self.sections["network"]),
+            network=self._network(candidate),
             train=TrainParams.model_validate_json(json.dumps({**self.sections["train"], **usual})),
             cohort=self.budget.found.cohort,
             shape=candidate.extent,
@@ -180,9 +182,8 @@ class Search:
                 yield candidate
 
     def _memory_gb(self, candidate: Candidate, precision: str) -> float:
-        network = candidate.network(self.sections["network"])
         on_device = bool(self.budget.machine.device)
-        return work.memory_gb(candidate, network, precision, on_device)
+        return work.memory_gb(candidate, self._network(candidate), precision, on_device)
 
     def _smallest_gb(self, precision: str) -> float:
         return min(self._memory_gb(candidate, precision) for candidate in self.listed)
@@ -243,10 +244,14 @@ class Search:
         step_s = call_s + own * beyond
         return Timing(first_s=first_s, step_s=step_s, batch_s=share * step_s, peak_gb=0.0)
 
+    def _network(self, candidate: Candidate) -> NetworkParams:
+        if candidate not in self._networks:
+            self._networks[candidate] = candidate.network(self.sections["network"])
+        return self._networks[candidate]
+
     def _work(self, candidate: Candidate) -> float:
         if candidate not in self._works:
-            network = candidate.network(self.sections["network"])
-            self._works[candidate] = work.work(candidate, network)
+            self._works[candidate] = work.work(candidate, self._network(candidate))
         return self._works[candidate]
 
     def _refuse(self, least_s: float) -> None:

@@ -35,7 +35,7 @@ def rounded(timing: Timing) -> Timing:
 def _rounded_up(value: float) -> float:
     if value <= 0:
         return 0.0
-    exponent = math.ceil(STEPS_OF_AN_OCTAVE * math.log2(value) - 1e-9)
+    exponent = math.ceil(STEPS_OF_AN_OCTAVE * math.log2(value) - 1e-3)
     return float(f"{2 ** (exponent / STEPS_OF_AN_OCTAVE):.4g}")
 
 
