@@ -133,7 +133,7 @@ def candidates(
                 continue
             sides = CUBES if dimensions == 3 else SQUARES
             for side in sides:
-                patch = patch_within(extent[:dimensions], side**dimensions)
+                patch = patch_within(extent[:dimensions], spacing, side**dimensions)
                 for shape in SHAPES[dimensions]:
                     made = _candidate(dimensions, spacing, extent, patch, shape, section)
                     if made:
@@ -178,18 +178,17 @@ def _extent(found: Fingerprint, spacing: Triple, margin_voxels: int) -> tuple[in
     return x, y, z
 
 
-def patch_within(extent: Sequence[int], voxels: int) -> Axes:
-    """The patch nearest to the shape of a brain with no more than so many voxels.
+def patch_within(extent: Sequence[int], spacing: Sequence[float], voxels: int) -> Axes:
+    """The patch with no more than so many voxels that is about as long in mm along every axis.
 
-    It starts from the whole brain, and the axis that has most of it left is shortened until the
-    patch is small enough, as in nnU-Net.
+    It starts from the whole brain, and its longest axis is shortened until it is small enough.
     """
     steps = [32 if side >= 112 else 16 if side > 24 else 8 if side > 8 else 4 for side in extent]
     patch = [math.ceil(side / step) * step for side, step in zip(extent, steps, strict=True)]
     while math.prod(patch) > voxels:
         longest = max(
             (axis for axis in range(len(patch)) if patch[axis] > steps[axis]),
-            key=lambda axis: (patch[axis] / extent[axis], patch[axis], -axis),
+            key=lambda axis: (patch[axis] * spacing[axis], patch[axis] / extent[axis]),
             default=None,
         )
         if longest is None:

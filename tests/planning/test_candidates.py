@@ -52,12 +52,15 @@ def test_single_slices_get_networks_of_slices_only():
     assert {one.dimensions for one in listed(cohort())} == {2, 3}
 
 
-def test_a_patch_keeps_the_shape_of_the_brain_within_its_voxels():
-    assert patch_within((70, 88, 72), 10**9) == (80, 96, 80)
-    assert patch_within((70, 88, 72), 64**3) == (48, 80, 64)
-    assert patch_within((140, 176, 142), 128**3) == (128, 128, 128)
+def test_a_patch_is_as_long_in_mm_along_every_axis_as_its_voxels_allow():
+    cubes = (1.0, 1.0, 1.0)
+    assert patch_within((70, 88, 72), cubes, 10**9) == (80, 96, 80)
+    assert patch_within((70, 88, 72), cubes, 64**3) == (64, 64, 64)
+    assert patch_within((140, 176, 142), cubes, 128**3) == (128, 128, 128)
+    # 115 x 115 x 80 mm
+    assert patch_within((150, 190, 28), (0.9, 0.9, 5.0), 64**3) == (128, 128, 16)
     for voxels in (32**3, 48**3, 96**3):
-        assert math.prod(patch_within((140, 176, 142), voxels)) <= voxels
+        assert math.prod(patch_within((140, 176, 142), cubes, voxels)) <= voxels
 
 
 def test_the_whole_brain_is_covered_by_the_largest_patch():
