@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
         if given is not None and not (math.isfinite(given) and given > 0):
             option = name.replace("_", "-")
             raise InputError(f"--{option} is {given}, expected a number above 0.")
-    found = described(arguments.catalogue, values)
+    found = fingerprint_of(arguments.catalogue, values)
     machine = this_machine(arguments.memory_gb)
     minutes = arguments.minutes or (GPU_MINUTES if machine.device else CPU_MINUTES)
     timer = MeasuredTimer(
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(replaced(arguments.params, before, after))
 
 
-def described(path: Path, values: Mapping[str, Any]) -> Fingerprint:
+def fingerprint_of(path: Path, values: Mapping[str, Any]) -> Fingerprint:
     """The fingerprint of a catalogued cohort.
 
     Raises

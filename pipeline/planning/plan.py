@@ -12,7 +12,7 @@ from .candidates import Candidate, candidates
 from .choices import Choice
 from .fingerprint import Fingerprint
 from .machine import Machine
-from .search import Search, Tried, chosen, described
+from .search import Search, Tried, chosen, in_words
 from .shortfall import Shortfall, shortfall
 from .timer import Timer
 
@@ -76,7 +76,7 @@ def heading(found: Fingerprint, machine: Machine) -> Iterator[str]:
 
 
 def _tried(one: Tried) -> str:
-    head = f"{described(one.candidate)}, {one.precision}"
+    head = f"{in_words(one.candidate)}, {one.precision}"
     if one.timing is None:
         return f"{head}: does not fit"
     if one.shortfall is None:

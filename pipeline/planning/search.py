@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from ..core.errors import InputError
 from ..network.params import NetworkParams
@@ -254,7 +254,7 @@ class Search:
             self._works[candidate] = work.work(candidate, self._network(candidate))
         return self._works[candidate]
 
-    def _refuse(self, least_s: float) -> None:
+    def _refuse(self, least_s: float) -> NoReturn:
         raise InputError(
             f"--minutes {self.budget_s / 60:.3g} is too short for `dvc repro` on"
             f" {self.budget.found.cases} cases here; the smallest that works is"
@@ -262,7 +262,7 @@ class Search:
         )
 
 
-def described(candidate: Candidate) -> str:
+def in_words(candidate: Candidate) -> str:
     """A candidate in a few words."""
     sides = " x ".join(map(str, candidate.patch))
     edges = " x ".join(f"{edge:g}" for edge in candidate.spacing_mm)

@@ -137,7 +137,7 @@ def test_a_catalogue_of_another_cohort_is_rejected(here):
 
 
 def test_the_cohort_is_described_from_its_catalogue_and_voxels(here):
-    found = plan.described(plan.CATALOGUE, params.read(Path("params.yaml")))
+    found = plan.fingerprint_of(plan.CATALOGUE, params.read(Path("params.yaml")))
     assert found.patients == found.cases == 8
     assert (found.to_train, found.to_validate, found.to_test) == (4, 2, 2)
     assert found.brain_mm == (20.0, 18.0, 16.0)
