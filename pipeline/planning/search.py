@@ -142,7 +142,8 @@ class Search:
         if least > room:
             return None
         part = min(part, room, RESIDENT_VOXELS * (2 * modalities + 1) / 1e9)
-        return Resident(round(part, 1), "float16", part)
+        part = math.floor(10 * part) / 10
+        return Resident(part, "float16", part)
 
     def trial(self, candidate: Candidate, precision: str) -> Trial:
         """A few steps of a candidate. Values that depend on the number of steps and hardly on
