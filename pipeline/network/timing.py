@@ -17,7 +17,6 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from ..core.cores import usable_cores
 from ..core.rng import generator
@@ -65,6 +64,8 @@ class Stopwatch:
 
     @staticmethod
     def _now() -> tuple[float, float, float]:
+        import psutil
+
         cores = getattr(os, "sched_getaffinity", lambda _: None)(0)
         times = enumerate(psutil.cpu_times(percpu=True))
         idle = sum(one.idle for number, one in times if cores is None or number in cores)
@@ -163,6 +164,8 @@ def _peak_gb() -> float:
     """Most memory so far, of the device if it says, else of this process."""
     peak = backend.peak_memory() if backend.on_accelerator() else None
     if peak is None:
+        import psutil
+
         used = psutil.Process().memory_info()
         peak = getattr(used, "peak_wset", used.rss)
         status = Path("/proc/self/status")  # Linux
