@@ -100,7 +100,7 @@ class MadeTimer:
     """Seconds and memory in proportion to the voxels and filters of a trial; counts its calls."""
 
     def __init__(self, machine: Machine, speed: float = 1.0):
-        rate = 3.0e10 if machine.device else 4.0e7 * machine.cores
+        rate = 3.0e10 if machine.device else 4.0e6 * machine.cores
         self.rate, self.calls = rate * speed, list[Trial]()
 
     def __call__(self, trial: Trial) -> Timing:
