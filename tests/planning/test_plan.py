@@ -154,7 +154,7 @@ def test_one_code_plans_slices_for_two_cores_and_nnu_net_s_network_for_a_gpu_and
     assert large.candidate.dimensions == 3
     assert small.values["train.optimizer"] == "adamw"
     assert large.candidate.spacing_mm == (1.0, 1.0, 1.0)
-    assert large.values["network.encoder_blocks"] == [1, 3, 4, 6, 6, 6]
+    assert large.values["network.filters"] == 32
     assert large.values["train.optimizer"] == "sgd"
     assert large.steps > 100_000
     assert large.values["evaluate.mirror"] is True
