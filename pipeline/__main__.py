@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
     "sources": "list where cases can come from, and what each source declares",
     "preset": "set a group of values in params.yaml",
+    "plan": "choose all values for a cohort, this machine and a time budget",
     "doctor": "check this machine and this clone, and say how to fix what is wrong",
     "schema": "print the JSON schema of params.yaml, for editors",
 }

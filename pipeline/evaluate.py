@@ -109,7 +109,9 @@ def evaluate(
     chosen: dict[str, Any] = {}
     unseen: list[dict[str, Any]] = []
     if params.choose or params.score_validation:
-        settings, chosen, unseen = validated(cohort, params.choose, parts.patients)
+        settings, chosen, unseen = validated(
+            cohort, params.choose, parts.patients, params.score_validation
+        )
         cohort = replace(cohort, settings=settings)
     model_part = tracking.model_part(network_file(models), models / "card.json", history)
     own_part = tracking.evaluation_part(metrics, cases, tables)

@@ -46,6 +46,7 @@ BELOW = {
     "registration": {"core", "formats", "verification"},
     "cohorts": {"core", "formats", "phantom", "runtime"},
     "network": {"core", "preparation", "augmentation"},
+    "planning": {"core", "preparation", "network", "runtime"},
     "report": {"core", "metrics", "statistics", "verification"},
     "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
 }

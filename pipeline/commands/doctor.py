@@ -28,6 +28,7 @@ from ..core.errors import InputError
 from ..core.records import write_bytes
 from ..runtime import params_file, requirements, tracking
 from ..runtime.errors import as_called
+from ..runtime.memory import usable_memory
 from ..runtime.programs import output_of
 
 PACKAGE = __package__.partition(".")[0]
@@ -136,18 +137,6 @@ def machine() -> Iterator[Finding]:
     yield _judged(
         free >= DISK_GIB, "free disk", f"{free:.1f} GiB", advice, "warn" if free >= 1 else "fail"
     )
-
-
-def usable_memory() -> int:
-    """Memory in bytes of this machine, or of the container."""
-    import psutil
-
-    bounds = [psutil.virtual_memory().total]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        bound = Path(path).read_text(encoding="utf-8").strip() if Path(path).is_file() else ""
-        if bound.isdigit():
-            bounds.append(int(bound))
-    return min(bounds)
 
 
 def packages() -> Iterator[Finding]:

@@ -8,14 +8,11 @@ values.
 """
 
 import argparse
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import InputError
-from ..core.records import write_bytes
-from ..runtime.params_file import PRESETS, parse, read_text, written
+from ..runtime.params_file import PRESETS, leaves, parse, read_text, replaced, set_value, written
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     before = read_text(arguments.params)
     after = changed(before, arguments.name, arguments.values, arguments.params)
-    if after == before:
-        print(f"{arguments.params} has these values already.")
-        return
-    write_bytes(arguments.params, after.encode())
-    lines = before.splitlines(True), after.splitlines(True)
-    name = str(arguments.params)
-    print("".join(difflib.unified_diff(*lines, name, name, n=0)), end="")
+    print(replaced(arguments.params, before, after))
 
 
 def listing() -> str:
@@ -68,36 +59,11 @@ def changed(text: str, name: str, pairs: Sequence[str], path: Path) -> str:
     if not preset.is_file():
         names = ", ".join(sorted(path.stem for path in PRESETS.glob("*.yaml")))
         raise InputError(f"{name}: no such preset; the presets are {names}.")
-    for key, value in _leaves(parse(read_text(preset), preset), values):
-        _set(values, key, value, f"{preset}, for {path}")
+    for key, value in leaves(parse(read_text(preset), preset), values):
+        set_value(values, key, value, f"{preset}, for {path}")
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"{pair}: not of the form key=value, such as cohort.cases=6.")
-        _set(values, key, parse(value, pair) if value else "", str(path))
+        set_value(values, key, parse(value, pair) if value else "", str(path))
     return written(values)
-
-
-def _leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a preset, as deep as params.yaml has keys to set."""
-    if isinstance(preset, Mapping) and isinstance(params, Mapping) and params:
-        for key, value in preset.items():
-            yield from _leaves(value, params.get(key), f"{name}.{key}".removeprefix("."))
-    else:
-        yield name, preset
-
-
-def _set(values: Any, key: str, value: Any, where: str) -> None:
-    """Set a dotted key that exists."""
-    *parents, last = key.split(".")
-    for depth, part in enumerate([*parents, last]):
-        if not isinstance(values, Mapping) or part not in values:
-            inside = f"{'.'.join(parents[:depth])} has " if depth else "the sections are "
-            names = ", ".join(map(str, values)) if isinstance(values, Mapping) else "no keys"
-            raise InputError(f"{where}: no key {key}; {inside}{names}.")
-        if depth < len(parents):
-            values = values[part]
-    if isinstance(values[last], Mapping) and values[last]:
-        inner = ", ".join(f"{key}.{name}" for name in values[last])
-        raise InputError(f"{where}: {key} is a group; set one of {inner}.")
-    values[last] = value

@@ -133,6 +133,11 @@ def device_memory() -> int | None:
     return _steps().memory()
 
 
+def peak_memory() -> int | None:
+    """Most bytes of the first device that this process has used; None as of `device_memory`."""
+    return _steps().peak()
+
+
 def _steps():
     """The module of the backend in use.
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,14 @@ MOST_CASES = 40
 """Of all that may be asked, so many choose, spread evenly: it takes seconds a case."""
 
 _LEVELS = 2**16 - 1
+
+Item = TypeVar("Item")
+
+
+def spread(items: Sequence[Item]) -> list[Item]:
+    """At most `MOST_CASES` of some items, evenly spread over their order."""
+    places = np.linspace(0, len(items) - 1, min(len(items), MOST_CASES)).round().astype(int)
+    return [items[place] for place in places]
 
 
 @dataclass(frozen=True)
@@ -120,8 +128,7 @@ def choose(
     keys : iterable of str
     """
     params, steps = start, []
-    spread = np.linspace(0, len(examples) - 1, min(len(examples), MOST_CASES)).round().astype(int)
-    examples = [examples[place] for place in spread]
+    examples = spread(examples)
     patients = np.array([example.patient for example in examples])
     before = after = _scores(examples, schema, output, [start])[0]
     total = np.zeros(len(examples))

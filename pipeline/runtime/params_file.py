@@ -1,5 +1,6 @@
 """params.yaml as text: values are set and keys are added, comments and layout stay."""
 
+import difflib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from ..core import params
 from ..core.errors import InputError
+from ..core.records import write_bytes
 
 _PACKAGE = Path(__file__).parents[1]
 PRESETS = (_PACKAGE if (_PACKAGE / "presets").is_dir() else _PACKAGE.parent) / "presets"
@@ -68,6 +70,40 @@ def comment_of(values: Any, key: str) -> str:
     _, _, behind, before_value = values.ca.items.get(key, [None] * 4)
     found = behind or (before_value[0] if before_value else None)
     return found.value.partition("\n")[0].lstrip("# ").rstrip() if found else ""
+
+
+def leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a preset, as deep as params.yaml has keys to set."""
+    if isinstance(preset, Mapping) and isinstance(params, Mapping) and params:
+        for key, value in preset.items():
+            yield from leaves(value, params.get(key), f"{name}.{key}".removeprefix("."))
+    else:
+        yield name, preset
+
+
+def set_value(values: Any, key: str, value: Any, where: str) -> None:
+    """Set a dotted key that exists."""
+    *parents, last = key.split(".")
+    for depth, part in enumerate([*parents, last]):
+        if not isinstance(values, Mapping) or part not in values:
+            inside = f"{'.'.join(parents[:depth])} has " if depth else "the sections are "
+            names = ", ".join(map(str, values)) if isinstance(values, Mapping) else "no keys"
+            raise InputError(f"{where}: no key {key}; {inside}{names}.")
+        if depth < len(parents):
+            values = values[part]
+    if isinstance(values[last], Mapping) and values[last]:
+        inner = ", ".join(f"{key}.{name}" for name in values[last])
+        raise InputError(f"{where}: {key} is a group; set one of {inner}.")
+    values[last] = value
+
+
+def replaced(path: Path, before: str, after: str) -> str:
+    """Write the new text of params.yaml; the change as a unified diff, or that there is none."""
+    if after == before:
+        return f"{path} has these values already."
+    write_bytes(path, after.encode())
+    lines = before.splitlines(True), after.splitlines(True)
+    return "".join(difflib.unified_diff(*lines, str(path), str(path), n=0)).rstrip("\n")
 
 
 def complete(text: str, path: Path) -> tuple[str, list[str]]:

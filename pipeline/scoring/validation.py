@@ -17,7 +17,7 @@ from .cohort import Cohort
 
 
 def validated(
-    cohort: Cohort, keys: Iterable[choosing.Key], patients: Mapping[str, str]
+    cohort: Cohort, keys: Iterable[choosing.Key], patients: Mapping[str, str], every: bool
 ) -> tuple[Settings, dict[str, Any], list[dict[str, Any]]]:
     """Choose postprocessing on the validation cases and score them with it.
 
@@ -28,6 +28,8 @@ def validated(
         What is chosen, see `choosing.choose`.
     patients : mapping of str to str
         Of every case.
+    every : bool
+        Whether to score all validation cases, and not only those that choose.
 
     Returns
     -------
@@ -36,12 +38,12 @@ def validated(
     record : dict
         Of the choice, for metrics/evaluate.json; empty if nothing was to be chosen.
     rows : list of dict
-        Scores of every validation case, as those of metrics/cases.csv.
+        Scores of these cases, as those of metrics/cases.csv.
     """
     schema, output = cohort.card.cohort, cohort.card.network.output
     keys = list(keys)
     with tempfile.TemporaryDirectory() as folder:
-        examples = _examples(cohort, patients, Path(folder))
+        examples = _examples(cohort, patients, every, Path(folder))
         choice = choosing.choose(examples, schema, output, cohort.settings.postprocess, keys)
         rows = []
         for one in examples:
@@ -53,19 +55,24 @@ def validated(
     return settings, {"chosen": choosing.record(choice, gain)} if keys else {}, rows
 
 
-def _examples(cohort: Cohort, patients: Mapping[str, str], folder: Path) -> list[Example]:
-    """The validation cases of every network; those of folds are all training cases."""
+def _examples(
+    cohort: Cohort, patients: Mapping[str, str], every: bool, folder: Path
+) -> list[Example]:
+    """The validation cases of each network; those of folds are all training cases."""
     found: list[Example] = []
-    card, networks = cohort.card, ensemble.members_of(cohort.network)
-    for network, member in zip(networks, card.members, strict=True):
-        for name in member.validated_on:
-            shard, geometry = cohort.prepared(name)
-            prediction = predictor.predict(
-                *(network, card, cohort.settings, shard.image, f"validation, {name}"),
-                geometry=geometry,
-            )
-            case, reference = cohort.case(name)
-            path = folder / f"{len(found)}.npz"
-            choosing.keep(path, prediction.competing, reference, card.cohort, card.network.output)
-            found.append(Example(name, patients[name], path, case.grid.spacing_mm))
+    card = cohort.card
+    asked = [
+        (network, name)
+        for network, member in zip(ensemble.members_of(cohort.network), card.members, strict=True)
+        for name in member.validated_on
+    ]
+    for network, name in asked if every else choosing.spread(asked):
+        shard, geometry = cohort.prepared(name)
+        prediction = predictor.predict(
+            *(network, card, cohort.settings, shard.image, f"validation, {name}"), geometry=geometry
+        )
+        case, reference = cohort.case(name)
+        path = folder / f"{len(found)}.npz"
+        choosing.keep(path, prediction.competing, reference, card.cohort, card.network.output)
+        found.append(Example(name, patients[name], path, case.grid.spacing_mm))
     return found

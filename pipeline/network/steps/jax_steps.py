@@ -182,3 +182,8 @@ def total(devices: int) -> int:
 def memory() -> int | None:
     """Bytes that the first device has for this process; None if it does not say."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
+def peak() -> int | None:
+    """Most bytes of the first device that this process has used; None if it does not say."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")

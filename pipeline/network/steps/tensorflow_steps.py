@@ -89,3 +89,9 @@ def join(address: str | None, count: int | None, number: int | None) -> None:
 def memory() -> int | None:
     """None: TensorFlow does not say."""
     return None
+
+
+def peak() -> int | None:
+    """Most bytes of the first GPU that this process has used; None without one."""
+    gpus = tf.config.list_logical_devices("GPU")
+    return tf.config.experimental.get_memory_info(gpus[0].name)["peak"] if gpus else None
