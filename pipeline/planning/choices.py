@@ -22,6 +22,8 @@ AVERAGED_SHARE = 0.05
 """Of the steps, over which the running average of the weights reaches."""
 WARMUP_SHARE, MOST_WARMUP = 0.04, 10.0
 CLIP_PERCENTILES = (0.5, 99.5)
+LEAST_ASKED = 10
+"""With four phantoms to choose, the scores of others did not change (docs/how-to/folds.md)."""
 LEARNED = ["thresholds", "min_component_ml", "min_innermost_ml", "fill_holes"]
 
 
@@ -230,6 +232,8 @@ def of_evaluation(
     yield Choice("evaluate.mirror", mirror, why)
     yield Choice("evaluate.batch_size", candidate.batch, "as in training")
     asked = min(budget.found.unseen, MOST_CASES)
-    yield Choice("evaluate.choose", LEARNED, f"{asked} cases that the network was not trained on")
+    enough = asked >= LEAST_ASKED
+    why = f"{asked} cases that the network was not trained on{'' if enough else ' are too few'}"
+    yield Choice("evaluate.choose", LEARNED if enough else [], why)
     for name in ("min_component_ml", "min_innermost_ml"):
         yield Choice(f"evaluate.postprocess.{name}", 0.0, "unless one is chosen")
