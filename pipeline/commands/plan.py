@@ -185,7 +185,8 @@ def changed(text: str, planned: Mapping[str, Any], path: Path) -> str:
     for key, value in planned.items():
         # as JSON, so that lists are written in one line; YAML 1.1 reads 3e-05 as text
         plain = re.sub(r"^(\d+)(e-?\d+)$", r"\1.0\2", json.dumps(value))
-        set_value(values, key, parse(plain, key), str(path))
+        parsed = value if isinstance(value, str) else parse(plain, key)
+        set_value(values, key, parsed, str(path))
     return written(values)
 
 

@@ -82,7 +82,7 @@ def leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any]
 
 
 def set_value(values: Any, key: str, value: Any, where: str) -> None:
-    """Set a dotted key that exists."""
+    """Set a dotted key that exists; an equal value keeps its spelling."""
     *parents, last = key.split(".")
     for depth, part in enumerate([*parents, last]):
         if not isinstance(values, Mapping) or part not in values:
@@ -94,7 +94,8 @@ def set_value(values: Any, key: str, value: Any, where: str) -> None:
     if isinstance(values[last], Mapping) and values[last]:
         inner = ", ".join(f"{key}.{name}" for name in values[last])
         raise InputError(f"{where}: {key} is a group; set one of {inner}.")
-    values[last] = value
+    if values[last] != value or isinstance(values[last], bool) != isinstance(value, bool):
+        values[last] = value
 
 
 def replaced(path: Path, before: str, after: str) -> str:

@@ -158,3 +158,12 @@ def test_this_machine_is_described_by_what_it_has_and_what_may_be_used():
 def test_small_numbers_are_written_so_that_every_yaml_reader_sees_a_number():
     text = plan.changed("train: {weight_decay: 1.0e-4}\n", {"train.weight_decay": 3e-5}, Path("p"))
     assert yaml.safe_load(text) == {"train": {"weight_decay": 3e-5}}
+
+
+def test_a_value_that_stays_keeps_its_spelling_and_a_new_text_needs_no_quotes():
+    path = ROOT / "params.yaml"
+    before = path.read_text()
+    same = {"train.schedule": "cosine", "train.learning_rate": 0.003, "train.deterministic": True}
+    assert plan.changed(before, same, path) == before
+    after = plan.changed(before, {"train.schedule": "poly"}, path)
+    assert "\n  schedule: poly " in after
