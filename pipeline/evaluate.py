@@ -123,7 +123,7 @@ def evaluate(
             run.log_case(number, {"seconds": each.network_seconds})
         whose = [{"case": case, "patient": parts.patients[case]} for case in scores]
         found = tables_of(whose, list(scores.values()), schema)
-        found["validation"] = unseen if params.score_validation else []
+        found["validation"] = unseen
         found["missing_modalities"] = prices(cohort, subsets, scores, parts.patients)
         summary = {
             **summarise(found, schema, own),

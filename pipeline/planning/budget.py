@@ -19,7 +19,7 @@ PREPARE_S = 1.3e-8
 COPY_S = 1.1e-7
 """Processor seconds of `augment` per voxel and modality of a copy."""
 SCORE_S = 2.0e-7
-"""Seconds per raw voxel of a test case, of scores and the way back (1.7 s a case of BraTS)."""
+"""Seconds per raw voxel of a test case, of scores and inverse transform (1.7 s for BraTS)."""
 CHOOSE_S = 4.5e-7
 """Seconds per raw voxel of a validation case, of `evaluate.choose` (4 s a case of BraTS)."""
 REPORT_S = 0.3

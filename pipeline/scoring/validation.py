@@ -29,7 +29,7 @@ def validated(
     patients : mapping of str to str
         Of every case.
     every : bool
-        Whether to score all validation cases, and not only those that choose.
+        Whether to score all validation cases, and not only to segment those that choose.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def validated(
     record : dict
         Of the choice, for metrics/evaluate.json; empty if nothing was to be chosen.
     rows : list of dict
-        Scores of these cases, as those of metrics/cases.csv.
+        Their scores, as those of metrics/cases.csv.
     """
     schema, output = cohort.card.cohort, cohort.card.network.output
     keys = list(keys)
@@ -46,7 +46,7 @@ def validated(
         examples = _examples(cohort, patients, every, Path(folder))
         choice = choosing.choose(examples, schema, output, cohort.settings.postprocess, keys)
         rows = []
-        for one in examples:
+        for one in examples if every else ():
             masks = one.classes(schema, output, choice.params)
             own = {"case": one.case, "patient": one.patient}
             rows += [own | row for row in score_case(*masks, cohort.schema, one.spacing_mm)]
