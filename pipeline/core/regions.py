@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .boxes import bounding_box
+from .errors import InputError
 from .schema import Schema
 
 
@@ -100,7 +101,18 @@ def outputs_to_classes(
 
 
 def thresholds_of(schema: Schema, named: Mapping[str, float]) -> np.ndarray:
-    """Thresholds (R,) float32 of the regions, 0.5 for those that are not named."""
+    """Thresholds (R,) float32 of the regions, 0.5 for those that are not named.
+
+    Raises
+    ------
+    InputError
+        If one is named that the schema does not have.
+    """
+    if unknown := [name for name in named if name not in schema.regions]:
+        raise InputError(
+            f"evaluate.postprocess.thresholds names {', '.join(unknown)}, but the regions of cohort"
+            f" {schema.cohort} are {', '.join(schema.regions)}. Name those."
+        )
     return np.array([named.get(region, 0.5) for region in schema.regions], np.float32)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.cohorts import brats
+from pipeline.core.errors import InputError
 from pipeline.core.regions import (
     classes_to_outputs,
     classes_to_regions,
@@ -139,3 +140,13 @@ def test_of_regions_side_by_side_the_most_probable_is_taken_whatever_their_order
     )
     classes = outputs_to_classes(probabilities, PEDIATRIC, "regions")
     assert classes.tolist() == [1, 3, 5, 0]  # enhancing, cystic, cavity, background
+
+
+def test_a_region_is_where_its_own_threshold_is_exceeded_and_others_have_none():
+    schema = brats.schema("_")
+    sigmoids = np.full((2, len(schema.regions)), [[0.55], [0.65]], np.float32)
+    raised = dict.fromkeys(schema.regions, 0.6)
+    assert outputs_to_classes(sigmoids, schema, "regions", raised).astype(bool).tolist() == [0, 1]
+    assert outputs_to_classes(sigmoids, schema, "regions").astype(bool).tolist() == [1, 1]
+    with pytest.raises(InputError, match=r"thresholds names EX, but the regions .* are WT, TC, ET"):
+        outputs_to_classes(sigmoids, schema, "regions", {"EX": 0.6})

@@ -57,12 +57,13 @@ def test_the_device_gives_the_labels_of_the_host(place, schema, output, types):
     origins = window_origins(place.shape, PATCH, 0.5)[:-2]  # the last ones are not predicted
     predicted = numbers.uniform(0, 1.2, (len(origins), *PATCH, outputs)).astype(np.float32)
     deviations = numbers.uniform(size=(*predicted.shape[:-1], 2)).astype(np.float32)
+    thresholds = {"ET": 0.7} if schema is NESTED else {"second": 0.4}
     found = []
     for kind in (OnHost, OnDevice):
         volume = kind(image, origins, PATCH, 1, outputs + 2)
         volume.add(origins, np.concatenate([predicted, deviations], axis=-1))
         prediction = Prediction(volume, outputs, output == "labels", types, place)
-        found.append(prediction.raw_classes(schema, output, {"ET": 0.7, "second": 0.4}))
+        found.append(prediction.raw_classes(schema, output, thresholds))
     assert set(np.unique(found[0])) == ({0, 1, 2, 3} if types is None else {0, 2})
     np.testing.assert_array_equal(found[1], found[0])
     if types is not None:
