@@ -26,23 +26,25 @@ PARTS = ("train", "val", "test")
 
 
 class Cohort(NamedTuple):
-    """Schema, median spacing and the cases of each part of a split."""
+    """Schema, median spacing, the cases of each part of a split, and the patient of each case."""
 
     schema: Schema
     spacing_mm: tuple[float, float, float]
     parts: dict[str, list[Shard]]
+    patients: dict[str, str]
 
 
 def pack(clone: Path, file: Path, coarse: int) -> None:
     """Write the cases of all parts one after the other."""
-    schema = read_json(clone / "data/raw/catalogue.json", Catalogue).cohort
+    catalogue = read_json(clone / "data/raw/catalogue.json", Catalogue)
     split = read_json(clone / "data/split.json", Split)
     folder = clone / "data/shards"
     cases = [shards.read(folder, name) for part in PARTS for name in getattr(split, part)]
     about = {
-        "schema": schema.model_dump(mode="json"),
+        "schema": catalogue.cohort.model_dump(mode="json"),
         "spacing_mm": shards.median_spacing_mm(folder, split.train),
         "names": [case.name for case in cases],
+        "patients": {case.case: case.patient for case in catalogue.cases},
         "counts": [len(getattr(split, part)) for part in PARTS],
     }
     codes = [encoded(np.asarray(case.image), "uint8") for case in cases]
@@ -77,7 +79,7 @@ def read(file: Path) -> Cohort:
         for part, count in zip(PARTS, about["counts"], strict=True)
     }
     schema = Schema.model_validate_json(json.dumps(about["schema"]))
-    return Cohort(schema, tuple(about["spacing_mm"]), parts)
+    return Cohort(schema, tuple(about["spacing_mm"]), parts, about["patients"])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pipeline.core.confusion import confusion, dice_of_classes
 from pipeline.core.regions import outputs_to_classes
 from pipeline.network import architectures, predictor, training
 from pipeline.network.card import Card
+from pipeline.network.prediction import of_one_type
 from pipeline.network.setup import Setup
 from pipeline.preparation.shards import Shard
 
@@ -46,6 +47,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "length": {"batch_size": 4, "patch": [80, 96, 80], "steps_per_epoch": 240},
         "on_the_fly": STRONG | {"mirror": {"x": 0.5, "y": 0.5, "z": 0.5}},
         "windows": 4,
+        "mirror": True,
     },
     "cheng": {  # whole slices: the type shows in where a tumour sits
         "network": {"dimensions": 2, "max_filters": 512, "output": "labels", "type_head": True},
@@ -54,6 +56,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "length": {"batch_size": 16, "patch": [256, 256], "steps_per_epoch": 600},
         "on_the_fly": STRONG,
         "windows": 1,
+        "mirror": False,
     },
 }
 if TINY:
@@ -77,9 +80,8 @@ def main() -> None:
     for option in ("batch-size", "steps-per-epoch", "depth", "filters"):
         parser.add_argument(f"--{option}", type=int)
     parser.add_argument("--patch", type=int, nargs="+")
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--average", type=float, default=0.99, help="momentum of the weights'")
-    parser.add_argument("--mirror", action="store_true", help="average over mirror images too")
     parser.add_argument("--fast", action="store_true", help="not deterministic")
     chosen = parser.parse_args()
     started = time.perf_counter()
@@ -153,38 +155,60 @@ def fitted(chosen: argparse.Namespace, cohort: gpu_pack.Cohort, epochs: int):
 
 
 def scored(chosen: argparse.Namespace, cohort: gpu_pack.Cohort, made: Setup, model) -> dict:
-    """Dice of the whole tumour, and of cases with types of their own label, and how many types are
-    right: those of the label with the largest predicted volume.
+    """Dice of the whole tumour, and of cases with types of their own label; of how many cases and
+    patients the type is right: the label of the largest predicted volume.
     """
-    cases, schema = cohort.parts["test"], cohort.schema
+    cases, schema, mirror = cohort.parts["test"], cohort.schema, KINDS[chosen.kind]["mirror"]
     network = architectures.inference_network(model)
     card = Card.model_construct(cohort=schema, network=made.network, patch=made.train.patch)
     settings = predictor.Settings.model_construct(
-        overlap=0.5, mirror=chosen.mirror, batch_size=KINDS[chosen.kind]["windows"], engine="keras"
+        overlap=0.5, mirror=mirror, batch_size=KINDS[chosen.kind]["windows"], engine="keras"
     )
     largest = np.max([case.classes.shape for case in cases], axis=0)
     labels, whole, own, right = range(1, len(schema.labels) + 1), [], [], 0
+    patients: dict[str, np.ndarray] = {}  # voxels of labels, in the reference and as predicted
     for case in cases:
         image, reference = _padded(case, largest)
         prediction = predictor.predict(network, card, settings, image)
-        found = outputs_to_classes(prediction.probabilities, schema, made.network.output)
+        probabilities = prediction.probabilities
+        if prediction.types is not None:
+            probabilities = of_one_type(probabilities, prediction.types)
+        found = outputs_to_classes(probabilities, schema, made.network.output)
         counts = confusion(reference, found, len(labels) + 1)
         dice = dice_of_classes(counts, labels)
         whole.append(1.0 if isnan(dice) else dice)
         if schema.types:
             kind = int(reference.max())
             own.append(dice_of_classes(counts, [kind]))
-            right += found.any() and int(counts[:, 1:].sum(axis=0).argmax()) + 1 == kind
+            voxels = np.stack([counts[1:].sum(axis=1), counts[:, 1:].sum(axis=0)])
+            right += _same_type(voxels)
+            patient = cohort.patients[case.name]
+            patients[patient] = patients.get(patient, 0) + voxels
     return {
         "cases": len(cases),
         "dice_mean": statistics.mean(whole),
         "dice_median": statistics.median(whole),
         "dice_worst": min(whole),
         "below_half": sum(value < 0.5 for value in whole),
-        **({"own_type_dice": statistics.mean(own), "types": right / len(own)} if own else {}),
-        "mirrored": chosen.mirror,
+        **(
+            {
+                "own_type_dice": statistics.mean(own),
+                "types": right / len(own),
+                "patients": len(patients),
+                "types_of_patients": statistics.mean(map(_same_type, patients.values())),
+            }
+            if own
+            else {}
+        ),
+        "mirrored": mirror,
         "dice": sorted(whole),
     }
+
+
+def _same_type(voxels: np.ndarray) -> bool:
+    """Whether the label with most voxels is the same in both rows (2, K)."""
+    reference, predicted = voxels
+    return bool(predicted.any() and reference.argmax() == predicted.argmax())
 
 
 def _padded(case: Shard, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -80,12 +80,7 @@ class Prediction:
         """The restored probabilities as labels are made of them: a case has one type, so the most
         probable one takes those of all labels.
         """
-        if self.types is None:
-            return self.restored
-        joined = np.zeros_like(self.restored)
-        joined[..., 0] = self.restored[..., 0]
-        self.restored[..., 1:].sum(axis=-1, out=joined[..., 1 + self.types.argmax()])
-        return joined
+        return self.restored if self.types is None else of_one_type(self.restored, self.types)
 
     @property
     def restored_disagreement(self) -> np.ndarray | None:
@@ -104,6 +99,16 @@ class Prediction:
         return labelling.raw_classes(
             sums, self.outputs, before, self.types, self.geometry, schema, output, thresholds
         )
+
+
+def of_one_type(probabilities: np.ndarray, types: np.ndarray) -> np.ndarray:
+    """Probabilities (..., 1 + K) of background and labels in which the most probable of the types
+    (K,) has those of all labels.
+    """
+    joined = np.zeros_like(probabilities)
+    joined[..., 0] = probabilities[..., 0]
+    probabilities[..., 1:].sum(axis=-1, out=joined[..., 1 + types.argmax()])
+    return joined
 
 
 def _weigh_types(labels: np.ndarray, types: np.ndarray) -> None:
