@@ -66,13 +66,13 @@ limited 60 device "$python" gpu_step --device
 for part in $parts; do
     case $part in
     step)
-        rows=("batch 2" "batch 4" "batch 8" "every transform")
+        rows=("batch 2" "batch 8" "every transform")
         [ -z "${GPU_TINY:-}" ] || rows=("batch 2")
-        limited 110 step "$python" gpu_step "${rows[@]}"
+        limited 130 step "$python" gpu_step "${rows[@]}"
         limited 60 step-fast "$python" gpu_step "batch 2" --fast
         limited 60 step-float32 "$python" gpu_step float32
         ;;
-    peer) limited 60 peer "${PEER_PYTHON:-$python}" gpu_peer ;;
+    peer) limited 75 peer "${PEER_PYTHON:-$python}" gpu_peer "fp16 compiled" ;;
     slices) limited 60 slices "$python" gpu_step slices ;;
     training)
         train flair 60 2
