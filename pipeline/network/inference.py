@@ -14,6 +14,7 @@ from ..preparation.preprocessing import Geometry
 from . import backend, blending
 from .backend import keras
 from .engines.engine import Activation, Engine, Forward, forward
+from .params import Mirror, mirrored_axes
 from .prediction import Prediction
 
 ops = keras.ops
@@ -26,7 +27,7 @@ def predict(
     image: np.ndarray,
     patch: Sequence[int],
     overlap: float,
-    mirror: bool,
+    mirror: Mirror,
     batch_size: int,
     activation: Activation,
     unions: np.ndarray | None = None,
@@ -48,8 +49,9 @@ def predict(
         In voxels; two sides for networks of slices.
     overlap : float
         Least share that neighbouring windows have in common, in [0, 1).
-    mirror : bool
-        Whether to average the predictions for all mirror images of each window (4 in 2D, 8 in 3D).
+    mirror : bool or sequence of {"x", "y", "z"}
+        Axes whose mirror images of each window are averaged, in all combinations: true for all
+        axes (4 images in 2D, 8 in 3D), ``["x"]`` for 2 images. A network of slices has no z.
     batch_size : int
         Windows of a forward pass.
     activation : {"sigmoid", "softmax"}
@@ -72,7 +74,8 @@ def predict(
     Prediction
     """
     outputs = model.outputs[0].shape[-1]
-    if not mirror:
+    mirrored = mirrored_axes(mirror, len(patch))
+    if not mirrored:
         unions = None
     channels = outputs + (0 if unions is None else unions.shape[1])
     columns = None if unions is None else unions.astype(np.float32)
@@ -89,7 +92,7 @@ def predict(
             members = origins[first : first + batch_size]
             # all batches have one size, so that the network is compiled once
             windows = blended.cut(members, batch_size)
-            predicted, types = _mean_of_mirror_images(network, windows, mirror, columns)
+            predicted, types = _mean_of_mirror_images(network, windows, mirrored, columns)
             blended.add(members, predicted)
             of_types.append((len(members), types))
             bar.update(len(members))
@@ -116,17 +119,20 @@ def _occupied(image: np.ndarray, patch: Sequence[int], overlap: float) -> list[S
 
 
 def _mean_of_mirror_images(
-    network: Forward, windows: Any, mirror: bool, unions: np.ndarray | None
+    network: Forward, windows: Any, mirrored: tuple[int, ...], unions: np.ndarray | None
 ) -> tuple[Any, Any]:
-    """Mean probabilities (B, *patch, O) over the mirror images of windows (B, *patch, C), and U
-    more channels with the deviations of the unions; and of a type head the mean probabilities
-    (B, O - 1), multiplied with the tumour predicted in the window, else None.
+    """Mean probabilities (B, *patch, O) over the mirror images of windows (B, *patch, C) along
+    those axes of a patch, and U more channels with the deviations of the unions; and of a type head
+    the mean probabilities (B, O - 1), multiplied with the tumour predicted in the window, else
+    None.
     """
-    spatial = range(1, windows.ndim - 1)
-    counts = range(len(spatial) + 1) if mirror else [0]
-    mirrorings = [axes for count in counts for axes in itertools.combinations(spatial, count)]
+    mirrorings = [
+        tuple(axis + 1 for axis in axes)
+        for count in range(len(mirrored) + 1)
+        for axes in itertools.combinations(mirrored, count)
+    ]
     (mean, types), squares = network(windows), None
-    if not mirror and types is None:
+    if not mirrored and types is None:
         return mean, None
     for count, axes in enumerate(mirrorings[1:], 2):
         number = np.float32(count)

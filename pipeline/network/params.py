@@ -12,6 +12,15 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Output = Literal["regions", "labels"]
 Axes = tuple[int, ...]
+Mirror = bool | tuple[Literal["x", "y", "z"], ...]
+"""Axes whose mirror images are averaged; true for all."""
+
+
+def mirrored_axes(mirror: Mirror, dimensions: int) -> tuple[int, ...]:
+    """Numbers of the axes to mirror, of a network of so many dimensions."""
+    names = "xyz"[:dimensions]
+    wanted = (names if mirror else ()) if isinstance(mirror, bool) else mirror
+    return tuple(number for number, name in enumerate(names) if name in wanted)
 
 
 def named_in(known: dict[str, str]) -> AfterValidator:

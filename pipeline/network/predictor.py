@@ -14,7 +14,7 @@ from . import inference, losses
 from .backend import keras
 from .card import Card
 from .engines.engine import Engine, chosen
-from .params import AtLeastOne, BelowOne, Output
+from .params import AtLeastOne, BelowOne, Mirror, Output
 from .prediction import Prediction
 
 
@@ -22,7 +22,7 @@ class Settings(Strict):
     """How a case is predicted: the section `evaluate`, kept as models/inference.json."""
 
     overlap: BelowOne
-    mirror: bool
+    mirror: Mirror
     batch_size: AtLeastOne
     engine: Engine
     postprocess: Postprocess

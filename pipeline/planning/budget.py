@@ -33,8 +33,10 @@ LEAST_EPOCH, MOST_EPOCH, EPOCHS = 25, 250, 20
 """Steps of an epoch, and the number of epochs that is aimed at between both."""
 MIRRORED_SHARE = 0.1
 """Of the budget that `evaluate` may take with mirror images."""
-OVERLAP, SMALL_OVERLAP, OVERLAP_SHARE = 0.5, 0.25, 0.2
-"""Of neighbouring windows; the smaller one where the other takes more of the budget than that."""
+OVERLAP = 0.5
+CAREFUL, CAREFUL_SHARE = ((OVERLAP, 2), (OVERLAP, 1), (0.25, 1)), 0.2
+"""Overlaps of neighbouring windows, and numbers of mirror images, which left and right give; the
+next where one takes more of the budget than that share."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,13 @@ class Budget:
         timing: Timing,
         steps: int,
         overlap: float = OVERLAP,
-        mirror: bool = False,
+        images: int = 1,
     ) -> Seconds:
         """Of all stages with a training of so many steps."""
         found, modalities = self.found, len(self.found.cohort.modalities)
         raw = math.prod(found.raw_shape)
         copied = self.copies * found.to_train * math.prod(candidate.extent)
-        network_s = self._network_s(candidate, timing, overlap, mirror)
+        network_s = images * self._network_s(candidate, timing, overlap)
         each, epochs = epochs_of(steps)
         epoch_s = each * timing.step_s + val_batches(each) * timing.batch_s + EPOCH_S
         return Seconds(
@@ -103,41 +105,42 @@ class Budget:
             + min(found.unseen, MOST_CASES) * (CHOOSE_S * raw + network_s / found.trainings),
         )
 
-    def _network_s(
-        self, candidate: Candidate, timing: Timing, overlap: float, mirror: bool
-    ) -> float:
+    def _network_s(self, candidate: Candidate, timing: Timing, overlap: float) -> float:
         """Of the windows of one case."""
         windows = _windows(candidate.extent, candidate.patch, overlap)
         batches = math.ceil(windows / candidate.batch)
-        images = 2**candidate.dimensions if mirror else 1
-        return batches * images * timing.batch_s * self.found.trainings
+        return batches * timing.batch_s * self.found.trainings
 
     def steps_within(self, candidate: Candidate, timing: Timing, budget_s: float) -> int:
         """The most steps, on a coarse scale, within a budget; 0 for less than `LEAST_STEPS`."""
-        overlap = self.overlap(candidate, timing, budget_s)
+        careful = self.careful(candidate, timing, budget_s)
 
         def needed(steps: int) -> float:
-            return self.seconds(candidate, timing, steps, overlap).total
+            return self.seconds(candidate, timing, steps, *careful).total
 
         longer = bisect_right(scale(), budget_s, key=needed)
         return scale()[longer - 1] if longer else 0
 
-    def overlap(self, candidate: Candidate, timing: Timing, budget_s: float) -> float:
-        """The usual overlap, or the smaller one where `evaluate` would take much of a budget."""
-        usual = self.seconds(candidate, timing, LEAST_STEPS)
-        fits = usual.evaluate <= OVERLAP_SHARE * budget_s and usual.total <= budget_s
-        return OVERLAP if fits else SMALL_OVERLAP
+    def careful(self, candidate: Candidate, timing: Timing, budget_s: float) -> tuple[float, int]:
+        """Overlap and number of mirror images: the first of `CAREFUL` that leaves `evaluate` a
+        small part of a budget.
+        """
+        for overlap, images in CAREFUL[:-1]:
+            takes = self.seconds(candidate, timing, LEAST_STEPS, overlap, images)
+            if takes.evaluate <= CAREFUL_SHARE * budget_s and takes.total <= budget_s:
+                return overlap, images
+        return CAREFUL[-1]
 
     def mirrors(
         self, candidate: Candidate, timing: Timing, steps: int, overlap: float, budget_s: float
     ) -> bool:
-        """Whether there is time for mirror images."""
-        mirrored = self.seconds(candidate, timing, steps, overlap, mirror=True)
+        """Whether there is time for the mirror images along all axes."""
+        mirrored = self.seconds(candidate, timing, steps, overlap, 2**candidate.dimensions)
         return mirrored.evaluate <= MIRRORED_SHARE * budget_s and mirrored.total <= budget_s
 
     def least_s(self, candidate: Candidate, timing: Timing) -> float:
         """The smallest budget for a candidate."""
-        return self.seconds(candidate, timing, LEAST_STEPS, SMALL_OVERLAP).total
+        return self.seconds(candidate, timing, LEAST_STEPS, *CAREFUL[-1]).total
 
 
 @cache

@@ -219,17 +219,17 @@ def of_evaluation(
     candidate: Candidate, timing: Timing, steps: int, budget: Budget, budget_s: float
 ) -> Iterator[Choice]:
     """The section `evaluate`."""
-    overlap = budget.overlap(candidate, timing, budget_s)
-    takes = budget.seconds(candidate, timing, steps, overlap).evaluate
+    overlap, images = budget.careful(candidate, timing, budget_s)
+    takes = budget.seconds(candidate, timing, steps, overlap, images).evaluate
     cases = f"{takes / 60:.2g} minutes for {budget.found.to_test} test cases"
     why = "as nnU-Net" if overlap == OVERLAP else "half of the windows"
     yield Choice("evaluate.overlap", overlap, f"{why}: {cases}")
-    trained = steps >= LONG_STEPS
-    mirror = trained and budget.mirrors(candidate, timing, steps, overlap, budget_s)
-    why = (
-        "there is time" if mirror else "no time" if trained else "not all axes mirrored in training"
-    )
-    yield Choice("evaluate.mirror", mirror, why)
+    if steps >= LONG_STEPS and budget.mirrors(candidate, timing, steps, overlap, budget_s):
+        yield Choice("evaluate.mirror", True, "all axes were mirrored in training: there is time")
+    else:
+        mirrored = images > 1
+        why = "as in training: there is time" if mirrored else "no time"
+        yield Choice("evaluate.mirror", ["x"] if mirrored else False, why)
     yield Choice("evaluate.batch_size", candidate.batch, "as in training")
     asked = min(budget.found.unseen, MOST_CASES)
     enough = asked >= LEAST_ASKED

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..network.params import mirrored_axes
 from ..network.trial import Timing
 from . import choices
 from .budget import Budget, Seconds, epochs_of
@@ -126,8 +127,9 @@ def plan(
     assert resident  # else the search would have passed it over
     evaluated = list(choices.of_evaluation(candidate, timing, steps, budget, budget_s))
     values = {choice.key: choice.value for choice in evaluated}
+    mirrored = mirrored_axes(values["evaluate.mirror"], candidate.dimensions)
     seconds = budget.seconds(
-        candidate, timing, steps, values["evaluate.overlap"], values["evaluate.mirror"]
+        candidate, timing, steps, values["evaluate.overlap"], 2 ** len(mirrored)
     )
     all_choices = [
         *common,

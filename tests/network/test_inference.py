@@ -33,19 +33,25 @@ def test_a_network_that_looks_at_single_voxels_gives_them_back_through_any_windo
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "activation", "unions"), [(2, "sigmoid", EACH), (3, "softmax", TWO_SUMS)]
+    ("dimensions", "mirror", "axes", "activation", "unions"),
+    [
+        (2, True, (0, 1), "sigmoid", EACH),
+        (2, ["x", "z"], (0,), "sigmoid", EACH),
+        (3, True, (0, 1, 2), "softmax", TWO_SUMS),
+        (3, ["z", "x"], (0, 2), "softmax", TWO_SUMS),
+    ],
 )
 def test_mirror_images_are_averaged_and_their_standard_deviation_is_the_disagreement(
-    dimensions, activation, unions
+    dimensions, mirror, axes, activation, unions
 ):
     image = np.random.default_rng(1).normal(size=(8, 4, 8 if dimensions == 3 else 1, 4))
     model, patch = tiny(dimensions=dimensions), (8, 4, 8)[:dimensions]
     images = []
-    for turned in np.ndindex(*[2] * dimensions):
-        axes = tuple(np.flatnonzero(turned))
-        seen, _ = predicted(model, np.flip(image, axes), patch, activation=activation)
-        images.append(np.flip(seen, axes))
-    found, spread = predicted(model, image, patch, 0, True, 1, activation, unions)
+    for turned in np.ndindex(*[2] * len(axes)):
+        flipped = tuple(np.array(axes)[np.flatnonzero(turned)])
+        seen, _ = predicted(model, np.flip(image, flipped), patch, activation=activation)
+        images.append(np.flip(seen, flipped))
+    found, spread = predicted(model, image, patch, 0, mirror, 1, activation, unions)
     np.testing.assert_allclose(found, np.mean(images, axis=0), rtol=1e-5)
     expected = (np.array(images, float) @ unions).std(axis=0)
     assert expected.max() > 1e-3
