@@ -6,11 +6,12 @@ networks as one, see `ensemble`; deterministic bytes), models/card.json (`Card`)
 metrics/history.csv (one row per epoch), metrics/train.json. Keeps models/checkpoint.npz of each
 network after every epoch until the end, so that an interrupted training resumes exactly; a
 checkpoint of other params, data or code is ignored. Logs every epoch to MLflow, to a nested run for
-each fold.
+each fold. Where there are several GPUs, the folds are trained side by side, on one each.
 """
 
 import hashlib
 import platform
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from .core import extensions
 from .core.catalogue import Catalogue
+from .core.errors import InputError
 from .core.folds import Split
 from .core.records import read_json, sha256, write_csv, write_json
 from .network import backend, checkpoint, ensemble, members
@@ -30,7 +33,7 @@ from .network.setup import Setup
 from .network.train_params import TrainParams, fitted
 from .preparation import shards as shard_files
 from .preparation.preprocessing import PreprocessingConfig
-from .runtime import costs, stage, tracking
+from .runtime import costs, gpus, stage, tracking
 from .runtime.code import code_hash
 
 ROOMS = ("core", "formats", "preparation", "augmentation", "network")
@@ -53,6 +56,7 @@ def train(
     augment_code: Annotated[str, stage.Key("own_code.augment")],
     train_code: Annotated[str, stage.Key("own_code.train")],
     seed: Annotated[int, stage.Key("cohort.seed")],
+    fold: Annotated[int | None, stage.Option("train only this fold, up to its checkpoint")] = None,
 ) -> None:
     """Train every network on its training cases and copies; keep the weights of its best epoch."""
     cohort, parts = read_json(catalogue, Catalogue), read_json(split, Split)
@@ -67,26 +71,43 @@ def train(
     copies = shard_files.read_copies(augmented, parts.train)
     read = partial(shard_files.read, shards)
     setup = Setup(network, params, cohort.cohort, train_code, seed, spacing_mm)
+    count = len(parts.members)
+
+    def trained(number: int, own: tracking.Run | None) -> tuple[Any, members.History]:
+        """The network of a fold and its records."""
+        trained_on, validated_on = parts.members[number]
+        return members.trained(
+            replace(setup, seed=seed + number),
+            [*map(read, trained_on), *(one for one in copies if one.case in trained_on)],
+            [*map(read, validated_on)],
+            _state(model, number),
+            fingerprint,
+            partial(_log, own) if own else None,
+        )
+
+    if fold is not None:
+        if fold not in range(count):
+            raise InputError(f"--fold is {fold}, but {split} has the folds 0 to {count - 1}.")
+        trained(fold, None)
+        return
+    if count > 1 and params.devices == 1 and backend.process() == (0, 1):
+        _train_side_by_side(count)
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
-    alone = len(parts.members) == 1
-    past = checkpoint.history(_state(model, 0), fingerprint) if alone else []
+    alone = count == 1
+    pasts = [checkpoint.history(_state(model, number), fingerprint) for number in range(count)]
     first = backend.process()[0] == 0  # of several, the one that writes
     part = tracking.model_part(model, card, history)
-    with tracking.run(tags, part, past=past) if first else nullcontext() as run:
+    with (
+        tracking.run(tags, part, past=pasts[0] if alone else ()) if first else nullcontext() as run
+    ):
         networks, described, histories = [], [], []
-        for number, (trained_on, validated_on) in enumerate(parts.members):
-            with nullcontext(run) if alone or not run else run.child(f"fold {number}") as own:
-                built, records = members.trained(
-                    replace(setup, seed=seed + number),
-                    [*map(read, trained_on), *(one for one in copies if one.case in trained_on)],
-                    [*map(read, validated_on)],
-                    _state(model, number),
-                    fingerprint,
-                    partial(_log, own) if own else None,
-                )
+        for number, past in enumerate(pasts):
+            name = f"fold {number}"
+            with nullcontext(run) if alone or not run else run.child(name, past) as own:
+                built, records = trained(number, own)
             networks.append(built)
             histories.append(records)
-            described.append(members.described(trained_on, validated_on, records))
+            described.append(members.described(*parts.members[number], records))
         if not run:
             return
         ensemble.save(networks, model)
@@ -117,6 +138,25 @@ def train(
         _state(model, number).unlink(missing_ok=True)
 
 
+def _train_side_by_side(folds: int) -> None:
+    """Train the folds up to their checkpoints, by this command for each of them, if there are
+    several GPUs.
+    """
+    cards = gpus.visible()
+    if len(cards) < 2:
+        return
+    command = [sys.executable, "-m", "pipeline.train", *sys.argv[1:], "--fold"]
+    codes = gpus.side_by_side([[*command, str(fold)] for fold in range(folds)], cards)
+    failed = [
+        str(fold) for fold, code in enumerate(tqdm(codes, "train", folds, unit="fold")) if code
+    ]
+    if failed:
+        raise InputError(
+            f"Training of fold {', '.join(failed)} failed, as said above. What all folds have"
+            " trained is kept in models/checkpoint*.npz: after a correction, dvc repro goes on."
+        )
+
+
 def _log(run: tracking.Run, record: dict, timing: dict) -> None:
     run.log_epoch(record | timing)
 
@@ -131,4 +171,5 @@ def _state(model: Path, number: int) -> Path:
 
 
 if __name__ == "__main__":
-    stage.main(train, recorded=nullcontext if backend.process()[0] else costs.recorded)
+    part_of_another = backend.process()[0] or "--fold" in sys.argv
+    stage.main(train, recorded=nullcontext if part_of_another else costs.recorded)

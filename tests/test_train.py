@@ -3,17 +3,19 @@
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
-from pipeline.network import checkpoint
+from pipeline.network import checkpoint, training
 from pipeline.network.card import read_card
-from pipeline.runtime import code, tracking
+from pipeline.runtime import code, gpus, tracking
 from tests import project
 
 pytestmark = pytest.mark.slow
@@ -219,6 +221,41 @@ def test_folds_that_are_killed_go_on_with_the_fold_that_was_trained(folds, tmp_p
     project.run(folder, "train")
     assert {name: (folder / name).read_bytes() for name in TRAINED} == expected
     assert not list((folder / "models").glob("checkpoint*"))
+
+
+def test_folds_on_several_gpus_side_by_side_give_the_same_network(folds, tmp_path, monkeypatch):
+    folder = project.copy(folds, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(project.ROOT))
+    monkeypatch.setattr(gpus, "visible", lambda: ["0", "1"])
+    flags = project.STAGES["train"]["cmd"].split()[3:]
+    monkeypatch.setattr("sys.argv", ["train.py", *flags])
+    expected = {name: (folder / name).read_bytes() for name in TRAINED}
+    trained_here = []
+    epoch = training._train_epoch
+    monkeypatch.setattr(training, "_train_epoch", lambda *given: trained_here.append(epoch(*given)))
+    for name in TRAINED:
+        (folder / name).unlink()
+    project.run(folder, "train")
+    assert not trained_here, "this process only joins what the others have trained"
+    assert {name: (folder / name).read_bytes() for name in TRAINED} == expected
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    [run] = client.search_runs([experiment.experiment_id], "attributes.run_name = 'fold 1'")
+    assert run.data.metrics["epoch"] == project.SMALL["train.epochs"], "the nested run has a curve"
+
+
+def test_a_fold_that_fails_on_its_gpu_is_named(folds, tmp_path, monkeypatch):
+    folder = project.copy(folds, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.setattr(gpus, "visible", lambda: ["0", "1"])
+    failing = [[sys.executable, "-c", f"raise SystemExit({code})"] for code in (0, 3)]
+    given = gpus.side_by_side
+    monkeypatch.setattr(gpus, "side_by_side", lambda commands, cards: given(failing, cards))
+    with pytest.raises(InputError, match=r"Training of fold 1 failed"):
+        project.run(folder, "train")
 
 
 TRAINED = ("models/network.keras", "models/card.json", "metrics/history.csv")

@@ -27,6 +27,15 @@ class Key:
     name: str
 
 
+@dataclass(frozen=True)
+class Option:
+    """Marks a parameter of a stage function as a number that the command line may name, None
+    without: ``Annotated[int | None, Option("what it does")]``.
+    """
+
+    help: str
+
+
 def flags(function: Callable) -> list[str]:
     """Names of the path parameters of a stage function: its flags, e.g. ``raw`` for ``--raw``."""
     return [name for name, kind in _annotations(function) if kind is Path]
@@ -35,10 +44,14 @@ def flags(function: Callable) -> list[str]:
 def keys(function: Callable) -> dict[str, tuple[str, Any]]:
     """Parameters that come from params.yaml: name -> (dotted key, type)."""
     return {
-        name: (kind.__metadata__[0].name, kind.__origin__)
+        name: (mark.name, kind.__origin__)
         for name, kind in _annotations(function)
-        if get_origin(kind) is Annotated
+        if isinstance(mark := _mark(kind), Key)
     }
+
+
+def _mark(kind: Any) -> Any:
+    return kind.__metadata__[0] if get_origin(kind) is Annotated else None
 
 
 def _annotations(function: Callable) -> list[tuple[str, Any]]:
@@ -53,9 +66,9 @@ def main(
 ) -> None:
     """Run a stage function from the command line.
 
-    Its `Path` parameters are required flags; its ``Annotated[kind, Key(name)]`` parameters are read
-    from params.yaml and checked before anything is touched. The function runs within
-    ``recorded(name)``, which may measure it.
+    Its `Path` parameters are required flags and its `Option` parameters flags that may be left out;
+    its ``Annotated[kind, Key(name)]`` parameters are read from params.yaml and checked before
+    anything is touched. The function runs within ``recorded(name)``, which may measure it.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {_PACKAGE}.{function.__name__}",
@@ -77,6 +90,9 @@ def main(
             required="--check" not in arguments,
             metavar="PATH",
         )
+    for name, kind in _annotations(function):
+        if isinstance(mark := _mark(kind), Option):
+            parser.add_argument(f"--{name}", type=int, help=mark.help)
     chosen = vars(parser.parse_args(arguments))
     path, check = chosen.pop("params"), chosen.pop("check")
     with reported_errors():
