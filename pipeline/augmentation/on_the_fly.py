@@ -15,6 +15,7 @@ from ..core.hashed_noise import standard_normal
 from ..core.strict import Strict
 from .brightness import Brightness
 from .contrast import Contrast
+from .fade import Fade, faded
 from .gamma import Gamma
 from .mirror import Mirror, flip
 from .modality_dropout import ModalityDropout
@@ -31,9 +32,9 @@ Changes = dict[str, np.ndarray]
 class OnTheFly(Strict):
     """The section `train.on_the_fly`: the registry of the transforms of patches.
 
-    They act in the order of the fields, rotation, scaling and elastic displacement in one
-    interpolation, and mirror after it. Changes of intensity are drawn once per modality. `own`
-    names further transforms, which act last.
+    They act in the order of the fields, but fade before gamma; rotation, scaling and elastic
+    displacement in one interpolation, and mirror after it. Changes of intensity are drawn once per
+    modality. `own` names further transforms, which act last.
     """
 
     rotation: Rotation
@@ -47,6 +48,7 @@ class OnTheFly(Strict):
     low_resolution: LowResolution
     noise: Noise
     modality_dropout: ModalityDropout
+    fade: Fade
     own: OwnNames
 
     def draw(
@@ -88,6 +90,8 @@ class OnTheFly(Strict):
             Of the noise.
         kept : (count, channels) float32
             1 for modalities that are there, else 0.
+        fade : (count, channels) float32
+            How much of the tumour's difference from the brain is taken away.
         """
         each, spacing = (count, channels), np.array(spacing_mm)
         flat = np.array(box) == 1
@@ -113,6 +117,7 @@ class OnTheFly(Strict):
         drawn["sd"] = self.noise.amounts(rng, self.noise.sd, each)
         drawn["seed"] = rng.integers(2**32, size=each, dtype=np.uint32)
         drawn["kept"] = self.modality_dropout.kept(rng, *each)
+        drawn["fade"] = self.fade.amounts(rng, self.fade.shares, each)
         return {
             name: array if array.dtype in (bool, np.uint32) else array.astype(np.float32)
             for name, array in drawn.items()
@@ -139,6 +144,7 @@ class OnTheFly(Strict):
             "sd": noisy,
             "seed": noisy,
             "kept": self.modality_dropout.probability > 0,
+            "fade": self.fade.probability > 0,
         }
         return {name for name, acts in present.items() if acts}
 
@@ -197,6 +203,8 @@ def augment_patch(
         image, brain, classes = warp(image, brain, classes, changes["matrix"], field, box)
     axes = changes["flip"].tolist() if "flip" in changes else []
     image, brain, classes = (np.array(flip(array, axes)) for array in (image, brain, classes))
+    if "fade" in changes:
+        image = faded(image, classes, brain, changes["fade"])
     sample = Sample(image, classes, brain, spacing_mm)
     if brain.any():
         for modality in range(image.shape[-1]):

@@ -9,7 +9,7 @@ BOXES = [(16, 14, 1), (12, 10, 8)]
 SPACING_MM = (1.0, 1.0, 2.0)
 
 
-def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0):
+def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0):
     return OnTheFly.model_validate(
         {
             "rotation": {"probability": moves, "degrees": (-20, 20)},
@@ -23,6 +23,7 @@ def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0):
             "low_resolution": {"probability": colours, "factors": (1.2, 1.5)},
             "noise": {"probability": colours, "sd": (0.1, 0.2)},
             "modality_dropout": {"probability": dropout},
+            "fade": {"probability": fade, "shares": (0.8, 0.8)},
             "own": (),
         }
     )
@@ -112,6 +113,23 @@ def test_a_moved_patch_has_no_empty_corner_because_its_margin_is_read_too(box):
         moved, moved_classes = augment_patch(image, classes, row, ranges, box, SPACING_MM)
         np.testing.assert_allclose(moved, np.ones((*box, 1)), atol=1e-6)
         assert (moved_classes == 2).all()
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_a_faded_tumour_keeps_a_fifth_of_its_contrast_and_the_rest_its_intensities(box):
+    image = np.random.default_rng(1).normal(1, 0.1, (*box, 2)).astype(np.float32)
+    classes = np.zeros(box, np.uint8)
+    classes[4:10, 4:10] = 2
+    image[4:10, 4:10] += np.float32([3, -2])
+    found, same = _augmented(image, classes, _ranges(fade=1.0))
+    np.testing.assert_array_equal(same, classes)
+    far = np.ones(box, bool)
+    far[3:11, 3:11] = False
+    np.testing.assert_array_equal(found[far], image[far])
+    inner = np.s_[5:9, 5:9]
+    np.testing.assert_allclose(found[inner].mean(axis=(0, 1, 2)), [1.6, 0.6], atol=0.1)
+    without = np.zeros(box, np.uint8)
+    np.testing.assert_array_equal(_augmented(image, without, _ranges(fade=1.0))[0], image)
 
 
 def test_a_missing_modality_is_zero_all_over_and_one_is_always_there():

@@ -33,6 +33,7 @@ def on_the_fly(share: float, **changes) -> OnTheFly:
         "low_resolution": {"factors": (1.2, 2.0)},
         "noise": {"sd": (0.05, 0.1)},
         "modality_dropout": {},
+        "fade": {"shares": (0.2, 0.9)},
     }
     sections = {name: {"probability": share} | given for name, given in ranges.items()}
     sections["mirror"] = {"x": share, "y": share, "z": share}
@@ -41,7 +42,7 @@ def on_the_fly(share: float, **changes) -> OnTheFly:
     return OnTheFly.model_validate(sections | {"own": ()})
 
 
-STILL = {"rotation": 0, "scaling": 0, "elastic": 0, "modality_dropout": 0}
+STILL = {"rotation": 0, "scaling": 0, "elastic": 0, "modality_dropout": 0, "fade": 0}
 
 
 def shard(number: int, shape: tuple[int, int, int] = (30, 28, 20), dtype: str = "float16") -> Shard:
@@ -229,7 +230,7 @@ def on_device(drawn: Recipes, storage: str, epoch: int, step: int):
 
 TRANSFORMS = (
     *("rotation", "scaling", "elastic", "gamma", "contrast", "brightness"),
-    *("blur", "low_resolution", "noise", "modality_dropout"),
+    *("blur", "low_resolution", "noise", "modality_dropout", "fade"),
 )
 
 

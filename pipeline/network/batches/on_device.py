@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...augmentation import fade
 from ...augmentation.on_the_fly import OnTheFly, splines
 from ...core.hashed_noise import standard_normal
 from ...preparation.patches import box_of
@@ -47,7 +48,7 @@ class DeviceBatches:
         """Image (B, *patch, C) float32 and target (B, *patch, O) uint8 tensors."""
         image, brain, classes = self._moved(voxels, recipe)
         if not recipe.keys() <= {"case", "origin", "flip", "matrix", "elastic", "knots", "kept"}:
-            image = self._recoloured(image, brain, recipe)
+            image = self._recoloured(image, brain, classes, recipe)
         if "kept" in recipe:
             image = image * ops.cast(recipe["kept"], "float32")[:, None, None, None]
         if len(self.patch) == 2:
@@ -110,7 +111,7 @@ class DeviceBatches:
                 field = ops.where(flipped, ops.flip(field, axis + 2), field)
         return [field[axis] for axis in range(3)]
 
-    def _recoloured(self, image, brain, recipe):
+    def _recoloured(self, image, brain, classes, recipe):
         """Intensities inside the brain."""
         inside = ops.cast(brain, "float32")
         count = ops.maximum(ops.sum(inside, VOXELS, keepdims=True), 1.0)
@@ -123,6 +124,17 @@ class DeviceBatches:
             squares = ops.sum(ops.square(values - mean) * inside, VOXELS, keepdims=True) / count
             return mean, ops.sqrt(squares)
 
+        if "fade" in recipe:
+            tumour = inside * ops.cast(classes[..., None] > 0, "float32")
+            rest = inside - tumour
+            voxels = [ops.sum(part, VOXELS, keepdims=True) for part in (tumour, rest)]
+            means = [
+                ops.sum(image * part, VOXELS, keepdims=True) / ops.maximum(number, 1.0)
+                for part, number in zip((tumour, rest), voxels, strict=True)
+            ]
+            both = ops.cast(ops.minimum(*voxels) > 0, "float32")
+            soft = fade.softened(ops, tumour, VOXELS) * inside * both
+            image = image - soft * each("fade") * (means[0] - means[1])
         if "exponent" in recipe:
             low = ops.min(ops.where(brain, image, np.inf), VOXELS, keepdims=True)
             high = ops.max(ops.where(brain, image, -np.inf), VOXELS, keepdims=True)
