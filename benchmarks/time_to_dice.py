@@ -4,7 +4,7 @@ the same cases and segment the same held-out cases.
     python -m benchmarks.time_to_dice FOLDER --cpu-minutes 15 --work WORK --out FILE.json
 
 FOLDER holds volumes and a cohort.yaml. Each tool trains by its own recipe: ours is the preset
-flair-wt in a clone of the committed state, with further KEY=VALUE; nnU-Net's is its own trainer
+flair-wt, but of volumes, in a clone of the committed state, with further KEY=VALUE; nnU-Net's is its own trainer
 (loss, SGD, learning rate, augmentation, float32) with the depth, filters, patch, batch and number
 of epochs of the preset. Its training and validation cases are ours, and so is its fold.
 
@@ -47,6 +47,13 @@ from pipeline.statistics.paired import compare_pairs
 from pipeline.statistics.summary import summarise_values
 
 PRESET = "flair-wt"
+VOLUMES = (
+    *("network.dimensions=3", "network.depth=4", "train.patch=[64, 64, 64]", "train.batch_size=2"),
+    *("train.epochs=16", "train.val_batches=8", "train.warmup_epochs=1.0"),
+    *("train.ema_momentum=0.98", "train.on_the_fly.fade.probability=0.0"),
+    *("evaluate.batch_size=2", "evaluate.mirror=false", "evaluate.choose=[]"),
+)
+"""After those of the preset, which is for slices."""
 FEW, SEVERAL = 5, 3
 """Steps and epochs of the trainings that measure; multiples of 5, as nnU-Net validates."""
 MANY = {"ours": 50, "theirs": 20}
@@ -122,7 +129,7 @@ def train_ours(folder: Path, settings: dict[str, Any], budget: float) -> Tool:
     """Clone, prepare the cohort, train within the budget, segment and score the test cases."""
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    values = (f"cohort.location={settings['location']}", *settings["values"])
+    values = (f"cohort.location={settings['location']}", *VOLUMES, *settings["values"])
     cores = settings["cores"]
 
     def preset(*more: str) -> None:
