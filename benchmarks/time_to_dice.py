@@ -4,9 +4,9 @@ the same cases and segment the same held-out cases.
     python -m benchmarks.time_to_dice FOLDER --cpu-minutes 15 --work WORK --out FILE.json
 
 FOLDER holds volumes and a cohort.yaml. Each tool trains by its own recipe: ours is the preset
-flair-wt, but of volumes, in a clone of the committed state, with further KEY=VALUE; nnU-Net's is its own trainer
-(loss, SGD, learning rate, augmentation, float32) with the depth, filters, patch, batch and number
-of epochs of the preset. Its training and validation cases are ours, and so is its fold.
+flair-wt, but of volumes, in a clone of the committed state, with further KEY=VALUE; nnU-Net's is
+its own trainer (loss, SGD, learning rate, augmentation, float32) with the depth, filters, patch,
+batch and number of epochs of ours. Its training and validation cases are ours, and so is its fold.
 
 The budget counts user and system seconds of all processes from the raw files to the trained
 network: of ours `dvc repro train` from nothing, with verification and the preparation of the test
