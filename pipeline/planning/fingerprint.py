@@ -113,7 +113,7 @@ class Fingerprint(Strict):
             ("raw grid", f"{_times(self.raw_shape)} voxels of {_times(self.spacing_mm)} mm"),
             ("anisotropy", f"{self.anisotropy:.2g}, longest over shortest edge"),
             ("brain", f"{_times(self.brain_mm)} mm, skull {skull}"),
-            ("tumour", f"{low:.3g} to {high:.3g} ml in 80 % of the cases; medians in ml: {regions}"),
+            ("tumour", f"{low:.3g} to {high:.3g} ml in 80 % of cases; medians in ml: {regions}"),
             ("intensities", f"brightest voxel above the 99.5th percentile, in sd: {tails}"),
         ]
 
