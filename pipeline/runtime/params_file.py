@@ -72,9 +72,13 @@ def comment_of(values: Any, key: str) -> str:
     return found.value.partition("\n")[0].lstrip("# ").rstrip() if found else ""
 
 
+FREE = ("evaluate.postprocess.thresholds", "network.options")
+"""Keys whose value is a mapping with names of the user's own, so that it is set as a whole."""
+
+
 def leaves(preset: Any, params: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys and values of a preset, as deep as params.yaml has keys to set."""
-    if isinstance(preset, Mapping) and isinstance(params, Mapping) and params:
+    if isinstance(preset, Mapping) and isinstance(params, Mapping) and name not in FREE:
         for key, value in preset.items():
             yield from leaves(value, params.get(key), f"{name}.{key}".removeprefix("."))
     else:
@@ -91,7 +95,7 @@ def set_value(values: Any, key: str, value: Any, where: str) -> None:
             raise InputError(f"{where}: no key {key}; {inside}{names}.")
         if depth < len(parents):
             values = values[part]
-    if isinstance(values[last], Mapping) and values[last]:
+    if isinstance(values[last], Mapping) and key not in FREE:
         inner = ", ".join(f"{key}.{name}" for name in values[last])
         raise InputError(f"{where}: {key} is a group; set one of {inner}.")
     if values[last] != value or isinstance(values[last], bool) != isinstance(value, bool):

@@ -3,11 +3,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import __main__ as command_line
 from pipeline.commands import preset
 from pipeline.core import params
-from pipeline.runtime import stage
+from pipeline.runtime import params_file, stage
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("download", "preprocess", "split", "augment", "train", "evaluate", "visualize")
@@ -104,6 +105,24 @@ def test_a_value_is_read_as_yaml(here):
     assert values["cohort"]["location"] == ""
     assert values["evaluate"]["mirror"] is True
     assert values["split"]["val_fold"] is None
+
+
+@pytest.mark.parametrize("key", params_file.FREE)
+def test_a_mapping_with_names_of_the_user_is_replaced_and_cleared_as_a_whole(here, key):
+    def value():
+        found = read()
+        for part in key.split("."):
+            found = found[part]
+        return found
+
+    for names in ("{ET: 0.6, WT: 0.4}", "{TC: 0.3}", "{}"):
+        assert not apply("phantom", f"{key}={names}")
+        assert value() == yaml.safe_load(names)
+    apply("phantom", f"{key}={{ET: 0.6}}")
+    for name in ("brats-cpu", "phantom"):
+        assert not apply(name)
+        assert key == "network.options" or value() == {}, "a preset clears what it names"
+    assert value() == {}
 
 
 def test_without_a_name_all_presets_are_listed_with_their_cost(here, capsys):
