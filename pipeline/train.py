@@ -94,16 +94,13 @@ def train(
         _train_side_by_side(count)
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
     alone = count == 1
-    pasts = [checkpoint.history(_state(model, number), fingerprint) for number in range(count)]
+    past = checkpoint.history(_state(model, 0), fingerprint) if alone else []
     first = backend.process()[0] == 0  # of several, the one that writes
     part = tracking.model_part(model, card, history)
-    with (
-        tracking.run(tags, part, past=pasts[0] if alone else ()) if first else nullcontext() as run
-    ):
+    with tracking.run(tags, part, past=past) if first else nullcontext() as run:
         networks, described, histories = [], [], []
-        for number, past in enumerate(pasts):
-            name = f"fold {number}"
-            with nullcontext(run) if alone or not run else run.child(name, past) as own:
+        for number in range(count):
+            with nullcontext(run) if alone or not run else run.child(f"fold {number}") as own:
                 built, records = trained(number, own)
             networks.append(built)
             histories.append(records)

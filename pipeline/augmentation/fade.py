@@ -38,11 +38,11 @@ def faded(
     if not (shares.any() and tumour.any() and rest.any()):
         return image
     difference = image[tumour].mean(axis=0) - image[rest].mean(axis=0)
-    soft = np.where(brain, softened(np, tumour.astype(np.float32), (0, 1, 2)), np.float32(0))
+    soft = np.where(brain, soft_edge(np, tumour.astype(np.float32), (0, 1, 2)), np.float32(0))
     return image - soft[..., None] * (shares * difference).astype(np.float32)
 
 
-def softened(library: Any, mask: Any, axes: tuple[int, ...]) -> Any:
+def soft_edge(library: Any, mask: Any, axes: tuple[int, ...]) -> Any:
     """A float mask with an edge of two voxels: averaged with `WEIGHTS` along each axis, in NumPy or
     `keras.ops`; beyond the patch it goes on as it ends.
     """

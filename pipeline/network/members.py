@@ -38,7 +38,7 @@ def trained(
     path, fingerprint
         Of the checkpoint, see `pipeline.network.checkpoint`.
     on_epoch
-        As in `training.fit`.
+        As in `training.fit`, and with each epoch before a resumption, without its timing.
 
     Returns
     -------
@@ -52,6 +52,9 @@ def trained(
     network, resumed = setup.model(), checkpoint.load(path, fingerprint)
     if resumed:
         log.info("resuming after epoch %d of an interrupted training", len(resumed.history))
+        if on_epoch:
+            for record in resumed.history:
+                on_epoch(record, {})
     records = training.fit(
         network,
         setup.loss(),

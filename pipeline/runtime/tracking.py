@@ -92,8 +92,8 @@ class Run:
         self._log_once("case", {"case": number} | costs)
 
     @contextmanager
-    def child(self, name: str, past: Sequence[Mapping[str, Any]] = ()) -> "Iterator[Run]":
-        """Open or continue the nested run of that name, such as that of a fold; see `run`."""
+    def child(self, name: str) -> "Iterator[Run]":
+        """Open or continue the nested run of that name, such as that of a fold."""
         client = self._client
         experiment_id = client.get_run(self.id).info.experiment_id
         query = f"tags.`mlflow.parentRunId` = '{self.id}' and attributes.run_name = '{name}'"
@@ -105,10 +105,7 @@ class Run:
             tags = _place() | {"mlflow.parentRunId": self.id}
             run_id = client.create_run(experiment_id, tags=tags, run_name=name).info.run_id
         with _ended(client, run_id):
-            nested = Run(client, run_id)
-            for record in past:
-                nested.log_epoch(record)
-            yield nested
+            yield Run(client, run_id)
 
     def _log_once(self, kind: str, record: Mapping[str, Any]) -> None:
         step = int(record[kind])

@@ -133,7 +133,7 @@ class DeviceBatches:
                 for part, number in zip((tumour, rest), voxels, strict=True)
             ]
             both = ops.cast(ops.minimum(*voxels) > 0, "float32")
-            soft = fade.softened(ops, tumour, VOXELS) * inside * both
+            soft = fade.soft_edge(ops, tumour, VOXELS) * inside * both
             image = image - soft * each("fade") * (means[0] - means[1])
         if "exponent" in recipe:
             low = ops.min(ops.where(brain, image, np.inf), VOXELS, keepdims=True)
