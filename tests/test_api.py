@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from pipeline import api
-from pipeline.augmentation.on_the_fly import OnTheFly, augment_patch
-from pipeline.core import params
+from pipeline.augmentation.on_the_fly import across_patches
+from pipeline.augmentation.transform import brain_mask
 from pipeline.core.errors import InputError
 from pipeline.formats import nifti
 from pipeline.network import predictor
 from pipeline.preparation.preprocessing import prepare
 from tests.cohorts.test_folder import describe
 from tests.conftest import LPS, case_arrays, write_case
-from tests.project import ROOT
 
 MODEL = Path(__file__).parent / "network/format_1"
 KINDS = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
@@ -164,14 +163,12 @@ def tolerant(tmp_path_factory):
 def dropped(model, image: np.ndarray, missing: set[str]) -> np.ndarray:
     """Labels of a prepared image after the transform of the training has dropped modalities."""
     whole = prepare(model.segment(image, LPS).case, model.card.preprocess)
-    path = ROOT / "params.yaml"
-    ranges = params.value(params.read(path), "train.on_the_fly", OnTheFly, path)
     kept = np.array([name not in missing for name in model.modalities], np.float32)
-    voxels, box = whole.image.astype(np.float32), whole.geometry.shape
-    nothing = np.zeros(box, np.uint8)
-    image, _ = augment_patch(voxels, nothing, {"kept": kept}, ranges, box, (1.0, 1.0, 1.0))
+    batch = whole.image.astype(np.float32)[None]
+    brain, nothing = brain_mask(batch), np.zeros(batch.shape[:-1], np.uint8)
+    batch, _ = across_patches(np, batch, brain, nothing, {"kept": kept[None]}, one_type=False)
     network, settings = model._loaded
-    image, geometry = image.astype(whole.image.dtype), whole.geometry
+    image, geometry = batch[0].astype(whole.image.dtype), whole.geometry
     found = predictor.predict(network, model.card, settings, image, geometry=geometry)
     return predictor.raw_classes(found, model.card, settings)
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import AfterValidator
 
 from ..core.params import Share
-from .transform import Sometimes, ordered
+from .transform import Sometimes, neighbours, ordered
 
 WEIGHTS = (0.25, 0.5, 0.25)
 """Of a voxel's neighbours and itself, along each axis: the edge that the tumour's mask is given."""
@@ -47,8 +47,6 @@ def soft_edge(library: Any, mask: Any, axes: tuple[int, ...]) -> Any:
     `keras.ops`; beyond the patch it goes on as it ends.
     """
     for axis in axes:
-        count = mask.shape[axis]
-        below = library.take(mask, [max(place - 1, 0) for place in range(count)], axis)
-        above = library.take(mask, [min(place + 1, count - 1) for place in range(count)], axis)
+        below, above = neighbours(library, mask, axis)
         mask = WEIGHTS[0] * below + WEIGHTS[1] * mask + WEIGHTS[2] * above
     return mask

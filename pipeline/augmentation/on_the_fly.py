@@ -6,6 +6,7 @@ What is drawn are a few numbers per patch. `augment_patch` applies them with Num
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -15,6 +16,7 @@ from ..core.hashed_noise import standard_normal
 from ..core.strict import Strict
 from .brightness import Brightness
 from .contrast import Contrast
+from .copy_paste import CopyPaste, pasted
 from .fade import Fade, faded
 from .gamma import Gamma
 from .mirror import Mirror, flip
@@ -34,7 +36,8 @@ class OnTheFly(Strict):
 
     They act in the order of the fields, but fade before gamma; rotation, scaling and elastic
     displacement in one interpolation, and mirror after it. Changes of intensity are drawn once per
-    modality. `own` names further transforms, which act last.
+    modality. `own` names further transforms, which act after those of single patches. Then
+    `copy_paste` acts on the batch, and `modality_dropout` last.
     """
 
     rotation: Rotation
@@ -49,6 +52,7 @@ class OnTheFly(Strict):
     noise: Noise
     modality_dropout: ModalityDropout
     fade: Fade
+    copy_paste: CopyPaste
     own: OwnNames
 
     def draw(
@@ -92,6 +96,8 @@ class OnTheFly(Strict):
             1 for modalities that are there, else 0.
         fade : (count, channels) float32
             How much of the tumour's difference from the brain is taken away.
+        paste : (count,) bool
+            Whether the tumour of the next patch is pasted.
         """
         each, spacing = (count, channels), np.array(spacing_mm)
         flat = np.array(box) == 1
@@ -118,6 +124,7 @@ class OnTheFly(Strict):
         drawn["seed"] = rng.integers(2**32, size=each, dtype=np.uint32)
         drawn["kept"] = self.modality_dropout.kept(rng, *each)
         drawn["fade"] = self.fade.amounts(rng, self.fade.shares, each)
+        drawn["paste"] = self.copy_paste.acts(rng, count)
         return {
             name: array if array.dtype in (bool, np.uint32) else array.astype(np.float32)
             for name, array in drawn.items()
@@ -145,6 +152,7 @@ class OnTheFly(Strict):
             "seed": noisy,
             "kept": self.modality_dropout.probability > 0,
             "fade": self.fade.probability > 0,
+            "paste": self.copy_paste.probability > 0,
         }
         return {name for name, acts in present.items() if acts}
 
@@ -176,7 +184,7 @@ def augment_patch(
     box: tuple[int, int, int],
     spacing_mm: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Apply the changes of one patch.
+    """Apply the changes of one patch; `across_patches` follows for the batch.
 
     Parameters
     ----------
@@ -215,8 +223,29 @@ def augment_patch(
             }
             channel = image[..., modality]
             channel[brain] = _recoloured(channel[brain], row, ranges, sample)
+    return image, classes
+
+
+def across_patches(
+    library: Any, image: Any, brain: Any, classes: Any, changes: Mapping[str, Any], one_type: bool
+) -> tuple[Any, Any]:
+    """Image and classes of a batch after copy-paste and modality dropout, in NumPy or `keras.ops`.
+
+    Parameters
+    ----------
+    library : module
+    image : (B, X, Y, Z, C) float32 array or tensor
+    brain : (B, X, Y, Z) bool
+    classes : (B, X, Y, Z) uint8
+    changes : mapping of str to array
+        Of `OnTheFly.draw`.
+    one_type : bool
+        See `pasted`.
+    """
+    if "paste" in changes:
+        image, classes = pasted(library, image, brain, classes, changes["paste"], one_type)
     if "kept" in changes:
-        image *= changes["kept"].astype(np.float32)
+        image = image * changes["kept"][:, None, None, None]
     return image, classes
 
 

@@ -4,7 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator, Field, NonNegativeFloat
@@ -60,6 +60,16 @@ def brain_mask(image: np.ndarray) -> np.ndarray:
     for modality in range(1, image.shape[-1]):  # several times as fast as `any` along a short axis
         mask |= image[..., modality] != 0
     return mask
+
+
+def neighbours(library: Any, array: Any, axis: int) -> tuple[Any, Any]:
+    """The values one voxel below and one above along an axis, in NumPy or `keras.ops`; beyond the
+    array it goes on as it ends.
+    """
+    count = array.shape[axis]
+    below = library.take(array, [max(place - 1, 0) for place in range(count)], axis)
+    above = library.take(array, [min(place + 1, count - 1) for place in range(count)], axis)
+    return below, above
 
 
 class Transform(Strict):

@@ -89,7 +89,8 @@ class Setup:
         ------
         InputError
             If own transforms, which are NumPy's, are to run on the device, the devices cannot share
-            a batch equally, or the cases do not fit into their memory.
+            a batch equally, copy-paste has no other patch to take from, or the cases do not fit
+            into their memory.
         """
         train, own = self.train, self._own()
         share = backend.devices_in_all(train.devices)
@@ -97,6 +98,12 @@ class Setup:
             raise InputError(
                 f"params.yaml: train.batch_size is {train.batch_size}, but {share} devices share a"
                 f" batch. Set it to a multiple of {share}."
+            )
+        if train.batch_size == 1 and train.on_the_fly.copy_paste.probability:
+            raise InputError(
+                "params.yaml: train.on_the_fly.copy_paste takes tumours from another patch of the"
+                " batch, but train.batch_size is 1. Set it to 2 or more, or"
+                " train.on_the_fly.copy_paste.probability to 0."
             )
         where = train.feed
         if where == "auto":
@@ -118,6 +125,7 @@ class Setup:
             self.spacing_mm,
             train.on_the_fly,
             self.network.slices,
+            self.network.type_head,
         )
         rotation = Rotation(resident, recipes, backend.device_memory())
         return Feed(recipes.training, batches, rotation.of_epoch, train.steps_per_call)
@@ -147,4 +155,5 @@ class Setup:
             self.train.on_the_fly,
             parts,
             self.network.slices,
+            self.network.type_head,
         )

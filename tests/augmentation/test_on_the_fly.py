@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.augmentation.on_the_fly import OnTheFly, augment_patch, margin
+from pipeline.augmentation.on_the_fly import OnTheFly, across_patches, augment_patch, margin
+from pipeline.augmentation.transform import brain_mask
 
 BOXES = [(16, 14, 1), (12, 10, 8)]
 SPACING_MM = (1.0, 1.0, 2.0)
 
 
-def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0):
+def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0, paste=0.0):
     return OnTheFly.model_validate(
         {
             "rotation": {"probability": moves, "degrees": (-20, 20)},
@@ -24,6 +25,7 @@ def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0):
             "noise": {"probability": colours, "sd": (0.1, 0.2)},
             "modality_dropout": {"probability": dropout},
             "fade": {"probability": fade, "shares": (0.8, 0.8)},
+            "copy_paste": {"probability": paste},
             "own": (),
         }
     )
@@ -33,7 +35,10 @@ def _augmented(image, classes, ranges, seed=0, box=None):
     box = box or classes.shape
     drawn = ranges.draw(np.random.default_rng(seed), 1, box, image.shape[-1], SPACING_MM)
     row = {name: array[0] for name, array in drawn.items()}
-    return augment_patch(image, classes, row, ranges, box, SPACING_MM)
+    image, classes = augment_patch(image, classes, row, ranges, box, SPACING_MM)
+    batch = image[None], brain_mask(image)[None], classes[None]
+    image, classes = across_patches(np, *batch, drawn, one_type=False)
+    return image[0], classes[0]
 
 
 def _patch(box):
@@ -140,3 +145,44 @@ def test_a_missing_modality_is_zero_all_over_and_one_is_always_there():
     kept = sometimes.draw(np.random.default_rng(0), 2000, (4, 4, 4), 3, SPACING_MM)["kept"]
     assert kept.any(axis=1).all()
     assert 1 - kept.mean() == pytest.approx(0.3 - 0.3**3 / 3, abs=0.02)
+
+
+def _four_patches():
+    """Brains of one value each but for a border; the tumour of the first is of class 1, that of the
+    second of class 3, that of the third at the border, and the last has none.
+    """
+    image = np.zeros((4, 9, 9, 1, 2), np.float32)
+    image[:, 1:-1, 1:-1] = np.arange(1, 5)[:, None, None, None, None]
+    classes = np.zeros(image.shape[:-1], np.uint8)
+    classes[0, 2:4, 2:4], classes[1, 4:6, 4:6], classes[2, 1, 7] = 1, 3, 1
+    return image, classes
+
+
+@pytest.mark.parametrize("one_type", [False, True])
+def test_a_patch_is_given_the_next_tumour_with_one_voxel_around_inside_both_brains(one_type):
+    image, classes = _four_patches()
+    image[2, 5:] = 0  # outside the brain of the third patch, where the second has its tumour
+    drawn = {"paste": np.array([True, True, False, True])}
+    brain = brain_mask(image)
+    found, labels = across_patches(np, image, brain, classes, drawn, one_type)
+    alike = lambda number: np.array_equal(found[number], image[number])  # noqa: E731
+    assert alike(0) == one_type  # class 3 beside class 1
+    if not one_type:
+        assert (found[0, 3:7, 3:7] == 2).all()
+        assert (found[0] == 2).sum() == 2 * 4 * 4
+        assert np.array_equal(np.unique(labels[0], return_counts=True), [[0, 1, 3], [74, 3, 4]])
+        assert (found[1] == 3).sum() == 2 * 2 * 2  # the corner of 3 x 3 inside the brains
+        assert labels[1, 1, 7] == 1
+    assert alike(2)
+    assert (found[3] == 1).sum() == 2 * 4 * 4  # the last patch is given that of the first
+    assert (labels[3] == classes[0]).all()
+
+
+def test_a_pasted_tumour_lacks_the_modalities_that_the_patch_lacks():
+    image, classes = _four_patches()
+    kept = np.array([[1, 0], [0, 1], [1, 1], [1, 1]], np.float32)
+    drawn = {"paste": np.ones(4, bool), "kept": kept}
+    found, _ = across_patches(np, image, brain_mask(image), classes, drawn, one_type=False)
+    assert set(found[0, ..., 0].ravel()) == {0, 1, 2}
+    assert not found[0, ..., 1].any()
+    assert set(found[1, ..., 1].ravel()) == {0, 2, 3}

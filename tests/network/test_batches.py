@@ -34,6 +34,7 @@ def on_the_fly(share: float, **changes) -> OnTheFly:
         "noise": {"sd": (0.05, 0.1)},
         "modality_dropout": {},
         "fade": {"shares": (0.2, 0.9)},
+        "copy_paste": {},
     }
     sections = {name: {"probability": share} | given for name, given in ranges.items()}
     sections["mirror"] = {"x": share, "y": share, "z": share}
@@ -43,6 +44,7 @@ def on_the_fly(share: float, **changes) -> OnTheFly:
 
 
 STILL = {"rotation": 0, "scaling": 0, "elastic": 0, "modality_dropout": 0, "fade": 0}
+STILL["copy_paste"] = 0
 
 
 def shard(number: int, shape: tuple[int, int, int] = (30, 28, 20), dtype: str = "float16") -> Shard:
@@ -230,7 +232,7 @@ def on_device(drawn: Recipes, storage: str, epoch: int, step: int):
 
 TRANSFORMS = (
     *("rotation", "scaling", "elastic", "gamma", "contrast", "brightness"),
-    *("blur", "low_resolution", "noise", "modality_dropout", "fade"),
+    *("blur", "low_resolution", "noise", "modality_dropout", "fade", "copy_paste"),
 )
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...augmentation.on_the_fly import apply_own, augment_patch, margin
-from ...augmentation.transform import Transform
+from ...augmentation.on_the_fly import across_patches, apply_own, augment_patch, margin
+from ...augmentation.transform import Transform, brain_mask
 from ...core.regions import classes_to_outputs
 from ...core.rng import generator
 from ...core.schema import Schema
@@ -54,6 +54,9 @@ class HostBatches:
             row = {name: values[number] for name, values in recipe.items()}
             patches.append(self._patch(row, rngs and rngs[number]))
         images, classes = (np.stack(arrays) for arrays in zip(*patches, strict=True))
+        images, classes = across_patches(
+            np, images, brain_mask(images), classes, recipe, self.recipes.one_type
+        )
         shape = (len(images), *self.recipes.patch)
         if len(shape) == 3:
             classes = classes[..., self.recipes.slices // 2]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...augmentation import fade
-from ...augmentation.on_the_fly import OnTheFly, splines
+from ...augmentation.on_the_fly import OnTheFly, across_patches, splines
 from ...core.hashed_noise import standard_normal
 from ...preparation.patches import box_of
 from ..backend import keras
@@ -43,14 +43,15 @@ class DeviceBatches:
     spacing_mm: tuple[float, float, float]
     on_the_fly: OnTheFly
     slices: int = 1
+    one_type: bool = False
 
     def __call__(self, voxels: dict[str, Any], recipe: dict[str, Any]) -> tuple[Any, Any]:
         """Image (B, *patch, C) float32 and target (B, *patch, O) uint8 tensors."""
         image, brain, classes = self._moved(voxels, recipe)
-        if not recipe.keys() <= {"case", "origin", "flip", "matrix", "elastic", "knots", "kept"}:
+        others = {"case", "origin", "flip", "matrix", "elastic", "knots", "kept", "paste"}
+        if not recipe.keys() <= others:
             image = self._recoloured(image, brain, classes, recipe)
-        if "kept" in recipe:
-            image = image * ops.cast(recipe["kept"], "float32")[:, None, None, None]
+        image, classes = across_patches(ops, image, brain[..., 0], classes, recipe, self.one_type)
         if len(self.patch) == 2:
             classes = classes[..., self.slices // 2]
         target = ops.take(ops.convert_to_tensor(self.targets), ops.cast(classes, "int32"), axis=0)
