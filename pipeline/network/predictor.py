@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import regions
+from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.regions import classes_to_outputs, classes_to_regions
 from ..core.strict import Strict
@@ -56,11 +57,21 @@ def predict(
     compare : bool
         Whether to compare the regions (U) of the mirror images; the probabilities do not depend on
         it.
+
+    Raises
+    ------
+    InputError
+        If the settings have thresholds, which a network of labels does not use.
     """
     schema = card.cohort
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     unions = np.eye(len(schema.regions), dtype=bool)
     if card.network.output == "labels":
+        if settings.postprocess.thresholds:
+            raise InputError(
+                "evaluate.postprocess.thresholds are of regions, but network.output is labels, of"
+                " which the most probable one is taken. Set thresholds to {}."
+            )
         activation = "softmax"
         unions = classes_to_regions(np.arange(len(schema.labels) + 1), schema)
     return inference.predict(

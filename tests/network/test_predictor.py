@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.core.errors import InputError
 from pipeline.core.regions import classes_to_regions, outputs_to_classes, region_probabilities
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
@@ -81,3 +82,12 @@ def test_regions_are_their_own_probabilities_and_labels_are_summed_never_beyond_
     assert found.max() <= 1
     np.testing.assert_allclose(found, raw @ members, atol=1e-6)
     np.testing.assert_array_equal(found[0, 0], members[:3])
+
+
+def test_thresholds_are_rejected_for_a_network_of_labels_which_has_no_use_for_them():
+    raised = SETTINGS.postprocess.model_copy(update={"thresholds": {"ET": 0.6}})
+    settings = SETTINGS.model_copy(update={"postprocess": raised})
+    with pytest.raises(
+        InputError, match=r"thresholds are of regions, but network\.output is labels"
+    ):
+        predictor.predict(tiny(outputs=4, output="labels"), card("labels"), settings, IMAGE)
