@@ -16,6 +16,8 @@ FEW_CASES, MANY_CASES = 10, 200
 ENOUGH_SAMPLES = 30
 """Cases and their copies that are aimed at."""
 MOST_COPIES = 4
+PASTED_SHARE = 0.5
+"""Of the patches: better for 16 phantoms and for 79 patients (docs/results.md)."""
 LONG_STEPS, VERY_LONG_STEPS = 10_000, 50_000
 """From here on AdamW's rate is lower, and nnU-Net's recipe is used: SGD, poly."""
 AVERAGED_SHARE = 0.05
@@ -82,6 +84,11 @@ def common(found: Fingerprint, on_device: bool) -> list[Choice]:
         ),
         Choice("train.on_the_fly.rotation.probability", spatial, why_spatial),
         Choice("train.on_the_fly.scaling.probability", spatial, why_spatial),
+        Choice(
+            "train.on_the_fly.copy_paste.probability",
+            0.0 if cases > MANY_CASES else PASTED_SHARE,
+            f"{cases} training cases show {'many' if cases > MANY_CASES else 'few'} tumours",
+        ),
         copies_of(found, on_device),
     ]
 
