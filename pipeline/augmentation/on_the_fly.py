@@ -236,6 +236,7 @@ def across_patches(
     library : module
     image : (B, X, Y, Z, C) float32 array or tensor
     brain : (B, X, Y, Z) bool
+        Not used without copy-paste.
     classes : (B, X, Y, Z) uint8
     changes : mapping of str to array
         Of `OnTheFly.draw`.

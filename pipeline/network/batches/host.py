@@ -54,9 +54,9 @@ class HostBatches:
             row = {name: values[number] for name, values in recipe.items()}
             patches.append(self._patch(row, rngs and rngs[number]))
         images, classes = (np.stack(arrays) for arrays in zip(*patches, strict=True))
-        images, classes = across_patches(
-            np, images, brain_mask(images), classes, recipe, self.recipes.one_type
-        )
+        brain = brain_mask(images) if "paste" in recipe else None
+        one_type = self.recipes.one_type
+        images, classes = across_patches(np, images, brain, classes, recipe, one_type)
         shape = (len(images), *self.recipes.patch)
         if len(shape) == 3:
             classes = classes[..., self.recipes.slices // 2]
