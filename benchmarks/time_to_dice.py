@@ -50,9 +50,9 @@ PRESET = "flair-wt"
 VOLUMES = (
     *("network.dimensions=3", "network.depth=4", "train.patch=[64, 64, 64]", "train.batch_size=2"),
     *("train.epochs=16", "train.val_batches=8", "train.warmup_epochs=1.0"),
-    *("train.ema_momentum=0.98", "train.on_the_fly.fade.probability=0.0"),
-    *("train.on_the_fly.copy_paste.probability=0.0",),
-    *("evaluate.batch_size=2", "evaluate.mirror=false", "evaluate.choose=[]"),
+    *("train.on_the_fly.fade.probability=0.0", "train.on_the_fly.copy_paste.probability=0.0"),
+    *("train.ema_momentum=0.98", "evaluate.batch_size=2"),
+    *("evaluate.mirror=false", "evaluate.choose=[]"),
 )
 """After those of the preset, which is for slices."""
 FEW, SEVERAL = 5, 3

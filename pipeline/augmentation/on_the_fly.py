@@ -233,15 +233,10 @@ def across_patches(
 
     Parameters
     ----------
-    library : module
-    image : (B, X, Y, Z, C) float32 array or tensor
-    brain : (B, X, Y, Z) bool
-        Not used without copy-paste.
-    classes : (B, X, Y, Z) uint8
+    library, image, brain, classes, one_type
+        As in `pasted`; the brain is not used without copy-paste.
     changes : mapping of str to array
         Of `OnTheFly.draw`.
-    one_type : bool
-        See `pasted`.
     """
     if "paste" in changes:
         image, classes = pasted(library, image, brain, classes, changes["paste"], one_type)

@@ -111,7 +111,8 @@ class Setup:
         resident = Resident(shards, train.resident_dtype)
         recipes = self._recipes(shards, resident)
         if where == "host":
-            return Feed(HostBatches(recipes, self.schema, self.network.output, own).training)
+            output, types = self.network.output, self.network.type_head
+            return Feed(HostBatches(recipes, self.schema, output, own, types).training)
         if own:
             raise InputError(
                 f"params.yaml: train.on_the_fly.own names {', '.join(own)}, which run on the host,"
@@ -155,5 +156,4 @@ class Setup:
             self.train.on_the_fly,
             parts,
             self.network.slices,
-            self.network.type_head,
         )

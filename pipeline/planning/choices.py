@@ -91,7 +91,7 @@ def common(found: Fingerprint, on_device: bool) -> list[Choice]:
 
 def _copy_paste(cases: int, types: bool) -> Choice:
     tried = FEW_CASES <= cases <= MANY_CASES and not types
-    why = f"{cases} training cases: better with 15 to 79, elsewhere not known to be"
+    why = f"{cases} training cases; it was better with 15 and with 79"
     if types:
         why = "the type shows in where a tumour lies: 0.536 for 0.568 on Cheng's slices"
     key = "train.on_the_fly.copy_paste.probability"

@@ -10,7 +10,7 @@ BOXES = [(16, 14, 1), (12, 10, 8)]
 SPACING_MM = (1.0, 1.0, 2.0)
 
 
-def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0, paste=0.0):
+def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0):
     return OnTheFly.model_validate(
         {
             "rotation": {"probability": moves, "degrees": (-20, 20)},
@@ -25,7 +25,7 @@ def _ranges(flips=0.0, colours=0.0, moves=0.0, dropout=0.0, fade=0.0, paste=0.0)
             "noise": {"probability": colours, "sd": (0.1, 0.2)},
             "modality_dropout": {"probability": dropout},
             "fade": {"probability": fade, "shares": (0.8, 0.8)},
-            "copy_paste": {"probability": paste},
+            "copy_paste": {"probability": 0.0},
             "own": (),
         }
     )

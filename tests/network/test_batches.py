@@ -43,8 +43,9 @@ def on_the_fly(share: float, **changes) -> OnTheFly:
     return OnTheFly.model_validate(sections | {"own": ()})
 
 
-STILL = {"rotation": 0, "scaling": 0, "elastic": 0, "modality_dropout": 0, "fade": 0}
-STILL["copy_paste"] = 0
+STILL = dict.fromkeys(
+    ("rotation", "scaling", "elastic", "modality_dropout", "fade", "copy_paste"), 0
+)
 
 
 def shard(number: int, shape: tuple[int, int, int] = (30, 28, 20), dtype: str = "float16") -> Shard:

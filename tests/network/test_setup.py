@@ -129,3 +129,8 @@ def test_own_transforms_choose_the_host_and_refuse_the_device(tmp_path, monkeypa
     assert (image.shape, target.shape) == ((2, 16, 16, 16, 4), (2, 16, 16, 16, 3))
     with pytest.raises(InputError, match=r"own names ghosting.*Set it to host or auto"):
         made("device").feed(shards(2))
+
+
+def test_a_batch_of_one_has_no_other_tumour_to_paste():
+    with pytest.raises(InputError, match=r"train\.batch_size is 1\. Set it to 2 or more"):
+        setup(batch_size=1).feed(shards(1))

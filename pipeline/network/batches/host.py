@@ -26,12 +26,15 @@ class HostBatches:
         Target channels: one per region, or background and one per label.
     own : mapping of str to Transform
         Own transforms of `train.on_the_fly`; a slice is (X, Y, 1, C) to them.
+    one_type : bool
+        Whether a patch has tumour of one label only, see `copy_paste.pasted`.
     """
 
     recipes: Recipes
     schema: Schema
     output: str
     own: Mapping[str, Transform] = field(default_factory=dict)
+    one_type: bool = False
 
     def training(self, epoch: int, step: int) -> Batch:
         """The augmented batch of a step."""
@@ -55,8 +58,7 @@ class HostBatches:
             patches.append(self._patch(row, rngs and rngs[number]))
         images, classes = (np.stack(arrays) for arrays in zip(*patches, strict=True))
         brain = brain_mask(images) if "paste" in recipe else None
-        one_type = self.recipes.one_type
-        images, classes = across_patches(np, images, brain, classes, recipe, one_type)
+        images, classes = across_patches(np, images, brain, classes, recipe, self.one_type)
         shape = (len(images), *self.recipes.patch)
         if len(shape) == 3:
             classes = classes[..., self.recipes.slices // 2]

@@ -35,6 +35,8 @@ class DeviceBatches:
     on_the_fly : OnTheFly
     slices : int
         As in `Recipes`.
+    one_type : bool
+        As in `HostBatches`.
     """
 
     storage: Storage
@@ -48,8 +50,8 @@ class DeviceBatches:
     def __call__(self, voxels: dict[str, Any], recipe: dict[str, Any]) -> tuple[Any, Any]:
         """Image (B, *patch, C) float32 and target (B, *patch, O) uint8 tensors."""
         image, brain, classes = self._moved(voxels, recipe)
-        others = {"case", "origin", "flip", "matrix", "elastic", "knots", "kept", "paste"}
-        if not recipe.keys() <= others:
+        elsewhere = {"case", "origin", "flip", "matrix", "elastic", "knots", "kept", "paste"}
+        if not recipe.keys() <= elsewhere:
             image = self._recoloured(image, brain, classes, recipe)
         image, classes = across_patches(ops, image, brain[..., 0], classes, recipe, self.one_type)
         if len(self.patch) == 2:

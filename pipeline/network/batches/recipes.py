@@ -40,8 +40,6 @@ class Recipes:
         Neighbouring slices whose modalities are the channels of an image of two dimensions, each
         slice after the one below it; the target is that of the middle one. They are augmented as
         one box.
-    one_type : bool
-        Whether a patch has tumour of one label only, see `copy_paste.pasted`.
     """
 
     shards: Sequence[Shard]
@@ -54,7 +52,6 @@ class Recipes:
     on_the_fly: OnTheFly
     parts: Sequence[Sequence[int]]
     slices: int = 1
-    one_type: bool = False
     _foreground: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
