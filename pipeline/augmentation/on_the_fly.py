@@ -92,8 +92,8 @@ class OnTheFly(Strict):
             Amounts of gamma, contrast, brightness, blur, low resolution and noise.
         seed : (count, channels) uint32
             Of the noise.
-        kept : (count, channels) float32
-            1 for modalities that are there, else 0.
+        kept : (count, channels) bool
+            Which modalities are there.
         fade : (count, channels) float32
             How much of the tumour's difference from the brain is taken away.
         paste : (count,) bool
@@ -241,7 +241,7 @@ def across_patches(
     if "paste" in changes:
         image, classes = pasted(library, image, brain, classes, changes["paste"], one_type)
     if "kept" in changes:
-        image = image * changes["kept"][:, None, None, None]
+        image = library.where(changes["kept"][:, None, None, None], image, 0.0)
     return image, classes
 
 

@@ -180,7 +180,7 @@ def test_a_patch_is_given_the_next_tumour_with_one_voxel_around_inside_both_brai
 
 def test_a_pasted_tumour_lacks_the_modalities_that_the_patch_lacks():
     image, classes = _four_patches()
-    kept = np.array([[1, 0], [0, 1], [1, 1], [1, 1]], np.float32)
+    kept = np.array([[1, 0], [0, 1], [1, 1], [1, 1]], bool)
     drawn = {"paste": np.ones(4, bool), "kept": kept}
     found, _ = across_patches(np, image, brain_mask(image), classes, drawn, one_type=False)
     assert set(found[0, ..., 0].ravel()) == {0, 1, 2}

@@ -228,7 +228,8 @@ def on_device(drawn: Recipes, storage: str, epoch: int, step: int):
     table = classes_to_outputs(np.arange(4, dtype=np.uint8), SCHEMA, "regions")
     make = DeviceBatches(storage, table, drawn.patch, SPACING_MM, drawn.on_the_fly, drawn.slices)
     recipe = drawn.training(epoch, step)
-    return [keras.ops.convert_to_numpy(tensor) for tensor in make(voxels, recipe)]
+    tensors = {name: keras.ops.convert_to_tensor(values) for name, values in recipe.items()}
+    return [keras.ops.convert_to_numpy(tensor) for tensor in make(voxels, tensors)]
 
 
 TRANSFORMS = (
