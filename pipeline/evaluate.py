@@ -10,7 +10,7 @@ cases.csv, of the validation cases, where `evaluate.score_validation` asks for i
 missing_modalities.csv (per case, region and set of modalities left out, where
 `evaluate.missing_modalities` asks for it), as far as they have rows, metrics/evaluate.json (mean,
 median, sd, intervals over cases, and how many values the empty rule filled; a description of every
-metric; what `evaluate.choose` chose on validation cases), headline.json (few of these means, for
+metric; what `evaluate.choose` chose on validation cases), headline.json (the means of Dice, for
 `dvc exp show` and `dvc metrics`), and models/inference.json (the settings scored, for `predict`).
 Logs to the MLflow run of the training.
 """

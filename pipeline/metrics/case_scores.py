@@ -265,16 +265,16 @@ def summarise_validation(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def headline_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The few means of a summary that tables of experiments have room for."""
-
-    def means(part: str, metric: str) -> dict[str, float]:
-        return {name: columns[metric]["mean"] for name, columns in summary[part].items()}
-
-    return {
-        "mean_region_dice": summary["mean_region_dice"]["value"],
-        "lesion_dice": means("lesionwise", "lesion_dice"),
-    } | {
-        each["name"]: means("region", each["name"])
+    """The means of a summary that a table of experiments has room for: mean region Dice, the Dice
+    of every region, and the user's own headline metrics.
+    """
+    ours = {metric.name for metric in registry.TABLES["cases"]} - {"dice"}
+    shown = [
+        each["name"]
         for each in summary["metrics"]
-        if each["headline"] and each["table"] == "cases"
+        if each["table"] == "cases" and each["headline"] and each["name"] not in ours
+    ]
+    return {"mean_region_dice": summary["mean_region_dice"]["value"]} | {
+        metric: {name: columns[metric]["mean"] for name, columns in summary["region"].items()}
+        for metric in shown
     }

@@ -52,8 +52,8 @@ class Metric:
     signed : bool
         Whether the metric is an error with a sign, whose magnitude is compared.
     headline : bool
-        Whether `compare` tests the metric by default and, of the table "cases", whether
-        metrics/headline.json has its means.
+        Whether `compare` tests the metric by default; the means of the user's own are also in
+        metrics/headline.json.
 
     Raises
     ------
