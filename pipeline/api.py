@@ -35,7 +35,8 @@ from .formats.walking import files_below, is_volume, of_one_file
 from .network.card import Card, check_spacing, network_file, read_card
 from .preparation.preprocessing import prepare
 from .registration.aligned_files import align_case
-from .registration.native import Native, NativeRecipe, labels_to_series
+from .registration.native import Native, labels_to_series
+from .registration.params import NativeRecipe
 from .verification import checks
 
 if TYPE_CHECKING:

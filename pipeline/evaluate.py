@@ -18,10 +18,9 @@ Logs to the MLflow run of the training.
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import field_validator
 
 from .core.catalogue import Catalogue
 from .core.folds import Split
@@ -31,49 +30,15 @@ from .metrics.case_scores import headline_of, summarise, summarise_validation, t
 from .metrics.lesion_rules import why_unscored
 from .network import backend, saving
 from .network.card import check_cohort, check_unseen, network_file, read_card
-from .network.predictor import Settings
-from .preparation import choosing
+from .network.settings import Settings
 from .runtime import costs, stage, tracking
 from .scoring import held_out
 from .scoring.cohort import Cohort
+from .scoring.params import EvaluateParams
 from .scoring.validation import validated
 from .scoring.without import prices
 
 log = logging.getLogger(__name__)
-
-
-class Params(Settings):
-    """The section `evaluate`: what is kept for `predict`, and what else is done.
-
-    Attributes
-    ----------
-    choose : tuple of str
-        Values of `postprocess` that are chosen on the validation cases.
-    score_validation : bool
-        Whether to score those too, by the network that was not trained on them.
-    metrics : tuple of str
-        Those of the user, as ``package.module:attribute``.
-    missing_modalities : "all" or tuple of tuple of str
-        Sets of modalities to leave out.
-    """
-
-    choose: tuple[choosing.Key, ...]
-    score_validation: bool
-    metrics: tuple[str, ...]
-    missing_modalities: Literal["all"] | tuple[tuple[str, ...], ...]
-
-    @field_validator("missing_modalities", mode="before")
-    @classmethod
-    def _are_sets(cls, given: Any) -> Any:
-        """One message in place of one for each kind of value."""
-        sets = given if isinstance(given, list) else []
-        if given != "all" and not (sets == given and all(map(_is_of_texts, sets))):
-            raise ValueError("must be all, or a list of lists such as [[t1c], [t1n, t2w]]")
-        return given if given == "all" else tuple(map(tuple, sets))
-
-
-def _is_of_texts(given: Any) -> bool:
-    return isinstance(given, list) and all(isinstance(one, str) for one in given)
 
 
 def evaluate(
@@ -88,7 +53,7 @@ def evaluate(
     metrics: Path,
     headline: Path,
     inference: Path,
-    params: Annotated[Params, stage.Key("evaluate")],
+    params: Annotated[EvaluateParams, stage.Key("evaluate")],
     code: Annotated[str, stage.Key("own_code.evaluate")],
 ) -> None:
     """Segment and score the test cases."""

@@ -32,7 +32,7 @@ from .network.params import NetworkParams
 from .network.setup import Setup
 from .network.train_params import TrainParams, fitted
 from .preparation import shards as shard_files
-from .preparation.preprocessing import PreprocessingConfig
+from .preparation.params import PreprocessingConfig
 from .runtime import costs, gpus, stage, tracking
 from .runtime.code import code_hash
 

@@ -10,22 +10,21 @@ and models/model_card.md. Adds them, and what every stage cost, to the MLflow ru
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, RootModel
+from pydantic import RootModel
 
 from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split
-from .core.params import Count, Positive
 from .core.records import parse_table, read_json, write_bytes
-from .core.strict import Strict
 from .formats import predictions as predicted
 from .formats import raw_cases
 from .network.card import network_file, read_card
 from .report.model_card import model_card as card_page
 from .report.page.cases import dice_line
 from .report.page.report import report_page
+from .report.params import VisualizeParams
 from .report.plots.figures import case_files, figures_of
 from .report.plots.planes import view_of
 from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
@@ -41,17 +40,6 @@ log = logging.getLogger(__name__)
 _VIEWED = 8
 """Largest number of cases in the viewer: the worst, the best, the second worst and so on."""
 Plain = RootModel[dict[str, Any]]
-
-
-class Params(Strict):
-    """The section `visualize`; params.yaml explains every key."""
-
-    cases: Count
-    names: tuple[str, ...]
-    animations: tuple[Literal["gif", "webp", "mp4"], ...]
-    frames: Annotated[int, Field(ge=2)]
-    seconds_per_frame: Positive
-    dpi: Annotated[int, Field(ge=50, le=600)]
 
 
 class _Drawn(NamedTuple):
@@ -76,7 +64,7 @@ def visualize(
     figures: Path,
     report: Path,
     model_card: Path,
-    params: Annotated[Params, stage.Key("visualize")],
+    params: Annotated[VisualizeParams, stage.Key("visualize")],
 ) -> None:
     """Draw the figures and write the report and the model card of a run."""
     described, catalogue = read_card(models), read_json(raw / "catalogue.json", Catalogue)
@@ -138,7 +126,7 @@ def _draw(
     predictions: Path,
     catalogue: Catalogue,
     rows: Rows,
-    params: Params,
+    params: VisualizeParams,
     viewed: list[str],
     name: str,
 ) -> _Drawn:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from pipeline.cohorts import brats
 from pipeline.core.schema import Schema
 from pipeline.formats import nifti
-from pipeline.registration.native import NativeRecipe
+from pipeline.registration.params import NativeRecipe
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 AS_IT_IS = NativeRecipe(

@@ -13,9 +13,10 @@ from ..preparation.patches import Size, box_of, overlap_of, window_origins
 from ..preparation.preprocessing import Geometry
 from . import backend, blending
 from .backend import keras
-from .engines.engine import Activation, Engine, Forward, forward
+from .engines.engine import Activation, Forward, forward
 from .params import Mirror, mirrored_axes
 from .prediction import Prediction
+from .settings import Engine
 
 ops = keras.ops
 

@@ -12,7 +12,7 @@ from ..formats import raw_cases
 from ..metrics.metric import Metric
 from ..network.backend import keras
 from ..network.card import Card
-from ..network.predictor import Settings
+from ..network.settings import Settings
 from ..preparation import shards as shard_files
 from ..preparation.preprocessing import Geometry
 from ..preparation.shards import Shard

@@ -9,15 +9,16 @@ from typing import Any
 
 from ..metrics.case_scores import score_case
 from ..network import ensemble, predictor
-from ..network.predictor import Settings
+from ..network.settings import Settings
 from ..preparation import choosing
 from ..preparation.choosing import Example
+from ..preparation.params import Key
 from ..statistics.summary import summarise_values
 from .cohort import Cohort
 
 
 def validated(
-    cohort: Cohort, keys: Iterable[choosing.Key], patients: Mapping[str, str], every: bool
+    cohort: Cohort, keys: Iterable[Key], patients: Mapping[str, str], every: bool
 ) -> tuple[Settings, dict[str, Any], list[dict[str, Any]]]:
     """Choose postprocessing on the validation cases and score them with it.
 
