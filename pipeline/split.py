@@ -64,11 +64,6 @@ def assign(catalogue: Catalogue, params: SplitParams, seed: int) -> Split:
     if params.val_fold == "all":
         train, val = rest, []
     elif params.val_fold is not None:
-        if params.val_fold >= params.folds:
-            raise InputError(
-                f"params.yaml: split.val_fold is {params.val_fold}, but the folds are 0 to"
-                f" {params.folds - 1}."
-            )
         val = folds[params.val_fold]
         train = sorted(set(rest) - set(val))
     parts = {"train": train, "val": val, "test": test}

@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipeline.cohorts import brats
 from pipeline.core import params
@@ -146,8 +147,8 @@ def test_a_fold_may_be_the_validation_part_and_the_test_part_stays():
 
 
 def test_a_fold_that_is_not_there_is_named():
-    with pytest.raises(InputError, match=r"split\.val_fold is 5, but the folds are 0 to 4"):
-        assign(single(30), DEFAULT.model_copy(update={"val_fold": 5}), 1)
+    with pytest.raises(ValidationError, match="must be one of the folds 0 to 4, all or null"):
+        SplitParams.model_validate(DEFAULT.model_dump() | {"val_fold": 5})
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The section `split` of params.yaml."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from .params import Share
 from .strict import Strict
@@ -16,6 +16,14 @@ class SplitParams(Strict):
     folds: Annotated[int, Field(ge=1)]
     val_fold: Annotated[int, Field(ge=0)] | Literal["all"] | None
     test_folds: tuple[str, ...]
+
+    @field_validator("val_fold")
+    @classmethod
+    def _is_a_fold(cls, val_fold: Any, info: ValidationInfo) -> Any:
+        folds = info.data.get("folds")
+        if isinstance(val_fold, int) and folds is not None and val_fold >= folds:
+            raise ValueError(f"must be one of the folds 0 to {folds - 1}, all or null")
+        return val_fold
 
     @model_validator(mode="after")
     def _leaves_patients_to_train(self) -> Self:

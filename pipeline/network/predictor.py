@@ -5,7 +5,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core import regions
-from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.regions import classes_to_outputs, classes_to_regions
 from ..preparation.postprocess import postprocess, tempered
@@ -53,15 +52,11 @@ def predict(
     InputError
         If the settings have thresholds, which a network of labels does not use.
     """
+    settings.check_output(card.network.output)
     schema = card.cohort
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     unions = np.eye(len(schema.regions), dtype=bool)
     if card.network.output == "labels":
-        if settings.postprocess.thresholds:
-            raise InputError(
-                "evaluate.postprocess.thresholds are of regions, but network.output is labels, of"
-                " which the most probable one is taken. Set thresholds to {}."
-            )
         activation = "softmax"
         unions = classes_to_regions(np.arange(len(schema.labels) + 1), schema)
     return inference.predict(

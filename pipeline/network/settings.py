@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from ..core.errors import InputError
 from ..core.strict import Strict
 from ..preparation.params import Postprocess
-from .params import AtLeastOne, BelowOne, Mirror
+from .params import AtLeastOne, BelowOne, Mirror, Output
 
 Engine = Literal["auto", "keras", "openvino"]
 
@@ -17,3 +18,29 @@ class Settings(Strict):
     batch_size: AtLeastOne
     engine: Engine
     postprocess: Postprocess
+
+    def check_output(self, output: Output) -> None:
+        """Raise InputError if there are thresholds, which a network of labels does not use."""
+        if output == "labels" and self.postprocess.thresholds:
+            raise InputError(
+                "evaluate.postprocess.thresholds are of regions, but network.output is labels, of"
+                " which the most probable one is taken. Set thresholds to {}."
+            )
+
+
+def check_engine(engine: Engine, architecture: str, backend: str) -> None:
+    """Raise InputError if OpenVINO is asked for a network that it is not known to take: one of the
+    user's own code, whose layers no test has compared, or one that is not on TensorFlow, from which
+    it converts too few operations.
+    """
+    why = f"{architecture} is your own" if ":" in architecture else f"Keras runs on {backend}"
+    if engine == "openvino" and not takes_openvino(architecture, backend):
+        raise InputError(
+            "evaluate.engine: openvino takes the networks of this project on TensorFlow, but"
+            f" {why}. Set keras."
+        )
+
+
+def takes_openvino(architecture: str, backend: str) -> bool:
+    """Whether OpenVINO is known to run a network."""
+    return backend == "tensorflow" and ":" not in architecture

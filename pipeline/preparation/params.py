@@ -4,7 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ..core.errors import InputError
 from ..core.params import Count, Positive
+from ..core.schema import Schema
 from ..core.strict import Strict
 
 Percentile = Annotated[float, Field(ge=0, le=100)]
@@ -66,3 +68,15 @@ class Postprocess(Strict):
     min_component_ml: float = Field(ge=0, allow_inf_nan=False)
     fill_holes: bool
     min_innermost_ml: float = Field(ge=0, allow_inf_nan=False)
+
+    def check_innermost(self, schema: Schema) -> None:
+        """Raise InputError if `min_innermost_ml` is set, but no innermost region has another around
+        it.
+        """
+        around = schema.around
+        if self.min_innermost_ml and not any(around[region] for region in schema.innermost):
+            raise InputError(
+                f"evaluate.postprocess.min_innermost_ml is {self.min_innermost_ml:g}, but of the"
+                f" regions {', '.join(schema.regions)} of cohort {schema.cohort} none has one"
+                " around it to take its voxels. Set min_innermost_ml to 0."
+            )

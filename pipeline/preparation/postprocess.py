@@ -7,7 +7,6 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ..core.boxes import bounding_box
-from ..core.errors import InputError
 from ..core.schema import Schema
 from .params import Postprocess
 
@@ -46,13 +45,8 @@ def postprocess(
     InputError
         If `min_innermost_ml` is set, but no innermost region has another around it.
     """
+    params.check_innermost(schema)
     around = _around(schema)
-    if params.min_innermost_ml and not any(around.values()):
-        raise InputError(
-            f"min_innermost_ml is {params.min_innermost_ml:g}, but of the regions"
-            f" {', '.join(schema.regions)} of cohort {schema.cohort} none has one around it to take"
-            " its voxels. Set min_innermost_ml to 0."
-        )
     corrected = classes.copy()
     crop = corrected[bounding_box(classes, margin_voxels=1)]  # a view, written in place
     voxel_ml = prod(spacing_mm) / 1000

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import pytest
 
+from pipeline.core import params
 from pipeline.core.errors import InputError
-from pipeline.core.params import SECTIONS, Compute
+from pipeline.core.params import Compute
 from pipeline.runtime import parallel, stage
+from pipeline.runtime.params_file import DEFAULTS
 
 
 def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.seed")]) -> None:
@@ -24,7 +26,8 @@ def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.see
 def params_file(folder: Path, seed: object = 1, backend="loky", address="") -> str:
     """The path of a params.yaml with a seed and a section `compute`."""
     compute = {"backend": backend, "address": address, "workers": 0}
-    values = {name: {} for name in SECTIONS} | {"cohort": {"seed": seed}, "compute": compute}
+    values = params.read(DEFAULTS) | {"compute": compute}
+    values["cohort"]["seed"] = seed
     (folder / "params.yaml").write_text(json.dumps(values))
     return str(folder / "params.yaml")
 
@@ -125,8 +128,8 @@ def over_all(out_file: Path) -> None:
 
 
 def run_on(folder: Path, function: Callable, backend: str, address: str = "") -> str:
-    params = params_file(folder, backend=backend, address=address)
-    stage.main(function, ["--out-file", str(folder / "out"), "--params", params])
+    path = params_file(folder, backend=backend, address=address)
+    stage.main(function, ["--out-file", str(folder / "out"), "--params", path])
     return (folder / "out").read_text()
 
 
