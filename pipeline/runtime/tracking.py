@@ -13,9 +13,10 @@ import json
 import os
 import platform
 import re
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,35 @@ def runs_kept() -> int | None:
     return len(client.search_runs([experiment_id], max_results=50_000))
 
 
+def runs_counted() -> int | None:
+    """As `runs_kept`, read from the file of a SQLite store without loading MLflow.
+
+    Raises
+    ------
+    InputError
+        If it is no database.
+    LookupError
+        If the store is not such a file.
+    """
+    file = _file()
+    if file is None:
+        raise LookupError(shown_store())
+    if not file.exists():
+        return None
+    query = (
+        "SELECT count(*) FROM runs JOIN experiments USING (experiment_id)"
+        " WHERE experiments.name = ? AND runs.lifecycle_stage = 'active'"
+    )
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            if not {"runs", "experiments"} <= tables:  # MLflow makes them
+                return 0
+            return database.execute(query, (EXPERIMENT,)).fetchone()[0]
+    except sqlite3.Error as fault:
+        raise _unusable(fault) from fault
+
+
 def evaluation_table(run: str, file: str = "cases.csv") -> Path:
     """Path of a table that `evaluate` added to a run.
 
@@ -398,11 +428,15 @@ def _open_store() -> tuple[Any, str]:
             client = MlflowClient(store())
             return client, _experiment(client)
         except Exception as fault:  # of SQLAlchemy, Alembic, requests or MLflow
-            raise InputError(
-                f"MLflow store {shown_store()}: cannot be opened: {fault}\n"
-                "Repair it or move it away, move the clone if its path has quotes or colons, or set"
-                " the environment variable MLFLOW_TRACKING_URI to another store."
-            ) from fault
+            raise _unusable(fault) from fault
+
+
+def _unusable(fault: Exception) -> InputError:
+    return InputError(
+        f"MLflow store {shown_store()}: cannot be opened: {fault}\n"
+        "Repair it or move it away, move the clone if its path has quotes or colons, or set"
+        " the environment variable MLFLOW_TRACKING_URI to another store."
+    )
 
 
 def _experiment(client: Any) -> str:
