@@ -218,14 +218,20 @@ def _dvc_repository() -> Iterator[Finding]:
         "Run this in the root of the clone. If .dvc/config is missing: git checkout .dvc/config",
         "fail",
     )
-    kinds = _link_types(folder) if there else []
+    if not there:
+        return
+    try:
+        kinds = _link_types(folder)
+    except Exception as fault:  # of DVC about its config, or of the disk
+        advice = "Correct .dvc/config, or move the cache: dvc cache dir --local PATH"
+        yield Finding("fail", "dvc cache", f"cannot be used: {fault}", advice)
+        return
     found = "none yet" if kinds is None else f"by {', '.join(kinds)}" if kinds else "copies"
     advice = (
         "Every shard is stored twice. Move the cache to the disk of the clone:"
         " dvc cache dir --local PATH"
     )
-    if there:
-        yield _judged(kinds != [], "dvc cache", found, advice)
+    yield _judged(kinds != [], "dvc cache", found, advice)
 
 
 def _link_types(folder: Path) -> list[str] | None:

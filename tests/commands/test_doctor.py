@@ -161,6 +161,10 @@ def test_a_cache_that_dvc_cannot_link_from_is_a_warning(folder, monkeypatch):
         Path(".dvc/config").write_text(f"[cache]\n    type = {types!r}\n".replace("'", '"'))
         cache = found(doctor.clone())["dvc cache"]
         assert (cache.mark, cache.found) == (mark, said)
+    Path(".dvc/config").write_text("[cache]\n    type = glue\n")
+    cache = found(doctor.clone())["dvc cache"]
+    assert cache.mark == "fail"
+    assert ".dvc/config" in cache.advice
     assert [path.name for path in folder.iterdir()] == [".dvc"]
     assert list(Path(".dvc/cache").iterdir()) == []
 

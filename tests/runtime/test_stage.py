@@ -78,6 +78,17 @@ def test_neither_a_check_nor_a_stage_with_ill_typed_params_touches_anything(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
+def test_a_fault_of_a_section_that_a_stage_does_not_read_ends_it_before_it_starts(tmp_path):
+    path = Path(params_file(tmp_path))
+    values = json.loads(path.read_text())
+    values["visualize"]["dpi"] = "abc"
+    path.write_text(json.dumps(values))
+    flags = ["--raw", "a", "--out-file", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=r"params\.yaml: visualize\.dpi: .*got 'abc'"):
+        stage.main(sample, [*flags, "--params", str(path)])
+    assert not (tmp_path / "out").exists()
+
+
 def double(number: int) -> int:
     if number < 0:
         raise InputError(f"case {number} is negative")
