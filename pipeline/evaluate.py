@@ -13,10 +13,17 @@ median, sd, intervals over cases, and how many values the empty rule filled; a d
 metric; what `evaluate.choose` chose on validation cases), headline.json (few of these means, for
 `dvc exp show` and `dvc metrics`), and models/inference.json (the settings scored, for `predict`).
 Logs to the MLflow run of the training.
+
+Keeps what the network predicts in data/probabilities, which is no out: where only thresholds,
+postprocessing or metrics changed, the network does not run again, and the results are the same to
+the byte as if it had. The environment variable TUMORFLOW_KEPT_GB limits the folder (`LIMIT_GB`
+without; 0 keeps nothing).
 """
 
 import logging
+import os
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +31,7 @@ import numpy as np
 from pydantic import field_validator
 
 from .core.catalogue import Catalogue
+from .core.errors import InputError
 from .core.folds import Split
 from .core.records import read_json, write_csv, write_json, write_tables
 from .metrics import missing_modalities, registry
@@ -31,15 +39,22 @@ from .metrics.case_scores import headline_of, summarise, summarise_validation, t
 from .metrics.lesion_rules import why_unscored
 from .network import backend, saving
 from .network.card import check_cohort, check_unseen, network_file, read_card
+from .network.kept import KeptPredictions
 from .network.predictor import Settings
 from .preparation import choosing
-from .runtime import costs, stage, tracking
+from .runtime import arithmetic, costs, stage, tracking, workspace
 from .scoring import held_out
 from .scoring.cohort import Cohort
 from .scoring.validation import validated
 from .scoring.without import prices
 
 log = logging.getLogger(__name__)
+
+LIMIT_GB = 20.0
+"""Of data/probabilities; at 1 mm, a case of four modalities and three regions takes 70 MB."""
+
+CODE = ("core", "network", "preparation/patches.py")
+"""Code that turns a prepared image into probabilities."""
 
 
 class Params(Settings):
@@ -102,10 +117,13 @@ def evaluate(
     check_cohort(card, schema, models)
     check_unseen(card, parts, models)
     backend.prepare(card.seed, card.train["precision"])
-    network = saving.load_model(network_file(models), card.network.architecture)
+    network = cache(partial(saving.load_model, network_file(models), card.network.architecture))
     if schema.lesion_rules is None:
         log.warning("%s", why_unscored(schema.cohort))
-    cohort = Cohort(catalogue, raw, shards, network, card, settings, own)
+    kept = KeptPredictions(
+        workspace.root() / "data/probabilities", kept_bytes(), arithmetic.origin(*CODE)
+    )
+    cohort = Cohort(catalogue, raw, shards, network, card, settings, own, kept)
     chosen: dict[str, Any] = {}
     unseen: list[dict[str, Any]] = []
     if params.choose or params.score_validation:
@@ -120,7 +138,8 @@ def evaluate(
         for number, each in enumerate(held_out.scores(cohort, parts.test, predictions), 1):
             scores[each.item], loss = each.scores
             losses.append(loss)
-            run.log_case(number, {"seconds": each.network_seconds})
+            if each.network_seconds is not None:
+                run.log_case(number, {"seconds": each.network_seconds})
         whose = [{"case": case, "patient": parts.patients[case]} for case in scores]
         found = tables_of(whose, list(scores.values()), schema)
         found["validation"] = unseen
@@ -137,6 +156,20 @@ def evaluate(
         write_json(inference, settings)
         write_json(metrics, summary)
         write_json(headline, headline_of(summary))
+    log.info("%s", kept.report())
+
+
+def kept_bytes() -> int:
+    """The limit of data/probabilities; InputError if the environment names no number."""
+    given = os.environ.get("TUMORFLOW_KEPT_GB", str(LIMIT_GB))
+    try:
+        limit = float(given) * 1e9
+        return max(0, round(limit))
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"TUMORFLOW_KEPT_GB is {given!r}, expected a number of gigabytes for"
+            " data/probabilities, 0 to keep nothing there."
+        ) from None
 
 
 if __name__ == "__main__":

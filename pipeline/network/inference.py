@@ -97,7 +97,7 @@ def predict(
             of_types.append((len(members), types))
             bar.update(len(members))
     types = _types_of_case(of_types) if len(model.outputs) > 1 else None
-    return Prediction(blended, outputs, activation == "softmax", types, geometry)
+    return Prediction(blended.total, outputs, activation == "softmax", types, geometry)
 
 
 def _types_of_case(of_windows: list[tuple[int, Any]]) -> np.ndarray | None:

@@ -61,17 +61,13 @@ def predict(
     Raises
     ------
     InputError
-        If the settings have thresholds, which a network of labels does not use.
+        As `check_thresholds`.
     """
     schema = card.cohort
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     unions = np.eye(len(schema.regions), dtype=bool)
+    check_thresholds(card, settings)
     if card.network.output == "labels":
-        if settings.postprocess.thresholds:
-            raise InputError(
-                "evaluate.postprocess.thresholds are of regions, but network.output is labels, of"
-                " which the most probable one is taken. Set thresholds to {}."
-            )
         activation = "softmax"
         unions = classes_to_regions(np.arange(len(schema.labels) + 1), schema)
     return inference.predict(
@@ -88,6 +84,23 @@ def predict(
         chosen(settings.engine, card.network.architecture),
         geometry,
     )
+
+
+def check_thresholds(card: Card, settings: Settings) -> None:
+    """Raise an InputError if the settings have thresholds and the network, of labels, has no use
+    for them.
+    """
+    if card.network.output == "labels" and settings.postprocess.thresholds:
+        raise InputError(
+            "evaluate.postprocess.thresholds are of regions, but network.output is labels, of"
+            " which the most probable one is taken. Set thresholds to {}."
+        )
+
+
+def outputs_of(card: Card) -> int:
+    """Number of outputs of a voxel: of the regions, or of background and labels."""
+    schema = card.cohort
+    return len(schema.regions) if card.network.output == "regions" else 1 + len(schema.labels)
 
 
 def postprocessed(

@@ -27,11 +27,7 @@ def scores(
 
     def segment(name: str) -> Prediction:
         shard, geometry = cohort.prepared(name)
-        prediction = predictor.predict(
-            *(cohort.network, cohort.card, cohort.settings, shard.image, name),
-            compare=True,
-            geometry=geometry,
-        )
+        prediction = cohort.predict(shard.image, name, geometry, compare=True)
         _ = prediction.probabilities  # the device has finished
         return prediction
 
@@ -42,8 +38,9 @@ def scores(
 
     for each in scored(segment, score, cases):
         dice = " ".join(f"{name} {value:.3f}" for name, value in each.scores[0].region_dice.items())
-        seconds = each.network_seconds, each.rest_seconds
-        log.info("%s  Dice %s  (network %.1f s, rest %.1f s)", each.item, dice, *seconds)
+        seconds = each.network_seconds
+        network = "prediction kept" if seconds is None else f"network {seconds:.1f} s"
+        log.info("%s  Dice %s  (%s, rest %.1f s)", each.item, dice, network, each.rest_seconds)
         yield each
 
 
