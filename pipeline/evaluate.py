@@ -37,6 +37,8 @@ from .core.records import read_json, write_csv, write_json, write_tables
 from .metrics import missing_modalities, registry
 from .metrics.case_scores import headline_of, summarise, summarise_validation, tables_of
 from .metrics.lesion_rules import why_unscored
+from .metrics.score_lines import score_lines
+from .metrics.verdict import verdict
 from .network import backend, saving
 from .network.card import check_cohort, check_unseen, network_file, read_card
 from .network.kept import KeptPredictions
@@ -151,12 +153,14 @@ def evaluate(
             **chosen,
             **summarise_validation(found["validation"]),
         }
-        write_csv(cases, found.pop("cases"))
-        write_tables(tables, found)
+        write_csv(cases, found["cases"])
+        write_tables(tables, {name: rows for name, rows in found.items() if name != "cases"})
         write_json(inference, settings)
         write_json(metrics, summary)
         write_json(headline, headline_of(summary))
     log.info("%s", kept.report())
+    print("", *score_lines(summary, found, schema), sep="\n")
+    print("", *verdict(summary, found["cases"]).sentences, sep="\n", flush=True)
 
 
 def kept_bytes() -> int:

@@ -97,8 +97,8 @@ class KeptPredictions:
         place = f"{self.folder.parent.name}/{self.folder.name}"
         without = f"; {self.left_out} not kept for lack of room" if self.left_out else ""
         return (
-            f"{self.computed} predicted, {self.found} kept from before; {place} has {held:.2f} of at"
-            f" most {self.limit / 1e9:g} GB{without}"
+            f"{self.computed} predicted, {self.found} kept from before; {place} has {held:.2f} of"
+            f" at most {self.limit / 1e9:g} GB{without}"
         )
 
     def _name(
