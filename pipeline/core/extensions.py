@@ -74,15 +74,14 @@ def sha256_of_imported() -> list[str]:
     """Hashes of the Python files below the current folder that are imported, those of this package
     and of installed ones left out.
     """
-    package, here = __name__.partition(".")[0], Path.cwd()
+    package, here = __name__.partition(".")[0], f"{Path.cwd()}/"
     places = {
         getattr(module, "__file__", None) or ""
         for name, module in list(sys.modules.items())
         if name.partition(".")[0] != package
     }
-    files = (Path(place).resolve() for place in places)
-    own = [file for file in files if here in file.parents and "site-packages" not in file.parts]
-    return [sha256(file) for file in sorted(own) if file.is_file()]
+    own = [place for place in sorted(places) if place.startswith(here)]
+    return [sha256(Path(place)) for place in own if "/site-packages/" not in place]
 
 
 def _is_part_of(module: Any, code: str) -> bool:

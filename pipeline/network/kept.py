@@ -92,13 +92,13 @@ class KeptPredictions:
         return prediction
 
     def report(self) -> str:
-        """One line: how many images were predicted, and how full the folder is."""
+        """One line: how many predictions were made, and how full the folder is."""
         held = sum(size for _, size, _ in self._files()) / 1e9
         place = f"{self.folder.parent.name}/{self.folder.name}"
         without = f"; {self.left_out} not kept for lack of room" if self.left_out else ""
         return (
-            f"{self.computed} predicted, {self.found} kept from before; {place} has {held:.2f} of"
-            f" at most {self.limit / 1e9:g} GB{without}"
+            f"predictions: {self.computed} made, {self.found} kept from before; {place} holds"
+            f" {held:.2f} of at most {self.limit / 1e9:g} GB{without}"
         )
 
     def _name(
