@@ -16,12 +16,11 @@ Logs to the MLflow run of the training.
 
 Keeps what the network predicts in data/probabilities, which is no out: where only thresholds,
 postprocessing or metrics changed, the network does not run again, and the results are the same to
-the byte as if it had. The environment variable TUMORFLOW_KEPT_GB limits the folder (`LIMIT_GB`
-without; 0 keeps nothing).
+the byte as if it had. The environment variable TUMORFLOW_KEPT_GB limits the folder, see
+`network.kept`. Prints the table of scores and a verdict.
 """
 
 import logging
-import os
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -31,7 +30,6 @@ import numpy as np
 from pydantic import field_validator
 
 from .core.catalogue import Catalogue
-from .core.errors import InputError
 from .core.folds import Split
 from .core.records import read_json, write_csv, write_json, write_tables
 from .metrics import missing_modalities, registry
@@ -41,7 +39,7 @@ from .metrics.score_lines import score_lines
 from .metrics.verdict import verdict
 from .network import backend, saving
 from .network.card import check_cohort, check_unseen, network_file, read_card
-from .network.kept import KeptPredictions
+from .network.kept import KeptPredictions, limit_bytes
 from .network.predictor import Settings
 from .preparation import choosing
 from .runtime import arithmetic, costs, stage, tracking, workspace
@@ -51,9 +49,6 @@ from .scoring.validation import validated
 from .scoring.without import prices
 
 log = logging.getLogger(__name__)
-
-LIMIT_GB = 20.0
-"""Of data/probabilities; at 1 mm, a case of four modalities and three regions takes 70 MB."""
 
 CODE = ("core", "network", "preparation/patches.py")
 """Code that turns a prepared image into probabilities."""
@@ -122,9 +117,8 @@ def evaluate(
     network = cache(partial(saving.load_model, network_file(models), card.network.architecture))
     if schema.lesion_rules is None:
         log.warning("%s", why_unscored(schema.cohort))
-    kept = KeptPredictions(
-        workspace.root() / "data/probabilities", kept_bytes(), arithmetic.origin(*CODE)
-    )
+    place, origin = workspace.root() / "data/probabilities", arithmetic.origin(*CODE)
+    kept = KeptPredictions(place, limit_bytes(), origin)
     cohort = Cohort(catalogue, raw, shards, network, card, settings, own, kept)
     chosen: dict[str, Any] = {}
     unseen: list[dict[str, Any]] = []
@@ -161,19 +155,6 @@ def evaluate(
     log.info("%s", kept.report())
     print("", *score_lines(summary, found, schema), sep="\n")
     print("", *verdict(summary, found["cases"]).sentences, sep="\n", flush=True)
-
-
-def kept_bytes() -> int:
-    """The limit of data/probabilities; InputError if the environment names no number."""
-    given = os.environ.get("TUMORFLOW_KEPT_GB", str(LIMIT_GB))
-    try:
-        limit = float(given) * 1e9
-        return max(0, round(limit))
-    except (ValueError, OverflowError):
-        raise InputError(
-            f"TUMORFLOW_KEPT_GB is {given!r}, expected a number of gigabytes for"
-            " data/probabilities, 0 to keep nothing there."
-        ) from None
 
 
 if __name__ == "__main__":

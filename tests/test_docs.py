@@ -20,7 +20,10 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-MADE = ("metrics/costs.csv", "models/checkpoint.npz", "data/fetched", "data/augmented/table.csv")
+MADE = (
+    *("metrics/costs.csv", "models/checkpoint.npz", "data/fetched", "data/augmented/table.csv"),
+    "data/probabilities",
+)
 """Files below data/, models/ and metrics/ that are no outs of a stage."""
 OF_OTHERS = {
     *("No module named 'pipeline'", "No module named 'keras'", "Unable to acquire lock"),

@@ -19,6 +19,7 @@ import numpy as np
 from isal import isal_zlib
 
 from ..core import extensions
+from ..core.errors import InputError
 from ..core.records import write_bytes
 from ..preparation.preprocessing import Geometry
 from . import backend, predictor
@@ -34,8 +35,26 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 """Of the files; another one gives every entry another name."""
 
+LIMIT_GB = 20.0
+"""Of the folder, unless the environment variable `LIMIT` names another number; at 1 mm, a test case
+of four modalities and three regions takes 65 MB."""
+
+LIMIT = "TUMORFLOW_KEPT_GB"
+
 _DIGEST = hashlib.sha256().digest_size
 _FASTEST = 1  # compression; a higher level gains nothing on noise
+
+
+def limit_bytes() -> int:
+    """The limit of the folder in bytes; InputError if the environment names no number."""
+    given = os.environ.get(LIMIT, str(LIMIT_GB))
+    try:
+        return max(0, round(float(given) * 1e9))
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"{LIMIT} is {given!r}, expected a number of gigabytes for data/probabilities, 0 to"
+            " keep nothing there."
+        ) from None
 
 
 class KeptPredictions:
@@ -55,7 +74,7 @@ class KeptPredictions:
 
     def __init__(self, folder: Path, limit: int, origin: Mapping[str, Any]):
         self.folder, self.limit, self.origin = folder, limit, origin
-        self.found = self.computed = self.left_out = 0
+        self.made = self.found = self.left_out = 0
         self._used: set[Path] = set()
 
     def predict(
@@ -83,7 +102,7 @@ class KeptPredictions:
         if prediction:
             self.found += 1
             return prediction
-        self.computed += 1
+        self.made += 1
         prediction = predictor.predict(
             network(), card, settings, image, describe, compare, geometry
         )
@@ -97,7 +116,7 @@ class KeptPredictions:
         place = f"{self.folder.parent.name}/{self.folder.name}"
         without = f"; {self.left_out} not kept for lack of room" if self.left_out else ""
         return (
-            f"predictions: {self.computed} made, {self.found} kept from before; {place} holds"
+            f"predictions: {self.made} made, {self.found} kept from before; {place} holds"
             f" {held:.2f} of at most {self.limit / 1e9:g} GB{without}"
         )
 
@@ -163,7 +182,7 @@ class KeptPredictions:
         np.savez(
             content,
             # the bytes of a float apart: its exponents compress, its mantissas do not
-            bytes=np.moveaxis(planes.view(np.uint8).reshape(*planes.shape, 4), -1, 0),
+            bytes=np.ascontiguousarray(np.moveaxis(_bytes_of(planes), -1, 0)),
             margin=margin,
             types=np.zeros(0, np.float32) if types is None else types,
         )
@@ -204,6 +223,11 @@ class KeptPredictions:
                 about = path.stat()
                 found.append((about.st_mtime_ns, about.st_size, path))
         return found
+
+
+def _bytes_of(planes: np.ndarray) -> np.ndarray:
+    """Floats (...) float32 as (..., 4) uint8."""
+    return planes[..., None].view(np.uint8)
 
 
 def _own_code(card: Card, network: Callable[[], keras.Model]) -> list[str]:

@@ -243,7 +243,7 @@ def test_a_run_larger_than_the_limit_keeps_what_fits_and_says_so(folder):
     for image in images(4):
         predict(kept, network(), image=image)
     assert sum(path.stat().st_size for path in folder.iterdir()) <= kept.limit
-    assert (kept.computed, kept.found, kept.left_out) == (3, 1, 2)
+    assert (kept.made, kept.found, kept.left_out) == (3, 1, 2)
     assert kept.report().endswith("; 2 not kept for lack of room")
 
 
