@@ -152,7 +152,7 @@ def evaluate(
         write_json(inference, settings)
         write_json(metrics, summary)
         write_json(headline, headline_of(summary))
-    log.info("%s", kept.report())
+    log.info("%s", kept.close())
     print("", *score_lines(summary, found, schema), sep="\n")
     print("", *verdict(summary, found["cases"]).sentences, sep="\n", flush=True)
 

@@ -110,8 +110,13 @@ class KeptPredictions:
             self._write(path, prediction)
         return prediction
 
-    def report(self) -> str:
-        """One line: how many predictions were made, and how full the folder is."""
+    def close(self) -> str:
+        """Remove what is beyond the limit; one line on how many predictions were made, and how full
+        the folder is.
+        """
+        with suppress(OSError):
+            if self.limit:
+                self._makes_room(0)
         held = sum(size for _, size, _ in self._files()) / 1e9
         place = f"{self.folder.parent.name}/{self.folder.name}"
         without = f"; {self.left_out} not kept for lack of room" if self.left_out else ""

@@ -136,8 +136,8 @@ def test_postprocessing_and_thresholds_take_what_is_kept(folder):
     found = predict(kept, no_network, settings=settings)
     plain = predictor.predict(network()(), card(), settings, IMAGE, geometry=GEOMETRY)
     assert_same(bits(found, card(), settings), bits(plain, card(), settings))
-    assert kept.report().startswith("predictions: 0 made, 1 kept from before; ")
-    assert kept.report().endswith("/probabilities holds 0.00 of at most 1 GB")
+    assert kept.close().startswith("predictions: 0 made, 1 kept from before; ")
+    assert kept.close().endswith("/probabilities holds 0.00 of at most 1 GB")
 
 
 def set_in(settings, **changes):
@@ -244,7 +244,18 @@ def test_a_run_larger_than_the_limit_keeps_what_fits_and_says_so(folder):
         predict(kept, network(), image=image)
     assert sum(path.stat().st_size for path in folder.iterdir()) <= kept.limit
     assert (kept.made, kept.found, kept.left_out) == (3, 1, 2)
-    assert kept.report().endswith("; 2 not kept for lack of room")
+    assert kept.close().endswith("; 2 not kept for lack of room")
+
+
+def test_a_lower_limit_removes_what_is_beyond_it_without_a_new_entry(folder):
+    for image in images(3):
+        predict(KeptPredictions(folder, LARGE, ORIGIN), network(), image=image)
+    size = max(path.stat().st_size for path in folder.iterdir())
+    kept = KeptPredictions(folder, size + size // 2, ORIGIN)
+    assert predict(kept, no_network).kept
+    kept.close()
+    assert [path.stat().st_size <= size for path in folder.iterdir()] == [True]
+    assert predict(KeptPredictions(folder, LARGE, ORIGIN), no_network).kept
 
 
 def test_a_limit_of_nothing_writes_and_reads_nothing(folder):
@@ -256,8 +267,9 @@ def test_a_limit_of_nothing_writes_and_reads_nothing(folder):
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(folder, caplog):
     folder.write_text("a file")
-    found = predict(KeptPredictions(folder, LARGE, ORIGIN), network())
-    assert found.probabilities.any()
+    kept = KeptPredictions(folder, LARGE, ORIGIN)
+    assert predict(kept, network()).probabilities.any()
+    assert kept.close().startswith("predictions: 1 made, 0 kept")
     assert "the prediction is not kept (File exists)" in caplog.text
 
 
