@@ -48,6 +48,10 @@ BELOW = {
     "network": {"core", "preparation", "augmentation"},
     "planning": {"core", "preparation", "network", "runtime"},
     "report": {"core", "metrics", "statistics", "verification"},
+    "segmenting": {
+        *("core", "formats", "cohorts", "registration", "preparation", "verification"),
+        *("network", "metrics", "report", "runtime"),
+    },
     "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""

@@ -10,6 +10,9 @@ from ..core.regions import classes_to_values, values_to_classes
 from ..core.schema import Schema
 from . import nifti
 
+MAPS = ("probabilities", "uncertainty")
+"""Folders beside predicted labels, whose volumes are no labels."""
+
 
 def write(
     folder: Path, name: str, classes: np.ndarray, schema: Schema, affine: np.ndarray, origin: str

@@ -1,6 +1,6 @@
 """From a prepared image to class indices on the raw grid, the same for `evaluate` and `predict`."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -8,35 +8,15 @@ from ..core import regions
 from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.regions import classes_to_outputs, classes_to_regions
-from ..core.strict import Strict
-from ..preparation.postprocess import Postprocess, postprocess, tempered
+from ..preparation.postprocess import postprocess, tempered
 from ..preparation.preprocessing import Geometry
 from . import inference, losses
 from .backend import keras
 from .card import Card
-from .engines.engine import Engine, chosen
-from .params import AtLeastOne, BelowOne, Mirror, Output
+from .engines.engine import chosen
+from .params import Output
 from .prediction import Prediction
-
-
-class Settings(Strict):
-    """How a case is predicted: the section `evaluate`, kept as models/inference.json."""
-
-    overlap: BelowOne
-    mirror: Mirror
-    batch_size: AtLeastOne
-    engine: Engine
-    postprocess: Postprocess
-
-
-def upgraded(values: Any) -> Any:
-    """Plain values of a models/inference.json of any format as of the present one."""
-    if not isinstance(values, dict):
-        return values
-    postprocess = values.get("postprocess")
-    if isinstance(postprocess, dict):
-        values = values | {"postprocess": {"thresholds": {}, "temperature": 1.0} | postprocess}
-    return {"engine": "keras"} | values
+from .settings import Settings
 
 
 def predict(

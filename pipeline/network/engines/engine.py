@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from ...core.errors import InputError
 from .. import backend
+from ..params import Engine
 
-Engine = Literal["auto", "keras", "openvino"]
 Activation = Literal["sigmoid", "softmax"]
 Forward = Callable[[Any], tuple[Any, Any]]
 """From windows (B, *patch, C) float32 to probabilities (B, *patch, O) float32, and of a type head
