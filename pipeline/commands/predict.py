@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         metavar="DEVICE",
-        help="cpu, gpu (the first), or gpu:1 (the second) and so on (default: the backend's choice)",
+        help="cpu, gpu (the first), gpu:1 (the second), ... (default: a GPU if there is one)",
     )
     parser.add_argument(
         "--source",
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
     extras = api.Extras(arguments.probabilities, arguments.uncertainty, arguments.overlay)
     cases = _found(arguments, model)
     if arguments.device and arguments.device != "cpu":
-        model.require_accelerator()
+        _require_accelerator(arguments.device)
     if not is_file:
         return _into_folder(arguments, model, cases, extras)
     _into_file(arguments, model, cases, extras)
@@ -142,15 +142,23 @@ def _names_file(out: Path) -> bool:
     """Whether the results are those of one case, under this name; InputError if it is neither such
     a name nor one of a folder.
     """
-    if out.is_dir() or not out.suffix[1:].lower() in _NO_FOLDER:
+    if out.is_dir() or out.suffix[1:].lower() not in _NO_FOLDER:
         return False
     api.check_name(out)
     return True
 
 
-def _found(
-    arguments: argparse.Namespace, model: api.Model
-) -> list[api.OneCase | api.Unusable]:
+def _require_accelerator(device: str) -> None:
+    from ..network import backend
+
+    if not backend.on_accelerator():
+        raise InputError(
+            f"--device {device}: {backend.name()} runs on the CPU, although a GPU is there. Install"
+            " its GPU support (docs/how-to/gpu.md), or use --device cpu."
+        )
+
+
+def _found(arguments: argparse.Namespace, model: api.Model) -> list[api.OneCase | api.Unusable]:
     files, missing = _files(arguments), tuple(arguments.missing)
     places = arguments.cases
     if files and len(places) > 1:
@@ -220,7 +228,7 @@ def _into_folder(
     names = f": {', '.join(failed)}" if failed else ""
     print(
         f"{arguments.out}: {states['done']} done, {states['skipped']} skipped,"
-        f" {len(failed)} failed{names}; volumes in {arguments.out / api.VOLUMES}",
+        f" {len(failed)} failed{names}; volumes in {arguments.out / api.VOLUMES}"
     )
     return 1 if failed else 0
 
