@@ -101,6 +101,7 @@ class Job:
 def segment_many(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outcome]:
     """See `Model.segment_many`: checks at once, segments as the result is iterated."""
     cases = distinct(cases)
+    _ = job.model.settings  # unreadable ones are an error, not one of every case
     _check_out(job, [case for case in cases if isinstance(case, OneCase)])
     return _outcomes(job, cases)
 
@@ -110,6 +111,7 @@ def _outcomes(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outcome
     table.write()
     for case, waiting in _one_ahead(job.ready, cases):
         outcome = _outcome(job, case, waiting)
+        del waiting  # and the prepared case
         if outcome.state == "done":
             table.add(outcome.record)
             table.write()
@@ -162,8 +164,8 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{error.filename or out}: cannot be written ({error.strerror}). Make room on the disk,"
-            " or allow writing, then give the command again: cases that are done are skipped."
+            f"{out}: cannot be written ({error.strerror}). Make room on the disk, or allow writing,"
+            " then give the command again: cases that are done are skipped."
         ) from None
 
 
@@ -199,7 +201,8 @@ class _Table:
         self.rows: dict[str, Mapping[str, Any]] = {}
         for path in sorted(job.out.glob(f"[!.]*{_ENDING}.json")):
             record = _read_record(path)
-            if record and path.with_suffix("").is_file():
+            labels = path.with_suffix("")
+            if record and labels == job.labels_of(record["case"]) and labels.is_file():
                 self.add(record)
 
     def add(self, record: Mapping[str, Any]) -> None:
