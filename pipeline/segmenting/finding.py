@@ -99,17 +99,27 @@ class Finder:
     ) -> list[OneCase | Unusable]:
         """See `Model.find_all`."""
         self.refuse_foreign(missing)
-        found = [case for place in places for case in self._below(Path(place), source, missing)]
-        return distinct(found)
+        return distinct(
+            [case for place in places for case in self._at(Path(place), source, missing)]
+        )
+
+    def _at(
+        self, place: Path, source: str | None, missing: Sequence[str]
+    ) -> list[OneCase | Unusable]:
+        """The cases of a folder or a list."""
+        if not is_list(place):
+            return self._below(place, source, missing)
+        try:
+            listed = read_list(place, self.cohort.modalities)
+        except (InputError, OSError) as error:
+            return [Unusable(str(place), reason(error))]
+        return [one for entry in listed for one in self._listed(entry, source, missing)]
 
     def _below(
         self, place: Path, source: str | None, missing: Sequence[str]
     ) -> list[OneCase | Unusable]:
-        """The cases of a folder or a list."""
+        """The cases of a folder."""
         try:
-            if is_list(place):
-                listed = read_list(place, self.cohort.modalities)
-                return [one for entry in listed for one in self._listed(entry, source, missing)]
             _require_folder(place)
             cases = in_parent(place, source, self._needed(missing), self.incomplete)
         except (InputError, OSError) as error:
@@ -124,10 +134,10 @@ class Finder:
             return self._below(entry.folder, source, missing)
         absent = [name for name in missing if name not in entry.files]
         one = _attempted(entry.where, lambda: self.one(entry.folder, entry.files, source, absent))
-        if not isinstance(one, OneCase):
+        if isinstance(one, Unusable):
             return [one]
         one = leaving_out(one, missing)
-        return [replace(one, found=replace(one.found, case=entry.case or one.found.case))]
+        return [replace(one, found=replace(one.found, case=entry.case or one.name))]
 
     def refuse_foreign(self, names: Sequence[str]) -> None:
         """Raise InputError unless the network has modalities of these names."""

@@ -101,11 +101,12 @@ def test_missing_modalities_are_left_out_of_every_case(model, tmp_path):
 def test_a_text_file_lists_folders_relative_to_itself(model, tmp_path):
     for number in (1, 2, 3):
         write_case(tmp_path / "cases", f"BraTS2021_0000{number}", seed=number)
-    listed = "# some\ncases/BraTS2021_00003\n\ncases/BraTS2021_00001\nnowhere\n"
+    listed = "# some\ncases/BraTS2021_00003\n\ncases/BraTS2021_00001\nnowhere\nlist.txt\n"
     (tmp_path / "list.txt").write_text(listed)
-    *found, absent = model.find_all([tmp_path / "list.txt"])
+    *found, absent, itself = model.find_all([tmp_path / "list.txt"])
     assert names(found) == ["BraTS2021_00003", "BraTS2021_00001"]
     assert "nowhere: does not exist" in absent.reason
+    assert "list.txt: is a file. Name the folder" in itself.reason
 
 
 def test_a_table_names_files_of_any_name_and_cases(model, tmp_path):
