@@ -109,7 +109,7 @@ def segment_many(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outc
 def _outcomes(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outcome]:
     table = _Table(job)
     table.write()
-    for case, waiting in _one_ahead(job.ready, cases):
+    for case, waiting in one_ahead(job.ready, cases):
         outcome = _outcome(job, case, waiting)
         del waiting  # and the prepared case
         if outcome.state == "done":
@@ -144,7 +144,7 @@ def _failed(name: str, error: Exception) -> Outcome:
     return Outcome(name, "failed", reason(error))
 
 
-def _one_ahead(
+def one_ahead(
     work: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[tuple[Item, "Future[Result]"]]:
     """Each item with its work, which for the next one is done in a thread meanwhile."""
