@@ -2,13 +2,11 @@
 
 import json
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import InputError
 from ..core.records import sha256, write_csv
@@ -25,8 +23,6 @@ log = logging.getLogger(__name__)
 
 VOLUMES = "volumes.csv"
 _ENDING = ".nii.gz"
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -109,20 +105,17 @@ def segment_many(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outc
 def _outcomes(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outcome]:
     table = _Table(job)
     table.write()
-    for case, waiting in one_ahead(job.ready, cases):
-        outcome = _outcome(job, case, waiting)
-        del waiting  # and the prepared case
+    for case in cases:
+        outcome = _outcome(job, case)
         if outcome.state == "done":
             table.add(outcome.record)
             table.write()
         yield outcome
 
 
-def _outcome(
-    job: Job, case: OneCase | Unusable, waiting: "Future[PreparedCase | dict[str, Any]]"
-) -> Outcome:
+def _outcome(job: Job, case: OneCase | Unusable) -> Outcome:
     try:
-        ready = waiting.result()
+        ready = job.ready(case)
     except Exception as error:
         return _failed(case.name, error)
     if isinstance(ready, dict):
@@ -142,19 +135,6 @@ def _failed(name: str, error: Exception) -> Outcome:
     if not isinstance(error, InputError | OSError):
         log.error("%s", name, exc_info=error)
     return Outcome(name, "failed", reason(error))
-
-
-def one_ahead(
-    work: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, "Future[Result]"]]:
-    """Each item with its work, which for the next one is done in a thread meanwhile."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting: deque[tuple[Item, Future[Result]]] = deque()
-        for item in items:
-            waiting.append((item, thread.submit(work, item)))
-            if len(waiting) > 1:
-                yield waiting.popleft()
-        yield from waiting
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
 from pipeline.formats import nifti
 from pipeline.metrics.uncertainty import entropy_bits
-from pipeline.segmenting.many import one_ahead
 from tests.conftest import LPS, case_arrays, write_case
 
 MODEL = Path(__file__).parents[1] / "network/format_1"
@@ -169,15 +168,6 @@ def test_an_interrupted_call_goes_on_where_it_was(model, cases, out):
         "00002": "done",
     }
     assert len(read_csv(out / "volumes.csv")) == 3
-
-
-def test_no_more_than_one_case_is_prepared_ahead():
-    started: list[int] = []
-    for number, (item, waiting) in enumerate(one_ahead(started.append, range(5))):
-        waiting.result()
-        assert item == number
-        assert len(started) <= number + 2
-    assert started == [0, 1, 2, 3, 4]
 
 
 def test_a_disk_without_room_stops_the_call_and_leaves_no_half_of_a_file(model, cases, out):
