@@ -61,6 +61,16 @@ class Job:
         """The file of the labels of a case."""
         return self.out / f"{case}{_ENDING}"
 
+    def clear(self, case: str) -> None:
+        """Remove what an earlier call has written of a case, first the record: all files of a case
+        are then of one segmentation.
+        """
+        path = self.labels_of(case)
+        record = _read_record(record_of(path)) or {}
+        regions = {*self.model.regions, *record.get("volumes_ml", ())}
+        for written in Extras(True, True, True).files(path, regions, _series_of(record)):
+            written.unlink(missing_ok=True)
+
     def ready(self, case: OneCase | Unusable) -> "PreparedCase | dict[str, Any]":
         """The case prepared for the network, or its record if it is done."""
         if isinstance(case, Unusable):
@@ -81,7 +91,7 @@ class Job:
             "labels": model.written_schema(case, self.label_values).labels,
             "missing_modalities": [name for name in model.modalities if name not in modalities],
         }
-        series = (record.get("native") or {}).get("series", {})
+        series = _series_of(record)
         if (
             any(record.get(key) != value for key, value in wanted.items())
             or bool(series) != self.native
@@ -126,6 +136,7 @@ def _outcome(job: Job, case: OneCase | Unusable) -> Outcome:
     except Exception as error:
         return _failed(case.name, error)
     with _writing(job.out):
+        job.clear(case.name)
         result.save(job.labels_of(case.name), job.extras)
     return Outcome(case.name, "done", record=result.record)
 
@@ -218,6 +229,11 @@ def _read_record(path: Path) -> dict[str, Any] | None:
         return None
     needed = {"case", "inputs", "network_sha256", "warnings", "volumes_ml"}
     return record if isinstance(record, dict) and needed <= record.keys() else None
+
+
+def _series_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The series of a record, by modality; none unless they were registered."""
+    return (record.get("native") or {}).get("series", {})
 
 
 def _hash_of(origin: Path | Part) -> str:

@@ -123,6 +123,22 @@ def test_other_settings_and_another_network_are_not_taken_for_done(model, cases,
         assert counted(api.load(folder).segment_many([one], out)) == {"done": 1}
 
 
+def test_files_of_an_earlier_segmentation_are_not_taken_for_those_of_a_later_one(model, cases, out):
+    one = [cases / "BraTS2021_00001"]
+    list(model.segment_many(one, out, extras=ALL))
+    earlier = files(out)
+    replace_voxels(cases)
+    list(model.segment_many(one, out))
+    assert files(out).keys() == {
+        "volumes.csv",
+        "BraTS2021_00001.nii.gz",
+        "BraTS2021_00001.nii.gz.json",
+    }
+    assert counted(model.segment_many(one, out, extras=ALL)) == {"done": 1}
+    changed = {name for name, stored in files(out).items() if stored != earlier[name]}
+    assert "probabilities/BraTS2021_00001_WT.nii.gz" in changed
+
+
 def test_label_values_of_the_case_are_not_taken_for_those_of_the_network(model, out, tmp_path):
     images, _ = case_arrays(5)
     names = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
