@@ -11,7 +11,6 @@ from . import registry
 AtLeastOne = Annotated[int, Field(ge=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Output = Literal["regions", "labels"]
-Engine = Literal["auto", "keras", "openvino"]
 Axes = tuple[int, ...]
 Mirror = bool | tuple[Literal["x", "y", "z"], ...]
 """Axes whose mirror images are averaged; true for all."""

@@ -1,12 +1,14 @@
 """models/inference.json: how a case is predicted. Read without Keras."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..core.records import read_json
 from ..core.strict import Strict
 from ..preparation.postprocess import Postprocess
-from .params import AtLeastOne, BelowOne, Engine, Mirror
+from .params import AtLeastOne, BelowOne, Mirror
+
+Engine = Literal["auto", "keras", "openvino"]
 
 
 class Settings(Strict):

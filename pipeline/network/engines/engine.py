@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ...core.errors import InputError
 from .. import backend
-from ..params import Engine
+from ..settings import Engine
 
 Activation = Literal["sigmoid", "softmax"]
 Forward = Callable[[Any], tuple[Any, Any]]
