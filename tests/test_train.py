@@ -223,6 +223,25 @@ def test_folds_that_are_killed_go_on_with_the_fold_that_was_trained(folds, tmp_p
     assert not list((folder / "models").glob("checkpoint*"))
 
 
+def test_the_table_of_epochs_grows_while_the_network_is_trained(
+    prepared, finished, tmp_path, monkeypatch
+):
+    folder = project.copy(prepared, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+
+    def killed(run, record):
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking.Run, "log_epoch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            project.run(folder, "train")
+    whole = (finished / "metrics/history.csv").read_text().splitlines()
+    assert (folder / "metrics/history.csv").read_text().splitlines() == whole[:3]
+
+
 def test_folds_on_several_gpus_side_by_side_give_the_same_network(folds, tmp_path, monkeypatch):
     folder = project.copy(folds, tmp_path)
     monkeypatch.chdir(folder)

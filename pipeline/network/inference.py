@@ -6,9 +6,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..core.boxes import bounding_box
+from ..core.progress import Bar
 from ..preparation.patches import Size, box_of, overlap_of, window_origins
 from ..preparation.preprocessing import Geometry
 from . import backend, blending
@@ -85,7 +85,7 @@ def predict(
     volume = blending.OnDevice if backend.name() == "jax" else blending.OnHost
     blended = volume(image, origins, patch, slices, channels)
     of_types = []
-    with tqdm(
+    with Bar(
         total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None
     ) as bar:
         for first in range(0, len(origins), batch_size):

@@ -110,7 +110,8 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
-    from tqdm import tqdm
+
+    from ..core.progress import Bar
 
     _join.get()()
     cases = list(cases)
@@ -120,8 +121,8 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     results = Parallel(n_jobs=workers, return_as=as_they_come, batch_size=1)(
         delayed(_caught)(work, case) for case in cases
     )
-    shown = {"desc": describe, "unit": "case", "mininterval": 1, "disable": not cases}
-    results = list(tqdm(results, total=len(cases), **shown))
+    shown = {"desc": describe, "unit": "case", "disable": not cases}
+    results = list(Bar(results, total=len(cases), **shown))
     faults = [str(result) for result in results if isinstance(result, InputError)]
     if faults:
         raise InputError("\n".join([*faults, f"{len(faults)} of {len(cases)} cases rejected."]))
