@@ -17,7 +17,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 run: env
 	dvc repro
-	@echo "Open metrics/report.html; compare runs with 'make ui'."
+	@python -c 'from pathlib import Path; print("Report:", Path("metrics/report.html").resolve().as_uri())'
+	@echo "Compare runs with 'make ui'."
 
 test: env
 	python -m pytest

@@ -31,7 +31,7 @@ from .report.plots.planes import view_of
 from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
 from .report.results import Pictured, Previous, Rows, Run, read_table, read_tables
 from .report.worst_to_best import chosen, from_both_ends
-from .runtime import costs, stage, tracking
+from .runtime import costs, logs, stage, tracking
 from .runtime.committed import committed
 from .runtime.parallel import over_cases
 from .runtime.provenance import provenance
@@ -119,7 +119,7 @@ def visualize(
                 write_bytes(figures / f"{name}.{ending}", data)
         write_bytes(model_card, card_page(run).encode())
         write_bytes(report, report_page(run, plots).encode())
-        log.info("%d cases pictured in %s, report in %s", len(drawn), figures, report)
+        log.info("%d cases pictured in %s; report: %s", len(drawn), figures, logs.shown(report))
         tracked.log_metrics({"cost": {row["stage"]: row for row in costs.read()}})
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_origin
 
 from ..core import params
 from ..core.errors import InputError
-from . import params_file
+from . import logs, params_file
 from .errors import reported_errors
 from .parallel import computing_on_demand
 
@@ -93,8 +93,12 @@ def main(
     for name, kind in _annotations(function):
         if isinstance(mark := _mark(kind), Option):
             parser.add_argument(f"--{name}", type=int, help=mark.help)
-    chosen = vars(parser.parse_args(arguments))
+    logs.add_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    logs.choose(parsed)
+    chosen = vars(parsed)
     path, check = chosen.pop("params"), chosen.pop("check")
+    del chosen["log"]
     with reported_errors():
         typed, compute = _read(function, path)
         if not check:
