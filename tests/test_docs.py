@@ -15,6 +15,7 @@ from dvc.cli.parser import get_main_parser
 
 from pipeline.__main__ import COMMANDS
 from pipeline.cohorts import folder
+from pipeline.runtime import logs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -75,6 +76,7 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page):
 def parser_of(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     importlib.import_module(f"pipeline.commands.{name}").add_arguments(parser)
+    logs.add_arguments(parser)
     return parser
 
 

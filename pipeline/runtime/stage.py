@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,8 @@ from ..core.errors import InputError
 from . import logs, params_file
 from .errors import reported_errors
 from .parallel import computing_on_demand
+
+log = logging.getLogger(__name__)
 
 _PACKAGE = __package__.partition(".")[0]
 
@@ -101,6 +104,8 @@ def main(
     del chosen["log"]
     with reported_errors():
         typed, compute = _read(function, path)
+        for name, value in typed.items():
+            log.debug("%s: %r", name, value)
         if not check:
             with recorded(function.__name__), computing_on_demand(compute):
                 function(**chosen, **typed)
