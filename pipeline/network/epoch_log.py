@@ -63,10 +63,11 @@ def line(history: members.History, epochs: int) -> str:
     """
     last = history[-1]
     best = history[best_epoch([training.score(record) for record in history])]
-    name = "val_loss" if math.isnan(best["val_dice"]) else "val_dice"
+    without = math.isnan(best["val_dice"])
+    of_best = f"val_loss {best['val_loss']:.4f}" if without else f"{best['val_dice']:.4f}"
     values = "  ".join(f"{key} {last[key]:.4f}" for key in ("loss", "val_loss", "val_dice"))
     number = f"{last['epoch']:>{len(str(epochs))}}/{epochs}"
-    return f"epoch {number}  {values}  best {name} {best[name]:.4f} in epoch {best['epoch']}"
+    return f"epoch {number}  {values}  best {of_best} in epoch {best['epoch']}"
 
 
 def duration(seconds: float) -> str:

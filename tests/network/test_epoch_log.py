@@ -16,7 +16,7 @@ def record(epoch: int, loss: float, dice: float) -> dict[str, float]:
 def test_a_line_says_the_scores_of_the_last_epoch_and_the_best_so_far():
     history = [record(1, 0.5, 0.25), record(2, 0.375, 0.75), record(3, 0.25, 0.5)]
     expected = "epoch  3/12  loss 0.2500  val_loss 0.5000  val_dice 0.5000"
-    assert epoch_log.line(history, 12) == f"{expected}  best val_dice 0.7500 in epoch 2"
+    assert epoch_log.line(history, 12) == f"{expected}  best 0.7500 in epoch 2"
 
 
 def test_without_a_region_the_best_epoch_is_that_of_the_smallest_loss():
@@ -43,7 +43,7 @@ def test_the_time_left_counts_all_folds_and_forgets_how_long_the_compilation_too
     ends = [rest.rpartition("  ")[2] for _, rest in lefts]
     *left, last = ends
     assert left == ["8 min left", "40 s left", "36 s left", "24 s left", "12 s left"]
-    assert last == "best val_dice 0.5000 in epoch 1"
+    assert last == "best 0.5000 in epoch 1"
 
 
 def test_a_training_that_may_end_early_takes_at_most_that_long(caplog):
