@@ -60,6 +60,7 @@ ONLY_IN = {
     "tensorflow": {"network.backend", "network.steps"},
     "jax": {"network.steps"},
     "torch": set(),
+    "tqdm": {"core.progress", "cohorts.copying"},
 }
 
 
