@@ -33,7 +33,10 @@ from .network import backend, saving
 from .network.card import check_cohort, check_unseen, network_file, read_card
 from .network.predictor import Settings
 from .preparation import choosing
-from .runtime import costs, stage, tracking
+from .runtime import costs, stage
+from .runtime.tracking import reproduction
+from .runtime.tracking.datasets import data_of
+from .runtime.tracking.parts import evaluation_part, model_part
 from .scoring import held_out
 from .scoring.cohort import Cohort
 from .scoring.validation import validated
@@ -113,9 +116,9 @@ def evaluate(
             cohort, params.choose, parts.patients, params.score_validation
         )
         cohort = replace(cohort, settings=settings)
-    model_part = tracking.model_part(network_file(models), models / "card.json", history)
-    own_part = tracking.evaluation_part(metrics, cases, tables)
-    with tracking.run(card.tags, model_part, own_part) as run:
+    trained = model_part(network_file(models), models / "card.json", history)
+    own_part = evaluation_part(metrics, cases, tables, inference=inference)
+    with reproduction.run(card.tags, data_of(catalogue, parts), trained, own_part) as run:
         scores, losses = {}, []
         for number, each in enumerate(held_out.scores(cohort, parts.test, predictions), 1):
             scores[each.item], loss = each.scores

@@ -33,8 +33,12 @@ from .network.setup import Setup
 from .network.train_params import TrainParams, fitted
 from .preparation import shards as shard_files
 from .preparation.preprocessing import PreprocessingConfig
-from .runtime import costs, gpus, stage, tracking
+from .runtime import costs, gpus, stage
 from .runtime.code import code_hash
+from .runtime.tracking import reproduction
+from .runtime.tracking.datasets import data_of
+from .runtime.tracking.parts import model_part
+from .runtime.tracking.run import Run
 
 ROOMS = ("core", "formats", "preparation", "augmentation", "network")
 CODE = (*ROOMS, "preprocess.py", "augment.py", "train.py")
@@ -73,7 +77,7 @@ def train(
     setup = Setup(network, params, cohort.cohort, train_code, seed, spacing_mm)
     count = len(parts.members)
 
-    def trained(number: int, own: tracking.Run | None) -> tuple[Any, members.History]:
+    def trained(number: int, own: Run | None) -> tuple[Any, members.History]:
         """The network of a fold and its records."""
         trained_on, validated_on = parts.members[number]
         return members.trained(
@@ -96,8 +100,8 @@ def train(
     alone = count == 1
     past = checkpoint.history(_state(model, 0), fingerprint) if alone else []
     first = backend.process()[0] == 0  # of several, the one that writes
-    part = tracking.model_part(model, card, history)
-    with tracking.run(tags, part, past=past) if first else nullcontext() as run:
+    data, part = data_of(cohort, parts), model_part(model, card, history)
+    with reproduction.run(tags, data, part, past=past) if first else nullcontext() as run:
         networks, described, histories = [], [], []
         for number in range(count):
             with nullcontext(run) if alone or not run else run.child(f"fold {number}") as own:
@@ -154,7 +158,7 @@ def _train_side_by_side(folds: int) -> None:
         )
 
 
-def _log(run: tracking.Run, record: dict, timing: dict) -> None:
+def _log(run: Run, record: dict, timing: dict) -> None:
     run.log_epoch(record | timing)
 
 

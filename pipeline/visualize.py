@@ -31,10 +31,13 @@ from .report.plots.planes import view_of
 from .report.plots.viewer_volumes import ViewerVolumes, viewer_volumes
 from .report.results import Pictured, Previous, Rows, Run, read_table, read_tables
 from .report.worst_to_best import chosen, from_both_ends
-from .runtime import costs, stage, tracking
+from .runtime import costs, stage
 from .runtime.committed import committed
 from .runtime.parallel import over_cases
 from .runtime.provenance import provenance
+from .runtime.tracking import reproduction
+from .runtime.tracking.datasets import data_of
+from .runtime.tracking.parts import evaluation_part, model_part, report_part
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +107,11 @@ def visualize(
         **read,
     )
     parts = (
-        tracking.model_part(network, card, history),
-        tracking.evaluation_part(evaluation, cases, tables),
-        tracking.report_part(report, figures, model_card),
+        model_part(network, card, history),
+        evaluation_part(evaluation, cases, tables, inference=models / "inference.json"),
+        report_part(report, figures, model_card),
     )
-    with tracking.run(described.tags, *parts) as tracked:
+    with reproduction.run(described.tags, data_of(catalogue, run.split), *parts) as tracked:
         plots = figures_of(run, params.dpi)
         pictures = {
             name: dict(zip(("png", "svg"), files, strict=True)) for name, files in plots.items()

@@ -26,10 +26,12 @@ from ..core import params
 from ..core.cores import usable_cores
 from ..core.errors import InputError
 from ..core.records import write_bytes
-from ..runtime import params_file, requirements, tracking
+from ..runtime import params_file, requirements
 from ..runtime.errors import as_called
 from ..runtime.memory import usable_memory
 from ..runtime.programs import output_of
+from ..runtime.tracking import store
+from ..runtime.tracking.kept import runs_kept
 
 PACKAGE = __package__.partition(".")[0]
 GIB = 2**30
@@ -205,13 +207,13 @@ def runs() -> Iterator[Finding]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     try:
-        kept = tracking.runs_kept()
+        number = runs_kept()
     except InputError as fault:
         message, _, advice = str(fault).rpartition("\n")
         yield Finding("fail", "mlflow store", message, advice)
     else:
-        found = "created by the first run" if kept is None else f"{kept} runs"
-        yield Finding("ok", "mlflow store", f"{tracking.shown_store()}: {found}")
+        found = "created by the first run" if number is None else f"{number} runs"
+        yield Finding("ok", "mlflow store", f"{store.shown()}: {found}")
 
 
 def params_values(path: Path) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.core.params import SECTIONS
-from pipeline.runtime import programs, tracking, workspace
+from pipeline.runtime import programs, workspace
+from pipeline.runtime.tracking import datasets, kept, logged_model, parts, reproduction, store
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +23,14 @@ EPOCHS = [
     {"epoch": 1, "loss": 0.9, "val_dice_ET": float("nan")},
     {"epoch": 2, "loss": 0.5, "val_dice_ET": 0.25},
 ]
-PROCESS = (
-    "import os, signal\nfrom pipeline.runtime import tracking\nfrom tests.runtime.test_tracking"
-    " import *\n"
-)
+CASES = """case,kind,name,dice,reference_ml
+A,region,WT,0.9,30.0
+A,region,ET,0.7,5.0
+A,label,edema,0.1,20.0
+B,region,WT,0.0,1.0
+B,region,ET,,0.0
+"""
+PROCESS = "import os, signal\nfrom tests.runtime.test_tracking import *\n"
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +53,9 @@ def clone(tmp_path, tables, monkeypatch):
     for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     write_params(overlap=0.5)
-    for name in ("network.keras", "card.json", "cases.csv", "report.html"):
+    for name in ("network.keras", "card.json", "inference.json", "report.html"):
         Path(name).write_text(f"content of {name}")
+    Path("cases.csv").write_text(CASES)
     Path("history.csv").write_text("epoch,loss,val_dice_ET\n1,0.9,\n2,0.5,0.25\n")
     write_scores(0.8)
     Path("figures").mkdir()
@@ -66,43 +73,53 @@ def write_params(**evaluate):
 
 def write_scores(dice):
     regions = {"ET": {"dice": {"mean": dice, "sd": 0.1}}}
-    scores = {"region": regions, "cases": 4, "cohort": "phantom", "held_out_loss": 0.25}
+    scores = {"region": regions, "cases": 2, "cohort": "phantom", "held_out_loss": 0.25}
+    scores["mean_region_dice"] = {"value": dice, "low": 0.6, "high": 0.95}
     Path("evaluate.json").write_text(json.dumps(scores))
 
 
-MODEL = tracking.model_part(Path("network.keras"), Path("card.json"), Path("history.csv"))
-EVALUATION = tracking.evaluation_part(Path("evaluate.json"), Path("cases.csv"))
-REPORT = tracking.report_part(Path("report.html"), Path("figures"))
+MODEL = parts.model_part(Path("network.keras"), Path("card.json"), Path("history.csv"))
+EVALUATION = parts.evaluation_part(
+    Path("evaluate.json"), Path("cases.csv"), inference=Path("inference.json")
+)
+REPORT = parts.report_part(Path("report.html"), Path("figures"))
+DATA = datasets.Data(
+    "phantom",
+    (
+        datasets.CohortPart("train", "1f2e3d4c", cases=15, patients=14),
+        datasets.CohortPart("test", "5b6a7988", cases=5, patients=5),
+    ),
+)
 
 
 ALL_EPOCHS = [(1, 0.9), (2, 0.5)]
 
 
 def train(epochs=EPOCHS, past=()):
-    with tracking.run(TAGS, MODEL, past=past) as run:
+    with reproduction.run(TAGS, DATA, MODEL, past=past) as run:
         for record in epochs:
             run.log_epoch(record | {"seconds": 2.5})
     return run.id
 
 
 def evaluate():
-    with tracking.run(TAGS, MODEL, EVALUATION) as run:
+    with reproduction.run(TAGS, DATA, MODEL, EVALUATION) as run:
         run.log_case(0, {"seconds": 1.5})
     return run.id
 
 
 def visualize():
-    with tracking.run(TAGS, MODEL, EVALUATION, REPORT) as run:
+    with reproduction.run(TAGS, DATA, MODEL, EVALUATION, REPORT) as run:
         pass
     return run.id
 
 
 def client():
-    return tracking._open_store()[0]
+    return store.opened()[0]
 
 
 def all_runs():
-    opened, experiment_id = tracking._open_store()
+    opened, experiment_id = store.opened()
     return opened.search_runs([experiment_id])
 
 
@@ -113,34 +130,55 @@ def points(run_id, name):
 def artifacts(run_id):
     opened = client()
     folders = [item.path for item in opened.list_artifacts(run_id)]
-    return sorted(item.path for folder in folders for item in opened.list_artifacts(run_id, folder))
+    listed = [item.path for name in folders for item in opened.list_artifacts(run_id, name)]
+    model = {f"model/{name}" for name in logged_model.files_of(opened, run_id)}
+    return sorted({*listed, *model} - DESCRIPTION)
 
 
-def kept_network(root, run_id):
-    return (root / "mlartifacts" / run_id / "artifacts/model/network.keras").read_text()
+def kept_network(run_id):
+    with tempfile.TemporaryDirectory() as folder:
+        model = logged_model.download(client(), run_id, Path(folder))
+        return (model / "network.keras").read_text()
 
 
 def fail(*parts):
     """A stage that logs one epoch and fails; the id of its run."""
-    with suppress(RuntimeError), tracking.run(TAGS, *parts) as run:
+    with suppress(RuntimeError), reproduction.run(TAGS, DATA, *parts) as run:
         run.log_epoch(EPOCHS[0])
         raise RuntimeError
     return run.id
 
 
-def start(code, **environment):
+def start(code, folder=None, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", PROCESS + code],
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        cwd=folder,
     )
 
 
+def workspace_of_queue(clone, name):
+    """A copy of the clone without its store, as DVC makes one for a queued experiment."""
+    folder = clone / ".dvc/tmp/exps" / name
+    left_out = shutil.ignore_patterns("mlartifacts", "mlflow*", ".dvc")
+    shutil.copytree(clone, folder, ignore=left_out)
+    (folder / ".dvc").mkdir()
+    return folder
+
+
+DESCRIPTION = {
+    *("model/MLmodel", "model/conda.yaml", "model/python_env.yaml", "model/requirements.txt"),
+    *("model/input_example.json", "model/serving_input_example.json"),
+}
 PARTS = {
     "evaluation": ["cases.csv", "evaluate.json"],
-    "model": ["card.json", "history.csv", "network.keras"],
+    "model": ["card.json", "history.csv", "inference.json", "network.keras"],
     "report": ["figures", "report.html"],
 }
 COMPLETE = [f"{part}/{name}" for part, names in PARTS.items() for name in names]
+
+
+TRAINED = ["model/card.json", "model/history.csv", "model/network.keras"]
 
 
 def test_the_three_stages_of_one_reproduction_share_one_complete_run(clone):
@@ -151,11 +189,11 @@ def test_the_three_stages_of_one_reproduction_share_one_complete_run(clone):
     network = {"network.filters": "8", "network.normalization": "instance"}
     assert run.data.params == network | {"evaluate.overlap": "0.5"}
     assert points(run.info.run_id, "loss") == ALL_EPOCHS
-    assert points(run.info.run_id, "val_dice_ET") == [(2, 0.25)]
+    assert points(run.info.run_id, "validation/dice_ET") == [(2, 0.25)]
     assert run.data.metrics["region/ET/dice"] == 0.8
     assert run.data.metrics["case/seconds"] == 1.5
     assert artifacts(run.info.run_id) == COMPLETE
-    assert kept_network(clone, run.info.run_id) == "content of network.keras"
+    assert kept_network(run.info.run_id) == "content of network.keras"
     assert run.data.tags | TAGS | {"dvc_exp_name": "", "workspace": str(clone)} == run.data.tags
 
 
@@ -193,7 +231,7 @@ def test_another_evaluation_or_report_of_a_cached_model_makes_another_complete_r
 
 def test_a_killed_training_continues_its_run_without_duplicates(clone):
     process = start("""
-with tracking.run(TAGS, MODEL) as run:
+with reproduction.run(TAGS, DATA, MODEL) as run:
     run.log_epoch(EPOCHS[0])
     run.log_epoch(EPOCHS[1])
     os.kill(os.getpid(), signal.SIGKILL)
@@ -226,7 +264,7 @@ def test_a_run_that_failed_while_the_model_was_added_is_completed(clone):
     with pytest.raises(Exception, match=r"card\.json"):
         evaluate()
     Path("elsewhere").rename("card.json")
-    assert artifacts(evaluate()) == COMPLETE[:5]
+    assert artifacts(evaluate()) == COMPLETE[:6]
     assert len(all_runs()) == 1
 
 
@@ -243,7 +281,7 @@ def test_another_dvc_experiment_is_another_run(clone, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "pious-wave")
     second = evaluate()
     assert second != first
-    assert client().get_run(second).info.run_name == "pious-wave"
+    assert client().get_run(second).info.run_name == "phantom (pious-wave)"
 
 
 def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_changes_no_other_run(
@@ -252,16 +290,13 @@ def test_a_queued_experiment_logs_to_the_store_of_the_clone_and_changes_no_other
     first = train()
     client().update_run(first, status="RUNNING")
     monkeypatch.setenv("DVC_ROOT", str(clone))
-    workspace = clone / ".dvc/tmp/exps/tmp1"
-    left_out = shutil.ignore_patterns("mlartifacts", "mlflow*", ".dvc")
-    shutil.copytree(clone, workspace, ignore=left_out)
-    (workspace / ".dvc").mkdir()
-    monkeypatch.chdir(workspace)
+    folder = workspace_of_queue(clone, "tmp1")
+    monkeypatch.chdir(folder)
     second = evaluate()
     assert second != first
     assert client().get_run(first).info.status == "RUNNING"
-    assert not list(workspace.glob("ml*"))
-    assert (clone / "mlartifacts" / second).is_dir()
+    assert not list(folder.glob("ml*"))
+    assert kept_network(second) == "content of network.keras"
 
 
 def test_the_store_of_the_environment_variable_is_used_and_the_random_state_left_alone(
@@ -274,30 +309,40 @@ def test_the_store_of_the_environment_variable_is_used_and_the_random_state_left
     expected = random.getstate()
     train()
     assert random.getstate() == expected
-    assert tracking.runs_kept() == 1
+    assert kept.runs_kept() == 1
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert tracking.runs_kept() == 0
+    assert kept.runs_kept() == 0
 
 
 def test_two_runs_starting_at_once_on_a_fresh_store_both_succeed(clone):
     Path("mlflow.db").unlink()
-    processes = [start("train()", DVC_EXP_NAME=f"at-once-{number}") for number in range(2)]
+    processes = [
+        start(
+            "train()",
+            workspace_of_queue(clone, f"tmp{number}"),
+            DVC_ROOT=str(clone),
+            DVC_EXP_NAME=f"at-once-{number}",
+        )
+        for number in range(2)
+    ]
     assert [process.wait() for process in processes] == [0, 0]
     runs = all_runs()
-    assert sorted(run.info.run_name for run in runs) == [f"at-once-{number}" for number in range(2)]
+    assert sorted(run.info.run_name for run in runs) == [
+        f"phantom (at-once-{number})" for number in range(2)
+    ]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(points(run.info.run_id, "loss") == ALL_EPOCHS for run in runs)
 
 
 def test_many_metrics_and_params_are_logged_in_full_under_names_that_mlflow_accepts(clone):
     write_params(**{f"key_{number}": number for number in range(150)})
-    with tracking.run(TAGS, MODEL) as run:
+    with reproduction.run(TAGS, DATA, MODEL) as run:
         scores = {f"score_{number}": number for number in range(1100)}
         run.log_metrics(scores | {"dice (ET), best": 1.0})
     data = client().get_run(run.id).data
     assert data.params["evaluate.key_149"] == "149"
-    assert data.metrics["score_1099"] == 1099
-    assert data.metrics["dice _ET__ best"] == 1.0
+    assert data.metrics["evaluation/score_1099"] == 1099
+    assert data.metrics["evaluation/dice _ET__ best"] == 1.0
 
 
 def test_a_broken_store_is_reported_with_a_remedy_and_without_its_password(clone, monkeypatch):
@@ -305,7 +350,7 @@ def test_a_broken_store_is_reported_with_a_remedy_and_without_its_password(clone
     with pytest.raises(InputError, match=r"mlflow\.db: cannot be opened(.|\n)*MLFLOW_TRACKING_URI"):
         train()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@nowhere/runs")
-    assert tracking.shown_store() == "postgresql://***@nowhere/runs"
+    assert store.shown() == "postgresql://***@nowhere/runs"
 
 
 AWKWARD = "a?b%20c d#e%f ä@g&h=i;j"
@@ -325,14 +370,14 @@ def test_a_clone_in_a_folder_of_any_name_keeps_store_and_artifacts_in_it(clone, 
     awkward = move(clone, AWKWARD)
     if fresh:
         Path("mlflow.db").unlink()
-        assert tracking.runs_kept() is None
+        assert kept.runs_kept() is None
         assert not Path("mlflow.db").exists()
     run_id = train()
-    assert tracking.runs_kept() == 1
+    assert kept.runs_kept() == 1
     assert points(run_id, "loss") == ALL_EPOCHS
-    assert artifacts(run_id) == COMPLETE[2:5]
-    assert kept_network(awkward, run_id) == "content of network.keras"
-    assert tracking.shown_store() == str(awkward / "mlflow.db")
+    assert artifacts(run_id) == TRAINED
+    assert kept_network(run_id) == "content of network.keras"
+    assert store.shown() == str(awkward / "mlflow.db")
     assert list(awkward.parent.iterdir()) == [awkward]
 
 
@@ -351,9 +396,9 @@ def test_make_ui_opens_the_store_that_the_stages_write_to(clone, monkeypatch):
     command = ["sh", "-c", f"printf %s {recipe.replace('$$', '$')}"]
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for address in (tracking.store(), "http://127.0.0.1:9"):
+    for address in (store.address(), "http://127.0.0.1:9"):
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        assert said == tracking.store() == address
+        assert said == store.address() == address
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
 
@@ -375,12 +420,12 @@ def test_a_commit_and_changes_of_code_or_params_are_tagged(clone):
 
 
 def test_importing_tracking_does_not_load_mlflow():
-    code = "import sys, pipeline.runtime.tracking; sys.exit('mlflow' in sys.modules)"
+    code = "import sys, pipeline.runtime.tracking.reproduction; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_nested_runs_are_continued_by_their_name_and_end_with_what_ended_them(clone):
-    with tracking.run(TAGS, MODEL) as run:
+    with reproduction.run(TAGS, DATA, MODEL) as run:
         with run.child("fold 0") as fold:
             fold.log_epoch({"epoch": 1, "loss": 0.5})
         with suppress(KeyboardInterrupt), run.child("fold 1") as killed:
@@ -395,6 +440,6 @@ def test_nested_runs_are_continued_by_their_name_and_end_with_what_ended_them(cl
     nested = [each for each in all_runs() if each.data.tags.get("mlflow.parentRunId") == run.id]
     assert sorted(each.info.run_name for each in nested) == ["fold 0", "fold 1"]
     assert {each.info.status for each in nested} == {"FINISHED"}
-    with tracking.run(TAGS, MODEL, EVALUATION) as evaluated:
+    with reproduction.run(TAGS, DATA, MODEL, EVALUATION) as evaluated:
         pass
     assert evaluated.id == run.id, "a nested run is not taken for that of a reproduction"

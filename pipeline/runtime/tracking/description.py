@@ -1,0 +1,103 @@
+"""The name of a run and its description: how well it does, what changed, how to repeat it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NOTE = "mlflow.note.content"
+_NAMED = 3
+"""Largest number of changed params in a name."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from.
+
+    Attributes
+    ----------
+    cohort : str
+    settings : sequence of str
+        Params that differ from the committed ones, as ``train.epochs=30``.
+    command : str
+        Shell command that repeats the run.
+    experiment : str
+        Name of the DVC experiment, empty without one.
+    """
+
+    cohort: str
+    settings: Sequence[str]
+    command: str
+    experiment: str
+
+
+def name_of(origin: Origin) -> str:
+    """The cohort, the params that differ from the committed ones, and the DVC experiment or the
+    time: ``phantom train.epochs=30 (pious-wave)``.
+    """
+    changed = origin.settings
+    what = " ".join(changed) if len(changed) <= _NAMED else f"{len(changed)} params"
+    when = f"({origin.experiment})" if origin.experiment else time.strftime("%Y-%m-%d %H:%M")
+    return " ".join(part for part in (origin.cohort, what, when) if part)
+
+
+def changed_since(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Flattened params that differ between two runs: ``train.epochs: 20 -> 30``."""
+    names = sorted({*before, *now})
+    return [
+        f"{name}: {before.get(name, 'absent')} -> {now.get(name, 'absent')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
+
+
+def note(
+    origin: Origin,
+    previous: tuple[str, Sequence[str]] | None,
+    scores: Mapping[str, Any],
+    headline: Mapping[str, float],
+    worst: str,
+) -> str:
+    """The description of a run in Markdown.
+
+    Parameters
+    ----------
+    origin : Origin
+    previous : tuple of str and sequence of str, or None
+        Name of the run before, and `changed_since`.
+    scores : mapping
+        metrics/evaluate.json, empty before the evaluation.
+    headline, worst
+        As of `metrics.verdict`.
+    """
+    paragraphs = [_verdict(origin.cohort, scores, headline, worst)]
+    if origin.settings:
+        paragraphs.append(f"Changed since the commit:\n\n{_listed(origin.settings)}")
+    if previous and previous[1]:
+        paragraphs.append(f"Changed since the run before, {previous[0]}:\n\n{_listed(previous[1])}")
+    paragraphs.append(f"Repeat it:\n\n```\n{origin.command}\n```")
+    return "\n\n".join(paragraphs)
+
+
+def _verdict(
+    cohort: str, scores: Mapping[str, Any], headline: Mapping[str, float], worst: str
+) -> str:
+    if "mean_region_dice" not in headline:
+        return f"Trained on {cohort}; not evaluated yet."
+    mean = scores["mean_region_dice"]
+    interval = f" (95 % interval {mean['low']:.3f} to {mean['high']:.3f})" if "low" in mean else ""
+    regions = ", ".join(
+        f"{name[5:]} {value:.3f}" for name, value in headline.items() if name.startswith("dice_")
+    )
+    text = (
+        f"**Mean region Dice {headline['mean_region_dice']:.3f}**{interval} on"
+        f" {scores.get('cases')} test cases of {cohort}: {regions}."
+    )
+    if not worst:
+        return text
+    missed = f"Missed tumours: {headline['missed_tumours']:.0f}."
+    return f"{text} Worst case: {worst}, {headline['worst_dice']:.3f}. {missed}"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- `{line}`" for line in lines)

@@ -1,0 +1,103 @@
+"""What earlier runs hold, found by the id or name of a run or by its DVC experiment."""
+
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import InputError
+from . import logged_model, store
+from .parts import MODEL
+
+
+def runs_kept() -> int | None:
+    """Number of runs in the store; None if there is no store yet. InputError if it cannot be
+    opened.
+    """
+    if not store.exists():
+        return None
+    client, experiment_id = store.opened()
+    return len(client.search_runs([experiment_id], max_results=50_000))
+
+
+def evaluation_table(run: str, file: str = "cases.csv") -> Path:
+    """Path of a table that `evaluate` added to a run.
+
+    Parameters
+    ----------
+    run : str
+        Id, name, or DVC experiment; of several runs of one name, the newest that holds the table.
+    file : str
+        Path of the table within the evaluation, such as ``tables/lesionwise.csv``.
+
+    Returns
+    -------
+    Path
+        In the store if that is a folder, else of a temporary copy.
+
+    Raises
+    ------
+    InputError
+        If there is no store, no such run, or no such table in it.
+    """
+    client, named = _runs_named(run)
+    path = f"evaluation/{file}"
+    for run_id in named:
+        listed = client.list_artifacts(run_id, str(Path(path).parent))
+        if path in {item.path for item in listed}:
+            return Path(client.download_artifacts(run_id, path))
+    raise InputError(f"run {run} holds no {path}")
+
+
+def model_files(run: str, folder: Path) -> Path:
+    """Copy the model of a run.
+
+    Parameters
+    ----------
+    run : str
+        As for `evaluation_table`; of several, the newest whose model is whole.
+    folder : Path
+        Where to write it, an existing folder.
+
+    Returns
+    -------
+    Path
+        The folder of network.keras, card.json and inference.json.
+
+    Raises
+    ------
+    InputError
+        If there is no store, no such run, or its model is not whole: a run has inference.json only
+        once it was evaluated, and one of an earlier version never.
+    """
+    client, named = _runs_named(run)
+    trained = None
+    for run_id in named:
+        held = logged_model.files_of(client, run_id)
+        if "inference.json" in held:
+            return logged_model.download(client, run_id, folder)
+        if any(name.endswith(".keras") for name in held):
+            trained = trained or run_id
+    if not trained:
+        raise InputError(f"run {run} holds no trained network")
+    raise InputError(
+        f"run {run} holds a network, but no model/inference.json: it was not evaluated yet (dvc"
+        " repro evaluate), or is of an earlier version (copy the inference.json of that run's"
+        f" models/ beside the files of runs:/{trained}/{MODEL} and name that folder)"
+    )
+
+
+def _runs_named(name: str) -> tuple[Any, list[str]]:
+    """A client, and ids of the runs of that id, name or DVC experiment, the newest first."""
+    if not store.exists():
+        raise InputError(f"store {store.shown()} does not exist yet. Run dvc repro.")
+    client, experiment_id = store.opened()
+    kept = client.search_runs(
+        [experiment_id], order_by=["attributes.start_time DESC"], max_results=50_000
+    )
+    named = [
+        each.info.run_id
+        for each in kept
+        if name in (each.info.run_id, each.info.run_name, each.data.tags.get("dvc_exp_name"))
+    ]
+    if not named:
+        raise InputError(f"no run of this name or id in {store.shown()}")
+    return client, named
