@@ -22,6 +22,7 @@ from pathlib import Path
 
 from .. import api
 from ..core.errors import InputError
+from ..runtime.model_folder import model_folder
 
 _MODALITIES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 
@@ -37,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        type=Path,
-        default=Path("models"),
-        help="folder of the network and its card (default: models)",
+        default="models",
+        metavar="FOLDER|runs:/ID|EXPERIMENT",
+        help="folder of the network and its card, MLflow run or DVC experiment (default: models)",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE.nii.gz", help="where to write the labels"
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and print the volume of every region."""
     api.check_name(arguments.out)
-    model = api.load(arguments.model)
+    model = api.load(model_folder(arguments.model))
     case = model.find(arguments.case, _files(arguments), arguments.source, tuple(arguments.missing))
     if arguments.out.resolve() in {path.resolve() for path in case.paths}:
         raise InputError(f"{arguments.out}: is a file of the case itself. Name another file.")
