@@ -35,6 +35,16 @@ def mlflow_root(tmp_path_factory) -> Path:
         yield root
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """An empty store: creating its tables takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture(autouse=True)
 def restored_locale():
     """SimpleITK's DICOM writer leaves the process in the locale "C", where text is ASCII."""

@@ -11,7 +11,6 @@ from . import workspace
 from .tracking.kept import model_files
 
 _RUN = re.compile(r"runs:/+([^/]+)(/model/?)?")
-_FILES = ("network.keras", "card.json", "inference.json")
 
 
 def model_folder(name: str) -> Path:
@@ -47,9 +46,10 @@ def model_folder(name: str) -> Path:
         return model_files(name, _temporary())
     except InputError as fault:
         raise InputError(
-            f"{name}: no such model. The folder does not exist. DVC: {reason}. MLflow: {fault}\n"
-            "Train a network (dvc repro), or name the folder of network.keras, card.json and"
-            " inference.json; `dvc exp show` lists experiments, `make ui` runs."
+            f"{name}: does not exist. Train a network (dvc repro), or name the folder of"
+            " network.keras, card.json and inference.json, an MLflow run (runs:/ID) or a DVC"
+            f" experiment. It is no folder here. DVC: {reason}. MLflow: {fault}\n"
+            "`dvc exp show` lists experiments, `make ui` runs."
         ) from None
 
 
@@ -62,13 +62,15 @@ def _of_revision(name: str) -> tuple[Path | None, str]:
     folder = _temporary()
     try:
         files = DVCFileSystem(str(workspace.root()), rev=name)
-        for file in _FILES:
-            files.get_file(f"models/{file}", str(folder / file))
+        for path in files.ls("models", detail=False):
+            if path.endswith((".keras", ".json")):
+                files.get_file(path, str(folder / Path(path).name))
     except RevError:
         return None, "no experiment or revision of this name"
     except (DvcException, OSError) as fault:  # of Git LFS, the cache or remote storage
-        missing = next(file for file in _FILES if not (folder / file).is_file())
-        return None, f"models/{missing} of this revision is not in the cache ({fault})"
+        return None, f"models/ of this revision cannot be fetched ({fault}); dvc pull may fetch it"
+    if not any(folder.glob("*.keras")):
+        return None, "this revision has no network in models/"
     return folder, ""
 
 

@@ -1,17 +1,22 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from pipeline.core.catalogue import CaseEntry, Catalogue, FileEntry
 from pipeline.core.errors import InputError
+from pipeline.core.folds import Split
 from pipeline.core.params import SECTIONS
+from pipeline.core.schema import Schema
 from pipeline.runtime import programs, workspace
 from pipeline.runtime.tracking import datasets, kept, logged_model, parts, reproduction, store
 
@@ -31,16 +36,6 @@ B,region,WT,0.0,1.0
 B,region,ET,,0.0
 """
 PROCESS = "import os, signal\nfrom tests.runtime.test_tracking import *\n"
-
-
-@pytest.fixture(scope="session")
-def tables(tmp_path_factory):
-    """An empty store: creating its tables takes seconds."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -443,3 +438,153 @@ def test_nested_runs_are_continued_by_their_name_and_end_with_what_ended_them(cl
     with reproduction.run(TAGS, DATA, MODEL, EVALUATION) as evaluated:
         pass
     assert evaluated.id == run.id, "a nested run is not taken for that of a reproduction"
+
+
+def test_the_parts_of_the_cohort_are_datasets_without_patients_and_paths(clone):
+    run_id = train()
+    assert evaluate() == run_id
+    inputs = client().get_run(run_id).inputs.dataset_inputs
+    logged = {each.dataset.name: (each.dataset, each.tags[0].value) for each in inputs}
+    assert len(inputs) == len(logged) == 2
+    dataset, context = logged["phantom train"]
+    assert (dataset.digest, context) == ("1f2e3d4c", "training")
+    assert json.loads(dataset.profile) == {"cases": 15, "patients": 14}
+    assert json.loads(dataset.source) == {"cohort": "phantom"}
+    assert logged["phantom test"][1] == "testing"
+
+
+def catalogue_of(**content):
+    """A catalogue of cases, whose image has the given hash of its content."""
+    of_image = {"dtype": "int16", "minimum": 0, "maximum": 9, "origin_sha256": None}
+    return Catalogue.model_construct(
+        cohort=Schema.model_construct(cohort="phantom"),
+        cases=tuple(
+            CaseEntry.model_construct(
+                case=case,
+                images={
+                    "t1c": FileEntry(path=f"{case}.nii", sha256="-", content_sha256=of, **of_image)
+                },
+                labels=None,
+            )
+            for case, of in content.items()
+        ),
+    )
+
+
+def test_the_digest_of_a_part_follows_its_cases_and_their_voxels():
+    split = Split(
+        train=("a", "b"), val=(), test=("c",), folds=(), patients={"a": "p", "b": "p", "c": "q"}
+    )
+    data = datasets.data_of(catalogue_of(a="1", b="2", c="3"), split)
+    assert [(part.part, part.cases, part.patients) for part in data.parts] == [
+        ("train", 2, 1),
+        ("test", 1, 1),
+    ]
+    assert datasets.data_of(catalogue_of(c="3", b="2", a="1"), split) == data
+    other = datasets.data_of(catalogue_of(a="1", b="9", c="3"), split)
+    assert other.parts[1] == data.parts[1]
+    assert other.parts[0].digest != data.parts[0].digest
+
+
+def test_metrics_without_a_group_are_those_of_the_headline(clone):
+    run_id = train([*EPOCHS[:1], EPOCHS[1] | {"val_loss": 0.6, "waiting": 0.1}])
+    evaluate()
+    found = client().get_run(run_id).data.metrics
+    headline = {"epoch", "loss", "val_loss", "held_out_loss", "mean_region_dice", "dice_ET"}
+    headline |= {"worst_dice", "missed_tumours"}
+    assert {name for name in found if "/" not in name} == headline
+    assert (found["worst_dice"], found["missed_tumours"]) == (0, 1)
+    assert found["time/waiting"] == 0.1
+    assert found["evaluation/cases"] == 2
+    assert found["evaluation/mean_region_dice/low"] == 0.6
+
+
+def test_the_scores_of_the_headline_are_those_of_the_logged_model_too(clone):
+    run_id = train()
+    evaluate()
+    opened = client()
+    model = opened.get_logged_model(logged_model.model_of(opened, run_id))
+    assert {metric.key: metric.value for metric in model.metrics}["mean_region_dice"] == 0.8
+    assert (model.name, model.source_run_id, model.status) == ("model", run_id, "READY")
+
+
+def committed(**evaluate):
+    """Commit params.yaml, and return the commit."""
+    write_params(**evaluate)
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    return programs.git(Path.cwd(), "rev-parse", "HEAD")
+
+
+def test_the_name_and_the_description_say_what_changed_how_well_it_went_and_how_to_repeat_it(
+    clone, monkeypatch
+):
+    commit = committed(overlap=0.5, mirror=True)
+    first = client().get_run(train())
+    assert re.fullmatch(r"phantom \d{4}-\d\d-\d\d \d\d:\d\d", first.info.run_name)
+    assert "Trained on phantom; not evaluated yet." in first.data.tags["mlflow.note.content"]
+    monkeypatch.setenv("DVC_EXP_NAME", "quiet-owl")
+    write_params(overlap=0.75, mirror=True)
+    run_id = train()
+    evaluate()
+    second = client().get_run(run_id)
+    assert second.info.run_name == "phantom evaluate.overlap=0.75 (quiet-owl)"
+    note = second.data.tags["mlflow.note.content"]
+    assert "**Mean region Dice 0.800** (95 % interval 0.600 to 0.950) on 2 test cases" in note
+    assert "ET 0.800. Worst case: B, 0.000. Missed tumours: 1." in note
+    assert f"run before, {first.info.run_name}:\n\n- `evaluate.overlap: 0.5 -> 0.75`" in note
+    assert f"git checkout {commit} && dvc exp run -S evaluate.overlap=0.75" in note
+    assert kept.evaluation_table("quiet-owl").read_text() == CASES
+
+
+def test_a_name_counts_many_changed_params(clone):
+    committed(a=0, b=0, c=0, d=0)
+    write_params(a=1, b=2, c=3, d=4)
+    assert client().get_run(train()).info.run_name.startswith("phantom 4 params 2")
+
+
+def test_system_metrics_are_logged_by_stage_even_of_a_short_one(clone):
+    with reproduction.run(TAGS, DATA, MODEL) as run:
+        time.sleep(2.5)
+    with reproduction.run(TAGS, DATA, MODEL, EVALUATION):
+        time.sleep(1.2)
+    found = client().get_run(run.id).data.metrics
+    assert 0 <= found["system/train/cpu_utilization_percentage"] <= 100
+    assert found["system/evaluate/system_memory_usage_megabytes"] > 0
+    assert len(points(run.id, "system/train/cpu_utilization_percentage")) >= 2
+
+
+def test_a_monitor_that_cannot_start_does_not_stop_a_stage(clone, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow.system_metrics.system_metrics_monitor", None)
+    assert points(train(), "loss") == ALL_EPOCHS
+
+
+def test_a_run_that_an_earlier_version_trained_is_evaluated_on(clone, tmp_path):
+    opened, experiment_id = store.opened()
+    tags = TAGS | MODEL.tag() | reproduction._shared(json.loads(Path("params.yaml").read_text()))
+    old = opened.create_run(experiment_id, tags=tags, run_name="repro 2026-01-01").info.run_id
+    for file in MODEL.files:
+        opened.log_artifact(old, str(file), "model")
+    assert evaluate() == old
+    assert artifacts(old) == COMPLETE[:6]
+    assert (kept.model_files(old, tmp_path) / "inference.json").is_file()
+    assert kept.evaluation_table("repro 2026-01-01").read_text() == CASES
+
+
+def test_the_experiment_carries_the_columns_that_the_printed_address_shows(clone):
+    opened, experiment_id = store.opened()
+    opened.set_experiment_tag(experiment_id, "mlflow.sharedViewState.tumorflow", "older")
+    command = [sys.executable, "-m", "pipeline.runtime.tracking.view", "--port", "5001"]
+    said = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    ).stdout
+    address = f"http://127.0.0.1:5001/#/experiments/{experiment_id}/runs?"
+    assert said.startswith(f"training runs: {address}workflowType=machine_learning&")
+    key = said.strip().rpartition("viewStateShareKey=")[2]
+    shown = json.loads(opened.get_experiment(experiment_id).tags[f"mlflow.sharedViewState.{key}"])
+    assert "metrics.`mean_region_dice`" in shown["selectedColumns"]

@@ -31,7 +31,7 @@ def evaluation_table(run: str, file: str = "cases.csv") -> Path:
     Returns
     -------
     Path
-        In the store if that is a folder, else of a temporary copy.
+        Of a temporary copy.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""CPU, memory, disk, network and GPU of a stage's machine, by MLflow's own monitor."""
+"""CPU, memory and GPU of the machine while a stage runs, by MLflow's own monitor."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -31,6 +31,8 @@ def monitored(run_id: str, stage: str, store: str) -> Iterator[None]:
 def _started(run_id: str, stage: str, store: str) -> Any:
     try:
         from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
+        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         class Monitor(SystemMetricsMonitor):
@@ -42,6 +44,9 @@ def _started(run_id: str, stage: str, store: str) -> Any:
                     self.sampling_interval = min(self.sampling_interval * _GROWTH, _LAST_S)
 
         monitor = Monitor(run_id, _FIRST_S, resume_logging=True, node_id=stage, tracking_uri=store)
+        monitor.monitors = [
+            each for each in monitor.monitors if not isinstance(each, DiskMonitor | NetworkMonitor)
+        ]
         monitor.start()
     except Exception as fault:
         log.debug("no system metrics: %s", fault)

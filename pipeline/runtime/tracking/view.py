@@ -38,7 +38,18 @@ _VIEW = {
     "runsHiddenMode": "FIRST_10_RUNS",
     "viewMaximized": False,
     "runListHidden": False,
-    "isAccordionReordered": False,
+    "compareRunSections": [
+        {
+            "uuid": "headline",
+            "name": "Model metrics",  # those without a group, which MLflow would show last
+            "display": True,
+            "isReordered": False,
+            "deleted": False,
+            "isGenerated": True,
+        }
+    ],
+    "compareRunCharts": [],
+    "isAccordionReordered": True,
     "useGroupedValuesInCharts": True,
     "hideEmptyCharts": True,
     "groupBy": None,
