@@ -499,6 +499,12 @@ def test_metrics_without_a_group_are_those_of_the_headline(clone):
     assert found["evaluation/mean_region_dice/low"] == 0.6
 
 
+def test_metrics_of_folds_and_of_users_are_in_groups(clone):
+    run_id = train([{"epoch": 1, "loss": 0.9, "fold_0_val_dice": 0.7, "gradient_norm": 3.0}])
+    found = client().get_run(run_id).data.metrics
+    assert (found["fold_0/val_dice"], found["training/gradient_norm"]) == (0.7, 3)
+
+
 def test_the_scores_of_the_headline_are_those_of_the_logged_model_too(clone):
     run_id = train()
     evaluate()

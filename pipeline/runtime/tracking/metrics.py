@@ -9,19 +9,25 @@ from typing import Any
 
 HEADLINE = ("epoch", "loss", "val_loss", "val_dice", "learning_rate", "held_out_loss")
 """Metrics of an epoch and of a run that keep their names; `verdict` has the others."""
+TIMES = ("seconds", "waiting")
+"""What is measured of an epoch: its time, and the share of it spent waiting for batches."""
 
 
 def of_epoch(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics of an epoch: Dice of a region or label in ``validation/``, what is measured of the
-    machine in ``time/``.
+    """Metrics of an epoch: Dice of a region or label in ``validation/``, times in ``time/``, those
+    of one fold in ``fold_0/`` and so on, others in ``training/``.
     """
     return {_of_epoch(name): value for name, value in record.items()}
 
 
 def _of_epoch(name: str) -> str:
-    if name in HEADLINE or "/" in name:
+    if name in HEADLINE:
         return name
-    return f"validation/{name[4:]}" if name.startswith("val_") else f"time/{name}"
+    if name in TIMES:
+        return f"time/{name}"
+    if fold := re.match(r"(fold_\d+)_(.+)", name):
+        return f"{fold[1]}/{fold[2]}"
+    return f"validation/{name[4:]}" if name.startswith("val_") else f"training/{name}"
 
 
 def of_scores(scores: Mapping[str, Any]) -> dict[str, Any]:
