@@ -18,7 +18,16 @@ from pipeline.core.folds import Split
 from pipeline.core.params import SECTIONS
 from pipeline.core.schema import Schema
 from pipeline.runtime import programs, workspace
-from pipeline.runtime.tracking import datasets, kept, logged_model, parts, reproduction, store
+from pipeline.runtime.tracking import (
+    datasets,
+    description,
+    kept,
+    logged_model,
+    metrics,
+    parts,
+    reproduction,
+    store,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -537,17 +546,29 @@ def test_the_name_and_the_description_say_what_changed_how_well_it_went_and_how_
     second = client().get_run(run_id)
     assert second.info.run_name == "phantom evaluate.overlap=0.75 (quiet-owl)"
     note = second.data.tags["mlflow.note.content"]
-    assert "**Mean region Dice 0.800** (95 % interval 0.600 to 0.950) on 2 test cases" in note
+    assert "**Mean region Dice 0.800** (95 % interval 0.600 to 0.950) on the 2 test cases" in note
     assert "ET 0.800. Worst case: B, 0.000. Missed tumours: 1." in note
     assert f"run before, {first.info.run_name}:\n\n- `evaluate.overlap: 0.5 -> 0.75`" in note
     assert f"git checkout {commit} && dvc exp run -S evaluate.overlap=0.75" in note
     assert kept.evaluation_table("quiet-owl").read_text() == CASES
 
 
-def test_a_name_counts_many_changed_params(clone):
-    committed(a=0, b=0, c=0, d=0)
-    write_params(a=1, b=2, c=3, d=4)
-    assert client().get_run(train()).info.run_name.startswith("phantom 4 params 2")
+def test_a_verdict_on_too_few_cases_for_an_interval_has_none():
+    scores = {"mean_region_dice": {"value": 0.5, "low": None, "high": None}, "cases": 1}
+    headline, worst = metrics.verdict(scores | {"region": {"ET": {"dice": {"mean": None}}}}, [])
+    assert (headline, worst) == ({"mean_region_dice": 0.5}, "")
+    origin = description.Origin("phantom", [], "dvc repro", "")
+    note = description.note(origin, None, scores, headline, worst)
+    assert note.startswith("**Mean region Dice 0.500** on the 1 test cases of phantom.")
+
+
+def test_a_name_counts_many_changed_params_and_a_description_lists_the_first(clone):
+    committed(**{f"key_{number:03}": 0 for number in range(500)})
+    write_params(**{f"key_{number:03}": 1 for number in range(500)})
+    run = client().get_run(train())
+    assert run.info.run_name.startswith("phantom 500 params changed 2")
+    note = run.data.tags["mlflow.note.content"]
+    assert "- `evaluate.key_029=1`\n- and 470 more\n" in note
 
 
 def test_system_metrics_are_logged_by_stage_even_of_a_short_one(clone):

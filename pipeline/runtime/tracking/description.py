@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 NOTE = "mlflow.note.content"
-_NAMED = 3
-"""Largest number of changed params in a name."""
+_LONGEST_NAME = 80
+"""Characters of changed params in a name; of more, the name says how many there are."""
+_MOST_LISTED = 30
+_LONGEST_COMMAND = 3000  # MLflow cuts a description after 8000 characters
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ def name_of(origin: Origin) -> str:
     """The cohort, the params that differ from the committed ones, and the DVC experiment or the
     time: ``phantom train.epochs=30 (pious-wave)``.
     """
-    changed = origin.settings
-    what = " ".join(changed) if len(changed) <= _NAMED else f"{len(changed)} params"
+    what = " ".join(origin.settings)
+    if len(what) > _LONGEST_NAME:
+        what = f"{len(origin.settings)} params changed"
     when = f"({origin.experiment})" if origin.experiment else time.strftime("%Y-%m-%d %H:%M")
     return " ".join(part for part in (origin.cohort, what, when) if part)
 
@@ -75,7 +78,11 @@ def note(
         paragraphs.append(f"Changed since the commit:\n\n{_listed(origin.settings)}")
     if previous and previous[1]:
         paragraphs.append(f"Changed since the run before, {previous[0]}:\n\n{_listed(previous[1])}")
-    paragraphs.append(f"Repeat it:\n\n```\n{origin.command}\n```")
+    paragraphs.append(
+        f"Repeat it:\n\n```\n{origin.command}\n```"
+        if len(origin.command) <= _LONGEST_COMMAND
+        else "The command that repeats it is in metrics/report.html."
+    )
     return "\n\n".join(paragraphs)
 
 
@@ -85,13 +92,14 @@ def _verdict(
     if "mean_region_dice" not in headline:
         return f"Trained on {cohort}; not evaluated yet."
     mean = scores["mean_region_dice"]
-    interval = f" (95 % interval {mean['low']:.3f} to {mean['high']:.3f})" if "low" in mean else ""
+    bounds = (mean.get("low"), mean.get("high"))  # None for few cases
+    interval = "" if None in bounds else " (95 % interval {:.3f} to {:.3f})".format(*bounds)
     regions = ", ".join(
         f"{name[5:]} {value:.3f}" for name, value in headline.items() if name.startswith("dice_")
     )
     text = (
-        f"**Mean region Dice {headline['mean_region_dice']:.3f}**{interval} on"
-        f" {scores.get('cases')} test cases of {cohort}: {regions}."
+        f"**Mean region Dice {headline['mean_region_dice']:.3f}**{interval} on the"
+        f" {scores.get('cases')} test cases of {cohort}{regions and f': {regions}'}."
     )
     if not worst:
         return text
@@ -100,4 +108,6 @@ def _verdict(
 
 
 def _listed(lines: Sequence[str]) -> str:
-    return "\n".join(f"- `{line}`" for line in lines)
+    left_out = len(lines) - _MOST_LISTED
+    more = [f"- and {left_out} more"] if left_out > 0 else []
+    return "\n".join([*(f"- `{line}`" for line in lines[:_MOST_LISTED]), *more])
