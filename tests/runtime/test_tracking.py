@@ -546,7 +546,7 @@ def test_the_name_and_the_description_say_what_changed_how_well_it_went_and_how_
     second = client().get_run(run_id)
     assert second.info.run_name == "phantom evaluate.overlap=0.75 (quiet-owl)"
     note = second.data.tags["mlflow.note.content"]
-    assert "**Mean region Dice 0.800** (95 % interval 0.600 to 0.950) on the 2 test cases" in note
+    assert "**Mean region Dice 0.800** (95 % interval 0.600 to 0.950) on the test part" in note
     assert "ET 0.800. Worst case: B, 0.000. Missed tumours: 1." in note
     assert f"run before, {first.info.run_name}:\n\n- `evaluate.overlap: 0.5 -> 0.75`" in note
     assert f"git checkout {commit} && dvc exp run -S evaluate.overlap=0.75" in note
@@ -559,7 +559,7 @@ def test_a_verdict_on_too_few_cases_for_an_interval_has_none():
     assert (headline, worst) == ({"mean_region_dice": 0.5}, "")
     origin = description.Origin("phantom", [], "dvc repro", "")
     note = description.note(origin, None, scores, headline, worst)
-    assert note.startswith("**Mean region Dice 0.500** on the 1 test cases of phantom.")
+    assert note.startswith("**Mean region Dice 0.500** on the test part of phantom, cases: 1.")
 
 
 def test_a_name_counts_many_changed_params_and_a_description_lists_the_first(clone):

@@ -98,8 +98,8 @@ def _verdict(
         f"{name[5:]} {value:.3f}" for name, value in headline.items() if name.startswith("dice_")
     )
     text = (
-        f"**Mean region Dice {headline['mean_region_dice']:.3f}**{interval} on the"
-        f" {scores.get('cases')} test cases of {cohort}{regions and f': {regions}'}."
+        f"**Mean region Dice {headline['mean_region_dice']:.3f}**{interval} on the test part of"
+        f" {cohort}, cases: {scores.get('cases')}{regions and f'; {regions}'}."
     )
     if not worst:
         return text

@@ -23,6 +23,7 @@ _WIDTHS = {
     "metrics.`epoch`": 70,
     "duration": 80,
     _DATASET: 260,
+    "attributes.`Models`": 90,
 }
 """Columns in their order, and their widths in pixels."""
 _VIEW = {
