@@ -40,6 +40,16 @@ class Data:
     cohort: str
     parts: tuple[CohortPart, ...]
 
+    def name(self, part: CohortPart) -> str:
+        """Name of the dataset of a part, such as ``phantom train``."""
+        return f"{self.cohort} {part.part}"
+
+    @property
+    def tested(self) -> tuple[str, str] | None:
+        """Name and digest of the dataset of the test part; None without one."""
+        found = [(self.name(part), part.digest) for part in self.parts if part.part == "test"]
+        return found[0] if found else None
+
 
 def data_of(catalogue: Catalogue, split: Split) -> Data:
     """Describe the parts of a cohort."""
@@ -68,7 +78,7 @@ def log(client: Any, run_id: str, data: Data) -> None:
     inputs = [
         DatasetInput(
             Dataset(
-                name=f"{data.cohort} {part.part}",
+                name=data.name(part),
                 digest=part.digest,
                 source_type="cohort",
                 source=json.dumps({"cohort": data.cohort}),

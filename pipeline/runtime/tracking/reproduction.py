@@ -81,7 +81,8 @@ def run(
     with ended(client, run_id):
         flat = _log_params(client, run_id, values)
         datasets.log(client, run_id, data)
-        current = Run(client, run_id, origin, _previous(client, experiment_id, run_id, flat))
+        previous = _previous(client, experiment_id, run_id, flat)
+        current = Run(client, run_id, origin, previous, data.tested)
         if is_new:
             current.describe()
         with system.monitored(run_id, own.stage, store.address()):

@@ -22,9 +22,11 @@ class Run:
         run_id: str,
         origin: description.Origin,
         previous: tuple[str, Sequence[str]] | None = None,
+        tested: tuple[str, str] | None = None,
     ) -> None:
         self.id = run_id
         self._client = client
+        self._tested = tested
         self._origin, self._previous = origin, previous
         self._metrics = dict(client.get_run(run_id).data.metrics)
         self._steps = {
@@ -77,18 +79,19 @@ class Run:
         note = description.note(self._origin, self._previous, scores or {}, headline or {}, worst)
         self._client.set_tag(self.id, description.NOTE, note)
 
-    def _log_new(self, flat: Mapping[str, Any], model_id: str | None = None) -> None:
+    def _log_new(self, flat: Mapping[str, Any], *scored: str | None) -> None:
         kept = self._metrics
         new = {name: flat[name] for name in flat if kept.get(metrics.accepted(name)) != flat[name]}
-        self._log(new, 0, model_id)
+        self._log(new, 0, *scored)
         kept |= {metrics.accepted(name): value for name, value in new.items()}
 
-    def _log(self, values: Mapping[str, Any], step: int, model_id: str | None = None) -> None:
+    def _log(self, values: Mapping[str, Any], step: int, *scored: str | None) -> None:
+        """Log values; `scored` are the id of the model, and name and digest of the dataset."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
         numbers = {metrics.accepted(name): metrics.number(value) for name, value in values.items()}
-        points = [Metric(name, x, now, step, model_id) for name, x in numbers.items() if x == x]
+        points = [Metric(name, x, now, step, *scored) for name, x in numbers.items() if x == x]
         for first in range(0, len(points), 1000):  # MLflow takes no more at once
             self._client.log_batch(self.id, metrics=points[first : first + 1000])
 
@@ -125,7 +128,8 @@ class Run:
     def _judge(self, scores: Mapping[str, Any], cases: Path) -> None:
         """Log the scores, those of the headline for the model as well, and describe the run."""
         headline, worst = metrics.verdict(scores, read_table(cases).to_dict("records"))
-        self._log_new(headline, logged_model.model_of(self._client, self.id))
+        model_id = logged_model.model_of(self._client, self.id)
+        self._log_new(headline, model_id, *(self._tested or ()))
         self.log_metrics(scores)
         self.describe(scores, headline, worst)
 
