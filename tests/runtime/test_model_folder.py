@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import api
+from pipeline.core import records
 from pipeline.core.errors import InputError
+from pipeline.network import predictor
 from pipeline.runtime.model_folder import model_folder
 from pipeline.runtime.tracking import kept, logged_model, store
 
@@ -68,6 +70,39 @@ def test_a_run_is_found_by_uri_id_name_and_dvc_experiment(clone):
 
 def test_a_run_of_an_earlier_version_that_is_whole_is_found(clone):
     assert api.load(model_folder(f"runs:/{run_of_an_earlier_version(*WHOLE)}")).card
+
+
+PARAMS = {
+    "evaluate.overlap": "0.5",
+    "evaluate.mirror": '["x"]',
+    "evaluate.batch_size": "4",
+    "evaluate.engine": "keras",
+    "evaluate.choose": "[]",
+    "evaluate.metrics": "[]",
+    "evaluate.postprocess.min_component_ml": "0.01",
+    "evaluate.postprocess.fill_holes": "false",
+    "evaluate.postprocess.min_innermost_ml": "0.01",
+    "evaluate.postprocess.thresholds.ET": "0.4",
+}
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_the_settings_of_an_evaluated_run_of_an_earlier_version_are_its_params(clone, chosen):
+    run_id = run_of_an_earlier_version(*WHOLE[:2])
+    client, _ = store.opened()
+    choose = {"evaluate.choose": '["min_component_ml"]'} if chosen else {}
+    for name, value in (PARAMS | choose).items():
+        client.log_param(run_id, name, value)
+    client.set_tag(run_id, "evaluation_sha256", "0" * 64)
+    if chosen:
+        with pytest.raises(InputError, match=r"no model/inference\.json: .*evaluate\.choose"):
+            model_folder(run_id)
+        return
+    file = model_folder(run_id) / "inference.json"
+    settings = records.read_json(file, predictor.Settings, predictor.upgraded)
+    assert (settings.overlap, settings.batch_size, settings.engine) == (0.5, 4, "keras")
+    assert settings.postprocess.thresholds == {"ET": 0.4}
+    assert settings.postprocess.min_component_ml == 0.01
 
 
 @pytest.mark.parametrize("made", [logged, run_of_an_earlier_version])

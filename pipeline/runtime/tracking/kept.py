@@ -1,9 +1,11 @@
 """What earlier runs hold, found by the id or name of a run or by its DVC experiment."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError
+from ...core.records import write_json
 from . import logged_model, store
 from .parts import MODEL
 
@@ -66,7 +68,8 @@ def model_files(run: str, folder: Path) -> Path:
     ------
     InputError
         If there is no store, no such run, or its model is not whole: a run has inference.json only
-        once it was evaluated, and one of an earlier version never.
+        once it was evaluated. Of one of an earlier version it is made of the run's params, unless
+        the settings were chosen on validation cases.
     """
     client, named = _runs_named(run)
     trained = None
@@ -74,15 +77,48 @@ def model_files(run: str, folder: Path) -> Path:
         held = logged_model.files_of(client, run_id)
         if "inference.json" in held:
             return logged_model.download(client, run_id, folder)
+        if held and (settings := _settings_scored(client, run_id)):
+            model = logged_model.download(client, run_id, folder)
+            write_json(model / "inference.json", settings)
+            return model
         if any(name.endswith(".keras") for name in held):
             trained = trained or run_id
     if not trained:
         raise InputError(f"run {run} holds no trained network")
     raise InputError(
         f"run {run} holds a network, but no model/inference.json: it was not evaluated yet (dvc"
-        " repro evaluate), or is of an earlier version (copy the inference.json of that run's"
-        f" models/ beside the files of runs:/{trained}/{MODEL} and name that folder)"
+        " repro evaluate), or is of an earlier version with evaluate.choose (copy the"
+        f" inference.json of its models/ beside the files of runs:/{trained}/{MODEL} and name that"
+        " folder)"
     )
+
+
+def _settings_scored(client: Any, run_id: str) -> dict[str, Any] | None:
+    """Content of models/inference.json of an evaluated run, by its params; None if it was not
+    evaluated, or if `evaluate` chose them.
+    """
+    data = client.get_run(run_id).data
+    values = {name: _parsed(value) for name, value in data.params.items()}
+    if "evaluation_sha256" not in data.tags or values.get("evaluate.choose"):
+        return None
+    settings: dict[str, Any] = {"postprocess": {}}
+    for name, value in values.items():
+        match name.split("."):
+            case ["evaluate", "overlap" | "mirror" | "batch_size" | "engine" as key]:
+                settings[key] = value
+            case ["evaluate", "postprocess", key]:
+                settings["postprocess"][key] = value
+            case ["evaluate", "postprocess", "thresholds", region]:
+                settings["postprocess"].setdefault("thresholds", {})[region] = value
+    return settings
+
+
+def _parsed(value: str) -> Any:
+    """A logged param: JSON, or a text as it is."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _runs_named(name: str) -> tuple[Any, list[str]]:
