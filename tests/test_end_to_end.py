@@ -103,12 +103,17 @@ def test_history_has_loss_and_dice_of_every_region_and_label_at_every_epoch(
 
 
 def test_predictions_lie_on_the_raw_grid_with_the_values_of_the_cohort(finished):
-    for path in (finished / "metrics/predictions").glob("*.nii.gz"):
-        case = path.name.removesuffix(".nii.gz")
+    for case in json.loads((finished / "data/split.json").read_text())["test"]:
+        path = finished / f"metrics/predictions/{case}.nii.gz"
         raw = nifti.read(finished / f"data/raw/{case}/{case}_seg.nii.gz")
         prediction = nifti.read(path)
         assert prediction.grid.differs(raw.grid) == ""
         assert set(np.unique(prediction.voxels)) <= {0, 1, 2, 4}
+        uncertain = nifti.read(path.with_name(f"{case}.uncertainty.nii.gz"))
+        assert uncertain.grid.differs(raw.grid) == ""
+        assert set(np.unique(uncertain.voxels)) <= set(range(0, 101, 5))
+        borders = prediction.voxels != np.roll(prediction.voxels, 1, axis=0)
+        assert uncertain.voxels[borders].mean() > uncertain.voxels.mean()
 
 
 def test_scores_are_those_of_the_saved_predictions_against_the_untouched_reference(

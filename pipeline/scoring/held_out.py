@@ -7,6 +7,7 @@ from pathlib import Path
 from ..formats import predictions as predicted
 from ..metrics.calibration import calibration_rows
 from ..metrics.case_scores import CaseScores, score_masks
+from ..metrics.uncertainty import uncertainty_percent
 from ..network import predictor
 from ..network.prediction import Prediction
 from ..preparation.preprocessing import brain_of
@@ -21,8 +22,8 @@ Loss = float
 def scores(
     cohort: Cohort, cases: Sequence[str], predictions: Path
 ) -> Iterator[Scored[str, tuple[CaseScores, Loss]]]:
-    """Segment cases, write their labels to a folder, score them on the raw grid: scores, and loss
-    on the prepared grid, of each in turn.
+    """Segment cases, write labels and uncertainty to a folder, score the labels on the raw grid:
+    scores, and loss on the prepared grid, of each in turn.
     """
 
     def segment(name: str) -> Prediction:
@@ -52,11 +53,14 @@ def _score(cohort: Cohort, predictions: Path, name: str, prediction: Prediction)
     classes = predictor.raw_classes(prediction, card, cohort.settings)
     origin = f"TumorFlow {card.network_sha256[:16]}"
     predicted.write(predictions, name, classes, card.cohort, case.grid.affine, origin)
+    probabilities = predictor.region_probabilities(prediction, card, cohort.settings)
+    percent = uncertainty_percent(probabilities)
+    predicted.write_uncertainty(predictions, name, percent, case.grid.affine, origin)
     found = score_masks(
         *(reference, classes, cohort.schema, case.grid.spacing_mm, cohort.own, f"case {name}")
     )
     found.rows["calibration"], found.bins = calibration_rows(
-        predictor.region_probabilities(prediction, card, cohort.settings),
+        probabilities,
         prediction.restored_disagreement,
         reference,
         brain_of(case, card.preprocess.foreground),
