@@ -227,7 +227,7 @@ def test_printed_on_a4_no_table_is_cut(page):
       one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1).length"""
     assert page.evaluate(wide) == 0
     pages = page.send("Page.printToPDF", preferCSSPageSize=True)["data"]
-    assert base64.b64decode(pages).count(b"/Type /Page\n") <= 8
+    assert 1 < base64.b64decode(pages).count(b"/Type /Page\n") <= 7
 
 
 def test_a_label_can_be_left_out(looking):

@@ -38,8 +38,8 @@ def previous(run: Run) -> dict[str, Any] | None:
 def changed_params(
     then: Mapping[str, Any] | None, now: Mapping[str, Any]
 ) -> list[dict[str, str]] | None:
-    """Keys of params.yaml whose values differ, with both values as text; None where those of the
-    previous run are unknown.
+    """Keys of params.yaml whose values differ, with both values as text, without the section
+    `visualize`, which changes no score; None where those of the previous run are unknown.
     """
     if then is None:
         return None
@@ -47,7 +47,7 @@ def changed_params(
     return [
         {"key": key, "then": old.get(key, MISSING), "now": new.get(key, MISSING)}
         for key in dict.fromkeys((*new, *old))
-        if old.get(key) != new.get(key)
+        if old.get(key) != new.get(key) and not key.startswith("visualize.")
     ]
 
 
