@@ -213,7 +213,7 @@ def test_the_table_is_saved_with_all_its_digits_as_it_is_filtered(page):
     page.click(".download")
     titles, row, *rest = csv.reader(io.StringIO(page.evaluate("window.saved.text()")))
     assert titles[:3] == ["Case", "Dice Mean", "Dice WT"]
-    assert titles[-2:] == ["ET (ml) Reference", "ET (ml) Predicted"]
+    assert titles[-2:] == ["ET (ml) Ref.", "ET (ml) Pred."]
     assert row[0] == "Made_00003"
     assert len(row) == len(titles)
     assert len(row[1]) > 10

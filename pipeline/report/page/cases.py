@@ -77,7 +77,7 @@ def _mark(filled: str) -> str:
 
 
 def _volumes(region: str, row: Mapping[str, Any]) -> Cells:
-    titles = {"Reference": row["reference_ml"], "Predicted": row["prediction_ml"]}
+    titles = {"Ref.": row["reference_ml"], "Pred.": row["prediction_ml"]}
     return {
         (f"{region} (ml)", title): _cell(number(volume, 1), volume)
         for title, volume in titles.items()

@@ -58,7 +58,7 @@ def test_cells_are_sorted_by_their_full_value_and_neighbours_of_a_group_share_a_
     assert page.all("td", "data-value")[0] == repr(mean)
     assert page.has("td", **{"class": "bar", "style": f"--share:{mean:.3f}"})
     assert page.has("th", scope="colgroup", colspan="4")  # Dice: mean and three regions
-    assert page.text.count("Reference Predicted") == 3
+    assert page.text.count("Ref. Pred.") == 3
     assert "WT (ml) TC (ml) ET (ml)" in page.text
     assert "Lesion-wise Dice" in page.text
     assert "Lesion-wise" not in section_of(replace(run, lesionwise=()), "cases").text
