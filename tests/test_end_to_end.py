@@ -191,7 +191,7 @@ def test_the_headline_holds_the_means_of_the_summary(finished):
     assert headline["nsd_1mm"]["WT"] == summary["region"]["WT"]["nsd_1mm"]["mean"]
 
 
-def test_all_of_it_is_one_finished_mlflow_run(finished):
+def test_all_of_it_is_one_finished_mlflow_run(finished, tmp_path):
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
@@ -218,6 +218,9 @@ def test_all_of_it_is_one_finished_mlflow_run(finished):
         "report/model_card.md",
     } <= kept
     assert "evaluation/tables" in kept
+    copy = client.download_artifacts(run.info.run_id, "report/report.html", str(tmp_path))
+    assert f"MLflow run {run.info.run_id}" in Path(copy).read_text()
+    assert run.info.run_id not in (finished / "metrics/report.html").read_text()
 
 
 def predict(folder: Path, out: Path, *arguments: object) -> nifti.Volume:
