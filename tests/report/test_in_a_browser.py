@@ -64,7 +64,10 @@ def report(tmp_path_factory) -> Path:
         *(SCHEMA, CASES), pictured=pictured, volumes=volumes, poster=poster(views[0], SCHEMA, "t1c")
     )
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(report_page(run, {}), encoding="utf-8")
+    wide = io.BytesIO()
+    Image.new("RGB", (1200, 600), "white").save(wide, "png")
+    figures = dict.fromkeys(("scores", "confusion"), (wide.getvalue(), b""))
+    path.write_text(report_page(run, figures), encoding="utf-8")
     return path
 
 
