@@ -2,7 +2,7 @@
 
 Reads models/network.keras and card.json, split.json (its test part), shards/<case>.* and the raw
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
-<case>.uncertainty.nii.gz (uint8 percent, entropy of the least certain region),
+uncertainty/<case>.nii.gz there (uint8 percent, entropy of the least certain region),
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one
 row per case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and
 calibration.csv (per case and region), reliability.csv (per region and bin), confusion.csv (voxels

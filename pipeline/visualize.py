@@ -1,7 +1,7 @@
 """Stage 7: present a run in figures, one page and a model card.
 
 Reads raw/catalogue.json and the files of the pictured cases, predictions/<case>.nii.gz (label
-values on the raw grid) and <case>.uncertainty.nii.gz, metrics/cases.csv and tables/, history.csv,
+values on the raw grid) and uncertainty/<case>.nii.gz, metrics/cases.csv and tables/, history.csv,
 evaluate.json, verify.json and thumbnails.png, data/split.json, models/card.json. Writes figures/
 (each plot and <case>.overlay as PNG and SVG, <case>.gif and other films), report.html, a
 self-contained page that opens from disk, and models/model_card.md. Adds them, and what every stage
@@ -39,7 +39,7 @@ from .runtime import costs, stage, tracking
 from .runtime.circumstances import circumstances
 from .runtime.committed import committed
 from .runtime.parallel import over_cases
-from .runtime.provenance import committed_params, provenance, shown_params
+from .runtime.provenance import committed_params, provenance
 
 log = logging.getLogger(__name__)
 
@@ -110,28 +110,28 @@ def visualize(
         poster=drawn[viewed[0]].poster,
         **read,
     )
-    with TemporaryDirectory() as folder:
-        dated = Path(folder) / report.name
-        parts = (
-            tracking.model_part(network, card, history),
-            tracking.evaluation_part(evaluation, cases, tables),
-            tracking.report_part(dated, figures, model_card),
-        )
-        with tracking.run(described.tags, *parts) as tracked:
-            plots = figures_of(run, params.dpi)
-            pictures = {
-                name: dict(zip(("png", "svg"), files, strict=True)) for name, files in plots.items()
-            }
-            pictures |= {name: case.files for name, case in drawn.items()}
-            for name, files in pictures.items():
-                for ending, data in files.items():
-                    write_bytes(figures / f"{name}.{ending}", data)
-            write_bytes(model_card, card_page(run).encode())
-            page = report_page(run, plots)
-            write_bytes(report, page.encode())
-            write_bytes(dated, under_title(page, circumstances(tracked.id)).encode())
-            log.info("%d cases pictured in %s, report in %s", len(drawn), figures, report)
-            tracked.log_metrics({"cost": {row["stage"]: row for row in costs.read()}})
+    folder = TemporaryDirectory()
+    dated = Path(folder.name) / report.name
+    parts = (
+        tracking.model_part(network, card, history),
+        tracking.evaluation_part(evaluation, cases, tables),
+        tracking.report_part(dated, figures, model_card),
+    )
+    with folder, tracking.run(described.tags, *parts) as tracked:
+        plots = figures_of(run, params.dpi)
+        pictures = {
+            name: dict(zip(("png", "svg"), files, strict=True)) for name, files in plots.items()
+        }
+        pictures |= {name: case.files for name, case in drawn.items()}
+        for name, files in pictures.items():
+            for ending, data in files.items():
+                write_bytes(figures / f"{name}.{ending}", data)
+        write_bytes(model_card, card_page(run).encode())
+        page = report_page(run, plots)
+        write_bytes(report, page.encode())
+        write_bytes(dated, under_title(page, circumstances(tracked.id)).encode())
+        log.info("%d cases pictured in %s, report in %s", len(drawn), figures, report)
+        tracked.log_metrics({"cost": {row["stage"]: row for row in costs.read()}})
 
 
 def _previous(cases: Path, evaluation: Path) -> Previous | None:
@@ -141,8 +141,7 @@ def _previous(cases: Path, evaluation: Path) -> Previous | None:
         return None
     before = Plain.model_validate_json(found.texts[1]).root
     rows = parse_table(found.texts[0], f"{cases} of {found.name}").to_dict("records")
-    values = committed_params()
-    return Previous(found.name, before, rows, values and shown_params(values))
+    return Previous(found.name, before, rows, committed_params())
 
 
 def _draw(

@@ -109,7 +109,7 @@ def test_predictions_lie_on_the_raw_grid_with_the_values_of_the_cohort(finished)
         prediction = nifti.read(path)
         assert prediction.grid.differs(raw.grid) == ""
         assert set(np.unique(prediction.voxels)) <= {0, 1, 2, 4}
-        uncertain = nifti.read(path.with_name(f"{case}.uncertainty.nii.gz"))
+        uncertain = nifti.read(path.parent / f"uncertainty/{case}.nii.gz")
         assert uncertain.grid.differs(raw.grid) == ""
         assert set(np.unique(uncertain.voxels)) <= set(range(0, 101, 5))
         borders = prediction.voxels != np.roll(prediction.voxels, 1, axis=0)

@@ -1,5 +1,5 @@
 """Predicted labels of a case, as ``<case>.nii.gz`` in a folder: label values on the raw grid.
-Beside them, as ``<case>.uncertainty.nii.gz``, how uncertain each voxel is.
+Beside them, as ``uncertainty/<case>.nii.gz``, how uncertain each voxel is.
 """
 
 from pathlib import Path
@@ -13,7 +13,8 @@ from ..core.schema import Schema
 from . import nifti
 from .volume import Volume
 
-_UNCERTAINTY = ".uncertainty.nii.gz"
+MAPS = ("probabilities", "uncertainty")
+"""Folders beside predicted labels, whose volumes are no labels."""
 
 
 def write(
@@ -44,20 +45,15 @@ def write_uncertainty(
     folder: Path, name: str, percent: np.ndarray, affine: np.ndarray, origin: str
 ) -> None:
     """Write the uncertainty of each voxel, (X, Y, Z) uint8 in percent."""
-    nifti.write(folder / f"{name}{_UNCERTAINTY}", percent, affine, origin)
+    nifti.write(folder / "uncertainty" / f"{name}.nii.gz", percent, affine, origin)
 
 
 def read_uncertainty(folder: Path, name: str, case: Case) -> np.ndarray | None:
     """The uncertainty of each voxel on the grid of its case, (X, Y, Z) uint8 in percent; None where
     there is no file, as in runs of earlier versions. InputError as of `read`.
     """
-    path = folder / f"{name}{_UNCERTAINTY}"
+    path = folder / "uncertainty" / f"{name}.nii.gz"
     return _on_grid_of(case, path).voxels if path.exists() else None
-
-
-def is_uncertainty(path: Path) -> bool:
-    """Whether a file is named as one of uncertainty, which holds no labels."""
-    return path.name.endswith(_UNCERTAINTY)
 
 
 def _on_grid_of(case: Case, path: Path) -> Volume:

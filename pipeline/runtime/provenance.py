@@ -59,12 +59,20 @@ def provenance(
         "changed": changed,
         "command": _command(commit, clone, params_path, values),
         "files": {name: dvc_md5(path) for name, path in files.items()},
-        "params": shown_params(values),
+        "params": _shown(values),
         "seed": values["cohort"]["seed"],
         "python": platform.python_version(),
         "packages": packages(),
         "machine": machine(),
     }
+
+
+def committed_params(params_path: Path = Path("params.yaml")) -> dict[str, Any] | None:
+    """The params of HEAD as `provenance` has those in use; None without such."""
+    values = _committed(params_path.parent, params_path.name)
+    with suppress(KeyError, TypeError):  # a file of another format
+        return None if values is None else _shown(values)
+    return None
 
 
 def dvc_md5(path: Path) -> str:
@@ -119,7 +127,7 @@ def _gpus() -> list[str]:
     ]
 
 
-def shown_params(values: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
     """The params that affect the result, without private paths and addresses."""
     kept = {section: content for section, content in values.items() if section != _WITHOUT_EFFECT}
     return kept | {"cohort": kept["cohort"] | {"location": _place(kept["cohort"]["location"])}}
@@ -135,15 +143,15 @@ def _command(commit: str, clone: Path, params_path: Path, values: Mapping[str, A
     if not commit:
         return "dvc repro"
     settings = [
-        shlex.join(["-S", setting]) for setting in _settings(committed_params(params_path), values)
+        shlex.join(["-S", setting])
+        for setting in _settings(_committed(clone, params_path.name), values)
     ]
     run = " ".join(["dvc exp run", *settings]) if settings else "dvc repro"
     return f"git checkout {commit} && {run}"
 
 
-def committed_params(params_path: Path = Path("params.yaml")) -> Mapping[str, Any] | None:
-    """The params of HEAD; None where there are none."""
-    clone, name = params_path.parent, params_path.name
+def _committed(clone: Path, name: str) -> Mapping[str, Any] | None:
+    """The params as committed; None where there are none."""
     with suppress(InputError):
         found = params.parse_yaml(git(clone, "show", f"HEAD:./{name}"), name, "")
         return found if isinstance(found, Mapping) else None

@@ -62,7 +62,7 @@ def test_files_of_one_stem_are_a_pair_whatever_their_endings_and_folders(tmp_pat
 
 
 def test_our_maps_of_uncertainty_are_no_masks(tmp_path, put):
-    put("one/a.nii.gz", "two/a.nii.gz", "two/a.uncertainty.nii.gz")
+    put("one/a.nii.gz", "two/a.nii.gz", "two/uncertainty/a.nii.gz")
     assert cases(tmp_path) == ["a"]
 
 
