@@ -224,6 +224,7 @@
     const [width, height] = shown.shape, index = at[0] + width * (at[1] + height * at[2]);
     const words = MAPS.slice(0, 2).map(name => `${name}: ${["no tumour", ...labels.names][shown.voxels[name][index]]}`);
     if (shown.voxels.uncertainty) words.push(`uncertainty: ${100 / uncertainty.colours.length * shown.voxels.uncertainty[index]} %`);
+    if (shown.step > 1) words.push(`each voxel shown is the mean of ${shown.step} along each axis`);
     const slices = [];
     for (const axis of [2, 1, 0]) {
       const slider = control(`slice-${axis}`), number = at[axis] * slider.step + shown.offset[axis] + 1;
