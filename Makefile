@@ -3,7 +3,7 @@
 # make docs    the documentation as a site, in site/
 # make check   style (ruff) and types (mypy), without a test
 # make fuzz    mutated files against the readers, SECONDS=20 for each; inputs that crash one are kept in .fuzz
-# make ui      the MLflow UI on loopback, port 5000
+# make ui      the MLflow UI on loopback, port 5000, and the address of the training runs
 # make env GPU=1   the environment with CUDA libraries for TensorFlow (Linux)
 
 PYTHON ?= python3
@@ -17,7 +17,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 run: env
 	dvc repro
-	@echo "Open metrics/report.html; compare runs with 'make ui'."
+	@python -c 'from pathlib import Path; print("Report:", Path("metrics/report.html").resolve().as_uri())'
+	@echo "Compare runs with 'make ui'."
 
 test: env
 	python -m pytest
@@ -62,6 +63,7 @@ fuzz: env .venv-fuzz/ready
 	touch $@
 
 ui: env
+	@python -m pipeline.runtime.tracking.view --port $(PORT)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(PORT) --backend-store-uri "$$(python -m pipeline.runtime.tracking)"
 
 bench: env

@@ -9,7 +9,7 @@ from benchmarks.measuring import ROOT
 from pipeline.core.extensions import NONE
 from pipeline.core.params import Cohort
 from pipeline.download import download
-from pipeline.registration.native import NativeRecipe
+from pipeline.registration.params import NativeRecipe
 from pipeline.runtime.code import code_hash
 
 REAL = ROOT.parent / "shared/data/brats2021"

@@ -23,8 +23,8 @@ from pipeline.core.regions import classes_to_values
 from pipeline.formats import nifti, raw_cases
 from pipeline.network import architectures, predictor
 from pipeline.network.card import Card
-from pipeline.preparation.postprocess import Postprocess
-from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
+from pipeline.preparation.params import Postprocess, PreprocessingConfig
+from pipeline.preparation.preprocessing import prepare
 
 GRID, HALVES = ((24, 24, 18), (9, 11, 8)) if TINY else ((240, 240, 155), (70, 88, 70))
 RUNS, WINDOWS = (1, 2) if TINY else (3, 4)

@@ -127,12 +127,12 @@ def _untrained(raw: str, values: dict, precision: str) -> tuple:
     from pipeline.core import params
     from pipeline.core.catalogue import Catalogue
     from pipeline.core.records import read_json
-    from pipeline.evaluate import Params
     from pipeline.network import backend, unet
     from pipeline.network.card import Card
     from pipeline.network.layers.exchange import fast
     from pipeline.network.params import NetworkParams
-    from pipeline.preparation.preprocessing import PreprocessingConfig
+    from pipeline.preparation.params import PreprocessingConfig
+    from pipeline.scoring.params import EvaluateParams
 
     path = ROOT / "params.yaml"
     catalogue = read_json(Path(raw) / "catalogue.json", Catalogue)
@@ -140,7 +140,7 @@ def _untrained(raw: str, values: dict, precision: str) -> tuple:
         params.value(values, key, kind, path)
         for key, kind in (("network", NetworkParams), ("preprocess", PreprocessingConfig))
     )
-    settings = params.value(values, "evaluate", Params, path)
+    settings = params.value(values, "evaluate", EvaluateParams, path)
     schema = catalogue.cohort
     outputs = len(schema.regions) if shape.output == "regions" else len(schema.labels) + 1
     backend.prepare(0, precision)

@@ -20,12 +20,12 @@ from pipeline.registration.brain_extraction import extract_brain
 from pipeline.registration.mutual_information import Sampled, centre_of_mass_mm, register, resample
 from pipeline.registration.native import (
     BRATS_GRID,
-    NativeRecipe,
     align,
     labels_from_series,
     labels_to_series,
     mni_template,
 )
+from pipeline.registration.params import NativeRecipe
 
 REPEATS = 1
 REAL = ROOT.parent / "shared/data"

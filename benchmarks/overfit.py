@@ -39,7 +39,8 @@ def _trained() -> dict[str, float]:
     from pipeline.network.setup import Setup
     from pipeline.network.train_params import TrainParams
     from pipeline.preparation import shards
-    from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
+    from pipeline.preparation.params import PreprocessingConfig
+    from pipeline.preparation.preprocessing import prepare
 
     path = ROOT / "params.yaml"
     values = params.read(path)

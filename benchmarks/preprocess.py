@@ -11,7 +11,7 @@ from benchmarks.measuring import ROOT, Figure, Watched, apart, stopwatch
 from pipeline.core import params
 from pipeline.core.catalogue import Catalogue
 from pipeline.core.records import read_json
-from pipeline.preparation.preprocessing import PreprocessingConfig
+from pipeline.preparation.params import PreprocessingConfig
 from pipeline.preprocess import preprocess
 
 REPEATS = 3

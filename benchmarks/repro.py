@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import ROOT, Figure, Watched, watched
-from pipeline.runtime import tracking
+from pipeline.runtime.tracking import store
 
 REPEATS = 1
 CORES = 2
@@ -137,14 +137,14 @@ def _waiting_shares(clone: Path) -> list[float]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking.address(clone / "mlflow.db"))
+    client = MlflowClient(store.url_of(clone / "mlflow.db"))
     runs = client.search_runs(
         [experiment.experiment_id for experiment in client.search_experiments()]
     )
     return [
         point.value
         for run in runs
-        for point in client.get_metric_history(run.info.run_id, "waiting")
+        for point in client.get_metric_history(run.info.run_id, "time/waiting")
     ]
 
 

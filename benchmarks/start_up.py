@@ -1,4 +1,6 @@
-"""Starting: seconds until a stage or command has printed its help, and who loads Keras for it."""
+"""Starting: seconds until a stage or command has printed its help, and who loads Keras for it; what
+the check of params.yaml and the doctor take.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -9,6 +11,10 @@ from benchmarks.measuring import ROOT, Figure, watched
 from pipeline.__main__ import COMMANDS
 
 REPEATS = 5
+_CHECK = (
+    "from pathlib import Path; from pipeline.checking.params_file import checked;"
+    " checked(Path('params.yaml'), 'train', {})"
+)
 WITH_KERAS = {"train", "evaluate", "predict"}
 
 
@@ -35,6 +41,15 @@ def figures(repeats: int) -> Iterator[Figure]:
     yield Figure(
         "start-up, keras where it is not needed", "modules", [len(strangers)], at_most=0, note=note
     )
+
+    yield _processor("start-up, check of params.yaml", ["-c", _CHECK], 0.5, repeats)
+    yield _processor("start-up, doctor", ["-m", "pipeline", "doctor"], 5.0, repeats)
+
+
+def _processor(name: str, arguments: list[str], target: float, repeats: int) -> Figure:
+    """Processor seconds of a Python program, its start included."""
+    seconds = [watched([sys.executable, *arguments], cores=2).cpu_seconds for _ in range(repeats)]
+    return Figure(name, "cpu s", seconds, at_most=target, note="with the start of Python")
 
 
 def _loads_keras(module: list[str]) -> bool:

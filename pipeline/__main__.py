@@ -11,7 +11,9 @@ import inspect
 import sys
 from collections.abc import Sequence
 
+from .runtime import logs
 from .runtime.errors import as_called, called_as, reported_errors
+from .runtime.version import version
 
 COMMANDS = {
     "predict": "segment a case with a trained model",
@@ -22,19 +24,31 @@ COMMANDS = {
     "plan": "choose all values for a cohort, this machine and a time budget",
     "doctor": "check this machine and this clone, and say how to fix what is wrong",
     "schema": "print the JSON schema of params.yaml, for editors",
+    "completion": "print a script that completes this command line in bash or zsh",
 }
+
+
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"tumorflow {version()}")
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, call the command, exit with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     program = called_as()
-    listed = "\n".join(f"  {name:<10}{about}" for name, about in COMMANDS.items())
+    listed = "\n".join(f"  {name:<12}{about}" for name, about in COMMANDS.items())
     chooser = argparse.ArgumentParser(
         prog=program,
         description="Commands beside the pipeline, which `dvc repro` runs.",
         epilog=f"commands:\n{listed}\n\nhelp on one: {program} COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    chooser.add_argument(
+        "--version", action=_Version, nargs=0, help="print version and commit, and exit"
     )
     chooser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     name = chooser.parse_args(arguments[:1]).command
@@ -45,8 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
+    logs.add_arguments(parser)
+    parsed = parser.parse_intermixed_args(arguments[1:])
+    logs.choose(parsed)
     with reported_errors():
-        sys.exit(command.run(parser.parse_intermixed_args(arguments[1:])))
+        sys.exit(command.run(parsed))
 
 
 if __name__ == "__main__":

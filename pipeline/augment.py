@@ -11,29 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from .augmentation.copies import Draw, Ranges, apply, draw
-from .augmentation.transform import OwnNames, Transform, load_own
+from .augmentation.copies import Draw, apply, draw
+from .augmentation.params import AugmentParams
 from .core.catalogue import Catalogue
 from .core.folds import Split
-from .core.params import Count
 from .core.records import read_json, write_csv
 from .core.rng import generator
-from .core.strict import Strict
 from .preparation import shards
 from .runtime import costs, stage
 from .runtime.parallel import over_cases
-
-
-class Params(Strict):
-    """The section `augment`; params.yaml explains every key."""
-
-    copies: Count
-    ranges: Ranges
-    own: OwnNames
-
-    def transforms(self, code: str) -> dict[str, Transform]:
-        """By name, in the order of drawing."""
-        return {**self.ranges.transforms(), **load_own(self.own, "augment.own", code)}
 
 
 def augment(
@@ -41,7 +27,7 @@ def augment(
     split: Path,
     shards: Path,
     augmented: Path,
-    params: Annotated[Params, stage.Key("augment")],
+    params: Annotated[AugmentParams, stage.Key("augment")],
     code: Annotated[str, stage.Key("own_code.augment")],
     seed: Annotated[int, stage.Key("cohort.seed")],
 ) -> None:
@@ -74,7 +60,7 @@ def _shape(folder: Path, case: str) -> tuple[int, ...]:
 
 def _apply(
     drawn: tuple[tuple[str, int], Draw],
-    params: Params,
+    params: AugmentParams,
     code: str,
     root: Path,
     folder: Path,

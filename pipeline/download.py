@@ -26,7 +26,7 @@ from .core.params import Cohort
 from .core.records import write_bytes, write_json
 from .formats.raw_cases import Found, as_files
 from .registration.aligned_files import write_aligned
-from .registration.native import NativeRecipe
+from .registration.params import NativeRecipe
 from .runtime import costs, stage
 from .runtime.parallel import over_cases
 from .verification import checks

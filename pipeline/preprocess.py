@@ -14,7 +14,8 @@ from .core.records import read_json
 from .core.schema import Schema
 from .formats import raw_cases
 from .preparation import shards
-from .preparation.preprocessing import PreprocessingConfig, prepare
+from .preparation.params import PreprocessingConfig
+from .preparation.preprocessing import prepare
 from .runtime import costs, stage
 from .runtime.parallel import over_cases
 

@@ -7,48 +7,23 @@ Writes data/split.json (`Split`: case ids of each part, folds, the patient of ev
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import Annotated
 
 from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split, strata, stratify
-from .core.params import Share
 from .core.records import read_json, write_json
 from .core.rng import generator
-from .core.strict import Strict
+from .core.split_params import SplitParams
 from .runtime import costs, stage
 
 log = logging.getLogger(__name__)
 
 
-class Params(Strict):
-    """The section `split`; params.yaml explains every key."""
-
-    val_share: Share
-    test_share: Share
-    folds: Annotated[int, Field(ge=1)]
-    val_fold: Annotated[int, Field(ge=0)] | Literal["all"] | None
-    test_folds: tuple[str, ...]
-
-    @model_validator(mode="after")
-    def _leaves_patients_to_train(self) -> Self:
-        test_share = 0 if self.test_folds else self.test_share
-        if test_share + (self.val_share if self.val_fold is None else 0) >= 1:
-            raise ValueError(
-                f"val_share and test_share must leave patients to train, got {self.val_share} and"
-                f" {self.test_share}"
-            )
-        if self.val_fold == "all" and self.folds < 2:
-            raise ValueError("val_fold is all, which takes at least 2 folds, got 1")
-        return self
-
-
 def split(
     catalogue: Path,
     split: Path,
-    params: Annotated[Params, stage.Key("split")],
+    params: Annotated[SplitParams, stage.Key("split")],
     seed: Annotated[int, stage.Key("cohort.seed")],
 ) -> None:
     """Assign the patients of `catalogue` to parts, stratified by presence of ET and volume."""
@@ -61,7 +36,7 @@ def split(
     log.info("train %d, val %d, test %d cases, %d networks", *counts, len(parts.members))
 
 
-def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
+def assign(catalogue: Catalogue, params: SplitParams, seed: int) -> Split:
     """The split of a catalogue.
 
     Raises
@@ -89,11 +64,6 @@ def assign(catalogue: Catalogue, params: Params, seed: int) -> Split:
     if params.val_fold == "all":
         train, val = rest, []
     elif params.val_fold is not None:
-        if params.val_fold >= params.folds:
-            raise InputError(
-                f"params.yaml: split.val_fold is {params.val_fold}, but the folds are 0 to"
-                f" {params.folds - 1}."
-            )
         val = folds[params.val_fold]
         train = sorted(set(rest) - set(val))
     parts = {"train": train, "val": val, "test": test}

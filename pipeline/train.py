@@ -3,13 +3,15 @@
 Reads raw/catalogue.json (the cohort schema), split.json, shards/<case>.*.npy of train and val, and
 the augmented copies of train. Writes models/network.keras (weights of the best epoch; of several
 networks as one, see `ensemble`; deterministic bytes), models/card.json (`Card`),
-metrics/history.csv (one row per epoch), metrics/train.json. Keeps models/checkpoint.npz of each
-network after every epoch until the end, so that an interrupted training resumes exactly; a
-checkpoint of other params, data or code is ignored. Logs every epoch to MLflow, to a nested run for
-each fold. Where there are several GPUs, the folds are trained side by side, on one each.
+metrics/history.csv (one row per epoch, written after each), metrics/train.json. Keeps
+models/checkpoint.npz of each network after every epoch until the end, so that an interrupted
+training resumes exactly; a checkpoint of other params, data or code is ignored. Logs every epoch to
+MLflow, to a nested run for each fold. Where there are several GPUs, the folds are trained side by
+side, on one each.
 """
 
 import hashlib
+import logging
 import platform
 import sys
 from contextlib import nullcontext
@@ -19,22 +21,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .core import extensions
 from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split
+from .core.progress import Bar
 from .core.records import read_json, sha256, write_csv, write_json
 from .network import backend, checkpoint, ensemble, members
 from .network.card import Card
+from .network.epoch_log import EpochLog
 from .network.params import NetworkParams
 from .network.setup import Setup
 from .network.train_params import TrainParams, fitted
 from .preparation import shards as shard_files
-from .preparation.preprocessing import PreprocessingConfig
-from .runtime import costs, gpus, stage, tracking
+from .preparation.params import PreprocessingConfig
+from .runtime import costs, gpus, stage
 from .runtime.code import code_hash
+from .runtime.tracking import reproduction
+from .runtime.tracking.datasets import data_of
+from .runtime.tracking.parts import model_part
+from .runtime.tracking.run import Run
+
+log = logging.getLogger(__name__)
 
 ROOMS = ("core", "formats", "preparation", "augmentation", "network")
 CODE = (*ROOMS, "preprocess.py", "augment.py", "train.py")
@@ -72,8 +81,11 @@ def train(
     read = partial(shard_files.read, shards)
     setup = Setup(network, params, cohort.cohort, train_code, seed, spacing_mm)
     count = len(parts.members)
+    first = backend.process()[0] == 0  # of several, the one that writes
+    table = history if first and fold is None else None
+    epochs = EpochLog(table, params.epochs, params.early_stopping_epochs, count)
 
-    def trained(number: int, own: tracking.Run | None) -> tuple[Any, members.History]:
+    def trained(number: int, own: Run | None) -> tuple[Any, members.History]:
         """The network of a fold and its records."""
         trained_on, validated_on = parts.members[number]
         return members.trained(
@@ -82,7 +94,7 @@ def train(
             [*map(read, validated_on)],
             _state(model, number),
             fingerprint,
-            partial(_log, own) if own else None,
+            partial(_log, epochs, number, own) if first else None,
         )
 
     if fold is not None:
@@ -95,9 +107,8 @@ def train(
     tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
     alone = count == 1
     past = checkpoint.history(_state(model, 0), fingerprint) if alone else []
-    first = backend.process()[0] == 0  # of several, the one that writes
-    part = tracking.model_part(model, card, history)
-    with tracking.run(tags, part, past=past) if first else nullcontext() as run:
+    data, part = data_of(cohort, parts), model_part(model, card, history)
+    with reproduction.run(tags, data, part, past=past) if first else nullcontext() as run:
         networks, described, histories = [], [], []
         for number in range(count):
             with nullcontext(run) if alone or not run else run.child(f"fold {number}") as own:
@@ -130,7 +141,9 @@ def train(
         )
         write_json(card, entry)
         write_csv(history, members.rows_of(histories))
-        write_json(metrics, members.summary_of(histories) | {"weights": weights})
+        summary = members.summary_of(histories)
+        write_json(metrics, summary | {"weights": weights})
+        log.info("%s: %s", model, _said(summary))
     for number in range(len(described)):
         _state(model, number).unlink(missing_ok=True)
 
@@ -145,7 +158,7 @@ def _train_side_by_side(folds: int) -> None:
     command = [sys.executable, "-m", "pipeline.train", *sys.argv[1:], "--fold"]
     codes = gpus.side_by_side([[*command, str(fold)] for fold in range(folds)], cards)
     failed = [
-        str(fold) for fold, code in enumerate(tqdm(codes, "train", folds, unit="fold")) if code
+        str(fold) for fold, code in enumerate(Bar(codes, "train", folds, unit="fold")) if code
     ]
     if failed:
         raise InputError(
@@ -154,8 +167,18 @@ def _train_side_by_side(folds: int) -> None:
         )
 
 
-def _log(run: tracking.Run, record: dict, timing: dict) -> None:
-    run.log_epoch(record | timing)
+def _log(epochs: EpochLog, number: int, run: Run | None, record: dict, timing: dict) -> None:
+    epochs.add(number, record, timing)
+    if run:
+        run.log_epoch(record | timing)
+
+
+def _said(summary: dict[str, Any]) -> str:
+    """How good the networks were on their validation cases."""
+    found = f"val_dice {summary['best']['val_dice']:.4f}"
+    if "best_epoch" in summary:
+        return f"{found}, weights of epoch {summary['best_epoch']} of {summary['epochs']} trained"
+    return f"{found}, mean over the best epochs of the folds"
 
 
 def _count(network: Any) -> int:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from pipeline.cohorts import brats
 from pipeline.core.schema import Schema
 from pipeline.formats import nifti
-from pipeline.registration.native import NativeRecipe
+from pipeline.registration.params import NativeRecipe
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 AS_IT_IS = NativeRecipe(
@@ -33,6 +33,16 @@ def mlflow_root(tmp_path_factory) -> Path:
         patch.setenv("DVC_ROOT", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield root
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """An empty store: creating its tables takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture(autouse=True)

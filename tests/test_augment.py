@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.augment import Params, augment
+from pipeline.augment import augment
 from pipeline.augmentation.copies import Draw, Ranges, apply
+from pipeline.augmentation.params import AugmentParams
 from pipeline.core import extensions, params
 from pipeline.core.errors import InputError
 from pipeline.core.folds import Split
 from pipeline.core.records import read_csv, write_json
 from pipeline.preparation import shards
-from pipeline.preparation.preprocessing import PreprocessingConfig
+from pipeline.preparation.params import PreprocessingConfig
 from pipeline.preprocess import preprocess
 from tests.test_preprocess import catalogued, contents
 
@@ -59,7 +60,7 @@ def copied(data: Path, name: str, copies: int, seed: int = 7) -> dict[str, bytes
     section = params.value(
         {"augment": {"copies": copies, "ranges": ranges(), "own": []}},
         "augment",
-        Params,
+        AugmentParams,
         ROOT / "params.yaml",
     )
     augment(

@@ -15,12 +15,16 @@ from dvc.cli.parser import get_main_parser
 
 from pipeline.__main__ import COMMANDS
 from pipeline.cohorts import folder
+from pipeline.runtime import logs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *ROOT.glob("CONTRIBUTING.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-MADE = ("metrics/costs.csv", "models/checkpoint.npz", "data/fetched", "data/augmented/table.csv")
+MADE = (
+    *("metrics/costs.csv", "models/checkpoint.npz", "data/fetched", "data/augmented/table.csv"),
+    "data/probabilities",
+)
 """Files below data/, models/ and metrics/ that are no outs of a stage."""
 OF_OTHERS = {
     *("No module named 'pipeline'", "No module named 'keras'", "Unable to acquire lock"),
@@ -75,6 +79,7 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page):
 def parser_of(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     importlib.import_module(f"pipeline.commands.{name}").add_arguments(parser)
+    logs.add_arguments(parser)
     return parser
 
 

@@ -20,6 +20,7 @@ from pipeline.formats import nifti
 from pipeline.metrics.case_scores import score_case
 from pipeline.preparation import shards
 from pipeline.preparation.inverse import restore
+from pipeline.runtime.tracking import logged_model
 from tests import project
 from tests.conftest import LPS, case_arrays, write_case
 from tests.formats.dicom.test_series import slice_of, write
@@ -103,12 +104,17 @@ def test_history_has_loss_and_dice_of_every_region_and_label_at_every_epoch(
 
 
 def test_predictions_lie_on_the_raw_grid_with_the_values_of_the_cohort(finished):
-    for path in (finished / "metrics/predictions").glob("*.nii.gz"):
-        case = path.name.removesuffix(".nii.gz")
+    for case in json.loads((finished / "data/split.json").read_text())["test"]:
+        path = finished / f"metrics/predictions/{case}.nii.gz"
         raw = nifti.read(finished / f"data/raw/{case}/{case}_seg.nii.gz")
         prediction = nifti.read(path)
         assert prediction.grid.differs(raw.grid) == ""
         assert set(np.unique(prediction.voxels)) <= {0, 1, 2, 4}
+        uncertain = nifti.read(path.parent / f"uncertainty/{case}.nii.gz")
+        assert uncertain.grid.differs(raw.grid) == ""
+        assert set(np.unique(uncertain.voxels)) <= set(range(0, 101, 5))
+        borders = prediction.voxels != np.roll(prediction.voxels, 1, axis=0)
+        assert uncertain.voxels[borders].mean() > uncertain.voxels.mean()
 
 
 def test_scores_are_those_of_the_saved_predictions_against_the_untouched_reference(
@@ -180,10 +186,9 @@ def test_the_headline_holds_the_means_of_the_summary(finished):
         "mean_region_dice": summary["mean_region_dice"]["value"],
         "dice": {name: region["dice"]["mean"] for name, region in summary["region"].items()},
     }
-    assert headline["nsd_1mm"]["WT"] == summary["region"]["WT"]["nsd_1mm"]["mean"]
 
 
-def test_all_of_it_is_one_finished_mlflow_run(finished):
+def test_all_of_it_is_one_finished_mlflow_run(finished, tmp_path):
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
@@ -192,24 +197,27 @@ def test_all_of_it_is_one_finished_mlflow_run(finished):
     assert run.info.status == "FINISHED"
     assert run.data.params["train.learning_rate"] == "0.003"
     assert {"data_hash", "code_hash", "dvc_exp_name", "keras_backend"} <= set(run.data.tags)
-    assert len(client.get_metric_history(run.info.run_id, "val_dice_TC")) == 3
+    assert len(client.get_metric_history(run.info.run_id, "validation/dice_TC")) == 3
     assert run.data.metrics["region/WT/dice"] == pytest.approx(
         evaluation(finished)["region"]["WT"]["dice"]["mean"]
     )
     kept = {
         item.path
-        for folder in ("model", "evaluation", "report")
+        for folder in ("evaluation", "report")
         for item in client.list_artifacts(run.info.run_id, folder)
     }
+    model = logged_model.files_of(client, run.info.run_id)
+    assert {"network.keras", "card.json", "inference.json", "MLmodel"} <= model
     assert {
-        "model/network.keras",
-        "model/card.json",
         "evaluation/evaluate.json",
         "report/report.html",
         "report/figures",
         "report/model_card.md",
     } <= kept
     assert "evaluation/tables" in kept
+    copy = client.download_artifacts(run.info.run_id, "report/report.html", str(tmp_path))
+    assert f"MLflow run {run.info.run_id}" in Path(copy).read_text()
+    assert run.info.run_id not in (finished / "metrics/report.html").read_text()
 
 
 def predict(folder: Path, out: Path, *arguments: object) -> nifti.Volume:

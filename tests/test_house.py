@@ -48,6 +48,14 @@ BELOW = {
     "network": {"core", "preparation", "augmentation"},
     "planning": {"core", "preparation", "network", "runtime"},
     "report": {"core", "metrics", "statistics", "verification"},
+    "checking": {
+        *("core", "runtime", "preparation", "augmentation", "registration", "metrics"),
+        *("cohorts", "network", "report", "scoring"),
+    },
+    "segmenting": {
+        *("core", "formats", "cohorts", "registration", "preparation", "verification"),
+        *("network", "metrics", "report", "runtime"),
+    },
     "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""
@@ -60,6 +68,7 @@ ONLY_IN = {
     "tensorflow": {"network.backend", "network.steps"},
     "jax": {"network.steps"},
     "torch": set(),
+    "tqdm": {"core.progress", "cohorts.copying"},
 }
 
 

@@ -83,7 +83,7 @@ def test_help_names_the_command_as_it_was_called(installed, tmp_path):
         (["-m", "tumorflow"], "python -m tumorflow"),
     ):
         general = run(installed, *command, "--help", cwd=tmp_path).stdout
-        assert f"usage: {program} [-h] COMMAND" in general
+        assert f"usage: {program} [-h] [--version] COMMAND" in general
         shown = run(installed, *command, "predict", "--help", cwd=tmp_path).stdout
         assert f"usage: {program} predict" in shown
         assert f"{program} predict CASE_FOLDER" in shown

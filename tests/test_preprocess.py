@@ -16,7 +16,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
 from pipeline.formats import raw_cases
 from pipeline.preparation import shards
-from pipeline.preparation.preprocessing import PreprocessingConfig, prepare
+from pipeline.preparation.params import PreprocessingConfig
+from pipeline.preparation.preprocessing import prepare
 from pipeline.preprocess import preprocess
 from pipeline.verification import checks
 

@@ -37,7 +37,7 @@ FIRST_FILE = {
     "visualize": "metrics/figures/*.png",
 }
 COMMENTED = {
-    "runtime/tracking.py": [],
+    "runtime/tracking/run.py": [],
     "commands/predict.py": [],
     "report/plots/palette.py": ["visualize"],
     "metrics/overlap.py": ["evaluate", "visualize"],

@@ -269,7 +269,7 @@ def test_published_folds_are_the_test_part_where_they_are_asked_for(kind, done):
 def test_every_prediction_lies_on_the_raw_grid_with_the_values_of_the_cohort(done):
     catalogue, test = catalogue_of(done), split_of(done).test
     assert sorted(path.name for path in (done / "metrics/predictions").iterdir()) == sorted(
-        f"{case}.nii.gz" for case in test
+        ["uncertainty", *(f"{case}.nii.gz" for case in test)]
     )
     marked = 0
     for case in test:

@@ -15,7 +15,9 @@ from pipeline.core.errors import InputError
 from pipeline.core.records import read_csv
 from pipeline.network import checkpoint, training
 from pipeline.network.card import read_card
-from pipeline.runtime import code, gpus, tracking
+from pipeline.runtime import code, gpus
+from pipeline.runtime.tracking import store
+from pipeline.runtime.tracking.run import Run
 from tests import project
 
 pytestmark = pytest.mark.slow
@@ -205,7 +207,7 @@ def test_folds_that_are_killed_go_on_with_the_fold_that_was_trained(folds, tmp_p
     monkeypatch.setenv("DVC_ROOT", str(folder))
     expected = {name: (folder / name).read_bytes() for name in TRAINED}
     logged = []
-    log_epoch = tracking.Run.log_epoch
+    log_epoch = Run.log_epoch
 
     def killed(run, record):
         logged.append(record["epoch"])
@@ -214,13 +216,32 @@ def test_folds_that_are_killed_go_on_with_the_fold_that_was_trained(folds, tmp_p
         log_epoch(run, record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking.Run, "log_epoch", killed)
+        patch.setattr(Run, "log_epoch", killed)
         with pytest.raises(KeyboardInterrupt):
             project.run(folder, "train")
     assert (folder / "models/checkpoint_1.npz").exists()
     project.run(folder, "train")
     assert {name: (folder / name).read_bytes() for name in TRAINED} == expected
     assert not list((folder / "models").glob("checkpoint*"))
+
+
+def test_the_table_of_epochs_grows_while_the_network_is_trained(
+    prepared, finished, tmp_path, monkeypatch
+):
+    folder = project.copy(prepared, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+
+    def killed(run, record):
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log_epoch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            project.run(folder, "train")
+    whole = (finished / "metrics/history.csv").read_text().splitlines()
+    assert (folder / "metrics/history.csv").read_text().splitlines() == whole[:3]
 
 
 def test_folds_on_several_gpus_side_by_side_give_the_same_network(folds, tmp_path, monkeypatch):
@@ -241,7 +262,7 @@ def test_folds_on_several_gpus_side_by_side_give_the_same_network(folds, tmp_pat
     assert not trained_here, "this process only joins what the others have trained"
     assert {name: (folder / name).read_bytes() for name in TRAINED} == expected
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    experiment = client.get_experiment_by_name(store.EXPERIMENT)
     [run] = client.search_runs([experiment.experiment_id], "attributes.run_name = 'fold 1'")
     assert run.data.metrics["epoch"] == project.SMALL["train.epochs"], "the nested run has a curve"
 

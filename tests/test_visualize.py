@@ -70,7 +70,7 @@ def with_an_unknown_name(folder: Path, path: Path) -> None:
     ],
 )
 def test_what_does_not_belong_together_is_rejected(copy, spoil, said):
-    for path in (copy / "metrics/predictions").iterdir():
+    for path in (copy / "metrics/predictions").glob("*.nii.gz"):
         spoil(copy, path)
     with pytest.raises(InputError, match=said):
         project.run(copy, "visualize")

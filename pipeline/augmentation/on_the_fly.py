@@ -6,10 +6,9 @@ What is drawn are a few numbers per patch. `augment_patch` applies them with Num
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from ..core import separable
 from ..core.hashed_noise import standard_normal
@@ -25,6 +24,9 @@ from .noise import Noise
 from .resolution import Blur, LowResolution, soften
 from .spatial import Elastic, Rotation, Scaling, rotation, warp
 from .transform import OwnNames, Sample, Transform, brain_mask
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _UNUSED = np.random.default_rng(0)  # by gamma, contrast and brightness, which draw nothing
 Changes = dict[str, np.ndarray]
@@ -160,7 +162,7 @@ class OnTheFly(Strict):
 @cache
 def splines(
     box: tuple[int, ...], spacing_mm: tuple[float, ...], knots_mm: float
-) -> tuple[csr_array, ...]:
+) -> "tuple[csr_array, ...]":
     """Of the elastic displacement, from knots to voxels, per axis."""
     return tuple(
         separable.bspline(size, knots_mm / edge) for size, edge in zip(box, spacing_mm, strict=True)

@@ -1,14 +1,16 @@
 """Blur and lower resolution of a modality, in one normalised convolution."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import AfterValidator, Field
-from scipy.sparse import csr_array
 
 from ..core import separable
 from .transform import AmountSpan, Drawn, Sample, Sometimes, Transform, ordered
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 AtLeastOne = Annotated[float, Field(ge=1)]
 
@@ -91,7 +93,7 @@ def soften(
     return separable.along_axes(volume, (x, y, z))[brain] / weight[brain]
 
 
-def _softening(size: int, sigma: float, coarsening: float) -> csr_array:
+def _softening(size: int, sigma: float, coarsening: float) -> "csr_array":
     """Blur and coarsening of one axis as one matrix."""
     cells = separable.coarsening(size, coarsening)
     return cells @ separable.gaussian(size, sigma) if sigma > 0 else cells

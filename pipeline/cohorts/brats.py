@@ -199,6 +199,14 @@ def holds_images(folder: Path) -> bool:
     )
 
 
+def case_folders(folder: Path) -> list[Path]:
+    """The folders, sorted, that contain images in BraTS naming: `folder` alone, or those below."""
+    if holds_images(folder):
+        return [folder]
+    named = ((path.parent, _FILE.match(path.name)) for path in files_below(folder))
+    return sorted({parent for parent, match in named if match and _kind(match) != "seg"})
+
+
 def _kind(match: re.Match) -> str:
     return MODALITY_OF.get((match["kind"] or "").lower(), "seg")
 

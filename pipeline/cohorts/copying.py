@@ -13,6 +13,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from ..core.catalogue import CaseEntry, Catalogue
 from ..core.errors import InputError
+from ..core.progress import Bar
 from ..core.records import replacing, sha256, write_bytes
 from ..formats.raw_cases import Found
 
@@ -23,7 +24,7 @@ def copy_cases(raw: Path, found: Sequence[Found], entries: Sequence[CaseEntry]) 
     """Copy cases as found to the paths of their entries as verified, in the same order; a file that
     is there with the same bytes is kept. InputError if one has changed since it was verified.
     """
-    shown = {"desc": "copy", "unit": "case", "mininterval": 1}
+    shown = {"tqdm_class": Bar, "desc": "copy", "unit": "case"}
     thread_map(partial(_copy, raw), found, entries, max_workers=_COPIES_AT_ONCE, **shown)
 
 

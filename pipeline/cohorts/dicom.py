@@ -70,7 +70,32 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     return schema(common), [_found(sorting, common, location, every) for sorting in sortings]
 
 
-def read_study(folder: Path, needed: Sequence[str] = (), incomplete: bool = False) -> Found:
+def study_folders(location: Path) -> list[Path]:
+    """The folders of the examinations below a folder.
+
+    If some file is damaged, each folder in `location` is read by itself, unless an examination is
+    in several of them. One that cannot be read is listed itself, since reading it reports why.
+    """
+    try:
+        return [study.folder for study in _studies(location)]
+    except InputError:
+        inner = [path for path in sorted(location.iterdir()) if path.is_dir()]
+    listed: list[Path] = []
+    known: list[str] = []
+    for folder in inner:
+        try:
+            found = [study for study in studies(folder) if study.stacks]
+        except InputError:
+            listed.append(folder)
+        else:
+            listed += [study.folder for study in found]
+            known += [study.study for study in found]
+    return listed if known and len({*known}) == len(known) else [location]
+
+
+def read_study(
+    folder: Path, needed: Sequence[str] = (), incomplete: bool = False, location: Path | None = None
+) -> Found:
     """Read which series of one examination are which modality, all that one series alone is
     recognised as, also where `needed` names the modalities that the examination must have.
 
@@ -80,6 +105,8 @@ def read_study(folder: Path, needed: Sequence[str] = (), incomplete: bool = Fals
     needed : sequence of str
     incomplete : bool
         Whether needed modalities may be missing.
+    location : Path, optional
+        Holds the `modalities.yaml` of an examination without its own.
 
     Raises
     ------
@@ -99,7 +126,7 @@ def read_study(folder: Path, needed: Sequence[str] = (), incomplete: bool = Fals
         raise InputError(
             f"{folder}: holds {len(found)} examinations ({listed}). Name the folder of one."
         )
-    table = read_table(folder)
+    table = read_table(folder) or read_table(location or folder)
     sorting = _sort(found[0], table)
     undecided = not sorting.decided(needed)
     if incomplete and needed:

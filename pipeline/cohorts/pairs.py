@@ -17,6 +17,7 @@ from ..core.regions import classes_to_regions, classes_to_values, regions_to_cla
 from ..core.schema import Schema
 from ..formats import nifti
 from ..formats.affines import literal, repair_command
+from ..formats.predictions import MAPS
 from ..formats.raw_cases import few, on_grid_of, read_mask
 from ..formats.volume import Volume
 from ..formats.walking import files_below, is_volume, of_one_file, pattern_expression, volumes_in
@@ -51,7 +52,7 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     Parameters
     ----------
     folder : Path
-        Holds NIfTI or MetaImage files; hidden files are ignored.
+        Holds NIfTI or MetaImage files; hidden files and maps that `predict` wrote are ignored.
     pattern : str, optional
         Which files, and which part of their names is the case: ``{case}`` matches the same text
         wherever it is, ``*`` any text; neither matches a ``/``. Without a ``/`` it is a name in any
@@ -66,7 +67,7 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder. Name the folder that holds the masks.")
-    files = [path for path in files_below(folder) if is_volume(path)]
+    files = [path for path in files_below(folder) if is_volume(path) and not _is_map(path, folder)]
     if not files:
         raise InputError(
             f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the"
@@ -87,6 +88,11 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
                 " pattern."
             )
     return dict(sorted(masks.items()))
+
+
+def _is_map(path: Path, folder: Path) -> bool:
+    """Whether a file below a folder is a map that `predict` wrote beside labels."""
+    return not {*path.relative_to(folder).parts[:-1]}.isdisjoint(MAPS)
 
 
 def _stem(path: Path) -> str:

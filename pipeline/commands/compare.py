@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.layout import WIDTH, aligned, number
 from ..core.records import TEXTS, write_bytes, write_json
 from ..metrics import registry
 from ..metrics.metric import Metric, described
@@ -29,7 +30,6 @@ from ..runtime.run_tables import TABLES, find_run
 from ..statistics.bootstrap import CONFIDENCE, RESAMPLES, SEED
 from ..statistics.paired import LEVEL, PERMUTATIONS, compare_pairs, most_changed, paired_rows
 from ..statistics.ranking import ranked
-from .layout import WIDTH, aligned, number
 
 FEW = 10
 """Number of patients below which intervals are clearly too narrow, see docs/metrics.md."""

@@ -3,33 +3,37 @@
     python -m pipeline doctor --fix
 
 --fix updates an older params.yaml: it renames keys that have a new name and adds missing keys with
-their default values; your own values and comments stay. Exit status 1 if a check fails; with
-warnings the pipeline still runs.
+their default values; your own values and comments stay. --deep starts what takes long to start:
+Keras with its backend, DVC and MLflow; without it, their packages and files are looked at. Exit
+status 1 if a check fails; with warnings the pipeline still runs.
 """
 
 import argparse
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from ..checking.params_file import check
 from ..core import params
 from ..core.cores import usable_cores
 from ..core.errors import InputError
 from ..core.records import write_bytes
-from ..runtime import params_file, requirements, tracking
-from ..runtime.errors import as_called
+from ..runtime import params_file, requirements, workspace
+from ..runtime.errors import as_called, called_as
 from ..runtime.memory import usable_memory
 from ..runtime.programs import output_of
+from ..runtime.tracking import store
+from ..runtime.tracking.kept import runs_counted, runs_kept
 
 PACKAGE = __package__.partition(".")[0]
 GIB = 2**30
@@ -43,10 +47,16 @@ from {PACKAGE}.network import backend
 print(json.dumps([backend.name(), backend.versions(), backend.keras.distribution.list_devices()]))
 """
 
+_CUDA = {
+    "tensorflow": ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13"),
+    "jax": ("jax-cuda12-plugin", "jax-cuda13-plugin"),
+}
+"""Packages by which a backend computes on a GPU, of which one is needed."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the list: `mark` is ok, warn or fail; `advice` is the remedy."""
+    """One line of the list: `mark` is ok, warn, fail or skip; `advice` is the remedy."""
 
     mark: str
     subject: str
@@ -62,24 +72,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix", action="store_true", help="add missing keys to params.yaml, rename old ones"
     )
+    parser.add_argument(
+        "--deep", action="store_true", help="start Keras, DVC and MLflow too; half a minute"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print all findings; 1 if one is a failure."""
     if arguments.fix:
         fix(arguments.params)
-    with ThreadPoolExecutor(1) as aside:
-        loaded = aside.submit(backend)  # the slowest check, in parallel with the others
-        marks = [*_printed("machine", machine()), *_printed("packages", packages())]
-        if is_installed() and not Path("dvc.yaml").is_file():
-            works = "no dvc.yaml here: predict, score, compare, sources and tumorflow.api work"
-            marks += _printed("clone", [Finding("ok", "clone", works)])
-        else:
-            marks += _printed("clone", clone())
-            marks += _printed("experiment runs", runs())
-            marks += _printed("params", params_values(arguments.params))
-        marks += _printed("Keras", [loaded.result()])
+    marks = [*_printed("machine", machine()), *_printed("packages", packages())]
+    if is_installed() and not Path("dvc.yaml").is_file():
+        works = "no dvc.yaml here: predict, score, compare, sources and tumorflow.api work"
+        marks += _printed("clone", [Finding("ok", "clone", works)])
+    else:
+        marks += _printed("clone", clone(arguments.deep))
+        marks += _printed("experiment runs", runs(arguments.deep))
+        marks += _printed("params", params_values(arguments.params))
+    marks += _printed("Keras", [backend() if arguments.deep else backend_packages()])
     print(f"\n{len(marks)} checks: {marks.count('fail')} fail, {marks.count('warn')} warn")
+    if not arguments.deep:
+        print(f"Not tried: starting Keras, DVC and MLflow. `{called_as()} doctor --deep` does.")
     return int("fail" in marks)
 
 
@@ -158,8 +171,8 @@ def _package(required: Requirement, installed: dict[str, str]) -> Finding:
     return _judged(installed[name] in required.specifier, name, installed[name], advice)
 
 
-def clone() -> Iterator[Finding]:
-    """git and DVC: repository, commit, identity, cache."""
+def clone(deep: bool = False) -> Iterator[Finding]:
+    """git and DVC: repository, commit, identity, commands, cache."""
     inside = output_of("git", "rev-parse", "--show-toplevel")
     advice = "Work in a clone, or: git init && git add --all && git commit -m start"
     yield _judged(bool(inside), "git repository", inside or "none here", advice, "fail")
@@ -172,70 +185,136 @@ def clone() -> Iterator[Finding]:
         ' user.email "..."'
     )
     yield _judged(known, "git identity", "known" if known else "not set", advice)
-    yield from _dvc()
+    yield from _commands()
+    if deep:
+        printed = output_of(sys.executable, "-m", "dvc", "version")
+        advice = (
+            f"Run `{sys.executable} -m dvc version` for the reason; `make -B env` installs DVC."
+        )
+        started = printed.partition("\n")[0].removeprefix("DVC version: ")
+        yield _judged(bool(started), "dvc", started or "does not start", advice, "fail")
+    yield from _dvc_repository()
 
 
-def _dvc() -> Iterator[Finding]:
-    printed = output_of(sys.executable, "-m", "dvc", "version")
-    about = dict(re.findall(r"^(DVC version|Cache types|Repo): (.*)$", printed, re.MULTILINE))
-    advice = f"Run `{sys.executable} -m dvc version` for the reason; `make -B env` installs DVC."
+def _commands() -> Iterator[Finding]:
+    """Whether a shell finds what `dvc.yaml` calls, in this environment."""
+    binaries = Path(sys.executable).parent
+    advice = f'Put this environment on PATH, in every new terminal: export PATH="{binaries}:$PATH"'
+    if (binaries / "activate").is_file():
+        advice = f"Activate this environment, in every new terminal: . {binaries / 'activate'}"
+    found = shutil.which("dvc")
+    yield _judged(bool(found), "dvc on PATH", found or "none", advice, "fail")
+    found = shutil.which("python")
+    prefix = output_of("python", "-c", "import sys; print(sys.prefix)") if found else ""
+    advice = f"The stages call `python`, which must be {sys.executable}. {advice}"
+    yield _judged(prefix == sys.prefix, "python on PATH", found or "none", advice, "fail")
+
+
+def _dvc_repository() -> Iterator[Finding]:
+    folder = workspace.root() / ".dvc"
+    there = (folder / "config").is_file()
     yield _judged(
-        "DVC version" in about, "dvc", about.get("DVC version", "does not start"), advice, "fail"
-    )
-    kinds = about.get("Repo", "none here")
-    yield _judged(
-        "dvc" in kinds,
+        there,
         "dvc repository",
-        kinds,
+        str(folder.parent) if there else "none here",
         "Run this in the root of the clone. If .dvc/config is missing: git checkout .dvc/config",
         "fail",
     )
-    links = about.get("Cache types", "")
-    linked = "link" in links and "http" not in links
-    found = f"by {links}" if linked else "copies" if links == "copy" else "none yet"
+    if not there:
+        return
+    try:
+        kinds = _link_types(folder)
+    except Exception as fault:  # of DVC about its config, or of the disk
+        advice = "Correct .dvc/config, or move the cache: dvc cache dir --local PATH"
+        yield Finding("fail", "dvc cache", f"cannot be used: {fault}", advice)
+        return
+    found = "none yet" if kinds is None else f"by {', '.join(kinds)}" if kinds else "copies"
     advice = (
         "Every shard is stored twice. Move the cache to the disk of the clone:"
         " dvc cache dir --local PATH"
     )
-    yield _judged(found != "copies", "dvc cache", found, advice)
+    yield _judged(kinds != [], "dvc cache", found, advice)
 
 
-def runs() -> Iterator[Finding]:
+def _link_types(folder: Path) -> list[str] | None:
+    """How DVC can link its cache to the workspace, without copies; None if there is no cache."""
+    from dvc.config import Config
+    from dvc_objects.fs import system
+
+    settings = Config(str(folder)).get("cache", {})
+    cache = Path(settings.get("dir") or folder / "cache")
+    if not cache.is_dir():
+        return None
+    kinds = []
+    with (
+        tempfile.NamedTemporaryFile(dir=cache) as kept,
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".links-") as here,
+    ):
+        for kind in settings.get("type") or ["reflink"]:
+            if kind != "copy":
+                with suppress(OSError):
+                    getattr(system, kind)(kept.name, f"{here}/{kind}")
+                    kinds.append(kind)
+    return kinds
+
+
+def runs(deep: bool = False) -> Iterator[Finding]:
     """The store of MLflow."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     try:
-        kept = tracking.runs_kept()
+        number = runs_kept() if deep else runs_counted()
+    except LookupError:
+        yield Finding("skip", "mlflow store", f"{store.shown()}: not tried")
     except InputError as fault:
         message, _, advice = str(fault).rpartition("\n")
         yield Finding("fail", "mlflow store", message, advice)
     else:
-        found = "created by the first run" if kept is None else f"{kept} runs"
-        yield Finding("ok", "mlflow store", f"{tracking.shown_store()}: {found}")
+        found = "created by the first run" if number is None else f"{number} runs"
+        yield Finding("ok", "mlflow store", f"{store.shown()}: {found}")
 
 
 def params_values(path: Path) -> Iterator[Finding]:
-    """Every stage checks its sections of params.yaml, in a process of its own."""
-    advice = "Run this in the root of the clone. If dvc.yaml is missing: git checkout dvc.yaml"
+    """dvc.yaml can be read; every fault of params.yaml; where the cases are."""
     try:
-        stages = list(params.read_yaml(Path("dvc.yaml"), "")["stages"])
-    except (InputError, KeyError, TypeError) as error:
-        yield Finding("fail", "dvc.yaml", f"cannot be read: {error}", advice)
+        params.read_yaml(Path("dvc.yaml"), "")
+    except InputError as error:
+        advice = "Run this in the root of the clone. If dvc.yaml is missing: git checkout dvc.yaml"
+        yield Finding("fail", "dvc.yaml", str(error), advice)
+    try:
+        values = params.read_yaml(path, params.RESTORE)
+    except InputError as error:
+        yield Finding("fail", str(path), str(error))
         return
-    with ThreadPoolExecutor(usable_cores()) as side_by_side:
-        yield from side_by_side.map(lambda name: _checked(name, path), stages)
+    found = check(values, path)
+    for fault in dict.fromkeys(found.faults):
+        absent = any(word in fault for word in ("field required", "missing sections", "is called"))
+        advice = "`python -m pipeline doctor --fix` adds and renames keys, and changes no value."
+        said = fault.removeprefix(f"{path}: ")
+        yield Finding("fail", str(path), said, advice if absent else f"Correct it in {path}.")
+    if not found.faults:
+        yield Finding("ok", str(path), "valid")
+    downloaded = Path("data/raw/catalogue.json").is_file()
+    note = "data/raw holds cases; only `download` reads the location." if downloaded else ""
+    for fault in found.missing:
+        said = fault.removeprefix(f"{path}: ")
+        yield Finding("warn" if downloaded else "fail", "cohort.location", said, note)
 
 
-def _checked(name: str, path: Path) -> Finding:
-    command = [sys.executable, "-m", f"{PACKAGE}.{name}", "--check", "--params", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    fault = done.stderr.strip().rpartition("error: ")[2] or f"exit status {done.returncode}"
-    advice = (
-        f"Correct {path}; `python -m pipeline doctor --fix` adds missing keys, `python -m pipeline"
-        " preset phantom` restores the default values."
-    )
-    fine = done.returncode == 0
-    return _judged(fine, f"{path} for {name}", "valid" if fine else fault, advice, "fail")
+def backend_packages() -> Finding:
+    """Backend and devices of Keras, as far as packages and the driver tell."""
+    name = requirements.keras_backend()
+    names = (name, *requirements.IN_PLACE_OF.get(name, ())[:1])
+    versions = requirements.installed(*names)
+    if name not in requirements.BACKENDS or not versions:
+        advice = "Install it: make -B env; or set KERAS_BACKEND to tensorflow or jax"
+        return Finding("fail", "keras", f"its backend {name} is not installed", advice)
+    devices = output_of("nvidia-smi", "-L", timeout_s=30).splitlines()
+    found = f"{' '.join(next(iter(versions.items())))}, not loaded"
+    found += f"; {len(devices)} NVIDIA GPU" if devices else "; no NVIDIA GPU"
+    libraries = requirements.installed(*_CUDA[name])
+    found += "" if libraries or not devices else ", none of its CUDA packages"
+    return _judged(bool(libraries) or not devices, "keras", found, _gpu_advice())
 
 
 def backend() -> Finding:
@@ -247,6 +326,9 @@ def backend() -> Finding:
     name, versions, devices = json.loads(done.stdout.splitlines()[-1])
     found = f"{name} {versions[name]} on {', '.join(devices)}"
     on_gpu = any("gpu" in device or "cuda" in device for device in devices)
+    return _judged(on_gpu or not shutil.which("nvidia-smi"), "keras", found, _gpu_advice())
+
+
+def _gpu_advice() -> str:
     remedy = "pip install 'tumorflow[gpu]'" if is_installed() else "make env GPU=1"
-    advice = f"This machine has an NVIDIA driver. To compute on its GPU: {remedy}"
-    return _judged(on_gpu or not shutil.which("nvidia-smi"), "keras", found, advice)
+    return f"This machine has an NVIDIA driver. To compute on its GPU: {remedy}"

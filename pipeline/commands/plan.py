@@ -15,10 +15,10 @@ import os
 import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..checking.params_file import check, checked, reject
 from ..core import params
 from ..core.catalogue import Catalogue
 from ..core.cores import usable_cores
@@ -31,7 +31,7 @@ from ..planning.fingerprint import Fingerprint, fingerprint, foreground_of, look
 from ..planning.machine import Machine
 from ..planning.plan import heading, plan
 from ..planning.timer import MeasuredTimer, device_in_a_process
-from ..runtime import provenance
+from ..runtime import provenance, requirements
 from ..runtime.memory import usable_memory
 from ..runtime.params_file import parse, read_text, replaced, set_value, written
 
@@ -78,7 +78,7 @@ def default_table() -> Path:
 def run(arguments: argparse.Namespace) -> None:
     """Plan, print, and change params.yaml."""
     before = read_text(arguments.params)
-    values = params.read(arguments.params)
+    values = checked(arguments.params, "plan", {"catalogue": arguments.catalogue})
     for name in ("minutes", "memory_gb"):
         given = getattr(arguments, name)
         if given is not None and not (math.isfinite(given) and given > 0):
@@ -97,9 +97,14 @@ def run(arguments: argparse.Namespace) -> None:
     planned = plan(found, machine, 60 * minutes, values, timer)
     print("\n".join(planned.lines))
     after = changed(before, planned.values, arguments.params)
-    check(after, found, planned.candidate.spacing_mm, arguments.params)
+    fits(after, found, planned.candidate.spacing_mm, arguments.params)
+    whole = check(params.parse_yaml(after, arguments.params, ""), arguments.params)
+    reject(whole.faults, arguments.params)
     if not arguments.dry_run:
         print(replaced(arguments.params, before, after))
+    for fault in whole.missing:
+        print(f"warning: {fault.partition('. ')[0]}; only `download` needs it.")
+    print(f"next: {'the same without --dry-run' if arguments.dry_run else 'dvc repro'}")
 
 
 def fingerprint_of(path: Path, values: Mapping[str, Any]) -> Fingerprint:
@@ -168,10 +173,9 @@ def this_machine(memory_gb: float | None) -> Machine:
 
 
 def _backend() -> str:
-    """Backend and versions without loading Keras; as `network.backend` chooses."""
-    usual = "tensorflow" if find_spec("tensorflow") else "jax"
+    """Backend and versions without loading Keras."""
     found = []
-    for name in ("keras", os.environ.get("KERAS_BACKEND", usual)):
+    for name in ("keras", requirements.keras_backend()):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -190,7 +194,7 @@ def changed(text: str, planned: Mapping[str, Any], path: Path) -> str:
     return written(values)
 
 
-def check(text: str, found: Fingerprint, spacing_mm: tuple[float, ...], path: Path) -> None:
+def fits(text: str, found: Fingerprint, spacing_mm: tuple[float, ...], path: Path) -> None:
     """Check the planned file as `train` does; InputError names the key."""
     values = params.parse_yaml(text, path, "")
     network = params.value(values, "network", NetworkParams, path)

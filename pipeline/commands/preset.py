@@ -2,17 +2,22 @@
 
     python -m pipeline preset brats-cpu cohort.location=../brats2021
 
-Comments and layout of params.yaml stay. A preset holds sections and keys as params.yaml does; its
-head says the command, hardware, cost and expected score. `preset phantom` restores the default
-values.
+Comments and layout of params.yaml stay; a value that a stage would reject is not written. A preset
+holds sections and keys as params.yaml does; its head says the command, hardware, cost and expected
+score. `preset phantom` restores the default values.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..checking.params_file import Checked, check, reject
 from ..core.errors import InputError
+from ..core.params import RESTORE, parse_yaml
+from ..runtime.errors import called_as
 from ..runtime.params_file import PRESETS, leaves, parse, read_text, replaced, set_value, written
+
+_LOCATION = "cohort.location="
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +35,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """List the presets, or apply one and print the change as a unified diff."""
+    """List the presets, or apply one, print the change as a unified diff and what to do next."""
     if arguments.name is None:
         print(listing())
         return
-    before = read_text(arguments.params)
-    after = changed(before, arguments.name, arguments.values, arguments.params)
-    print(replaced(arguments.params, before, after))
+    path = arguments.params
+    before = read_text(path)
+    after = changed(before, arguments.name, arguments.values, path)
+    found = _accepted(before, after, arguments.values, path)
+    print(replaced(path, before, after))
+    for fault in (*found.faults, *found.missing):
+        print(f"warning: {fault}")
+    print(_next_step(arguments.name, after, found))
+
+
+def _accepted(before: str, after: str, pairs: Sequence[str], path: Path) -> Checked:
+    """What is wrong with the new text.
+
+    Raises
+    ------
+    InputError
+        If the change brings a fault with it, or names a location that is not there.
+    """
+    found = check(parse_yaml(after, path, RESTORE), path)
+    old = check(parse_yaml(before, path, RESTORE), path).faults if found.faults else []
+    brought = [fault for fault in found.faults if fault not in old]
+    given = any(pair.startswith(_LOCATION) and pair != _LOCATION for pair in pairs)
+    reject([*brought, *(found.missing if given else ())], path)
+    return found
+
+
+def _next_step(name: str, text: str, found: Checked) -> str:
+    if found.faults:
+        return f"next: correct {found.faults[0].partition(':')[0]}\nthen: dvc repro"
+    if found.missing and not parse(text, name)["cohort"]["location"]:
+        return f"next: {called_as()} preset {name} {_LOCATION}FOLDER\nthen: dvc repro"
+    return "next: dvc repro"
 
 
 def listing() -> str:

@@ -8,17 +8,14 @@ server.
 """
 
 import argparse
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from ..core import params
-from ..runtime import params_file, stage
-
-STAGES = ("download", "preprocess", "split", "augment", "train", "evaluate", "visualize")
+from ..checking.sections import MODELS
+from ..runtime import params_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,17 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of params.yaml, without references."""
-    models: dict[str, Any] = {"compute": params.Compute}
-    for name in STAGES:  # by name: no command may depend on the code of a stage
-        module = importlib.import_module(f"..{name}", __package__)
-        models |= dict(stage.keys(getattr(module, name)).values())
     defaults = params_file.parse(params_file.read_text(params_file.DEFAULTS), params_file.DEFAULTS)
-    sections = {
-        name: _of_model(models[name])
-        if name in models  # else its stages read single keys of it
-        else _object({key: _of_model(models[f"{name}.{key}"]) for key in defaults[name]})
-        for name in params.SECTIONS
-    }
+    sections = {name: _of_model(model) for name, model in MODELS.items()}
     described = _described(_object(sections), defaults)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | described
 

@@ -8,15 +8,14 @@ CASE_seg.nii.gz or CASE-seg.nii.gz with it; other names by patterns, such as --p
 (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled, and labels are not
 mapped. Axes in another order or direction are put in that of the reference; masks of regions in
 channels are read with --channels. The scores, their definitions and the rules for empty regions are
-those of the stage `evaluate`. It prints means over cases with their 95 % intervals (BCa bootstrap);
-with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv,
+those of the stage `evaluate`. It prints a verdict and means over cases with their 95 % intervals
+(BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv,
 multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
 """
 
 import argparse
 import difflib
 import re
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,20 +27,16 @@ from ..cohorts import folder, pairs, registry
 from ..cohorts.brats_patients import patient_of
 from ..cohorts.registry import SOURCES
 from ..core.errors import InputError
+from ..core.layout import counted
 from ..core.records import write_json, write_tables
 from ..core.schema import Schema
 from ..formats.raw_cases import classes_of, without_folder
 from ..metrics.case_scores import CaseScores, Tables, score_masks, summarise, tables_of
-from ..metrics.lesion_rules import why_unscored
-from ..metrics.multiclass import exchanged_labels
 from ..metrics.overlap import looks_mirrored
+from ..metrics.score_lines import score_lines
+from ..metrics.verdict import verdict
 from ..runtime.parallel import over_cases
-from .layout import WIDTH, aligned, number
 
-_DICE_HEADER = ("Dice", "md", "HD95 mm", "md")
-_REGION_HEADER = ("region", "n", *_DICE_HEADER, "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
-_LESION_HEADER = ("region", "lesions", "found", "false", *_DICE_HEADER)
-_INSTANCE_HEADER = ("region", "F1", "PQ")
 _PRINTED = 20  # warnings
 _RANGE = re.compile(r"(?P<family>[a-z-]+)(?P<first>\d{4})-(?P<last>\d{4})")
 
@@ -261,93 +256,13 @@ def _renumbered(other: Schema, schema: Schema) -> str:
 
 
 def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iterator[str]:
-    mean, left_out = summary["mean_region_dice"], summary["references_left_out"]
-    yield (
-        f"{_counted(summary['cases'], 'case')} of cohort {schema.cohort}: mean region Dice"
-        f" {_interval(mean['value'], mean['low'], mean['high'], 3)}"
-    )
-    if left_out:
-        yield f"{_counted(left_out, 'reference')} without a prediction left out"
+    yield from verdict(summary, tables["cases"]).sentences
+    if left_out := summary["references_left_out"]:
+        yield f"{counted(left_out, 'reference')} without a prediction left out"
     yield ""
-    rows = [_region_row(name, summary["region"][name]) for name in schema.regions]
-    yield from aligned([_REGION_HEADER, *rows])
-    yield ""
-    yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
-    yield ""
-    yield "connected components, matched by IoU above 0.5"
-    means = [
-        (name, *(number(summary["instances"][name][key]["mean"], 3) for key in ("f1", "pq")))
-        for name in schema.regions
-    ]
-    yield from aligned([_INSTANCE_HEADER, *means])
-    yield ""
-    yield (
-        "Means over n cases [95 % interval], medians (md). filled: how many Dice and HD95 the"
-        " cohort's rule for empty regions gave;"
-    )
-    by_lesion = "Lesion by lesion, missed and false lesions enter the means. "
-    yield (
-        "undef.: how many are undefined and left out."
-        f" {by_lesion if schema.lesion_rules else ''}See docs/metrics.md."
-    )
-    yield from _exchanged(tables["confusion"], schema)
+    yield from score_lines(summary, tables, schema)
     warnings = summary["warnings"]
     yield from (f"Warning: {line}" for line in warnings[:_PRINTED])
     if len(warnings) > _PRINTED:
         more = len(warnings) - _PRINTED
         yield f"and {more} more warnings (--out FOLDER writes all to summary.json)"
-
-
-def _lesion_by_lesion(
-    summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], schema: Schema
-) -> Iterator[str]:
-    if schema.lesion_rules is None:
-        yield from textwrap.wrap(why_unscored(schema.cohort), WIDTH, break_on_hyphens=False)
-        return
-    yield f"lesion by lesion, rules {schema.lesion_rules}"
-    cells: list[tuple[str, ...]] = [_LESION_HEADER]
-    for name in schema.regions:
-        own = [row for row in rows if row["name"] == name]
-        totals = [
-            sum(row[count] for row in own) for count in ("lesions", "found", "false_positives")
-        ]
-        of = summary["lesionwise"][name]
-        means = _mean_and_median(of["lesion_dice"], 3), _mean_and_median(of["lesion_hd95_mm"], 1)
-        cells.append((name, *map(str, totals), *means[0], *means[1]))
-    yield from aligned(cells)
-
-
-def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    dice, distance = summary["dice"], summary["hd95_mm"]
-    return (
-        name,
-        str(dice["cases"]),
-        *_mean_and_median(dice, 3),
-        *_mean_and_median(distance, 1),
-        *(number(summary[f"nsd_{tolerance}mm"]["mean"], 3) for tolerance in (1, 2, 3)),
-        *(f"{dice[count]}, {distance[count]}" for count in ("filled", "undefined")),
-    )
-
-
-def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
-    """A warning where the predictions agree far better with the references under other names of
-    their labels.
-    """
-    names = exchanged_labels(counts, list(schema.labels))
-    if names:
-        called = ", ".join(f"{one} is mostly called {other}" for one, other in names.items())
-        yield ""
-        yield f"Warning: {called}. Were the predictions written with the values of another cohort?"
-
-
-def _mean_and_median(summary: Mapping[str, Any], digits: int) -> tuple[str, str]:
-    mean, low, high = (summary[f"mean{end}"] for end in ("", "_low", "_high"))
-    return _interval(mean, low, high, digits), number(summary["median"], digits)
-
-
-def _interval(value: float, low: float, high: float, digits: int) -> str:
-    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' * (count != 1)}"

@@ -70,6 +70,20 @@ def sha256_of(*codes: str) -> list[str]:
     return [sha256(file) for file in files]
 
 
+def sha256_of_imported() -> list[str]:
+    """Hashes of the Python files below the current folder that are imported, those of this package
+    and of installed ones left out.
+    """
+    package, here = __name__.partition(".")[0], f"{Path.cwd()}/"
+    places = {
+        getattr(module, "__file__", None) or ""
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] != package
+    }
+    own = [place for place in sorted(places) if place.startswith(here)]
+    return [sha256(Path(place)) for place in own if "/site-packages/" not in place]
+
+
 def _is_part_of(module: Any, code: str) -> bool:
     file = Path(getattr(module, "__file__", None) or "/").resolve()
     folder = Path(code).resolve()

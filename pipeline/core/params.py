@@ -1,6 +1,7 @@
 """params.yaml -> frozen typed models, strictly."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -32,6 +33,9 @@ RENAMED = {"unet": "network", "network.residual": "network.encoder"}
 """Section or dotted key of an older params.yaml -> its present name."""
 REVALUED: dict[str, dict[Any, Any]] = {"network.encoder": {False: "plain", True: "residual"}}
 """Present name of a renamed key -> its present values by the older ones."""
+
+RESTORE = "Fix it, or restore the last committed version: git checkout params.yaml."
+"""What to do with a params.yaml that is no YAML."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -79,6 +83,17 @@ class Compute(Strict):
     backend: Literal["loky", "dask", "ray"]
     address: str
     workers: Count
+
+
+class OwnCode(Strict):
+    """The section `own_code`: files or folders of the user's own modules, by the stage that uses
+    them; `core.extensions.NONE` where there are none.
+    """
+
+    download: str
+    augment: str
+    train: str
+    evaluate: str
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -167,24 +182,29 @@ def read(path: Path) -> dict[str, Any]:
 
     InputError as of `read_yaml`, and if a section is unknown or missing.
     """
-    values = read_yaml(
-        path, "Fix it, or restore the last committed version: git checkout params.yaml."
-    )
+    values = read_yaml(path, RESTORE)
+    if fault := sections_fault(values):
+        raise InputError(f"{path}: {fault}")
+    return values
+
+
+def sections_fault(values: Any) -> str:
+    """What is wrong with the names of the sections; empty if nothing is."""
     found = set(values) if isinstance(values, dict) else set()
     for old, new in RENAMED.items():
         if old in found and new not in found:
-            raise InputError(
-                f"{path}: the section {old} is called {new} now. Rename it, and add the keys that"
-                " the next run reports as missing."
+            return (
+                f"the section {old} is called {new} now. Rename it, and add the keys that the next"
+                " run reports as missing."
             )
     unknown = sorted(map(str, found - set(SECTIONS)))
     missing = [name for name in SECTIONS if name not in found]
     if unknown or missing:
-        raise InputError(
-            f"{path}: unknown sections {unknown}, missing sections {missing}; the sections are"
+        return (
+            f"unknown sections {unknown}, missing sections {missing}; the sections are"
             f" {list(SECTIONS)}."
         )
-    return values
+    return ""
 
 
 def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
@@ -213,18 +233,53 @@ def value(values: dict[str, Any], key: str, kind: Any, path: Path) -> Any:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(found))
     except ValidationError as error:
-        raise InputError(explain(error, f"{path}: {key}")) from None
+        raise InputError(explain(error, f"{path}: {key}", found)) from None
 
 
 _ADVICE = {"extra_forbidden": ": remove it or correct its name", "missing": ": add it"}
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """One line per validation error: place, key, what is wrong and the value received."""
-    lines = []
+def explain(error: ValidationError, where: str, values: Any = None) -> str:
+    """One line per fault: place, key, what is wrong or allowed, and the value received.
+
+    Parameters
+    ----------
+    error : ValidationError
+    where : str
+        Place of the validated values, such as their file.
+    values : optional
+        What was validated. With it, the errors about the kinds of value that a key may have are one
+        line, for the kind that the value is most alike.
+    """
+    faults: dict[tuple[str, ...], list[Any]] = {}
     for finding in error.errors(include_url=False, include_context=False):
-        place = ".".join([where, *map(str, finding["loc"])])
-        received = "" if finding["type"] == "missing" else f", got {finding['input']!r}"
-        advice = _ADVICE.get(finding["type"], "")
-        lines.append(f"{place}: {finding['msg'][0].lower()}{finding['msg'][1:]}{advice}{received}")
-    return "\n".join(lines)
+        place = finding["loc"] if values is None else _place(finding, values)
+        faults.setdefault(tuple(map(str, place)), []).append(finding)
+    within = {place[:depth] for place in faults for depth in range(len(place))}
+    return "\n".join(
+        _line(".".join([where, *place]), found)
+        for place, found in faults.items()
+        if values is None or place not in within
+    )
+
+
+def _place(finding: Any, values: Any) -> Iterator[int | str]:
+    """The keys and numbers of an error's location, without the names of kinds of value."""
+    for part in finding["loc"]:
+        keys = range(len(values)) if isinstance(values, list) else values
+        if isinstance(values, dict | list) and part in keys:
+            yield part
+            values = values[part]
+    if finding["type"] == "missing":
+        yield finding["loc"][-1]
+
+
+def _line(place: str, findings: list[Any]) -> str:
+    finding = findings[0]
+    messages = dict.fromkeys(one["msg"].removeprefix("Value error, ") for one in findings)
+    said, *others = messages
+    said += "".join(f" or {other.removeprefix('Input should be ')}" for other in others)
+    whole = finding["type"] == "value_error" and isinstance(finding["input"], dict)
+    received = "" if finding["type"] == "missing" or whole else f", got {finding['input']!r}"
+    advice = _ADVICE.get(finding["type"], "")
+    return f"{place}: {said[0].lower()}{said[1:]}{advice}{received}"

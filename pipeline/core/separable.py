@@ -1,10 +1,14 @@
 """Separable linear operators: blur, coarsening, smooth random fields."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
-def along_axes(volume: np.ndarray, operators: tuple[csr_array, ...]) -> np.ndarray:
+def along_axes(volume: np.ndarray, operators: "tuple[csr_array, ...]") -> np.ndarray:
     """Apply a matrix along each axis: (X, A), (Y, B) and (Z, C) to (A, B, C) samples, all float32.
 
     Sparse matrices, because a banded one costs less than a dense product and sums in a fixed order:
@@ -17,7 +21,7 @@ def along_axes(volume: np.ndarray, operators: tuple[csr_array, ...]) -> np.ndarr
     return volume
 
 
-def gaussian(size: int, sigma: float) -> csr_array:
+def gaussian(size: int, sigma: float) -> "csr_array":
     """Blur with a Gaussian of `sigma` samples, cut at four sigma: (size, size) float32.
 
     Nothing lies beyond the ends: rows in the middle sum to 1, those near the ends to less.
@@ -29,10 +33,10 @@ def gaussian(size: int, sigma: float) -> csr_array:
     columns = (np.arange(size)[:, None] + offsets).ravel()
     inside = (columns >= 0) & (columns < size)
     values = np.tile(weights / weights.sum(), size)[inside].astype(np.float32)
-    return csr_array((values, (rows[inside], columns[inside])), shape=(size, size))
+    return _sparse((values, (rows[inside], columns[inside])), shape=(size, size))
 
 
-def coarsening(size: int, factor: float) -> csr_array:
+def coarsening(size: int, factor: float) -> "csr_array":
     """Average into cells `factor` samples long and interpolate linearly back between their centres:
     (size, size) float32, rows sum to 1.
 
@@ -45,10 +49,10 @@ def coarsening(size: int, factor: float) -> csr_array:
     average = np.clip(overlap, 0, None) / (size / cells)  # (cells, size)
     place = np.clip((samples + 0.5) * (cells / size) - 0.5, 0, cells - 1)
     interpolate = np.clip(1 - np.abs(place[:, None] - np.arange(cells)), 0, None)  # (size, cells)
-    return csr_array(interpolate.astype(np.float32)) @ csr_array(average.astype(np.float32))
+    return _sparse(interpolate.astype(np.float32)) @ _sparse(average.astype(np.float32))
 
 
-def bspline(size: int, step: float) -> csr_array:
+def bspline(size: int, step: float) -> "csr_array":
     """Uniform cubic B-spline from knots, `step` samples apart, to samples: (size, knots) float32.
 
     Four weights per row, their sum 1 (Rueckert et al., IEEE TMI 1999, eq. 3).
@@ -60,7 +64,7 @@ def bspline(size: int, step: float) -> csr_array:
     weights = (np.stack(pieces, axis=1) / 6).ravel().astype(np.float32)
     columns = (first[:, None] + np.arange(4)).ravel()
     rows = np.repeat(np.arange(size), 4)
-    return csr_array((weights, (rows, columns)), shape=(size, int(first[-1]) + 4))
+    return _sparse((weights, (rows, columns)), shape=(size, int(first[-1]) + 4))
 
 
 def smooth_field(
@@ -75,3 +79,9 @@ def smooth_field(
     knots = rng.uniform(-1, 1, [operator.shape[1] for operator in operators]).astype(np.float32)
     field = along_axes(knots, operators)
     return field / max(field.max(), -field.min())
+
+
+def _sparse(*arguments: Any, **options: Any) -> "csr_array":
+    from scipy.sparse import csr_array  # here, so that params.yaml is checked without SciPy
+
+    return csr_array(*arguments, **options)

@@ -1,4 +1,6 @@
-"""Predicted labels of a case, as ``<case>.nii.gz`` in a folder: label values on the raw grid."""
+"""Predicted labels of a case, as ``<case>.nii.gz`` in a folder: label values on the raw grid.
+Beside them, as ``uncertainty/<case>.nii.gz``, how uncertain each voxel is.
+"""
 
 from pathlib import Path
 
@@ -9,6 +11,13 @@ from ..core.errors import InputError
 from ..core.regions import classes_to_values, values_to_classes
 from ..core.schema import Schema
 from . import nifti
+from .volume import Volume
+
+MAPS = ("probabilities", "uncertainty")
+"""Folders beside predicted labels, whose volumes are no labels."""
+
+MAPS = ("probabilities", "uncertainty")
+"""Folders beside predicted labels, whose volumes are no labels."""
 
 
 def write(
@@ -28,14 +37,34 @@ def read(folder: Path, name: str, case: Case, schema: Schema) -> np.ndarray:
         If the file is not readable, lies on another grid, or holds values that are no labels.
     """
     path = folder / f"{name}.nii.gz"
-    volume = nifti.read(path)
-    difference = volume.grid.differs(case.grid)
-    if difference:
-        raise InputError(
-            f"{path}: lies on another grid than case {name}: {difference}. Run `dvc repro"
-            " evaluate`."
-        )
+    volume = _on_grid_of(case, path)
     try:
         return values_to_classes(volume.voxels, schema)
     except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro evaluate`.") from None
+
+
+def write_uncertainty(
+    folder: Path, name: str, percent: np.ndarray, affine: np.ndarray, origin: str
+) -> None:
+    """Write the uncertainty of each voxel, (X, Y, Z) uint8 in percent."""
+    nifti.write(folder / "uncertainty" / f"{name}.nii.gz", percent, affine, origin)
+
+
+def read_uncertainty(folder: Path, name: str, case: Case) -> np.ndarray | None:
+    """The uncertainty of each voxel on the grid of its case, (X, Y, Z) uint8 in percent; None where
+    there is no file, as in runs of earlier versions. InputError as of `read`.
+    """
+    path = folder / "uncertainty" / f"{name}.nii.gz"
+    return _on_grid_of(case, path).voxels if path.exists() else None
+
+
+def _on_grid_of(case: Case, path: Path) -> Volume:
+    volume = nifti.read(path)
+    difference = volume.grid.differs(case.grid)
+    if difference:
+        raise InputError(
+            f"{path}: lies on another grid than case {case.name}: {difference}. Run `dvc repro"
+            " evaluate`."
+        )
+    return volume

@@ -8,6 +8,8 @@ from scipy.special import digamma
 LEVELS = 10_000
 """Levels of uncertainty that are distinguished; voxels of one level are tied."""
 
+STEP_PERCENT = 5
+
 
 def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
     """Entropy -p log2 p - (1 - p) log2 (1 - p) of each float32 probability: float32 in [0, 1].
@@ -18,6 +20,25 @@ def entropy_bits(probabilities: np.ndarray) -> np.ndarray:
         entropy -= share * np.log(np.maximum(share, np.finfo(np.float32).tiny))  # 0 log 0 is 0
     entropy *= np.float32(1 / np.log(2))
     return np.clip(entropy, 0, 1, out=entropy)
+
+
+def uncertainty_percent(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy of the least certain region of every voxel, in percent of a bit and in steps of
+    `STEP_PERCENT`, so that the file is small.
+
+    Parameters
+    ----------
+    probabilities : (X, Y, Z, R) float32 array
+        Of each region.
+
+    Returns
+    -------
+    (X, Y, Z) uint8 array
+        From 0, where all regions are certain, to 100, where one has a probability of 0.5.
+    """
+    least_certain = np.abs(probabilities - np.float32(0.5)).min(axis=-1)
+    bits = entropy_bits(np.float32(0.5) + least_certain)
+    return np.rint(bits * (100 / STEP_PERCENT)).astype(np.uint8) * np.uint8(STEP_PERCENT)
 
 
 def count_errors(uncertainty: np.ndarray, wrong: np.ndarray, highest: float) -> np.ndarray:

@@ -7,22 +7,30 @@ loaded, so both are set at the head of this file and nowhere else.
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 
+from ..core.cores import usable_cores
 from ..core.errors import InputError
+from .quiet import loading
+
+log = logging.getLogger(__name__)
 
 EXACT = "--xla_gpu_deterministic_ops=true"
 CHANNELS_LAST = "--xla_gpu_force_conv_nhwc=true"
 PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
+TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def _set_environment() -> None:
     """Choose the backend and its deterministic arithmetic; what the user has set stays."""
     installed = "tensorflow" if importlib.util.find_spec("tensorflow") else "jax"
     os.environ.setdefault("KERAS_BACKEND", installed)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # 2 hides warnings; 3 also errors, of which one reports that a machine without GPU has none
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if _expects_gpu() else "3")
     # One operation at a time, each on all cores: a sum of several tensors starts with whichever is
     # no longer in use elsewhere, so with operations side by side the last bits of the gradients
     # would depend on the scheduler.
@@ -43,13 +51,21 @@ def _set_environment() -> None:
     os.environ["XLA_FLAGS"] = flags
 
 
+def _expects_gpu() -> bool:
+    """Whether this machine has an NVIDIA driver, and this process is not told to use no GPU."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return bool(shutil.which("nvidia-smi")) and not hidden
+
+
 _set_environment()
 
-import keras  # noqa: E402
+with loading():
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
 
 if keras.backend.backend() == "tensorflow":
-    import tensorflow
-
     # TensorFlow's graph rewriter turns a sum of several gradients into additions in the order of
     # their arrival. What else it does gains nothing measurable here.
     tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
@@ -74,6 +90,32 @@ def prepare(seed: int, precision: str, deterministic: bool = True) -> None:
     join()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
+    _announce()
+
+
+@cache
+def _announce() -> None:
+    """Log once what networks run on, and warn of a GPU that is not used."""
+    log.info("%s", described())
+    if name() in ("tensorflow", "jax") and _expects_gpu() and not on_accelerator():
+        log.warning(
+            "This machine has an NVIDIA driver, but %s finds no GPU and computes on the CPU:"
+            " `python -m pipeline doctor` says what to install, TF_CPP_MIN_LOG_LEVEL=0 shows what"
+            " TensorFlow missed.",
+            TITLES[name()],
+        )
+
+
+def described() -> str:
+    """Engine, versions and device: ``Keras 3.15.1 on TensorFlow 2.21.0, CPU (2 cores)``."""
+    found = versions()
+    engine = f"Keras {found['keras']} on {TITLES.get(name(), name())} {found[name()]}"
+    if name() not in ("tensorflow", "jax"):
+        return engine
+    kinds = _steps().gpus()
+    several = f"{len(kinds)} GPUs" if len(kinds) > 1 else "GPU"
+    device = f"{several} ({kinds[0]})" if kinds else f"CPU ({usable_cores()} cores)"
+    return f"{engine}, {device}"
 
 
 def name() -> str:

@@ -16,6 +16,66 @@ from .labelling import GRANULE
 ops = keras.ops
 
 
+class HostSums:
+    """Weighted sums of blended predictions, in the memory of the host.
+
+    Parameters
+    ----------
+    planes : (channels + 1, X, Y, Z) float32 array
+        The sums, and last the weight.
+    """
+
+    def __init__(self, planes: np.ndarray):
+        self.planes = planes
+        # in memory a channel after the other, as OpenVINO's predictions and `restore`
+        self.sums, self.weight = np.moveaxis(planes[:-1], 0, -1), planes[-1, ..., None]
+
+    def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted sums (X, Y, Z, channels) and the weight (X, Y, Z, 1) of each voxel, float32."""
+        return self.sums, self.weight
+
+
+class DeviceSums:
+    """As `HostSums`, in the memory of the device.
+
+    Parameters
+    ----------
+    sums : (X', Y', Z', channels + 1) float32 tensor
+        The sums, and last the weight, of a volume with margins.
+    before : (3,) ints
+        Voxels of the margin below the image.
+    shape : (3,) ints
+        Of the image.
+    """
+
+    def __init__(self, sums: Any, before: Sequence[int], shape: Sequence[int]):
+        self.sums, self.before = sums, tuple(map(int, before))
+        self.inside = tuple(
+            slice(low, low + length) for low, length in zip(self.before, shape, strict=True)
+        )
+
+    @classmethod
+    def of_planes(
+        cls, planes: np.ndarray, before: Sequence[int], sides: Sequence[int]
+    ) -> "DeviceSums":
+        """From `planes` and the sides of the volume with margins, which are filled with zeros."""
+        made = cls(None, before, planes.shape[1:])
+        padded = np.zeros((*sides, len(planes)), np.float32)
+        padded[made.inside] = np.moveaxis(planes, 0, -1)
+        made.sums = ops.convert_to_tensor(padded)
+        return made
+
+    @property
+    def planes(self) -> np.ndarray:
+        """As of `HostSums`."""
+        return np.moveaxis(ops.convert_to_numpy(self.sums)[self.inside], -1, 0)
+
+    def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `HostSums.sums_and_weight`."""
+        sums = np.array(ops.convert_to_numpy(self.sums)[self.inside])
+        return sums[..., :-1], sums[..., -1:]
+
+
 class OnHost:
     """By NumPy.
 
@@ -41,9 +101,7 @@ class OnHost:
     ):
         self.image, self.patch, self.slices = image, patch, slices
         self.weights = importance(patch)
-        # in memory a channel after the other, as OpenVINO's predictions and `restore`
-        self.sums = np.moveaxis(np.zeros((channels, *image.shape[:3]), np.float32), 0, -1)
-        self.weight = np.zeros((*image.shape[:3], 1), np.float32)
+        self.total = HostSums(np.zeros((channels + 1, *image.shape[:3]), np.float32))
 
     def cut(self, members: Sequence[Size], count: int) -> Any:
         """Windows (count, *patch, slices * C) float32 at some origins, then zeros."""
@@ -61,12 +119,8 @@ class OnHost:
             inside, covered = overlap_of(self.image.shape[:3], origin, box)
             weights, window = self.weights[covered], window.reshape(*box, -1)[covered]
             for channel in range(window.shape[-1]):
-                self.sums[..., channel][inside] += weights * window[..., channel]
-            self.weight[..., 0][inside] += weights
-
-    def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted sums (X, Y, Z, channels) and the weight (X, Y, Z, 1) of each voxel, float32."""
-        return self.sums, self.weight
+                self.total.planes[channel][inside] += weights * window[..., channel]
+            self.total.planes[-1][inside] += weights
 
 
 class OnDevice:
@@ -86,17 +140,14 @@ class OnDevice:
         self.before = beyond - lowest.min(axis=0, initial=0)
         sides = np.maximum(ends, image.shape[:3]) + self.before + beyond
         sides = -(-sides // GRANULE) * GRANULE
-        self.inside = tuple(
-            slice(low, low + length)
-            for low, length in zip(self.before, image.shape[:3], strict=True)
-        )
+        sums = ops.zeros((*sides.tolist(), channels + 1), "float32")
+        self.total = DeviceSums(sums, self.before, image.shape[:3])
         padded = np.zeros(
             (*sides, image.shape[-1]), np.float16 if image.dtype == np.float16 else np.float32
         )
-        padded[self.inside] = image
+        padded[self.total.inside] = image
         self.image, self.patch, self.slices = ops.convert_to_tensor(padded), tuple(patch), slices
         self.weights = ops.convert_to_tensor(importance(patch)[..., None])
-        self.sums = ops.zeros((*sides.tolist(), channels + 1), "float32")
 
     def cut(self, members: Sequence[Size], count: int) -> Any:
         """As `OnHost.cut`; the last window again instead of zeros."""
@@ -111,12 +162,8 @@ class OnDevice:
         lowest = np.zeros((count, 3), np.int32)
         lowest[: len(members)] = np.array(members) + self.before
         share = (np.arange(count) < len(members)).astype(np.float32)
-        self.sums = _adding()(self.sums, predicted, lowest, share, self.weights)
-
-    def sums_and_weight(self) -> tuple[np.ndarray, np.ndarray]:
-        """As `OnHost.sums_and_weight`."""
-        sums = np.array(ops.convert_to_numpy(self.sums)[self.inside])
-        return sums[..., :-1], sums[..., -1:]
+        total = self.total
+        total.sums = _adding()(total.sums, predicted, lowest, share, self.weights)
 
 
 @lru_cache(maxsize=8)

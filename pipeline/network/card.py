@@ -8,7 +8,7 @@ from ..core.folds import Split
 from ..core.records import read_json, sha256
 from ..core.schema import Schema
 from ..core.strict import Strict
-from ..preparation.preprocessing import PreprocessingConfig
+from ..preparation.params import PreprocessingConfig
 from .params import NetworkParams
 
 

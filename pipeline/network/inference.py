@@ -6,16 +6,17 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..core.boxes import bounding_box
+from ..core.progress import Bar
 from ..preparation.patches import Size, box_of, overlap_of, window_origins
 from ..preparation.preprocessing import Geometry
 from . import backend, blending
 from .backend import keras
-from .engines.engine import Activation, Engine, Forward, forward
+from .engines.engine import Activation, Forward, forward
 from .params import Mirror, mirrored_axes
 from .prediction import Prediction
+from .settings import Engine
 
 ops = keras.ops
 
@@ -85,7 +86,7 @@ def predict(
     volume = blending.OnDevice if backend.name() == "jax" else blending.OnHost
     blended = volume(image, origins, patch, slices, channels)
     of_types = []
-    with tqdm(
+    with Bar(
         total=len(origins), desc=describe, unit="window", leave=False, disable=describe is None
     ) as bar:
         for first in range(0, len(origins), batch_size):
@@ -97,7 +98,7 @@ def predict(
             of_types.append((len(members), types))
             bar.update(len(members))
     types = _types_of_case(of_types) if len(model.outputs) > 1 else None
-    return Prediction(blended, outputs, activation == "softmax", types, geometry)
+    return Prediction(blended.total, outputs, activation == "softmax", types, geometry)
 
 
 def _types_of_case(of_windows: list[tuple[int, Any]]) -> np.ndarray | None:

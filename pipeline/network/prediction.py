@@ -11,7 +11,7 @@ from ..core.schema import Schema
 from ..preparation.inverse import restore
 from ..preparation.preprocessing import Geometry
 from . import labelling
-from .blending import OnDevice, OnHost
+from .blending import DeviceSums, HostSums
 
 
 @dataclass(eq=False)
@@ -20,8 +20,9 @@ class Prediction:
 
     Attributes
     ----------
-    volume : OnHost or OnDevice
-        Sums over the windows: O outputs, and the deviations of U unions.
+    blended : HostSums or DeviceSums
+        Sums over the windows: O outputs, and the deviations of U unions. Those on the host become
+        means in place when these are first asked for.
     outputs : int
         O.
     background : bool
@@ -30,17 +31,20 @@ class Prediction:
         Probabilities of the types of the case, from a type head that saw a tumour.
     geometry : Geometry or None
         Of the prepared image; needed on the raw grid alone.
+    kept : bool
+        Whether it was read from disk, see `kept`.
     """
 
-    volume: OnHost | OnDevice
+    blended: HostSums | DeviceSums
     outputs: int
     background: bool
     types: np.ndarray | None
     geometry: Geometry | None
+    kept: bool = False
 
     @cached_property
     def _means(self) -> np.ndarray:
-        summed, weight = self.volume.sums_and_weight()
+        summed, weight = self.blended.sums_and_weight()
         np.divide(summed, weight, out=summed, where=weight > 0)
         if self.background:
             summed[weight[..., 0] == 0, 0] = 1
@@ -92,10 +96,10 @@ class Prediction:
         self, schema: Schema, output: str, thresholds: Mapping[str, float] = {}
     ) -> np.ndarray:
         """Class indices (X, Y, Z) uint8 on the raw grid, by `outputs_to_classes` of `competing`."""
-        if isinstance(self.volume, OnHost):
+        if isinstance(self.blended, HostSums):
             return outputs_to_classes(self.competing, schema, output, thresholds)
         assert self.geometry
-        sums, before = self.volume.sums, self.volume.before
+        sums, before = self.blended.sums, self.blended.before
         return labelling.raw_classes(
             sums, self.outputs, before, self.types, self.geometry, schema, output, thresholds
         )

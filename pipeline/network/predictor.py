@@ -1,42 +1,21 @@
 """From a prepared image to class indices on the raw grid, the same for `evaluate` and `predict`."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ..core import regions
-from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.regions import classes_to_outputs, classes_to_regions
-from ..core.strict import Strict
-from ..preparation.postprocess import Postprocess, postprocess, tempered
+from ..preparation.postprocess import postprocess, tempered
 from ..preparation.preprocessing import Geometry
 from . import inference, losses
 from .backend import keras
 from .card import Card
-from .engines.engine import Engine, chosen
-from .params import AtLeastOne, BelowOne, Mirror, Output
+from .engines.engine import chosen
+from .params import Output
 from .prediction import Prediction
-
-
-class Settings(Strict):
-    """How a case is predicted: the section `evaluate`, kept as models/inference.json."""
-
-    overlap: BelowOne
-    mirror: Mirror
-    batch_size: AtLeastOne
-    engine: Engine
-    postprocess: Postprocess
-
-
-def upgraded(values: Any) -> Any:
-    """Plain values of a models/inference.json of any format as of the present one."""
-    if not isinstance(values, dict):
-        return values
-    postprocess = values.get("postprocess")
-    if isinstance(postprocess, dict):
-        values = values | {"postprocess": {"thresholds": {}, "temperature": 1.0} | postprocess}
-    return {"engine": "keras"} | values
+from .settings import Settings
 
 
 def predict(
@@ -61,17 +40,13 @@ def predict(
     Raises
     ------
     InputError
-        If the settings have thresholds, which a network of labels does not use.
+        As `Settings.check_output`.
     """
+    settings.check_output(card.network.output)
     schema = card.cohort
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     unions = np.eye(len(schema.regions), dtype=bool)
     if card.network.output == "labels":
-        if settings.postprocess.thresholds:
-            raise InputError(
-                "evaluate.postprocess.thresholds are of regions, but network.output is labels, of"
-                " which the most probable one is taken. Set thresholds to {}."
-            )
         activation = "softmax"
         unions = classes_to_regions(np.arange(len(schema.labels) + 1), schema)
     return inference.predict(
@@ -88,6 +63,12 @@ def predict(
         chosen(settings.engine, card.network.architecture),
         geometry,
     )
+
+
+def outputs_of(card: Card) -> int:
+    """Number of outputs of a voxel: of the regions, or of background and labels."""
+    schema = card.cohort
+    return len(schema.regions) if card.network.output == "regions" else 1 + len(schema.labels)
 
 
 def postprocessed(

@@ -1,6 +1,6 @@
 """The section `train` of params.yaml, read without Keras."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -69,44 +69,70 @@ def fitted(
     InputError
         Names the keys of params.yaml.
     """
-    if network.dimensions > cohort.dimensions:
-        raise InputError(
-            f"params.yaml: network.dimensions is 3, but cohort {cohort.cohort} holds single slices."
-            " Set it to 2."
+    faults = [f"params.yaml: {fault}" for fault in misfits(network, train, cohort, spacing_mm)]
+    if faults:
+        raise InputError("\n".join(faults))
+    return topology.chosen(network, train.patch, spacing_mm)
+
+
+def misfits(
+    network: NetworkParams,
+    train: TrainParams,
+    cohort: Schema | None,
+    spacing_mm: Sequence[float] | None,
+) -> Iterator[str]:
+    """What does not fit together, one message each; None stands for a cohort or a spacing that is
+    not known yet.
+    """
+    if cohort and network.dimensions > cohort.dimensions:
+        yield (
+            f"network.dimensions is 3, but cohort {cohort.cohort} holds single slices. Set it to 2."
         )
-    if network.slices > 1 and cohort.dimensions == 2:
-        raise InputError(
-            f"params.yaml: network.slices is {network.slices}, but cohort {cohort.cohort} holds"
-            " single slices, which have no neighbours. Set it to 1."
+    if cohort and network.slices > 1 and cohort.dimensions == 2:
+        yield (
+            f"network.slices is {network.slices}, but cohort {cohort.cohort} holds single slices,"
+            " which have no neighbours. Set it to 1."
         )
-    if network.type_head and not cohort.types:
-        raise InputError(
-            f"params.yaml: network.type_head is true, but the labels of cohort {cohort.cohort} are"
-            " no tumour types. Set it to false."
+    if cohort and network.type_head and not cohort.types:
+        yield (
+            f"network.type_head is true, but the labels of cohort {cohort.cohort} are no tumour"
+            " types. Set it to false."
         )
-    patched = f"params.yaml: train.patch is {list(train.patch)}, but a network with"
+    patched = f"train.patch is {list(train.patch)}, but a network with"
     if len(train.patch) != network.dimensions:
-        raise InputError(
+        yield (
             f"{patched} network.dimensions {network.dimensions} needs {network.dimensions} sides."
         )
-    network = topology.chosen(network, train.patch, spacing_mm)
+    elif spacing_mm or network.strides != "auto":
+        yield from _unfit_patch(network, train, spacing_mm or (1.0,) * network.dimensions)
+
+
+def _unfit_patch(
+    network: NetworkParams, train: TrainParams, spacing_mm: Sequence[float]
+) -> Iterator[str]:
+    """Why a network cannot be trained with patches of as many sides as it has dimensions."""
+    try:
+        network = topology.chosen(network, train.patch, spacing_mm)
+    except InputError as error:
+        yield str(error).removeprefix("params.yaml: ")
+        return
     if any(side % divisor for side, divisor in zip(train.patch, network.divisors, strict=True)):
         multiple = str(network.divisors[0])
         if len(set(network.divisors)) > 1:
             multiple = f"its number of {list(network.divisors)}, which network.strides multiply to"
-        raise InputError(
-            f"{patched} network.depth {network.depth} needs {network.dimensions} sides, each a"
-            f" multiple of {multiple}."
+        yield (
+            f"train.patch is {list(train.patch)}, but a network with network.depth {network.depth}"
+            f" needs {network.dimensions} sides, each a multiple of {multiple}."
         )
+        return
     # TensorFlow 2.21 with oneDNN gives wrong bfloat16 gradients of 3D convolutions on maps of 2
     # voxels a side
     coarsest = [
         side // divisor for side, divisor in zip(train.patch, network.divisors, strict=True)
     ]
     if network.dimensions == 3 and train.precision == "mixed_bfloat16" and min(coarsest) < 4:
-        raise InputError(
-            f"params.yaml: with train.patch {list(train.patch)} and network.depth {network.depth}"
+        yield (
+            f"with train.patch {list(train.patch)} and network.depth {network.depth}"
             f" the coarsest level is {coarsest} voxels, too few for train.precision mixed_bfloat16."
             " Choose a larger patch, a smaller depth, or float32."
         )
-    return network

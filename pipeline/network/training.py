@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from tqdm import tqdm
 
 from ..core.confusion import confusion, dice_of_classes
 from ..core.errors import InputError
+from ..core.progress import Bar
 from ..core.regions import outputs_to_classes
 from ..core.schema import Schema
 from . import backend, checkpoint
@@ -215,9 +215,8 @@ def _train_epoch(steps: Any, feed: Feed, schedule: Schedule, items: Iterator, hi
     running: deque = deque()
     waited, started = 0.0, time.perf_counter()
     constants = feed.constants(epoch)
-    with tqdm(
-        total=count, desc=f"epoch {epoch}/{schedule.epochs}", unit="step", mininterval=1
-    ) as bar:
+    described = f"epoch {epoch}/{schedule.epochs}"
+    with Bar(total=count, desc=described, unit="step", leave=False) as bar:
         for step in range(0, count, size):
             before = time.perf_counter()
             given = _stacked([next(items) for _ in range(size)])
@@ -246,7 +245,7 @@ def _stacked(items: list) -> Any:
     return items[0][None] if len(items) == 1 else np.stack(items)
 
 
-def _finish(losses: list[float], epoch: int, found: list[float], bar: tqdm) -> None:
+def _finish(losses: list[float], epoch: int, found: list[float], bar: Bar) -> None:
     """Note the losses of a call.
 
     Raises

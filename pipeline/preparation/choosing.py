@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,9 +12,8 @@ from ..core.boxes import bounding_box
 from ..core.confusion import confusion, dice_of_classes
 from ..core.regions import classes_to_regions, outputs_to_classes, region_probabilities
 from ..core.schema import Schema
-from .postprocess import Postprocess, postprocess, tempered
-
-Key = Literal["thresholds", "min_component_ml", "min_innermost_ml", "fill_holes", "temperature"]
+from .params import Key, Postprocess
+from .postprocess import postprocess, tempered
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 VOLUMES_ML = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)

@@ -1,47 +1,14 @@
 """Corrections of a predicted class map: no specks, no holes, no trace of an innermost region."""
 
 from math import ceil, prod
-from typing import Annotated
 
 import cc3d
 import numpy as np
-from pydantic import Field
 from scipy.special import expit, logit
 
 from ..core.boxes import bounding_box
-from ..core.errors import InputError
 from ..core.schema import Schema
-from ..core.strict import Strict
-
-
-class Postprocess(Strict):
-    """The section `evaluate.postprocess`; zeros and false leave a prediction unchanged.
-
-    Attributes
-    ----------
-    thresholds : dict of str to float
-        Probability from which a voxel is in a region, 0.5 for those that are not named.
-    temperature : float
-        By which the logits of a region's probability are divided, see `tempered`; labels do not
-        depend on it.
-    min_component_ml : float
-        26-connected components of the whole tumour (all labels together) smaller than this are
-        removed, in ml; possibly all of them.
-    fill_holes : bool
-        Whether to fill the holes of every region but an innermost one inside another: what an
-        enhancing rim encloses is the necrotic core.
-    min_innermost_ml : float
-        If the innermost region is smaller than this, in ml, it becomes part of the region around it
-        (enhancing becomes necrotic). A trace where the reference has none costs a Dice of 0 under
-        the rule "brats", see Isensee et al., "nnU-Net for Brain Tumor Segmentation",
-        arXiv:2011.00848.
-    """
-
-    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]]
-    temperature: float = Field(gt=0, allow_inf_nan=False)
-    min_component_ml: float = Field(ge=0, allow_inf_nan=False)
-    fill_holes: bool
-    min_innermost_ml: float = Field(ge=0, allow_inf_nan=False)
+from .params import Postprocess
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -78,13 +45,8 @@ def postprocess(
     InputError
         If `min_innermost_ml` is set, but no innermost region has another around it.
     """
+    params.check_innermost(schema)
     around = _around(schema)
-    if params.min_innermost_ml and not any(around.values()):
-        raise InputError(
-            f"min_innermost_ml is {params.min_innermost_ml:g}, but of the regions"
-            f" {', '.join(schema.regions)} of cohort {schema.cohort} none has one around it to take"
-            " its voxels. Set min_innermost_ml to 0."
-        )
     corrected = classes.copy()
     crop = corrected[bounding_box(classes, margin_voxels=1)]  # a view, written in place
     voxel_ml = prod(spacing_mm) / 1000

@@ -2,45 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
 from scipy import ndimage
 
 from ..core.boxes import bounding_box
 from ..core.case import Case
 from ..core.errors import InputError
 from ..core.grid import Matrix, canonical_spacing_mm, rows_of, to_canonical
-from ..core.params import Count, Positive
 from ..core.strict import Strict
+from .params import PreprocessingConfig
 from .resample import resample_classes, resample_linear
-
-Percentile = Annotated[float, Field(ge=0, le=100)]
-
-
-class PreprocessingConfig(Strict):
-    """How a case is prepared: the section `preprocess`, carried by the model card.
-
-    With the `foreground` "nonzero" the brain is where any modality differs from 0, as in
-    skull-stripped data; "head" is where any exceeds its Otsu threshold, with all that this encloses
-    in an axial slice.
-    """
-
-    spacing_mm: tuple[Positive, Positive, Positive] | None
-    foreground: Literal["nonzero", "head"]
-    margin_voxels: Count
-    clip_percentiles: tuple[Percentile, Percentile]
-    dtype: Literal["float16", "float32"]
-
-    @model_validator(mode="after")
-    def _leaves_a_range(self) -> Self:
-        if not self.clip_percentiles[0] < self.clip_percentiles[1]:
-            raise ValueError(
-                "clip_percentiles must be the lower, then the upper, got"
-                f" {list(self.clip_percentiles)}"
-            )
-        return self
 
 
 class Geometry(Strict):

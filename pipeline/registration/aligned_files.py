@@ -14,7 +14,8 @@ from ..formats.template import read_template
 from ..formats.volume import Volume
 from ..verification.plausibility import faults
 from .mutual_information import Sampled
-from .native import Aligned, NativeRecipe, Template, align, labels_from_series, mni_template
+from .native import Aligned, Template, align, labels_from_series, mni_template
+from .params import NativeRecipe
 
 
 @functools.cache  # once in every process

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,7 @@ from .mutual_information import (
     resample,
     rigid_part,
 )
+from .params import NativeRecipe
 
 REFERENCES = ("t1c", "t1n", "t2f", "t2w")
 """The first of these that a case has is what the others are registered to."""
@@ -38,21 +39,6 @@ STRETCHES = (0.95, 1.35)
 """Plausible stretches of a head onto the template; seven glioma cases had 0.99 to 1.23. A skull
 mistaken for the brain needs less.
 """
-
-
-class NativeRecipe(Strict):
-    """How to register series as acquired: the section `native` of params.yaml.
-
-    "rigid" rotates and shifts the head, as BraTS does: volumes and shapes of lesions stay true, and
-    a network trained on BraTS gets brains of their own size. "affine" stretches it to the
-    template's size. Cubic splines ("bspline") are sharper than linear interpolation and overshoot.
-    """
-
-    enabled: bool
-    template_transform: Literal["rigid", "affine"]
-    interpolation: Literal["linear", "bspline"]
-    correct_bias: bool
-    extract_brain: bool
 
 
 class SeriesPlace(Strict):

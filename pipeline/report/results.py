@@ -1,6 +1,6 @@
 """The results of a run, from which its report and its model card are made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -58,13 +58,15 @@ class Pictured:
 
 @dataclass(frozen=True)
 class Previous:
-    """The previous run: its name, such as a commit, its metrics/evaluate.json and its
-    metrics/cases.csv, empty where only the summary is known.
+    """The previous run: its name, such as a commit, its metrics/evaluate.json, its
+    metrics/cases.csv, empty where only the summary is known, and its params, None where they are
+    unknown.
     """
 
     name: str
     evaluation: dict[str, Any]
     rows: Rows = ()
+    params: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Run:
         run.
     volumes : sequence of ViewerVolumes
         Cases for the viewer, the most important first.
+    poster : bytes
+        WebP picture of the first of these (`pipeline.report.plots.poster.poster`).
     """
 
     catalogue: Catalogue
@@ -112,6 +116,7 @@ class Run:
     provenance: dict[str, Any] = field(default_factory=dict)
     previous: Previous | None = None
     volumes: Sequence[ViewerVolumes] = ()
+    poster: bytes = b""
 
     @cached_property
     def detection(self) -> Rows:

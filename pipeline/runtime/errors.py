@@ -1,10 +1,11 @@
 """How a command ends when its input is wrong: with a message instead of a traceback."""
 
-import logging
 import sys
+import traceback
 from pathlib import Path
 
 from ..core.errors import InputError
+from . import logs
 
 _PACKAGE = __package__.partition(".")[0]
 
@@ -23,11 +24,11 @@ class reported_errors:
     """Print an `InputError` or `OSError` without a traceback and exit with 1; set up the log."""
 
     def __enter__(self) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
-        for noisy in ("absl", "alembic", "matplotlib", "mlflow", "nibabel.global"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
+        logs.set_up()
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InputError | OSError) and logs.verbosity() == "verbose":
+            traceback.print_exception(error)
         if isinstance(error, InputError):
             sys.exit(f"\nerror: {as_called(str(error))}")
         if isinstance(error, OSError) and error.filename:

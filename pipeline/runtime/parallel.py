@@ -1,5 +1,6 @@
 """Work over cases in parallel: processes of this machine, or a dask or ray cluster."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -9,6 +10,8 @@ from ..core import params
 from ..core.cores import usable_cores
 from ..core.errors import InputError
 from .errors import explained
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -110,18 +113,22 @@ def over_cases(work: Callable, cases: Iterable, describe: str, workers: int | No
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
-    from tqdm import tqdm
+
+    from ..core.progress import Bar
 
     _join.get()()
     cases = list(cases)
     backend, wanted = get_active_backend()
     workers = min(workers or wanted or usable_cores(), max(len(cases), 1))
+    log.debug(
+        "%s: %d cases by %d workers of %s", describe, len(cases), workers, type(backend).__name__
+    )
     as_they_come = "generator" if backend.supports_return_generator else "list"
     results = Parallel(n_jobs=workers, return_as=as_they_come, batch_size=1)(
         delayed(_caught)(work, case) for case in cases
     )
-    shown = {"desc": describe, "unit": "case", "mininterval": 1, "disable": not cases}
-    results = list(tqdm(results, total=len(cases), **shown))
+    shown = {"desc": describe, "unit": "case", "disable": not cases}
+    results = list(Bar(results, total=len(cases), **shown))
     faults = [str(result) for result in results if isinstance(result, InputError)]
     if faults:
         raise InputError("\n".join([*faults, f"{len(faults)} of {len(cases)} cases rejected."]))

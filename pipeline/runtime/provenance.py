@@ -57,7 +57,7 @@ def provenance(
     return {
         "commit": commit,
         "changed": changed,
-        "command": _command(commit, clone, params_path, values),
+        "command": command(values, params_path),
         "files": {name: dvc_md5(path) for name, path in files.items()},
         "params": _shown(values),
         "seed": values["cohort"]["seed"],
@@ -65,6 +65,14 @@ def provenance(
         "packages": packages(),
         "machine": machine(),
     }
+
+
+def committed_params(params_path: Path = Path("params.yaml")) -> dict[str, Any] | None:
+    """The params of HEAD as `provenance` has those in use; None without such."""
+    values = _committed(params_path.parent, params_path.name)
+    with suppress(KeyError, TypeError):  # a file of another format
+        return None if values is None else _shown(values)
+    return None
 
 
 def dvc_md5(path: Path) -> str:
@@ -130,16 +138,21 @@ def _place(location: str) -> str:
     return location if re.fullmatch(r"|(synapse|kaggle):[\w./-]*", location) else _PRIVATE
 
 
-def _command(commit: str, clone: Path, params_path: Path, values: Mapping[str, Any]) -> str:
+def command(values: Mapping[str, Any], params_path: Path = Path("params.yaml")) -> str:
     """The shell command that checks out the code, sets the params and runs the pipeline."""
+    commit = git(params_path.parent, "rev-parse", "HEAD")
     if not commit:
         return "dvc repro"
-    settings = [
-        shlex.join(["-S", setting])
-        for setting in _settings(_committed(clone, params_path.name), values)
-    ]
-    run = " ".join(["dvc exp run", *settings]) if settings else "dvc repro"
+    quoted = [shlex.join(["-S", setting]) for setting in settings(values, params_path)]
+    run = " ".join(["dvc exp run", *quoted]) if quoted else "dvc repro"
     return f"git checkout {commit} && {run}"
+
+
+def settings(values: Mapping[str, Any], params_path: Path = Path("params.yaml")) -> list[str]:
+    """What `values` change of the committed params, each as for ``dvc exp run -S``; nothing
+    without a commit.
+    """
+    return list(_settings(_committed(params_path.parent, params_path.name), values))
 
 
 def _committed(clone: Path, name: str) -> Mapping[str, Any] | None:

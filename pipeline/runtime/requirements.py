@@ -1,12 +1,16 @@
 """The packages that TumorFlow needs, as requirements.txt or the installed package lists them."""
 
 import importlib.metadata
+import os
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 _FILE = Path(__file__).parents[2] / "requirements.txt"
+BACKENDS = ("tensorflow", "jax")
+"""Of Keras, that this project supports."""
 IN_PLACE_OF = {"tensorflow": ("tensorflow-cpu", "jax")}
 """Packages that can take the place of a required one."""
 
@@ -22,6 +26,12 @@ def required() -> list[Requirement]:
     texts = (line.partition("#")[0].strip() for line in lines)
     listed = [Requirement(text) for text in texts if text]
     return [one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
+
+
+def keras_backend() -> str:
+    """Name of the backend that Keras will choose, without loading it; as `network.backend`."""
+    usual = "tensorflow" if find_spec("tensorflow") else "jax"
+    return os.environ.get("KERAS_BACKEND", usual)
 
 
 def installed(*names: str) -> dict[str, str]:

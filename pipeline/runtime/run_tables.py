@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
 from ..core.records import parse_table, read_table
-from . import tracking, workspace
+from . import workspace
+from .tracking.kept import evaluation_table
 
 if TYPE_CHECKING:
     import pandas
@@ -77,7 +78,7 @@ def find_run(name: str, table: str) -> FoundRun:
         evaluation = "evaluate.json"
         return FoundRun("DVC", parse_table(text, name), lambda: _of_revision(name, evaluation)[0])
     try:
-        kept = tracking.evaluation_table(name, file)
+        kept = evaluation_table(name, file)
     except InputError as fault:
         raise InputError(
             f"{name}: no such run. It is no file or folder here. DVC: {reason}. MLflow: {fault}\n"
@@ -86,7 +87,7 @@ def find_run(name: str, table: str) -> FoundRun:
     return FoundRun(
         "MLflow",
         read_table(kept),
-        lambda: tracking.evaluation_table(name, "evaluate.json").read_text(encoding="utf-8"),
+        lambda: evaluation_table(name, "evaluate.json").read_text(encoding="utf-8"),
     )
 
 

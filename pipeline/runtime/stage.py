@@ -1,7 +1,9 @@
 """The command line of a stage: its flags and params are read from the signature of its function."""
 
 import argparse
+import importlib
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 from ..core import params
-from ..core.errors import InputError
-from . import params_file
+from . import logs
 from .errors import reported_errors
 from .parallel import computing_on_demand
+
+log = logging.getLogger(__name__)
 
 _PACKAGE = __package__.partition(".")[0]
 
@@ -67,8 +70,9 @@ def main(
     """Run a stage function from the command line.
 
     Its `Path` parameters are required flags and its `Option` parameters flags that may be left out;
-    its ``Annotated[kind, Key(name)]`` parameters are read from params.yaml and checked before
-    anything is touched. The function runs within ``recorded(name)``, which may measure it.
+    its ``Annotated[kind, Key(name)]`` parameters are read from params.yaml. Before anything is
+    touched, the whole file is checked and what it points to. The function runs within
+    ``recorded(name)``, which may measure it.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {_PACKAGE}.{function.__name__}",
@@ -79,7 +83,7 @@ def main(
         "--params", type=Path, default=Path("params.yaml"), help="default: params.yaml"
     )
     parser.add_argument(
-        "--check", action="store_true", help="check the params, touch nothing; needs no other flag"
+        "--check", action="store_true", help="check params.yaml, touch nothing; needs no other flag"
     )
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in flags(function):
@@ -93,24 +97,31 @@ def main(
     for name, kind in _annotations(function):
         if isinstance(mark := _mark(kind), Option):
             parser.add_argument(f"--{name}", type=int, help=mark.help)
-    chosen = vars(parser.parse_args(arguments))
+    logs.add_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    logs.choose(parsed)
+    chosen = vars(parsed)
     path, check = chosen.pop("params"), chosen.pop("check")
+    del chosen["log"]
     with reported_errors():
-        typed, compute = _read(function, path)
+        typed, compute = _read(function, path, chosen)
+        for name, value in typed.items():
+            log.debug("%s: %r", name, value)
         if not check:
             with recorded(function.__name__), computing_on_demand(compute):
                 function(**chosen, **typed)
 
 
-def _read(function: Callable, path: Path) -> tuple[dict[str, Any], params.Compute]:
-    """The values of a stage function from params.yaml, and the section `compute`."""
-    try:
-        values = params.read(path)
-        typed = {
-            name: params.value(values, key, kind, path)
-            for name, (key, kind) in keys(function).items()
-        }
-        return typed, params.value(values, "compute", params.Compute, path)
-    except InputError as error:
-        advice = params_file.advice(path)
-        raise InputError(f"{error}\n{advice}" if advice else str(error)) from None
+def _read(
+    function: Callable, path: Path, given: dict[str, Any]
+) -> tuple[dict[str, Any], params.Compute]:
+    """The values of a stage function from params.yaml, and the section `compute`, after all that
+    the file holds was checked.
+    """
+    # by name: what checks the sections of all stages is a dependency of none
+    checking = importlib.import_module("..checking.params_file", __package__)
+    values = checking.checked(path, function.__name__, given)
+    typed = {
+        name: params.value(values, key, kind, path) for name, (key, kind) in keys(function).items()
+    }
+    return typed, params.value(values, "compute", params.Compute, path)

@@ -14,11 +14,13 @@ Scores = TypeVar("Scores")
 
 @dataclass(frozen=True)
 class Scored(Generic[Item, Scores]):
-    """An item with its scores, seconds in the network and of the rest."""
+    """An item with its scores, seconds in the network (None where its prediction was kept from
+    before) and of the rest.
+    """
 
     item: Item
     scores: Scores
-    network_seconds: float
+    network_seconds: float | None
     rest_seconds: float
 
 
@@ -29,7 +31,8 @@ def scored(
 ) -> Iterator[Scored[Item, Scores]]:
     """Score each item, such as a case, in a thread while the network segments the next."""
 
-    def one(item: Item, prediction: Prediction, network_seconds: float) -> Scored[Item, Scores]:
+    def one(item: Item, prediction: Prediction, seconds: float) -> Scored[Item, Scores]:
+        network_seconds = None if prediction.kept else seconds
         started = time.perf_counter()
         scores = score(item, prediction)
         return Scored(item, scores, network_seconds, time.perf_counter() - started)

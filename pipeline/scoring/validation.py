@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ..metrics.case_scores import score_case
-from ..network import ensemble, predictor
-from ..network.predictor import Settings
+from ..network.settings import Settings
 from ..preparation import choosing
 from ..preparation.choosing import Example
+from ..preparation.params import Key
 from ..statistics.summary import summarise_values
 from .cohort import Cohort
 
 
 def validated(
-    cohort: Cohort, keys: Iterable[choosing.Key], patients: Mapping[str, str], every: bool
+    cohort: Cohort, keys: Iterable[Key], patients: Mapping[str, str], every: bool
 ) -> tuple[Settings, dict[str, Any], list[dict[str, Any]]]:
     """Choose postprocessing on the validation cases and score them with it.
 
@@ -62,15 +62,11 @@ def _examples(
     found: list[Example] = []
     card = cohort.card
     asked = [
-        (network, name)
-        for network, member in zip(ensemble.members_of(cohort.network), card.members, strict=True)
-        for name in member.validated_on
+        (number, name) for number, member in enumerate(card.members) for name in member.validated_on
     ]
-    for network, name in asked if every else choosing.spread(asked):
+    for number, name in asked if every else choosing.spread(asked):
         shard, geometry = cohort.prepared(name)
-        prediction = predictor.predict(
-            *(network, card, cohort.settings, shard.image, f"validation, {name}"), geometry=geometry
-        )
+        prediction = cohort.predict(shard.image, f"validation, {name}", geometry, member=number)
         case, reference = cohort.case(name)
         path = folder / f"{len(found)}.npz"
         choosing.keep(path, prediction.competing, reference, card.cohort, card.network.output)

@@ -51,10 +51,8 @@ def _of_case(
         present = [modality not in subset for modality in card.cohort.modalities]
         lacking = replace(case, image=case.image[..., present])
         prepared = prepare(lacking, card.preprocess, present)
-        describe, geometry = f"{name} without {named(subset)}", prepared.geometry
-        return predictor.predict(
-            cohort.network, card, settings, prepared.image, describe, geometry=geometry
-        )
+        describe = f"{name} without {named(subset)}"
+        return cohort.predict(prepared.image, describe, prepared.geometry)
 
     def score(subset: Subset, prediction: Prediction) -> list[dict[str, Any]]:
         classes = predictor.raw_classes(prediction, card, settings)

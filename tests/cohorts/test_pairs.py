@@ -61,6 +61,11 @@ def test_files_of_one_stem_are_a_pair_whatever_their_endings_and_folders(tmp_pat
     assert cases(tmp_path) == ["a", "b", "c"]
 
 
+def test_our_maps_of_uncertainty_are_no_masks(tmp_path, put):
+    put("one/a.nii.gz", "two/a.nii.gz", "two/uncertainty/a.nii.gz")
+    assert cases(tmp_path) == ["a"]
+
+
 @pytest.mark.parametrize("ending", ["_seg", "-seg", "_SEG", "_gtv"])
 def test_in_the_folders_of_brats_only_masks_count_and_the_ending_is_no_part_of_the_case(
     tmp_path, put, ending

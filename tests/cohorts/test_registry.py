@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.cohorts.names import NAMES
 from pipeline.cohorts.registry import SOURCES
 from pipeline.core.regions import classes_to_regions, regions_to_classes, values_to_classes
 from pipeline.metrics.lesion_rules import PRESETS
@@ -57,3 +58,7 @@ def test_every_public_file_is_https_and_has_a_checksum():
     remotes = [remote for source in SOURCES.values() for remote in source.remotes]
     assert {"cvind.mat", "Task01_BrainTumour.tar"} <= {remote.name for remote in remotes}
     assert all(remote.url.startswith("https://") and remote.checksum for remote in remotes)
+
+
+def test_the_names_that_params_yaml_is_checked_with_are_those_of_the_sources():
+    assert tuple(SOURCES) == NAMES

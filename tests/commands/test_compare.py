@@ -11,7 +11,7 @@ import pytest
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_csv
-from pipeline.runtime import tracking
+from pipeline.runtime.tracking import store
 
 
 def call(*arguments):
@@ -360,7 +360,7 @@ def test_a_name_that_is_no_run_is_rejected_with_where_it_was_looked_for(revision
 @pytest.mark.slow
 def test_an_mlflow_run_is_found_by_name_and_by_id(mlflow_root, tmp_path, monkeypatch, shown):
     monkeypatch.chdir(tmp_path)
-    client, experiment = tracking._open_store()
+    client, experiment = store.opened()
     ids = []
     for seed in (1, 2):
         write_csv(tmp_path / f"{seed}/cases.csv", rows_of(seed))

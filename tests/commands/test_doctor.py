@@ -14,6 +14,8 @@ from pipeline.core import params
 from pipeline.core.cores import usable_cores
 from pipeline.core.errors import InputError
 from pipeline.runtime import params_file
+from pipeline.runtime.tracking import datasets, reproduction
+from pipeline.runtime.tracking.parts import Part
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,9 +76,9 @@ def test_outside_of_a_repository_the_advice_is_to_work_in_a_clone(folder):
         "git repository": "fail",
         "commit": "warn",
         "git identity": "warn",
-        "dvc": "ok",
+        "dvc on PATH": "ok",
+        "python on PATH": "ok",
         "dvc repository": "fail",
-        "dvc cache": "ok",
     }
     assert "git init" in findings["git repository"].advice
 
@@ -91,18 +93,82 @@ def test_a_clone_that_can_run_queued_experiments_is_in_order(folder):
     assert {finding.mark for finding in doctor.clone()} == {"ok"}
 
 
-@pytest.mark.slow
-def test_params_that_a_stage_rejects_are_shown_with_its_message(folder):
-    (missing,) = doctor.params_values(Path("params.yaml"))
-    assert (missing.mark, missing.subject) == ("fail", "dvc.yaml")
-    Path("dvc.yaml").write_text("stages:\n  download: {}\n  split: {}\n")
-    text = (ROOT / "params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("  folds:", "  folding:"))
-    findings = found(doctor.params_values(Path("params.yaml")))
-    assert findings["params.yaml for download"].mark == "ok"
-    assert findings["params.yaml for split"].mark == "fail"
-    assert "split.folding" in findings["params.yaml for split"].found
-    assert not list(folder.glob("data*")), "checking runs no stage"
+@pytest.fixture
+def values(folder, monkeypatch):
+    """Write params.yaml with some texts replaced, beside a dvc.yaml; what the doctor says of it."""
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    Path("dvc.yaml").write_text("stages: {}\n")
+
+    def look(replacements):
+        text = (ROOT / "params.yaml").read_text()
+        for old, new in replacements.items():
+            assert old in text
+            text = text.replace(old, new)
+        Path("params.yaml").write_text(text)
+        return list(doctor.params_values(Path("params.yaml")))
+
+    return look
+
+
+def test_every_fault_of_params_is_named_once_and_no_advice_loses_a_value(values):
+    assert [(one.mark, one.found) for one in values({})] == [("ok", "valid")]
+    Path("params.yaml").unlink()
+    Path("dvc.yaml").unlink()
+    marks = [one.mark for one in doctor.params_values(Path("params.yaml"))]
+    assert marks == ["fail", "fail"], "no dvc.yaml and no params.yaml"
+    Path("dvc.yaml").write_text("stages: {}\n")
+    findings = values({"  folds:": "  folding:", "seed: 2026": "seed: abc", "dpi: 130": "dpi: 7"})
+    assert [(one.mark, one.found.partition(":")[0]) for one in findings] == [
+        ("fail", "cohort.seed"),
+        ("fail", "split.folds"),
+        ("fail", "split.folding"),
+        ("fail", "visualize.dpi"),
+    ]
+    advice = " ".join(one.advice for one in findings)
+    assert "doctor --fix" in advice
+    assert "preset" not in advice
+
+
+def test_a_location_that_is_not_there_fails_unless_the_cases_are_downloaded(values):
+    absent = {"source: phantom ": "source: brats ", 'location: ""': "location: /nope"}
+    fits, location = values(absent)
+    assert (fits.mark, location.mark, location.subject) == ("ok", "fail", "cohort.location")
+    assert location.found.startswith("/nope: does not exist")
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/catalogue.json").touch()
+    assert [one.mark for one in values(absent)] == ["ok", "warn"]
+
+
+def test_a_shell_that_has_not_activated_the_environment_is_noticed(folder, monkeypatch):
+    assert {found(doctor.clone())[f"{name} on PATH"].mark for name in ("dvc", "python")} == {"ok"}
+    other = folder / "bin"
+    other.mkdir()
+    (other / "python").write_text("#!/bin/sh\necho /usr\n")
+    (other / "python").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other}:/usr/bin:/bin")
+    findings = found(doctor.clone())
+    for name, said in (("dvc", "none"), ("python", str(other / "python"))):
+        finding = findings[f"{name} on PATH"]
+        assert (finding.mark, finding.found) == ("fail", said)
+        assert str(Path(sys.executable).parent) in finding.advice
+
+
+def test_a_cache_that_dvc_cannot_link_from_is_a_warning(folder, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    Path(".dvc/cache").mkdir(parents=True)
+    for types, mark, said in (
+        ("hardlink,symlink", "ok", "by hardlink, symlink"),
+        ("copy", "warn", "copies"),
+    ):
+        Path(".dvc/config").write_text(f"[cache]\n    type = {types!r}\n".replace("'", '"'))
+        cache = found(doctor.clone())["dvc cache"]
+        assert (cache.mark, cache.found) == (mark, said)
+    Path(".dvc/config").write_text("[cache]\n    type = glue\n")
+    cache = found(doctor.clone())["dvc cache"]
+    assert cache.mark == "fail"
+    assert ".dvc/config" in cache.advice
+    assert [path.name for path in folder.iterdir()] == [".dvc"]
+    assert list(Path(".dvc/cache").iterdir()) == []
 
 
 def older(*without):
@@ -170,20 +236,67 @@ def test_fix_rejects_a_file_that_holds_no_sections(folder, text):
     assert Path("params.yaml").read_text() == text
 
 
-def test_a_store_of_runs_that_cannot_be_opened_fails_with_advice(folder):
-    assert found(doctor.runs())["mlflow store"].found.endswith("created by the first run")
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_store_of_runs_that_cannot_be_opened_fails_with_advice(folder, deep):
+    assert found(doctor.runs(deep))["mlflow store"].found.endswith("created by the first run")
     Path("mlflow.db").write_text("not a database")
-    finding = found(doctor.runs())["mlflow store"]
+    finding = found(doctor.runs(deep))["mlflow store"]
     assert finding.mark == "fail"
     assert "MLFLOW_TRACKING_URI" in finding.advice
 
 
-def test_a_backend_that_does_not_load_fails_with_advice(folder, monkeypatch):
+def test_runs_are_counted_alike_with_and_without_mlflow(folder):
+    Path("mlflow.db").touch()
+    assert found(doctor.runs())["mlflow store"].found.endswith("mlflow.db: 0 runs")
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+    part = Part("model", "train", (Path("params.yaml"),))
+    with reproduction.run({}, datasets.Data("phantom", ()), part):
+        pass
+    for deep in (False, True):
+        assert found(doctor.runs(deep))["mlflow store"].found.endswith("mlflow.db: 1 runs")
+
+
+def test_a_store_on_a_server_is_not_asked_without_deep(folder, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    (finding,) = doctor.runs()
+    assert (finding.mark, finding.found) == ("skip", "http://***@127.0.0.1:9: not tried")
+
+
+@pytest.mark.parametrize("look", [doctor.backend, doctor.backend_packages])
+def test_a_backend_that_does_not_load_fails_with_advice(folder, monkeypatch, look):
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
-    finding = doctor.backend()
+    finding = look()
     assert finding.mark == "fail"
     assert "abacus" in finding.found
     assert "KERAS_BACKEND" in finding.advice
+
+
+def test_a_gpu_without_its_libraries_is_a_warning(folder, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setitem(doctor._CUDA, "tensorflow", ("no-such-package",))
+    program = folder / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    finding = doctor.backend_packages()
+    assert (finding.mark, finding.found.partition("; ")[2]) == (
+        "warn",
+        "1 NVIDIA GPU, none of its CUDA packages",
+    )
+    assert "make env GPU=1" in finding.advice
+    monkeypatch.setitem(doctor._CUDA, "tensorflow", ("numpy",))
+    assert doctor.backend_packages().mark == "ok"
+
+
+def test_without_deep_nothing_is_loaded_that_takes_seconds():
+    program = (
+        "import sys; from pipeline.__main__ import main\n"
+        "try: main(['doctor'])\n"
+        "finally: print('loaded', {'keras', 'tensorflow', 'mlflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert "loaded set()" in done.stdout
+    assert "Not tried: starting Keras, DVC and MLflow." in done.stdout
 
 
 def test_the_list_is_aligned_with_marks_and_advice_below(capsys):

@@ -99,7 +99,8 @@ def test_a_plan_times_steps_changes_params_yaml_and_is_the_same_twice(here):
 
     again, status = call("--minutes", "4")
     assert not status
-    assert again.rstrip().endswith("params.yaml has these values already.")
+    assert "params.yaml has these values already.\n" in again
+    assert again.endswith("next: dvc repro\n")
     assert Path("params.yaml").read_text() == after
 
 
@@ -119,6 +120,14 @@ def test_what_cannot_be_planned_is_an_error_and_nothing_changes(here, arguments,
     _, status = call(*arguments)
     assert message in status
     assert Path("params.yaml").read_bytes() == before
+
+
+def test_a_fault_of_any_section_is_rejected_before_a_step_is_timed(here):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("dpi: 130", "dpi: abc"))
+    printed, status = call("--minutes", "30")
+    assert "params.yaml: visualize.dpi: " in status
+    assert printed == ""
 
 
 def test_a_catalogue_of_another_cohort_is_rejected(here):

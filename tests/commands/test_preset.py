@@ -48,10 +48,11 @@ def written(name):
 
 def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
     before = Path("params.yaml").read_text().splitlines()
-    assert not apply("brats-cpu", "cohort.location=../cases", "train.learning_rate=1e-4")
+    Path("cases").mkdir()
+    assert not apply("brats-cpu", f"cohort.location={here}/cases", "train.learning_rate=1e-4")
     after = Path("params.yaml").read_text().splitlines()
     values = read()
-    expected = {"source": "brats", "location": "../cases", "cases": 0}
+    expected = {"source": "brats", "location": f"{here}/cases", "cases": 0}
     assert expected.items() <= values["cohort"].items()
     assert values["train"]["learning_rate"] == 0.0001
     assert len(before) == len(after)
@@ -68,7 +69,9 @@ def test_the_change_is_shown_as_a_diff_and_the_phantom_preset_restores_the_file(
         shown = capsys.readouterr().out
         assert said in shown
         if "+++" in said:
-            changes = [line for line in shown.splitlines()[2:] if not line.startswith("@@")]
+            *lines, step = shown.splitlines()[2:]
+            assert step == "next: dvc repro"
+            changes = [line for line in lines if not line.startswith("@@")]
             assert [line[0] for line in changes] == ["-", "+", "-", "+"]
             assert "cases: 7" in changes[1]
     apply("phantom")
@@ -89,12 +92,35 @@ def test_the_change_is_shown_as_a_diff_and_the_phantom_preset_restores_the_file(
         (["phantom", "train.epochs"], "train.epochs: not of the form key=value"),
         (["phantom", "train.patch=[1, 2"], "train.patch=[1, 2: cannot be read as YAML"),
         (["phantom", "--params", "absent.yaml"], "absent.yaml: cannot be read"),
+        (["phantom", "train.epochs=abc"], "params.yaml: train.epochs: input should be a valid int"),
+        (["phantom", "train.patch=[80, 90]"], "train.patch is [80, 90], but a network with"),
+        (["brats-cpu", "cohort.location=/nope"], "/nope: does not exist. Set cohort.location"),
+        (["phantom", "cohort.source=cheng"], "none has one around it to take its voxels"),
     ],
 )
 def test_a_key_that_cannot_be_set_is_rejected_by_name_and_nothing_changes(here, arguments, message):
     before = Path("params.yaml").read_bytes()
     assert message in apply(*arguments)
     assert Path("params.yaml").read_bytes() == before
+
+
+def test_a_preset_without_a_location_that_it_needs_says_so_before_the_next_step(here, capsys):
+    assert not apply("flair-wt")
+    *_, warning, step, then = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warning: params.yaml: cohort.location is empty.")
+    assert step == "next: python -m pipeline preset flair-wt cohort.location=FOLDER"
+    assert then == "then: dvc repro"
+
+
+def test_a_fault_that_was_there_before_is_a_warning(here, capsys):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("dpi: 130", "dpi: abc"))
+    assert not apply("brats-cpu", "train.epochs=3")
+    assert read()["train"]["epochs"] == 3
+    assert "warning: params.yaml: visualize.dpi: " in capsys.readouterr().out
+    Path("params.yaml").write_text(text.replace("copies: 1 ", "copies: x "))
+    assert not apply("phantom"), "the preset corrects it"
+    assert read()["augment"]["copies"] == 1
 
 
 def test_a_value_is_read_as_yaml(here):

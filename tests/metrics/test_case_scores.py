@@ -206,11 +206,13 @@ def test_every_table_is_summarised_and_the_values_of_rules_are_counted():
     assert [instances[column]["filled"] for column in ("f1", "sq", "pq")] == [1, 1, 1]
     assert summary["lesion_rules"] == "brats2023-gli"
     assert summary["multiclass"]["mean_dice_with_background"]["cases"] == 2
-    assert headline_of(summary)["lesion_dice"] == {"WT": 1, "TC": 1, "ET": 1}
+    assert headline_of(summary)["dice"] == {
+        name: columns["dice"]["mean"] for name, columns in summary["region"].items()
+    }
 
 
 def test_a_cohort_without_rules_has_no_lesion_wise_summary_but_its_instances():
     summary = summary_of(three_cases(), "brats")
     assert (summary["lesionwise"], summary["lesion_rules"]) == ({}, None)
     assert list(summary["instances"]) == ["WT", "TC", "ET"]
-    assert headline_of(summary)["lesion_dice"] == {}
+    assert set(headline_of(summary)) == {"mean_region_dice", "dice"}

@@ -15,6 +15,7 @@ from pipeline.metrics.uncertainty import (
     aurc_random,
     count_errors,
     entropy_bits,
+    uncertainty_percent,
 )
 
 
@@ -48,6 +49,14 @@ def test_entropy_equals_its_formula_down_to_the_smallest_probabilities():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
     assert found.min() >= 0
     assert found.max() <= 1
+
+
+def test_a_voxel_is_as_uncertain_as_its_least_certain_region_in_steps_of_five_percent():
+    # entropies: 0; 1 bit; 0.811 bit at 0.25 beside 0.081 at 0.99
+    probabilities = np.array([[0, 1], [0.5, 0], [0.25, 0.99], [0.99, 0.75]], np.float32)
+    found = uncertainty_percent(probabilities.reshape(4, 1, 1, 2))
+    assert found.ravel().tolist() == [0, 100, 80, 80]
+    assert found.dtype == np.uint8
 
 
 def test_four_voxels_by_hand():

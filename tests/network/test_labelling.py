@@ -62,7 +62,7 @@ def test_the_device_gives_the_labels_of_the_host(place, schema, output, types):
     for kind in (OnHost, OnDevice):
         volume = kind(image, origins, PATCH, 1, outputs + 2)
         volume.add(origins, np.concatenate([predicted, deviations], axis=-1))
-        prediction = Prediction(volume, outputs, output == "labels", types, place)
+        prediction = Prediction(volume.total, outputs, output == "labels", types, place)
         found.append(prediction.raw_classes(schema, output, thresholds))
     assert set(np.unique(found[0])) == ({0, 1, 2, 3} if types is None else {0, 2})
     np.testing.assert_array_equal(found[1], found[0])

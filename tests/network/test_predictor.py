@@ -8,7 +8,7 @@ from pipeline.core.regions import classes_to_regions, outputs_to_classes, region
 from pipeline.core.schema import Schema
 from pipeline.network import predictor
 from pipeline.network.card import Card
-from pipeline.preparation.postprocess import Postprocess
+from pipeline.preparation.params import Postprocess
 from pipeline.preparation.preprocessing import Geometry
 from tests.network.conftest import TINY, tiny
 

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.preparation import choosing
 from pipeline.preparation.choosing import Example
-from pipeline.preparation.postprocess import Postprocess
+from pipeline.preparation.params import Postprocess
 from tests.preparation.test_postprocess import ENHANCING, GLIOMA, NECROTIC, ONE_LABEL, UNCHANGED
 
 SHAPE = (20, 20, 20)

@@ -6,7 +6,8 @@ from scipy import ndimage
 from pipeline.core.errors import InputError
 from pipeline.core.regions import classes_to_regions
 from pipeline.core.schema import Schema
-from pipeline.preparation.postprocess import Postprocess, postprocess, tempered
+from pipeline.preparation.params import Postprocess
+from pipeline.preparation.postprocess import postprocess, tempered
 
 SHAPE = (14, 13, 12)
 UNIT_MM = (1.0, 1.0, 1.0)

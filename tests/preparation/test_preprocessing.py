@@ -15,7 +15,8 @@ from pipeline.core.regions import classes_to_regions, regions_to_classes
 from pipeline.formats import raw_cases
 from pipeline.preparation import preprocessing
 from pipeline.preparation.inverse import restore
-from pipeline.preparation.preprocessing import Geometry, Prepared, PreprocessingConfig, prepare
+from pipeline.preparation.params import PreprocessingConfig
+from pipeline.preparation.preprocessing import Geometry, Prepared, prepare
 from tests.conftest import from_canonical
 
 SCHEMA = brats.schema("_")

@@ -9,7 +9,8 @@ from pipeline.core.records import read_json
 from pipeline.formats import nifti
 from pipeline.formats.raw_cases import Found
 from pipeline.registration.aligned_files import write_aligned
-from pipeline.registration.native import BRATS_GRID, Native, NativeRecipe, labels_to_series
+from pipeline.registration.native import BRATS_GRID, Native, labels_to_series
+from pipeline.registration.params import NativeRecipe
 from pipeline.verification import checks
 from tests.registration.conftest import dice
 

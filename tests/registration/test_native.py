@@ -9,13 +9,13 @@ from pipeline.registration.mutual_information import Sampled, centre_of_mass_mm,
 from pipeline.registration.native import (
     BRATS_GRID,
     Native,
-    NativeRecipe,
     Template,
     align,
     labels_from_series,
     labels_to_series,
     mni_template,
 )
+from pipeline.registration.params import NativeRecipe
 from tests.registration.conftest import (
     RAS_2MM,
     dice,

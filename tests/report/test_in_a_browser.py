@@ -2,6 +2,8 @@
 dark.
 """
 
+import base64
+import csv
 import io
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from pipeline.report.page.report import report_page
 from pipeline.report.plots.animation import animation
 from pipeline.report.plots.overlays import overlay
 from pipeline.report.plots.planes import view_of
+from pipeline.report.plots.poster import poster
 from pipeline.report.plots.viewer_volumes import viewer_volumes
 from pipeline.report.results import Pictured
 from tests.browser import CHROMIUM, Browser
@@ -43,7 +46,9 @@ def made_view(number):
     classes[21 - shift : 26 - shift, 28:34, 12:18] = 3
     image[classes > 0] += 300
     case = Case(f"Made_{number:05d}", image, classes, Grid(image.shape[:3], np.eye(4)))
-    return view_of(case, np.roll(classes, 4, axis=1), SCHEMA.modalities)
+    prediction = np.roll(classes, 4, axis=1)
+    uncertain = np.where(prediction != classes, 60, 0).astype(np.uint8)
+    return view_of(case, prediction, SCHEMA.modalities, uncertain)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +59,15 @@ def report(tmp_path_factory) -> Path:
         Pictured(view.case, overlay(view, SCHEMA, "", 50), animation(view, SCHEMA, 3, 0.1))
         for view in views
     ]
+    volumes = [viewer_volumes(view, SCHEMA) for view in views]
     run = made_run(
-        SCHEMA, CASES, pictured=pictured, volumes=[viewer_volumes(view, SCHEMA) for view in views]
+        *(SCHEMA, CASES), pictured=pictured, volumes=volumes, poster=poster(views[0], SCHEMA, "t1c")
     )
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(report_page(run, {}), encoding="utf-8")
+    wide = io.BytesIO()
+    Image.new("RGB", (1200, 600), "white").save(wide, "png")
+    figures = dict.fromkeys(("scores", "confusion"), (wide.getvalue(), b""))
+    path.write_text(report_page(run, figures), encoding="utf-8")
     return path
 
 
@@ -141,6 +150,89 @@ def test_reference_prediction_and_disagreement_come_and_go(looking):
     assert coloured(errors) > 200
 
 
+def test_uncertainty_comes_and_goes_and_is_named_at_the_crosshair(looking):
+    for name in ("reference", "prediction"):
+        looking.click(f"#viewer-{name}")
+    assert coloured(pixels(looking)) == 0
+    looking.click("#viewer-uncertainty")
+    assert coloured(pixels(looking)) > 200
+    assert words(looking).split(" · ")[-1] in ("uncertainty: 0 %", "uncertainty: 60 %")
+
+
+def test_it_opens_on_t1c_and_level_and_window_change_what_is_seen(looking):
+    assert looking.evaluate("document.getElementById('viewer-modality').value") == "t1c"
+    before = pixels(looking)
+    for _ in range(5):
+        choose(looking, "level", "ArrowRight")
+    brighter_level = pixels(looking)
+    choose(looking, "window", "Home")
+    extreme = pixels(looking)
+    looking.click("#viewer-contrast")
+    assert (brighter_level != before).any()
+    assert extreme.std() > before.std()
+    np.testing.assert_array_equal(pixels(looking), before)
+
+
+def test_the_picture_gives_way_to_the_viewer_and_returns(page):
+    seen = "document.querySelector('.viewer-poster').checkVisibility()"
+    assert page.evaluate(seen)
+    page.click(".viewer-open")
+    page.wait_for(f"{READY} && !{seen}")
+    page.click(".viewer-open")
+    assert page.evaluate(seen)
+
+
+def test_verdict_and_picture_are_seen_without_scrolling_on_a_laptop(page):
+    page.look(width=1440, height=900)
+    for selector in (".verdict h1", ".verdict .tiles", ".facts", ".viewer-poster img"):
+        box = page.evaluate(
+            f"document.querySelector({selector!r}).getBoundingClientRect().toJSON()"
+        )
+        assert box["top"] >= 0
+        assert box["bottom"] <= 900
+        assert box["right"] <= 1440
+
+
+def test_the_viewer_fills_the_screen_and_leaves_it(looking):
+    looking.click("#viewer-full")
+    looking.wait_for("document.fullscreenElement && innerHeight")
+    box = looking.evaluate(
+        "document.querySelector('.viewer canvas').getBoundingClientRect().toJSON()"
+    )
+    assert box["height"] > 0.9 * looking.evaluate("innerHeight")
+    looking.click("#viewer-full")
+    looking.wait_for("!document.fullscreenElement")
+    assert looking.complaints == []
+
+
+def test_the_table_is_saved_with_all_its_digits_as_it_is_filtered(page):
+    page.evaluate(
+        "window.saved = null, URL.createObjectURL = blob => (window.saved = blob, 'blob:x')"
+    )
+    page.evaluate("HTMLAnchorElement.prototype.click = () => {}")
+    page.evaluate("document.querySelector('.sortable input').focus()")
+    for letter in "00003":
+        page.press(letter)
+    page.click(".download")
+    titles, row, *rest = csv.reader(io.StringIO(page.evaluate("window.saved.text()")))
+    assert titles[:3] == ["Case", "Dice Mean", "Dice WT"]
+    assert titles[-2:] == ["ET (ml) Ref.", "ET (ml) Pred."]
+    assert row[0] == "Made_00003"
+    assert len(row) == len(titles)
+    assert len(row[1]) > 10
+    assert rest == []
+
+
+def test_printed_on_a4_no_table_is_cut(page):
+    page.look(width=703, height=1000)  # A4 less its margins, at 96 dots per inch
+    page.send("Emulation.setEmulatedMedia", media="print")
+    wide = """[...document.querySelectorAll("table, pre, img")].filter(one =>
+      one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1).length"""
+    assert page.evaluate(wide) == 0
+    pages = page.send("Page.printToPDF", preferCSSPageSize=True)["data"]
+    assert 1 < base64.b64decode(pages).count(b"/Type /Page\n") <= 7
+
+
 def test_a_label_can_be_left_out(looking):
     before = coloured(pixels(looking))
     looking.click("#viewer-label-2")
@@ -165,7 +257,9 @@ def test_slices_are_scrolled_by_the_keyboard_and_described_in_words(looking):
         choose(looking, "slice-2", "ArrowRight")
     assert (pixels(looking) != before).any()
     assert words(looking).startswith("axial slice 24 of 28")
-    assert words(looking).endswith("reference: no tumour · prediction: no tumour")
+    assert words(looking).endswith(
+        "reference: no tumour · prediction: no tumour · uncertainty: 0 %"
+    )
     looking.click("#viewer-start")
     assert words(looking) == shown
 
@@ -177,9 +271,11 @@ def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
     axial, coronal, sagittal = (int(part.split()[2]) - 1 for part in shown.split(" · ")[:3])
     place = tuple(np.array((sagittal, coronal, axial)) - view.offset)
     names = ["no tumour", *SCHEMA.labels]
-    assert shown.endswith(
-        f"reference: {names[view.reference[place]]} · prediction: {names[view.prediction[place]]}"
-    )
+    assert shown.split(" · ")[3:] == [
+        f"reference: {names[view.reference[place]]}",
+        f"prediction: {names[view.prediction[place]]}",
+        f"uncertainty: {view.uncertainty[place]} %",
+    ]
 
 
 def test_the_wheel_scrolls_the_page_until_the_picture_is_clicked(looking):

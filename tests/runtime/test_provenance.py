@@ -194,3 +194,13 @@ def test_the_packages_are_those_of_the_requirements():
 def test_gpus_are_recorded_with_their_driver(replaced):
     replaced("nvidia-smi", "echo 'NVIDIA H200, 143771 MiB, 570.86'")
     assert provenance.machine()["gpus"] == ["NVIDIA H200, 143771 MiB, driver 570.86"]
+
+
+def test_the_params_of_the_commit_are_those_before_an_edit_and_none_without_sections(folder):
+    before, path = record(folder)["params"], folder / "params.yaml"
+    path.write_text(path.read_text().replace("seed: ", "seed: 9"))
+    assert provenance.committed_params(path) == before
+    assert record(folder)["params"] != before
+    path.write_text("epochs: 3\n")
+    commit(folder)
+    assert provenance.committed_params(path) is None

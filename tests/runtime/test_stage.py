@@ -9,9 +9,11 @@ from typing import Annotated
 
 import pytest
 
+from pipeline.core import params
 from pipeline.core.errors import InputError
-from pipeline.core.params import SECTIONS, Compute
+from pipeline.core.params import Compute
 from pipeline.runtime import parallel, stage
+from pipeline.runtime.params_file import DEFAULTS
 
 
 def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.seed")]) -> None:
@@ -24,7 +26,8 @@ def sample(raw: Path, out_file: Path, seed: Annotated[int, stage.Key("cohort.see
 def params_file(folder: Path, seed: object = 1, backend="loky", address="") -> str:
     """The path of a params.yaml with a seed and a section `compute`."""
     compute = {"backend": backend, "address": address, "workers": 0}
-    values = {name: {} for name in SECTIONS} | {"cohort": {"seed": seed}, "compute": compute}
+    values = params.read(DEFAULTS) | {"compute": compute}
+    values["cohort"]["seed"] = seed
     (folder / "params.yaml").write_text(json.dumps(values))
     return str(folder / "params.yaml")
 
@@ -73,6 +76,17 @@ def test_neither_a_check_nor_a_stage_with_ill_typed_params_touches_anything(tmp_
     with pytest.raises(SystemExit, match=r"cohort\.seed.*got 'x'"):
         run(tmp_path, "x")
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_fault_of_a_section_that_a_stage_does_not_read_ends_it_before_it_starts(tmp_path):
+    path = Path(params_file(tmp_path))
+    values = json.loads(path.read_text())
+    values["visualize"]["dpi"] = "abc"
+    path.write_text(json.dumps(values))
+    flags = ["--raw", "a", "--out-file", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=r"params\.yaml: visualize\.dpi: .*got 'abc'"):
+        stage.main(sample, [*flags, "--params", str(path)])
+    assert not (tmp_path / "out").exists()
 
 
 def double(number: int) -> int:
@@ -125,8 +139,8 @@ def over_all(out_file: Path) -> None:
 
 
 def run_on(folder: Path, function: Callable, backend: str, address: str = "") -> str:
-    params = params_file(folder, backend=backend, address=address)
-    stage.main(function, ["--out-file", str(folder / "out"), "--params", params])
+    path = params_file(folder, backend=backend, address=address)
+    stage.main(function, ["--out-file", str(folder / "out"), "--params", path])
     return (folder / "out").read_text()
 
 

@@ -26,9 +26,8 @@ from struct import error as StructError
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 from unicodedata import category, normalize
 
-from tqdm import tqdm
-
 from ...core.errors import InputError
+from ...core.progress import Bar
 from ...core.records import read_json, sha256, write_json
 from ...core.strict import Strict
 from .fetch import full_disk_reported, locked
@@ -202,7 +201,7 @@ def _extract(archive: Path, target: Path, budget: _Budget, most_members: int) ->
     names, size = _Names(), archive.stat().st_size
     with (
         archive.open("rb") as file,
-        tqdm(total=size, desc=f"unpack {archive.name}", unit="B", unit_scale=True) as bar,
+        Bar(total=size, desc=f"unpack {archive.name}", unit="B", unit_scale=True) as bar,
     ):
         is_zip = file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
         file.seek(0)

@@ -29,9 +29,9 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from ...core.errors import InputError
+from ...core.progress import Bar
 
 log = logging.getLogger(__name__)
 
@@ -264,8 +264,8 @@ class _Transfer:
         if fault:
             log.info("%s: exists, but %s; downloading it again", self.target, fault)
         if fault or not is_there:
-            shown = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "mininterval": 1}
-            bar = tqdm(total=self.remote.size, desc=self.remote.name, **shown)
+            shown = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+            bar = Bar(total=self.remote.size, desc=self.remote.name, **shown)
             with bar, _Session() as session:
                 self._attempts(session, bar)
             os.replace(self.partial, self.target)
@@ -286,7 +286,7 @@ class _Transfer:
         agrees = found == published.lower()
         return None if agrees else f"its checksum is {found}, {published} is published"
 
-    def _attempts(self, session: requests.Session, bar: tqdm) -> None:
+    def _attempts(self, session: requests.Session, bar: Bar) -> None:
         """Repeat `_attempt` until the file is complete or no wait is left."""
         waits, furthest = iter(self.waits), self.received
         while True:
@@ -313,7 +313,7 @@ class _Transfer:
             f" {self.remote.name} by hand."
         )
 
-    def _attempt(self, session: requests.Session, bar: tqdm) -> None:
+    def _attempt(self, session: requests.Session, bar: Bar) -> None:
         """Request the missing bytes once, then check the complete file."""
         start = self.received if self.remote.checksum else 0
         length = self.remote.size
@@ -395,7 +395,7 @@ class _Transfer:
         return start, length
 
     def _receive(
-        self, response: requests.Response, start: int, length: int | None, bar: tqdm
+        self, response: requests.Response, start: int, length: int | None, bar: Bar
     ) -> None:
         what = f"{self.folder}: {self.remote.name}"
         with full_disk_reported(what), self.partial.open("ab" if start else "wb") as file:

@@ -34,17 +34,10 @@ def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[
         If the location is missing, cannot be downloaded or unpacked, holds no such cases, or some
         have no mask and `cohort.unlabelled` is ``refuse``.
     """
+    check_source(source, cohort)
     if source.generate:
-        if cohort.cases == 0:
-            raise InputError(
-                f"params.yaml: cohort.cases is 0, but {source.name} needs the number of cases to"
-                " generate. Set it to 1 or more."
-            )
         return source.schemas[0], source.generate(raw, cohort.cases, cohort.seed)
-    if source.find is None:
-        raise InputError(
-            f"params.yaml: cohort.source {source.name} has neither `find` nor `generate`. Add one."
-        )
+    assert source.find
     location = _located(source, cohort)
     leave_out = cohort.unlabelled == "leave out"
     schema, found = source.find(location, 0 if leave_out else cohort.cases)
@@ -59,26 +52,52 @@ def find_cases(source: Source, cohort: Cohort, raw: Path) -> tuple[Schema, list[
     return schema, found
 
 
-def _located(source: Source, cohort: Cohort) -> Path:
-    """The folder of the cases, downloaded or unpacked if needed."""
-    fetched = workspace.root() / "data/fetched"
-    if is_account(cohort.location):
-        return fetch_by_client(cohort.location, fetched)
-    if cohort.location:
-        location = workspace.root() / expanded(cohort.location)
-        if not location.exists():
-            raise InputError(
-                f"{location}: does not exist. Set cohort.location to the folder or archive of the"
-                f" cases. {source.access}"
-            )
-        if location.is_file() and is_archive(location):
-            return unpack(location, fetched / location.name.replace(".", "_"))
-        return location
-    if not source.remotes:
+def check_source(source: Source, cohort: Cohort) -> None:
+    """Raise InputError if a source cannot find or generate as many cases."""
+    if source.generate and cohort.cases == 0:
+        raise InputError(
+            f"params.yaml: cohort.cases is 0, but {source.name} needs the number of cases to"
+            " generate. Set it to 1 or more."
+        )
+    if source.generate is None and source.find is None:
+        raise InputError(
+            f"params.yaml: cohort.source {source.name} has neither `find` nor `generate`. Add one."
+        )
+
+
+def check_location(source: Source, cohort: Cohort) -> None:
+    """Raise InputError if `cohort.location` is empty though needed, or names nothing that exists;
+    what is behind an account is not asked for.
+    """
+    if source.generate or is_account(cohort.location):
+        return
+    if cohort.location and not (place := _path(cohort)).exists():
+        raise InputError(
+            f"{place}: does not exist. Set cohort.location to the folder or archive of the cases."
+            f" {source.access}"
+        )
+    if not cohort.location and not source.remotes:
         raise InputError(
             "params.yaml: cohort.location is empty. Set it to the folder of the cases: "
             f"python -m pipeline preset NAME cohort.location=FOLDER. {source.access}"
         )
+
+
+def _path(cohort: Cohort) -> Path:
+    return workspace.root() / expanded(cohort.location)
+
+
+def _located(source: Source, cohort: Cohort) -> Path:
+    """The folder of the cases, downloaded or unpacked if needed."""
+    fetched = workspace.root() / "data/fetched"
+    check_location(source, cohort)
+    if is_account(cohort.location):
+        return fetch_by_client(cohort.location, fetched)
+    if cohort.location:
+        location = _path(cohort)
+        if location.is_file() and is_archive(location):
+            return unpack(location, fetched / location.name.replace(".", "_"))
+        return location
     location = fetched / source.name
     for path in fetch(source.remotes, location):
         if is_archive(path):

@@ -5,10 +5,9 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Literal
 
-from ...core.errors import InputError
 from .. import backend
+from ..settings import Engine, check_engine, takes_openvino
 
-Engine = Literal["auto", "keras", "openvino"]
 Activation = Literal["sigmoid", "softmax"]
 Forward = Callable[[Any], tuple[Any, Any]]
 """From windows (B, *patch, C) float32 to probabilities (B, *patch, O) float32, and of a type head
@@ -18,21 +17,11 @@ Forward = Callable[[Any], tuple[Any, Any]]
 def chosen(engine: Engine, architecture: str) -> Engine:
     """The engine for a network of this machine: `engine`, and for "auto" OpenVINO on a CPU.
 
-    Raises
-    ------
-    InputError
-        If OpenVINO is asked for a network that it is not known to take: one of your own code, whose
-        layers no test has compared, or one on JAX, from which it converts too few operations.
+    Raises InputError as `check_engine`.
     """
-    foreign = ":" in architecture
-    takes = backend.name() == "tensorflow" and not foreign
-    if engine == "openvino" and not takes:
-        why = f"{architecture} is your own" if foreign else f"Keras runs on {backend.name()}"
-        raise InputError(
-            "evaluate.engine: openvino takes the networks of this project on TensorFlow, but"
-            f" {why}. Set keras."
-        )
+    check_engine(engine, architecture, backend.name())
     if engine == "auto":
+        takes = takes_openvino(architecture, backend.name())
         return "openvino" if takes and not backend.on_accelerator() else "keras"
     return engine
 

@@ -179,6 +179,11 @@ def total(devices: int) -> int:
     return mesh.size if mesh else 1
 
 
+def gpus() -> list[str]:
+    """Names of the GPUs, or the like, of this process."""
+    return [device.device_kind for device in jax.local_devices() if device.platform != "cpu"]
+
+
 def memory() -> int | None:
     """Bytes that the first device has for this process; None if it does not say."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")

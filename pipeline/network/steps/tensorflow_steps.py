@@ -86,6 +86,12 @@ def join(address: str | None, count: int | None, number: int | None) -> None:
     )
 
 
+def gpus() -> list[str]:
+    """Names of the GPUs that this process may use."""
+    details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+    return [each.get("device_name", "unknown") for each in details]
+
+
 def memory() -> int | None:
     """None: TensorFlow does not say."""
     return None

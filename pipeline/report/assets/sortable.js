@@ -1,4 +1,4 @@
-// Makes every heading of a sortable table a button, and filters its rows by the field above it.
+// Makes every heading of a sortable table a button, filters its rows by the field above it, and saves them as CSV.
 for (const box of document.querySelectorAll(".sortable")) {
   const body = box.querySelector("tbody"), rows = [...body.rows], filter = box.querySelector(".filter");
   const heads = [...box.querySelectorAll("th[aria-sort]")], words = box.querySelector("input"), count = box.querySelector("output");
@@ -35,6 +35,21 @@ for (const box of document.querySelectorAll(".sortable")) {
     });
     count.textContent = `${shown} of ${rows.length} shown`;
   };
+  // The rows shown, in their order, numbers with all their digits.
+  const csv = () => {
+    const groups = [...box.querySelectorAll(".groups > *")].flatMap(cell => Array(cell.colSpan).fill(cell.textContent));
+    const titles = heads.map((head, place) => `${groups[place]} ${head.textContent}`.trim());
+    const lines = [...body.rows].filter(row => !row.hidden).map(row => [...row.cells].map(cell => cell.dataset.value ?? cell.textContent));
+    const field = text => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    return [titles, ...lines].map(line => line.map(field).join(",") + "\r\n").join("");
+  };
+  box.querySelector(".download").addEventListener("click", () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([csv()], {type: "text/csv"}));
+    link.download = "cases.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
   words.addEventListener("input", narrow);
   narrow();
   filter.hidden = false;

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.schema import Schema
 from ..plots.planes import convention
-from ..rendering import base64_bytes, number, signed
+from ..rendering import base64_bytes, number
 from ..results import Pictured, Run
 from ..worst_to_best import from_both_ends, mean_region_dice
 
@@ -55,7 +55,9 @@ def _cells(run: Run) -> dict[str, Cells]:
         for region, row in own.items():
             text = number(row["hd95_mm"], 1) + _mark(row["filled"])
             cells["HD95 (mm)", region] = _cell(text, row["hd95_mm"])
-        found[case] = cells | _volumes(regions[0], own[regions[0]])
+        for region, row in own.items():
+            cells |= _volumes(region, row)
+        found[case] = cells
     return found
 
 
@@ -75,16 +77,10 @@ def _mark(filled: str) -> str:
 
 
 def _volumes(region: str, row: Mapping[str, Any]) -> Cells:
-    group, reference, prediction = (
-        f"Volume of {region} (ml)",
-        row["reference_ml"],
-        row["prediction_ml"],
-    )
-    error = prediction - reference
+    titles = {"Ref.": row["reference_ml"], "Pred.": row["prediction_ml"]}
     return {
-        (group, "Reference"): _cell(number(reference, 1), reference),
-        (group, "Prediction"): _cell(number(prediction, 1), prediction),
-        (group, "Error"): _cell(signed(error, 1), error),
+        (f"{region} (ml)", title): _cell(number(volume, 1), volume)
+        for title, volume in titles.items()
     }
 
 

@@ -1,11 +1,13 @@
 """What changed since the previous run."""
 
+from collections.abc import Mapping
 from math import isnan, nan
 from statistics import fmean
 from typing import Any
 
 from ...statistics.bootstrap import interval
-from ...statistics.paired import paired_rows
+from ...statistics.paired import LEVEL, paired_rows, sign_flip_p
+from ..rendering import MISSING, flat
 from ..results import Rows, Run
 
 _METRICS = (("dice", "Dice", 3), ("hd95_mm", "HD95 (mm)", 2))
@@ -29,7 +31,24 @@ def previous(run: Run) -> dict[str, Any] | None:
         "rows": rows,
         "paired": _paired(run.rows, before.rows) if cases == others else None,
         "cases": before.evaluation.get("cases", "an unknown number"),
+        "changed": changed_params(before.params, run.provenance.get("params", {})),
     }
+
+
+def changed_params(
+    then: Mapping[str, Any] | None, now: Mapping[str, Any]
+) -> list[dict[str, str]] | None:
+    """Keys of params.yaml whose values differ, with both values as text, without the section
+    `visualize`, which changes no score; None where those of the previous run are unknown.
+    """
+    if then is None:
+        return None
+    old, new = dict(flat(then)), dict(flat(now))
+    return [
+        {"key": key, "then": old.get(key, MISSING), "now": new.get(key, MISSING)}
+        for key in dict.fromkeys((*new, *old))
+        if old.get(key) != new.get(key) and not key.startswith("visualize.")
+    ]
 
 
 def _row(title: str, digits: int, now: float | None, then: float | None) -> dict[str, Any]:
@@ -53,9 +72,15 @@ def paired_differences(rows: Rows, others: Rows) -> dict[str, float]:
 def _paired(rows: Rows, others: Rows) -> dict[str, Any]:
     differences = paired_differences(rows, others)
     patients, values = {row["case"]: row["patient"] for row in rows}, list(differences.values())
-    low, high = interval(values, "mean", clusters=[patients[case] for case in differences])
+    clusters = [patients[case] for case in differences]
+    low, high = interval(values, "mean", clusters=clusters)
+    p = sign_flip_p(values, clusters)
     return {
         "cases": len(values),
+        "patients": len(set(clusters)),
+        "p": p,
+        "significant": p < LEVEL,
+        "too_few": 2.0 ** (1 - len(set(clusters))) >= LEVEL,
         "mean": fmean(values) if values else nan,
         "low": None if isnan(low) else low,
         "high": high,

@@ -1,9 +1,10 @@
 """The report of a run as one HTML page that opens from disk and loads nothing."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ..plots.figures import Figures
 from ..rendering import ASSETS, base64_of, render
@@ -11,7 +12,7 @@ from ..results import Run
 from .cases import cases_table, pictures
 from .cohort import data, definitions, model, provenance, verification
 from .scores import calibration, lesions, missing_modalities, scores, types
-from .verdict import verdict
+from .verdict import comparison, verdict
 from .viewer import viewer
 
 PAGE_BYTES = 24_900_000
@@ -31,12 +32,13 @@ def report_page(run: Run, figures: Figures) -> str:
     without data are left out.
     """
     parts: dict[str, tuple[str, dict[str, Any] | None]] = {
+        "viewer": ("Viewer", viewer(run.volumes, run.schema, run.poster)),
         "scores": ("Scores", scores(run)),
+        "comparison": ("Comparison", comparison(run)),
         "lesions": ("Lesions", lesions(run)),
         "types": ("Tumour types", types(run)),
         "cases": ("Case by case", cases_table(run)),
         "pictures": ("Pictures", pictures(run, 0) if run.pictured else None),
-        "viewer": ("Viewer", viewer(run.volumes, run.schema)),
         "calibration": ("Calibration", calibration(run)),
         "missing_modalities": ("Missing modalities", missing_modalities(run)),
         "training": ("Training", {} if "learning_curves" in figures else None),
@@ -68,6 +70,11 @@ def report_page(run: Run, figures: Figures) -> str:
     room = PAGE_BYTES - len(page.encode())
     sections["pictures"] = ("Pictures", _section("pictures", pictures(run, room), shared))
     return render("page.html.j2", sections=sections, **frame)
+
+
+def under_title(page: str, words: Sequence[str]) -> str:
+    """A copy of a report with a line below its title, for what differs between equal runs."""
+    return page.replace("</h1>", f'</h1>\n<p class="faint">{escape(" · ".join(words))}</p>', 1)
 
 
 def _section(name: str, values: dict[str, Any], shared: dict[str, Any]) -> Markup:

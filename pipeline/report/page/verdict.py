@@ -6,7 +6,7 @@ from ...core.records import read_csv
 from ...metrics import registry
 from ..plots.palette import region_colours
 from ..rendering import ASSETS
-from ..results import Run
+from ..results import Rows, Run
 from .previous import previous
 
 _FEW_CASES = 10
@@ -39,11 +39,69 @@ def verdict(run: Run) -> dict[str, Any]:
             }
             for region, colour in region_colours(schema).items()
         ],
+        "failures": failures(run.rows, list(schema.regions)),
+        "by_rule": _by_rule(run),
+        "commit": run.provenance.get("commit", ""),
+        "changed_code": run.provenance.get("changed", []),
         "empty_rule": rule,
         "fills": {entry: registry.fills("cases", entry) for entry in entries},
         "previous": previous(run),
-        "published": published(schema.cohort),
     }
+
+
+def failures(rows: Rows, regions: list[str]) -> dict[str, Any]:
+    """What went wrong altogether.
+
+    Returns
+    -------
+    dict
+        ``missed``: region to the cases whose reference has it and whose Dice is 0, as it also is
+        where the prediction has none of it; ``there``: region to the number of cases whose
+        reference has it; ``surplus``: region to the cases in which the prediction alone has it;
+        ``nothing_drawn``: the cases whose prediction is empty.
+    """
+    scored = [row for row in rows if row["kind"] == "region"]
+    of_regions = {region: [row for row in scored if row["name"] == region] for region in regions}
+    there = {
+        region: [row for row in own if row["reference_ml"] > 0]
+        for region, own in of_regions.items()
+    }
+    drawn = {row["case"] for row in scored if row["prediction_ml"] > 0}
+    return {
+        "missed": {
+            region: [row["case"] for row in own if row["dice"] == 0]
+            for region, own in there.items()
+        },
+        "there": {region: len(own) for region, own in there.items()},
+        "surplus": {
+            region: [
+                row["case"] for row in own if row["reference_ml"] == 0 and row["prediction_ml"] > 0
+            ]
+            for region, own in of_regions.items()
+        },
+        "nothing_drawn": [
+            case for case in dict.fromkeys(row["case"] for row in scored) if case not in drawn
+        ],
+    }
+
+
+def _by_rule(run: Run) -> dict[str, dict[str, int]]:
+    """Title of a metric to how many of its values over cases and regions there are in ``all``, were
+    given by the empty rule (``filled``), and are ``undefined``.
+    """
+    found = {}
+    for metric, title in (("dice", "Dice"), ("hd95_mm", "HD95")):
+        summaries = [run.evaluation["region"][region][metric] for region in run.schema.regions]
+        counts = {key: sum(each[key] for each in summaries) for key in ("filled", "undefined")}
+        total = sum(each["cases"] + each["undefined"] for each in summaries)
+        found[title] = counts | {"all": total}
+    return found
+
+
+def comparison(run: Run) -> dict[str, Any] | None:
+    """What sections/comparison.html.j2 compares with; None without anything."""
+    found = {"previous": previous(run), "published": published(run.schema.cohort)}
+    return found if any(found.values()) else None
 
 
 def published(cohort: str) -> list[dict[str, str]]:

@@ -56,7 +56,7 @@ def case_files(
     files : dict of str to bytes
         Ending of the file name, such as ``overlay.png`` and ``gif``, to the file.
     film : bytes
-        The one for the page: the WebP, or a GIF where none was asked for.
+        The one for the page: the WebP, the GIF, or a WebP where neither was asked for.
 
     Raises
     ------
@@ -69,4 +69,4 @@ def case_files(
     for kind in animations:
         files[kind] = animation(view, schema, frames, seconds_per_frame, kind)
     film = files.get("webp") or files.get("gif")
-    return files, film or animation(view, schema, frames, seconds_per_frame)
+    return files, film or animation(view, schema, frames, seconds_per_frame, "webp")

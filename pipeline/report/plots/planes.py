@@ -67,6 +67,8 @@ class View:
         First voxel of the crop and shape before it, to number the slices.
     affine : (4, 4) float64 array
         Voxel indices of the crop to RAS+ millimetres.
+    uncertainty : (X, Y, Z) uint8 array or None
+        In percent, if known.
     """
 
     case: str
@@ -79,6 +81,7 @@ class View:
     offset: tuple[int, int, int]
     raw_shape: tuple[int, int, int]
     affine: np.ndarray
+    uncertainty: np.ndarray | None = None
 
     @property
     def tumour(self) -> np.ndarray:
@@ -110,13 +113,20 @@ class View:
         return plane.name if only else f"{plane.name}, {self.slice_name(plane, index)}"
 
 
-def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> View:
+def view_of(
+    case: Case,
+    prediction: np.ndarray,
+    modalities: tuple[str, ...],
+    uncertainty: np.ndarray | None = None,
+) -> View:
     """Turn, crop and window a case.
 
     Parameters
     ----------
     prediction : (X, Y, Z) uint8 array
         Class indices on the raw grid.
+    uncertainty : (X, Y, Z) uint8 array, optional
+        In percent, on the raw grid.
 
     Raises
     ------
@@ -134,6 +144,8 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
     shown = np.asarray(image.any(axis=-1))
     box = bounding_box(shown | (reference > 0) | (prediction > 0), _MARGIN_VOXELS)
     offset, brain = tuple(span.start for span in box), shown[box]
+    if uncertainty is not None:
+        uncertainty = to_canonical(uncertainty, case.grid.affine)[box]
     greys = [_windowed(voxels[box], brain) for voxels in np.moveaxis(image, -1, 0)]
     return View(
         case=case.name,
@@ -146,6 +158,7 @@ def view_of(case: Case, prediction: np.ndarray, modalities: tuple[str, ...]) -> 
         offset=offset,
         raw_shape=image.shape[:3],
         affine=affine @ from_matvec(np.eye(3), offset),
+        uncertainty=uncertainty,
     )
 
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
-from pipeline.report.page.report import report_page
+from pipeline.report.page.report import report_page, under_title
 from pipeline.report.plots.viewer_volumes import viewer_volumes
 from pipeline.report.rendering import ASSETS
 from pipeline.report.results import Pictured
 from pipeline.report.worst_to_best import mean_region_dice
-from tests.report.made_runs import made_run, made_types
+from tests.report.made_runs import in_cohort, made_run, made_types
 from tests.report.reading import Page
 
 NAMES = (
@@ -42,15 +42,25 @@ def page(run):
 def test_the_sections_are_in_order_and_every_link_leads_to_one_place(page):
     sections = page.all("section", "id")
     assert sections == [
-        *("scores", "lesions", "cases", "pictures", "calibration", "training", "data"),
+        *(
+            "scores",
+            "comparison",
+            "lesions",
+            "cases",
+            "pictures",
+            "calibration",
+            "training",
+            "data",
+        ),
         *("verification", "definitions", "provenance", "model", "limits"),
     ]
     links = page.all("a", "href")
     assert [link for link in links if not link.startswith("#case-")] == [
-        f"#{name}" for name in sections
+        "#comparison",  # in the head
+        *(f"#{name}" for name in sections),
     ]
     targets = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(links) == 12 + 4
+    assert len(links) == 1 + 13 + 4
     assert {link.removeprefix("#") for link in links} <= set(targets)
     assert len(targets) == len(set(targets))
 
@@ -64,6 +74,9 @@ def test_sections_without_data_are_left_out(run):
     )
     sections = Page(report_page(bare, {})).all("section", "id")
     assert not {"lesions", "calibration", "pictures", "training", "viewer"} & set(sections)
+    assert "comparison" in sections  # with published results
+    bare = in_cohort(bare, cohort="phantom")
+    assert "comparison" not in Page(report_page(bare, {})).all("section", "id")
 
 
 def test_types_and_the_viewer_have_their_sections(view_on, schema):
@@ -71,7 +84,7 @@ def test_types_and_the_viewer_have_their_sections(view_on, schema):
     assert "types" in Page(report_page(run, FIGURES)).all("section", "id")
     run = made_run(schema, 4, volumes=[viewer_volumes(view_on(), schema)])
     page = Page(report_page(run, FIGURES))
-    assert "viewer" in page.all("section", "id")
+    assert page.all("section", "id")[0] == "viewer"  # beside the verdict
     assert page.has("div", id="viewer-panel")
 
 
@@ -149,6 +162,14 @@ def test_the_page_stays_below_its_size_whatever_is_pictured(schema):
     assert "Left out, to be found in metrics/figures: " in markup
     filled = report_page(large, FIGURES | {"scores": (bytes(9_000_000), b"")})
     assert 12_000_000 < len(filled.encode()) < 25_000_000
+
+
+def test_what_differs_between_equal_runs_stands_in_the_copy_alone(run):
+    page = report_page(run, FIGURES)
+    copy = Page(under_title(page, ["2026-01-31 12:00 UTC", "DVC experiment <b>"]))
+    assert "2026-01-31 12:00 UTC · DVC experiment <b>" in copy.text
+    assert "2026-01-31" not in page
+    assert page == report_page(run, FIGURES)
 
 
 def test_one_case_makes_a_page(schema):

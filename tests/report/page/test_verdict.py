@@ -5,10 +5,12 @@ import pytest
 
 from pipeline.cohorts import brats, cheng, lgg, msd, phantom
 from pipeline.report.page.previous import paired_differences
-from pipeline.report.page.verdict import published
+from pipeline.report.page.verdict import failures, published
 from pipeline.report.results import Previous
 from tests.report.made_runs import in_cohort, made_evaluation, made_run, worse
-from tests.report.reading import head_of
+from tests.report.reading import head_of, section_of
+
+HEADLINED = ("dice", "hd95_mm")
 
 
 @pytest.fixture
@@ -51,23 +53,76 @@ def test_one_and_two_cases_have_no_interval_and_none_is_explained(schema):
 
 
 def test_the_rule_for_empty_regions_is_named_with_what_it_did(run):
-    mean, text = run.evaluation["mean_region_dice"], head_of(run).text
+    region, text = run.evaluation["region"], head_of(run).text
+    filled = [sum(region[name][metric]["filled"] for name in region) for metric in HEADLINED]
+    assert filled[0] == filled[1] > 0
     assert (
-        "Two empty masks count as Dice 1 and HD95 0 mm, one empty mask as Dice 0 and HD95 373.13 mm"
-        " (rule “brats” of the cohort)" in text
+        f"The rule for empty masks gave {filled[0]} of 15 Dice and {filled[1]} of 15 HD95 values."
+        " Two empty masks count as Dice 1 and HD95 0 mm, one empty mask as Dice 0 and HD95 373.13"
+        " mm (rule “brats” of the cohort)" in text
     )
-    assert f"This rule gave the Dice of {mean['filled']} of 15 region scores." in text
-    undefined = run.evaluation | {"mean_region_dice": mean | {"cases": 13, "undefined": 2}}
+    of_tumour = region["ET"] | {
+        "dice": region["ET"]["dice"] | {"cases": 4, "undefined": 1},
+        "hd95_mm": region["ET"]["hd95_mm"] | {"cases": 3, "undefined": 2},
+    }
+    undefined = run.evaluation | {"region": region | {"ET": of_tumour}}
     bare = replace(in_cohort(run, empty_rule="nan"), evaluation=undefined)
-    assert "left out of the mean (rule “nan”): 2 of 15 region scores." in head_of(bare).text
+    assert (
+        "left out of the means (rule “nan”): 1 of 15 Dice and 2 of 15 HD95 values."
+        in head_of(bare).text
+    )
+
+
+def changed(row, **values):
+    """The row with other values where its case and region are given as ``case`` and ``name``."""
+    keys = ("case", "name")
+    own = all(row[key] == values[key] for key in keys if key in values)
+    return row | values if own and row["kind"] == "region" else row
+
+
+def test_tumours_that_were_missed_and_cases_without_a_drawing_are_counted_and_named(run):
+    rows = [
+        changed(row, case="Made_00001", name="WT", dice=0.0, prediction_ml=4.0, reference_ml=9.0)
+        for row in run.rows
+    ]
+    rows = [
+        changed(row, case="Made_00003", dice=0.0, prediction_ml=0.0, reference_ml=9.0)
+        for row in rows
+    ]
+    rows = [
+        changed(row, case="Made_00004", name="ET", dice=0.0, prediction_ml=2.0, reference_ml=0.0)
+        for row in rows
+    ]
+    found = failures(rows, ["WT", "TC", "ET"])
+    assert found["missed"]["WT"] == ["Made_00001", "Made_00003"]
+    assert found["missed"]["ET"] == ["Made_00003"]
+    assert found["surplus"] == {"WT": [], "TC": [], "ET": ["Made_00004"]}
+    assert found["nothing_drawn"] == ["Made_00003"]
+    text = head_of(replace(run, rows=rows)).text
+    for expected in (
+        "WT 2 of 5 (Made_00001, Made_00003)",
+        "TC 1 of ",
+        "Drawn though the reference has none: ET in 1 case (Made_00004).",
+        "Nothing was drawn in 1 of 5 cases (Made_00003).",
+    ):
+        assert expected in text
+    assert "Drawn though" not in head_of(run).text
+    assert "Nothing was drawn in 0 of 5 cases" in head_of(run).text
+
+
+def test_the_commit_is_named_and_whether_code_or_params_differ_from_it(run):
+    assert "commit 0123abc Mean" in head_of(run).text
+    edited = replace(run, provenance=run.provenance | {"changed": ["params.yaml"]})
+    assert "commit 0123abc, with changes" in head_of(edited).text
+    assert "commit" not in head_of(replace(run, provenance={})).text
 
 
 def test_published_results_are_marked_as_of_other_data(run):
-    text = head_of(run).text
+    text = section_of(run, "comparison").text
     assert "Other data, other split: not a comparison." in text
     assert "arXiv:2404.09556" in text
     assert "ET / TC / WT: enhancing tumour" in text
-    assert "Published" not in head_of(in_cohort(run, cohort="phantom")).text
+    assert "Published" not in section_of(in_cohort(run, cohort="phantom"), "comparison").text
 
 
 @pytest.mark.parametrize(
@@ -86,13 +141,39 @@ def test_runs_on_the_same_cases_are_compared_case_by_case(schema):
     run = made_run(schema, 8)
     text = head_of(run).text
     for expected in (
-        "Previous run: experiment A",
-        "differences are paired: mean region Dice per case changed by +0.0",
+        "Since the run before, experiment A",
+        "Mean region Dice per case changed by +0.0",
         "(95 % interval +0.0",
-        "8 better, 0 worse",
+        "8 better, 0 worse of 8 cases: statistically significant (paired permutation test, p = 0.0",
     ):
         assert expected in text
-    assert "Previous run" not in head_of(replace(run, previous=None)).text
+    assert "no difference can be" not in text
+    assert "Since the run before" not in head_of(replace(run, previous=None)).text
+    assert "Previous run: experiment A" in section_of(run, "comparison").text
+
+
+def test_of_few_patients_no_difference_is_significant_and_that_is_said(schema):
+    text = head_of(made_run(schema, 5)).text
+    assert "not statistically significant (paired permutation test, p = 0.062)" in text
+    assert "With 5 patients no difference can be." in text
+    assert "no difference can be" not in head_of(made_run(schema, 6)).text
+
+
+def test_params_that_differ_from_those_of_the_run_before_are_named(run):
+    now = {"train": {"epochs": 60, "batch_size": 2}, "cohort": {"seed": 1}, "visualize": {"dpi": 9}}
+    run = replace(run, provenance=run.provenance | {"params": now})
+    for then, said in (
+        (now | {"visualize": {"dpi": 8}}, "No param that affects the scores was changed."),
+        (None, "Its params are unknown."),
+        (now | {"train": {"epochs": 40}}, "Params changed: train.epochs 40 → 60"),
+        ({}, "train.epochs – → 60, train.batch_size – → 2, cohort.seed – → 1."),
+        ({f"k{number}": 1 for number in range(9)}, "and 7 more."),
+    ):
+        before = replace(run.previous, params=then)
+        assert said in head_of(replace(run, previous=before)).text
+        if then == {}:
+            page = section_of(replace(run, previous=before), "comparison")
+            assert "Params that differ." in page.text
 
 
 def test_runs_on_other_or_unknown_cases_are_unpaired(run, schema):
@@ -105,7 +186,8 @@ def test_runs_on_other_or_unknown_cases_are_unpaired(run, schema):
 
 def test_a_run_of_another_cohort_leaves_dashes(run):
     foreign = {"mean_region_dice": {"value": 0.5}, "region": {"tumour": {}}}
-    assert compared_with(run, "a", foreign).count("–") == 12
+    run = replace(in_cohort(run, cohort="phantom"), previous=Previous("a", foreign))
+    assert section_of(run, "comparison").text.count("–") == 12
 
 
 def test_same_cases_without_a_defined_pair_say_so(run):

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from pipeline.report.page.viewer import viewer
-from pipeline.report.plots.viewer_volumes import viewer_volumes
+from pipeline.report.plots.viewer_volumes import UNCERTAINTY_LEVELS, viewer_volumes
 from pipeline.report.rendering import ASSETS, render
 from tests.report.reading import Page
 
 NIIVUE = ASSETS / "niivue"
 
 
-def shown(cases, schema, **room):
+def shown(cases, schema, **options):
     """The section with the viewer."""
-    return render("sections/viewer.html.j2", viewer=viewer(cases, schema, **room))
+    return render("sections/viewer.html.j2", viewer=viewer(cases, schema, **options))
 
 
 def file_in(page, name):
@@ -49,24 +49,48 @@ def test_a_single_slice_is_shown_in_one_plane_without_a_name(single_slice, schem
 def test_the_page_holds_every_volume_under_the_number_that_its_script_expects(packed, schema):
     page = shown([packed, packed], schema)
     for place, case in enumerate(description_in(page)["cases"]):
-        files = [*(packed.modalities[name] for name in case["modalities"]), *packed.maps.values()]
+        files = packed.packed[0].files(case["modalities"])
+        assert case["maps"] == ["reference", "prediction"]
         assert [file_in(page, f"viewer-{place}-{number}") for number in range(len(files))] == files
     assert page == shown([packed, packed], schema)
 
 
-def test_cases_beyond_the_room_are_named(packed, schema):
-    one = packed.bytes_of(tuple(packed.modalities))
-    page = shown([packed, packed], schema, room=2 * one - 1)
-    assert sum(map(len, re.findall(r'id="viewer-0-\d+">([^<]*)<', page))) == one
-    assert len(description_in(page)["cases"]) == 1
+def sizes(case):
+    """Bytes of a case with all modalities, with the telling ones, and in the smallest way."""
+    finest, coarsest = case.packed[0], case.packed[-1]
+    return (
+        finest.bytes_of(case.modalities),
+        finest.bytes_of(case.telling),
+        coarsest.bytes_of((case.opened_on,)),
+    )
+
+
+def ways(page):
+    """Size of a voxel and modalities of each case of a page."""
+    cases = description_in(page)["cases"]
+    return [(case["step"], tuple(case["modalities"])) for case in cases]
+
+
+def test_all_cases_are_shown_as_well_as_there_is_room_for_all(packed, schema):
+    full, telling, smallest = sizes(packed)
+    cases, all_of_them, two = [packed] * 3, packed.modalities, packed.telling
+    assert ways(shown(cases, schema, room=3 * full)) == [(1, all_of_them)] * 3
+    assert ways(shown(cases, schema, room=3 * full - 1)) == [(1, all_of_them)] * 2 + [(1, two)]
+    assert ways(shown(cases, schema, room=3 * telling)) == [(1, two)] * 3
+    found = ways(shown(cases, schema, room=3 * smallest))
+    assert found == [(4, ("t1c",))] * 3
+
+
+def test_the_room_is_kept_and_what_was_reduced_or_left_out_is_said(packed, schema):
+    full, telling, smallest = sizes(packed)
+    for room in (3 * full, 2 * telling, 3 * smallest, 2 * smallest):
+        page = shown([packed] * 3, schema, room=room)
+        files = re.findall(r'octet-stream" id="viewer-\d+-\d+">([^<]*)<', page)
+        assert 0 < sum(map(len, files)) <= room
     assert "Left out: Made_001." in page
-    assert "Left out" not in shown([packed, packed], schema, room=2 * one)
-
-
-def test_a_case_too_large_comes_with_the_modalities_that_tell_most(packed, schema):
-    page = shown([packed], schema, room=packed.bytes_of(packed.telling))
-    assert description_in(page)["cases"][0]["modalities"] == ["t2f", "t1c"]
-    assert "comes with t2f, t1c alone" in page
+    assert "the mean of 4 along each axis" in page
+    assert "Left out" not in shown([packed] * 3, schema, room=3 * smallest)
+    assert "voxel by voxel as in the files" in shown([packed], schema)
 
 
 def test_where_nothing_fits_the_page_says_why_and_without_a_case_there_is_no_viewer(packed, schema):
@@ -74,6 +98,23 @@ def test_where_nothing_fits_the_page_says_why_and_without_a_case_there_is_no_vie
     assert "Not shown" in page
     assert "<script" not in page
     assert viewer([], schema) is None
+
+
+def test_the_picture_of_the_first_case_is_there_before_the_viewer_is_opened(packed, schema):
+    page = shown([packed], schema, poster=b"RIFF")
+    assert "Case Made_001 in t1c" in Page(page).all("img", "alt")[0]
+    assert "viewer-poster" not in shown([packed], schema)
+
+
+def test_uncertainty_has_a_colour_for_each_of_its_levels_more_opaque_from_level_to_level(
+    packed, schema
+):
+    colours = description_in(shown([packed], schema))["uncertainty"]["colours"]
+    assert len(colours) == UNCERTAINTY_LEVELS
+    assert all(0 <= value <= 255 for colour in colours for value in colour)
+    opacities = [colour[3] for colour in colours]
+    assert opacities == sorted(opacities)
+    assert opacities[-1] == 255
 
 
 def test_every_control_has_a_name(packed, schema):

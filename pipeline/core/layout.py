@@ -1,4 +1,4 @@
-"""Numbers and tables as the commands print them."""
+"""Numbers and tables as lines of a terminal."""
 
 from collections.abc import Container, Iterator, Sequence
 
@@ -23,3 +23,13 @@ def aligned(rows: Sequence[Sequence[str]], left: Container[int] = (0,)) -> Itera
             for column, (text, wide) in enumerate(zip(row, widths, strict=True))
         )
         yield gap.join(padded).rstrip()
+
+
+def interval(value: float, low: float, high: float, digits: int) -> str:
+    """A value and the ends of its interval, such as ``0.880 [0.850, 0.900]``."""
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is not 1."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,104 @@
+"""The trained network as an MLflow model: ``runs:/ID/model`` is a folder of models that
+`pipeline.api` loads (network.keras, card.json, inference.json), and `mlflow.pyfunc.load_model`
+loads by `pipeline.pyfunc`. The store holds no code and no pickle.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import provenance
+from . import store
+from .parts import MODEL
+
+_LOADER = f"{__package__.partition('.')[0]}.pyfunc"
+
+
+def log(client: Any, run_id: str, files: Sequence[Path]) -> None:
+    """Add the model of a run; the first file, the network, comes last and completes it.
+
+    A model that was begun, such as by a stage that was killed, is continued.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    model_id = model_of(client, run_id)
+    if model_id is None:
+        experiment_id = client.get_run(run_id).info.experiment_id
+        model = client.create_logged_model(experiment_id, MODEL, run_id, model_type="segmentation")
+        model_id = model.model_id
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own type hints, when it is imported
+        described = Path(folder) / MODEL
+        _describe(described, run_id, model_id)
+        client.log_model_artifacts(model_id, str(described))
+    for file in reversed(files):
+        client.log_model_artifact(model_id, str(file))
+    client.finalize_logged_model(model_id, "READY")
+
+
+def complete(client: Any, run_id: str, inference: Path) -> None:
+    """Add the settings of the inference, which `evaluate` chooses, to the model of a run."""
+    model_id = model_of(client, run_id)
+    if model_id is None:  # of an earlier version, which kept the network among the run's artifacts
+        client.log_artifact(run_id, str(inference), MODEL)
+    else:
+        client.log_model_artifact(model_id, str(inference))
+
+
+def model_of(client: Any, run_id: str) -> str | None:
+    """Id of the model of a run."""
+    outputs = client.get_run(run_id).outputs
+    return next((each.model_id for each in outputs.model_outputs), None) if outputs else None
+
+
+def files_of(client: Any, run_id: str) -> set[str]:
+    """Names of the files of the model of a run, of any version; empty without one."""
+    model_id = model_of(client, run_id)
+    if model_id is None:
+        listed = client.list_artifacts(run_id, MODEL)
+    else:
+        listed = client.list_logged_model_artifacts(model_id)
+    return {Path(item.path).name for item in listed}
+
+
+def download(client: Any, run_id: str, folder: Path) -> Path:
+    """Copy the model of a run, of any version, into a folder, and return where it is there.
+
+    The client's own download of ``model`` would look for the model in mlflow.db of the current
+    folder, whatever its store.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    model_id = model_of(client, run_id)
+    if model_id is None:
+        return Path(client.download_artifacts(run_id, MODEL, str(folder)))
+    location = client.get_logged_model(model_id).artifact_location
+    return Path(download_artifacts(location, dst_path=str(folder), tracking_uri=store.address()))
+
+
+def _describe(folder: Path, run_id: str, model_id: str) -> None:
+    """Write MLmodel, the signature, an input example and the environment."""
+    import mlflow
+    import pandas
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array, Map
+
+    volume = Array(Array(Array(DataType.integer)))
+    outputs = (
+        ColSpec(DataType.string, "case"),
+        ColSpec(volume, "labels"),
+        ColSpec(Array(Array(DataType.double)), "affine"),
+        ColSpec(Map(DataType.double), "volumes_ml"),
+    )
+    mlflow.pyfunc.save_model(
+        folder,
+        loader_module=_LOADER,
+        mlflow_model=Model(run_id=run_id, model_uuid=model_id, model_id=model_id),
+        signature=ModelSignature(Schema([ColSpec(DataType.string, "case")]), Schema([*outputs])),
+        input_example=pandas.DataFrame({"case": ["/data/new/CASE"]}),
+        pip_requirements=[f"{name}=={version}" for name, version in provenance.packages().items()],
+    )

@@ -1,0 +1,247 @@
+"""The segmentation of a case: labels, probabilities, scores and pictures, and their files."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core.case import Case
+from ..core.errors import InputError
+from ..core.records import write_bytes, write_json
+from ..core.regions import classes_to_values, values_to_classes
+from ..core.schema import Schema
+from ..formats import nifti, raw_cases
+from ..formats.predictions import MAPS
+from ..metrics.uncertainty import entropy_bits
+from ..registration.native import Native, labels_to_series
+
+if TYPE_CHECKING:
+    import pandas
+
+_STEPS = np.float32(1024)
+"""Levels of a map in a unit: a tenth of the bytes of all digits, and 0.5 stays exact."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The result of `Model.segment`, on the grid of the case's own files.
+
+    Attributes
+    ----------
+    case : Case
+        The image and its grid.
+    classes : (X, Y, Z) uint8 array
+        Class indices: 0 for background, 1..K in the order of ``schema.labels``.
+    schema : Schema
+        Names and values of the labels, and regions.
+    modalities : tuple of str
+        Those that the case has: the channels of its image.
+    native : Native or None
+        Transforms to the series as acquired, if they were registered.
+    record : dict
+        What made the result: hashes of the inputs and the network, settings, versions, warnings.
+    region_probabilities : callable
+        For `probabilities`.
+    """
+
+    case: Case
+    classes: np.ndarray
+    schema: Schema
+    modalities: tuple[str, ...]
+    native: Native | None
+    record: dict[str, Any]
+    region_probabilities: Callable[[], dict[str, np.ndarray]]
+
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{name} {volume:.1f} ml" for name, volume in self.volumes_ml.items())
+        return f"Segmentation of {self.case.name}: {volumes}"
+
+    @cached_property
+    def probabilities(self) -> dict[str, np.ndarray]:
+        """(X, Y, Z) float32 of each region, in [0, 1], before postprocessing."""
+        return self.region_probabilities()
+
+    @property
+    def uncertainty(self) -> dict[str, np.ndarray]:
+        """(X, Y, Z) float32 of each region: entropy of its probability in bits, in [0, 1]."""
+        return {name: entropy_bits(voxels) for name, voxels in self.probabilities.items()}
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(X, Y, Z) uint8: label values, 0 for background."""
+        return classes_to_values(self.classes, self.schema)
+
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4) float64: voxel indices to RAS+ mm."""
+        return self.case.grid.affine
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Volume of each region, in ml."""
+        return self.record["volumes_ml"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What looks wrong with the case, such as swapped modalities."""
+        return self.record["warnings"]
+
+    def save(self, path: str | Path, extras: "Extras | None" = None) -> None:
+        """Write the labels as NIfTI, and beside it what made them as ``<path>.json``.
+
+        The path ends in ``.nii`` or ``.nii.gz``, or an InputError is raised. If the case is native,
+        the labels on each series are written as ``<stem>.<modality>.nii.gz``. What else `extras`
+        ask for is written into folders beside it. The record is removed first and written last, so
+        that where it is, the other files are complete.
+        """
+        path = Path(path)
+        check_name(path)
+        extras = extras or Extras()
+        record_of(path).unlink(missing_ok=True)
+        made_by = f"TumorFlow {self.record['network_sha256'][:16]}"
+        labels = self.labels
+        nifti.write(path, labels, self.affine, made_by)
+        if self.native:
+            for name, place in self.native.series.items():
+                voxels = labels_to_series(labels, self.native, name)
+                nifti.write(_series_file(path, name), voxels, place.grid.affine, made_by)
+        for name, probabilities in self.probabilities.items() if extras.maps else ():
+            for kind in extras.maps:
+                voxels = probabilities if kind == "probabilities" else entropy_bits(probabilities)
+                nifti.write(_map_file(path, kind, name), _rounded(voxels), self.affine, made_by)
+        if extras.overlay:
+            self.show().save(_overlay_file(path))
+        write_json(record_of(path), self.record)
+
+    def score(self, reference: str | Path | np.ndarray) -> "pandas.DataFrame":
+        """Score the labels against a reference: label values (X, Y, Z) on the grid of the case.
+
+        One row per label and region, with the metrics of metrics/cases.csv (docs/metrics.md).
+
+        Raises
+        ------
+        InputError
+            If the reference is on another grid or holds values that the schema does not declare.
+        """
+        import pandas
+
+        from ..metrics.case_scores import score_case
+
+        grid = self.case.grid
+        rows = score_case(self._reference(reference), self.classes, self.schema, grid.spacing_mm)
+        return pandas.DataFrame(rows)
+
+    def show(self, reference: str | Path | np.ndarray | None = None, dpi: int = 100) -> "Picture":
+        """Draw the slices with the largest tumour area, for a notebook.
+
+        With a reference, as for `score`, its outlines and the disagreement are drawn as in the
+        report.
+        """
+        from ..report.plots.overlays import overlay
+        from ..report.plots.planes import view_of
+        from ..report.plots.segmentation import segmentation_plot
+
+        none = np.zeros_like(self.classes) if reference is None else self._reference(reference)
+        case = replace(self.case, classes=none)
+        view = view_of(case, self.classes, self.modalities)
+        if reference is None:
+            return Picture(segmentation_plot(view, self.schema, dpi))
+        return Picture(overlay(view, self.schema, "", dpi))
+
+    def _reference(self, reference: str | Path | np.ndarray) -> np.ndarray:
+        """Class indices (X, Y, Z) uint8 of a reference on the grid of the case."""
+        if isinstance(reference, np.ndarray):
+            if reference.shape != self.classes.shape:
+                raise InputError(
+                    f"reference: expected shape {self.classes.shape}, got {reference.shape}."
+                )
+            try:
+                return values_to_classes(reference, self.schema)
+            except ValueError as error:
+                raise InputError(f"reference: {error}.") from None
+        path = Path(reference)
+        remedy = "Resample it onto the grid of the case."
+        image = Path(self.case.name)
+        mask = raw_cases.on_grid_of(path, raw_cases.read_mask(path), image, self.case.grid, remedy)
+        return raw_cases.classes_of(path, mask, self.schema, lambda: "Convert its label values.")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a notebook displays: the bytes of a PNG file."""
+
+    png: bytes = field(repr=False)
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def save(self, path: str | Path) -> None:
+        """Write the PNG file."""
+        write_bytes(Path(path), self.png)
+
+
+def check_name(path: Path) -> None:
+    """Raise an InputError unless a file name ends in .nii or .nii.gz."""
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise InputError(f"{path}: must end in .nii or .nii.gz.")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is written of a case beside its labels.
+
+    Attributes
+    ----------
+    probabilities, uncertainty : bool
+        A file ``<kind>/<stem>_<region>.nii.gz`` for each region, float32, rounded to 1/1024: its
+        probability, and the entropy of that in bits.
+    overlay : bool
+        A picture ``overlays/<stem>.png`` of the labels over the anatomy, in three planes.
+    """
+
+    probabilities: bool = False
+    uncertainty: bool = False
+    overlay: bool = False
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The kinds of maps, which are also names of folders."""
+        return tuple(kind for kind in MAPS if getattr(self, kind))
+
+    def files(self, path: Path, regions: Iterable[str], series: Iterable[str]) -> list[Path]:
+        """All files of a case whose labels are at `path`, the record first, the labels second."""
+        return [
+            record_of(path),
+            path,
+            *(_series_file(path, name) for name in series),
+            *(_map_file(path, kind, name) for kind in self.maps for name in regions),
+            *([_overlay_file(path)] if self.overlay else []),
+        ]
+
+
+def record_of(path: Path) -> Path:
+    """The file with what made the labels at `path`."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _series_file(path: Path, modality: str) -> Path:
+    return path.with_name(path.name.replace(_stem(path), f"{_stem(path)}.{modality}", 1))
+
+
+def _map_file(path: Path, kind: str, region: str) -> Path:
+    return path.parent / kind / f"{_stem(path)}_{region}.nii.gz"
+
+
+def _overlay_file(path: Path) -> Path:
+    return path.parent / "overlays" / f"{_stem(path)}.png"
+
+
+def _rounded(voxels: np.ndarray) -> np.ndarray:
+    return np.rint(voxels * _STEPS) / _STEPS
