@@ -99,7 +99,17 @@ def set_value(values: Any, key: str, value: Any, where: str) -> None:
         inner = ", ".join(f"{key}.{name}" for name in values[last])
         raise InputError(f"{where}: {key} is a group; set one of {inner}.")
     if values[last] != value or isinstance(values[last], bool) != isinstance(value, bool):
+        _end_comment(values, last)
         values[last] = value
+
+
+def _end_comment(values: Any, key: str) -> None:
+    """End the comment behind a key at its line. DVC writes a list below its key, and ruamel.yaml
+    would wait for that after the comment and lose a line break.
+    """
+    items = values.ca.items.get(key) if isinstance(values, CommentedMap) else None
+    if items and items[3] is not None:
+        items[2], items[3] = items[2] or next(iter(items[3]), None), None
 
 
 def replaced(path: Path, before: str, after: str) -> str:

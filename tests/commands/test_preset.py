@@ -61,6 +61,26 @@ def test_a_preset_changes_values_and_keeps_every_comment_and_line(here):
         assert old.partition("#")[2] == new.partition("#")[2]
 
 
+@pytest.mark.slow  # it imports DVC
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_dvc_exp_run_has_rewritten_takes_a_preset(here, name):
+    from dvc.utils.hydra import apply_overrides
+
+    original = Path("params.yaml").read_text()
+    apply_overrides("params.yaml", ["evaluate.postprocess.min_component_ml=0.5"])
+    assert "\n  - 80\n" in Path("params.yaml").read_text(), "lists are blocks"
+    assert not apply(name)
+    after = Path("params.yaml").read_text()
+    found = read()
+    Path("params.yaml").write_text(original)
+    assert not apply(name)
+    expected = read()
+    if "min_component_ml" not in (preset.PRESETS / f"{name}.yaml").read_text():
+        expected["evaluate"]["postprocess"]["min_component_ml"] = 0.5
+    assert found == expected
+    assert after.count("#") == original.count("#")
+
+
 def test_the_change_is_shown_as_a_diff_and_the_phantom_preset_restores_the_file(here, capsys):
     first = Path("params.yaml").read_bytes()
     capsys.readouterr()
