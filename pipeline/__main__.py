@@ -8,6 +8,7 @@ the command that is called is imported.
 import argparse
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 
@@ -63,7 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser.parse_intermixed_args(arguments[1:])
     logs.choose(parsed)
     with reported_errors():
-        sys.exit(command.run(parsed))
+        try:
+            status = command.run(parsed)
+            sys.stdout.flush()
+        except BrokenPipeError:  # of `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 1
+        sys.exit(status)
 
 
 if __name__ == "__main__":

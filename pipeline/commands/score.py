@@ -33,7 +33,7 @@ from ..core.schema import Schema
 from ..formats.raw_cases import classes_of, without_folder
 from ..metrics.case_scores import CaseScores, Tables, score_masks, summarise, tables_of
 from ..metrics.overlap import looks_mirrored
-from ..metrics.score_lines import score_lines
+from ..metrics.score_lines import exchanged_lines, score_lines
 from ..metrics.verdict import verdict
 from ..runtime.parallel import over_cases
 
@@ -261,6 +261,7 @@ def _printed(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> Iter
         yield f"{counted(left_out, 'reference')} without a prediction left out"
     yield ""
     yield from score_lines(summary, tables, schema)
+    yield from exchanged_lines(tables["confusion"], schema)
     warnings = summary["warnings"]
     yield from (f"Warning: {line}" for line in warnings[:_PRINTED])
     if len(warnings) > _PRINTED:

@@ -48,7 +48,6 @@ def score_lines(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> I
         "undef.: how many are undefined and left out."
         f" {by_lesion if schema.lesion_rules else ''}See docs/metrics.md."
     )
-    yield from _exchanged(tables["confusion"], schema)
 
 
 def _lesion_by_lesion(
@@ -82,7 +81,7 @@ def _region_row(name: str, summary: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _exchanged(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
+def exchanged_lines(counts: Sequence[Mapping[str, Any]], schema: Schema) -> Iterator[str]:
     """A warning where the predictions agree far better with the references under other names of
     their labels.
     """

@@ -69,6 +69,10 @@ if keras.backend.backend() == "tensorflow":
     # TensorFlow's graph rewriter turns a sum of several gradients into additions in the order of
     # their arrival. What else it does gains nothing measurable here.
     tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # every network of an ensemble is a program of its own, which TensorFlow takes for a mistake
+    logging.getLogger("tensorflow").addFilter(
+        lambda record: "tf.function retracing" not in record.getMessage()
+    )
 
 
 def prepare(seed: int, precision: str, deterministic: bool = True) -> None:

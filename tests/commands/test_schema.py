@@ -1,6 +1,8 @@
 """The JSON schema of params.yaml is current and accepts what the stages accept."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -46,3 +48,13 @@ def test_the_schema_accepts_the_defaults_and_marks_wrong_values(generated):
 def test_every_key_with_a_comment_is_described(generated):
     seed = generated["properties"]["cohort"]["properties"]["seed"]
     assert seed == {"type": "integer", "minimum": 0, "description": "of every draw in the pipeline"}
+
+
+def test_a_reader_that_takes_the_first_lines_alone_ends_the_command_without_a_traceback():
+    command = [sys.executable, "-m", "pipeline", "schema"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
