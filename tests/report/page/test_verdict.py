@@ -155,7 +155,7 @@ def test_runs_on_the_same_cases_are_compared_case_by_case(schema):
 def test_of_few_patients_no_difference_is_significant_and_that_is_said(schema):
     text = head_of(made_run(schema, 5)).text
     assert "not statistically significant (paired permutation test, p = 0.062)" in text
-    assert "With 5 patients no difference can be." in text
+    assert "With 5 patients no difference can be statistically significant." in text
     assert "no difference can be" not in head_of(made_run(schema, 6)).text
 
 
@@ -174,6 +174,15 @@ def test_params_that_differ_from_those_of_the_run_before_are_named(run):
         if then == {}:
             page = section_of(replace(run, previous=before), "comparison")
             assert "Params that differ." in page.text
+
+
+def test_a_mapping_that_was_empty_is_no_changed_param_beside_the_keys_it_got(run):
+    now = {"postprocess": {"thresholds": {"WT": 0.4, "ET": 0.6}, "components": None}}
+    run = replace(run, provenance=run.provenance | {"params": now})
+    before = replace(run.previous, params={"postprocess": {"thresholds": {}}})
+    text = head_of(replace(run, previous=before)).text
+    changes = "postprocess.thresholds.WT – → 0.4, postprocess.thresholds.ET – → 0.6."
+    assert f"Params changed: {changes}" in text
 
 
 def test_runs_on_other_or_unknown_cases_are_unpaired(run, schema):
