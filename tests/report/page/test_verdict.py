@@ -7,6 +7,7 @@ from pipeline.cohorts import brats, cheng, lgg, msd, phantom
 from pipeline.report.page.previous import paired_differences
 from pipeline.report.page.verdict import failures, published
 from pipeline.report.results import Previous
+from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import in_cohort, made_evaluation, made_run, worse
 from tests.report.reading import head_of, section_of
 
@@ -108,6 +109,24 @@ def test_tumours_that_were_missed_and_cases_without_a_drawing_are_counted_and_na
         assert expected in text
     assert "Drawn though" not in head_of(run).text
     assert "Nothing was drawn in 0 of 5 cases" in head_of(run).text
+
+
+def test_the_worst_case_by_lesions_is_named_where_it_is_not_the_worst_by_voxels(run):
+    worst, other = list(mean_region_dice(run.rows))[::4]
+
+    def said(**dice):
+        rows = [row | {"lesion_dice": dice.get(row["case"], 0.9)} for row in run.lesionwise]
+        return head_of(replace(run, lesionwise=rows)).text
+
+    expected = (
+        f"By lesions the worst case is {other} (mean lesion-wise Dice of its regions 0.250),"
+        f" by voxels {worst}."
+    )
+    assert expected in said(**{other: 0.25, worst: 0.5})
+    assert "By lesions" not in said(**{other: 0.5, worst: 0.25})
+    assert "By lesions" not in said(**{other: 0.25, worst: 0.25})
+    assert "By lesions" not in said(**dict.fromkeys((row["case"] for row in run.rows), nan))
+    assert "By lesions" not in head_of(replace(run, lesionwise=())).text
 
 
 def test_the_commit_is_named_and_whether_code_or_params_differ_from_it(run):
