@@ -52,8 +52,8 @@ def write_uncertainty(
 
 
 def read_uncertainty(folder: Path, name: str, case: Case) -> np.ndarray | None:
-    """The uncertainty of each voxel on the grid of its case, (X, Y, Z) uint8 in percent of a bit; None where
-    there is no file, as in runs of earlier versions. InputError as of `read`.
+    """The uncertainty of each voxel on the grid of its case, (X, Y, Z) uint8 in percent of a
+    bit; None where there is no file, as in runs of earlier versions. InputError as of `read`.
     """
     path = folder / "uncertainty" / f"{name}.nii.gz"
     return _on_grid_of(case, path).voxels if path.exists() else None

@@ -39,8 +39,8 @@ def changed_params(
     then: Mapping[str, Any] | None, now: Mapping[str, Any]
 ) -> list[dict[str, str]] | None:
     """Keys of params.yaml whose values differ as text, with both, without the section `visualize`,
-    which changes no score; None where those of the previous run are unknown. A missing key, null and
-    an empty mapping are all a dash.
+    which changes no score; None where those of the previous run are unknown. A missing key, null
+    and an empty mapping are all a dash.
     """
     if then is None:
         return None
