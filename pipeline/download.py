@@ -22,6 +22,7 @@ from .cohorts import registry
 from .cohorts.copying import copy_cases, remove_others
 from .cohorts.fetching.location import find_cases
 from .core.catalogue import Catalogue
+from .core.layout import counted
 from .core.params import Cohort
 from .core.records import write_bytes, write_json
 from .formats.raw_cases import Found, as_files
@@ -64,9 +65,10 @@ def download(
     write_json(verify, summary(catalogue, warned))
     write_bytes(thumbnails, sheet([case.thumbnail for case in verified]))
     patients = {entry.patient for entry in entries}
-    log.info("%d verified cases of %d patients in %s", len(entries), len(patients), raw)
+    cases, of_patients = counted(len(entries), "verified case"), counted(len(patients), "patient")
+    log.info("%s of %s in %s", cases, of_patients, raw)
     if warned:
-        log.warning("%d warnings, listed in %s", len(warned), verify)
+        log.warning("%s, listed in %s", counted(len(warned), "warning"), verify)
 
 
 @contextmanager

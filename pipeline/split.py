@@ -12,6 +12,7 @@ from typing import Annotated
 from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split, strata, stratify
+from .core.layout import counted
 from .core.records import read_json, write_json
 from .core.rng import generator
 from .core.split_params import SplitParams
@@ -32,8 +33,8 @@ def split(
     parts.check(str(split))
     parts.check_leakage(cohort)
     write_json(split, parts)
-    counts = len(parts.train), len(parts.val), len(parts.test)
-    log.info("train %d, val %d, test %d cases, %d networks", *counts, len(parts.members))
+    test, networks = counted(len(parts.test), "case"), counted(len(parts.members), "network")
+    log.info("train %d, val %d, test %s, %s", len(parts.train), len(parts.val), test, networks)
 
 
 def assign(catalogue: Catalogue, params: SplitParams, seed: int) -> Split:

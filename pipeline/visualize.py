@@ -20,6 +20,7 @@ from pydantic import RootModel
 from .core.catalogue import Catalogue
 from .core.errors import InputError
 from .core.folds import Split
+from .core.layout import counted
 from .core.records import parse_table, read_json, write_bytes
 from .formats import predictions as predicted
 from .formats import raw_cases
@@ -121,7 +122,8 @@ def visualize(
         page = report_page(run, plots)
         write_bytes(report, page.encode())
         write_bytes(dated, under_title(page, circumstances(tracked.id)).encode())
-        log.info("%d cases pictured in %s; report: %s", len(drawn), figures, logs.shown(report))
+        cases_drawn = counted(len(drawn), "case")
+        log.info("%s pictured in %s; report: %s", cases_drawn, figures, logs.shown(report))
         tracked.log_metrics({"cost": {row["stage"]: row for row in costs.read()}})
 
 

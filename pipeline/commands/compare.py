@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.layout import WIDTH, aligned, number
+from ..core.layout import WIDTH, aligned, counted, number
 from ..core.records import TEXTS, write_bytes, write_json
 from ..metrics import registry
 from ..metrics.metric import Metric, described
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
     directions = {metric.name: metric.sign for metric in metrics}
     first, *others = runs = chosen_rows(runs, metrics, arguments.labels)
     for run in runs:
-        print(f"{run.letter}  {run.name}  ({run.origin}; {len(run.cases)} cases)")
+        print(f"{run.letter}  {run.name}  ({run.origin}; {counted(len(run.cases), 'case')})")
     comparisons = []
     for other in others:
         require_comparable(first, other)
@@ -264,8 +264,8 @@ def differences_of(first: Run, second: Run) -> Iterator[str]:
     pairs = paired_rows(first.rows, second.rows)
     cases = {row["case"]: row["patient"] for own in pairs.values() for row, _ in own}
     patients = len(set(cases.values()))
-    of_patients = f" of {patients} patients" if patients < len(cases) else ""
-    yield f"{first.letter} and {second.letter} share {len(cases)} cases{of_patients}."
+    of_patients = f" of {counted(patients, 'patient')}" if patients < len(cases) else ""
+    yield f"{first.letter} and {second.letter} share {counted(len(cases), 'case')}{of_patients}."
     if patients < FEW:
         yield (
             f"Warning: with {patients} {'patients' if of_patients else 'cases'} intervals are too"

@@ -27,6 +27,7 @@ from ..checking.params_file import check
 from ..core import params
 from ..core.cores import usable_cores
 from ..core.errors import InputError
+from ..core.layout import counted
 from ..core.records import write_bytes
 from ..runtime import params_file, requirements, workspace
 from ..runtime.errors import as_called, called_as
@@ -270,7 +271,7 @@ def runs(deep: bool = False) -> Iterator[Finding]:
         message, _, advice = str(fault).rpartition("\n")
         yield Finding("fail", "mlflow store", message, advice)
     else:
-        found = "created by the first run" if number is None else f"{number} runs"
+        found = "created by the first run" if number is None else counted(number, "run")
         yield Finding("ok", "mlflow store", f"{store.shown()}: {found}")
 
 

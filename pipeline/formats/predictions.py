@@ -47,13 +47,13 @@ def read(folder: Path, name: str, case: Case, schema: Schema) -> np.ndarray:
 def write_uncertainty(
     folder: Path, name: str, percent: np.ndarray, affine: np.ndarray, origin: str
 ) -> None:
-    """Write the uncertainty of each voxel, (X, Y, Z) uint8 in percent."""
+    """Write the uncertainty of each voxel, (X, Y, Z) uint8 in percent of a bit."""
     nifti.write(folder / "uncertainty" / f"{name}.nii.gz", percent, affine, origin)
 
 
 def read_uncertainty(folder: Path, name: str, case: Case) -> np.ndarray | None:
-    """The uncertainty of each voxel on the grid of its case, (X, Y, Z) uint8 in percent; None where
-    there is no file, as in runs of earlier versions. InputError as of `read`.
+    """The uncertainty of each voxel on the grid of its case, (X, Y, Z) uint8 in percent of a
+    bit; None where there is no file, as in runs of earlier versions. InputError as of `read`.
     """
     path = folder / "uncertainty" / f"{name}.nii.gz"
     return _on_grid_of(case, path).voxels if path.exists() else None

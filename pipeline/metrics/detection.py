@@ -55,7 +55,7 @@ def _bin(
     lesions: Sequence[dict[str, Any]], low_ml: float, high_ml: float, cases: int
 ) -> dict[str, Any]:
     within = [row for row in lesions if low_ml <= row["volume_ml"] < high_ml]
-    hits = [row["found"] for row in within if row["kind"] == "reference"]
+    hits = [int(row["found"]) for row in within if row["kind"] == "reference"]
     low, high = wilson(sum(hits), len(hits))
     false_positives = len(within) - len(hits)
     return {

@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from ..core.layout import counted
+
 MISSING = "–"
 
 ASSETS = Path(__file__).parent / "assets"
@@ -32,7 +34,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (base64_of, count, interval, listed, number, plain, signed, taken_over)
+    filters = (base64_of, counted, interval, listed, number, plain, signed, taken_over)
     environment.filters |= {function.__name__: function for function in filters}
     return environment
 
@@ -67,11 +69,6 @@ def interval(summary: Mapping[str, Any], name: str = "", digits: int = 3) -> str
     prefix = f"{name}_" if name else ""
     bounds = [number(summary.get(f"{prefix}{end}"), digits) for end in ("low", "high")]
     return "" if MISSING in bounds else " to ".join(bounds)
-
-
-def count(size: int, noun: str) -> str:
-    """A number and what it counts, such as ``3 cases``."""
-    return f"{size} {noun}" + "s" * (size != 1)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -24,11 +24,29 @@ def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         Case to the mean over its defined regions, NaN where none is, from the worst to the best and
         then the undefined; equal ones by name.
     """
-    dice: dict[str, list[float]] = {row["case"]: [] for row in rows}
+    return _means_of_cases(rows, [row for row in rows if row["kind"] == "region"], "dice")
+
+
+def mean_lesion_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean lesion-wise Dice over the regions of each case, as `mean_region_dice`.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Those of cases of `pipeline.metrics.lesionwise.lesion_rows`, with ``case``.
+    """
+    return _means_of_cases(rows, rows, "lesion_dice")
+
+
+def _means_of_cases(
+    cases: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], metric: str
+) -> dict[str, float]:
+    """Mean of a metric over the rows of each case, from the worst to the best, NaN last."""
+    found: dict[str, list[float]] = {row["case"]: [] for row in cases}
     for row in rows:
-        if row["kind"] == "region" and row["dice"] == row["dice"]:
-            dice[row["case"]].append(row["dice"])
-    means = {case: float(np.mean(values)) if values else np.nan for case, values in dice.items()}
+        if row[metric] == row[metric]:
+            found[row["case"]].append(row[metric])
+    means = {case: float(np.mean(values)) if values else np.nan for case, values in found.items()}
     return dict(
         sorted(means.items(), key=lambda item: (item[1] if item[1] == item[1] else inf, item[0]))
     )

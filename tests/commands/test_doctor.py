@@ -253,7 +253,7 @@ def test_runs_are_counted_alike_with_and_without_mlflow(folder):
     with reproduction.run({}, datasets.Data("phantom", ()), part):
         pass
     for deep in (False, True):
-        assert found(doctor.runs(deep))["mlflow store"].found.endswith("mlflow.db: 1 runs")
+        assert found(doctor.runs(deep))["mlflow store"].found.endswith("mlflow.db: 1 run")
 
 
 def test_a_store_on_a_server_is_not_asked_without_deep(folder, monkeypatch):

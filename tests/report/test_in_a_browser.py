@@ -156,7 +156,7 @@ def test_uncertainty_comes_and_goes_and_is_named_at_the_crosshair(looking):
     assert coloured(pixels(looking)) == 0
     looking.click("#viewer-uncertainty")
     assert coloured(pixels(looking)) > 200
-    assert words(looking).split(" · ")[-1] in ("uncertainty: 0 %", "uncertainty: 60 %")
+    assert words(looking).split(" · ")[-1] in ("uncertainty: 0.00 bits", "uncertainty: 0.60 bits")
 
 
 def test_it_opens_on_t1c_and_level_and_window_change_what_is_seen(looking):
@@ -258,7 +258,7 @@ def test_slices_are_scrolled_by_the_keyboard_and_described_in_words(looking):
     assert (pixels(looking) != before).any()
     assert words(looking).startswith("axial slice 24 of 28")
     assert words(looking).endswith(
-        "reference: no tumour · prediction: no tumour · uncertainty: 0 %"
+        "reference: no tumour · prediction: no tumour · uncertainty: 0.00 bits"
     )
     looking.click("#viewer-start")
     assert words(looking) == shown
@@ -274,7 +274,7 @@ def test_the_words_below_the_picture_are_those_of_the_voxel_clicked(looking):
     assert shown.split(" · ")[3:] == [
         f"reference: {names[view.reference[place]]}",
         f"prediction: {names[view.prediction[place]]}",
-        f"uncertainty: {view.uncertainty[place]} %",
+        f"uncertainty: {view.uncertainty[place] / 100:.2f} bits",
     ]
 
 

@@ -4,7 +4,6 @@ import pytest
 from jinja2 import UndefinedError
 
 from pipeline.report.rendering import (
-    count,
     flat,
     interval,
     listed,
@@ -36,7 +35,6 @@ def test_an_interval_without_a_bound_is_empty():
 
 
 def test_words_agree_with_their_numbers():
-    assert [count(size, "case") for size in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
     assert [listed("a"), listed("ab"), listed("abc")] == ["a", "a and b", "a, b and c"]
     assert taken_over({"cases": 7, "filled": 2, "undefined": 1}) == "n = 7, 2 by rule, 1 undefined"
     assert taken_over({"cases": 7, "filled": 0, "undefined": 0}) == "n = 7"

@@ -58,7 +58,7 @@
     await run(await unpacked("viewer-niivue"));
     nv = new niivue.Niivue({
       logLevel: "error", dragAndDropEnabled: false, dragMode: WINDOWING, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
-      scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides,
+      scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides, showAllOrientationMarkers: true,
       fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidth: 0.4, crosshairWidthUnit: "mm",
       crosshairGap: 16, multiplanarShowRender: 0, tileMargin: 4,
     });
@@ -223,7 +223,7 @@
     at = voxel.map((value, axis) => Math.min(Math.max(Math.round(value), 0), shown.shape[axis] - 1));
     const [width, height] = shown.shape, index = at[0] + width * (at[1] + height * at[2]);
     const words = MAPS.slice(0, 2).map(name => `${name}: ${["no tumour", ...labels.names][shown.voxels[name][index]]}`);
-    if (shown.voxels.uncertainty) words.push(`uncertainty: ${100 / uncertainty.colours.length * shown.voxels.uncertainty[index]} %`);
+    if (shown.voxels.uncertainty) words.push(`uncertainty: ${(shown.voxels.uncertainty[index] / uncertainty.colours.length).toFixed(2)} bits`);
     if (shown.step > 1) words.push(`each voxel shown is the mean of ${shown.step} along each axis`);
     const slices = [];
     for (const axis of [2, 1, 0]) {

@@ -10,6 +10,7 @@ from ..rendering import base64_bytes, number
 from ..results import Pictured, Run
 from ..worst_to_best import from_both_ends, mean_region_dice
 
+_BY_RULE = "†"
 _MARKUP_BYTES = 2_000
 """At most so many are written around the pictures of a case."""
 
@@ -27,6 +28,7 @@ def cases_table(run: Run) -> dict[str, Any]:
             (group, len(list(own))) for group, own in groupby(columns, lambda column: column[0])
         ],
         "titles": [title for _, title in columns],
+        "by_rule": any(_BY_RULE in cell["text"] for own in cells.values() for cell in own.values()),
         "sorted_by": columns.index(("Dice", "Mean")),
         "rows": [
             {"case": case, "place": places.get(case), "cells": list(own.values())}
@@ -73,7 +75,7 @@ def _share(value: float, filled: str = "") -> dict[str, Any]:
 
 
 def _mark(filled: str) -> str:
-    return "†" if filled else ""
+    return _BY_RULE if filled else ""
 
 
 def _volumes(region: str, row: Mapping[str, Any]) -> Cells:

@@ -5,9 +5,10 @@ provenance, model.
 from collections.abc import Mapping
 from typing import Any
 
+from ...core.layout import counted
 from ...verification.thumbnail_sheet import cut
 from ..plots.planes import convention
-from ..rendering import count, flat, plain
+from ..rendering import flat, plain
 from ..results import Run
 from .scores import presentations
 
@@ -28,13 +29,13 @@ def data(run: Run) -> dict[str, Any]:
     def of_regions(values: Mapping[str, float], unit: str = "") -> str:
         return ", ".join(f"{region} {values[region]:g}{unit}" for region in schema.regions)
 
-    cases, patients = count(verify["cases"], "case"), count(verify["patients"], "patient")
-    parts = ", ".join(f"{name} {len(getattr(run.split, name))}" for name in _PARTS)
+    cases, patients = counted(verify["cases"], "case"), counted(verify["patients"], "patient")
+    train, val, test = (len(getattr(run.split, name)) for name in _PARTS)
     return {
         "facts": {
             "Cohort": verify["cohort"],
-            "Verified": f"{cases} of {patients}, {count(verify['files'], 'file')}",
-            "Parts": f"{parts} cases",
+            "Verified": f"{cases} of {patients}, {counted(verify['files'], 'file')}",
+            "Parts": f"train {train}, val {val}, test {counted(test, 'case')}",
             "Modalities": ", ".join(schema.modalities),
             "Labels": ", ".join(f"{name} = {value}" for name, value in schema.labels.items()),
             "Shapes (voxels)": plain(verify["shapes"]),

@@ -38,16 +38,18 @@ def previous(run: Run) -> dict[str, Any] | None:
 def changed_params(
     then: Mapping[str, Any] | None, now: Mapping[str, Any]
 ) -> list[dict[str, str]] | None:
-    """Keys of params.yaml whose values differ, with both values as text, without the section
-    `visualize`, which changes no score; None where those of the previous run are unknown.
+    """Keys of params.yaml whose values differ as text, with both, without the section `visualize`,
+    which changes no score; None where those of the previous run are unknown. A missing key, null
+    and an empty mapping are all a dash.
     """
     if then is None:
         return None
     old, new = dict(flat(then)), dict(flat(now))
     return [
-        {"key": key, "then": old.get(key, MISSING), "now": new.get(key, MISSING)}
+        {"key": key, "then": before, "now": after}
         for key in dict.fromkeys((*new, *old))
-        if old.get(key) != new.get(key) and not key.startswith("visualize.")
+        if not key.startswith("visualize.")
+        and (before := old.get(key, MISSING)) != (after := new.get(key, MISSING))
     ]
 
 

@@ -9,7 +9,7 @@ from ...metrics.metric import Metric, described
 from ...metrics.tumour_types import NONE, accuracy, patient_rows
 from ...statistics.bootstrap import interval
 from ..plots.detection import ALL
-from ..plots.volumes import agreement
+from ..plots.volumes import FEWEST_FOR_A_TREND, agreement
 from ..results import Run
 
 _MULTICLASS = {
@@ -81,6 +81,7 @@ def scores(run: Run) -> dict[str, Any]:
         "of_regions": _table(run, "region"),
         "of_labels": None if each_is_one_label else summary_table(run.evaluation, "label", labels),
         "biases": {region: agreement(run.rows, region)["bias"] for region in schema.regions},
+        "fewest_for_a_line": FEWEST_FOR_A_TREND,
         "multiclass": [
             (title, multiclass[f"{name}_with_background"], multiclass[f"{name}_without_background"])
             for name, title in _MULTICLASS.items()

@@ -1,5 +1,6 @@
 """The head of the report: what was trained on what, how well it does, and compared with what."""
 
+from math import isnan, nan
 from typing import Any
 
 from ...core.records import read_csv
@@ -7,6 +8,7 @@ from ...metrics import registry
 from ..plots.palette import region_colours
 from ..rendering import ASSETS
 from ..results import Rows, Run
+from ..worst_to_best import mean_lesion_dice, mean_region_dice
 from .previous import previous
 
 _FEW_CASES = 10
@@ -40,6 +42,7 @@ def verdict(run: Run) -> dict[str, Any]:
             for region, colour in region_colours(schema).items()
         ],
         "failures": failures(run.rows, list(schema.regions)),
+        "worst_by_lesions": worst_by_lesions(run),
         "by_rule": _by_rule(run),
         "commit": run.provenance.get("commit", ""),
         "changed_code": run.provenance.get("changed", []),
@@ -83,6 +86,18 @@ def failures(rows: Rows, regions: list[str]) -> dict[str, Any]:
             case for case in dict.fromkeys(row["case"] for row in scored) if case not in drawn
         ],
     }
+
+
+def worst_by_lesions(run: Run) -> dict[str, Any] | None:
+    """The ``case`` with the lowest mean lesion-wise Dice over the regions, that ``dice``, and the
+    ``worst`` case by Dice; None without such scores, or where they are lowest in that case too.
+    """
+    means = mean_lesion_dice(run.lesionwise)
+    case, lowest = next(iter(means.items()), ("", nan))
+    worst = next(iter(mean_region_dice(run.rows)))
+    if isnan(lowest) or means.get(worst) == lowest:
+        return None
+    return {"case": case, "dice": lowest, "worst": worst}
 
 
 def _by_rule(run: Run) -> dict[str, dict[str, int]]:

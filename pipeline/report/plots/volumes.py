@@ -12,7 +12,9 @@ from .drawing import DASHED, FAINT, INK, RULE, Files, dots, drawn, panels, style
 from .palette import region_colours
 
 FEWEST_FOR_LIMITS = 3
-_FEWEST_FOR_A_TREND = 20
+FEWEST_FOR_A_TREND = 20
+"""The medians of groups of fewer cases say less than the cases."""
+
 _TREND_GROUPS = 8
 _DECADES_WITHOUT_STEPS = 2
 
@@ -118,7 +120,7 @@ def _by_volume(axes: Axes, own: list[dict[str, Any]], region: str, colour: str) 
     shown = [row for row in own if row["reference_ml"] > 0 and row["dice"] == row["dice"]]
     volumes, dice = (np.array([row[name] for row in shown]) for name in ("reference_ml", "dice"))
     _cloud(axes, volumes, dice, colour)
-    if len(shown) >= _FEWEST_FOR_A_TREND:
+    if len(shown) >= FEWEST_FOR_A_TREND:
         groups = np.array_split(np.argsort(volumes, kind="stable"), _TREND_GROUPS)
         x, y = ([np.median(values[group]) for group in groups] for values in (volumes, dice))
         axes.plot(x, y, color=INK, linewidth=1.8)

@@ -49,6 +49,13 @@ def test_a_score_given_by_rule_is_marked_and_an_undefined_one_sorts_last(run):
     ]
     page = section_of(replace(run, rows=changed), "cases")
     assert page.text.count("–†") == 5 * 2
+    assert "† The reference or the prediction has no voxel" in page.text
+    bare = replace(
+        run,
+        rows=[row | {"filled": ""} for row in run.rows],
+        lesionwise=[row | {"filled": ""} for row in run.lesionwise],
+    )
+    assert "†" not in section_of(bare, "cases").text
     assert page.all("td", "data-value").count("") == 5 * 2
 
 

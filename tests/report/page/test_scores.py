@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
 from pipeline.metrics.metric import Metric
+from pipeline.report.plots.volumes import FEWEST_FOR_A_TREND
 from tests.report.made_runs import in_cohort, made_prices, made_run, made_types
 from tests.report.reading import section_of
 
@@ -86,6 +87,25 @@ def test_lesions_are_scored_and_their_detection_is_shown_by_size(run):
         assert expected in page.text
     assert len(page.all("img", "src")) == 1
     assert "Detection by size" not in section_of(replace(run, lesions=()), "lesions").text
+
+
+def test_lesions_are_counted_in_whole_numbers_although_false_ones_leave_the_column_empty(run):
+    rows = [row | {"found": float(row["found"])} for row in run.lesions]
+    rows = [row | ({"found": nan} if row["kind"] == "false_positive" else {}) for row in rows]
+    text = section_of(replace(run, lesions=rows), "lesions").text
+    assert text == section_of(run, "lesions").text
+    assert ".0 of" not in text
+
+
+def test_tables_of_means_and_medians_say_what_the_brackets_are(run):
+    for section in ("scores", "lesions", "calibration"):
+        said = "medians, each with its 95 % interval in brackets."
+        assert said in section_of(run, section).text
+
+
+def test_the_line_of_medians_is_said_to_need_as_many_cases_as_it_does(run):
+    text = section_of(run, "scores", "dice_by_volume").text
+    assert f"From {FEWEST_FOR_A_TREND} cases on, a line joins the medians" in text
 
 
 def test_a_size_without_a_lesion_has_a_dash(run):

@@ -7,6 +7,7 @@ from pipeline.cohorts import brats, cheng, lgg, msd, phantom
 from pipeline.report.page.previous import paired_differences
 from pipeline.report.page.verdict import failures, published
 from pipeline.report.results import Previous
+from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import in_cohort, made_evaluation, made_run, worse
 from tests.report.reading import head_of, section_of
 
@@ -110,6 +111,24 @@ def test_tumours_that_were_missed_and_cases_without_a_drawing_are_counted_and_na
     assert "Nothing was drawn in 0 of 5 cases" in head_of(run).text
 
 
+def test_the_worst_case_by_lesions_is_named_where_it_is_not_the_worst_by_voxels(run):
+    worst, other = list(mean_region_dice(run.rows))[::4]
+
+    def said(**dice):
+        rows = [row | {"lesion_dice": dice.get(row["case"], 0.9)} for row in run.lesionwise]
+        return head_of(replace(run, lesionwise=rows)).text
+
+    expected = (
+        f"By lesions the worst case is {other} (mean lesion-wise Dice of its regions 0.250),"
+        f" by voxels {worst}."
+    )
+    assert expected in said(**{other: 0.25, worst: 0.5})
+    assert "By lesions" not in said(**{other: 0.5, worst: 0.25})
+    assert "By lesions" not in said(**{other: 0.25, worst: 0.25})
+    assert "By lesions" not in said(**dict.fromkeys((row["case"] for row in run.rows), nan))
+    assert "By lesions" not in head_of(replace(run, lesionwise=())).text
+
+
 def test_the_commit_is_named_and_whether_code_or_params_differ_from_it(run):
     assert "commit 0123abc Mean" in head_of(run).text
     edited = replace(run, provenance=run.provenance | {"changed": ["params.yaml"]})
@@ -155,7 +174,7 @@ def test_runs_on_the_same_cases_are_compared_case_by_case(schema):
 def test_of_few_patients_no_difference_is_significant_and_that_is_said(schema):
     text = head_of(made_run(schema, 5)).text
     assert "not statistically significant (paired permutation test, p = 0.062)" in text
-    assert "With 5 patients no difference can be." in text
+    assert "With 5 patients no difference can be statistically significant." in text
     assert "no difference can be" not in head_of(made_run(schema, 6)).text
 
 
@@ -174,6 +193,15 @@ def test_params_that_differ_from_those_of_the_run_before_are_named(run):
         if then == {}:
             page = section_of(replace(run, previous=before), "comparison")
             assert "Params that differ." in page.text
+
+
+def test_a_mapping_that_was_empty_is_no_changed_param_beside_the_keys_it_got(run):
+    now = {"postprocess": {"thresholds": {"WT": 0.4, "ET": 0.6}, "components": None}}
+    run = replace(run, provenance=run.provenance | {"params": now})
+    before = replace(run.previous, params={"postprocess": {"thresholds": {}}})
+    text = head_of(replace(run, previous=before)).text
+    changes = "postprocess.thresholds.WT – → 0.4, postprocess.thresholds.ET – → 0.6."
+    assert f"Params changed: {changes}" in text
 
 
 def test_runs_on_other_or_unknown_cases_are_unpaired(run, schema):
