@@ -196,9 +196,8 @@ def test_verdict_and_picture_are_seen_without_scrolling_on_a_laptop(page):
 def test_the_viewer_fills_the_screen_and_leaves_it(looking):
     looking.click("#viewer-full")
     looking.wait_for("document.fullscreenElement && innerHeight")
-    looking.wait_for(
-        "document.querySelector('.viewer canvas').getBoundingClientRect().height > 0.9 * innerHeight"
-    )
+    drawn = "document.querySelector('.viewer canvas').getBoundingClientRect()"
+    looking.wait_for(f"{drawn}.height > 0.9 * innerHeight")
     # by the keyboard: the button may still move while the window grows
     looking.evaluate("document.querySelector('#viewer-full').focus()")
     looking.press("Enter")
