@@ -127,6 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Segment, write, and print the volume of every region; 1 if a case failed."""
     is_file = _names_file(arguments.out)
+    api.check_outside(arguments.out, arguments.cases)
     if arguments.device:
         gpus.use(arguments.device)
     model = api.load(model_folder(arguments.model))

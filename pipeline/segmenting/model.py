@@ -23,7 +23,7 @@ from ..registration.native import Native
 from ..registration.params import NativeRecipe
 from ..verification import checks
 from .arrays import in_memory
-from .finding import Finder, OneCase, Unusable, leaving_out
+from .finding import Finder, OneCase, Unusable, check_outside, leaving_out
 from .many import Job, Outcome, segment_many
 from .segmentation import Extras, Segmentation
 
@@ -235,9 +235,11 @@ class Model:
         Raises
         ------
         InputError
-            Before the first case, if `out` is a file, lies in the folder of a case, or a result
-            would replace an input; later, if a result cannot be written.
+            Before the first case, if `out` is a file, lies in one of the places or in the folder of
+            a case, or a result would replace an input; later, if a result cannot be written.
         """
+        cases = list(cases)
+        check_outside(Path(out), (each for each in cases if isinstance(each, str | Path)))
         found = [each for case in cases for each in self._cases_of(case)]
         job = Job(self, Path(out), native, label_values, extras or Extras(), overwrite)
         return segment_many(job, found)
