@@ -1,7 +1,9 @@
 """A trained network is found in a folder, an MLflow run, a DVC experiment or a revision."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ from pipeline.core.errors import InputError
 from pipeline.network.settings import read_settings
 from pipeline.runtime.model_folder import model_folder
 from pipeline.runtime.tracking import kept, logged_model, store
+from tests.conftest import write_case
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
 ]
 
-MODEL = Path(__file__).parents[1] / "network/format_1"
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "tests/network/format_1"
 
 
 @pytest.fixture
@@ -162,6 +166,17 @@ def test_a_dvc_experiment_and_a_revision_are_found(clone, monkeypatch):
         assert api.load(folder).card
     with pytest.raises(InputError, match=r"DVC: models/ of this revision cannot be fetched"):
         model_folder("HEAD")
+    case = write_case(clone / "cases", "BraTS2021_00000")
+    words = ["predict", case.parent, "--model", "tidy-newt", "--out", clone / "out"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipeline", *words, "--device", "cpu"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [line for line in ended.stderr.splitlines() if "Keras" in line]
+    assert len(said) == 1, "DVC replaces sys.stderr, which must not add a second log"
 
 
 def test_a_name_that_is_no_model_is_rejected_with_where_it_was_looked_for(clone):
