@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="models",
         metavar="FOLDER|runs:/ID|EXPERIMENT",
-        help="folder of the network and its card, MLflow run or DVC experiment (default: models)",
+        help="folder of the network and its card, MLflow run, DVC experiment or revision"
+        " (default: models)",
     )
     parser.add_argument(
         "--out",

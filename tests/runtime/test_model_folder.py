@@ -62,6 +62,11 @@ def test_a_folder_is_taken_as_it_is_and_needs_no_store(clone):
     assert not (clone / "mlflow.db").exists()
 
 
+def test_the_workspace_is_the_folder_of_models_even_beside_one_of_this_name(clone):
+    Path("workspace").mkdir()
+    assert model_folder("workspace") == Path("models")
+
+
 def test_a_run_is_found_by_uri_id_name_and_dvc_experiment(clone):
     run_id = logged(*WHOLE, dvc_exp_name="quiet-owl")
     for name in (f"runs:/{run_id}", f"runs:/{run_id}/model", run_id, "a run", "quiet-owl"):
@@ -164,6 +169,11 @@ def test_a_dvc_experiment_and_a_revision_are_found(clone, monkeypatch):
         folder = model_folder(name)
         assert {path.name for path in folder.iterdir()} == set(WHOLE)
         assert api.load(folder).card
+    with pytest.raises(InputError, match=r"DVC: models/ of this revision is not there: it has no"):
+        model_folder("HEAD")
+    (clone / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    git("add", "../dvc.lock")
+    git("commit", "--quiet", "--message", "whose outs are not in the cache")
     with pytest.raises(InputError, match=r"DVC: models/ of this revision cannot be fetched"):
         model_folder("HEAD")
     case = write_case(clone / "cases", "BraTS2021_00000")
@@ -188,6 +198,8 @@ def test_a_name_that_is_no_model_is_rejected_with_where_it_was_looked_for(clone)
     assert "DVC: " in message
     assert "MLflow: store " in message
     logged()
+    with pytest.raises(InputError, match=r"^runs:/0123: no run of this name or id"):
+        model_folder("runs:/0123")
     with pytest.raises(InputError, match="MLflow: no run of this name or id"):
         model_folder("nowhere")
     with pytest.raises(InputError, match="a run holds no trained network"):
