@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlay",
         action="store_true",
-        help="also draw overlays/CASE.png, the labels over the anatomy in three planes",
+        help="also draw overlays/CASE.png, the labels over t2f in three planes",
     )
     parser.add_argument(
         "--device",
