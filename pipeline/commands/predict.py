@@ -196,7 +196,7 @@ def _into_file(
     result = model.segment(case, native=arguments.native, label_values=arguments.labels)
     result.save(out, extras)
     count = len(result.warnings)
-    seen = f"; {count} warnings above and in {out.name}.json" if count else ""
+    seen = f"; {count} warning{'s' * (count > 1)} above and in {out.name}.json" if count else ""
     print(f"{out}: {_volumes(result.volumes_ml)}{seen}")
 
 
