@@ -16,7 +16,7 @@ The command `predict` uses the same functions. Research use only, not for diagno
 from pathlib import Path
 
 from .network.card import read_card
-from .segmenting.finding import OneCase, Unusable, in_folder
+from .segmenting.finding import OneCase, Unusable, check_outside, in_folder
 from .segmenting.many import VOLUMES, Outcome
 from .segmenting.model import NATIVE, Model
 from .segmenting.segmentation import Extras, Picture, Segmentation, check_name
@@ -32,6 +32,7 @@ __all__ = [
     "Segmentation",
     "Unusable",
     "check_name",
+    "check_outside",
     "in_folder",
     "load",
 ]

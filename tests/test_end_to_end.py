@@ -270,6 +270,13 @@ def test_predict_gives_the_voxels_that_were_scored_and_warns_of_nothing(name, ou
     assert record["warnings"] == []
 
 
+def test_predict_reports_a_case_that_the_network_was_trained_on(finished, out, capsys):
+    parts = json.loads((finished / "data/split.json").read_text())
+    for part, said in (("train", True), ("test", False)):
+        predict(finished, out, finished / "data/raw" / parts[part][0])
+        assert ("was a training case of this network" in capsys.readouterr().err) == said
+
+
 AXES_TURNED = LPS[:, [1, 2, 0, 3]]
 RAS = np.array([[1.0, 0, 0, -23], [0, 1, 0, -21], [0, 0, 1, 0], [0, 0, 0, 1]])
 

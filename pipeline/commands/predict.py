@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="models",
         metavar="FOLDER|runs:/ID|EXPERIMENT",
-        help="folder of the network and its card, MLflow run or DVC experiment (default: models)",
+        help="folder of the network and its card, MLflow run, DVC experiment or revision"
+        " (default: models)",
     )
     parser.add_argument(
         "--out",
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlay",
         action="store_true",
-        help="also draw overlays/CASE.png, the labels over the anatomy in three planes",
+        help="also draw overlays/CASE.png, the labels over t2f in three planes",
     )
     parser.add_argument(
         "--device",
@@ -127,6 +128,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Segment, write, and print the volume of every region; 1 if a case failed."""
     is_file = _names_file(arguments.out)
+    api.check_outside(arguments.out, arguments.cases)
     if arguments.device:
         gpus.use(arguments.device)
     model = api.load(model_folder(arguments.model))
@@ -194,7 +196,7 @@ def _into_file(
     result = model.segment(case, native=arguments.native, label_values=arguments.labels)
     result.save(out, extras)
     count = len(result.warnings)
-    seen = f"; {count} warnings above and in {out.name}.json" if count else ""
+    seen = f"; {count} warning{'s' * (count > 1)} above and in {out.name}.json" if count else ""
     print(f"{out}: {_volumes(result.volumes_ml)}{seen}")
 
 

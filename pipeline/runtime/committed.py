@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import workspace
 from .programs import git
+
+NOTHING_COMMITTED = (
+    "it has no dvc.lock, so no results were committed (git add params.yaml dvc.lock metrics && git"
+    " commit)"
+)
+"""Why a revision holds no results; see `nothing_committed`."""
 
 
 @dataclass(frozen=True)
@@ -12,6 +19,15 @@ class Committed:
 
     name: str
     texts: tuple[str, ...]
+
+
+def nothing_committed(revision: str) -> bool:
+    """Whether git knows a revision and shows that it holds no dvc.lock, without which DVC finds no
+    outs there. False for a DVC experiment, whose name git does not know.
+    """
+    root = workspace.root()
+    known = git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    return bool(known) and not git(root, "ls-tree", "--name-only", known, "dvc.lock")
 
 
 def committed(*paths: Path) -> Committed | None:

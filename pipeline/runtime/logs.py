@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from ..core.progress import VERBOSITY
 
@@ -37,12 +38,25 @@ def verbosity() -> str:
     return wanted if wanted in LEVELS else "normal"
 
 
+class _Stderr(logging.StreamHandler):
+    """Writes to what is sys.stderr at the time, which DVC replaces: tqdm takes no other for the
+    terminal's, and would add its own.
+    """
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+
 def set_up() -> None:
     """Log to stderr, as `verbosity` says."""
     verbose = verbosity() == "verbose"
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
     level = max(LEVELS[verbosity()], logging.INFO)
-    logging.basicConfig(level=level, format=form, stream=sys.stderr, force=True)
+    logging.basicConfig(level=level, format=form, handlers=[_Stderr()], force=True)
     logging.getLogger(_PACKAGE).setLevel(LEVELS[verbosity()])
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.INFO if verbose else logging.ERROR)

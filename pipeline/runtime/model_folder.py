@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from . import workspace
+from .committed import NOTHING_COMMITTED, nothing_committed
 from .tracking.kept import model_files
 
 _RUN = re.compile(r"runs:/+([^/]+)(/model/?)?")
@@ -20,8 +21,9 @@ def model_folder(name: str) -> Path:
     Parameters
     ----------
     name : str
-        A folder; ``runs:/ID`` or ``runs:/ID/model`` of MLflow; a DVC experiment or git revision; or
-        the id or name of an MLflow run. Looked for in this order.
+        ``workspace``, which is models/ of the current folder; a folder; ``runs:/ID`` or
+        ``runs:/ID/model`` of MLflow; a DVC experiment or git revision; or the id or name of an
+        MLflow run. Looked for in this order.
 
     Returns
     -------
@@ -33,10 +35,15 @@ def model_folder(name: str) -> Path:
     InputError
         If there is no such model, or it lacks a file. Says where it was looked for.
     """
+    if name == workspace.NAME:
+        return Path("models")
     if Path(name).exists():
         return Path(name)
     if found := _RUN.fullmatch(name):
-        return model_files(found[1], _temporary())
+        try:
+            return model_files(found[1], _temporary())
+        except InputError as fault:
+            raise InputError(f"{name}: {fault}\n`make ui` lists runs.") from None
     if name.startswith("runs:"):
         raise InputError(f"{name}: is no model of an MLflow run. Write runs:/ID or runs:/ID/model.")
     folder, reason = _of_revision(name)
@@ -68,6 +75,8 @@ def _of_revision(name: str) -> tuple[Path | None, str]:
     except RevError:
         return None, "no experiment or revision of this name"
     except (DvcException, OSError) as fault:  # of Git LFS, the cache or remote storage
+        if nothing_committed(name):
+            return None, f"models/ of this revision is not there: {NOTHING_COMMITTED}"
         return None, f"models/ of this revision cannot be fetched ({fault}); dvc pull may fetch it"
     if not any(folder.glob("*.keras")):
         return None, "this revision has no network in models/"

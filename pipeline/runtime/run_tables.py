@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ..core.errors import InputError
 from ..core.records import parse_table, read_table
 from . import workspace
+from .committed import NOTHING_COMMITTED, nothing_committed
 from .tracking.kept import evaluation_table
 
 if TYPE_CHECKING:
     import pandas
 
-WORKSPACE = "workspace"
 TABLES = {
     "cases": "cases.csv",
     "lesionwise": "tables/lesionwise.csv",
@@ -51,8 +51,8 @@ def find_run(name: str, table: str) -> FoundRun:
     Parameters
     ----------
     name : str
-        A table, a folder that holds one, `WORKSPACE`, a DVC experiment or git revision, or the name
-        or id of an MLflow run; looked for in this order.
+        A table, a folder that holds one, ``workspace``, a DVC experiment or git revision, or the
+        name or id of an MLflow run; looked for in this order.
     table : str
         Of `TABLES`.
 
@@ -62,13 +62,13 @@ def find_run(name: str, table: str) -> FoundRun:
         If there is no such run, or its table cannot be read.
     """
     file = TABLES[table]
-    path = Path("metrics") if name == WORKSPACE else Path(name)
+    path = Path("metrics") if name == workspace.NAME else Path(name)
     if path.is_dir():
         path = _table_in(path, table)
     if path.is_file():
-        origin = "workspace" if name == WORKSPACE else "file"
+        origin = "workspace" if name == workspace.NAME else "file"
         return FoundRun(origin, read_table(path), lambda: _evaluation_near(path))
-    if path.suffix == ".csv" or name == WORKSPACE:
+    if path.suffix == ".csv" or name == workspace.NAME:
         raise InputError(
             f"{path}: no such file. Name a table of scores, or run the stages that make one: dvc"
             " repro."
@@ -82,7 +82,7 @@ def find_run(name: str, table: str) -> FoundRun:
     except InputError as fault:
         raise InputError(
             f"{name}: no such run. It is no file or folder here. DVC: {reason}. MLflow: {fault}\n"
-            f"`dvc exp show` lists experiments, `mlflow ui` runs.{_ABSENT[table]}"
+            f"`dvc exp show` lists experiments, `make ui` runs.{_ABSENT[table]}"
         ) from None
     return FoundRun(
         "MLflow",
@@ -123,4 +123,6 @@ def _of_revision(name: str, file: str) -> tuple[str | None, str]:
     except RevError:
         return None, "no experiment or revision of this name"
     except (DvcException, OSError):  # of Git LFS, the cache or remote storage
+        if nothing_committed(name):
+            return None, f"{path} of this revision is not there: {NOTHING_COMMITTED}"
         return None, f"{path} of this revision is not in the cache (dvc pull may fetch it)"

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+NAME = "workspace"
+"""What stands for the outs of the last `dvc repro` where a run or model is named."""
+
 
 def root() -> Path:
     """Root of the DVC repository; outside of one, the current folder.

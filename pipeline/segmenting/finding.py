@@ -299,6 +299,17 @@ def _require_folder(place: Path) -> None:
         )
 
 
+def check_outside(out: Path, places: Iterable[str | Path]) -> None:
+    """Raise InputError if results would lie in one of the folders of cases."""
+    for place in map(Path, places):
+        if place.is_dir() and out.resolve().is_relative_to(place.resolve()):
+            raise InputError(
+                f"{out}: lies in the folder of cases {place}. Name a place outside of it: images"
+                " there are taken for cases, and `dvc repro` deletes what it did not write in"
+                " data/raw."
+            )
+
+
 def path_of(origin: Path | Part) -> Path:
     """The file or folder of an image."""
     return origin.path if isinstance(origin, Part) else origin

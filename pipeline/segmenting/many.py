@@ -13,6 +13,7 @@ from ..core.records import sha256, write_csv
 from ..formats import nifti
 from ..formats.raw_cases import read_volume
 from ..formats.volume import Part
+from . import seen
 from .finding import OneCase, Unusable, distinct, reason
 from .segmentation import Extras, record_of
 
@@ -115,6 +116,14 @@ def segment_many(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outc
 def _outcomes(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outcome]:
     table = _Table(job)
     table.write()
+    card = job.model.card
+    known = [
+        case.name
+        for case in cases
+        if isinstance(case, OneCase) and seen.trained_on(card, case.found)
+    ]
+    if known:
+        log.warning("warning: %s", seen.summary(known, len(cases)))
     for case in cases:
         outcome = _outcome(job, case)
         if outcome.state == "done":
@@ -132,7 +141,7 @@ def _outcome(job: Job, case: OneCase | Unusable) -> Outcome:
         return Outcome(case.name, "skipped", record=ready)
     job.model.load_network()
     try:
-        result = job.model.predict(ready)
+        result = job.model.predict(ready, [seen.warning(case.name)])
     except Exception as error:
         return _failed(case.name, error)
     with _writing(job.out):

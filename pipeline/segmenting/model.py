@@ -1,7 +1,7 @@
 """A trained network that segments cases."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,9 @@ from ..registration.aligned_files import align_case
 from ..registration.native import Native
 from ..registration.params import NativeRecipe
 from ..verification import checks
+from . import seen
 from .arrays import in_memory
-from .finding import Finder, OneCase, Unusable, leaving_out
+from .finding import Finder, OneCase, Unusable, check_outside, leaving_out
 from .many import Job, Outcome, segment_many
 from .segmentation import Extras, Segmentation
 
@@ -235,9 +236,11 @@ class Model:
         Raises
         ------
         InputError
-            Before the first case, if `out` is a file, lies in the folder of a case, or a result
-            would replace an input; later, if a result cannot be written.
+            Before the first case, if `out` is a file, lies in one of the places or in the folder of
+            a case, or a result would replace an input; later, if a result cannot be written.
         """
+        cases = list(cases)
+        check_outside(Path(out), (each for each in cases if isinstance(each, str | Path)))
         found = [each for case in cases for each in self._cases_of(case)]
         job = Job(self, Path(out), native, label_values, extras or Extras(), overwrite)
         return segment_many(job, found)
@@ -261,6 +264,8 @@ class Model:
             None if native and card.stripped else card.stripped,
             card.preprocess.foreground == "nonzero" and not native,
         )
+        if seen.trained_on(card, found):
+            warnings.append(seen.warning(found.case))
         present = [name in modalities for name in self.modalities]
         prepared = prepare(voxels, card.preprocess, present)
         check_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
@@ -279,10 +284,11 @@ class Model:
         }
         return PreparedCase(voxels, prepared, schema, modalities, back, record)
 
-    def predict(self, case: "PreparedCase") -> Segmentation:
-        """Segment what `prepare` returned; log its warnings."""
+    def predict(self, case: "PreparedCase", logged: Collection[str] = ()) -> Segmentation:
+        """Segment what `prepare` returned; log its warnings, without those that were `logged`."""
         for warning in case.record["warnings"]:
-            log.warning("warning: %s", warning)
+            if warning not in logged:
+                log.warning("warning: %s", warning)
 
         from ..network import backend, predictor
         from ..network.engines.engine import chosen, versions

@@ -354,7 +354,15 @@ def test_a_name_that_is_no_run_is_rejected_with_where_it_was_looked_for(revision
     assert "tidy-nwet: no such run. It is no file or folder here. DVC: no experiment" in message
     assert "MLflow: " in message
     message = rejected("HEAD", "tidy-newt", "--table", "lesionwise")
-    assert "metrics/tables/lesionwise.csv of this revision is not" in message
+    assert (
+        "metrics/tables/lesionwise.csv of this revision is not there: it has no dvc.lock" in message
+    )
+    assert "git add params.yaml dvc.lock metrics && git commit" in message
+    assert "`dvc exp show` lists experiments, `make ui` runs." in message
+    message = rejected("tidy-newt", "HEAD", "--table", "lesionwise")
+    assert "lesionwise.csv of this revision is not in the cache" in message, (
+        "git knows no such name"
+    )
 
 
 @pytest.mark.slow

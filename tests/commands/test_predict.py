@@ -147,7 +147,13 @@ def test_a_file_has_the_same_bytes_as_in_a_folder_whether_its_case_or_a_parent_i
     [
         ("cases --out a.nii.gz", r"a\.nii\.gz: is the file of one case, but there are 2 cases"),
         ("cases --out a.png", r"a\.png: must end in \.nii or \.nii\.gz"),
-        ("cases/BraTS2021_00000 --out cases/BraTS2021_00000", r"lies in the folder of case"),
+        ("cases --out cases", r"cases: lies in the folder of cases cases\. Name a place outside"),
+        ("cases --out link/below/out", r"link/below/out: lies in the folder of cases cases"),
+        ("list.txt --out cases/BraTS2021_00000/out", r"lies in the folder of case BraTS2021_00000"),
+        (
+            "cases/BraTS2021_00000 --out cases/BraTS2021_00000/a.nii.gz",
+            r"a\.nii\.gz: lies in the folder of cases cases/BraTS2021_00000",
+        ),
         (
             "cases cases --t1n cases/BraTS2021_00000/BraTS2021_00000_t1.nii.gz --out out",
             "files named one by one are of one case, but there are several CASES",
@@ -159,6 +165,8 @@ def test_arguments_that_do_not_fit_are_an_error_and_nothing_is_written(
     cases, tmp_path, monkeypatch, words, said
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(cases)
+    (tmp_path / "list.txt").write_text("cases/BraTS2021_00000\n")
     before = sorted(tmp_path.rglob("*"))
     assert re.search(said, str(predict(*words.split())))
     assert sorted(tmp_path.rglob("*")) == before

@@ -1,7 +1,9 @@
 """A trained network is found in a folder, an MLflow run, a DVC experiment or a revision."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ from pipeline.core.errors import InputError
 from pipeline.network.settings import read_settings
 from pipeline.runtime.model_folder import model_folder
 from pipeline.runtime.tracking import kept, logged_model, store
+from tests.conftest import write_case
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
 ]
 
-MODEL = Path(__file__).parents[1] / "network/format_1"
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "tests/network/format_1"
 
 
 @pytest.fixture
@@ -56,6 +60,11 @@ def test_a_folder_is_taken_as_it_is_and_needs_no_store(clone):
     (clone / "mlflow.db").unlink()
     assert model_folder(str(MODEL)) == MODEL
     assert not (clone / "mlflow.db").exists()
+
+
+def test_the_workspace_is_the_folder_of_models_even_beside_one_of_this_name(clone):
+    Path("workspace").mkdir()
+    assert model_folder("workspace") == Path("models")
 
 
 def test_a_run_is_found_by_uri_id_name_and_dvc_experiment(clone):
@@ -160,8 +169,24 @@ def test_a_dvc_experiment_and_a_revision_are_found(clone, monkeypatch):
         folder = model_folder(name)
         assert {path.name for path in folder.iterdir()} == set(WHOLE)
         assert api.load(folder).card
+    with pytest.raises(InputError, match=r"DVC: models/ of this revision is not there: it has no"):
+        model_folder("HEAD")
+    (clone / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    git("add", "../dvc.lock")
+    git("commit", "--quiet", "--message", "whose outs are not in the cache")
     with pytest.raises(InputError, match=r"DVC: models/ of this revision cannot be fetched"):
         model_folder("HEAD")
+    case = write_case(clone / "cases", "BraTS2021_00000")
+    words = ["predict", case.parent, "--model", "tidy-newt", "--out", clone / "out"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipeline", *words, "--device", "cpu"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [line for line in ended.stderr.splitlines() if "Keras" in line]
+    assert len(said) == 1, "DVC replaces sys.stderr, which must not add a second log"
 
 
 def test_a_name_that_is_no_model_is_rejected_with_where_it_was_looked_for(clone):
@@ -173,6 +198,8 @@ def test_a_name_that_is_no_model_is_rejected_with_where_it_was_looked_for(clone)
     assert "DVC: " in message
     assert "MLflow: store " in message
     logged()
+    with pytest.raises(InputError, match=r"^runs:/0123: no run of this name or id"):
+        model_folder("runs:/0123")
     with pytest.raises(InputError, match="MLflow: no run of this name or id"):
         model_folder("nowhere")
     with pytest.raises(InputError, match="a run holds no trained network"):

@@ -226,7 +226,9 @@ def test_results_neither_lie_in_a_case_nor_replace_its_files(model, cases, tmp_p
     before = files(cases)
     for place in (case, case / "deeper"):
         with pytest.raises(InputError, match=r"lies in the folder of case BraTS2021_00000, "):
-            model.segment_many([cases], place)
+            model.segment_many(model.find_all([cases]), place)
+    with pytest.raises(InputError, match=r"results: lies in the folder of cases .*/cases\. Name"):
+        model.segment_many([cases], cases / "results")
     named = {name: tmp_path / f"{name}.nii.gz" for name in model.modalities}
     for name, kind in zip(named, ("t1", "t1ce", "t2", "flair"), strict=True):
         shutil.copy(case / f"{case.name}_{kind}.nii.gz", named[name])

@@ -95,19 +95,19 @@ def _draw_panel(
         shown = painted(disagreement(reference, prediction), DISAGREEMENT, 225)
         axes.imshow(shown, extent=box, interpolation="nearest")
         for classes, line in ((reference, "solid"), (prediction, _DASHES)):
-            _outlines(axes, (classes > 0)[..., None], box, [LIGHT], line)
+            outlines(axes, (classes > 0)[..., None], box, [LIGHT], line)
     else:
         shown = painted(prediction, label_colours(schema), round(255 * _FILL_ALPHA))
         axes.imshow(shown, extent=box, interpolation="nearest")
         colours = region_colours(schema).values()
         for classes, line in ((prediction, _DASHES), (reference, "solid")):
-            _outlines(axes, classes_to_regions(classes, schema), box, colours, line)
+            outlines(axes, classes_to_regions(classes, schema), box, colours, line)
     axes.set_aspect("equal")
     axes.set_anchor("C")
     if last:
         axes.set(xlim=enlarged[:2], ylim=enlarged[2:])
     elif column == 0:
-        _letters(axes, plane)
+        letters(axes, plane)
         if right - left < width:
             dotted: Style = {"edgecolor": LIGHT, "linewidth": 0.5, "linestyle": ":"}
             size = right - left, top - bottom
@@ -138,7 +138,7 @@ def _around(marked: np.ndarray, box: Box) -> Box:
     return tuple(corners)
 
 
-def _outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str], line: Any) -> None:
+def outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str], line: Any) -> None:
     """Lines around each region of a (height, width, R) bool array, half-way between pixels inside
     and outside.
     """
@@ -152,7 +152,7 @@ def _outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str],
             axes.contour(x, y, mask.astype(np.float32), levels=[0.5], colors=[colour], **style)
 
 
-def _letters(axes: Axes, plane: Plane) -> None:
+def letters(axes: Axes, plane: Plane) -> None:
     edge: Style = {
         "color": LIGHT,
         "fontsize": 8.5,
