@@ -10,7 +10,6 @@ MLflow, to a nested run for each fold. Where there are several GPUs, the folds a
 side, on one each.
 """
 
-import hashlib
 import logging
 import platform
 import sys
@@ -29,7 +28,7 @@ from .core.folds import Split
 from .core.progress import Bar
 from .core.records import read_json, sha256, write_csv, write_json
 from .network import backend, checkpoint, ensemble, members
-from .network.card import Card
+from .network.card import Card, data_hash
 from .network.epoch_log import EpochLog
 from .network.params import NetworkParams
 from .network.setup import Setup
@@ -72,9 +71,9 @@ def train(
     parts.check(str(split))
     spacing_mm = shard_files.median_spacing_mm(shards, parts.train)
     network = fitted(network, params, cohort.cohort, spacing_mm)
-    data_hash = hashlib.sha256(catalogue.read_bytes() + split.read_bytes()).hexdigest()
+    of_data = data_hash(catalogue, split)
     fingerprint = checkpoint.fingerprint(
-        *(data_hash, sha256(augmented / "table.csv"), seed, config, network, params),
+        *(of_data, sha256(augmented / "table.csv"), seed, config, network, params),
         *(backend.versions(), code_hash(*CODE), extensions.sha256_of(augment_code, train_code)),
     )
     copies = shard_files.read_copies(augmented, parts.train)
@@ -104,7 +103,7 @@ def train(
         return
     if count > 1 and params.devices == 1 and backend.process() == (0, 1):
         _train_side_by_side(count)
-    tags = {"data_hash": data_hash, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
+    tags = {"data_hash": of_data, "code_hash": code_hash(*CODE), "keras_backend": backend.name()}
     alone = count == 1
     past = checkpoint.history(_state(model, 0), fingerprint) if alone else []
     data, part = data_of(cohort, parts), model_part(model, card, history)
@@ -131,7 +130,7 @@ def train(
             train=setup.values,
             members=tuple(described),
             weights=weights,
-            data_hash=data_hash,
+            data_hash=of_data,
             network_sha256=sha256(model),
             backend=backend.name(),
             versions=backend.versions()

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
+from ..core.case_means import mean_region_dice, missed_tumours
 from ..core.layout import counted, interval, number
 
 _NAMED = 5
@@ -81,28 +81,16 @@ def verdict(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Ve
     """Judge a summary of `pipeline.metrics.case_scores.summarise` and the rows of its table
     "cases".
     """
-    of_cases: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["kind"] == "region":
-            of_cases.setdefault(row["case"], []).append(row)
-    dice = {
-        case: fmean(defined)
-        for case, own in of_cases.items()
-        if (defined := [row["dice"] for row in own if row["dice"] == row["dice"]])
-    }
-    there = {
-        case: present
-        for case, own in of_cases.items()
-        if (present := [row for row in own if row["reference_ml"] > 0])
-    }
+    dice = {case: mean for case, mean in mean_region_dice(rows).items() if mean == mean}
+    missed = missed_tumours(rows)
     mean = summary["mean_region_dice"]
     return Verdict(
         cohort=summary["cohort"],
         cases=summary["cases"],
         mean=mean,
-        worst=min(dice.items(), key=lambda item: item[1]) if len(dice) > 1 else None,
-        tumours=len(there),
-        missed=tuple(case for case, own in there.items() if all(row["dice"] == 0 for row in own)),
+        worst=next(iter(dice.items())) if len(dice) > 1 else None,
+        tumours=len(missed),
+        missed=tuple(case for case, wholly in missed.items() if wholly),
         of_types=summary["types"] is not None,
         values=mean["cases"] + mean["undefined"],
         filled=mean["filled"],

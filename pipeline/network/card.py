@@ -1,5 +1,6 @@
 """models/card.json: all that is needed to use a network, and its origin. Read without Keras."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,11 @@ class Member(Strict):
     validated_on: tuple[str, ...]
     best_epoch: int
     val_dice: float | None
+
+
+def data_hash(catalogue: Path, split: Path) -> str:
+    """Of the data of a training: sha256 of catalogue.json and split.json."""
+    return hashlib.sha256(catalogue.read_bytes() + split.read_bytes()).hexdigest()
 
 
 class Card(Strict):

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ..core.case_means import mean_region_dice
 from ..core.catalogue import Catalogue
 from ..core.schema import Schema
 from ..metrics.lesion_rules import why_unscored
 from ..statistics.bootstrap import interval
 from .rendering import render
 from .results import Rows, Run
-from .worst_to_best import mean_region_dice
 
 LEAST_CASES = 3
 """Of a group, for a score of its own."""

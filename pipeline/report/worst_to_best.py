@@ -1,55 +1,13 @@
 """Which cases to look at: from the worst to the best."""
 
 from collections.abc import Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.case_means import mean_region_dice
 from ..core.errors import InputError
-
-
-def mean_region_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean Dice over the regions of each case.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        As `pipeline.metrics.case_scores.score_case` gives them, with ``case``.
-
-    Returns
-    -------
-    dict of str to float
-        Case to the mean over its defined regions, NaN where none is, from the worst to the best and
-        then the undefined; equal ones by name.
-    """
-    return _means_of_cases(rows, [row for row in rows if row["kind"] == "region"], "dice")
-
-
-def mean_lesion_dice(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean lesion-wise Dice over the regions of each case, as `mean_region_dice`.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Those of cases of `pipeline.metrics.lesionwise.lesion_rows`, with ``case``.
-    """
-    return _means_of_cases(rows, rows, "lesion_dice")
-
-
-def _means_of_cases(
-    cases: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], metric: str
-) -> dict[str, float]:
-    """Mean of a metric over the rows of each case, from the worst to the best, NaN last."""
-    found: dict[str, list[float]] = {row["case"]: [] for row in cases}
-    for row in rows:
-        if row[metric] == row[metric]:
-            found[row["case"]].append(row[metric])
-    means = {case: float(np.mean(values)) if values else np.nan for case, values in found.items()}
-    return dict(
-        sorted(means.items(), key=lambda item: (item[1] if item[1] == item[1] else inf, item[0]))
-    )
 
 
 def chosen(

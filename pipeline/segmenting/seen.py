@@ -1,12 +1,11 @@
 """Cases that the network was trained on, whose labels say nothing about new cases."""
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from ..formats.raw_cases import Found
-from ..network.card import Card
+from ..network.card import Card, data_hash
 
 _BETTER = "look better than on new cases"
 
@@ -43,4 +42,4 @@ def summary(seen: Sequence[str], count: int) -> str:
 @lru_cache
 def _data_hash(files: tuple[Path, Path], changed: tuple[int, ...]) -> str:
     """`Card.data_hash` of catalogue and split, which were last changed at these times."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return data_hash(*files)

@@ -1,7 +1,8 @@
 from math import isnan, nan
 from pathlib import Path
 
-from pipeline.report.worst_to_best import chosen, from_both_ends, mean_region_dice, spread
+from pipeline.core.case_means import mean_region_dice
+from pipeline.report.worst_to_best import chosen, from_both_ends, spread
 
 
 def row(case, dice, kind="region"):

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from ...core.case_means import mean_region_dice
 from ...core.schema import Schema
 from ..plots.planes import convention
 from ..rendering import base64_bytes, number
 from ..results import Pictured, Run
-from ..worst_to_best import from_both_ends, mean_region_dice
+from ..worst_to_best import from_both_ends
 
 _BY_RULE = "†"
 _MARKUP_BYTES = 2_000

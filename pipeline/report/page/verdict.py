@@ -3,12 +3,12 @@
 from math import isnan, nan
 from typing import Any
 
+from ...core.case_means import mean_lesion_dice, mean_region_dice
 from ...core.records import read_csv
 from ...metrics import registry
 from ..plots.palette import region_colours
 from ..rendering import ASSETS
 from ..results import Rows, Run
-from ..worst_to_best import mean_lesion_dice, mean_region_dice
 from .previous import previous
 
 _FEW_CASES = 10

@@ -2,10 +2,12 @@
 none; all others are in groups: ``region/ET/dice``, ``validation/dice_ET``, ``time/seconds``.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
+
+from ...core.case_means import mean_region_dice, missed_tumours
 
 HEADLINE = ("epoch", "loss", "val_loss", "val_dice", "learning_rate", "held_out_loss")
 """Metrics of an epoch and of a run that keep their names; `verdict` has the others."""
@@ -67,19 +69,12 @@ def verdict(
     found = {"mean_region_dice": scores.get("mean_region_dice", {}).get("value")}
     for region, means in scores.get("region", {}).items():
         found[f"dice_{region}"] = means.get("dice", {}).get("mean")
-    dice: dict[str, list[float]] = {}
-    missed: dict[str, bool] = {}
-    for row in rows:
-        if row["kind"] != "region":
-            continue
-        if row["dice"] == row["dice"]:
-            dice.setdefault(row["case"], []).append(row["dice"])
-        if row["reference_ml"] > 0:
-            missed[row["case"]] = missed.get(row["case"], True) and row["dice"] == 0
-    means = {case: fmean(values) for case, values in dice.items()}
-    worst = min(means, key=lambda case: (means[case], case), default="")
-    if worst:
-        found |= {"worst_dice": means[worst], "missed_tumours": float(sum(missed.values()))}
+    worst, lowest = next(iter(mean_region_dice(rows).items()), ("", math.nan))
+    if math.isnan(lowest):
+        worst = ""
+    else:
+        missed = float(sum(missed_tumours(rows).values()))
+        found |= {"worst_dice": lowest, "missed_tumours": missed}
     return {name: value for name, value in found.items() if value is not None}, worst
 
 

@@ -3,10 +3,10 @@ from math import nan
 
 import pytest
 
+from pipeline.core.case_means import mean_region_dice
 from pipeline.report.page import cases as module
 from pipeline.report.page.cases import dice_line
 from pipeline.report.results import Pictured
-from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import made_run
 from tests.report.reading import section_of
 

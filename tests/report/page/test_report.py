@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
+from pipeline.core.case_means import mean_region_dice
 from pipeline.report.page.report import report_page, under_title
 from pipeline.report.plots.viewer_volumes import viewer_volumes
 from pipeline.report.rendering import ASSETS
 from pipeline.report.results import Pictured
-from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import in_cohort, made_run, made_types
 from tests.report.reading import Page
 

@@ -4,10 +4,10 @@ from math import nan
 import pytest
 
 from pipeline.cohorts import brats, cheng, lgg, msd, phantom
+from pipeline.core.case_means import mean_region_dice
 from pipeline.report.page.previous import paired_differences
 from pipeline.report.page.verdict import failures, published
 from pipeline.report.results import Previous
-from pipeline.report.worst_to_best import mean_region_dice
 from tests.report.made_runs import in_cohort, made_evaluation, made_run, worse
 from tests.report.reading import head_of, section_of
 
