@@ -59,8 +59,8 @@ def read_source(series: DicomSeries) -> Source:
     paths = [*dict.fromkeys(frame.path for frame in frames)]
     if len(paths) > 1 and any(_MULTIFRAME in datasets[path] for path in paths):
         raise InputError(
-            f"{series.path}: is enhanced MR in {len(paths)} files, which a DICOM object cannot refer"
-            " to together. Export the series as one file, or ask for nifti alone."
+            f"{series.path}: is enhanced MR in {len(paths)} files, which a DICOM object cannot"
+            " refer to together. Export the series as one file, or ask for nifti alone."
         )
     return Source(
         tuple(datasets[path] for path in paths), tuple(frame.number for frame in frames), grid
