@@ -1,15 +1,27 @@
 """The headers of a DICOM series that a new object refers to, in the order of its slices."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import Dataset
 
 from ...core.errors import InputError
 from ...core.grid import Grid
-from ..dicom.header import errors_reported, header_of, parse_header
+from ..dicom.frames import of_groups
+from ..dicom.header import REMEDY, errors_reported, header_of, parse_header
 from ..dicom.series import DicomSeries
 
 _MULTIFRAME = "PerFrameFunctionalGroupsSequence"
+_NEEDED = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
+    "FrameOfReferenceUID",
+)
+_MAY_BE_EMPTY = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber"),
+    *("StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
+)
+_SEXES = ("M", "F", "O", "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +32,7 @@ class Source:
     ----------
     headers : tuple of pydicom.Dataset
         Without pixels; one for each slice of `grid`, in its order, or a single one of enhanced MR.
-        They hold the identity of the patient.
+        They hold the identity of the patient, and all elements of type 2 of patient and study.
     frames : tuple of int
         For each slice the index, from 0, of its frame in its file; all 0 in classic MR.
     grid : Grid
@@ -32,6 +44,11 @@ class Source:
     grid: Grid
 
     @property
+    def name(self) -> str:
+        """For messages: its first file."""
+        return str(getattr(self.headers[0], "filename", "series"))
+
+    @property
     def is_multiframe(self) -> bool:
         """Whether one file holds all slices."""
         return _MULTIFRAME in self.headers[0]
@@ -40,6 +57,17 @@ class Source:
         """The header of the file that holds a slice of the grid."""
         return self.headers[0 if self.is_multiframe else index]
 
+    def element(self, index: int, keyword: str) -> Any:
+        """The value of an element of a slice, from its functional groups in enhanced MR; None where
+        it is missing.
+        """
+        header = self.header_of(index)
+        if not self.is_multiframe:
+            return header.get(keyword)
+        shared = next(iter(header.get("SharedFunctionalGroupsSequence") or []), Dataset())
+        own = header.PerFrameFunctionalGroupsSequence[self.frames[index]]
+        return of_groups(own, shared, keyword)
+
 
 def read_source(series: DicomSeries) -> Source:
     """Read the headers of a series in the order of its slices.
@@ -47,13 +75,13 @@ def read_source(series: DicomSeries) -> Source:
     Raises
     ------
     InputError
-        As `DicomSeries.read`, of headers alone; if slices are spread over several files of enhanced
-        MR.
+        As `DicomSeries.read`, of headers alone; if a file lacks a UID that objects refer to, or
+        slices are spread over several files of enhanced MR.
     """
     datasets, headers = {}, []
     for path in series.files:
         with errors_reported(path):
-            datasets[path] = parse_header(path)
+            datasets[path] = _completed(parse_header(path), path)
             headers.append(header_of(datasets[path], path))
     frames, grid = series.arranged(headers)
     paths = [*dict.fromkeys(frame.path for frame in frames)]
@@ -65,3 +93,20 @@ def read_source(series: DicomSeries) -> Source:
     return Source(
         tuple(datasets[path] for path in paths), tuple(frame.number for frame in frames), grid
     )
+
+
+def _completed(dataset: Dataset, path: Path) -> Dataset:
+    """The header with empty elements where patient and study lack one of type 2 (PS3.3, C.7.1.1 and
+    C.7.2.1), and without a sex that the standard does not know.
+    """
+    if missing := [keyword for keyword in _NEEDED if not dataset.get(keyword)]:
+        raise InputError(
+            f"{path}: lacks {', '.join(missing)}, which a DICOM object refers to. {REMEDY} Or ask"
+            " for nifti alone."
+        )
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    if dataset.PatientSex not in _SEXES:
+        dataset.PatientSex = ""
+    return dataset
