@@ -57,6 +57,8 @@ _STRUCTURES = {
     "SNFH": _EDEMA,
     "ED": _EDEMA,
 }
+PARTS_OF_TUMOUR = ("necrotic", "edema", "enhancing", "nonenhancing", "cystic", "TC", "WT")
+"""What a mask of the whole tumour unites; a resection cavity is none of it."""
 
 
 def structure(name: str) -> Structure:

@@ -1,5 +1,6 @@
 """Masks as a DICOM segmentation object on the geometry of its source series (PS3.3, A.51)."""
 
+import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from highdicom import (
 )
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.color import CIELabColor
-from highdicom.seg import SegmentDescription, Segmentation
+from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -94,11 +95,22 @@ def dataset(
             series_number=_SERIES_NUMBER,
             instance_number=1,
             **equipment(algorithm),
+            specific_character_set=character_set(source),
             content_label="TUMOR_SEG",
             content_description=USE,
             series_description=f"Segmentation: {USE}",
             coding_schemes=[own_scheme()],
         )
+
+
+def stored(dataset: Dataset, source: Source) -> bytes:
+    """The file of an object about a source; InputError if its texts do not fit its character
+    set.
+    """
+    buffer = io.BytesIO()
+    with source_reported(source):
+        dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
 
 
 @contextmanager
@@ -117,7 +129,13 @@ def source_reported(source: Source) -> Iterator[None]:
         ) from error
 
 
-def equipment(algorithm: Algorithm) -> dict[str, str]:
+def character_set(source: Source) -> str | None:
+    """The character set of the source, or UTF-8 where it switches between several."""
+    named = source.headers[0].get("SpecificCharacterSet")
+    return named if named is None or isinstance(named, str) else "ISO_IR 192"
+
+
+def equipment(algorithm: Algorithm) -> dict[str, Any]:
     """What highdicom's constructors take of the maker of an object."""
     return {
         "manufacturer": "TumorFlow",
@@ -149,7 +167,9 @@ def _placement(source: Source) -> dict[str, Any]:
     """The source and the places of its slices, as its own headers state them."""
     spacing_mm = source.grid.spacing_mm[2]
     orientation = [float(cosine) for cosine in source.element(0, "ImageOrientationPatient")]
-    positions = [source.element(index, "ImagePositionPatient") for index in range(len(source.frames))]
+    positions = [
+        source.element(index, "ImagePositionPatient") for index in range(len(source.frames))
+    ]
     return {
         "source_images": source.headers,
         "plane_positions": [

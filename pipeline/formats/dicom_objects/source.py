@@ -1,5 +1,6 @@
 """The headers of a DICOM series that a new object refers to, in the order of its slices."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from ...core.errors import InputError
 from ...core.grid import Grid
-from ..dicom.frames import of_groups
+from ..dicom.frames import of_groups, text
 from ..dicom.header import REMEDY, errors_reported, header_of, parse_header
 from ..dicom.series import DicomSeries
 
@@ -21,7 +22,13 @@ _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber"),
     *("StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
-_SEXES = ("M", "F", "O", "")
+_FORMS = {
+    "PatientSex": re.compile("[MFO]"),
+    "PatientBirthDate": (_DATE := re.compile("[0-9]{8}")),
+    "StudyDate": _DATE,
+    "StudyTime": re.compile(r"[0-9]{2}([0-9]{2}([0-9]{2}(\.[0-9]{1,6})?)?)?"),
+}
+"""What the standard lets elements hold (PS3.5, 6.2)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +104,7 @@ def read_source(series: DicomSeries) -> Source:
 
 def _completed(dataset: Dataset, path: Path) -> Dataset:
     """The header with empty elements where patient and study lack one of type 2 (PS3.3, C.7.1.1 and
-    C.7.2.1), and without a sex that the standard does not know.
+    C.7.2.1), or hold a date, a time or a sex that the standard does not know.
     """
     if missing := [keyword for keyword in _NEEDED if not dataset.get(keyword)]:
         raise InputError(
@@ -107,6 +114,7 @@ def _completed(dataset: Dataset, path: Path) -> Dataset:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in dataset:
             setattr(dataset, keyword, "")
-    if dataset.PatientSex not in _SEXES:
-        dataset.PatientSex = ""
+    for keyword, form in _FORMS.items():
+        if not form.fullmatch(text(dataset[keyword].value)):
+            setattr(dataset, keyword, "")
     return dataset

@@ -36,11 +36,9 @@ def affine(geometry: str) -> np.ndarray:
     """Voxel (column, row, slice) to RAS+ mm, by the formula of the standard."""
     axes, (between_columns, between_rows, step) = GEOMETRIES[geometry]
     row, column = np.asarray(axes, float)
+    edges = [row * between_columns, column * between_rows, np.cross(row, column) * step]
     matrix = np.eye(4)
-    matrix[:3] = np.column_stack(
-        [row * between_columns, column * between_rows, np.cross(row, column) * step]
-        + [positions(geometry)[0]]
-    )
+    matrix[:3] = np.column_stack([*edges, positions(geometry)[0]])
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
 
 
