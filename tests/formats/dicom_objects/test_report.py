@@ -281,6 +281,8 @@ def test_every_group_says_that_it_is_not_for_diagnosis(tmp_path):
 
 def test_the_name_of_the_patient_survives_its_character_set(tmp_path):
     name = "Yamada^Tarou=山田^太郎"
-    source = source_of(tmp_path, "axial", SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    source = source_of(
+        tmp_path, "axial", SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientName=name
+    )
     made = made_of(source, classes())[1]
     assert pydicom.dcmread(stored(made, tmp_path / "named.dcm")).PatientName == name
