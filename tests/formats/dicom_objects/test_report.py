@@ -1,5 +1,6 @@
 """A report states what was measured, on which images, by what, and for what use."""
 
+import json
 import shutil
 import subprocess
 
@@ -218,6 +219,24 @@ def test_dcmtk_reads_the_whole_tree(source, tmp_path):
     assert "Error" not in shown.stderr.decode() + text
     assert 'Volume")=' in text
     assert "UNVERIFIED" in text
+
+
+@pytest.mark.skipif(not shutil.which("tid1500reader"), reason="needs tid1500reader of dcmqi")
+def test_dcmqi_reads_the_values_of_every_group(source, tmp_path):
+    made = made_of(source, classes(), ("WT", "TC", "ET"))[1]
+    path, read = stored(made, tmp_path / "sr.dcm"), tmp_path / "sr.json"
+    command = ["tid1500reader", "--inputDICOM", str(path), "--outputMetadata", str(read)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = {
+        group["TrackingIdentifier"]: {
+            item["quantity"]["CodeMeaning"]: (float(item["value"]), item["units"]["CodeValue"])
+            for item in group["measurementItems"]
+        }
+        for group in json.loads(read.read_text())["Measurements"]
+    }
+    expected = {name: values(items) for name, items in groups(made).items()}
+    assert {name: expected[name] for name in found} == found
+    assert {"WT", "TC", "ET"} <= set(found)
 
 
 def test_highdicom_reads_the_groups_of_the_template(tmp_path):
