@@ -255,6 +255,17 @@ def test_highdicom_reads_the_groups_of_the_template(tmp_path):
     assert volumes[0].referenced_segment.referenced_sop_instance_uid == seg.SOPInstanceUID
 
 
+def test_labels_of_any_name_are_read_back(tmp_path):
+    """Codes of more than 16 characters are not, by highdicom among others."""
+    source, names = source_of(tmp_path, "axial"), ("pituitary adenoma 1", "pituitary adenoma 2")
+    found = [report.Finding(name, 1.0, None, ()) for name in names]
+    made = report.dataset(source, None, found, ALGORITHM)
+    again = hd.srread(stored(made, tmp_path / "sr.dcm")).content
+    types = [group.finding_type for group in again.get_image_measurement_groups()]
+    assert [one.meaning for one in types] == [*names]
+    assert len({one.value for one in types}) == 2
+
+
 def test_lesions_keep_a_tracking_uid_that_is_given_and_get_a_fresh_one_otherwise(tmp_path):
     source = source_of(tmp_path, "axial")
     voxels = classes()
