@@ -73,6 +73,7 @@ def serving() -> Iterator[Faulty]:
 class _Answers(BaseHTTPRequestHandler):
     server: Faulty
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_) -> None:
         pass
