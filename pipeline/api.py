@@ -16,13 +16,17 @@ The command `predict` uses the same functions. Research use only, not for diagno
 from pathlib import Path
 
 from .network.card import read_card
+from .segmenting.extras import FORMATS, SEG_TYPES, SEGMENTS, Extras, check_name
 from .segmenting.finding import OneCase, Unusable, check_outside, in_folder
 from .segmenting.many import VOLUMES, Outcome
 from .segmenting.model import NATIVE, Model
-from .segmenting.segmentation import Extras, Picture, Segmentation, check_name
+from .segmenting.segmentation import Picture, Segmentation
 
 __all__ = [
+    "FORMATS",
     "NATIVE",
+    "SEGMENTS",
+    "SEG_TYPES",
     "VOLUMES",
     "Extras",
     "Model",

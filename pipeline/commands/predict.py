@@ -19,6 +19,10 @@ folder. Given again, the command skips cases that are done: those whose record, 
 names the same inputs, network and settings. A case that fails is named with its reason, the others
 are segmented, and the exit status is 1.
 
+--formats adds DICOM objects of a DICOM study, on the geometry of its series, which name the patient
+as its files do: CASE.seg.dcm (segmentation), CASE.sr.dcm (report of the measurements) and
+CASE.rtstruct.dcm (contours).
+
 The labels have the values of the cohort that the network was trained on, or of the case's own
 source with --labels case. Warnings (a missing modality, swapped ones, a skull that the network
 never saw, air that is not 0, a contradictory header) go to stderr and FILE.nii.gz.json, which also
@@ -84,6 +88,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also draw overlays/CASE.png, the labels over t2f in three planes",
     )
     parser.add_argument(
+        "--formats",
+        type=_words,
+        default=("nifti",),
+        metavar="NAME,NAME",
+        help=f"of {', '.join(api.FORMATS)}: the labels, and the DICOM objects of a DICOM study"
+        " (default: nifti)",
+    )
+    parser.add_argument(
+        "--seg-type",
+        choices=api.SEG_TYPES,
+        default="binary",
+        help="type of the DICOM segmentation (default: binary, which most viewers read)",
+    )
+    parser.add_argument(
+        "--segments",
+        choices=api.SEGMENTS,
+        default="labels",
+        help="segments of the DICOM segmentation: labels, or regions, which overlap"
+        " (default: labels)",
+    )
+    parser.add_argument(
         "--device",
         metavar="DEVICE",
         help="cpu, gpu (the first), gpu:1 (the second), ... (default: a GPU if there is one)",
@@ -131,8 +156,15 @@ def run(arguments: argparse.Namespace) -> int:
     api.check_outside(arguments.out, arguments.cases)
     if arguments.device:
         gpus.use(arguments.device)
+    extras = api.Extras(
+        arguments.probabilities,
+        arguments.uncertainty,
+        arguments.overlay,
+        arguments.formats,
+        arguments.seg_type,
+        arguments.segments,
+    )
     model = api.load(model_folder(arguments.model))
-    extras = api.Extras(arguments.probabilities, arguments.uncertainty, arguments.overlay)
     cases = _found(arguments, model)
     if arguments.device and arguments.device != "cpu":
         _require_accelerator(arguments.device)
@@ -193,6 +225,7 @@ def _into_file(
         raise InputError(case.reason)
     if out.resolve() in {path.resolve() for path in case.paths}:
         raise InputError(f"{out}: is a file of the case itself. Name another file.")
+    model.require(case, arguments.native, extras)
     result = model.segment(case, native=arguments.native, label_values=arguments.labels)
     result.save(out, extras)
     count = len(result.warnings)
@@ -232,6 +265,11 @@ def _into_folder(
         f" {len(failed)} failed{names}; volumes in {arguments.out / api.VOLUMES}"
     )
     return 1 if failed else 0
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a list with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _volumes(volumes_ml: Mapping[str, float]) -> str:

@@ -281,6 +281,20 @@ def labels_to_series(labels: np.ndarray, native: Native, modality: str) -> np.nd
     )
 
 
+def maps_to_series(voxels: np.ndarray, native: Native, modality: str) -> np.ndarray:
+    """Resample a map, such as probabilities, from the common grid to a series, linearly.
+
+    Returns
+    -------
+    float32 array of the series' shape
+        0 where the common grid does not reach.
+    """
+    place = native.series[modality]
+    return resample(
+        Sampled(voxels, native.grid), place.grid, np.linalg.inv(place.to_template), "linear"
+    )
+
+
 def labels_from_series(labels: np.ndarray, native: Native, modality: str) -> np.ndarray:
     """Resample a label map from a series to the common grid, by nearest neighbour; the inverse of
     `labels_to_series`.

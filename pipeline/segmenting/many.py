@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..core.errors import InputError
 from ..core.records import sha256, write_csv
 from ..formats import nifti
+from ..formats.dicom_objects.segments import kind_of
 from ..formats.raw_cases import read_volume
 from ..formats.volume import Part
 from . import seen
+from .extras import EVERYTHING, OBJECTS, Extras, object_file, record_of
 from .finding import OneCase, Unusable, distinct, reason
-from .segmentation import Extras, record_of
 
 if TYPE_CHECKING:
     from .model import Model, PreparedCase
@@ -69,7 +70,7 @@ class Job:
         path = self.labels_of(case)
         record = _read_record(record_of(path)) or {}
         regions = {*self.model.regions, *record.get("volumes_ml", ())}
-        for written in Extras(True, True, True).files(path, regions, _series_of(record)):
+        for written in EVERYTHING.files(path, regions, _series_of(record)):
             written.unlink(missing_ok=True)
 
     def ready(self, case: OneCase | Unusable) -> "PreparedCase | dict[str, Any]":
@@ -77,7 +78,10 @@ class Job:
         if isinstance(case, Unusable):
             raise InputError(case.reason)
         done = None if self.overwrite else self._done(case)
-        return done or self.model.prepare(case, self.native, self.label_values)
+        if done:
+            return done
+        self.model.require(case, self.native, self.extras)
+        return self.model.prepare(case, self.native, self.label_values)
 
     def _done(self, case: OneCase) -> dict[str, Any] | None:
         """The record of a case whose files are complete and made in the same way."""
@@ -97,12 +101,24 @@ class Job:
             any(record.get(key) != value for key, value in wanted.items())
             or bool(series) != self.native
             or not all(at.is_file() for at in self.extras.files(path, model.regions, series))
+            or not self._is_segmented_alike(object_file(path, "seg"))
         ):
             return None
         names = case.found.images if self.native else modalities
         hashes = {name: _hash_of(case.found.images[name]) for name in names}
         known = {name: file["sha256"] for name, file in record["inputs"].items()}
         return record if hashes == known else None
+
+    def _is_segmented_alike(self, path: Path) -> bool:
+        """Whether a segmentation object is of the type, and its segments are those, asked for."""
+        extras = self.extras
+        if "seg" not in extras.formats:
+            return True
+        regions = extras.segments == "regions" or extras.seg_type == "fractional"
+        wanted = self.model.regions if regions else self.model.labels
+        with suppress(InputError):
+            return kind_of(path) == (extras.seg_type, [*wanted])
+        return False
 
 
 def segment_many(job: Job, cases: Sequence[OneCase | Unusable]) -> Iterator[Outcome]:
@@ -142,11 +158,12 @@ def _outcome(job: Job, case: OneCase | Unusable) -> Outcome:
     job.model.load_network()
     try:
         result = job.model.predict(ready, [seen.warning(case.name)])
+        objects = result.objects(job.extras)
     except Exception as error:
         return _failed(case.name, error)
     with _writing(job.out):
         job.clear(case.name)
-        result.save(job.labels_of(case.name), job.extras)
+        result.write(job.labels_of(case.name), job.extras, objects)
     return Outcome(case.name, "done", record=result.record)
 
 
@@ -202,7 +219,7 @@ class _Table:
         for path in sorted(job.out.glob(f"[!.]*{_ENDING}.json")):
             record = _read_record(path)
             labels = path.with_suffix("")
-            if record and labels == job.labels_of(record["case"]) and labels.is_file():
+            if record and labels == job.labels_of(record["case"]) and _is_written(labels):
                 self.add(record)
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -228,6 +245,11 @@ class _Table:
             "warning_texts": " | ".join(warnings),
             "network": record["network_sha256"][:16],
         }
+
+
+def _is_written(labels: Path) -> bool:
+    """Whether the labels of a case are there, as NIfTI or as a DICOM object."""
+    return any(at.is_file() for at in (labels, *(object_file(labels, name) for name in OBJECTS)))
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.schema import Schema
 from ..formats import raw_cases
+from ..formats.dicom.series import DicomSeries
 from ..formats.volume import Part, Volume
 from ..network.card import Card, check_spacing, network_file
 from ..network.settings import Settings, read_settings
@@ -24,9 +25,11 @@ from ..registration.params import NativeRecipe
 from ..verification import checks
 from . import seen
 from .arrays import in_memory
+from .extras import Extras
 from .finding import Finder, OneCase, Unusable, check_outside, leaving_out
 from .many import Job, Outcome, segment_many
-from .segmentation import Extras, Segmentation
+from .segmentation import Segmentation
+from .sources import series_of
 
 log = logging.getLogger(__name__)
 
@@ -248,6 +251,17 @@ class Model:
     def _cases_of(self, case: str | Path | OneCase | Unusable) -> list[OneCase | Unusable]:
         return [case] if isinstance(case, OneCase | Unusable) else self.find_all([case])
 
+    def require(self, one: OneCase, native: bool, extras: Extras) -> None:
+        """Raise InputError if `extras` ask for DICOM objects that cannot be made of a case; nothing
+        is computed for it.
+        """
+        if extras.objects:
+            from . import objects
+
+            images = one.found.images
+            names = images if native else self.present(one)
+            objects.require(one.name, {name: images[name] for name in names})
+
     def prepare(
         self, one: OneCase, native: bool = False, label_values: Literal["model", "case"] = "model"
     ) -> "PreparedCase":
@@ -282,7 +296,8 @@ class Model:
             "use": card.use,
             "warnings": warnings,
         }
-        return PreparedCase(voxels, prepared, schema, modalities, back, record)
+        series = series_of({name: found.images[name] for name in volumes})
+        return PreparedCase(voxels, prepared, schema, modalities, back, record, series)
 
     def predict(self, case: "PreparedCase", logged: Collection[str] = ()) -> Segmentation:
         """Segment what `prepare` returned; log its warnings, without those that were `logged`."""
@@ -311,6 +326,7 @@ class Model:
             schema=case.schema,
             modalities=case.modalities,
             native=case.native,
+            series=case.series,
             record=case.record | made_by,
             region_probabilities=lambda: dict(
                 zip(
@@ -362,8 +378,8 @@ class Model:
 @dataclass(frozen=True, eq=False)
 class PreparedCase:
     """A case that is ready for the network: its voxels and their grid, the prepared image, the
-    schema of its labels, its modalities, the transforms to its series, and what is known for the
-    record.
+    schema of its labels, its modalities, the transforms to its series, what is known for the
+    record, and the series that DICOM objects refer to.
     """
 
     voxels: Case
@@ -372,6 +388,7 @@ class PreparedCase:
     modalities: tuple[str, ...]
     native: Native | None
     record: dict[str, Any]
+    series: tuple[str, DicomSeries] | None = None
 
 
 def _read(

@@ -1,6 +1,6 @@
 """The segmentation of a case: labels, probabilities, scores and pictures, and their files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ from ..core.records import write_bytes, write_json
 from ..core.regions import classes_to_values, values_to_classes
 from ..core.schema import Schema
 from ..formats import nifti, raw_cases
-from ..formats.predictions import MAPS
+from ..formats.dicom.series import DicomSeries
 from ..metrics.uncertainty import entropy_bits
 from ..registration.native import Native, labels_to_series
+from .extras import Extras, check_name, map_file, object_file, overlay_file, record_of, series_file
 
 if TYPE_CHECKING:
     import pandas
@@ -45,6 +46,8 @@ class Segmentation:
         What made the result: hashes of the inputs and the network, settings, versions, warnings.
     region_probabilities : callable
         For `probabilities`.
+    series : tuple of str and DicomSeries, or None
+        The modality and series that DICOM objects refer to, if the case is a DICOM study.
     """
 
     case: Case
@@ -54,6 +57,7 @@ class Segmentation:
     native: Native | None
     record: dict[str, Any]
     region_probabilities: Callable[[], dict[str, np.ndarray]]
+    series: tuple[str, DicomSeries] | None = None
 
     def __repr__(self) -> str:
         volumes = ", ".join(f"{name} {volume:.1f} ml" for name, volume in self.volumes_ml.items())
@@ -89,32 +93,54 @@ class Segmentation:
         """What looks wrong with the case, such as swapped modalities."""
         return self.record["warnings"]
 
-    def save(self, path: str | Path, extras: "Extras | None" = None) -> None:
+    def save(self, path: str | Path, extras: Extras | None = None) -> None:
         """Write the labels as NIfTI, and beside it what made them as ``<path>.json``.
 
         The path ends in ``.nii`` or ``.nii.gz``, or an InputError is raised. If the case is native,
         the labels on each series are written as ``<stem>.<modality>.nii.gz``. What else `extras`
-        ask for is written into folders beside it. The record is removed first and written last, so
-        that where it is, the other files are complete.
+        ask for is written beside it; an InputError is raised before anything is written if that is
+        a DICOM object, and the case is no DICOM study. The record is removed first and written
+        last, so that where it is, the other files are complete.
         """
-        path = Path(path)
+        path, extras = Path(path), extras or Extras()
         check_name(path)
-        extras = extras or Extras()
+        self.write(path, extras, self.objects(extras))
+
+    def objects(self, extras: Extras) -> dict[str, bytes]:
+        """The files of the DICOM objects that `extras` ask for, by format."""
+        if not extras.objects:
+            return {}
+        from . import objects
+
+        return objects.made(self, extras)
+
+    def write(self, path: Path, extras: Extras, objects: Mapping[str, bytes]) -> None:
+        """Write what `save` does, with objects made before."""
         record_of(path).unlink(missing_ok=True)
-        made_by = f"TumorFlow {self.record['network_sha256'][:16]}"
-        labels = self.labels
-        nifti.write(path, labels, self.affine, made_by)
-        if self.native:
-            for name, place in self.native.series.items():
-                voxels = labels_to_series(labels, self.native, name)
-                nifti.write(_series_file(path, name), voxels, place.grid.affine, made_by)
+        if extras.nifti:
+            self._write_nifti(path)
+        for name, stored in objects.items():
+            write_bytes(object_file(path, name), stored)
+        made_by = self._made_by
         for name, probabilities in self.probabilities.items() if extras.maps else ():
             for kind in extras.maps:
                 voxels = probabilities if kind == "probabilities" else entropy_bits(probabilities)
-                nifti.write(_map_file(path, kind, name), _rounded(voxels), self.affine, made_by)
+                nifti.write(map_file(path, kind, name), _rounded(voxels), self.affine, made_by)
         if extras.overlay:
-            self.show().save(_overlay_file(path))
+            self.show().save(overlay_file(path))
         write_json(record_of(path), self.record)
+
+    @property
+    def _made_by(self) -> str:
+        return f"TumorFlow {self.record['network_sha256'][:16]}"
+
+    def _write_nifti(self, path: Path) -> None:
+        labels = self.labels
+        nifti.write(path, labels, self.affine, self._made_by)
+        if self.native:
+            for name, place in self.native.series.items():
+                voxels = labels_to_series(labels, self.native, name)
+                nifti.write(series_file(path, name), voxels, place.grid.affine, self._made_by)
 
     def score(self, reference: str | Path | np.ndarray) -> "pandas.DataFrame":
         """Score the labels against a reference: label values (X, Y, Z) on the grid of the case.
@@ -181,66 +207,6 @@ class Picture:
     def save(self, path: str | Path) -> None:
         """Write the PNG file."""
         write_bytes(Path(path), self.png)
-
-
-def check_name(path: Path) -> None:
-    """Raise an InputError unless a file name ends in .nii or .nii.gz."""
-    if not path.name.endswith((".nii", ".nii.gz")):
-        raise InputError(f"{path}: must end in .nii or .nii.gz.")
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What is written of a case beside its labels.
-
-    Attributes
-    ----------
-    probabilities, uncertainty : bool
-        A file ``<kind>/<stem>_<region>.nii.gz`` for each region, float32, rounded to 1/1024: its
-        probability, and the entropy of that in bits.
-    overlay : bool
-        A picture ``overlays/<stem>.png`` of the labels over the anatomy, in three planes.
-    """
-
-    probabilities: bool = False
-    uncertainty: bool = False
-    overlay: bool = False
-
-    @property
-    def maps(self) -> tuple[str, ...]:
-        """The kinds of maps, which are also names of folders."""
-        return tuple(kind for kind in MAPS if getattr(self, kind))
-
-    def files(self, path: Path, regions: Iterable[str], series: Iterable[str]) -> list[Path]:
-        """All files of a case whose labels are at `path`, the record first, the labels second."""
-        return [
-            record_of(path),
-            path,
-            *(_series_file(path, name) for name in series),
-            *(_map_file(path, kind, name) for kind in self.maps for name in regions),
-            *([_overlay_file(path)] if self.overlay else []),
-        ]
-
-
-def record_of(path: Path) -> Path:
-    """The file with what made the labels at `path`."""
-    return path.with_name(f"{path.name}.json")
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _series_file(path: Path, modality: str) -> Path:
-    return path.with_name(path.name.replace(_stem(path), f"{_stem(path)}.{modality}", 1))
-
-
-def _map_file(path: Path, kind: str, region: str) -> Path:
-    return path.parent / kind / f"{_stem(path)}_{region}.nii.gz"
-
-
-def _overlay_file(path: Path) -> Path:
-    return path.parent / "overlays" / f"{_stem(path)}.png"
 
 
 def _rounded(voxels: np.ndarray) -> np.ndarray:

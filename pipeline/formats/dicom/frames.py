@@ -61,8 +61,10 @@ _Value = Callable[[str], Any]
 """Gives the value of a keyword for a frame; None where it is missing."""
 
 
-def _of_groups(own: Dataset, shared: Dataset, keyword: str) -> Any:
-    """From the functional groups of a frame, which take precedence over the shared ones."""
+def of_groups(own: Dataset, shared: Dataset, keyword: str) -> Any:
+    """The value of a keyword of `_GROUPS` from the functional groups of a frame, which take
+    precedence over the shared ones; None where it is missing.
+    """
     items = own.get(_GROUP_OF[keyword]) or shared.get(_GROUP_OF[keyword])
     return items[0].get(keyword) if items else None
 
@@ -75,7 +77,7 @@ def frames_of(dataset: Dataset, path: Path) -> Iterator[Frame]:
         return
     shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), Dataset())
     for number, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-        value = partial(_of_groups, own, shared)
+        value = partial(of_groups, own, shared)
         time, stack = text(value("TemporalPositionIndex")), text(value("StackID"))
         yield _frame(path, number, value, _enhanced(dataset, value), time, stack)
 

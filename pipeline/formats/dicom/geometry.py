@@ -28,6 +28,7 @@ UNEVEN = 0.05
 """Largest difference of a gap between slices from the median gap, as a share of it."""
 _SAME_COSINE = 1e-4
 _FARTHEST_MM = 1e6
+_MOST_SLICES = 4096
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -204,3 +205,90 @@ def _check_gaps(frames: Sequence[Frame], gaps: np.ndarray) -> None:
             f" where slices lie {usual:.3f} mm apart: a slice is missing, or the gaps are uneven."
             f" {REMEDY}"
         )
+
+
+def common_grid(frames: Sequence[Frame], columns: int, rows: int) -> Grid:
+    """The smallest grid with frames that may repeat a position or leave one out, as those of a
+    segmentation do.
+
+    Its slices lie apart by the smallest distance of two frames, or, of frames at one position, by
+    their thickness.
+
+    Raises
+    ------
+    InputError
+        As `in_order`; if there are no frames, or the distances are no multiples of the smallest.
+    """
+    if not frames:
+        raise InputError("there is no frame to place.")
+    placed = _placement(frames)
+    _check_alike(frames, placed)
+    normal = _normal(frames[0], placed.orientations[0])
+    depths = placed.positions @ normal
+    order = depths.argsort(kind="stable")
+    depths = depths[order]
+    _check_tilt([frames[index] for index in order], placed.positions[order], normal)
+    gaps = np.diff(depths)
+    gaps = gaps[gaps >= SAME_POSITION_MM]
+    steps = round(float(gaps.sum() / gaps.min())) if len(gaps) else 0
+    uneven = len(gaps) and np.abs(gaps / gaps.min() - np.rint(gaps / gaps.min())).max() > UNEVEN
+    near, far = placed.positions[order[0]], placed.positions[order[-1]]
+    affine = _affine(frames[0], placed, normal, near, far, steps)
+    if uneven or steps > _MOST_SLICES or np.abs(affine).max() > _FARTHEST_MM:
+        raise InputError(
+            f"{frames[0].path}: its frames do not lie at multiples of one distance. {REMEDY}"
+        )
+    return Grid((columns, rows, steps + 1), affine)
+
+
+def placed_on(frames: Sequence[Frame], planes: Sequence[np.ndarray], grid: Grid) -> np.ndarray:
+    """Put (rows, columns) bool planes where their frames lie on a grid, whose axes may run in
+    another order and direction; no voxel is interpolated, and what repeats is united.
+
+    Returns
+    -------
+    (X, Y, Z) bool array
+        On the grid.
+
+    Raises
+    ------
+    InputError
+        As `in_order`; if a frame lies outside of the grid or between its voxels.
+    """
+    voxels = np.zeros(grid.shape, bool)
+    if not frames:
+        return voxels
+    placed = _placement(frames)
+    _check_alike(frames, placed)
+    _normal(frames[0], placed.orientations[0])
+    inverse = np.linalg.inv(grid.affine) @ _LPS_TO_RAS
+    row, column = placed.orientations[0].reshape(2, 3)
+    between_rows, between_columns = placed.spacings[0]
+    lines = np.stack([row * between_columns, column * between_rows])
+    steps = lines @ inverse[:3, :3].T  # of a column and a row, in voxels
+    starts = placed.positions @ inverse[:3, :3].T + inverse[:3, 3]
+    counts = np.array(planes[0].shape)[::-1]
+    whole, corners = np.rint(steps), np.rint(starts)
+    drift = (counts - 1) @ (steps - whole)
+    apart = np.abs([starts - corners, starts - corners + drift]).max(axis=(0, 1))
+    across, down = np.abs(whole).argmax(axis=1).tolist()
+    is_aligned = across != down and (np.abs(whole).sum(axis=1) == 1).all()
+    ends = corners + (counts - 1) @ whole
+    is_inside = (np.minimum(corners, ends) >= 0).all() and (
+        np.maximum(corners, ends) < grid.shape
+    ).all()
+    if not is_aligned or not is_inside or (apart * grid.spacing_mm).max() > SAME_POSITION_MM:
+        raise InputError(
+            f"{frames[0].path}: has frames that lie outside of the grid of the images, or between"
+            f" its voxels (shape {grid.shape}, spacing"
+            f" {', '.join(f'{edge:.4g}' for edge in grid.spacing_mm)} mm). Resample the mask onto"
+            " that grid."
+        )
+    view = np.moveaxis(voxels, (across, down, 3 - across - down), (0, 1, 2))
+    for plane, (left, top, level) in zip(
+        planes, corners[:, [across, down, 3 - across - down]].astype(int), strict=True
+    ):
+        columns = left + int(whole[0, across]) * np.arange(counts[0])
+        rows = top + int(whole[1, down]) * np.arange(counts[1])
+        view[columns[:, None], rows, level] |= plane.T
+    return voxels

@@ -84,7 +84,12 @@ def read_header(path: Path) -> Header:
         If the file cannot be read or is no DICOM.
     """
     with errors_reported(path):
-        return header_of(_parsed(path, path, _head(path), stop_before_pixels=True), path)
+        return header_of(parse_header(path), path)
+
+
+def parse_header(path: Path) -> Dataset:
+    """Parse everything of a file but its pixels, to be called within `errors_reported`."""
+    return _parsed(path, path, _head(path), stop_before_pixels=True)
 
 
 def parse(path: Path, stored: bytes) -> Dataset:

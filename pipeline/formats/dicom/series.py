@@ -47,10 +47,24 @@ class DicomSeries(Part):
             series or patients, or differ in size, orientation or spacing; if the gantry is tilted,
             or a slice is missing or duplicated.
         """
-        if not self.files:
-            raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")
         read = [_read(path) for path in self.files]
-        headers = [header for header, _, _ in read]
+        frames, grid = self.arranged([header for header, _, _ in read])
+        planes = {
+            (header.path, frame.number): plane
+            for header, stored, _ in read
+            for frame, plane in zip(header.frames, stored, strict=True)
+        }
+        slices = [(frame, planes[frame.path, frame.number]) for frame in frames]
+        voxels = _rescaled(slices).transpose(2, 1, 0)
+        sums = "".join(sorted(total for _, _, total in read))
+        return Volume(voxels, grid, hashlib.sha256(sums.encode()).hexdigest())
+
+    def arranged(self, headers: Sequence[Header]) -> tuple[list[Frame], Grid]:
+        """The slices of the files' headers in the order of their positions, and their grid;
+        InputError as of `read`.
+        """
+        if not headers:
+            raise InputError(f"{self.path}: holds no DICOM file. Name the folder of a series.")
         check_alike(headers, "patient", "series")
         first = headers[0]
         for header in headers[1:]:
@@ -60,20 +74,19 @@ class DicomSeries(Part):
                     f" {first.rows}x{first.columns}. The folder mixes several series: keep those of"
                     " one size."
                 )
-        slices = [
-            (frame, plane)
-            for header, planes, _ in read
-            for frame, plane in zip(header.frames, planes, strict=True)
+        frames = [
+            frame
+            for header in headers
+            for frame in header.frames
             if self.kind in (None, frame.kind)
         ]
-        if not slices:
+        if not frames:
             raise InputError(
                 f"{self.path}: holds no frame of the kind {self.kind!r}. Choose another."
             )
-        order, affine = in_order([frame for frame, _ in slices])
-        voxels = _rescaled([slices[index] for index in order]).transpose(2, 1, 0)
-        sums = "".join(sorted(total for _, _, total in read))
-        return Volume(voxels, Grid(voxels.shape, affine), hashlib.sha256(sums.encode()).hexdigest())
+        order, affine = in_order(frames)
+        shape = (first.columns, first.rows, len(frames))
+        return [frames[index] for index in order], Grid(shape, affine)
 
 
 def _read(path: Path) -> tuple[Header, np.ndarray, str]:
