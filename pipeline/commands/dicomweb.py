@@ -2,7 +2,7 @@
 
     python -m pipeline dicomweb list URL --patient-id ID --study-date 20260101-20261231
     python -m pipeline dicomweb fetch URL STUDY_UID... --out FOLDER
-    python -m pipeline dicomweb segment URL STUDY_UID... --model models --out FOLDER --store
+    python -m pipeline dicomweb segment URL STUDY_UID... --out FOLDER --formats seg,sr --store
     python -m pipeline dicomweb store URL FILE.dcm... --out FOLDER
 
 `list` prints UID, case name, date, modalities and counts of studies, without identities. `fetch`
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--modality", default="MR", help="that studies have; default: MR, any with '' (list)"
     )
-    segmenter.add_arguments(parser)
+    segmenter.add_arguments(parser, formats="nifti,seg")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -122,7 +122,7 @@ def _segment(server: Server, arguments: argparse.Namespace) -> int:
                 Bar.write(f"failed: {outcome.case}: {outcome.reason}", sys.stderr)
                 continue
             files = chosen.dicom_files(outcome.case)
-            Bar.write(f"{outcome.case}: {outcome.state}, {len(files)} DICOM files of results")
+            Bar.write("  ".join([outcome.case, outcome.state, *(file.name for file in files)]))
             if arguments.store:
                 outbox.add(files, server.url)
     left = _sent(outbox, server) if arguments.store else 0

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", metavar="URL", help="DICOMweb server that gets the DICOM files of the results"
     )
-    segmenter.add_arguments(parser)
+    segmenter.add_arguments(parser, formats="nifti")
 
 
 def run(arguments: argparse.Namespace) -> int:

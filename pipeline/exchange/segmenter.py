@@ -1,26 +1,39 @@
 """Fetched and watched studies segmented as by `predict`, and the DICOM files of their results."""
 
 import argparse
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.errors import InputError
+from ..network.card import read_card
 from ..runtime import gpus
 from ..runtime.model_folder import model_folder
+from ..segmenting.extras import FORMATS, SEG_TYPES, Extras, object_file
 from ..segmenting.finding import OneCase, Unusable
 from ..segmenting.many import Outcome
 from ..segmenting.model import Model
-from ..segmenting.segmentation import Extras
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how studies are segmented."""
+def add_arguments(parser: argparse.ArgumentParser, formats: str) -> None:
+    """Declare how studies are segmented, by default into these formats."""
     parser.add_argument(
         "--model",
         default="models",
         metavar="FOLDER|runs:/ID|EXPERIMENT",
         help="the network, as for predict (default: models)",
+    )
+    parser.add_argument(
+        "--formats",
+        default=formats,
+        metavar="NAME,NAME",
+        help=f"of {', '.join(FORMATS)}, as for predict (default: {formats})",
+    )
+    parser.add_argument(
+        "--seg-type",
+        choices=SEG_TYPES,
+        default="binary",
+        help="type of the DICOM segmentation, as for predict (default: binary)",
     )
     parser.add_argument(
         "--native",
@@ -57,16 +70,27 @@ class Segmenter:
 
     def dicom_files(self, case: str) -> list[Path]:
         """The DICOM files of a case that is done."""
-        return sorted(self.out.glob(f"{glob.escape(case)}.*dcm"))
+        labels = self.out / f"{case}.nii.gz"
+        return [object_file(labels, name) for name in self.extras.objects]
 
 
 def segmenter(arguments: argparse.Namespace, out: Path) -> Segmenter:
-    """What the arguments say; InputError if the network cannot be read."""
-    from ..network.card import read_card
+    """What the arguments say.
 
+    Raises
+    ------
+    InputError
+        If the network cannot be read, a format is unknown, or results are to be stored, but none is
+        a DICOM file.
+    """
+    extras = Extras(formats=tuple(arguments.formats.split(",")), seg_type=arguments.seg_type)
+    if arguments.store and not extras.objects:
+        raise InputError(
+            f"--formats {arguments.formats}: makes no DICOM file that --store could store. Ask for"
+            " --formats nifti,seg."
+        )
     if arguments.device:
         gpus.use(arguments.device)
     folder = model_folder(arguments.model)
-    return Segmenter(
-        Model(folder, read_card(folder)), out, arguments.native, tuple(arguments.missing), Extras()
-    )
+    model = Model(folder, read_card(folder))
+    return Segmenter(model, out, arguments.native, tuple(arguments.missing), extras)

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import pydicom
 import pytest
 from filelock import FileLock
 
@@ -47,8 +48,8 @@ def watch(model, inbox, tmp_path) -> Watch:
     return made(model, inbox, tmp_path / "out")
 
 
-def made(model, inbox, out, server=None) -> Watch:
-    segmenter = Segmenter(model, out, False, (), api.Extras())
+def made(model, inbox, out, server=None, formats=("nifti",)) -> Watch:
+    segmenter = Segmenter(model, out, False, (), api.Extras(formats=formats))
     return Watch(inbox, segmenter, quiet_s=0.05, poll_s=0.02, server=server)
 
 
@@ -205,18 +206,18 @@ def test_results_are_stored_and_what_a_server_does_not_take_is_sent_later(
     shutil.copytree(dicom, inbox / "study")
     with faulty.serving() as running:
         out = tmp_path / "out"
-        watch = made(model, inbox, out, Server(running.url, waits_s=(0.01,), stall_s=2))
-        assert once(watch)
-        (one,) = state(watch).values()
-        result = studies.write_segmentation(out / f"{one['cases'][0]}.seg.dcm", dicom)
-        (out / "watch.json").unlink()
-        running.faults["stow"] = ["500", "401"]
+        server = Server(running.url, waits_s=(0.01,), stall_s=2)
+        watch = made(model, inbox, out, server, ("nifti", "seg"))
+        running.faults["stow"] = ["500", "500", "401"]
+        assert not once(watch)
+        assert [one["state"] for one in state(watch).values()] == ["done"]
         assert not once(watch)
         assert running.stored == []
         assert once(watch)
-        assert running.stored == [result.SOPInstanceUID]
+        (result,) = out.glob("*.seg.dcm")
+        assert running.stored == [pydicom.dcmread(result).SOPInstanceUID]
         assert once(watch)
-        assert running.count("stow") == 3
+        assert running.count("stow") == 4
 
 
 COMMAND = [sys.executable, "-m", "pipeline", "watch", "--model", MODEL]
