@@ -36,8 +36,9 @@ _MIXED = {
     "series": ("series", " (SeriesInstanceUID)"),
 }
 
-# what is used is checked here
+# what is used is checked here; warnings of pydicom quote values
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
 
 
 @dataclass(frozen=True)

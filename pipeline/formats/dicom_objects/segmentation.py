@@ -1,6 +1,7 @@
 """Masks as a DICOM segmentation object on the geometry of its source series (PS3.3, A.51)."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from .source import Source
 Kind = Literal["binary", "labelmap", "fractional"]
 USE = "Research use only, not for diagnosis"
 """Stated in every object; texts of DICOM's LO have at most 64 characters."""
+logging.getLogger("highdicom").setLevel(logging.CRITICAL)  # it logs names of patients
 _SERIES_NUMBER = 9001
 _MOST = 255  # of fractional values
 _LONGEST = 64  # characters of LO
@@ -97,6 +99,7 @@ def dataset(
             **equipment(algorithm),
             specific_character_set=character_set(source),
             content_label="TUMOR_SEG",
+            content_creator_name="TumorFlow^",
             content_description=USE,
             series_description=f"Segmentation: {USE}",
             coding_schemes=[own_scheme()],

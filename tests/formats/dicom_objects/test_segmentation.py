@@ -191,3 +191,11 @@ def test_headers_may_lack_what_the_standard_lets_be_empty(tmp_path, values):
     assert read.PatientBirthDate == ("" if "PatientBirthDate" in values else "19610203")
     assert read.PatientSex == ("" if "PatientSex" in values else "M")
     assert str(read.PatientName) == (values.get("PatientName", "Müller^Jörg"))
+
+
+def test_nothing_of_the_patient_is_logged(tmp_path, caplog, capfd):
+    caplog.set_level("DEBUG")
+    names = {"PatientName": "Roe" * 40 + "^^^^^^^^", "PatientID": "X" * 80, "StudyID": "Y" * 20}
+    write(tmp_path, source_of(tmp_path, **names))
+    said = caplog.text + "".join(capfd.readouterr())
+    assert not [value for value in ("Roe", "X" * 9, "Y" * 9, "Patient") if value in said]
