@@ -190,5 +190,5 @@ def test_every_parameter_model_is_without_defaults(name):
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
 def test_only_what_trains_or_segments_waits_for_keras(name):
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
-        name in {"train", "evaluate", "commands.predict"}
+        name in {"train", "evaluate", "commands.predict", "commands.dicomweb", "commands.watch"}
     )

@@ -109,11 +109,11 @@ class Server:
         largest_bytes: int = LARGEST_BYTES,
     ) -> None:
         self.url, self.waits_s = checked_address(url), tuple(waits_s)
-        self._session = Session(self.url, waits_s, stall_s, largest_bytes)
+        self.session = Session(self.url, waits_s, stall_s, largest_bytes)
         for name in ("dicomweb_client", "retrying", "urllib3"):  # they log queries
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._client = DICOMwebClient(
-            self.url, self._session, permissive_uid=True, chunk_size=largest_bytes
+            self.url, self.session, permissive_uid=True, chunk_size=largest_bytes
         )
         self._client.set_http_retry_params(retry=False)
 
@@ -176,7 +176,7 @@ class Server:
         """
         url = f"{self.url}/studies/{study}/series/{series}/instances/{instance}"
         with self._checked():
-            response = self._session.get(url, headers={"Accept": _ACCEPTED})
+            response = self.session.get(url, headers={"Accept": _ACCEPTED})
             response.raise_for_status()
             return _only_part(response)
 
