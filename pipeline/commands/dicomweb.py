@@ -20,7 +20,7 @@ diagnosis.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -31,6 +31,7 @@ from ..exchange.outbox import Outbox, Sent
 from ..exchange.server import Server
 from ..exchange.session import PassingFault
 from ..formats.dicom.header import pseudonym
+from ..segmenting.many import Outcome
 
 _DICOM, _OUTBOX = "dicom", "outbox"
 
@@ -114,19 +115,25 @@ def _segment(server: Server, arguments: argparse.Namespace) -> int:
     chosen = segmenter.segmenter(arguments, arguments.out)
     folders, failed = _fetched(server, arguments)
     outbox = Outbox(arguments.out / _OUTBOX)
-    cases = chosen.find(folders)
-    with logged_above_bars():
-        for outcome in Bar(chosen.segment(cases), "segment", len(cases), unit="case"):
-            if outcome.state == "failed":
-                failed += 1
-                Bar.write(f"failed: {outcome.case}: {outcome.reason}", sys.stderr)
-                continue
-            files = chosen.dicom_files(outcome.case)
-            Bar.write("  ".join([outcome.case, outcome.state, *(file.name for file in files)]))
-            if arguments.store:
-                outbox.add(files, server.url)
+    for outcome in _outcomes(chosen, folders):
+        if outcome.state == "failed":
+            failed += 1
+            Bar.write(f"failed: {outcome.case}: {outcome.reason}", sys.stderr)
+            continue
+        files = chosen.dicom_files(outcome.case)
+        Bar.write("  ".join([outcome.case, outcome.state, *(file.name for file in files)]))
+        if arguments.store:
+            outbox.add(files, server.url)
     left = _sent(outbox, server) if arguments.store else 0
     return 1 if failed or left else 0
+
+
+def _outcomes(chosen: segmenter.Segmenter, folders: list[Path]) -> Iterator[Outcome]:
+    """What becomes of the studies in folders; nothing is written if there are none."""
+    cases = chosen.find(folders)
+    if cases:
+        with logged_above_bars():
+            yield from Bar(chosen.segment(cases), "segment", len(cases), unit="case")
 
 
 def _store(server: Server, arguments: argparse.Namespace) -> int:
