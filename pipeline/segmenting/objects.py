@@ -8,14 +8,16 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.grid import onto_axes_of
+from ..core.schema import Schema
 from ..formats.dicom.series import DicomSeries
-from ..formats.dicom_objects import segmentation
+from ..formats.dicom_objects import report, rtstruct, segmentation
 from ..formats.dicom_objects.source import Source, read_source
 from ..formats.volume import Part
 from ..registration.native import labels_to_series, maps_to_series
 from ..report.plots.palette import label_colours, region_colours
 from ..runtime.version import version
 from .extras import Extras
+from .measuring import findings
 from .sources import series_of
 
 if TYPE_CHECKING:
@@ -37,15 +39,21 @@ def made(result: "Segmentation", extras: Extras) -> dict[str, bytes]:
     InputError
         If the case has no DICOM series, or its headers hold what no object can repeat.
     """
-    source = _source(result.case.name, result.series)
-    found = segmentation.dataset(
-        source,
-        _segments(result, source, extras),
-        extras.seg_type,
-        _algorithm(result.record["network_sha256"]),
-        label_colours(result.schema) | region_colours(result.schema),
-    )
-    return {"seg": segmentation.stored(found, source)}
+    source, schema = _source(result.case.name, result.series), result.schema
+    algorithm = _algorithm(result.record["network_sha256"])
+    colours = label_colours(schema) | region_colours(schema)
+    classes = _on_source(result, source, result.classes)
+    masks = _masks(classes, schema, extras.segments)
+    objects = {}
+    if "seg" in extras.objects:
+        segments = _maps(result, source) if extras.seg_type == "fractional" else masks
+        objects["seg"] = segmentation.dataset(source, segments, extras.seg_type, algorithm, colours)
+    if "sr" in extras.objects:
+        found = findings(classes, schema, source.grid.spacing_mm, masks)
+        objects["sr"] = report.dataset(source, objects["seg"], found, algorithm)
+    if "rtstruct" in extras.objects:
+        objects["rtstruct"] = rtstruct.dataset(source, masks, algorithm, colours)
+    return {name: segmentation.stored(found, source) for name, found in objects.items()}
 
 
 def _source(case: str, series: tuple[str, DicomSeries] | None) -> Source:
@@ -57,18 +65,19 @@ def _source(case: str, series: tuple[str, DicomSeries] | None) -> Source:
     return read_source(series[1])
 
 
-def _segments(result: "Segmentation", source: Source, extras: Extras) -> dict[str, np.ndarray]:
-    """(X, Y, Z) of each segment on the grid of the source, bool or probabilities."""
-    if extras.seg_type == "fractional":
-        return {
-            name: _on_source(result, source, voxels, is_map=True)
-            for name, voxels in result.probabilities.items()
-        }
-    classes = _on_source(result, source, result.classes)
-    schema = result.schema
-    if extras.segments == "regions":
+def _masks(classes: np.ndarray, schema: Schema, kind: str) -> dict[str, np.ndarray]:
+    """(X, Y, Z) bool of each label or region."""
+    if kind == "regions":
         return {name: np.isin(classes, schema.classes_of(name)) for name in schema.regions}
     return {name: classes == index for index, name in enumerate(schema.labels, 1)}
+
+
+def _maps(result: "Segmentation", source: Source) -> dict[str, np.ndarray]:
+    """(X, Y, Z) probabilities of each region on the grid of the source."""
+    return {
+        name: _on_source(result, source, voxels, is_map=True)
+        for name, voxels in result.probabilities.items()
+    }
 
 
 def _on_source(

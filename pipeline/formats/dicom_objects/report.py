@@ -18,7 +18,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from .codes import ANATOMY, CATEGORY, PRIVATE_SCHEME, structure
-from .segmentation import USE, Algorithm, equipment, own_scheme, source_reported
+from .segmentation import USE, Algorithm, character_set, equipment, own_scheme, source_reported
 from .source import Source
 
 _SERIES_NUMBER = 9002
@@ -133,6 +133,7 @@ def dataset(
             transfer_syntax_uid=ExplicitVRLittleEndian,
             series_description=f"Measurements: {USE}",
             coding_schemes=[own_scheme()],
+            specific_character_set=character_set(source),
             **equipment(algorithm),
         )
 

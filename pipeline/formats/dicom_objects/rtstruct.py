@@ -16,7 +16,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 from scipy import ndimage
 
 from .codes import structure
-from .segmentation import USE, Algorithm, equipment, identification, source_reported
+from .segmentation import USE, Algorithm, character_set, equipment, identification, source_reported
 from .source import Source
 
 _SERIES_NUMBER = 9003
@@ -27,7 +27,6 @@ _FROM_SOURCE = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"),
     *("ReferringPhysicianName", "FrameOfReferenceUID"),
 )
-_OPTIONAL_FROM_SOURCE = ("SpecificCharacterSet", "StudyDescription")
 _DIGITS = 4  # of coordinates in mm; a decimal string has at most 16 characters
 
 Loop = list[tuple[int, int]]
@@ -84,9 +83,8 @@ def _head(source: Source, algorithm: Algorithm) -> Dataset:
     made, header, now = Dataset(), source.headers[0], datetime.now()
     for keyword in _FROM_SOURCE:
         setattr(made, keyword, header[keyword].value)
-    for keyword in _OPTIONAL_FROM_SOURCE:
-        if header.get(keyword):
-            setattr(made, keyword, header[keyword].value)
+    if named := character_set(source):
+        made.SpecificCharacterSet = named
     made.SOPClassUID = RTStructureSetStorage
     made.SOPInstanceUID = generate_uid(prefix=None)
     made.SeriesInstanceUID = generate_uid(prefix=None)
