@@ -14,7 +14,10 @@ from ..core.params import read_yaml
 from ..core.schema import Schema
 from ..formats.dicom.sequences import MODALITIES, choose, is_exact, overridden, recognise
 from ..formats.dicom.study import Study, studies
+from ..formats.dicom_objects.matching import SegmentationMask
+from ..formats.dicom_objects.segments import MANUFACTURER, origin_of
 from ..formats.raw_cases import Found
+from ..formats.volume import Part
 from ..formats.walking import of_one_file
 from .dicom_choice import TABLE, Sorting, question
 from .source import Source, require_folder
@@ -40,15 +43,17 @@ def schema(modalities: tuple[str, ...]) -> Schema:
 def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
     """Find the examinations below a folder, as `Source.find` states.
 
-    There is a folder with the DICOM files of each examination, at any depth, ``seg.nii.gz`` beside
-    the series and, where the user corrects modalities, `modalities.yaml`. The schema has the
-    modalities that all cases have, in the order t1n, t1c, t2w, t2f.
+    There is a folder with the DICOM files of each examination, at any depth, among them a DICOM
+    segmentation of one series or ``seg.nii.gz`` beside the series, which is taken if both are
+    there; and, where the user corrects modalities, `modalities.yaml`. The schema has the modalities
+    that all cases have, in the order t1n, t1c, t2w, t2f.
 
     Raises
     ------
     InputError
         Also if a folder mixes patients or examinations, several series may be the same modality,
-        or no modality is in all examinations.
+        no modality is in all examinations, or one has several DICOM segmentations and no
+        ``seg.nii.gz``.
     """
     table = read_table(location)
     every = _studies(location)
@@ -67,7 +72,13 @@ def find(location: Path, limit: int = 0) -> tuple[Schema, list[Found]]:
             f"{location}: no modality is in all {len(sortings)} examinations:\n{listed}\nRemove"
             " those that lack what you need."
         )
-    return schema(common), [_found(sorting, common, location, every) for sorting in sortings]
+    cohort = schema(common)
+    found = []
+    for sorting in sortings:
+        masks = _objects(sorting.study, cohort)
+        found.append(_found(sorting, common, location, every, masks))
+        _require_one(masks, found[-1].labels)
+    return cohort, found
 
 
 def study_folders(location: Path) -> list[Path]:
@@ -134,7 +145,8 @@ def read_study(
     if undecided:
         native = "give `python -m pipeline predict` the option --native"
         raise InputError(question(folder, [sorting], table, needed, native))
-    return _found(sorting, tuple(sorting.images), folder, found)
+    masks = _objects(found[0], schema(MODALITIES))
+    return _found(sorting, tuple(sorting.images), folder, found, masks)
 
 
 def read_table(location: Path) -> dict[str, str | None]:
@@ -193,18 +205,52 @@ def _sort(study: Study, table: dict[str, str | None]) -> Sorting:
     return Sorting(study, tuple(found), stacks)
 
 
-def _found(sorting: Sorting, wanted: tuple[str, ...], location: Path, every: list[Study]) -> Found:
+def _found(
+    sorting: Sorting,
+    wanted: tuple[str, ...],
+    location: Path,
+    every: list[Study],
+    masks: list[SegmentationMask],
+) -> Found:
     study, images = sorting.study, sorting.images
     surplus = ", ".join(name for name in images if name not in wanted)
-    note = f"{surplus} is not used, since not all examinations have it"
+    passed_over = len(study.segmentations) - len(masks)
+    notes = {
+        f"{surplus} is not used, since not all examinations have it": surplus,
+        f"{passed_over} DICOM segmentations are not used: TumorFlow made them, or they refer to no"
+        " series of the examination": passed_over,
+    }
     return Found(
         case=f"study-{study.study}",
         patient=f"patient-{study.patient}",
         folder=study.folder,
         images={name: images[name].part for name in wanted},
-        labels=_mask(study, location, every),
-        notes=(note,) if surplus else (),
+        labels=_mask(study, location, every) or (masks[0] if len(masks) == 1 else None),
+        notes=tuple(note for note, is_due in notes.items() if is_due),
     )
+
+
+def _objects(study: Study, schema: Schema) -> list[SegmentationMask]:
+    """The segmentation objects that refer to a series of the examination, but those that TumorFlow
+    made, which are predictions.
+    """
+    series = {stack.series: stack.part for stack in reversed(study.stacks)}
+    found = []
+    for path in study.segmentations:
+        origin = origin_of(path)
+        parts = [series[uid] for uid in sorted(origin.series) if uid in series]
+        if parts and origin.manufacturer != MANUFACTURER:
+            found.append(SegmentationMask(path, schema, parts[0]))
+    return found
+
+
+def _require_one(masks: list[SegmentationMask], labels: Path | Part | None) -> None:
+    if len(masks) > 1 and not isinstance(labels, Path):
+        listed = ", ".join(mask.name for mask in masks)
+        raise InputError(
+            f"{masks[0]}: is one of {len(masks)} DICOM segmentations of the examination ({listed})."
+            f" Keep the reference alone, or give it as {_MASKS[0]} beside the series."
+        )
 
 
 def _mask(study: Study, location: Path, every: list[Study]) -> Path | None:
@@ -240,8 +286,8 @@ SOURCE = Source(
         "NEMA PS3 / ISO 12052, Digital Imaging and Communications in Medicine (DICOM) Standard"
     ),
     access=(
-        "Export the examinations from your archive, one folder each, with seg.nii.gz beside the"
-        f" series; {TABLE} corrects modalities."
+        "Export the examinations from your archive, one folder each, with their DICOM"
+        f" segmentation or with seg.nii.gz beside the series; {TABLE} corrects modalities."
     ),
     find=find,
 )

@@ -17,12 +17,20 @@ from ..core.regions import classes_to_regions, classes_to_values, regions_to_cla
 from ..core.schema import Schema
 from ..formats import nifti
 from ..formats.affines import literal, repair_command
+from ..formats.dicom_objects.matching import mask_of
+from ..formats.dicom_objects.segments import (
+    MANUFACTURER,
+    is_segmentation,
+    origin_of,
+    own_grid,
+    read_segments,
+)
 from ..formats.predictions import MAPS
 from ..formats.raw_cases import few, on_grid_of, read_mask
 from ..formats.volume import Volume
 from ..formats.walking import files_below, is_volume, of_one_file, pattern_expression, volumes_in
 
-_ENDING = re.compile(r"\.(nii|nii\.gz|mha|mhd)$", re.IGNORECASE)
+_ENDING = re.compile(r"\.(nii|nii\.gz|mha|mhd|dcm|seg\.dcm)$", re.IGNORECASE)
 _MASK = re.compile(r"[_-](seg|gtv|tumor_segmentation)$", re.IGNORECASE)
 _MODALITY = re.compile(r"[_-](t1|t1ce|t1c|t1n|t2|t2w|t2f|flair|fla)$", re.IGNORECASE)
 _OURS = re.compile(r"TumorFlow [0-9a-f]{16}")
@@ -53,6 +61,8 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     ----------
     folder : Path
         Holds NIfTI or MetaImage files; hidden files and maps that `predict` wrote are ignored.
+        DICOM segmentations (``.dcm``) are taken where there are none of these, or the pattern ends
+        in ``.dcm``.
     pattern : str, optional
         Which files, and which part of their names is the case: ``{case}`` matches the same text
         wherever it is, ``*`` any text; neither matches a ``/``. Without a ``/`` it is a name in any
@@ -67,11 +77,11 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder. Name the folder that holds the masks.")
-    files = [path for path in files_below(folder) if is_volume(path) and not _is_map(path, folder)]
+    files = _masks_below(folder, pattern or "")
     if not files:
         raise InputError(
-            f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file. Name the folder that holds the"
-            " masks."
+            f"{folder}: holds no .nii, .nii.gz, .mha or .mhd file, and no DICOM segmentation"
+            " (.dcm). Name the folder that holds the masks."
         )
     if pattern is None:
         marked = [path for path in files if _MASK.search(_stem(path))] or files
@@ -88,6 +98,14 @@ def masks_of(folder: Path, pattern: str | None = None) -> dict[str, Path]:
                 " pattern."
             )
     return dict(sorted(masks.items()))
+
+
+def _masks_below(folder: Path, pattern: str) -> list[Path]:
+    below = files_below(folder)
+    files = [path for path in below if is_volume(path) and not _is_map(path, folder)]
+    if files and not pattern.lower().endswith(".dcm"):
+        return files
+    return [path for path in below if is_segmentation(path)]
 
 
 def _is_map(path: Path, folder: Path) -> bool:
@@ -232,6 +250,8 @@ def suspected_swap(pairs: list[Pair], where: tuple[Path, Path]) -> str:
 
 
 def _marked_by_network(mask: Path, folder: Path) -> str:
+    if is_segmentation(mask) and origin_of(mask).manufacturer == MANUFACTURER:
+        return "its header says that TumorFlow predicted it"
     if _OURS.match(nifti.read_description(mask)):
         return "its header says that TumorFlow predicted it"
     if (folder / "predict_from_raw_data_args.json").is_file():
@@ -249,7 +269,9 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
     """Read reference and prediction as label values on the grid of the reference.
 
     A prediction with the same voxels and other axis order or direction is reordered, with a
-    warning. `channels` are the regions of its channels of 0 and 1; empty where it holds labels.
+    warning. `channels` are the regions of its channels of 0 and 1; empty where it holds labels. The
+    frames of a DICOM segmentation are put where they lie on the grid of the other mask, and of two
+    on the smallest that holds both.
 
     Raises
     ------
@@ -257,12 +279,23 @@ def read_pair(pair: Pair, schema: Schema, channels: Sequence[str] = ()) -> tuple
         If a file is not readable, a prediction has channels that were not named, or the grids
         differ in shape, or by more than 0.001 mm apart from the order and direction of their axes.
     """
-    reference = read_mask(pair.reference)
+    paths = (pair.reference, pair.prediction)
+    objects = {path: read_segments(path) for path in paths if is_segmentation(path)}
+    if len(objects) == 2:
+        grid = own_grid([*objects.values()])
+        reference, prediction = (mask_of(objects[path], schema, grid) for path in paths)
+        return reference, prediction
+    if pair.prediction in objects:
+        reference = read_mask(pair.reference)
+        return reference, mask_of(objects[pair.prediction], schema, reference.grid)
     prediction = (
         _read_channels(pair.prediction, schema, channels)
         if channels
         else _read_labels(pair.prediction, schema)
     )
+    if pair.reference in objects:
+        return mask_of(objects[pair.reference], schema, prediction.grid), prediction
+    reference = read_mask(pair.reference)
     return reference, on_grid_of(
         pair.prediction,
         prediction,

@@ -1,4 +1,5 @@
-"""Score segmentations of any tool against references: two folders of NIfTI or MetaImage files.
+"""Score segmentations of any tool against references: two folders of NIfTI, MetaImage or DICOM
+segmentation files.
 
     python -m pipeline score REFERENCE PREDICTION --cohort brats2018-2021 --out scores
 
@@ -7,10 +8,11 @@ CASE_seg.nii.gz or CASE-seg.nii.gz with it; other names by patterns, such as --p
 '{case}_output.nii.gz'. Every pair must lie on one grid and hold the label values of the cohort
 (`python -m pipeline sources`, or a folder's cohort.yaml); nothing is resampled, and labels are not
 mapped. Axes in another order or direction are put in that of the reference; masks of regions in
-channels are read with --channels. The scores, their definitions and the rules for empty regions are
-those of the stage `evaluate`. It prints a verdict and means over cases with their 95 % intervals
-(BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv,
-multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
+channels are read with --channels. In DICOM segmentations (.dcm) each segment is the label or region
+that the code of its type or its label names. The scores, their definitions and the rules for empty
+regions are those of the stage `evaluate`. It prints a verdict and means over cases with their 95 %
+intervals (BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv,
+instances.csv, multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
 """
 
 import argparse

@@ -117,13 +117,15 @@ class _Gathered:
 @dataclass(frozen=True)
 class Study:
     """A study (examination) of a patient, both named by pseudonyms; `folder` contains all its
-    files, and `stacks` are of MR images, sorted by their first file and kind.
+    files, `stacks` are of MR images, sorted by their first file and kind, and `segmentations` are
+    the files of segmentation objects.
     """
 
     study: str
     patient: str
     folder: Path
     stacks: tuple[Stack, ...]
+    segmentations: tuple[Path, ...] = ()
 
 
 def studies(location: Path) -> list[Study]:
@@ -141,6 +143,7 @@ def studies(location: Path) -> list[Study]:
     patients: dict[str, tuple[str, Path]] = {}
     files: dict[str, list[Path]] = {}
     stacks: dict[str, dict[tuple[str, str], _Gathered]] = {}
+    segmentations: dict[str, list[Path]] = {}
     for headers in _by_folder(location):
         check_alike(headers, "patient", "study")
         first = headers[0]
@@ -152,6 +155,9 @@ def studies(location: Path) -> list[Study]:
             )
         files.setdefault(first.study, []).extend(header.path for header in headers)
         gathered = stacks.setdefault(first.study, {})
+        segmentations.setdefault(first.study, []).extend(
+            header.path for header in headers if header.modality == "SEG"
+        )
         for header in headers:
             for frame in header.frames if header.modality == "MR" else ():
                 start = _Gathered(header, frame)
@@ -162,6 +168,7 @@ def studies(location: Path) -> list[Study]:
             patients[study][0],
             _common(files[study]),
             tuple(gathered.stack() for gathered in stacks[study].values()),
+            tuple(segmentations[study]),
         )
         for study in sorted(patients)
     ]

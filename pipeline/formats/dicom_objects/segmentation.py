@@ -25,6 +25,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from ...core.errors import InputError
 from ..dicom.header import REMEDY
 from .codes import ANATOMY, CATEGORY, PRIVATE_SCHEME, structure
+from .segments import MANUFACTURER
 from .source import Source
 
 Kind = Literal["binary", "labelmap", "fractional"]
@@ -141,7 +142,7 @@ def character_set(source: Source) -> str | None:
 def equipment(algorithm: Algorithm) -> dict[str, Any]:
     """What highdicom's constructors take of the maker of an object."""
     return {
-        "manufacturer": "TumorFlow",
+        "manufacturer": MANUFACTURER,
         "manufacturer_model_name": algorithm.name,
         "software_versions": algorithm.version,
         "device_serial_number": next(iter(algorithm.parameters.values()), "none")[:_LONGEST],

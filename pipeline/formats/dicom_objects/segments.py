@@ -14,11 +14,13 @@ from ...core.errors import InputError
 from ...core.grid import Grid
 from ..dicom.frames import Frame, frames_of, text
 from ..dicom.geometry import common_grid, placed_on
-from ..dicom.header import errors_reported, parse, parse_header
+from ..dicom.header import errors_reported, is_dicom, parse, parse_header
 from ..dicom.pixels import stored_values
 
 SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation, and label map segmentation."""
+MANUFACTURER = "TumorFlow"
+"""Of the objects that TumorFlow makes."""
 _KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
 _REMEDY = "Export it again from the tool that made it, or give the mask as NIfTI."
 _MOST_VOXELS = 1 << 31
@@ -87,7 +89,8 @@ def own_grid(objects: Sequence[Segments]) -> Grid:
     """
     frames = [frame for each in objects for frame in each.frames]
     _, rows, columns = objects[0].planes.shape
-    return common_grid(frames, columns, rows)
+    with errors_reported(objects[0].path):
+        return common_grid(frames, columns, rows)
 
 
 def kind_of(path: Path) -> tuple[str, list[str]]:
@@ -98,6 +101,33 @@ def kind_of(path: Path) -> tuple[str, list[str]]:
         dataset = parse_header(path)
         segments = _segments(dataset, path)
         return _kind(dataset, path).lower(), [each.label for each in segments]
+
+
+def is_segmentation(path: Path) -> bool:
+    """Whether a file named ``.dcm`` is a segmentation object; InputError if it cannot be read."""
+    if path.suffix.lower() != ".dcm" or not path.is_file() or not is_dicom(path):
+        return False
+    with errors_reported(path):
+        return parse_header(path).get("SOPClassUID") in SOP_CLASSES
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an object is about: the SeriesInstanceUIDs that it refers to; and who made it."""
+
+    series: frozenset[str]
+    manufacturer: str
+
+
+def origin_of(path: Path) -> Origin:
+    """The origin of an object by its header; InputError if it cannot be read."""
+    with errors_reported(path):
+        dataset = parse_header(path)
+        referenced = dataset.get("ReferencedSeriesSequence") or []
+        return Origin(
+            frozenset(text(item.get("SeriesInstanceUID")) for item in referenced) - {""},
+            text(dataset.get("Manufacturer")),
+        )
 
 
 def read_segments(path: Path) -> Segments:

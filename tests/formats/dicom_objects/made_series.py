@@ -21,20 +21,23 @@ GEOMETRIES = {
     "anisotropic": ([[1, 0, 0], [0, 1, 0]], (0.4297, 0.625, 6.5)),
     "enhanced": (OBLIQUE, (0.8, 0.8, 2.5)),
 }
-"""Cosines along a row and a column (LPS+), and millimetres between columns, rows and slices."""
+"""Cosines along a row and a column (LPS+), millimetres between columns, rows and slices, and
+perhaps the place of the first voxel.
+"""
+CORNER_MM = (-61.2, 33.7, -18.9)
 
 
 def positions(geometry: str, slices: int = SHAPE[2]) -> list[list[float]]:
     """Of the slices of a series, along the normal."""
-    axes, (_, _, step) = GEOMETRIES[geometry]
+    axes, (_, _, step), *corner = GEOMETRIES[geometry]
     normal = np.cross(*np.asarray(axes, float))
-    corner = np.array([-61.2, 33.7, -18.9])
+    corner = np.array(corner[0] if corner else CORNER_MM)
     return [np.round(corner + number * step * normal, 4).tolist() for number in range(slices)]
 
 
 def affine(geometry: str) -> np.ndarray:
     """Voxel (column, row, slice) to RAS+ mm, by the formula of the standard."""
-    axes, (between_columns, between_rows, step) = GEOMETRIES[geometry]
+    axes, (between_columns, between_rows, step), *_ = GEOMETRIES[geometry]
     row, column = np.asarray(axes, float)
     edges = [row * between_columns, column * between_rows, np.cross(row, column) * step]
     matrix = np.eye(4)
@@ -112,7 +115,7 @@ def write_series(
     MR with its frames in reversed order; `values` replace elements, None leaves one out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    axes, (between_columns, between_rows, step) = GEOMETRIES[geometry]
+    axes, (between_columns, between_rows, step), *_ = GEOMETRIES[geometry]
     cosines = np.asarray(axes, float).ravel().tolist()
     places, count = positions(geometry, voxels.shape[2]), voxels.shape[2]
     spacing = [between_rows, between_columns]
