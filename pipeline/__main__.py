@@ -18,6 +18,8 @@ from .runtime.version import version
 
 COMMANDS = {
     "predict": "segment a case with a trained model",
+    "dicomweb": "query a DICOMweb server, fetch and segment studies, store results",
+    "watch": "segment each study that arrives in a folder",
     "score": "score segmentations of any tool against references",
     "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
     "sources": "list where cases can come from, and what each source declares",

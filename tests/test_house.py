@@ -56,6 +56,7 @@ BELOW = {
         *("core", "formats", "cohorts", "registration", "preparation", "verification"),
         *("network", "metrics", "report", "runtime"),
     },
+    "exchange": {"core", "formats", "cohorts", "network", "runtime", "segmenting"},
     "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""
@@ -68,6 +69,7 @@ ONLY_IN = {
     "tensorflow": {"network.backend", "network.steps"},
     "jax": {"network.steps"},
     "torch": set(),
+    "dicomweb_client": {"exchange"},
     "tqdm": {"core.progress", "cohorts.copying"},
 }
 
@@ -186,7 +188,7 @@ def test_every_parameter_model_is_without_defaults(name):
 
 
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
-def test_only_train_evaluate_and_predict_wait_for_keras(name):
+def test_only_what_trains_or_segments_waits_for_keras(name):
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
-        name in {"train", "evaluate", "commands.predict"}
+        name in {"train", "evaluate", "commands.predict", "commands.dicomweb", "commands.watch"}
     )

@@ -1,22 +1,29 @@
 """What is fuzzed: readers of bytes from outside, each with small good files to start from."""
 
 import gzip
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import SimpleITK as sitk
 from pydicom import uid
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 
 from pipeline.cohorts.fetching.archives import unpack
 from pipeline.core.errors import InputError
 from pipeline.core.schema import Schema
+from pipeline.exchange.fetching import fetch_study
+from pipeline.exchange.server import Server
+from pipeline.exchange.session import PassingFault
 from pipeline.formats import metaimage, nifti
 from pipeline.formats.dicom.header import is_dicom, read_header
 from pipeline.formats.dicom.series import DicomSeries
@@ -210,6 +217,86 @@ def _tar_seeds(_: Path) -> list[bytes]:
     return [tar(FILES, form) for form in (0, 1, 2)]
 
 
+class _Answering(HTTPAdapter):
+    """Answers every request with a file: a line with the content type, then the body; lists of
+    series and instances with a fixed answer if `lists` is given.
+    """
+
+    def __init__(self, path: Path, lists: dict[str, bytes]) -> None:
+        super().__init__()
+        kind, _, body = path.read_bytes().partition(b"\n")
+        self.answer = kind.decode("latin-1").strip(), body
+        self.lists = lists
+
+    def send(self, request, *_, **__):
+        last = request.url.partition("?")[0].rsplit("/", 1)[-1]
+        listed = (JSON, self.lists[last]) if last in self.lists else None
+        kind, body = listed or self.answer
+        headers = {"Content-Type": kind}
+        response = HTTPResponse(BytesIO(body), headers, 200, preload_content=False)
+        return self.build_response(request, response)
+
+
+def _read_answer(path: Path) -> None:
+    """Ask a server all that it can be asked; it gives the same answer, which must fit once."""
+    fetched = path.with_name("fetched")
+    lists = {"series": _listed("0020000E", SERIES), "instances": _listed("00080018", INSTANCE)}
+
+    def server(lists: dict[str, bytes]) -> Server:
+        made = Server(f"http://127.0.0.1{path.parent}", waits_s=())
+        made.session.mount("http://", _Answering(path, lists))
+        return made
+
+    other = server({})
+    asked = (
+        lambda: other.studies({}),
+        lambda: other.series(STUDY),
+        lambda: other.instances(STUDY, SERIES),
+        lambda: other.has(STUDY, INSTANCE),
+        lambda: other.store(slice_of(0, preamble=bytes(128))),
+        lambda: fetch_study(server(lists), STUDY, fetched),
+    )
+    faults = []
+    for ask in asked:
+        try:
+            ask()
+        except (InputError, PassingFault) as fault:
+            faults.append(InputError(f"{other.url}: {fault}"))
+    files = [file for file in fetched.rglob("*") if file.suffix == ".dcm"]
+    shutil.rmtree(fetched, ignore_errors=True)
+    assert {file.name for file in files} <= {f"{INSTANCE}.dcm"}
+    assert {other.name for other in path.parent.iterdir()} <= {path.name}
+    if len(faults) == len(asked):
+        raise faults[0]
+
+
+def _listed(tag: str, uid: str) -> bytes:
+    return json.dumps([{tag: {"vr": "UI", "Value": [uid]}}]).encode()
+
+
+def _answer_seeds(folder: Path) -> list[bytes]:
+    dataset = slice_of(0, plane=PLANE.astype(np.int16))
+    stored = write(folder / "a.dcm", dataset).read_bytes()
+    part = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + stored + b"\r\n--b--"
+    item = {"00081155": {"vr": "UI", "Value": [INSTANCE]}}
+    failed = item | {"00081197": {"vr": "US", "Value": [272]}}
+    answers = (
+        [{"0020000D": {"vr": "UI", "Value": [STUDY]}, "00080061": {"vr": "CS", "Value": ["MR"]}}],
+        [{"0020000E": {"vr": "UI", "Value": [SERIES]}, "00201209": {"vr": "IS", "Value": [1]}}],
+        [],
+        {"00081199": {"vr": "SQ", "Value": [item]}},
+        {"00081198": {"vr": "SQ", "Value": [failed]}, "0020000D": {"vr": "UI", "Value": [STUDY]}},
+    )
+    multipart = b'multipart/related; type="application/dicom"; boundary=b'
+    return [
+        multipart + b"\n" + part,
+        b"application/dicom\n" + stored,
+        *(f"{JSON}\n{json.dumps(answer)}".encode() for answer in answers),
+    ]
+
+
+STUDY, SERIES, INSTANCE = "1.2.826.1", "1.2.826.1.1", "1.2.826.0.1.1"
+JSON = "application/dicom+json"
 FILES = [("a/b.txt", b"one"), ("c.bin", bytes(range(200)))]
 GZIP = partial(gzip.compress, compresslevel=1, mtime=0)
 
@@ -223,6 +310,7 @@ READERS = {
     "tiff": Reader("a.tif", _read_picture, partial(_picture_seeds, ".tif")),
     "jpeg": Reader("a.jpg", _read_picture, partial(_picture_seeds, ".jpg")),
     "png": Reader("a.png", _read_picture, partial(_picture_seeds, ".png")),
+    "dicomweb": Reader("answer", _read_answer, _answer_seeds),
     "zip": Reader("a.zip", _unpack, lambda _: [zipped(FILES), zipped(FILES, 0)]),
     "tar": Reader("a.tar", _unpack, _tar_seeds),
     "tar-gz": Reader("a.tgz", _unpack, _tar_seeds, GZIP),

@@ -11,7 +11,7 @@ import atheris
 
 os.environ["TQDM_DISABLE"] = "1"
 with atheris.instrument_imports(
-    include=["pipeline.formats", "pipeline.cohorts", "nibabel", "pydicom"]
+    include=["pipeline.formats", "pipeline.cohorts", "pipeline.exchange", "nibabel", "pydicom"]
 ):
     from tests.fuzz.readers import READERS, run, seeds
 

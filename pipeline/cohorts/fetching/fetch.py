@@ -192,11 +192,12 @@ def _is_safe(url: str, loopback: bool) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    is_local = parts.scheme == "http" and loopback and _is_loopback(host)
+    is_local = parts.scheme == "http" and loopback and is_loopback(host)
     return bool(host) and (parts.scheme == "https" or is_local)
 
 
-def _is_loopback(host: str | None) -> bool:
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine, by its name or address."""
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -219,7 +220,7 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """The address of a redirect; see `requests.Session.get_redirect_target`."""
         target = super().get_redirect_target(resp)
-        loopback = _is_loopback(urlsplit(resp.url).hostname)
+        loopback = is_loopback(urlsplit(resp.url).hostname)
         if target is not None and not _is_safe(urljoin(resp.url, target), loopback):
             resp.close()
             raise requests.exceptions.InvalidURL(
