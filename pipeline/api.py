@@ -20,16 +20,21 @@ from .segmenting.finding import OneCase, Unusable, check_outside, in_folder
 from .segmenting.many import VOLUMES, Outcome
 from .segmenting.model import NATIVE, Model
 from .segmenting.segmentation import Extras, Picture, Segmentation, check_name
+from .segmenting.service import Answer, Request, RequestError, Service
 
 __all__ = [
     "NATIVE",
     "VOLUMES",
+    "Answer",
     "Extras",
     "Model",
     "OneCase",
     "Outcome",
     "Picture",
+    "Request",
+    "RequestError",
     "Segmentation",
+    "Service",
     "Unusable",
     "check_name",
     "check_outside",
