@@ -71,6 +71,7 @@ class CaseModel:
         if not serving.is_server():
             return self._predict(cases, params or {}, False)
         try:
+            self.service.require_network()
             with service.answerable():
                 return self._predict(cases, params or {}, True)
         except service.RequestError as error:

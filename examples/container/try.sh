@@ -15,7 +15,7 @@ rm -rf "$folder"
 mkdir -p "$folder/work"
 buildah() { command buildah --root "$folder/images" --runroot "$folder/run" --storage-driver vfs "$@"; }
 
-debootstrap --variant=minbase bookworm "$folder/root" http://deb.debian.org/debian
+debootstrap --variant=minbase --include=ca-certificates bookworm "$folder/root" http://deb.debian.org/debian
 base=$(buildah from scratch)
 cp -a "$folder/root/." "$(buildah mount "$base")"
 buildah commit --quiet "$base" localhost/debian:bookworm

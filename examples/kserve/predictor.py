@@ -28,7 +28,7 @@ class Predictor(kserve.Model):
     def load(self) -> bool:
         """Load the network before the server says that it is ready."""
         self.service = Service(load(self.folder), self.root)
-        self.service.model.load_network()
+        self.service.require_network()
         self.ready = True
         return self.ready
 

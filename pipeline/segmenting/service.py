@@ -173,8 +173,20 @@ class Service:
         RequestError
             If the case is bad or the segmentation fails.
         """
+        self.require_network()
         with answerable():
             return Answer.of(self.segment(request))
+
+    def require_network(self) -> None:
+        """Load the network unless that was done; a RequestError, not of the client, if it cannot
+        be loaded.
+        """
+        with answerable():
+            try:
+                self.model.load_network()
+            except InputError as error:
+                log.error("the network cannot be loaded: %s", error)
+                raise RequestError("the network of this server cannot be loaded.", False) from None
 
     def answer_json(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """`Request.decoded`, `answer` and `Answer.encoded` in one; RequestError as of `answer`."""
@@ -286,7 +298,7 @@ def _without_place(*places: Path | None) -> Iterator[None]:
     except InputError as error:
         text = str(error)
         for place in filter(None, places):
-            text = text.replace(f"{place}/", "").replace(str(place), ".")
+            text = text.replace(f"{place}/", "").replace(f"{place}: ", "").replace(str(place), ".")
         raise InputError(text) from None
 
 

@@ -20,7 +20,7 @@ class TritonPythonModel:
         values = {name: each["string_value"] for name, each in config["parameters"].items()}
         root = Path(values["root"]) if values.get("root") else None
         self.service = Service(load(values["model"]), root)
-        self.service.model.load_network()
+        self.service.require_network()
 
     def execute(self, requests):
         """Answer each request; a bad case gives an error and stops no other."""
