@@ -29,7 +29,7 @@ class TritonPythonModel:
     def _answered(self, request):
         try:
             answer = self.service.answer(_read(request))
-        except RequestError as error:
+        except (RequestError, ValueError) as error:
             return triton.InferenceResponse(error=triton.TritonError(str(error)))
         names = [name.encode() for name in answer.series]
         outputs = {
@@ -43,12 +43,14 @@ class TritonPythonModel:
 
 
 def _read(request):
-    """The case of a request."""
+    """The case of a request; ValueError if its files have no names."""
     names = [name.decode(errors="replace") for name in _given(request, "MODALITIES")]
     images = _given(request, "IMAGES")
+    if len(names) != len(images):
+        raise ValueError(f"got {len(images)} IMAGES and {len(names)} MODALITIES.")
     return Request(
         case=b"".join(_given(request, "CASE")).decode(errors="replace"),
-        images=dict(zip(names, images, strict=False)) if len(names) == len(images) else {},
+        images=dict(zip(names, images, strict=True)),
         study=b"".join(_given(request, "STUDY")),
         native=bool(any(_given(request, "NATIVE"))),
     )
