@@ -22,6 +22,7 @@ COMMANDS = {
     "watch": "segment each study that arrives in a folder",
     "score": "score segmentations of any tool against references",
     "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
+    "register": "register a trained model in MLflow under a name and an alias",
     "sources": "list where cases can come from, and what each source declares",
     "preset": "set a group of values in params.yaml",
     "plan": "choose all values for a cohort, this machine and a time budget",

@@ -21,6 +21,7 @@ from .segmenting.finding import OneCase, Unusable, check_outside, in_folder
 from .segmenting.many import VOLUMES, Outcome
 from .segmenting.model import NATIVE, Model
 from .segmenting.segmentation import Picture, Segmentation
+from .segmenting.service import Answer, Request, RequestError, Service
 
 __all__ = [
     "FORMATS",
@@ -28,12 +29,16 @@ __all__ = [
     "SEGMENTS",
     "SEG_TYPES",
     "VOLUMES",
+    "Answer",
     "Extras",
     "Model",
     "OneCase",
     "Outcome",
     "Picture",
+    "Request",
+    "RequestError",
     "Segmentation",
+    "Service",
     "Unusable",
     "check_name",
     "check_outside",

@@ -1,4 +1,6 @@
-"""Find a trained network: in a folder, an MLflow run, a DVC experiment or a git revision."""
+"""Find a trained network: in a folder, an MLflow run, MLflow's registry, a DVC experiment or a git
+revision.
+"""
 
 import atexit
 import re
@@ -9,6 +11,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from . import workspace
 from .committed import NOTHING_COMMITTED, nothing_committed
+from .tracking import registry
 from .tracking.kept import model_files
 
 _RUN = re.compile(r"runs:/+([^/]+)(/model/?)?")
@@ -22,8 +25,9 @@ def model_folder(name: str) -> Path:
     ----------
     name : str
         ``workspace``, which is models/ of the current folder; a folder; ``runs:/ID`` or
-        ``runs:/ID/model`` of MLflow; a DVC experiment or git revision; or the id or name of an
-        MLflow run. Looked for in this order.
+        ``runs:/ID/model`` of MLflow; ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` of its
+        registry; a DVC experiment or git revision; or the id or name of an MLflow run. Looked for
+        in this order.
 
     Returns
     -------
@@ -39,6 +43,8 @@ def model_folder(name: str) -> Path:
         return Path("models")
     if Path(name).exists():
         return Path(name)
+    if registry.is_address(name):
+        return registry.download(name, _temporary())
     if found := _RUN.fullmatch(name):
         try:
             return model_files(found[1], _temporary())
