@@ -18,6 +18,7 @@ from .runtime.version import version
 
 COMMANDS = {
     "predict": "segment a case with a trained model",
+    "export": "write a trained network as ONNX or OpenVINO, with a runner that needs no Keras",
     "score": "score segmentations of any tool against references",
     "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
     "sources": "list where cases can come from, and what each source declares",

@@ -47,6 +47,7 @@ BELOW = {
     "cohorts": {"core", "formats", "phantom", "runtime"},
     "network": {"core", "preparation", "augmentation"},
     "planning": {"core", "preparation", "network", "runtime"},
+    "export": {"core", "preparation", "network"},
     "report": {"core", "metrics", "statistics", "verification"},
     "checking": {
         *("core", "runtime", "preparation", "augmentation", "registration", "metrics"),
@@ -186,7 +187,7 @@ def test_every_parameter_model_is_without_defaults(name):
 
 
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
-def test_only_train_evaluate_and_predict_wait_for_keras(name):
+def test_only_what_uses_a_network_waits_for_keras(name):
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
-        name in {"train", "evaluate", "commands.predict"}
+        name in {"train", "evaluate", "commands.predict", "commands.export"}
     )

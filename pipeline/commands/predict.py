@@ -30,10 +30,12 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from .. import api
 from ..core.errors import InputError
 from ..core.progress import Bar, logged_above_bars
+from ..network.settings import Engine
 from ..runtime import gpus
 from ..runtime.model_folder import model_folder
 
@@ -89,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cpu, gpu (the first), gpu:1 (the second), ... (default: a GPU if there is one)",
     )
     parser.add_argument(
+        "--engine",
+        choices=get_args(Engine),
+        help="what runs the network (default: as in its inference.json, from evaluate.engine)",
+    )
+    parser.add_argument(
         "--source",
         metavar="NAME",
         help="whose naming the cases have (default: dicom if there are DICOM files, else brats)",
@@ -131,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     api.check_outside(arguments.out, arguments.cases)
     if arguments.device:
         gpus.use(arguments.device)
-    model = api.load(model_folder(arguments.model))
+    model = api.load(model_folder(arguments.model), arguments.engine)
     extras = api.Extras(arguments.probabilities, arguments.uncertainty, arguments.overlay)
     cases = _found(arguments, model)
     if arguments.device and arguments.device != "cpu":
