@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .network.card import read_card
 from .segmenting.extras import FORMATS, SEG_TYPES, SEGMENTS, Extras, check_name
+from .network.settings import Engine
 from .segmenting.finding import OneCase, Unusable, check_outside, in_folder
 from .segmenting.many import VOLUMES, Outcome
 from .segmenting.model import NATIVE, Model
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 
-def load(model: str | Path = "models") -> Model:
+def load(model: str | Path = "models", engine: Engine | None = None) -> Model:
     """Open a folder with a trained network.
 
     Keras and the weights are loaded by the first call of `Model.segment`.
@@ -57,10 +58,12 @@ def load(model: str | Path = "models") -> Model:
     model : str or Path
         Folder with network.keras, card.json and inference.json: ``models/`` of a clone, or such a
         folder that you downloaded.
+    engine : {"auto", "keras", "openvino", "onnx"}, optional
+        What runs the network; by default what its inference.json says, from ``evaluate.engine``.
 
     Raises
     ------
     InputError
         If a file is missing or unreadable, or the card describes another network.
     """
-    return Model(Path(model), read_card(Path(model)))
+    return Model(Path(model), read_card(Path(model)), engine)

@@ -47,6 +47,7 @@ BELOW = {
     "cohorts": {"core", "formats", "phantom", "runtime"},
     "network": {"core", "preparation", "augmentation"},
     "planning": {"core", "preparation", "network", "runtime"},
+    "export": {"core", "preparation", "network"},
     "report": {"core", "metrics", "statistics", "verification"},
     "checking": {
         *("core", "runtime", "preparation", "augmentation", "registration", "metrics"),
@@ -188,7 +189,8 @@ def test_every_parameter_model_is_without_defaults(name):
 
 
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
-def test_only_what_trains_or_segments_waits_for_keras(name):
+def test_only_what_uses_a_network_waits_for_keras(name):
+    networks = {"predict", "export", "dicomweb", "watch"}
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
-        name in {"train", "evaluate", "commands.predict", "commands.dicomweb", "commands.watch"}
+        name in {"train", "evaluate", *(f"commands.{command}" for command in networks)}
     )

@@ -34,10 +34,12 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from .. import api
 from ..core.errors import InputError
 from ..core.progress import Bar, logged_above_bars
+from ..network.settings import Engine
 from ..runtime import gpus
 from ..runtime.model_folder import model_folder
 
@@ -114,6 +116,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cpu, gpu (the first), gpu:1 (the second), ... (default: a GPU if there is one)",
     )
     parser.add_argument(
+        "--engine",
+        choices=get_args(Engine),
+        help="what runs the network (default: as in its inference.json, from evaluate.engine)",
+    )
+    parser.add_argument(
         "--source",
         metavar="NAME",
         help="whose naming the cases have (default: dicom if there are DICOM files, else brats)",
@@ -164,7 +171,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seg_type,
         arguments.segments,
     )
-    model = api.load(model_folder(arguments.model))
+    model = api.load(model_folder(arguments.model), arguments.engine)
     cases = _found(arguments, model)
     if arguments.device and arguments.device != "cpu":
         _require_accelerator(arguments.device)

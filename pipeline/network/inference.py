@@ -66,7 +66,7 @@ def predict(
     slices : int
         Neighbouring slices, odd, that a network of two dimensions sees to segment the middle one,
         see `batches.recipes`; those beyond the volume are 0.
-    engine : {"keras", "openvino"}
+    engine : {"keras", "openvino", "onnx"}
     geometry : Geometry, optional
         Of the image, to ask for predictions on the raw grid.
 

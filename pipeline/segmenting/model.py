@@ -17,7 +17,7 @@ from ..formats import raw_cases
 from ..formats.dicom.series import DicomSeries
 from ..formats.volume import Part, Volume
 from ..network.card import Card, check_spacing, network_file
-from ..network.settings import Settings, read_settings
+from ..network.settings import Engine, Settings, read_settings
 from ..preparation.preprocessing import Prepared, prepare
 from ..registration.aligned_files import align_case
 from ..registration.native import Native
@@ -45,12 +45,13 @@ NATIVE = NativeRecipe(
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network with its preprocessing and postprocessing, from `load`: the folder, and the
-    content of its card.json.
+    """A trained network with its preprocessing and postprocessing, from `load`: the folder, the
+    content of its card.json, and what runs the network, if not what its settings say.
     """
 
     folder: Path
     card: Card
+    engine: Engine | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -76,8 +77,9 @@ class Model:
 
     @cached_property
     def settings(self) -> Settings:
-        """How cases are predicted: the content of inference.json."""
-        return read_settings(self.folder)
+        """How cases are predicted: the content of inference.json, with the engine of this model."""
+        settings = read_settings(self.folder)
+        return settings.model_copy(update={"engine": self.engine}) if self.engine else settings
 
     @cached_property
     def _loaded(self) -> tuple[Any, Settings]:
@@ -318,6 +320,7 @@ class Model:
         classes = predictor.raw_classes(prediction, card, settings)
         made_by = {
             "volumes_ml": _volumes_ml(classes, card.cohort, case.voxels.grid),
+            "engine": engine,
             "versions": backend.versions() | versions(engine),
         }
         return Segmentation(

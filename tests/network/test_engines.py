@@ -1,16 +1,18 @@
-"""OpenVINO gives what Keras gives, for every kind of network."""
+"""OpenVINO and onnxruntime give what Keras gives, for every kind of network."""
 
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.network import backend
+from pipeline.network import backend, ensemble
+from pipeline.network.architectures import inference_network
 from pipeline.network.backend import keras
-from pipeline.network.engines import engine
+from pipeline.network.engines import engine, onnx_graph
 from pipeline.network.layers.exchange import fast
 from tests.network.conftest import tiny
 
@@ -18,6 +20,9 @@ RNG = np.random.default_rng(0)
 on_tensorflow = pytest.mark.skipif(
     backend.name() != "tensorflow", reason="OpenVINO takes networks from TensorFlow alone"
 )
+
+
+with_onnx = pytest.mark.skipif(not find_spec("onnx"), reason="the package onnx is not installed")
 
 
 def scattered(model: keras.Model) -> keras.Model:
@@ -28,7 +33,9 @@ def scattered(model: keras.Model) -> keras.Model:
     return model
 
 
-@on_tensorflow
+@pytest.mark.parametrize(
+    "name", [pytest.param("openvino", marks=on_tensorflow), pytest.param("onnx", marks=with_onnx)]
+)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -45,13 +52,13 @@ def scattered(model: keras.Model) -> keras.Model:
     ],
     ids=["plain", "group", "batch", "residual", "per axis", "type head"],
 )
-def test_probabilities_are_those_of_keras(changes):
+def test_probabilities_are_those_of_keras(changes, name):
     model = fast(scattered(tiny(**changes)))
     sides = (16, 8, 12)[: changes["dimensions"]]
     windows = RNG.normal(size=(4, *sides, 4)).astype(np.float32)
     activation = "softmax" if changes.get("output") == "labels" else "sigmoid"
     expected = engine.forward(model, activation, "keras")(windows)
-    run = engine.forward(model, activation, "openvino")
+    run = engine.forward(model, activation, name)
     found = run(windows)
     for own, other in zip(expected, found, strict=True):
         assert (own is None) == (other is None)
@@ -100,6 +107,61 @@ def test_auto_is_openvino_on_a_cpu_but_not_for_own_networks():
 def test_each_engine_has_its_version():
     assert engine.versions("keras") == {}
     assert engine.versions("openvino")["openvino"].startswith("20")
+    assert list(engine.versions("onnx")) == ["onnxruntime"]
+
+
+@with_onnx
+def test_an_ensemble_is_one_graph_whose_logits_are_the_mean():
+    members = [fast(scattered(tiny(dimensions=3))) for _ in range(2)]
+    joined = ensemble.joined(members)
+    windows = RNG.normal(size=(2, 8, 8, 12, 4)).astype(np.float32)
+    expected, _ = engine.forward(joined, "sigmoid", "keras")(windows)
+    found, _ = engine.forward(joined, "sigmoid", "onnx")(windows)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@with_onnx
+def test_logits_of_a_bfloat16_network_are_those_of_its_weights_in_float32():
+    import onnxruntime
+
+    exact = scattered(tiny(dimensions=3, deep_supervision=True, depth=4))
+    backend.prepare(0, "mixed_bfloat16")
+    model = tiny(dimensions=3, deep_supervision=True, depth=4)
+    model.set_weights(exact.get_weights())
+    graph = onnx_graph.graph_of(inference_network(fast(model)), (16, 16, 8))
+    windows = RNG.normal(size=(3, 16, 16, 8, 4)).astype(np.float32)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    (found,) = session.run(None, {"image": np.ascontiguousarray(np.moveaxis(windows, -1, 1))})
+    expected = keras.ops.convert_to_numpy(exact(windows)[0])
+    assert np.ptp(expected) > 1
+    np.testing.assert_allclose(np.moveaxis(found, 1, -1), expected, atol=1e-3)
+
+
+@with_onnx
+def test_a_graph_is_valid_onnx_and_the_same_bytes_again():
+    import onnx
+
+    model = fast(tiny(dimensions=2, type_head=True, output="labels"))
+    graph = onnx_graph.graph_of(model, (16, 24))
+    onnx.checker.check_model(graph, full_check=True)
+    assert [output.name for output in graph.graph.output] == ["logits", "types"]
+    again = onnx_graph.graph_of(model, (16, 24))
+    assert graph.SerializeToString() == again.SerializeToString()
+
+
+@with_onnx
+def test_a_layer_without_a_translation_is_named():
+    image = keras.Input((None, None, 4))
+    features = keras.layers.Conv2D(3, 1)(image)
+    model = keras.Model(image, keras.layers.UpSampling2D(name="wider")(features))
+    with pytest.raises(InputError, match=r"layer wider of kind UpSampling2D has no translation"):
+        onnx_graph.graph_of(model)
+
+
+def test_onnx_that_is_not_installed_is_found_before_the_training(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(InputError, match="pip install onnx"):
+        engine.chosen("onnx", "unet")
 
 
 @on_tensorflow

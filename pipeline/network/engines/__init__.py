@@ -1,1 +1,1 @@
-"""What runs a trained network on windows of an image: Keras, or OpenVINO on a CPU."""
+"""What runs a trained network on windows of an image: Keras, OpenVINO or onnxruntime."""

@@ -33,4 +33,5 @@ def forward(model: Any, activation: Activation, engine: Engine) -> Forward:
 
 def versions(engine: Engine) -> dict[str, str]:
     """Version of an engine that `chosen` gave; nothing of Keras, whose `backend` has its own."""
-    return {} if engine == "keras" else {engine: version(engine)}
+    package = {"onnx": "onnxruntime"}.get(engine, engine)
+    return {} if engine == "keras" else {package: version(package)}

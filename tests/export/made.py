@@ -1,0 +1,113 @@
+"""Folders of untrained networks, and the case they are tried on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.cohorts import brats
+from pipeline.core.records import sha256, write_json
+from pipeline.core.schema import Schema
+from pipeline.network import backend, ensemble
+from pipeline.network.backend import keras
+from pipeline.network.card import Card, Member
+from pipeline.network.settings import Settings
+from pipeline.preparation.params import Postprocess, PreprocessingConfig
+from tests.network.conftest import TINY, tiny
+
+AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1.5, 0, 3], [0, 0, 2.0, 1], [0, 0, 0, 1]])
+MODALITIES = ("t1n", "t1c", "t2w", "t2f")
+TYPES = Schema(
+    cohort="types",
+    dimensions=2,
+    modalities=("t1c",),
+    labels={"meningioma": 1, "glioma": 2, "pituitary": 3},
+    regions={"MEN": ("meningioma",), "GLI": ("glioma",), "PIT": ("pituitary",)},
+    empty_rule="nan",
+    types=True,
+)
+
+
+def image(shape: tuple[int, int, int] = (34, 26, 14), channels: int = 4) -> np.ndarray:
+    """A smooth brain (X, Y, Z, C) int16 that is 0 outside of an ellipsoid."""
+    places = np.stack(np.meshgrid(*[np.linspace(-1, 1, side) for side in shape], indexing="ij"), -1)
+    brain = np.square(places).sum(axis=-1) < 0.9
+    waves = np.sin(7 * places @ np.random.default_rng(0).normal(size=(3, channels)))
+    noise = np.random.default_rng(1).normal(0, 20, (*shape, channels))
+    return (brain[..., None] * np.clip(400 + 200 * waves + noise, 1, None)).astype(np.int16)
+
+
+def model(
+    folder: Path, members: int = 1, precision: str = "float32", shift: float = 0.0, **changes: Any
+) -> Path:
+    """Write a folder like models/ with networks whose weights are drawn, all logits shifted.
+
+    `changes` are of the network; or `cohort`, `preprocess`, `settings`, `postprocess`, `patch` and
+    `dropout`, the probability of modality dropout.
+    """
+    cohort: Schema = changes.pop("cohort", brats.schema("_"))
+    preprocess = changes.pop("preprocess", {})
+    settings, postprocess = changes.pop("settings", {}), changes.pop("postprocess", {})
+    dropout = changes.pop("dropout", 0.0)
+    dimensions = changes.get("dimensions", 2)
+    patch = changes.pop("patch", (16, 16, 8)[:dimensions])
+    shape = TINY.model_copy(update=changes)
+    labels = changes.get("output") == "labels"
+    outputs = len(cohort.labels) + 1 if labels else len(cohort.regions)
+    channels = len(cohort.modalities) * shape.slices
+    backend.prepare(0, precision)
+    networks = [_drawn(tiny(channels, outputs, **changes), seed, shift) for seed in range(members)]
+    path = folder / "network.keras"
+    ensemble.save(networks, path)
+    spacing = tuple(preprocess.get("spacing_mm") or (1.0, 1.5, 2.0))
+    member = Member(trained_on=("a",), validated_on=("b",), best_epoch=1, val_dice=None)
+    write_json(
+        folder / "card.json",
+        Card(
+            format_version=4,
+            cohort=cohort,
+            preprocess=PreprocessingConfig(
+                **{
+                    "spacing_mm": None,
+                    "foreground": "nonzero",
+                    "margin_voxels": 2,
+                    "clip_percentiles": (0.5, 99.5),
+                    "dtype": "float16",
+                }
+                | preprocess
+            ),
+            network=shape,
+            patch=patch,
+            spacing_mm=spacing,
+            seed=0,
+            train={
+                "precision": precision,
+                "on_the_fly": {"modality_dropout": {"probability": dropout}},
+            },
+            members=(member,) * members,
+            weights=0,
+            data_hash="0",
+            network_sha256=sha256(path),
+            backend=backend.name(),
+            versions={},
+            use="Research use only, not for diagnosis.",
+            stripped=True,
+        ),
+    )
+    nothing = {"thresholds": {}, "temperature": 1.0, "min_component_ml": 0.0}
+    nothing |= {"fill_holes": False, "min_innermost_ml": 0.0} | postprocess
+    plain = {"overlap": 0.5, "mirror": ("x",), "batch_size": 4, "engine": "keras"} | settings
+    write_json(folder / "inference.json", Settings(**plain, postprocess=Postprocess(**nothing)))
+    return folder
+
+
+def _drawn(network: keras.Model, seed: int, shift: float) -> keras.Model:
+    """With all weights drawn; logits are of all signs, so that all labels occur."""
+    drawn = np.random.default_rng(seed)
+    for layer in network.layers:
+        layer.set_weights(
+            [weight + drawn.normal(0, 0.3, weight.shape) for weight in layer.get_weights()]
+        )
+    kernel, bias = network.get_layer("logits_0").get_weights()
+    network.get_layer("logits_0").set_weights([kernel, bias + shift])
+    return network
