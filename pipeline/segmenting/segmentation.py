@@ -1,5 +1,6 @@
 """The segmentation of a case: labels, probabilities, scores and pictures, and their files."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,7 +17,9 @@ from ..core.schema import Schema
 from ..formats import nifti, raw_cases
 from ..formats.predictions import MAPS
 from ..metrics.uncertainty import entropy_bits
+from ..quality.flag import Quality
 from ..registration.native import Native, labels_to_series
+from .manifest import manifest, run, timed
 
 if TYPE_CHECKING:
     import pandas
@@ -42,7 +45,7 @@ class Segmentation:
     native : Native or None
         Transforms to the series as acquired, if they were registered.
     record : dict
-        What made the result: hashes of the inputs and the network, settings, versions, warnings.
+        The run manifest, see `segmenting.manifest.Manifest`; `save` completes its ``run``.
     region_probabilities : callable
         For `probabilities`.
     """
@@ -89,8 +92,15 @@ class Segmentation:
         """What looks wrong with the case, such as swapped modalities."""
         return self.record["warnings"]
 
+    @property
+    def quality(self) -> Quality:
+        """Whether the case is unlike those that the network was made of: its ``flag`` is "ok",
+        "check" or "unknown", and each of the ``reasons`` has a ``text``.
+        """
+        return Quality.model_validate_json(json.dumps(self.record["quality"]))
+
     def save(self, path: str | Path, extras: "Extras | None" = None) -> None:
-        """Write the labels as NIfTI, and beside it what made them as ``<path>.json``.
+        """Write the labels as NIfTI, and beside it the run manifest as ``<path>.json``.
 
         The path ends in ``.nii`` or ``.nii.gz``, or an InputError is raised. If the case is native,
         the labels on each series are written as ``<stem>.<modality>.nii.gz``. What else `extras`
@@ -101,6 +111,14 @@ class Segmentation:
         check_name(path)
         extras = extras or Extras()
         record_of(path).unlink(missing_ok=True)
+        seconds = dict(self.record["run"]["seconds"])
+        with timed(seconds, "write"):
+            self._write(path, extras)
+        about = run(self.record["run"]["device"], seconds)
+        write_json(record_of(path), manifest(self.record | {"run": about}))
+
+    def _write(self, path: Path, extras: "Extras") -> None:
+        """Write all files but the record."""
         made_by = f"TumorFlow {self.record['network_sha256'][:16]}"
         labels = self.labels
         nifti.write(path, labels, self.affine, made_by)
@@ -114,7 +132,6 @@ class Segmentation:
                 nifti.write(_map_file(path, kind, name), _rounded(voxels), self.affine, made_by)
         if extras.overlay:
             self.show().save(_overlay_file(path))
-        write_json(record_of(path), self.record)
 
     def score(self, reference: str | Path | np.ndarray) -> "pandas.DataFrame":
         """Score the labels against a reference: label values (X, Y, Z) on the grid of the case.
@@ -177,6 +194,13 @@ class Picture:
 
     def _repr_png_(self) -> bytes:
         return self.png
+
+    @property
+    def quality(self) -> Quality:
+        """Whether the case is unlike those that the network was made of: its ``flag`` is "ok",
+        "check" or "unknown", and each of the ``reasons`` has a ``text``.
+        """
+        return Quality.model_validate_json(json.dumps(self.record["quality"]))
 
     def save(self, path: str | Path) -> None:
         """Write the PNG file."""
