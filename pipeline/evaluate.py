@@ -12,7 +12,8 @@ missing_modalities.csv (per case, region and set of modalities left out, where
 `evaluate.missing_modalities` asks for it), as far as they have rows, metrics/evaluate.json (mean,
 median, sd, intervals over cases, and how many values the empty rule filled; a description of every
 metric; what `evaluate.choose` chose on validation cases), headline.json (the means of Dice, for
-`dvc exp show` and `dvc metrics`), and models/inference.json (the settings scored, for `predict`).
+`dvc exp show` and `dvc metrics`), and models/inference.json (for `predict`: the settings scored,
+the errors on validation cases, and the ranges of the cases of training).
 Logs to the MLflow run of the training.
 
 Keeps what the network predicts in data/probabilities, which is no out: where only thresholds,
@@ -25,7 +26,7 @@ import logging
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
@@ -47,6 +48,7 @@ from .runtime.tracking.datasets import data_of
 from .runtime.tracking.parts import evaluation_part, model_part
 from .scoring import held_out
 from .scoring.cohort import Cohort
+from .scoring.known import Inference, known_of
 from .scoring.params import EvaluateParams
 from .scoring.validation import validated
 from .scoring.without import prices
@@ -89,13 +91,9 @@ def evaluate(
     place, origin = workspace.root() / "data/probabilities", arithmetic.origin(*CODE)
     kept = KeptPredictions(place, limit_bytes(), origin)
     cohort = Cohort(catalogue, raw, shards, network, card, settings, own, kept)
-    chosen: dict[str, Any] = {}
-    unseen: list[dict[str, Any]] = []
-    if params.choose or params.score_validation:
-        settings, chosen, unseen = validated(
-            cohort, params.choose, parts.patients, params.score_validation
-        )
-        cohort = replace(cohort, settings=settings)
+    unseen = validated(cohort, params.choose, parts.patients, params.score_validation)
+    known = known_of(cohort, unseen.measured)
+    cohort = replace(cohort, settings=unseen.settings)
     trained = model_part(network_file(models), models / "card.json", history)
     own_part = evaluation_part(metrics, cases, tables, inference=inference)
     with reproduction.run(card.tags, data_of(catalogue, parts), trained, own_part) as run:
@@ -107,18 +105,18 @@ def evaluate(
                 run.log_case(number, {"seconds": each.network_seconds})
         whose = [{"case": case, "patient": parts.patients[case]} for case in scores]
         found = tables_of(whose, list(scores.values()), schema)
-        found["validation"] = unseen
+        found["validation"] = unseen.rows
         found["missing_modalities"] = prices(cohort, subsets, scores, parts.patients)
         summary = {
             **summarise(found, schema, own),
             "held_out_loss": float(np.mean(losses)),
             "missing_modalities": missing_modalities.summarise_prices(found["missing_modalities"]),
-            **chosen,
+            **unseen.chosen,
             **summarise_validation(found["validation"]),
         }
         write_csv(cases, found["cases"])
         write_tables(tables, {name: rows for name, rows in found.items() if name != "cases"})
-        write_json(inference, settings)
+        write_json(inference, Inference(**dict(cohort.settings), known=known))
         write_json(metrics, summary)
         write_json(headline, headline_of(summary))
     log.info("%s", kept.close())

@@ -321,9 +321,10 @@ def test_labels_of_a_network_of_volumes_are_decided_by_the_mean_softmax_of_mirro
 ):
     from pipeline.network import backend, predictor, saving
     from pipeline.network.card import read_card
+    from pipeline.network.settings import read_settings
 
     described = read_card(volumes / "models")
-    settings = records.read_json(volumes / "models/inference.json", predictor.Settings)
+    settings = read_settings(volumes / "models")
     case = volumes / "data/shards", held_out(volumes).name
     image = shards.read(*case).image
     backend.prepare(described.seed, described.train["precision"])

@@ -39,6 +39,7 @@ BELOW = {
     "statistics": {"core"},
     "formats": {"core"},
     "preparation": {"core"},
+    "quality": {"core", "preparation"},
     "augmentation": {"core"},
     "phantom": {"core"},
     "metrics": {"core", "statistics"},
@@ -55,10 +56,10 @@ BELOW = {
     },
     "segmenting": {
         *("core", "formats", "cohorts", "registration", "preparation", "verification"),
-        *("network", "metrics", "report", "runtime"),
+        *("network", "metrics", "quality", "report", "runtime"),
     },
     "exchange": {"core", "formats", "cohorts", "network", "runtime", "segmenting"},
-    "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
+    "scoring": {"core", "formats", "metrics", "network", "preparation", "quality", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""
 PURE = {"augmentation", "metrics", "phantom", "statistics"}

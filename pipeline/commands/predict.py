@@ -25,8 +25,10 @@ CASE.rtstruct.dcm (contours).
 
 The labels have the values of the cohort that the network was trained on, or of the case's own
 source with --labels case. Warnings (a missing modality, swapped ones, a skull that the network
-never saw, air that is not 0, a contradictory header) go to stderr and FILE.nii.gz.json, which also
-records the inputs, the network and the settings. Research use only, not for diagnosis.
+never saw, air that is not 0, a contradictory header) go to stderr and FILE.nii.gz.json, the run
+manifest, which also has the inputs, the network, the settings, the volumes with their errors on
+validation cases, and the quality flag: ok, or check where the case is unlike those of the training.
+Research use only, not for diagnosis.
 """
 
 import argparse
@@ -34,7 +36,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from .. import api
 from ..core.errors import InputError
@@ -237,7 +239,7 @@ def _into_file(
     result.save(out, extras)
     count = len(result.warnings)
     seen = f"; {count} warning{'s' * (count > 1)} above and in {out.name}.json" if count else ""
-    print(f"{out}: {_volumes(result.volumes_ml)}{seen}")
+    print(f"{out}: {_line(result.record)}{seen}")
 
 
 def _into_folder(
@@ -261,8 +263,7 @@ def _into_folder(
         for outcome in Bar(outcomes, "predict", len(cases), unit="case"):
             states[outcome.state] += 1
             if outcome.state == "done":
-                volumes = _volumes(outcome.record["volumes_ml"])
-                Bar.write(f"{outcome.case}: {volumes}")
+                Bar.write(f"{outcome.case}: {_line(outcome.record)}")
             if outcome.state == "failed":
                 failed.append(outcome.case)
                 Bar.write(f"failed: {outcome.case}: {outcome.reason}", sys.stderr)
@@ -279,8 +280,15 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _volumes(volumes_ml: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {volume:.1f} ml" for name, volume in volumes_ml.items())
+def _line(record: Mapping[str, Any]) -> str:
+    """Volumes and quality flag of a case, with the strongest reason."""
+    volumes = [f"{name} {volume:.1f} ml" for name, volume in record["volumes_ml"].items()]
+    flag, reasons = record["quality"]["flag"], record["quality"]["reasons"]
+    line = f"{', '.join(volumes)}; quality {flag}"
+    if flag != "check":
+        return line
+    more = f" ({len(reasons) - 1} more in the record)" if len(reasons) > 1 else ""
+    return f"{line}: {reasons[0]['text']}{more}"
 
 
 def _files(arguments: argparse.Namespace) -> dict[str, Path]:

@@ -1,10 +1,11 @@
-"""Print the JSON schema of params.yaml, by which editors complete keys and mark wrong values.
+"""Print the JSON schema of params.yaml, or of the run manifest that `predict` writes.
 
     python -m pipeline schema > presets/params.schema.json
+    python -m pipeline schema manifest > presets/manifest.schema.json
 
-It is made from the models that the stages check params.yaml with, and from the comments of
-presets/phantom.yaml. The first line of params.yaml names the file for editors with a YAML language
-server.
+By that of params.yaml editors complete keys and mark wrong values. It is made from the models that
+the stages check params.yaml with, and from the comments of presets/phantom.yaml. The first line of
+params.yaml names the file for editors with a YAML language server.
 """
 
 import argparse
@@ -17,14 +18,40 @@ from pydantic import TypeAdapter
 from ..checking.sections import MODELS
 from ..runtime import params_file
 
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command: none."""
+    """Declare the arguments of the command."""
+    parser.add_argument(
+        "of",
+        nargs="?",
+        default="params",
+        choices=("params", "manifest"),
+        help="params.yaml (default), or CASE.nii.gz.json of `predict`",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the schema."""
-    print(json.dumps(schema(), indent=1))
+    found = manifest_schema() if arguments.of == "manifest" else schema()
+    print(json.dumps(found, indent=1))
+
+
+def manifest_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of the run manifest, without references."""
+    from ..segmenting.manifest import Manifest
+
+    found = Manifest.model_json_schema(mode="serialization")
+    inlined = json.dumps(_inlined(found, found.pop("$defs"), ("title",)))
+    title = {"title": "TumorFlow run manifest"}
+    return {"$schema": _DRAFT} | title | json.loads(inlined, object_hook=_briefly)
+
+
+def _briefly(node: dict[str, Any]) -> dict[str, Any]:
+    """A schema whose description is the first paragraph of a docstring."""
+    said = node.get("description")
+    return node | {"description": " ".join(said.split("\n\n")[0].split())} if said else node
 
 
 def schema() -> dict[str, Any]:
@@ -32,7 +59,7 @@ def schema() -> dict[str, Any]:
     defaults = params_file.parse(params_file.read_text(params_file.DEFAULTS), params_file.DEFAULTS)
     sections = {name: _of_model(model) for name, model in MODELS.items()}
     described = _described(_object(sections), defaults)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | described
+    return {"$schema": _DRAFT} | described
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,20 +76,28 @@ def _of_model(model: Any) -> dict[str, Any]:
     return _inlined(found, found.pop("$defs", {}))
 
 
-def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """A schema with its references replaced, and without the titles and docstrings of models."""
+def _inlined(
+    node: Any, definitions: Mapping[str, Any], without: tuple[str, ...] = ("title", "description")
+) -> Any:
+    """A schema with its references replaced, and without some keys, such as the titles and
+    docstrings of models. What is said beside a reference comes before what it refers to says.
+    """
     if isinstance(node, list):
-        return [_inlined(item, definitions) for item in node]
+        return [_inlined(item, definitions, without) for item in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+        meant = definitions[node["$ref"].rpartition("/")[2]]
+        own = {key: value for key, value in node.items() if key != "$ref"}
+        return _inlined(meant | own, definitions, without)
     inlined = {}
     for key, inner in node.items():
         if key == "properties":
-            inlined[key] = {name: _inlined(item, definitions) for name, item in inner.items()}
-        elif key not in ("title", "description"):
-            inlined[key] = _inlined(inner, definitions)
+            inlined[key] = {
+                name: _inlined(item, definitions, without) for name, item in inner.items()
+            }
+        elif key not in without:
+            inlined[key] = _inlined(inner, definitions, without)
     return inlined
 
 

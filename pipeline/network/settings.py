@@ -55,9 +55,12 @@ def takes_openvino(architecture: str, backend: str) -> bool:
 
 
 def _upgraded(values: Any) -> Any:
-    """Plain values of a models/inference.json of any format as of the present one."""
+    """Plain values of a models/inference.json of any format as of the present one, without what is
+    known of the network, which `quality.known` reads.
+    """
     if not isinstance(values, dict):
         return values
+    values = {name: value for name, value in values.items() if name != "known"}
     postprocess = values.get("postprocess")
     if isinstance(postprocess, dict):
         values = values | {"postprocess": {"thresholds": {}, "temperature": 1.0} | postprocess}

@@ -110,7 +110,7 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        self.peak_bytes = max(self.peak_bytes, _resident_bytes(), _own_peak_bytes())
+        self.peak_bytes = max(self.peak_bytes, _resident_bytes(), own_peak_bytes())
 
     @property
     def gpu_watts(self) -> float:
@@ -151,7 +151,7 @@ def _resident_bytes() -> int:
     return own + int(_of_descendants(lambda child: child.memory_info().rss))
 
 
-def _own_peak_bytes() -> int:
+def own_peak_bytes() -> int:
     """Largest resident memory of this process so far."""
     try:
         import resource

@@ -241,6 +241,7 @@ class _Table:
             "case": case,
             **{f"{name}_ml": volumes.get(name) for name in regions},
             "missing_modalities": " ".join(record.get("missing_modalities", ())),
+            **_quality_of(record),
             "warnings": len(warnings),
             "warning_texts": " | ".join(warnings),
             "network": record["network_sha256"][:16],
@@ -260,6 +261,13 @@ def _read_record(path: Path) -> dict[str, Any] | None:
         return None
     needed = {"case", "inputs", "network_sha256", "warnings", "volumes_ml"}
     return record if isinstance(record, dict) and needed <= record.keys() else None
+
+
+def _quality_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """Flag and reasons; empty for a record of an earlier version, which has none."""
+    quality = record.get("quality") or {"flag": "", "reasons": ()}
+    reasons = " | ".join(reason["text"] for reason in quality["reasons"])
+    return {"quality": quality["flag"], "quality_reasons": reasons}
 
 
 def _series_of(record: Mapping[str, Any]) -> Mapping[str, Any]:

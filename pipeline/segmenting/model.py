@@ -11,7 +11,6 @@ import numpy as np
 
 from ..core.case import Case
 from ..core.errors import InputError
-from ..core.grid import Grid
 from ..core.schema import Schema
 from ..formats import raw_cases
 from ..formats.dicom.series import DicomSeries
@@ -19,14 +18,19 @@ from ..formats.volume import Part, Volume
 from ..network.card import Card, check_spacing, network_file
 from ..network.settings import Engine, Settings, read_settings
 from ..preparation.preprocessing import Prepared, prepare
+from ..quality import features
+from ..quality.confidence import estimated_dice
+from ..quality.flag import Quality, assess
+from ..quality.known import Known, read_known
 from ..registration.aligned_files import align_case
 from ..registration.native import Native
 from ..registration.params import NativeRecipe
 from ..verification import checks
-from . import seen
+from . import manifest, seen
 from .arrays import in_memory
 from .extras import Extras
 from .finding import Finder, OneCase, Unusable, check_outside, leaving_out
+from .manifest import timed
 from .many import Job, Outcome, segment_many
 from .segmentation import Segmentation
 from .sources import series_of
@@ -80,6 +84,15 @@ class Model:
         """How cases are predicted: the content of inference.json, with the engine of this model."""
         settings = read_settings(self.folder)
         return settings.model_copy(update={"engine": self.engine}) if self.engine else settings
+
+    @cached_property
+    def _known(self) -> Known | None:
+        """What inference.json says of the cases of the training."""
+        return read_known(self.folder)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return manifest.trained(self.card, self.folder)
 
     @cached_property
     def _loaded(self) -> tuple[Any, Settings]:
@@ -268,25 +281,29 @@ class Model:
         self, one: OneCase, native: bool = False, label_values: Literal["model", "case"] = "model"
     ) -> "PreparedCase":
         """Read, check and prepare a case; the first half of `segment`, which needs no Keras."""
-        found, card = one.found, self.card
+        found, card, seconds = one.found, self.card, dict[str, float]()
         modalities = self.present(one)
-        voxels, back, volumes = _read(found, card.cohort, modalities, native)
+        with timed(seconds, "read"):
+            voxels, back, volumes = _read(found, card.cohort, modalities, native)
         absent = [name for name in self.modalities if name not in modalities]
-        warnings = checks.incomplete(found.case, absent) + checks.alone(
-            found,
-            voxels,
-            volumes,
-            modalities,
-            None if native and card.stripped else card.stripped,
-            card.preprocess.foreground == "nonzero" and not native,
-        )
+        with timed(seconds, "check"):
+            warnings = checks.incomplete(found.case, absent) + checks.alone(
+                found,
+                voxels,
+                volumes,
+                modalities,
+                None if native and card.stripped else card.stripped,
+                card.preprocess.foreground == "nonzero" and not native,
+            )
         if seen.trained_on(card, found):
             warnings.append(seen.warning(found.case))
         present = [name in modalities for name in self.modalities]
-        prepared = prepare(voxels, card.preprocess, present)
+        with timed(seconds, "prepare"):
+            prepared = prepare(voxels, card.preprocess, present)
         check_spacing(card, prepared.geometry.spacing_mm, str(found.folder))
         schema = self.written_schema(one, label_values)
         record = {
+            "format_version": manifest.FORMAT_VERSION,
             "case": found.case,
             "inputs": _inputs(found, volumes),
             "missing_modalities": absent,
@@ -294,12 +311,14 @@ class Model:
             "network_sha256": card.network_sha256,
             "data_hash": card.data_hash,
             "settings": self.settings.model_dump(mode="json"),
+            "model": self._facts,
             "labels": schema.labels,
+            "geometry": manifest.geometry(voxels.grid, prepared.geometry),
             "use": card.use,
             "warnings": warnings,
         }
         series = series_of({name: found.images[name] for name in volumes})
-        return PreparedCase(voxels, prepared, schema, modalities, back, record, series)
+        return PreparedCase(voxels, prepared, schema, modalities, back, record, seconds, series)
 
     def predict(self, case: "PreparedCase", logged: Collection[str] = ()) -> Segmentation:
         """Segment what `prepare` returned; log its warnings, without those that were `logged`."""
@@ -310,18 +329,30 @@ class Model:
         from ..network import backend, predictor
         from ..network.engines.engine import chosen, versions
 
-        card = self.card
+        card, seconds = self.card, dict(case.seconds)
         network, settings = self._loaded
         engine = chosen(settings.engine, card.network.architecture)
         image, geometry = case.prepared.image, case.prepared.geometry
-        prediction = predictor.predict(
-            network, card, settings, image, case.voxels.name, geometry=geometry
-        )
-        classes = predictor.raw_classes(prediction, card, settings)
+        with timed(seconds, "network"):
+            prediction = predictor.predict(
+                network, card, settings, image, case.voxels.name, geometry=geometry
+            )
+        with timed(seconds, "postprocess"):
+            classes = predictor.raw_classes(prediction, card, settings)
+        volumes = manifest.volumes_ml(classes, card.cohort, case.voxels.grid)
+        with timed(seconds, "quality"):
+            quality = self._quality(case.prepared, prediction.probabilities, volumes)
         made_by = {
-            "volumes_ml": _volumes_ml(classes, card.cohort, case.voxels.grid),
-            "engine": engine,
-            "versions": backend.versions() | versions(engine),
+            "volumes_ml": volumes,
+            "volume_errors": manifest.volume_errors(self._known, volumes),
+            "quality": quality.model_dump(mode="json"),
+            "engine": {
+                "name": engine,
+                "backend": backend.name(),
+                "precision": card.train["precision"],
+            },
+            "versions": manifest.own_versions() | backend.versions() | versions(engine),
+            "run": manifest.run(backend.described(), seconds),
         }
         return Segmentation(
             case=case.voxels,
@@ -338,6 +369,21 @@ class Model:
                     strict=True,
                 )
             ),
+        )
+
+    def _quality(
+        self, prepared: Prepared, probabilities: np.ndarray, volumes_ml: Mapping[str, float]
+    ) -> Quality:
+        """The quality flag of a case, by what the network sees of it, its probabilities (X, Y, Z,
+        O) on that grid and the volumes of its labels.
+        """
+        cohort, image = self.card.cohort, prepared.image
+        estimated = estimated_dice(probabilities, cohort, self.card.network.output)
+        return assess(
+            self._known,
+            features.intensities(image, cohort.modalities),
+            features.geometry(image, prepared.geometry),
+            {name: value if volumes_ml[name] else None for name, value in estimated.items()},
         )
 
     def _one_case(
@@ -382,7 +428,7 @@ class Model:
 class PreparedCase:
     """A case that is ready for the network: its voxels and their grid, the prepared image, the
     schema of its labels, its modalities, the transforms to its series, what is known for the
-    record, and the series that DICOM objects refer to.
+    record, the seconds that it took by step, and the series that DICOM objects refer to.
     """
 
     voxels: Case
@@ -391,6 +437,7 @@ class PreparedCase:
     modalities: tuple[str, ...]
     native: Native | None
     record: dict[str, Any]
+    seconds: dict[str, float]
     series: tuple[str, DicomSeries] | None = None
 
 
@@ -430,9 +477,3 @@ def _own_values(cohort: Schema, own: Schema) -> Schema:
             f" {list(own.labels)}. Use --labels model."
         )
     return own
-
-
-def _volumes_ml(classes: np.ndarray, cohort: Schema, grid: Grid) -> dict[str, float]:
-    voxel_ml = float(np.prod(grid.spacing_mm)) / 1000
-    masks = {name: np.isin(classes, cohort.classes_of(name)) for name in cohort.regions}
-    return {name: round(float(mask.sum()) * voxel_ml, 3) for name, mask in masks.items()}

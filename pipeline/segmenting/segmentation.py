@@ -1,5 +1,6 @@
 """The segmentation of a case: labels, probabilities, scores and pictures, and their files."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,8 +17,10 @@ from ..core.schema import Schema
 from ..formats import nifti, raw_cases
 from ..formats.dicom.series import DicomSeries
 from ..metrics.uncertainty import entropy_bits
+from ..quality.flag import Quality
 from ..registration.native import Native, labels_to_series
 from .extras import Extras, check_name, map_file, object_file, overlay_file, record_of, series_file
+from .manifest import manifest, run, timed
 
 if TYPE_CHECKING:
     import pandas
@@ -43,7 +46,7 @@ class Segmentation:
     native : Native or None
         Transforms to the series as acquired, if they were registered.
     record : dict
-        What made the result: hashes of the inputs and the network, settings, versions, warnings.
+        The run manifest, see `segmenting.manifest.Manifest`; `save` completes its ``run``.
     region_probabilities : callable
         For `probabilities`.
     series : tuple of str and DicomSeries, or None
@@ -93,8 +96,15 @@ class Segmentation:
         """What looks wrong with the case, such as swapped modalities."""
         return self.record["warnings"]
 
+    @property
+    def quality(self) -> Quality:
+        """Whether the case is unlike those that the network was made of: its ``flag`` is "ok",
+        "check" or "unknown", and each of the ``reasons`` has a ``text``.
+        """
+        return Quality.model_validate_json(json.dumps(self.record["quality"]))
+
     def save(self, path: str | Path, extras: Extras | None = None) -> None:
-        """Write the labels as NIfTI, and beside it what made them as ``<path>.json``.
+        """Write the labels as NIfTI, and beside it the run manifest as ``<path>.json``.
 
         The path ends in ``.nii`` or ``.nii.gz``, or an InputError is raised. If the case is native,
         the labels on each series are written as ``<stem>.<modality>.nii.gz``. What else `extras`
@@ -117,6 +127,14 @@ class Segmentation:
     def write(self, path: Path, extras: Extras, objects: Mapping[str, bytes]) -> None:
         """Write what `save` does, with objects made before."""
         record_of(path).unlink(missing_ok=True)
+        seconds = dict(self.record["run"]["seconds"])
+        with timed(seconds, "write"):
+            self._write(path, extras, objects)
+        about = run(self.record["run"]["device"], seconds)
+        write_json(record_of(path), manifest(self.record | {"run": about}))
+
+    def _write(self, path: Path, extras: Extras, objects: Mapping[str, bytes]) -> None:
+        """Write all files but the record."""
         if extras.nifti:
             self._write_nifti(path)
         for name, stored in objects.items():
@@ -128,7 +146,6 @@ class Segmentation:
                 nifti.write(map_file(path, kind, name), _rounded(voxels), self.affine, made_by)
         if extras.overlay:
             self.show().save(overlay_file(path))
-        write_json(record_of(path), self.record)
 
     @property
     def _made_by(self) -> str:
@@ -203,6 +220,13 @@ class Picture:
 
     def _repr_png_(self) -> bytes:
         return self.png
+
+    @property
+    def quality(self) -> Quality:
+        """Whether the case is unlike those that the network was made of: its ``flag`` is "ok",
+        "check" or "unknown", and each of the ``reasons`` has a ``text``.
+        """
+        return Quality.model_validate_json(json.dumps(self.record["quality"]))
 
     def save(self, path: str | Path) -> None:
         """Write the PNG file."""
