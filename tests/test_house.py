@@ -56,6 +56,9 @@ BELOW = {
         *("core", "formats", "cohorts", "registration", "preparation", "verification"),
         *("network", "metrics", "report", "runtime"),
     },
+    "following": {
+        *("core", "formats", "cohorts", "registration", "metrics", "segmenting", "report")
+    },
     "scoring": {"core", "formats", "metrics", "network", "preparation", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""
@@ -188,5 +191,5 @@ def test_every_parameter_model_is_without_defaults(name):
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
 def test_only_train_evaluate_and_predict_wait_for_keras(name):
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
-        name in {"train", "evaluate", "commands.predict"}
+        name in {"train", "evaluate", "commands.predict", "commands.follow"}
     )
