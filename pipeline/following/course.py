@@ -7,12 +7,13 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.grid import Grid
+from ..core.layout import counted
 from ..core.progress import Bar
 from ..metrics.diameters import Measured
 from ..registration.mutual_information import Sampled, isotropic, resample
 from .aligning import Aligned
 from .kinds import CAVITY, CORE, KINDS, Kind, classes_in, kinds_of
-from .lesions import Found, Sighting, Tracker, find
+from .lesions import LEAST_MM3, Found, Sighting, Tracker, find
 from .measuring import Slicing, is_measurable, measure, slices_of, slicing_of
 from .rano import (
     MOST_TARGETS,
@@ -128,7 +129,7 @@ class Course:
         burdens = [
             Burden(
                 value,
-                bool(state.present),
+                bool(state.present or state.found.specks),
                 tuple(lesion.name for lesion in self.new_at(number) if lesion.measurable),
                 any(lesion.measurable for lesion in state.targets),
             )
@@ -146,7 +147,13 @@ class Course:
             for lesion in self.new_at(number)
             if not lesion.measurable
         ]
-        for lesion in self.states[number].present:
+        state = self.states[number]
+        if state.found.specks and not state.present:
+            notes.append(
+                f"{counted(state.found.specks, 'speck')} below {LEAST_MM3:g} mm3 left: complete"
+                " response if that is no tumour"
+            )
+        for lesion in state.present:
             before = at_baseline.get(lesion.name)
             if before is None or lesion.target or not lesion.measurable:
                 continue

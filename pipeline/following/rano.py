@@ -122,7 +122,8 @@ def _judged(burden: Burden, first: float, nadir: float, rule: Rule) -> tuple[str
         return "PD", f"new measurable lesion {', '.join(burden.new)}"
     if nadir > 0 and value >= nadir * (1 + rule.progression) - _ROUNDING:
         return "PD", (
-            f"{rule.name} {value / nadir - 1:+.0%} from the nadir, at least {rule.progression:+.0%}"
+            f"{rule.name} {_percent(value / nadir - 1)} from the nadir, at least"
+            f" {_percent(rule.progression)}"
         )
     if nadir == 0 and first > 0 and value > 0:
         if burden.targets_measurable:
@@ -135,14 +136,17 @@ def _judged(burden: Burden, first: float, nadir: float, rule: Rule) -> tuple[str
     for name, least in (("PR", rule.partial), ("MR", rule.minor)):
         if least is not None and value <= first * (1 - least) + _ROUNDING:
             return name, (
-                f"{rule.name} {value / first - 1:+.0%} from the baseline, at most {-least:+.0%}"
+                f"{rule.name} {_percent(value / first - 1)} from the baseline, at most"
+                f" {_percent(-least)}"
             )
     return "SD", (
-        f"{rule.name} {value / first - 1:+.0%} from the baseline and"
-        f" {value / nadir - 1:+.0%} from the nadir"
-        if nadir
-        else f"{rule.name} unchanged"
+        f"{rule.name} {_percent(value / first - 1)} from the baseline and"
+        f" {_percent(value / nadir - 1)} from the nadir"
     )
+
+
+def _percent(change: float) -> str:
+    return f"{100 * change:+z.0f} %".replace("-", "−")
 
 
 def _change(value: float, start: float) -> float | None:

@@ -20,6 +20,11 @@ _CATEGORIES = {
     "baseline": "Baseline",
     "": "Before the baseline",
 }
+_FIELDS = {
+    "steroid_mg": "corticosteroid dose",
+    "clinical_status": "clinical status",
+    "weeks_since_radiotherapy": "time since radiotherapy",
+}
 _QUANTITIES = {
     "product": ("Sum of products (mm²)", "product_sum_mm2", "product_mm2"),
     "volume": ("Volume of target lesions (ml)", "target_ml", "volume_ml"),
@@ -56,7 +61,8 @@ def follow_up_page(
 def _missing(record: Mapping[str, Any]) -> list[str]:
     """Fields of the clinic that some visit from the baseline on lacks."""
     later = record["visits"][record["baseline"] - 1 :]
-    return list(dict.fromkeys(name for visit in later for name in visit["missing"]))
+    fields = dict.fromkeys(name for visit in later for name in visit["missing"])
+    return [_FIELDS[name] for name in fields]
 
 
 def _kind(

@@ -9,13 +9,14 @@ from matplotlib.patheffects import Normal, Stroke
 
 from .drawing import DARK, DASHED, INK, LIGHT, Files, Style, blank, dots, drawn, png, style
 from .overlays import letters, outlines
-from .palette import _OKABE_ITO
 from .planes import Plane
 
 LONG, SHORT, OUTLINE, HOLE = "#F0E442", "#56B4E9", "#FFFFFF", "#E69F00"
 """Colours of the longest diameter, of that perpendicular to it, of the lesion and of a cavity."""
 SCALE_MM = 20
-_PANEL_IN = 2.3
+_LESIONS = ("#CC79A7", "#56B4E9", "#E69F00")  # three target lesions at most
+_WORSE, _BETTER = "#B4472B", "#2C7A59"
+_PANEL_IN = 2.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,46 +114,41 @@ class Trend:
 
 @style()
 def trend_plot(trend: Trend, dpi: int) -> Files:
-    """Draw a quantity over visits, with the category of each above it, dashed lines where
-    progression and partial response begin, and thin lines of single lesions if there are several.
+    """Draw a quantity over visits, with the category of each above it, marks where progression and
+    a line where partial response begins, and thin lines of single lesions if there are several.
     """
     figure = blank(5.6, 3.3)
     axes = figure.add_subplot()
-    places = np.array(trend.places)
     if len(trend.lesions) > 1:
-        for (name, values), colour in zip(trend.lesions.items(), _OKABE_ITO, strict=False):
-            axes.plot(places, values, color=colour, linewidth=1.1, label=name)
-    axes.plot(places, trend.total, color=INK, linewidth=2, label="sum of targets")
-    axes.plot(places, trend.total, **dots(INK, 7, 1))
-    limits = np.array([np.nan if value is None else value for value in trend.progression])
-    if np.isfinite(limits).any():
-        axes.plot(
-            places, limits, color="#B4472B", linewidth=1, linestyle=DASHED, label="PD from here"
-        )
-    if trend.response is not None:
-        axes.axhline(
-            trend.response, color="#2C7A59", linewidth=1, linestyle=DASHED, label="PR up to here"
-        )
-    top = max([*trend.total, *limits[np.isfinite(limits)], 1e-3])
-    for place, value, category in zip(places, trend.total, trend.categories, strict=True):
-        if category:
-            axes.annotate(
-                category,
-                (place, value),
-                (0, 9),
-                textcoords="offset points",
-                ha="center",
-                fontsize=9,
-                fontweight="bold",
-                color=INK,
-            )
-    axes.set_ylim(0, top * 1.22)
+        for (name, values), colour in zip(trend.lesions.items(), _LESIONS, strict=False):
+            axes.plot(trend.places, values, color=colour, linewidth=1.1, label=name)
+    axes.plot(trend.places, trend.total, color=INK, linewidth=2, label="sum of targets")
+    axes.plot(trend.places, trend.total, **dots(INK, 7, 1))
+    _limits(axes, trend)
+    for place, value, category in zip(trend.places, trend.total, trend.categories, strict=True):
+        words: Style = {"ha": "center", "fontsize": 9, "fontweight": "bold", "color": INK}
+        axes.annotate(category, (place, value), (0, 9), textcoords="offset points", **words)
+    axes.set_ylim(0, 1.22 * max([*trend.total, *filter(None, trend.progression), 1e-3]))
     axes.margins(x=0.08)
-    axes.set_xticks(places)
-    axes.set_xticklabels([f"{place:g}" for place in places])
+    axes.set_xticks(trend.places, [f"{place:g}" for place in trend.places])
     axes.set_xlabel(trend.axis)
     axes.set_title(trend.label)
     axes.grid(axis="x", visible=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, handlelength=1.6)
     figure.tight_layout()
     return drawn(figure, dpi)
+
+
+def _limits(axes: Axes, trend: Trend) -> None:
+    """Where progression and partial response begin."""
+    marks = [
+        (place, limit)
+        for place, limit in zip(trend.places, trend.progression, strict=True)
+        if limit is not None
+    ]
+    if marks:
+        mark: Style = {"linestyle": "", "marker": "_", "markersize": 16, "markeredgewidth": 2}
+        axes.plot(*zip(*marks, strict=True), color=_WORSE, label="PD from here", **mark)
+    if trend.response is not None:
+        line: Style = {"linewidth": 1, "linestyle": DASHED, "label": "PR up to here"}
+        axes.axhline(trend.response, color=_BETTER, **line)
