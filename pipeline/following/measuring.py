@@ -1,10 +1,10 @@
 """Diameters of lesions in the slices as acquired, never across a resection cavity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel.orientations as orientations
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from ..core.boxes import bounding_box
 from ..core.grid import Grid
@@ -52,8 +52,9 @@ def measure(mask: np.ndarray, cavity: np.ndarray, grid: Grid, slicing: Slicing) 
     mask : (X, Y, Z) bool array
         A lesion.
     cavity : (X, Y, Z) bool array
-        The resection cavity: no diameter crosses it, so that its walls are measured by
-        themselves.
+        The resection cavity: no diameter crosses it. Where the diameters of a slice would, the
+        parts of the lesion that are at least `LEAST_MM` thick are measured, and where there is
+        none, its wall.
     grid : Grid
     slicing : Slicing
 
@@ -64,17 +65,10 @@ def measure(mask: np.ndarray, cavity: np.ndarray, grid: Grid, slicing: Slicing) 
     """
     box = bounding_box(mask, 1)
     inner, hole, spacing = mask[box], cavity[box], grid.spacing_mm
-    if not hole.any():
-        best = measured(inner, spacing, slicing.axis)
-    else:
-        best = max(
-            filter(
-                None,
-                (_in_slice(inner, hole, spacing, slicing.axis, at) for at in _at(inner, slicing)),
-            ),
-            key=lambda one: one.product_mm2,
-            default=None,
-        )
+    best = measured(inner, spacing, slicing.axis)
+    if hole.any():
+        each = (_in_slice(inner, hole, spacing, slicing.axis, at) for at in _at(inner, slicing))
+        best = max(filter(None, each), key=lambda one: one.product_mm2, default=None)
     return best and _moved(best, np.array([side.start for side in box]))
 
 
@@ -95,14 +89,11 @@ def is_measurable(lines: Measured, slices: int, slicing: Slicing) -> bool:
 
 
 def _moved(one: Measured, start: np.ndarray) -> Measured:
-    return Measured(
-        one.plane,
-        one.index + int(start[one.plane]),
-        one.long_axis_mm,
-        one.short_axis_mm,
-        one.product_mm2,
-        one.long_ends + start,
-        one.short_ends + start,
+    return replace(
+        one,
+        index=one.index + int(start[one.plane]),
+        long_ends=one.long_ends + start,
+        short_ends=one.short_ends + start,
     )
 
 
@@ -120,10 +111,28 @@ def _in_slice(
     found = measured(only, spacing_mm, axis)
     if found is None:
         return None
-    ends = np.delete([found.long_ends, found.short_ends], axis, axis=2)
-    if not _crossing(ends, cavity[here]).any():
+    if not _crosses(found, cavity[here]):
         return found
-    return _beside(mask[here], cavity[here], np.delete(spacing_mm, axis), axis, index)
+    only[here] = thick_parts(mask[here], np.delete(spacing_mm, axis))
+    nodule = measured(only, spacing_mm, axis)
+    if nodule and not _crosses(nodule, cavity[here]):
+        return nodule
+    part = only if nodule else mask
+    return _beside(part[here], cavity[here], np.delete(spacing_mm, axis), axis, index)
+
+
+def thick_parts(mask: np.ndarray, step_mm: np.ndarray) -> np.ndarray:
+    """The parts of a slice (x, y) that a disc of `LEAST_MM` fits into: its opening by that disc."""
+    radius_mm = LEAST_MM / 2
+    inner = distance_transform_edt(np.pad(mask, 1), step_mm)[1:-1, 1:-1] >= radius_mm
+    if not inner.any():
+        return np.zeros_like(mask)
+    return mask & (distance_transform_edt(~inner, step_mm) < radius_mm)
+
+
+def _crosses(lines: Measured, cavity: np.ndarray) -> bool:
+    ends = np.delete([lines.long_ends, lines.short_ends], lines.plane, axis=2)
+    return bool(_crossing(ends, cavity).any())
 
 
 def _crossing(ends: np.ndarray, cavity: np.ndarray) -> np.ndarray:
@@ -138,36 +147,40 @@ def _beside(
     mask: np.ndarray, cavity: np.ndarray, step_mm: np.ndarray, axis: int, index: int
 ) -> Measured | None:
     """The largest product of two perpendicular lines between points of the border of a slice that
-    do not cross the cavity; of long borders, every so many points are considered.
+    do not cross the cavity, the second through the middle half of the first: of a wall, its length
+    and thickness. Of a long border, every so many points are considered.
     """
     corners = np.unique(border(mask).reshape(-1, 2), axis=0)
     corners = corners[:: -(-len(corners) // _CORNERS)]
-    pairs = np.stack(np.triu_indices(len(corners), 1), axis=1)
-    ends = corners[pairs]
+    ends = corners[np.stack(np.triu_indices(len(corners), 1), axis=1)]
     ends = ends[~_crossing(ends, cavity)]
-    ways = (ends[:, 1] - ends[:, 0]) * step_mm
-    lengths = np.linalg.norm(ways, axis=1)
+    lengths = np.linalg.norm((ends[:, 1] - ends[:, 0]) * step_mm, axis=1)
     order = np.argsort(-lengths, kind="stable")
-    ends, ways, lengths = ends[order], ways[order], lengths[order]
-    best: tuple[float, int, int] | None = None
+    ends, lengths = ends[order], lengths[order]
+    best, chosen = 0.0, None
     for long in range(len(lengths)):
-        if best and lengths[long] ** 2 <= best[0]:
+        if lengths[long] ** 2 <= best:
             break
-        upright = (
-            np.abs(ways[long:] @ ways[long]) <= _PERPENDICULAR * lengths[long] * lengths[long:]
-        )
-        if upright.any():
-            short = long + int(upright.argmax())
-            product = float(lengths[long] * lengths[short])
-            best = max(best, (product, long, short)) if best else (product, long, short)
-    if best is None:
+        across = long + _through_middle(ends[long:] * step_mm)
+        if across.size and lengths[long] * lengths[across[0]] > best:
+            best, chosen = float(lengths[long] * lengths[across[0]]), (long, int(across[0]))
+    if chosen is None:
         return None
-    product, long, short = best
-    return Measured(
-        axis,
-        index,
-        float(lengths[long]),
-        float(lengths[short]),
-        product,
-        *(np.insert(ends[which], axis, index, axis=1) for which in (long, short)),
-    )
+    (first, second), (long_mm, short_mm) = ends[list(chosen)], lengths[list(chosen)].tolist()
+    placed = (np.insert(line, axis, index, axis=1) for line in (first, second))
+    return Measured(axis, index, long_mm, short_mm, best, *placed)
+
+
+def _through_middle(ends_mm: np.ndarray) -> np.ndarray:
+    """Which of the lines (N, 2, 2) are perpendicular to the first, within 3 degrees, and cross the
+    middle half of it; their places, ascending.
+    """
+    start, end = ends_mm[0]
+    length = np.linalg.norm(end - start)
+    way = (end - start) / length
+    along = (ends_mm - start) @ way
+    aside = (ends_mm - start) @ np.array([-way[1], way[0]])
+    run, rise = np.diff(along)[:, 0], np.diff(aside)[:, 0]
+    upright = np.abs(run) <= _PERPENDICULAR * np.hypot(run, rise)
+    middle = np.abs(along.mean(axis=1) / length - 0.5) <= 0.25
+    return np.flatnonzero(upright & middle & (aside.min(axis=1) <= 0) & (aside.max(axis=1) >= 0))
