@@ -42,24 +42,21 @@ def _predicted(folder: Path, case: OneCase) -> Labels | None:
         record = json.loads(record_of(path).read_bytes())
     except (OSError, ValueError):
         return Labels(case.schema, path, {}, "file named by --labels")
-    return Labels(_schema(record, path), path, series_of(path, record), _by_network(record))
+    return _of_record(path, _schema(record, path), record)
 
 
 def by_network(folder: Path, case: OneCase, schema: Schema, record: Mapping[str, Any]) -> Labels:
     """The labels that a network has just written, with their record."""
     path = folder / f"{case.name}.nii.gz"
-    return Labels(schema, path, series_of(path, record), _by_network(record))
+    return _of_record(path, schema, record)
 
 
-def _by_network(record: Mapping[str, Any]) -> str:
-    return f"network {str(record.get('network_sha256', ''))[:16]}".strip()
-
-
-def series_of(path: Path, record: Mapping[str, Any]) -> dict[str, Path]:
-    """Labels on the series as acquired, by modality, where `predict` registered them."""
-    native = record.get("native") or {}
-    stem = path.name.removesuffix(".nii.gz")
-    return {name: path.with_name(f"{stem}.{name}.nii.gz") for name in native.get("series", {})}
+def _of_record(path: Path, schema: Schema, record: Mapping[str, Any]) -> Labels:
+    """Labels by a network; on the series as acquired, too, where `predict` registered them."""
+    native, stem = record.get("native") or {}, path.name.removesuffix(".nii.gz")
+    series = {name: path.with_name(f"{stem}.{name}.nii.gz") for name in native.get("series", {})}
+    origin = f"network {str(record.get('network_sha256', ''))[:16]}".strip()
+    return Labels(schema, path, series, origin, tuple(record.get("warnings", ())))
 
 
 def _schema(record: Mapping[str, Any], path: Path) -> Schema:

@@ -52,9 +52,9 @@ def measure(mask: np.ndarray, cavity: np.ndarray, grid: Grid, slicing: Slicing) 
     mask : (X, Y, Z) bool array
         A lesion.
     cavity : (X, Y, Z) bool array
-        The resection cavity: no diameter crosses it. Where the diameters of a slice would, the
-        parts of the lesion that are at least `LEAST_MM` thick are measured, and where there is
-        none, its wall.
+        The resection cavity: no diameter crosses it. Where the largest ones would, only the parts
+        of the lesion that are at least `LEAST_MM` thick are measured; where there is none, the
+        lesion is a wall, measured by its length and thickness where the cavity is largest.
     grid : Grid
     slicing : Slicing
 
@@ -63,11 +63,13 @@ def measure(mask: np.ndarray, cavity: np.ndarray, grid: Grid, slicing: Slicing) 
     Measured or None
         None for an empty mask.
     """
-    box = bounding_box(mask, 1)
+    box, axis = bounding_box(mask, 1), slicing.axis
     inner, hole, spacing = mask[box], cavity[box], grid.spacing_mm
-    best = measured(inner, spacing, slicing.axis)
-    if hole.any():
-        each = (_in_slice(inner, hole, spacing, slicing.axis, at) for at in _at(inner, slicing))
+    best = measured(inner, spacing, axis)
+    if best and _crosses(best, hole):
+        solid = thick_parts(inner, spacing)
+        part, chosen = (solid, _at(solid, slicing)) if solid.any() else (inner, _most(hole, axis))
+        each = (_in_slice(part, hole, spacing, axis, index) for index in chosen)
         best = max(filter(None, each), key=lambda one: one.product_mm2, default=None)
     return best and _moved(best, np.array([side.start for side in box]))
 
@@ -76,6 +78,12 @@ def _at(mask: np.ndarray, slicing: Slicing) -> list[int]:
     """The slices that hold a voxel."""
     others = tuple(axis for axis in range(3) if axis != slicing.axis)
     return np.flatnonzero(mask.any(axis=others)).tolist()
+
+
+def _most(cavity: np.ndarray, axis: int) -> list[int]:
+    """The slice with the largest cavity."""
+    areas = cavity.sum(axis=tuple(other for other in range(3) if other != axis))
+    return [int(areas.argmax())]
 
 
 def slices_of(mask: np.ndarray, slicing: Slicing) -> int:
@@ -109,30 +117,24 @@ def _in_slice(
     here = (slice(None),) * axis + (index,)
     only[here] = mask[here]
     found = measured(only, spacing_mm, axis)
-    if found is None:
-        return None
-    if not _crosses(found, cavity[here]):
+    if found is None or not _crosses(found, cavity):
         return found
-    only[here] = thick_parts(mask[here], np.delete(spacing_mm, axis))
-    nodule = measured(only, spacing_mm, axis)
-    if nodule and not _crosses(nodule, cavity[here]):
-        return nodule
-    part = only if nodule else mask
-    return _beside(part[here], cavity[here], np.delete(spacing_mm, axis), axis, index)
+    return _beside(mask[here], cavity[here], np.delete(spacing_mm, axis), axis, index)
 
 
-def thick_parts(mask: np.ndarray, step_mm: np.ndarray) -> np.ndarray:
-    """The parts of a slice (x, y) that a disc of `LEAST_MM` fits into: its opening by that disc."""
+def thick_parts(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """The parts of a lesion that a ball of `LEAST_MM` fits into: its opening by that ball."""
     radius_mm = LEAST_MM / 2
-    inner = distance_transform_edt(np.pad(mask, 1), step_mm)[1:-1, 1:-1] >= radius_mm
-    if not inner.any():
+    depth_mm = distance_transform_edt(np.pad(mask, 1), spacing_mm)[1:-1, 1:-1, 1:-1]
+    if depth_mm.max() < radius_mm:
         return np.zeros_like(mask)
-    return mask & (distance_transform_edt(~inner, step_mm) < radius_mm)
+    return mask & (distance_transform_edt(depth_mm < radius_mm, spacing_mm) < radius_mm)
 
 
 def _crosses(lines: Measured, cavity: np.ndarray) -> bool:
+    """Whether one of both diameters crosses the cavity."""
     ends = np.delete([lines.long_ends, lines.short_ends], lines.plane, axis=2)
-    return bool(_crossing(ends, cavity).any())
+    return bool(_crossing(ends, cavity.take(lines.index, lines.plane)).any())
 
 
 def _crossing(ends: np.ndarray, cavity: np.ndarray) -> np.ndarray:

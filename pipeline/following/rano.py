@@ -118,13 +118,14 @@ def _category(burden: Burden, first: float, nadir: float, rule: Rule) -> Categor
 
 def _judged(burden: Burden, first: float, nadir: float, rule: Rule) -> tuple[str, str]:
     value = burden.value
-    if burden.new:
-        return "PD", f"new measurable lesion {', '.join(burden.new)}"
+    worse = []
     if nadir > 0 and value >= nadir * (1 + rule.progression) - _ROUNDING:
-        return "PD", (
-            f"{rule.name} {_percent(value / nadir - 1)} from the nadir, at least"
-            f" {_percent(rule.progression)}"
-        )
+        change, limit = _percent(value / nadir - 1), _percent(rule.progression)
+        worse.append(f"{rule.name} {change} from the nadir, at least {limit}")
+    if burden.new:
+        worse.append(f"new and measurable: {', '.join(burden.new)}")
+    if worse:
+        return "PD", "; ".join(worse)
     if nadir == 0 and first > 0 and value > 0:
         if burden.targets_measurable:
             return "PD", "a target lesion that had vanished is measurable again"
@@ -133,9 +134,9 @@ def _judged(burden: Burden, first: float, nadir: float, rule: Rule) -> tuple[str
         return "SD", "no measurable lesion at the baseline: no response can be stated"
     if not burden.any_left:
         return "CR", "no lesion is left"
-    for name, least in (("PR", rule.partial), ("MR", rule.minor)):
+    for response, least in (("PR", rule.partial), ("MR", rule.minor)):
         if least is not None and value <= first * (1 - least) + _ROUNDING:
-            return name, (
+            return response, (
                 f"{rule.name} {_percent(value / first - 1)} from the baseline, at most"
                 f" {_percent(-least)}"
             )

@@ -39,12 +39,15 @@ class Labels:
         Files on the grids of series as acquired, by modality.
     origin : str
         Who drew them, for the page.
+    warnings : tuple of str
+        Of the network that did.
     """
 
     schema: Schema
     whole: Path | Part
     series: Mapping[str, Path]
     origin: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,8 @@ def read(visit: Visit, labels: Labels, anatomy: str) -> Examination:
         If a file cannot be read, a label value is foreign to the schema, or the schema has no
         region that is followed.
     """
-    found, warnings = visit.case.found, []
+    found = visit.case.found
+    warnings = [f"{visit.name}: {warning}" for warning in labels.warnings]
     kinds = kinds_of(labels.schema)
     if not kinds:
         raise InputError(

@@ -150,7 +150,23 @@ def _in_time(
         day = since[place]
         day = None if day is None else day - first
         numbered.append(replace(visits[place], number=number, day=day))
-    return numbered, warnings
+    return _distinct(numbered), warnings
+
+
+def _distinct(visits: Sequence[Visit]) -> list[Visit]:
+    """The visits with the number in the name of each case where two have one name, as if files are
+    named by the patient alone: results are named by cases.
+    """
+    names = [visit.case.name for visit in visits]
+    return [
+        visit if names.count(visit.case.name) == 1 else replace(visit, case=_numbered(visit))
+        for visit in visits
+    ]
+
+
+def _numbered(visit: Visit) -> OneCase:
+    found = visit.case.found
+    return replace(visit.case, found=replace(found, case=f"{found.case}_visit{visit.number}"))
 
 
 def _keys(place: Path, cases: Sequence[OneCase]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from pipeline.core.grid import Grid
 from pipeline.following.measuring import is_measurable, measure, slices_of, slicing_of
 
-CUBES = Grid((80, 80, 20), np.eye(4))
+CUBES = Grid((80, 80, 24), np.eye(4))
 AXIAL = slicing_of(CUBES)
 NOTHING = np.zeros(CUBES.shape, bool)
 
@@ -72,7 +72,7 @@ def test_beside_a_cavity_the_nodule_in_its_wall_is_measured():
     hole = disc((40, 40), 15)
     ring = disc((40, 40), 18) & ~hole
     nodule = disc((62, 40), 8) & ~hole
-    lines = measure(through(ring | nodule, 5, 10), through(hole, 5, 10), CUBES, AXIAL)
+    lines = measure(through(ring | nodule, 4, 20), through(hole, 4, 20), CUBES, AXIAL)
     assert lines.long_axis_mm == pytest.approx(17, abs=2.5)
     assert lines.short_axis_mm == pytest.approx(15, abs=2.5)
     assert (np.stack([lines.long_ends, lines.short_ends])[..., 0] > 50).all()
@@ -81,8 +81,8 @@ def test_beside_a_cavity_the_nodule_in_its_wall_is_measured():
 
 def test_no_diameter_crosses_a_cavity_in_a_thick_wall_either():
     hole = disc((40, 40), 12)
-    cavity = through(hole, 5, 10)
-    lines = measure(through(disc((40, 40), 30) & ~hole, 5, 10), cavity, CUBES, AXIAL)
+    cavity = through(hole, 4, 20)
+    lines = measure(through(disc((40, 40), 30) & ~hole, 4, 20), cavity, CUBES, AXIAL)
     assert lines.product_mm2 > 600
     for ends in (lines.long_ends, lines.short_ends):
         points = np.rint(np.linspace(*ends, 200)).astype(int)
@@ -94,3 +94,12 @@ def test_a_cavity_elsewhere_changes_nothing():
     one, other = (measure(mask, hole, CUBES, AXIAL) for hole in (NOTHING, cavity))
     assert (one.product_mm2, one.index) == (other.product_mm2, other.index)
     assert measure(NOTHING, NOTHING, CUBES, AXIAL) is None
+
+
+def test_the_cap_of_a_thin_shell_around_a_cavity_is_no_mass():
+    places = np.linalg.norm(np.moveaxis(np.indices((48, 48, 48)), 0, -1) - 24.0, axis=-1)
+    shell, hole = (places > 11) & (places <= 14), places <= 11
+    grid = Grid((48, 48, 48), np.eye(4))
+    lines = measure(shell, hole, grid, slicing_of(grid))
+    assert lines.short_axis_mm < 10
+    assert hole[:, :, lines.index].any()

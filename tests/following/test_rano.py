@@ -65,7 +65,7 @@ def test_visits_before_the_baseline_have_no_category_and_no_nadir():
 
 def test_a_new_measurable_lesion_is_progression_whatever_the_sum():
     found = course(1000, 100, new=(1,))[-1]
-    assert (found.category, found.reason) == ("PD", "new measurable lesion CE9")
+    assert (found.category, found.reason) == ("PD", "new and measurable: CE9")
 
 
 def test_a_lesion_that_is_no_target_prevents_complete_response():
