@@ -1,0 +1,264 @@
+"""The course of one kind of disease over the visits: lesions measured, targets chosen, burdens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.grid import Grid
+from ..core.layout import counted
+from ..core.progress import Bar
+from ..metrics.diameters import Measured
+from ..registration.mutual_information import Sampled, isotropic, resample
+from .aligning import Aligned
+from .kinds import CAVITY, CORE, KINDS, Kind, classes_in, kinds_of
+from .lesions import LEAST_MM3, Found, Sighting, Tracker, find
+from .measuring import Slicing, is_measurable, measure, slices_of, slicing_of
+from .rano import (
+    MOST_TARGETS,
+    PRODUCT,
+    PRODUCT_WITH_MINOR,
+    VOLUME,
+    Burden,
+    Category,
+    Rule,
+    categories,
+)
+from .reading import Examination
+
+MATCHED_MM = 1.0
+"""Isotropic spacing of the grid on which lesions are matched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """A lesion at a visit; 0, None and False of one that is not there.
+
+    Attributes
+    ----------
+    sighting : Sighting
+    volume_ml : float
+    lines : Measured or None
+        Its diameters, in voxels of the visit's own grid.
+    slices : int
+        How many hold a voxel of it.
+    measurable, target : bool
+    """
+
+    sighting: Sighting
+    volume_ml: float = 0.0
+    lines: Measured | None = None
+    slices: int = 0
+    measurable: bool = False
+    target: bool = False
+
+    @property
+    def name(self) -> str:
+        """The same at all visits."""
+        return self.sighting.lesion
+
+    @property
+    def product_mm2(self) -> float:
+        """Of its diameters."""
+        return self.lines.product_mm2 if self.lines else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One kind of disease at one visit."""
+
+    slicing: Slicing
+    found: Found
+    lesions: tuple[Lesion, ...]
+
+    @property
+    def present(self) -> list[Lesion]:
+        """The lesions that are there."""
+        return [lesion for lesion in self.lesions if lesion.sighting.number]
+
+    @property
+    def targets(self) -> list[Lesion]:
+        """The target lesions that are there."""
+        return [lesion for lesion in self.present if lesion.target]
+
+    @property
+    def product_mm2(self) -> float:
+        """Sum over the target lesions."""
+        return sum(lesion.product_mm2 for lesion in self.targets)
+
+    @property
+    def target_ml(self) -> float:
+        """Volume of the target lesions."""
+        return sum(lesion.volume_ml for lesion in self.targets)
+
+    @property
+    def total_ml(self) -> float:
+        """Volume of all lesions, specks included."""
+        return sum(lesion.volume_ml for lesion in self.present) + self.found.specks_mm3 / 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """One kind of disease over all visits, in order of time."""
+
+    kind: Kind
+    baseline: int
+    targets: tuple[str, ...]
+    states: tuple[State, ...]
+
+    def new_at(self, number: int) -> list[Lesion]:
+        """Lesions of a later visit that are not, and do not come from, those of the baseline."""
+        if number <= self.baseline:
+            return []
+        known = frozenset().union(
+            *(lesion.sighting.lineage for lesion in self.states[self.baseline].present)
+        )
+        return [each for each in self.states[number].present if not each.sighting.lineage & known]
+
+    def by_product(self) -> list[Category]:
+        """Category of every visit by the sum of products."""
+        rule = PRODUCT if self.kind is KINDS[0] else PRODUCT_WITH_MINOR
+        return self._categories(rule, [state.product_mm2 for state in self.states])
+
+    def by_volume(self) -> list[Category]:
+        """Category of every visit by the volume of the target lesions."""
+        return self._categories(VOLUME, [state.target_ml for state in self.states])
+
+    def _categories(self, rule: Rule, values: Sequence[float]) -> list[Category]:
+        burdens = [
+            Burden(
+                value,
+                bool(state.present or state.found.specks),
+                tuple(lesion.name for lesion in self.new_at(number) if lesion.measurable),
+                any(lesion.measurable for lesion in state.targets),
+            )
+            for number, (value, state) in enumerate(zip(values, self.states, strict=True))
+        ]
+        return categories(burdens, self.baseline, rule)
+
+    def notes_at(self, number: int) -> list[str]:
+        """What a reader has to decide about a visit after the baseline."""
+        if number <= self.baseline:
+            return []
+        at_baseline = {lesion.name: lesion for lesion in self.states[self.baseline].present}
+        notes = [
+            f"{lesion.name} is new and too small to be measurable"
+            for lesion in self.new_at(number)
+            if not lesion.measurable
+        ]
+        state = self.states[number]
+        if state.found.specks and not state.present:
+            notes.append(
+                f"{counted(state.found.specks, 'speck')} below {LEAST_MM3:g} mm3 left: complete"
+                " response if that is no tumour"
+            )
+        for lesion in state.present:
+            before = at_baseline.get(lesion.name)
+            if before is None or lesion.target or not lesion.measurable:
+                continue
+            if not before.measurable:
+                notes.append(f"{lesion.name} was not measurable at the baseline and is now")
+            elif lesion.product_mm2 >= before.product_mm2 * (1 + PRODUCT.progression):
+                notes.append(f"{lesion.name}, no target lesion, has grown since the baseline")
+        return notes
+
+
+def shared_kinds(examinations: Sequence[Examination]) -> tuple[tuple[Kind, ...], list[str]]:
+    """The kinds that the labels of all visits have, and warnings about the others.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    shared = tuple(
+        kind for kind in KINDS if all(kind in kinds_of(each.schema) for each in examinations)
+    )
+    if not shared:
+        raise InputError(
+            "the labels of the visits have no region in common, ET or WT. Name labels of one cohort"
+            " for all visits, or a network by --model."
+        )
+    return shared, [
+        f"{kind.title} is not followed: the labels of some visits have no region {kind.region}"
+        for kind in KINDS
+        if kind not in shared
+    ]
+
+
+def courses(
+    examinations: Sequence[Examination], aligned: Sequence[Aligned], baseline: int
+) -> list[Course]:
+    """Follow every kind of disease over all visits, in order of time, on the grid of the reference
+    visit `baseline`.
+    """
+    common = isotropic(examinations[baseline].anatomy.grid, MATCHED_MM)
+    kinds, _ = shared_kinds(examinations)
+    made = []
+    with Bar(total=len(kinds) * len(examinations), desc="measure", unit="visit") as bar:
+        for kind in kinds:
+            tracker, states = Tracker(kind.mark, common.spacing_mm), []
+            for examination, way in zip(examinations, aligned, strict=True):
+                states.append(_state(examination, kind, tracker, common, way))
+                bar.update()
+            made.append(_course(kind, baseline, states))
+    return made
+
+
+def _state(
+    examination: Examination, kind: Kind, tracker: Tracker, common: Grid, way: Aligned
+) -> State:
+    """A visit without target lesions."""
+    view, schema = examination.views[kind.name], examination.schema
+    own = schema.classes_of(kind.region)
+    mask = np.isin(view.classes, own)
+    core = np.isin(view.classes, [index for index in classes_in(schema, CORE) if index not in own])
+    cavity = np.isin(view.classes, classes_in(schema, CAVITY))
+    found = find(mask, core, view.grid.spacing_mm)
+    there = resample(Sampled(found.numbers, view.grid), common, way.matrix, "nearest")
+    slicing = slicing_of(view.grid)
+    lesions = [
+        _lesion(sighting, found, cavity, view.grid, slicing) for sighting in tracker.add(there)
+    ]
+    return State(slicing, found, tuple(lesions))
+
+
+def _lesion(
+    sighting: Sighting, found: Found, cavity: np.ndarray, grid: Grid, slicing: Slicing
+) -> Lesion:
+    if not sighting.number:
+        return Lesion(sighting)
+    mask = found.numbers == sighting.number
+    lines = measure(mask, cavity, grid, slicing)
+    slices = slices_of(mask, slicing)
+    volume_ml = found.volumes_mm3[sighting.number - 1] / 1000
+    measurable = lines is not None and is_measurable(lines, slices, slicing)
+    return Lesion(sighting, volume_ml, lines, slices, measurable)
+
+
+def _course(kind: Kind, baseline: int, states: Sequence[State]) -> Course:
+    """Choose the target lesions: the largest measurable ones at the baseline."""
+    measurable = [lesion for lesion in states[baseline].present if lesion.measurable]
+    measurable.sort(key=lambda lesion: -lesion.product_mm2)
+    targets = tuple(lesion.name for lesion in measurable[:MOST_TARGETS])
+    marked = tuple(
+        State(
+            state.slicing,
+            state.found,
+            tuple(_as_target(lesion, frozenset(targets)) for lesion in state.lesions),
+        )
+        for state in states
+    )
+    return Course(kind, baseline, targets, marked)
+
+
+def _as_target(lesion: Lesion, targets: frozenset[str]) -> Lesion:
+    return Lesion(
+        lesion.sighting,
+        lesion.volume_ml,
+        lesion.lines,
+        lesion.slices,
+        lesion.measurable,
+        bool(lesion.sighting.lineage & targets),
+    )

@@ -1,0 +1,119 @@
+"""The page of a follow-up: one HTML file that opens from disk and loads nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from ..plots.follow_up import Trend, trend_plot
+from ..rendering import ASSETS, render
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_DPI = 150
+_RULES = {"product": (0.25, 0.5), "volume": (0.40, 0.65)}
+_CATEGORIES = {
+    "CR": "Complete response",
+    "PR": "Partial response",
+    "MR": "Minor response",
+    "SD": "Stable disease",
+    "PD": "Progressive disease",
+    "baseline": "Baseline",
+    "": "Before the baseline",
+}
+_FIELDS = {
+    "steroid_mg": "corticosteroid dose",
+    "clinical_status": "clinical status",
+    "weeks_since_radiotherapy": "time since radiotherapy",
+}
+_QUANTITIES = {
+    "product": ("Sum of products (mm²)", "product_sum_mm2", "product_mm2"),
+    "volume": ("Volume of target lesions (ml)", "target_ml", "volume_ml"),
+}
+
+
+def follow_up_page(
+    record: Mapping[str, Any], pictures: Mapping[tuple[str, str, int], bytes]
+) -> str:
+    """The page of a record (`following.record.record_of`), self-contained and without scripts.
+
+    Parameters
+    ----------
+    record : mapping
+    pictures : mapping of (kind, lesion, visit) to bytes
+        PNG files of measured slices.
+    """
+    kinds = [_kind(record, kind, pictures) for kind in record["kinds"]]
+    return render(
+        "follow_up.html.j2",
+        policy=_POLICY,
+        styles=[
+            Markup((ASSETS / f"{name}.css").read_text(encoding="utf-8"))
+            for name in ("page", "follow_up")
+        ],
+        record=record,
+        visits=record["visits"],
+        kinds=kinds,
+        categories=_CATEGORIES,
+        missing=_missing(record),
+    )
+
+
+def _missing(record: Mapping[str, Any]) -> list[str]:
+    """Fields of the clinic that some visit from the baseline on lacks."""
+    later = record["visits"][record["baseline"] - 1 :]
+    fields = dict.fromkeys(name for visit in later for name in visit["missing"])
+    return [_FIELDS[name] for name in fields]
+
+
+def _kind(
+    record: Mapping[str, Any],
+    kind: Mapping[str, Any],
+    pictures: Mapping[tuple[str, str, int], bytes],
+) -> dict[str, Any]:
+    """A kind of disease with its charts and the pictures of its lesions."""
+    drawn = list(dict.fromkeys(lesion for name, lesion, _ in pictures if name == kind["name"]))
+    strips = {
+        lesion: [
+            {
+                "visit": visit,
+                "own": _of(state, lesion),
+                "png": pictures.get((kind["name"], lesion, visit["visit"])),
+            }
+            for visit, state in zip(record["visits"], kind["visits"], strict=True)
+        ]
+        for lesion in drawn
+    }
+    charts = {
+        quantity: trend_plot(_trend(record, kind, quantity), _DPI)[0] for quantity in _QUANTITIES
+    }
+    return {**kind, "strips": strips, "charts": charts if kind["targets"] else {}}
+
+
+def _of(state: Mapping[str, Any], lesion: str) -> Mapping[str, Any] | None:
+    return next((own for own in state["lesions"] if own["lesion"] == lesion), None)
+
+
+def _trend(record: Mapping[str, Any], kind: Mapping[str, Any], quantity: str) -> Trend:
+    label, total, single = _QUANTITIES[quantity]
+    values = [state[total] for state in kind["visits"]]
+    days = [visit["day"] for visit in record["visits"]]
+    known = all(day is not None for day in days)
+    start = record["baseline"] - 1
+    more, less = _RULES[quantity]
+    progression: list[float | None] = [
+        min(values[start:number]) * (1 + more) if number > start else None
+        for number in range(len(values))
+    ]
+    return Trend(
+        label=label,
+        places=days if known else [visit["visit"] for visit in record["visits"]],
+        axis="days since the first visit" if known else "visit (dates unknown)",
+        total=values,
+        lesions={
+            lesion: [(_of(state, lesion) or {}).get(single) or 0.0 for state in kind["visits"]]
+            for lesion in kind["targets"]
+        },
+        categories=[state[f"by_{quantity}"]["category"] for state in kind["visits"]],
+        progression=progression,
+        response=values[start] * (1 - less) if values[start] else None,
+    )
