@@ -109,7 +109,7 @@ class Description(Strict):
     regions: dict[Word, tuple[Word, ...]]
     empty_rule: Literal["brats", "nan"] = "nan"
     types: bool = False
-    lesion_rules: RulesName | None = None
+    lesion_rules: RulesName | tuple[RulesName, ...] | None = None
     root: str = "."
     case: Annotated[str, AfterValidator(_naming_cases)] = r"[^/]+?"
     patient: Annotated[str | None, AfterValidator(_naming_patients)] = None

@@ -9,8 +9,8 @@ CASE_seg.nii.gz or CASE-seg.nii.gz with it; other names by patterns, such as --p
 mapped. Axes in another order or direction are put in that of the reference; masks of regions in
 channels are read with --channels. The scores, their definitions and the rules for empty regions are
 those of the stage `evaluate`. It prints a verdict and means over cases with their 95 % intervals
-(BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, lesions.csv, instances.csv,
-multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
+(BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, matched.csv, lesions.csv,
+instances.csv, multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
 """
 
 import argparse

@@ -146,8 +146,9 @@ def _of_schema(schema: Schema) -> Iterator[tuple[str, str]]:
     for region, members in schema.regions.items():
         yield "regions", region if members == (region,) else f"{region} = {' + '.join(members)}"
     yield "scores", EMPTY_RULES[schema.empty_rule]
-    rules = f"scored by the rules {schema.lesion_rules}"
-    yield "lesions", rules if schema.lesion_rules else "not scored one by one: no rules fit"
+    names = [name for name in (schema.merging_rules, schema.matching_rules) if name]
+    rules = f"scored by the rules {' and '.join(names)}"
+    yield "lesions", rules if names else "not scored one by one: no rules fit"
 
 
 def _fetched(remote: Remote) -> str:
