@@ -166,7 +166,7 @@ def read(location: Path) -> tuple[Path, Description]:
         description = Description.model_validate_json(json.dumps(values))
         _ = description.cohort_schema  # labels and regions must fit together
     except ValidationError as error:
-        raise InputError(f"{explain(error, str(path))}\n{_REMEDY}") from None
+        raise InputError(f"{explain(error, str(path), values)}\n{_REMEDY}") from None
     return path, description
 
 

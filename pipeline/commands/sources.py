@@ -20,7 +20,7 @@ NARROWEST, WIDEST = 80, 140
 DESCRIBED = "yours"
 EMPTY_RULES = {
     "brats": "of an empty region as in the challenge: Dice 1 if both are empty, 0 if one is",
-    "nan": "of an empty region undefined, left out of means",
+    "nan": "of two empty regions undefined, left out of means; Dice 0 if one is empty",
 }
 
 

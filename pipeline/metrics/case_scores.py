@@ -114,7 +114,7 @@ def score_case(
             for metric in own:
                 masks = inside[reference], inside[prediction]
                 row[metric.name] = measure(metric, *masks, spacing_mm, f"{case}, {kind} {name}")
-            filled = agreement.empty if schema.empty_rule == "brats" else ""
+            filled = registry.applied(agreement.empty, schema.empty_rule)
             fills = registry.fills("cases", filled, own)
             scored[members] = row | fills | {"filled": filled if fills else ""}
         rows.append({"kind": kind, "name": name} | scored[members])

@@ -196,7 +196,7 @@ def matched_rows(
     -------
     case_rows : list of dict
         One per region or label: ``name``; the metrics of the table "matched", those by size only
-        where the rules have sizes.
+        where the rules have sizes; ``filled``, empty: no rule gives a value where both masks are.
     lesion_rows : list of dict
         One per lesion of the reference and false lesion, as those of
         `pipeline.metrics.lesionwise.lesion_rows`.
@@ -215,7 +215,7 @@ def matched_rows(
         row = registry.readings("matched", scores)
         if not rules.least_volume_mm3:
             row = {column: row[column] for column in row if column not in registry.BY_SIZE}
-        case_rows.append({"name": name} | row)
+        case_rows.append({"name": name} | row | {"filled": ""})
         rows += [{"name": name} | lesion for lesion in _lesion_rows(scores)]
     return case_rows, rows
 

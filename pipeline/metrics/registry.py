@@ -381,7 +381,9 @@ _INSTANCES = (
         "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN).",
         headline=True,
     ),
-    _instance("sq", "Segmentation quality", "Mean IoU of the matched components."),
+    _instance(
+        "sq", "Segmentation quality", "Mean IoU of the matched components, 0 if none is matched."
+    ),
     _instance("pq", "Panoptic quality", "F1 times segmentation quality.", headline=True),
 )
 
@@ -539,6 +541,13 @@ def own_metrics(names: Iterable[str], code: str) -> list[Metric]:
 def readings(table: str, measured: Any) -> dict[str, Any]:
     """The columns of a table, read from what was measured once for all of them."""
     return {metric.name: metric.function(measured) for metric in TABLES[table] if metric.function}
+
+
+def applied(entry: str, empty_rule: str) -> str:
+    """The entry of ``filled`` that a cohort's rule for empty masks applies, or none: what is missed
+    altogether costs under every rule, or a mean would improve by it.
+    """
+    return entry if empty_rule == "brats" or entry == "prediction_empty" else ""
 
 
 def fills(table: str, entry: str, own: Iterable[Metric] = ()) -> dict[str, float]:
