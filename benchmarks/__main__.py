@@ -32,6 +32,7 @@ BENCHMARKS = {
     "train-step": "training_steps",
     "surfaces": "surfaces",
     "lesions": "lesions",
+    "protocol": "protocol",
     "scores": "scores",
     "report": "report",
     "overfit": "overfit",

@@ -4,8 +4,8 @@ Reads models/network.keras and card.json, split.json (its test part), shards/<ca
 references. Writes metrics/predictions/<case>.nii.gz (uint8 label values, raw grid and affine),
 uncertainty/<case>.nii.gz there (uint8 percent, entropy of the least certain region),
 metrics/cases.csv (one row per case and label or region), metrics/tables/ with multiclass.csv (one
-row per case), lesionwise.csv (per case and region), lesions.csv (per lesion), instances.csv and
-calibration.csv (per case and region), reliability.csv (per region and bin), confusion.csv (voxels
+row per case), lesionwise.csv, matched.csv, instances.csv and calibration.csv (per case and region),
+lesions.csv (per lesion), reliability.csv (per region and bin), confusion.csv (voxels
 per pair of classes), types.csv (per case, of cohorts of tumour types), validation.csv (as
 cases.csv, of the validation cases, where `evaluate.score_validation` asks for it) and
 missing_modalities.csv (per case, region and set of modalities left out, where

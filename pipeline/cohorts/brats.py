@@ -86,7 +86,7 @@ def _adult(cohort: str, rules: RulesName, enhancing: int = 3) -> Schema:
     return challenge_schema(cohort, labels, rules=rules)
 
 
-def _treated(cohort: str, rules: RulesName) -> Schema:
+def _treated(cohort: str, rules: tuple[RulesName, RulesName]) -> Schema:
     """Labels after surgery: the cavity is a region apart from the tumour."""
     labels = {"necrotic": 1, "edema": 2, "enhancing": 3, "cavity": 4}
     return challenge_schema(cohort, labels, GLIOMA | {"RC": ("cavity",)}, rules)
@@ -95,10 +95,10 @@ def _treated(cohort: str, rules: RulesName) -> Schema:
 _SCHEMAS = {
     "_": _adult("brats2018-2021", "brats2023-gli", enhancing=4),
     "-": _adult("brats2023", "brats2023-gli"),
-    "brats-gli2024": _treated("brats-gli2024", "brats2024-gli"),
+    "brats-gli2024": _treated("brats-gli2024", ("brats2024-gli", "brats2025-gli")),
     "brats-men": _adult("brats-men", "brats2023-men"),
     "brats-met": _adult("brats-met", "brats2023-met"),
-    "brats-met2025": _treated("brats-met2025", "brats2024-met"),
+    "brats-met2025": _treated("brats-met2025", ("brats2024-met", "brats2025-mets")),
     "brats-ssa": _adult("brats-ssa", "brats2023-ssa"),
     "brats-ped": challenge_schema(
         "brats-ped",
@@ -109,7 +109,7 @@ _SCHEMAS = {
             "ET": ("enhancing",),
             "CC": ("cystic",),
         },
-        "brats2024-ped",
+        ("brats2024-ped", "brats2025-ped"),
     ),
     "brats-ped2023": challenge_schema(
         "brats-ped2023",

@@ -109,7 +109,7 @@ class Description(Strict):
     regions: dict[Word, tuple[Word, ...]]
     empty_rule: Literal["brats", "nan"] = "nan"
     types: bool = False
-    lesion_rules: RulesName | None = None
+    lesion_rules: RulesName | tuple[RulesName, ...] | None = None
     root: str = "."
     case: Annotated[str, AfterValidator(_naming_cases)] = r"[^/]+?"
     patient: Annotated[str | None, AfterValidator(_naming_patients)] = None
@@ -166,7 +166,7 @@ def read(location: Path) -> tuple[Path, Description]:
         description = Description.model_validate_json(json.dumps(values))
         _ = description.cohort_schema  # labels and regions must fit together
     except ValidationError as error:
-        raise InputError(f"{explain(error, str(path))}\n{_REMEDY}") from None
+        raise InputError(f"{explain(error, str(path), values)}\n{_REMEDY}") from None
     return path, description
 
 

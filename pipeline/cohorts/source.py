@@ -62,7 +62,7 @@ def challenge_schema(
     cohort: str,
     labels: dict[str, int],
     regions: dict[str, tuple[str, ...]] = GLIOMA,
-    rules: RulesName = "brats2023-gli",
+    rules: RulesName | tuple[RulesName, ...] = "brats2023-gli",
     modalities: tuple[str, ...] = MODALITIES,
 ) -> Schema:
     """The schema of a cohort of a BraTS challenge, or of data taken from one."""

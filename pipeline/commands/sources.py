@@ -20,7 +20,7 @@ NARROWEST, WIDEST = 80, 140
 DESCRIBED = "yours"
 EMPTY_RULES = {
     "brats": "of an empty region as in the challenge: Dice 1 if both are empty, 0 if one is",
-    "nan": "of an empty region undefined, left out of means",
+    "nan": "of two empty regions undefined, left out of means; Dice 0 if one is empty",
 }
 
 
@@ -146,8 +146,9 @@ def _of_schema(schema: Schema) -> Iterator[tuple[str, str]]:
     for region, members in schema.regions.items():
         yield "regions", region if members == (region,) else f"{region} = {' + '.join(members)}"
     yield "scores", EMPTY_RULES[schema.empty_rule]
-    rules = f"scored by the rules {schema.lesion_rules}"
-    yield "lesions", rules if schema.lesion_rules else "not scored one by one: no rules fit"
+    names = [name for name in (schema.merging_rules, schema.matching_rules) if name]
+    rules = f"scored by the rules {' and '.join(names)}"
+    yield "lesions", rules if names else "not scored one by one: no rules fit"
 
 
 def _fetched(remote: Remote) -> str:

@@ -17,11 +17,19 @@ RulesName = Literal[
     "brats2024-ped",
     "brats2024-met",
     "brats2024-menrt",
+    "brats2025-gli",
+    "brats2025-mets",
+    "brats2025-ped",
+    "brats2025-men",
+    "brats2025-menrt",
+    "brats2025-goat",
 ]
 """Names of the rules in `pipeline.metrics.lesion_rules`, which is not imported: a change of a rule
 must score again, not train again.
 """
 RULES: tuple[str, ...] = get_args(RulesName)
+MATCHING: tuple[str, ...] = tuple(name for name in RULES if name.startswith("brats2025-"))
+"""Those of the evaluation of 2025 and 2026."""
 
 
 class Schema(Strict):
@@ -45,15 +53,16 @@ class Schema(Strict):
     types : bool
         Whether each case has one label, the type of its tumour, see
         `pipeline.metrics.tumour_types`.
-    lesion_rules : str or None
-        The rules, one of `RULES`, of lesion-wise scores; None for no lesion-wise score.
+    lesion_rules : str or tuple of str or None
+        The rules, of `RULES`, of lesion-wise scores; None for no lesion-wise score. Two may be
+        named: one of 2023 or 2024 and one of 2025.
 
     Raises
     ------
     pydantic.ValidationError
         If label values repeat, a region names an unknown label, two regions overlap without one
         containing the other, regions do not determine a label, labels that are types share a region
-        or one is called "none", or the rules are unknown.
+        or one is called "none", or the rules are unknown or of the same years.
     """
 
     cohort: str
@@ -63,7 +72,7 @@ class Schema(Strict):
     regions: dict[str, tuple[str, ...]]
     empty_rule: Literal["brats", "nan"]
     types: bool = False  # records written before it was there lack it
-    lesion_rules: RulesName | None = None  # likewise
+    lesion_rules: RulesName | tuple[RulesName, ...] | None = None  # likewise
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -102,7 +111,29 @@ class Schema(Strict):
                 "labels that are types need a region of their own each, and none may be called"
                 f" none, got {self.regions}"
             )
+        if isinstance(self.lesion_rules, tuple) and sorted(
+            name in MATCHING for name in self.lesion_rules
+        ) != [False, True]:
+            raise ValueError(
+                "lesion_rules must be one name, or one of 2023 or 2024 and one of 2025, got"
+                f" {', '.join(self.lesion_rules) or 'none'}"
+            )
         return self
+
+    @property
+    def merging_rules(self) -> str | None:
+        """Those of `lesion_rules` of 2023 or 2024, which merge lesions by dilation."""
+        return next((name for name in self._rules if name not in MATCHING), None)
+
+    @property
+    def matching_rules(self) -> str | None:
+        """Those of `lesion_rules` of 2025, which match lesions one to one."""
+        return next((name for name in self._rules if name in MATCHING), None)
+
+    @property
+    def _rules(self) -> tuple[str, ...]:
+        named = self.lesion_rules or ()
+        return (named,) if isinstance(named, str) else named
 
     @property
     def around(self) -> dict[str, str | None]:

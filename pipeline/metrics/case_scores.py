@@ -16,6 +16,7 @@ from . import registry
 from .calibration import Bins, pooled, reliability_rows
 from .instances import instance_rows
 from .lesionwise import lesion_rows
+from .matched import matched_rows
 from .metric import Metric, Spacing, measure
 from .multiclass import confusion_rows, score_classes
 from .overlap import Overlap, class_overlap
@@ -113,7 +114,7 @@ def score_case(
             for metric in own:
                 masks = inside[reference], inside[prediction]
                 row[metric.name] = measure(metric, *masks, spacing_mm, f"{case}, {kind} {name}")
-            filled = agreement.empty if schema.empty_rule == "brats" else ""
+            filled = registry.applied(agreement.empty, schema.empty_rule)
             fills = registry.fills("cases", filled, own)
             scored[members] = row | fills | {"filled": filled if fills else ""}
         rows.append({"kind": kind, "name": name} | scored[members])
@@ -156,11 +157,13 @@ def score_masks(
     """Compute all scores of a case that need masks only; parameters as for `score_case`."""
     counts = confusion(reference, prediction, len(schema.labels) + 1)
     lesionwise, lesions = lesion_rows(reference, prediction, schema, spacing_mm)
+    matched, of_pairs = matched_rows(reference, prediction, schema, spacing_mm)
     rows = {
         "cases": score_case(reference, prediction, schema, spacing_mm, own, case),
         "multiclass": [score_classes(counts, schema)],
         "lesionwise": lesionwise,
-        "lesions": lesions,
+        "lesions": lesions if schema.merging_rules else of_pairs,
+        "matched": matched,
         "instances": instance_rows(reference, prediction, schema),
     }
     return CaseScores(rows, counts)
@@ -180,8 +183,8 @@ def tables_of(
     -------
     dict of str to list of dict
         Name of each table to its rows: ``cases``, ``multiclass``, ``lesionwise``, ``lesions``,
-        ``instances``, ``confusion``, ``types``, and of probabilities ``calibration`` and
-        ``reliability``. A table may be empty.
+        ``matched``, ``instances``, ``confusion``, ``types``, and of probabilities ``calibration``
+        and ``reliability``. A table may be empty.
     """
     tables: dict[str, list[Row]] = {
         name: [
@@ -205,12 +208,13 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
     Returns
     -------
     dict
-        ``label``, ``region``, ``lesionwise`` (empty without rules), ``instances`` and, of
-        probabilities, ``calibration``: name to column to
+        ``label``, ``region``, ``lesionwise`` and ``matched`` (empty without rules for them),
+        ``instances`` and, of probabilities, ``calibration``: name to column to
         `pipeline.statistics.summary.summarise_values`; ``multiclass``: column to the same;
-        ``mean_region_dice``; ``cohort``; ``cases``, their number; ``lesion_rules``, their name or
-        None; ``types``, None unless labels are types; ``metrics``, the description of every metric
-        (`pipeline.metrics.registry.descriptions`); ``definitions``, name to definition and source.
+        ``mean_region_dice``; ``cohort``; ``cases``, their number; ``lesion_rules``, their name, a
+        tuple of names or None; ``types``, None unless labels are types; ``metrics``, the
+        description of every metric (`pipeline.metrics.registry.descriptions`); ``definitions``,
+        name to definition and source.
     """
     fills = {metric.name: metric.empty for metric in (*registry.TABLES["cases"], *own)}
     labels, regions = (
@@ -237,7 +241,7 @@ def summarise(tables: Tables, schema: Schema, own: Sequence[Metric] = ()) -> dic
             if each["table"] != "multiclass"
         },
     }
-    for table in ("lesionwise", "instances", "calibration"):
+    for table in ("lesionwise", "matched", "instances", "calibration"):
         if table in tables:
             by_rule = {metric.name: metric.empty for metric in registry.TABLES[table]}
             summary[table] = summarise_columns(tables[table], by_rule)

@@ -104,6 +104,17 @@ def _shifted(inner: Box, outer: Box, sign: int) -> Box:
     )
 
 
+def around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
+    """The box around all boxes, with a margin of a voxel within the image."""
+    return tuple(
+        slice(
+            max(min(side.start for side in sides) - 1, 0),
+            min(max(side.stop for side in sides) + 1, length),
+        )
+        for sides, length in zip(zip(*boxes, strict=True), shape, strict=True)
+    )
+
+
 def labelled(mask: np.ndarray, box: Box) -> Components:
     """Label the connected components of a mask in a crop of the image that holds all of it: 1, 2,
     ... in the order of their first voxels, the first axis running fastest, in any memory layout.

@@ -21,8 +21,8 @@ class Instances:
     """How the instances of a prediction match those of a reference.
 
     Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1: instances match if their IoU
-    is greater than 0.5, and such a match is unique. Every ratio lies in [0, 1] and is NaN where
-    its denominator is 0: F1 and PQ without any instance, SQ without a match.
+    is greater than 0.5, and such a match is unique. Every ratio lies in [0, 1] and is NaN without
+    any instance.
 
     Attributes
     ----------
@@ -48,8 +48,10 @@ class Instances:
 
     @property
     def sq(self) -> float:
-        """Segmentation quality, the mean IoU of the matched pairs."""
-        return ratio(sum(self.ious), self.true_positives)
+        """Segmentation quality, the mean IoU of the matched pairs; 0 if instances there are but
+        none is matched, as in panoptica.
+        """
+        return ratio(sum(self.ious), self.true_positives) if self.ious or not self.weight else 0.0
 
     @property
     def pq(self) -> float:

@@ -1,7 +1,8 @@
 """Rules of lesion-wise scores: those of the BraTS challenges by year and kind of tumour.
 
-They follow https://github.com/rachitsaluja/BraTS-2023-Metrics and -2024-Metrics; in words
-https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357.
+2023 and 2024 follow https://github.com/rachitsaluja/BraTS-2023-Metrics and -2024-Metrics; in words
+https://www.synapse.org/Synapse:syn51156910/discussion/threadId=10357. 2025 and 2026 follow the
+package BraTS_evaluation 0.0.10, which scores by panoptica.
 """
 
 from collections.abc import Sequence
@@ -128,10 +129,45 @@ that is left out here.
 """
 
 
+class MatchingRules(Strict):
+    """The rules of the evaluation of 2025 and 2026, applied by `pipeline.metrics.matched`.
+
+    Attributes
+    ----------
+    least_volume_mm3 : float
+        A lesion of the reference is large if its volume is at least this; the penalised means are
+        taken over large ones. 0 makes no difference of size.
+    least_dice : float
+        A matched lesion is detected, in the counts by size, if its Dice is at least this.
+    labels : bool
+        Whether labels that are no region are scored too.
+    penalty_hd95_mm : float
+        Distance of a lesion missed or false, and of a mask that shares no voxel with the other.
+    """
+
+    least_volume_mm3: float = 0.0
+    least_dice: float = 0.1
+    labels: bool = False
+    penalty_hd95_mm: float = 373.0
+
+
+MATCHING: dict[str, MatchingRules] = {
+    "brats2025-gli": MatchingRules(labels=True),
+    "brats2025-mets": MatchingRules(least_volume_mm3=20.0),
+    "brats2025-ped": MatchingRules(labels=True),
+    "brats2025-men": MatchingRules(),
+    "brats2025-menrt": MatchingRules(),
+    "brats2025-goat": MatchingRules(),
+}
+"""Rules by challenge: ``config_*.yaml`` name the groups of labels, ``metrics_parser.py`` holds the
+numbers. The groups that a cohort's schema has are scored.
+"""
+
+
 def why_unscored(cohort: str) -> str:
     """Reason and remedy for a cohort without lesion-wise scores."""
     return (
         f"No lesion-wise score: the schema of cohort {cohort} names no rules, and those for other"
         " tumours would score them wrongly. A cohort described by a cohort.yaml names them there:"
-        f" lesion_rules, one of {', '.join(PRESETS)}."
+        f" lesion_rules, one of {', '.join((*PRESETS, *MATCHING))}."
     )

@@ -1,5 +1,5 @@
-"""Lesion-wise scores, by which the BraTS challenges rank since 2023: the mean over lesions, false
-positives included.
+"""Lesion-wise scores, by which the BraTS challenges of 2023 and 2024 rank: the mean over lesions,
+false positives included. Those of 2025 and 2026 are in `pipeline.metrics.matched`.
 
 `pipeline.metrics.lesion_rules` holds the numbers in these rules, and what differs between years and
 challenges, with their sources.
@@ -25,12 +25,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..core.boxes import Box
 from ..core.schema import Schema
 from . import registry
 from .components import (
     Components,
     Crop,
+    around,
     cropped,
     joining,
     labelled,
@@ -123,6 +123,11 @@ class LesionScores:
         return len(self.lesions) - self.reference_lesions
 
     @property
+    def f1(self) -> float:
+        """2 found / (lesions + found + false positives), 1 without any."""
+        return 2 * self.found / (self.found + len(self.lesions)) if self.lesions else 1.0
+
+    @property
     def counted(self) -> tuple[Lesion, ...]:
         """Those that the means are taken over."""
         count = len(self.lesions) if self.count_false_positives else self.reference_lesions
@@ -136,7 +141,8 @@ class LesionScores:
 def lesion_rows(
     reference: np.ndarray, prediction: np.ndarray, schema: Schema, spacing_mm: Spacing
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Score every region of a case lesion by lesion, by the rules that the schema names.
+    """Score every region of a case lesion by lesion, by the rules of 2023 or 2024 that the schema
+    names.
 
     Parameters
     ----------
@@ -151,12 +157,12 @@ def lesion_rows(
     lesion_rows : list of dict
         One per `Lesion`: ``name`` of the region, and what the lesion has but ``nsd``.
 
-    Both are empty where the schema names no rules.
+    Both are empty where the schema names no such rules.
     """
     require_equal_shapes(reference, prediction)
-    if schema.lesion_rules is None:
+    if schema.merging_rules is None:
         return [], []
-    rules = PRESETS[schema.lesion_rules]
+    rules = PRESETS[schema.merging_rules]
     margin = rules.reach_voxels + 1
     crops = cropped(reference, margin), cropped(prediction, margin)
 
@@ -238,7 +244,7 @@ def compare_lesions(
             scored.append(replace(missed, volume_ml=volume_ml))
             continue
         voxels = drawn.voxels[number] + predicted.voxels[matched].sum()
-        box = _around([drawn.box_of(number), *map(predicted.box_of, matched)], shape)
+        box = around([drawn.box_of(number), *map(predicted.box_of, matched)], shape)
         surfaces = SurfaceDistances.of(
             drawn.within(box) == number, np.isin(predicted.within(box), matched), spacing_mm
         )
@@ -259,14 +265,3 @@ def compare_lesions(
         for volume_ml in volumes_ml.tolist()
     ]
     return LesionScores((*scored, *false), rules.count_false_positives)
-
-
-def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
-    """The box around all boxes, with a margin of a voxel within the image."""
-    return tuple(
-        slice(
-            max(min(side.start for side in sides) - 1, 0),
-            min(max(side.stop for side in sides) + 1, length),
-        )
-        for sides, length in zip(zip(*boxes, strict=True), shape, strict=True)
-    )

@@ -48,7 +48,8 @@ class Metric:
     empty : mapping of str to float
         Value by the case's entry of ``filled``. For masks the entries are ``both_empty``,
         ``reference_empty`` and ``prediction_empty``, and a value replaces the computed one where
-        the cohort's ``empty_rule`` is ``brats``; an entry that is missing leaves it as it is.
+        the cohort's ``empty_rule`` is ``brats``, that of ``prediction_empty`` under every rule; an
+        entry that is missing leaves it as it is.
     signed : bool
         Whether the metric is an error with a sign, whose magnitude is compared.
     headline : bool

@@ -45,7 +45,8 @@ def score_classes(counts: np.ndarray, schema: Schema) -> dict[str, float | int]:
     readings, filled = [], 0
     for index in range(len(counts)):
         agreement = class_overlap(counts, [index])
-        fills = registry.fills("multiclass", agreement.empty) if by_rule else {}
+        filling = registry.applied(agreement.empty, schema.empty_rule)
+        fills = registry.fills("multiclass", filling)
         defined = registry.readings("multiclass", agreement)
         readings.append({name: fills.get(name, value) for name, value in defined.items()})
         filled += bool(fills)

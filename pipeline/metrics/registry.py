@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.extensions import resolve
 from .metric import Metric, checked
 
-TOLERANCES_MM = (1, 2, 3)
+TOLERANCES_MM = (0.5, 1, 2, 3)
 """Of the normalised surface Dice."""
 
 WORST_HD95_MM = 373.128664
@@ -24,6 +24,7 @@ _TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
 _HUTTENLOCHER = "Huttenlocher et al., IEEE TPAMI 15(9) (1993)"
 _NIKOLOV = "Nikolov et al., J Med Internet Res 23(7):e26151 (2021)"
 _BRATS = "BraTS 2023 and 2024 challenges; Moawad et al., arXiv:2306.00838"
+_BRATS_2025 = "BraTS 2025 and 2026 challenges, package BraTS_evaluation 0.0.10"
 
 # What an undefined value counts for under the rule `brats`: the convention of the challenge's
 # evaluation as nnU-Net's Task082_BraTS_2020.py re-implements it, for Dice and HD95; sensitivity is
@@ -32,6 +33,11 @@ _BRATS = "BraTS 2023 and 2024 challenges; Moawad et al., arXiv:2306.00838"
 # Dice, IoU and surface Dice of one empty mask need no entry: their formulas give 0.
 _ALIKE = {"both_empty": 1.0}
 _APART = {"both_empty": 0.0, "reference_empty": WORST_HD95_MM, "prediction_empty": WORST_HD95_MM}
+
+
+def written(tolerance_mm: float) -> str:
+    """A tolerance in the name of a column: 0.5 is ``0_5``."""
+    return f"{tolerance_mm:g}".replace(".", "_")
 
 
 def _group(prefix: str = "", **shared: Any) -> Callable[..., Metric]:
@@ -104,7 +110,7 @@ _DISTANCES = (
     ),
     *(
         Metric(
-            f"nsd_{tolerance}mm",
+            f"nsd_{written(tolerance)}mm",
             lambda pair, mm=tolerance: pair.surfaces.nsd(mm),
             f"Surface Dice at {tolerance} mm",
             "Normalised surface Dice (NSD): the area of the reference's surface that lies within"
@@ -172,7 +178,7 @@ _LESIONWISE = (
     ),
     *(
         _lesion(
-            f"lesion_nsd_{tolerance}mm",
+            f"lesion_nsd_{written(tolerance)}mm",
             f"Surface Dice at {tolerance} mm",
             f"The same mean of the normalised surface Dice at {tolerance} mm: of areas by the rules"
             " of 2023, of surface voxels by those of 2024.",
@@ -182,6 +188,14 @@ _LESIONWISE = (
             headline=tolerance == 1,
         )
         for tolerance in TOLERANCES_MM
+    ),
+    _lesion(
+        "lesion_f1",
+        "F1",
+        "2 found / (lesions + found + false positives), counted as below.",
+        direction="higher",
+        function=attrgetter("f1"),
+        empty={"no_lesion": 1.0},
     ),
     _count(
         "lesions",
@@ -204,6 +218,156 @@ _LESIONWISE = (
     ),
 )
 
+_matched = _group(source=_BRATS_2025, group="Lesions matched one to one")
+_SIZED = "By size: detected with a Dice of 0.1 or more"
+_MATCHED_KINDS = (
+    (
+        "matched",
+        "of_pairs",
+        "of pairs",
+        "Mean over pairs",
+        "Mean over the lesions of the reference that have a partner; the worst value where none has"
+        " and either mask holds a lesion",
+        "the smallest edge of a voxel",
+    ),
+    (
+        "penalised",
+        "penalised",
+        "with penalties",
+        "Mean over large lesions, missed and false ones included",
+        "Mean over the lesions of the reference of at least the rules' volume and all false ones; a"
+        " missed or false one counts the worst value",
+        "the smallest edge of a voxel",
+    ),
+    (
+        "whole",
+        "whole",
+        "of whole masks",
+        "Whole masks",
+        "Of the whole masks; the worst value where they share no voxel",
+        "half the smallest edge of a voxel",
+    ),
+)
+
+
+def _agreement(
+    prefix: str, measured: str, title: str, group: str, of: str, tolerance: str
+) -> tuple[Metric, ...]:
+    """Dice, HD95 and surface Dice of one kind of pairs of masks."""
+    shared = _group(f"{measured}.", source=_BRATS_2025, group=group)
+    headline = prefix == "penalised"
+    return (
+        shared(
+            f"{prefix}_dice",
+            f"Dice {title}",
+            f"{of}: Dice.",
+            direction="higher",
+            function=attrgetter(f"{measured}.dice"),
+            headline=headline,
+        ),
+        shared(
+            f"{prefix}_hd95_mm",
+            f"HD95 {title} (mm)",
+            f"{of}, 373 mm: the 95th percentile (linear interpolation) of the distances between"
+            " surface voxels of both directions together.",
+            direction="lower",
+            function=attrgetter(f"{measured}.hd95_mm"),
+            unit="mm",
+            decimals=2,
+            headline=headline,
+        ),
+        shared(
+            f"{prefix}_nsd",
+            f"Surface Dice {title}",
+            f"{of}: mean of the two shares of surface voxels within {tolerance}.",
+            direction="higher",
+            function=attrgetter(f"{measured}.nsd"),
+        ),
+    )
+
+
+def _by_size(size: str, which: str) -> tuple[Metric, ...]:
+    """Detection of the lesions of one size."""
+    counted: dict[str, Any] = {"unit": "lesions", "decimals": 2, "group": _SIZED}
+    return (
+        _matched(
+            f"{size}_f1",
+            f"F1 of {size} lesions",
+            f"F1 of the lesions of the reference {which}, all false ones of any size included;"
+            " undefined without such a lesion.",
+            function=attrgetter(f"{size}.f1"),
+            direction="higher",
+            group=_SIZED,
+        ),
+        _matched(
+            f"{size}_lesions",
+            f"{size.capitalize()} lesions in the reference",
+            f"Lesions of the reference {which}.",
+            function=attrgetter(f"{size}.count"),
+            direction="neither",
+            **counted,
+        ),
+        _matched(
+            f"{size}_found",
+            f"{size.capitalize()} lesions detected",
+            "Those with a partner and a Dice of at least 0.1.",
+            function=attrgetter(f"{size}.found"),
+            direction="higher",
+            **counted,
+        ),
+    )
+
+
+_BY_SIZE = (
+    *_by_size("large", "of at least the rules' volume, 20 mm3 for metastases"),
+    *_by_size("small", "below the rules' volume, 20 mm3 for metastases"),
+)
+BY_SIZE = tuple(metric.name for metric in _BY_SIZE)
+"""Columns of the table "matched" that only rules with sizes have."""
+_PAIRS: dict[str, Any] = {"unit": "lesions", "decimals": 2}
+_MATCHED = (
+    _matched(
+        "matched_f1",
+        "F1",
+        "Connected components matched one to one for the largest sum of Dice, one common voxel"
+        " being enough: 2 TP / (2 TP + FP + FN).",
+        direction="higher",
+        function=attrgetter("f1"),
+        headline=True,
+    ),
+    _matched(
+        "matched_precision",
+        "Precision",
+        "TP / (TP + FP) of the same pairs; 0 if no lesion of the reference has a partner.",
+        direction="higher",
+        function=attrgetter("precision"),
+    ),
+    _matched(
+        "matched_recall",
+        "Recall",
+        "TP / (TP + FN) of the same pairs; undefined without a lesion in the reference.",
+        direction="higher",
+        function=attrgetter("recall"),
+    ),
+    _matched("tp", "Matched lesions (TP)", "Pairs.", direction="higher", **_PAIRS),
+    _matched(
+        "fp",
+        "False lesions (FP)",
+        "Lesions of the prediction without a partner.",
+        direction="lower",
+        **_PAIRS,
+    ),
+    _matched(
+        "fn",
+        "Missed lesions (FN)",
+        "Lesions of the reference without a partner.",
+        direction="lower",
+        **_PAIRS,
+    ),
+    *(metric for kind in _MATCHED_KINDS for metric in _agreement(*kind)),
+    *_BY_SIZE,
+)
+
 _instance = _group(
     direction="higher",
     source="Kirillov et al., CVPR (2019)",
@@ -217,7 +381,9 @@ _INSTANCES = (
         "Connected components matched by IoU above 0.5: 2 TP / (2 TP + FP + FN).",
         headline=True,
     ),
-    _instance("sq", "Segmentation quality", "Mean IoU of the matched components."),
+    _instance(
+        "sq", "Segmentation quality", "Mean IoU of the matched components, 0 if none is matched."
+    ),
     _instance("pq", "Panoptic quality", "F1 times segmentation quality.", headline=True),
 )
 
@@ -319,6 +485,7 @@ _MULTICLASS = (
 TABLES: Mapping[str, tuple[Metric, ...]] = {
     "cases": (*_OVERLAP, *_DISTANCES, *_VOLUMES),
     "lesionwise": _LESIONWISE,
+    "matched": _MATCHED,
     "instances": _INSTANCES,
     "calibration": _CALIBRATION,
     "multiclass": _MULTICLASS,
@@ -374,6 +541,13 @@ def own_metrics(names: Iterable[str], code: str) -> list[Metric]:
 def readings(table: str, measured: Any) -> dict[str, Any]:
     """The columns of a table, read from what was measured once for all of them."""
     return {metric.name: metric.function(measured) for metric in TABLES[table] if metric.function}
+
+
+def applied(entry: str, empty_rule: str) -> str:
+    """The entry of ``filled`` that a cohort's rule for empty masks applies, or none: what is missed
+    altogether costs under every rule, or a mean would improve by it.
+    """
+    return entry if empty_rule == "brats" or entry == "prediction_empty" else ""
 
 
 def fills(table: str, entry: str, own: Iterable[Metric] = ()) -> dict[str, float]:

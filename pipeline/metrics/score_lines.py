@@ -13,6 +13,7 @@ from .multiclass import exchanged_labels
 _DICE_HEADER = ("Dice", "md", "HD95 mm", "md")
 _REGION_HEADER = ("region", "n", *_DICE_HEADER, "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
 _LESION_HEADER = ("region", "lesions", "found", "false", *_DICE_HEADER)
+_MATCHED_HEADER = ("", "TP", "FP", "FN", "F1", *_DICE_HEADER, "all Dice")
 _INSTANCE_HEADER = ("region", "F1", "PQ")
 
 
@@ -24,14 +25,21 @@ def score_lines(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> I
     summary : dict
         Of `pipeline.metrics.case_scores.summarise`.
     tables : dict of str to list of dict
-        "lesionwise" and "confusion" of `pipeline.metrics.case_scores.tables_of`.
+        "lesionwise" and "matched" of `pipeline.metrics.case_scores.tables_of`.
     schema : Schema
     """
     rows = [_region_row(name, summary["region"][name]) for name in schema.regions]
     yield from aligned([_REGION_HEADER, *rows])
     yield ""
-    yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
-    yield ""
+    if schema.lesion_rules is None:
+        yield from textwrap.wrap(why_unscored(schema.cohort), WIDTH, break_on_hyphens=False)
+        yield ""
+    if schema.merging_rules:
+        yield from _lesion_by_lesion(summary, tables["lesionwise"], schema)
+        yield ""
+    if schema.matching_rules:
+        yield from _matched(summary["matched"], tables["matched"], schema.matching_rules)
+        yield ""
     yield "connected components, matched by IoU above 0.5"
     means = [
         (name, *(number(summary["instances"][name][key]["mean"], 3) for key in ("f1", "pq")))
@@ -46,17 +54,14 @@ def score_lines(summary: Mapping[str, Any], tables: Tables, schema: Schema) -> I
     by_lesion = "Lesion by lesion, missed and false lesions enter the means. "
     yield (
         "undef.: how many are undefined and left out."
-        f" {by_lesion if schema.lesion_rules else ''}See docs/metrics.md."
+        f" {by_lesion if schema.merging_rules else ''}See docs/metrics.md."
     )
 
 
 def _lesion_by_lesion(
     summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], schema: Schema
 ) -> Iterator[str]:
-    if schema.lesion_rules is None:
-        yield from textwrap.wrap(why_unscored(schema.cohort), WIDTH, break_on_hyphens=False)
-        return
-    yield f"lesion by lesion, rules {schema.lesion_rules}"
+    yield f"lesion by lesion, rules {schema.merging_rules}"
     cells: list[tuple[str, ...]] = [_LESION_HEADER]
     for name in schema.regions:
         own = [row for row in rows if row["name"] == name]
@@ -66,6 +71,24 @@ def _lesion_by_lesion(
         of = summary["lesionwise"][name]
         means = _mean_and_median(of["lesion_dice"], 3), _mean_and_median(of["lesion_hd95_mm"], 1)
         cells.append((name, *map(str, totals), *means[0], *means[1]))
+    yield from aligned(cells)
+
+
+def _matched(
+    summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], rules: str
+) -> Iterator[str]:
+    yield f"lesions matched one to one, rules {rules}; Dice and HD95 of pairs, all Dice of all"
+    cells: list[tuple[str, ...]] = [_MATCHED_HEADER]
+    for name, of in summary.items():
+        own = [row for row in rows if row["name"] == name]
+        totals = [str(sum(row[count] for row in own)) for count in ("tp", "fp", "fn")]
+        pairs = (
+            *_mean_and_median(of["matched_dice"], 3),
+            *_mean_and_median(of["matched_hd95_mm"], 1),
+        )
+        means = (number(of[column]["mean"], 3) for column in ("matched_f1", "penalised_dice"))
+        f1, penalised = means
+        cells.append((name, *totals, f1, *pairs, penalised))
     yield from aligned(cells)
 
 

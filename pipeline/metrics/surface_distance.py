@@ -26,7 +26,8 @@ class SurfaceDistances:
     Surface voxels (`surface`) count once each, surface elements
     (`pipeline.metrics.surface_elements`) by their areas. Each metric is NaN where a mask is empty,
     but that surface Dice of a single empty mask is 0. MedPy's ``hd95`` pools both directions before
-    taking one percentile, and MedPy 0.4 averages the two directed means as ``assd``.
+    taking one percentile (`pooled_hd95_mm`), and MedPy 0.4 averages the two directed means as
+    ``assd``.
 
     Attributes
     ----------
@@ -121,6 +122,13 @@ class SurfaceDistances:
         if not self._defined:
             return nan
         return max(float(np.percentile(mm, 95)) for mm in self.directed_mm)
+
+    @property
+    def pooled_hd95_mm(self) -> float:
+        """The 95th percentile of both directions together, interpolated linearly, as MedPy and
+        panoptica compute HD95.
+        """
+        return float(np.percentile(np.concatenate(self.directed_mm), 95)) if self._defined else nan
 
     @property
     def assd_mm(self) -> float:

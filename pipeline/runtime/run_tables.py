@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TABLES = {
     "cases": "cases.csv",
     "lesionwise": "tables/lesionwise.csv",
+    "matched": "tables/matched.csv",
     "instances": "tables/instances.csv",
 }
 """Table to its file in metrics/."""
@@ -25,6 +26,10 @@ _ABSENT = {
     "lesionwise": (
         " A run whose cohort names no lesion_rules has no such table: compare it by --table cases"
         " or instances, or name rules as docs/metrics.md says and evaluate again."
+    ),
+    "matched": (
+        " A run whose cohort names no lesion_rules of 2025 has no such table: name some as"
+        " docs/metrics.md says and evaluate again."
     ),
     "instances": (
         " A run of an earlier version has F1, SQ and PQ in its lesionwise.csv: evaluate it again"

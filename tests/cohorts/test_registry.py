@@ -14,9 +14,9 @@ RULES = {
     "brats-met": "brats2023-met",
     "brats-ssa": "brats2023-ssa",
     "brats-ped2023": "brats2023-ped",
-    "brats-gli2024": "brats2024-gli",
-    "brats-met2025": "brats2024-met",
-    "brats-ped": "brats2024-ped",
+    "brats-gli2024": ("brats2024-gli", "brats2025-gli"),
+    "brats-met2025": ("brats2024-met", "brats2025-mets"),
+    "brats-ped": ("brats2024-ped", "brats2025-ped"),
     "brats-menrt": "brats2024-menrt",
 }
 GLIOMAS = {
@@ -36,7 +36,7 @@ def test_a_cohort_names_the_rules_for_its_lesions_or_is_known_to_have_none(cohor
     schema = SCHEMAS[cohort]
     assert "lesion_rules" in schema.model_fields_set, "declare it, be it None"
     assert (schema.lesion_rules is None) == (cohort in WITHOUT_RULES)
-    assert schema.lesion_rules is None or schema.lesion_rules in PRESETS
+    assert schema.lesion_rules is None or schema.merging_rules in PRESETS
 
 
 def test_the_rules_are_those_of_the_challenge_of_the_cohort():

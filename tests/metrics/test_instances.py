@@ -70,8 +70,7 @@ def test_two_of_three_found_with_one_false():
 def test_an_iou_of_one_half_is_no_match():
     found = match_instances(blocks((1, 1, 1)), blocks((1, 1, 1), (1, 1, 3)))
     assert (found.true_positives, found.false_positives, found.false_negatives) == (0, 1, 1)
-    assert (found.f1, found.pq) == (0, 0)
-    assert isnan(found.sq)
+    assert (found.f1, found.sq, found.pq) == (0, 0, 0)
 
 
 def test_a_prediction_over_two_lesions_matches_the_one_that_is_most_of_it():
@@ -89,7 +88,7 @@ def test_what_is_empty_leaves_readings_undefined():
     assert all(isnan(value) for value in (neither.f1, neither.sq, neither.pq))
     for pair in ((blocks(), blocks((1, 1, 1))), (blocks((1, 1, 1)), blocks())):
         found = match_instances(*pair)
-        assert (found.f1, found.pq) == (0, 0)
+        assert (found.f1, found.sq, found.pq) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("pair", list(product(awkward_masks(), repeat=2)), ids="-".join)

@@ -3,7 +3,7 @@ from math import sqrt
 import pytest
 
 from pipeline.core.schema import RULES
-from pipeline.metrics.lesion_rules import PRESETS, LesionRules, why_unscored
+from pipeline.metrics.lesion_rules import MATCHING, PRESETS, LesionRules, why_unscored
 
 PUBLISHED = {
     ("brats2023-gli", "WT"): (3, 50, 374),
@@ -33,7 +33,7 @@ def test_rules_are_as_published(challenge, name):
     least = max(rules.least_prediction_voxels, rules.least_prediction_mm3)
     assert least == of_2024 * rules.least_volume_mm3
     assert rules.count_false_positives == (challenge != "brats2024-menrt")
-    assert tuple(PRESETS) == RULES, "what a schema can name"
+    assert (*PRESETS, *MATCHING) == RULES, "what a schema can name"
 
 
 def test_the_farthest_dilation_is_that_of_any_region():
@@ -52,7 +52,7 @@ def test_a_penalty_may_be_the_diagonal_in_voxels():
 def test_why_there_is_no_score_is_reported_with_the_rules_that_could_be_named():
     said = why_unscored("knee")
     assert "schema of cohort knee names no rules" in said
-    assert said.endswith(f"lesion_rules, one of {', '.join(PRESETS)}.")
+    assert said.endswith(f"lesion_rules, one of {', '.join(RULES)}.")
 
 
 def test_what_is_no_rule_is_rejected():

@@ -9,7 +9,7 @@ from pipeline.cohorts import brats
 from pipeline.metrics import components
 from pipeline.metrics.lesion_rules import PRESETS
 from pipeline.metrics.lesionwise import TOLERANCES_MM, compare_lesions, lesion_rows, lesions_of
-from pipeline.metrics.registry import fills
+from pipeline.metrics.registry import fills, written
 from pipeline.metrics.surface_distance import SurfaceDistances
 
 SHAPE = (26, 24, 18)
@@ -197,7 +197,7 @@ def assert_equal(scores, expected):
     """Scores by the names of the table, against those of the procedure."""
     counts = scores["lesions"], scores["found"], scores["false_positives"]
     assert counts == (expected.lesions, expected.found, expected.false_positives)
-    nsds = {f"lesion_nsd_{mm:g}mm": value for mm, value in expected.nsd.items()}
+    nsds = {f"lesion_nsd_{written(mm)}mm": value for mm, value in expected.nsd.items()}
     wanted = {"lesion_dice": expected.dice, "lesion_hd95_mm": expected.hd95_mm} | nsds
     found = {name: scores[name] for name in wanted if name in scores}
     assert found == pytest.approx({name: wanted[name] for name in found}, abs=1e-9)
@@ -207,8 +207,8 @@ def readings(scores):
     """Scores of one region by the names of the table."""
     counts = ("reference_lesions", "lesions"), ("found",) * 2, ("false_positives",) * 2
     return (
-        {f"lesion_{name}": getattr(scores, name) for name in ("dice", "hd95_mm")}
-        | {f"lesion_nsd_{mm:g}mm": scores.nsd(mm) for mm in TOLERANCES_MM}
+        {f"lesion_{name}": getattr(scores, name) for name in ("dice", "hd95_mm", "f1")}
+        | {f"lesion_nsd_{written(mm)}mm": scores.nsd(mm) for mm in TOLERANCES_MM}
         | {column: getattr(scores, name) for name, column in counts}
     )
 
@@ -442,7 +442,8 @@ def test_rows_of_a_case_are_those_of_its_masks(name):
 def test_rows_have_the_columns_of_the_tables():
     reference, prediction = awkward_classes()["specked"]
     rows, lesions = lesion_rows(reference, prediction, TREATED, CUBIC_MM)
-    scored = ["lesion_dice", "lesion_hd95_mm", "lesion_nsd_1mm", "lesion_nsd_2mm", "lesion_nsd_3mm"]
+    surfaces = [f"lesion_nsd_{mm}mm" for mm in ("0_5", 1, 2, 3)]
+    scored = ["lesion_dice", "lesion_hd95_mm", *surfaces, "lesion_f1"]
     assert list(rows[0]) == ["name", *scored, "lesions", "found", "false_positives", "filled"]
     assert list(lesions[0]) == ["name", "kind", "volume_ml", "found", "dice", "hd95_mm"]
 

@@ -13,7 +13,11 @@ from ..results import Run
 from .scores import presentations
 
 _PARTS = ("train", "val", "test")
-_PREFIXES = {"lesionwise": "By lesions: ", "instances": "By instances: "}
+_PREFIXES = {
+    "lesionwise": "By lesions: ",
+    "matched": "By matched lesions: ",
+    "instances": "By instances: ",
+}
 _THUMBNAILS = 300
 _TITLES = {
     "files": "Inputs, with their MD5 as in dvc.lock",
@@ -88,7 +92,7 @@ def definitions(run: Run) -> dict[str, Any]:
     our own.
     """
     given, texts = dict(run.evaluation["definitions"]), {}
-    for part in ("region", "lesionwise", "instances", "calibration"):
+    for part in ("region", "lesionwise", "matched", "instances", "calibration"):
         summaries = run.evaluation.get(part, {}).values()
         measured = {name for summary in summaries for name in summary}
         for name, shown in presentations(run.evaluation, part, measured).items():

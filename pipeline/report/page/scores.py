@@ -92,17 +92,19 @@ def scores(run: Run) -> dict[str, Any]:
 
 def lesions(run: Run) -> dict[str, Any] | None:
     """Numbers and texts of sections/lesions.html.j2; None where nothing was scored."""
-    schema = run.schema
+    schema, matched = run.schema, run.evaluation.get("matched")
     unscored = not run.lesionwise and schema.lesion_rules is None
+    rules = run.evaluation.get("lesion_rules") or ()
     found = {
         "unscored": why_unscored(schema.cohort) if unscored else "",
         "scored": bool(run.lesionwise),
-        "rules": run.evaluation.get("lesion_rules"),
+        "rules": [rules] if isinstance(rules, str) else sorted(rules),  # by year
         "table": _table(run, "lesionwise"),
-        "sizes": _by_size(run) if run.lesionwise else {},
+        "matched": summary_table(run.evaluation, "matched", matched) if matched else None,
+        "sizes": _by_size(run) if run.lesionwise or matched else {},
         "instances": _table(run, "instances"),
     }
-    return found if unscored or found["scored"] or found["instances"] else None
+    return found if unscored or found["scored"] or matched or found["instances"] else None
 
 
 def _by_size(run: Run) -> dict[str, list[dict[str, Any]]]:

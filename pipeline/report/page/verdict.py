@@ -48,6 +48,7 @@ def verdict(run: Run) -> dict[str, Any]:
         "changed_code": run.provenance.get("changed", []),
         "empty_rule": rule,
         "fills": {entry: registry.fills("cases", entry) for entry in entries},
+        "worst_hd95_mm": registry.WORST_HD95_MM,
         "previous": previous(run),
     }
 
