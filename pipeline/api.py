@@ -16,8 +16,8 @@ The command `predict` uses the same functions. Research use only, not for diagno
 from pathlib import Path
 
 from .network.card import read_card
-from .segmenting.extras import FORMATS, SEG_TYPES, SEGMENTS, Extras, check_name
 from .network.settings import Engine
+from .segmenting.extras import FORMATS, SEG_TYPES, SEGMENTS, Extras, check_name
 from .segmenting.finding import OneCase, Unusable, check_outside, in_folder
 from .segmenting.many import VOLUMES, Outcome
 from .segmenting.model import NATIVE, Model

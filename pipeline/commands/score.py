@@ -11,8 +11,9 @@ mapped. Axes in another order or direction are put in that of the reference; mas
 channels are read with --channels. In DICOM segmentations (.dcm) each segment is the label or region
 that the code of its type or its label names. The scores, their definitions and the rules for empty
 regions are those of the stage `evaluate`. It prints a verdict and means over cases with their 95 %
-intervals (BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, matched.csv, lesions.csv,
-instances.csv, multiclass.csv, confusion.csv and summary.json, which also holds the warnings.
+intervals (BCa bootstrap); with --out the folder gets cases.csv, lesionwise.csv, matched.csv,
+lesions.csv, instances.csv, multiclass.csv, confusion.csv and summary.json, which also holds the
+warnings.
 """
 
 import argparse
