@@ -11,7 +11,9 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from pipeline.core.schema import Schema
-from pipeline.formats.dicom_objects import report, segmentation
+from pipeline.formats.dicom.series import DicomSeries
+from pipeline.formats.dicom_objects import report, rtstruct, segmentation
+from pipeline.formats.dicom_objects.source import read_source
 from pipeline.metrics.diameters import lesions, measured
 from pipeline.segmenting.measuring import LEAST_MM3, findings
 from tests.formats.dicom_objects.made_objects import ALGORITHM, source_of
@@ -286,7 +288,8 @@ def test_lesions_keep_a_tracking_uid_that_is_given_and_get_a_fresh_one_otherwise
 
 
 def test_it_names_the_algorithm_and_the_device_and_is_no_verified_report(tmp_path):
-    _, made = made_of(source_of(tmp_path, "axial"), classes())
+    source = source_of(tmp_path, "axial")
+    _, made = made_of(source, classes())
     for items in groups(made).values():
         assert only(items, "Algorithm Name").TextValue == ALGORITHM.name
         assert only(items, "Algorithm Version").TextValue == ALGORITHM.version
@@ -315,3 +318,20 @@ def test_the_name_of_the_patient_survives_its_character_set(tmp_path):
     )
     made = made_of(source, classes())[1]
     assert pydicom.dcmread(stored(made, tmp_path / "named.dcm")).PatientName == name
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "pattern", ["datalad-healthy-t1/dicoms/*", "dcm_qa_enh/Siemens/XA10/6_1.*"]
+)
+def test_objects_about_real_series_are_made_and_measure_a_ball(real_cases, tmp_path, pattern):
+    files = tuple(sorted((real_cases / "dicom").glob(pattern)))
+    source = read_source(DicomSeries(files[0].parent, files))
+    places = np.moveaxis(np.indices(source.grid.shape), 0, -1) * source.grid.spacing_mm
+    ball = np.linalg.norm(places - places.reshape(-1, 3).mean(axis=0), axis=-1) <= 7
+    _, made = made_of(source, ball * np.uint8(3), ("WT",))
+    again = groups(pydicom.dcmread(stored(made, tmp_path / "sr.dcm")))
+    edge_mm = max(source.grid.spacing_mm[:2])
+    assert values(again["ET lesion 1"])["Long axis"][0] == pytest.approx(14, abs=edge_mm)
+    contours = rtstruct.dataset(source, {"WT": ball}, ALGORITHM).ROIContourSequence[0]
+    assert len(contours.ContourSequence) == ball.any(axis=(0, 1)).sum()
