@@ -32,6 +32,7 @@ from .server import Server
 log = logging.getLogger(__name__)
 
 STATE = "watch.json"
+_STORE_EVERY_S = 300.0
 _LEVELS = {"done": logging.INFO, "failed": logging.WARNING}
 _LOCKS = ".watch.lock", ".tumorflow-watch.lock"
 
@@ -86,7 +87,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Watch:
     """Segments what arrives in a folder.
 
@@ -107,6 +108,7 @@ class Watch:
     poll_s: float
     server: Server | None = None
     _seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _store_after: float = 0.0
 
     def run(self, stop: threading.Event, once: bool = False, retry_failed: bool = False) -> bool:
         """Watch until `stop` is set; with `once` process what is there and quiet, and return.
@@ -204,6 +206,7 @@ class Watch:
                 return True
             if self.server:
                 self._outbox.add(self._files(done), self.server.url)
+                self._store_after = 0.0
         said = tuple(renamed(reason) for reason in reasons)
         state: Literal["done", "failed"] = "failed" if said else "done"
         one = Processed(signature=mark, state=state, cases=tuple(done), reasons=said)
@@ -246,9 +249,12 @@ class Watch:
         return Outbox(self.out / "outbox")
 
     def _store(self) -> bool:
-        """Send what is in the outbox; whether nothing is left."""
-        if not self.server:
+        """Send what is in the outbox, what was left before after a while; whether nothing is left
+        of what was sent.
+        """
+        if not self.server or time.monotonic() < self._store_after:
             return True
+        self._store_after = time.monotonic() + _STORE_EVERY_S
         try:
             sent = self._outbox.send(self.server)
         except InputError as error:
