@@ -69,6 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.action} needs the UIDs of studies. `python -m pipeline dicomweb list"
             f" {arguments.url}` shows them."
         )
+    if arguments.action == "list" and arguments.what:
+        raise InputError(
+            "list takes no UIDs and files. Use --patient-id, --study-date, --modality."
+        )
     server = Server(arguments.url)
     try:
         return _ACTIONS[arguments.action](server, arguments)

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
 
     def end(*_: object) -> None:
-        stop.set()
+        threading.Thread(target=stop.set).start()  # `stop` may be locked by this thread
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends at once
 
     for number in (signal.SIGTERM, signal.SIGINT):

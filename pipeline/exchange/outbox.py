@@ -7,6 +7,7 @@ that none is stored twice.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Literal
 
 import pydicom
 
-from ..cohorts.fetching.fetch import locked
+from ..cohorts.fetching.fetch import LONGEST_WAIT_SECONDS, locked
 from ..core.errors import InputError
 from ..core.records import read_json, write_bytes, write_json
 from ..core.strict import Strict
@@ -99,11 +100,9 @@ class Outbox:
 
     def waiting(self) -> dict[str, int]:
         """Number of instances for each server."""
-        counts: dict[str, int] = {}
-        for path in self.folder.glob("[!.]*.dcm"):
-            entry = self._read(path.stem)
-            counts[entry.server] = counts.get(entry.server, 0) + 1
-        return counts
+        with locked(self._lock()):
+            servers = [self._read(path.stem).server for path in self.folder.glob("[!.]*.dcm")]
+        return dict(Counter(servers))
 
     def _send(self, server: Server, uid: str, entry: _Entry) -> Sent:
         try:
@@ -168,11 +167,18 @@ def _stored(server: Server, study: str, dataset: pydicom.Dataset) -> Literal["st
             server.store(dataset)
             return "stored"
         except (Rejected, PassingFault) as fault:
-            pause = next(waits, None) if isinstance(fault, PassingFault) else None
-            if isinstance(fault, PassingFault) and pause is not None:
+            pause = _pause_s(fault, next(waits, None))
+            if pause is not None:
                 log.info("%s: %s; asking in %g s whether it arrived", server.url, fault, pause)
-                time.sleep(max(pause, fault.after_s))
+                time.sleep(pause)
             if server.has(study, uid):
                 return "stored"
             if pause is None:
                 raise
+
+
+def _pause_s(fault: Exception, wait_s: float | None) -> float | None:
+    """Seconds before another attempt; None if there is none for now."""
+    if wait_s is None or not isinstance(fault, PassingFault):
+        return None
+    return max(wait_s, fault.after_s) if fault.after_s <= LONGEST_WAIT_SECONDS else None

@@ -28,6 +28,8 @@ WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Pauses before a request is sent again."""
 STALL_S = 60.0
 LARGEST_BYTES = 2**30
+LARGEST_TEXT_BYTES = 2**26
+"""Of an answer that is parsed, such as a list of instances."""
 _CONNECT_S = 20.0
 _SLOWEST_BYTES_PER_S = 1000
 _CHUNK_BYTES = 2**18
@@ -158,6 +160,8 @@ class Session(requests.Session):
             not trusted.
         """
         request.headers.pop("Host", None)  # of dicomweb-client, without the port
+        if isinstance(request.body, bytes):  # sent in pieces, each within the timeout
+            request.body = io.BytesIO(request.body)  # type: ignore[assignment]
         waits = iter(self.waits_s if request.method == "GET" else ())
         while True:
             try:
@@ -176,7 +180,7 @@ class Session(requests.Session):
         try:
             with super().send(request, **options) as response:
                 self._check_status(response)
-                body = self._body(response)
+                body = self._body(response, request.headers["Accept"])
         except _FAULTS as error:
             raise self._fault(error) from None
         response.raw = io.BytesIO(body)
@@ -191,6 +195,8 @@ class Session(requests.Session):
                 f"{self.url}: has a certificate that is not trusted ({error.verify_message}). Let"
                 " REQUESTS_CA_BUNDLE name the certificate of your hospital's authority."
             )
+        if isinstance(error, TimeoutError):
+            return PassingFault(f"no answer for {self.stall_s:g} s")
         said = error.strerror if isinstance(error, OSError) else None
         return PassingFault(f"the connection failed ({said or type(error).__name__})")
 
@@ -207,15 +213,17 @@ class Session(requests.Session):
         if status >= 500 or status in _MAY_PASS:
             raise PassingFault(said, _retry_after_s(response))
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response, accepted: str) -> bytes:
         """All bytes of an answer, decoded."""
         body, start = bytearray(), time.monotonic()
+        is_text = not accepted.startswith("multipart/")
+        largest = min(self.largest_bytes, LARGEST_TEXT_BYTES) if is_text else self.largest_bytes
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
-            if len(body) > self.largest_bytes:
+            if len(body) > largest:
                 raise InputError(
-                    f"{self.url}: sends an answer of more than {self.largest_bytes:,} bytes. Check"
-                    " that it is the address of a DICOMweb server."
+                    f"{self.url}: sends an answer of more than {largest:,} bytes. Check that it is"
+                    " the address of a DICOMweb server."
                 )
             seconds = time.monotonic() - start
             if seconds > self.stall_s and len(body) < seconds * _SLOWEST_BYTES_PER_S:

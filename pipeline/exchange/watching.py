@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -32,6 +32,7 @@ from .server import Server
 log = logging.getLogger(__name__)
 
 STATE = "watch.json"
+_STORE_EVERY_S = 300.0
 _LEVELS = {"done": logging.INFO, "failed": logging.WARNING}
 _LOCKS = ".watch.lock", ".tumorflow-watch.lock"
 
@@ -86,7 +87,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Watch:
     """Segments what arrives in a folder.
 
@@ -107,6 +108,7 @@ class Watch:
     poll_s: float
     server: Server | None = None
     _seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _store_after: float = 0.0
 
     def run(self, stop: threading.Event, once: bool = False, retry_failed: bool = False) -> bool:
         """Watch until `stop` is set; with `once` process what is there and quiet, and return.
@@ -196,14 +198,15 @@ class Watch:
         """
         folder, key = self.folder / name, folder_name(name)
         with _named(folder, key) as renamed:
-            done, reasons = self._segmented(folder, key, stop)
-            if stop.is_set():
+            done, reasons, is_whole = self._segmented(folder, key, stop)
+            if not is_whole:
                 return True
             if signature(folder) != mark:
                 log.info("%s: changed while it was segmented", key)
                 return True
             if self.server:
                 self._outbox.add(self._files(done), self.server.url)
+                self._store_after = 0.0
         said = tuple(renamed(reason) for reason in reasons)
         state: Literal["done", "failed"] = "failed" if said else "done"
         one = Processed(signature=mark, state=state, cases=tuple(done), reasons=said)
@@ -213,14 +216,17 @@ class Watch:
 
     def _segmented(
         self, folder: Path, key: str, stop: threading.Event
-    ) -> tuple[list[str], list[str]]:
-        """Cases of a study that are done, and the reasons of those that failed."""
-        done, reasons = [], []
+    ) -> tuple[list[str], list[str], bool]:
+        """Cases of a study that are done, the reasons of those that failed, and whether these are
+        all: the process may be ended in between.
+        """
+        done: list[str] = []
+        reasons: list[str] = []
         try:
             cases = [self._unless_elsewhere(case, key) for case in self.segmenter.find([folder])]
             outcomes = self.segmenter.segment(cases)
         except InputError as error:
-            return [], [str(error)]
+            return [], [str(error)], True
         for outcome in outcomes:
             if outcome.state == "failed":
                 reasons.append(f"{outcome.case}: {outcome.reason}")
@@ -228,7 +234,7 @@ class Watch:
                 done.append(outcome.case)
             if stop.is_set():
                 break
-        return done, reasons
+        return done, reasons, len(done) + len(reasons) == len(cases)
 
     def _unless_elsewhere(self, case: OneCase | Unusable, key: str) -> OneCase | Unusable:
         """A case, unusable if its result is that of another folder which is still there."""
@@ -246,9 +252,12 @@ class Watch:
         return Outbox(self.out / "outbox")
 
     def _store(self) -> bool:
-        """Send what is in the outbox; whether nothing is left."""
-        if not self.server:
+        """Send what is in the outbox, what was left before after a while; whether nothing is left
+        of what was sent.
+        """
+        if not self.server or time.monotonic() < self._store_after:
             return True
+        self._store_after = time.monotonic() + _STORE_EVERY_S
         try:
             sent = self._outbox.send(self.server)
         except InputError as error:
@@ -289,12 +298,14 @@ class Watch:
         with ExitStack() as held:
             for place, name in zip((self.out, self.folder), _LOCKS, strict=True):
                 try:
-                    with suppress(PermissionError):
-                        held.enter_context(FileLock(place / name, timeout=0))
+                    held.enter_context(FileLock(place / name, timeout=0))
                 except Timeout:
                     raise InputError(
                         f"{place}: another `watch` works in this folder. End it first."
                     ) from None
+                except OSError:
+                    if place == self.out:
+                        raise
             yield
 
 
@@ -317,8 +328,13 @@ class _Renamed:
 
     def __init__(self, folder: Path, key: str) -> None:
         places = {folder, folder.resolve()}
-        below = [path for place in places for path in place.rglob("*")]
-        self._paths = sorted(map(str, (*places, *below)), key=len, reverse=True)
+        below = [
+            os.path.join(above, name)
+            for place in places
+            for above, folders, names in os.walk(place)
+            for name in (*folders, *names)
+        ]
+        self._paths = sorted((*map(str, places), *below), key=len, reverse=True)
         self._key = key
 
     def __call__(self, text: str) -> str:

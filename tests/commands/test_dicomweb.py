@@ -105,6 +105,7 @@ def test_orthanc_asks_for_credentials(study, tmp_path, monkeypatch, capsys):
     [
         (["fetch", "http://127.0.0.1:1"], "fetch needs --out FOLDER"),
         (["fetch", "http://127.0.0.1:1", "--out", "o"], "fetch needs the UIDs of studies"),
+        (["list", "http://127.0.0.1:1", "1.2"], "list takes no UIDs and files"),
         (["list", "http://me:secret@127.0.0.1:1"], "holds a user or password"),
         (
             ["segment", "http://127.0.0.1:1", "1.2", "--out", "o", "--formats", "nifti", "--store"],

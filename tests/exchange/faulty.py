@@ -2,7 +2,9 @@
 
 import json
 import re
+import socket
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,19 +24,22 @@ class Faulty(ThreadingHTTPServer):
 
     `faults` are taken in turn by requests of a kind: ``series``, ``instances``, ``has``, ``wado``
     and ``stow``. `stored` are the UIDs of instances as they arrived, `asked` the kinds and paths of
-    requests, `headers` those of the last one.
+    requests, `headers` those of the last one, `slowest_s` how long it took to receive the last
+    instance.
     """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.files: dict[str, bytes] = {}
         self.places: dict[str, tuple[str, str]] = {}
         self.stored: list[str] = []
         self.asked: list[tuple[str, str]] = []
         self.headers: dict[str, str] = {}
+        self.slowest_s = 0.0
         self.ended = threading.Event()
 
     @property
@@ -92,12 +97,17 @@ class _Answers(BaseHTTPRequestHandler):
         return self._json(self._found_series(names[0], query))
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         self._take("stow")
-        fault = self.fault
+        fault, start = self.fault, time.monotonic()
+        body, left = b"", int(self.headers["Content-Length"])
+        while left:
+            piece = self.rfile.read(min(left, 2**17))
+            body, left = body + piece, left - len(piece)
+            time.sleep(0.02 if fault == "slow" else 0)
+        self.server.slowest_s = time.monotonic() - start
         (part,) = re.findall(rb"\r\n\r\n(.*)\r\n--[^\r\n]+--", body, re.DOTALL)
         uid = str(pydicom.dcmread(BytesIO(part), stop_before_pixels=True).SOPInstanceUID)
-        if not re.match(r"\d|refuse|stall without storing", fault):
+        if not re.match(r"\d|refuse|busy|stall without storing", fault):
             self.server.stored.append(self.server.hold(part))
         item = {"00081155": {"vr": "UI", "Value": [uid]}}
         answer = {"00081199": {"vr": "SQ", "Value": [item]}}
@@ -159,8 +169,10 @@ class _Answers(BaseHTTPRequestHandler):
             kind, body = "text/html", b"<html>Please log in, Jane Roe</html>"
         if found := re.fullmatch(r"(?:stored )?(\d{3})", fault):
             status, body = int(found[1]), b"Jane Roe is not here"
-        self.send_response(status)
+        self.send_response(503 if fault == "busy" else status)
         self.send_header("Content-Type", kind)
+        if fault == "busy":
+            self.send_header("Retry-After", "86400")
         if status // 100 == 3:
             self.send_header("Location", "http://example.org/dicom-web")
         if fault in ("cut without length", "endless"):

@@ -99,6 +99,13 @@ def test_a_result_that_cannot_be_stored_stays_and_is_sent_by_the_next_call(outbo
     assert len(faulty.stored) == 1
 
 
+def test_a_server_that_asks_for_a_long_pause_is_not_waited_for(outbox, faulty):
+    faulty.faults["stow"] = ["busy"]
+    assert states(outbox, faulty) == ["unclear"]
+    assert faulty.count("stow") == 1
+    assert states(outbox, faulty) == ["stored"]
+
+
 def test_nothing_is_sent_where_the_server_cannot_say_whether_it_arrived(outbox, faulty):
     faulty.faults["stow"] = ["lost"]
     faulty.faults["has"] = ["", "500", "500", "500"]

@@ -1,9 +1,16 @@
 """Answers of a DICOMweb server are taken, asked for again, or rejected, and never quoted."""
 
 import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pydicom
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pipeline.core.errors import InputError
 from pipeline.exchange import session
@@ -196,3 +203,51 @@ def test_pydicom_reads_what_is_sent(faulty, study):
     dataset = pydicom.dcmread(study / "t1/003.dcm")
     client(faulty).store(dataset)
     assert faulty.stored == [dataset.SOPInstanceUID]
+
+
+def test_a_slow_network_that_takes_longer_than_a_stall_stores_all(faulty):
+    large = result()
+    large.Rows, large.Columns, large.PixelData = 4000, 2500, bytes(20_000_000)
+    faulty.faults["stow"] = ["slow"]
+    Server(faulty.url, stall_s=1.5).store(large)
+    assert faulty.slowest_s > 2
+
+
+def test_a_list_that_is_too_long_to_parse_is_rejected(faulty, monkeypatch):
+    monkeypatch.setattr(session, "LARGEST_TEXT_BYTES", 1000)
+    with pytest.raises(InputError, match="more than 1,000 bytes"):
+        client(faulty).instances(*INSTANCE[:2])
+    assert len(client(faulty).retrieve(*INSTANCE)) > 1000
+
+
+def certificate(folder: Path) -> Path:
+    """Key and certificate of 127.0.0.1 that nobody but a test trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    today = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "certificate.pem").write_bytes(private + signed.public_bytes(pem))
+    return folder / "certificate.pem"
+
+
+def test_a_certificate_is_verified(faulty, tmp_path, monkeypatch):
+    file = certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    faulty.socket = context.wrap_socket(faulty.socket, server_side=True)
+    url = faulty.url.replace("http:", "https:")
+    with pytest.raises(InputError, match=r"has a certificate that is not trusted \(self"):
+        Server(url).series(STUDY)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    assert len(Server(url).series(STUDY)) == 1
