@@ -10,6 +10,9 @@ from ..core.strict import Strict
 
 FEWEST = 4
 """Cases; fewer give no range."""
+FEWEST_CONFIDENT = 8
+"""The same of the confidence, a feature or three of a few validation cases: of n cases alike, the
+next one is the most unusual with probability 1 / (n + 1)."""
 LEAST_LIMIT = 3.0
 """In spreads: nothing nearer to the median is unusual, however alike the cases are."""
 _DIGITS = 6
@@ -61,17 +64,18 @@ class Ranges(Strict):
 
 
 def ranges_of(cases: Sequence[Mapping[str, float]], below: bool = False) -> Ranges | None:
-    """Ranges of the features that at least `FEWEST` cases have; None where there is none.
+    """Ranges of the features that enough cases have; None where there is none.
 
     Parameters
     ----------
     cases : sequence of mapping of str to float
         Features by name.
     below : bool
-        Whether low values alone are unusual.
+        Whether low values alone are unusual, as of a confidence.
     """
     counts = Counter(name for case in cases for name in case)
-    names = [name for name, count in counts.items() if count >= FEWEST]
+    fewest = FEWEST_CONFIDENT if below else FEWEST
+    names = [name for name, count in counts.items() if count >= fewest]
     if not names:
         return None
     kinds = [kind_of(name) for name in names]

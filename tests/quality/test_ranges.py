@@ -54,7 +54,7 @@ def test_the_share_of_new_cases_beyond_the_limit_is_small():
 
 
 def test_of_a_confidence_low_values_alone_count():
-    drawn = [0.9, 0.91, 0.92, 0.93, 0.94, 0.95]
+    drawn = [0.9, 0.91, 0.92, 0.925, 0.93, 0.94, 0.95]
     with_high = cases_of(**{"WT.dice": [*drawn, 0.9985]})
     with_low = cases_of(**{"WT.dice": [*drawn, 0.1]})
     assert ranges_of(with_high, below=True).limit < 5 < ranges_of(with_low, below=True).limit
@@ -64,5 +64,7 @@ def test_too_few_cases_give_no_range_and_a_feature_that_few_have_is_left_out():
     assert ranges_of([]) is None
     few = cases_of(brain_ml=[1300.0] * (FEWEST - 1))
     assert ranges_of(few) is None
+    confident = cases_of(**{"WT.dice": [0.9] * FEWEST})
+    assert ranges_of(confident, below=True) is None
     rows = [*cases_of(brain_ml=[1300.0] * 5), {"WT.dice": 0.9}]
     assert set(ranges_of(rows).features) == {"brain_ml"}
