@@ -26,6 +26,7 @@ BENCHMARKS = {
     "dicom": "dicom",
     "leakage": "leakage",
     "swaps": "swaps",
+    "quality": "quality",
     "native": "native",
     "preprocess": "preprocess",
     "inference": "inference",

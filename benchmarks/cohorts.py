@@ -24,11 +24,11 @@ _AS_IT_IS = NativeRecipe(
 )
 
 
-def phantoms(cases: int) -> Path:
+def phantoms(cases: int, seed: int = _SEED) -> Path:
     """Generated cases of 240x240x155 voxels and four modalities, as a folder like data/raw."""
     return _brought(
-        f"phantoms-{cases}",
-        Cohort(source="phantom", location="", cases=cases, unlabelled="refuse", seed=_SEED),
+        f"phantoms-{cases}-{seed}",
+        Cohort(source="phantom", location="", cases=cases, unlabelled="refuse", seed=seed),
     )
 
 

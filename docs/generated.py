@@ -8,6 +8,7 @@ import argparse
 import ast
 import importlib
 import inspect
+import json
 import os
 import re
 import sys
@@ -23,7 +24,8 @@ _LINE = re.compile(r"( *)(\w+):(?: +(?!#)(.*?))?(?: +# (.*))?$")
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put generated text in the place of its marker."""
-    for name, text in {"params": params, "commands": commands, "stages": stages}.items():
+    makers = {"params": params, "commands": commands, "stages": stages, "manifest": manifest}
+    for name, text in makers.items():
         marker = f"<!-- generated: {name} -->"
         if marker in markdown:
             markdown = markdown.replace(marker, "\n".join(text()))
@@ -75,6 +77,37 @@ def stages() -> Iterator[str]:
         contract = _outside_code(ast.get_docstring(module) or "")
         values = ", ".join(f"`{key}`" for key in stage["params"])
         yield f"\n## {name}\n\n{contract}\n\nValues: {values}."
+
+
+def manifest() -> Iterator[str]:
+    """Keys, types and meanings of presets/manifest.schema.json, as a Markdown table."""
+    schema = json.loads((ROOT / "presets/manifest.schema.json").read_text(encoding="utf-8"))
+    yield "| Key | Type | Meaning |\n|---|---|---|"
+    for key, kind, meaning in _keys(schema, ""):
+        yield f"| `{key}` | {kind} | {_cell(meaning)} |"
+
+
+def _keys(node: dict[str, Any], within: str) -> Iterator[tuple[str, str, str]]:
+    """Name, type and description of every key of a schema."""
+    described = {
+        key: inner for key, inner in node.get("properties", {}).items() if "description" in inner
+    }  # keys of a record that is described elsewhere are not
+    for key, inner in described.items():
+        kinds = inner.get("anyOf", [inner])
+        types = " or ".join(dict.fromkeys(_type(kind) for kind in kinds))
+        yield within + key, types, inner["description"]
+        for kind in kinds:
+            yield from _keys(kind, f"{within}{key}.")
+            for extra, mark in (("additionalProperties", ".*"), ("items", "[]")):
+                below = kind.get(extra)
+                for each in below.get("anyOf", [below]) if isinstance(below, dict) else ():
+                    yield from _keys(each, f"{within}{key}{mark}.")
+
+
+def _type(node: dict[str, Any]) -> str:
+    if "enum" in node or "const" in node:
+        return " or ".join(f"`{value}`" for value in node.get("enum", [node.get("const")]))
+    return node.get("type", "any")
 
 
 def _outside_code(text: str) -> str:

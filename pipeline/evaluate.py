@@ -13,7 +13,8 @@ missing_modalities.csv (per case, region and set of modalities left out, where
 median, sd, intervals over cases, and how many values the empty rule filled; a description of every
 metric; what `evaluate.choose` chose on validation cases), headline.json (the means of Dice, for
 `dvc exp show` and `dvc metrics`), and models/inference.json (for `predict`: the settings scored,
-the errors on validation cases, and the ranges of the cases of training).
+the errors on at most 40 validation cases, which are segmented for it, and the ranges of at most 100
+cases of training and validation).
 Logs to the MLflow run of the training.
 
 Keeps what the network predicts in data/probabilities, which is no out: where only thresholds,

@@ -5,10 +5,13 @@ import re
 import shutil
 
 import grimp
+import numpy as np
 import pytest
 
 from pipeline import evaluate
 from pipeline.core.errors import InputError
+from pipeline.core.records import read_table
+from pipeline.quality.known import read_known
 from tests import project
 
 pytestmark = pytest.mark.slow
@@ -19,6 +22,9 @@ EVERYTHING = {
     "evaluate.score_validation": True,
     "evaluate.missing_modalities": [["t1c"], ["t2f", "t1n"]],
 }
+
+UNSEEN = 4
+"""Images that are predicted: two test and two validation cases."""
 
 
 def outs(folder):
@@ -51,15 +57,15 @@ def test_another_threshold_gives_the_bytes_of_a_fresh_clone_without_the_network(
     own_place, caplog, monkeypatch
 ):
     before, predicted, kept = evaluated(own_place, caplog)
-    assert (predicted, kept) == (2, 0)
+    assert (predicted, kept) == (UNSEEN, 0)
     raised = {"evaluate.postprocess.thresholds": {"WT": 0.7, "ET": 0.4}}
     found, predicted, kept = evaluated(own_place, caplog, **raised)
-    assert (predicted, kept) == (0, 2)
+    assert (predicted, kept) == (0, UNSEEN)
     assert "(prediction kept, rest" in caplog.text
     assert found != before
     monkeypatch.setenv("TUMORFLOW_KEPT_GB", "0")
     fresh, predicted, kept = evaluated(own_place, caplog, **raised)
-    assert (predicted, kept) == (2, 0)
+    assert (predicted, kept) == (UNSEEN, 0)
     assert found == fresh
 
 
@@ -74,14 +80,47 @@ def test_validation_cases_and_missing_modalities_are_kept_too(own_place, caplog,
     assert again == first
     finer = {"evaluate.overlap": 0.25}
     _, predicted, kept = evaluated(own_place, caplog, **finer)
-    assert (predicted, kept) == (2, 0)
+    assert (predicted, kept) == (UNSEEN, 0)
+
+
+def test_what_is_known_is_of_training_and_validation_cases_alone(own_place, caplog):
+    """The test cases have no part in it: `predict` shall be judged by others."""
+    evaluated(own_place, caplog)
+    before = read_known(own_place / "models")
+    parts = json.loads((own_place / "data/split.json").read_text())
+    counts = len(parts["train"]) + len(parts["val"])
+    assert before.intensities.cases == before.geometry.cases == counts
+    assert before.confidence is None  # of too few cases
+    for about in before.regions.values():
+        assert about.volume_error_ml.cases == len(parts["val"])
+        assert about.volume_error_ml.coverage == pytest.approx(1 / 3, abs=1e-3)
+    assert before.never_empty == ("WT", "TC", "ET")
+    for path in (own_place / "data/shards").glob("*.grid.json"):
+        name = path.name.removesuffix(".grid.json")
+        if name in parts["test"]:
+            image = own_place / f"data/shards/{name}.image.npy"
+            voxels = np.load(image)
+            np.save(image, voxels[::-1])
+    evaluated(own_place, caplog)
+    assert read_known(own_place / "models") == before
+
+
+def test_the_errors_of_volumes_are_those_of_the_scores(own_place, caplog):
+    evaluated(own_place, caplog, **{"evaluate.score_validation": True})
+    table = read_table(own_place / "metrics/tables/validation.csv")
+    known = read_known(own_place / "models")
+    for region, about in known.regions.items():
+        rows = table[table["name"] == region]
+        errors = sorted(rows["volume_error_ml"])
+        found = about.volume_error_ml
+        assert [found.low, found.high] == pytest.approx([errors[0], errors[-1]], abs=1e-3)
 
 
 def test_queued_experiments_share_what_the_clone_keeps(own_place, caplog, tmp_path, monkeypatch):
     evaluated(own_place, caplog)
     elsewhere = project.copy(own_place, tmp_path / "temporary")
     monkeypatch.chdir(elsewhere)
-    assert evaluated(elsewhere, caplog)[1:] == (0, 2)
+    assert evaluated(elsewhere, caplog)[1:] == (0, UNSEEN)
 
 
 def test_a_limit_that_is_no_number_is_rejected(own_place, monkeypatch):

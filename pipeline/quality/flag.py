@@ -107,14 +107,14 @@ def assess(
     }
     confidence = {f"{name}.dice": value for name, value in estimated.items() if value is not None}
     groups: tuple[tuple[Code, Mapping[str, float], Ranges | None], ...] = (
-        ("intensities", intensities, known and known.intensities),
-        ("geometry", geometry, known and known.geometry),
-        ("confidence", confidence, known and known.confidence),
+        ("intensities", intensities, known.intensities if known else None),
+        ("geometry", geometry, known.geometry if known else None),
+        ("confidence", confidence, known.confidence if known else None),
     )
     compared: dict[str, Comparison | None] = {}
     reasons: list[Reason] = []
     for code, values, ranges in groups:
-        compared[code] = ranges and _comparison(code, values, ranges)
+        compared[code] = _comparison(code, values, ranges) if ranges else None
         reasons += _reasons(code, values, ranges) if ranges else ()
     reasons.sort(key=lambda reason: -(reason.deviation or 0))
     reasons = [*_empty(known, estimated), *reasons]

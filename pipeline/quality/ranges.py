@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
 from ..core.strict import Strict
 
@@ -12,6 +13,7 @@ FEWEST = 4
 """Cases; fewer give no range."""
 LEAST_LIMIT = 3.0
 """In spreads: nothing nearer to the median is unusual, however alike the cases are."""
+_CERTAINTY = 0.99
 _DIGITS = 6
 
 Scale = Literal["linear", "log", "logit"]
@@ -49,10 +51,11 @@ class Range(Strict):
 class Ranges(Strict):
     """Features over cases, and the deviation beyond which a further case is unlike all of them.
 
-    The limit is the largest of three: the deviation of the case that is most unlike the others, of
-    each case by those others alone (leave one out); Tukey's outer fence of these deviations, three
-    interquartile ranges above the third quartile; and `LEAST_LIMIT`. The deviation of a case is
-    that of its most unusual feature.
+    The limit is the largest of four: the deviation of the case that is most unlike the others, each
+    by those others alone (leave one out); Tukey's outer fence of these deviations, three
+    interquartile ranges above the third quartile; the 99 % prediction limit of Student's t for so
+    many cases, 6.5 of four and 3.0 of 19, on one side 5.1 and 2.6; and `LEAST_LIMIT`. The deviation of a case is that of
+    its most unusual feature.
     """
 
     cases: int
@@ -61,14 +64,14 @@ class Ranges(Strict):
 
 
 def ranges_of(cases: Sequence[Mapping[str, float]], below: bool = False) -> Ranges | None:
-    """Ranges of the features that at least `FEWEST` cases have; None where there is none.
+    """Ranges of the features that enough cases have; None where there is none.
 
     Parameters
     ----------
     cases : sequence of mapping of str to float
         Features by name.
     below : bool
-        Whether low values alone are unusual.
+        Whether low values alone are unusual, as of a confidence.
     """
     counts = Counter(name for case in cases for name in case)
     names = [name for name, count in counts.items() if count >= FEWEST]
@@ -89,7 +92,8 @@ def ranges_of(cases: Sequence[Mapping[str, float]], below: bool = False) -> Rang
         unusual = np.maximum(-apart, 0) if below else np.abs(apart)
         left_out.append(float(np.nanmax(unusual)))
     first, third = np.percentile(left_out, (25, 75))
-    limit = max(LEAST_LIMIT, *left_out, float(third + 3 * (third - first)))
+    fence = float(third + 3 * (third - first))
+    limit = max(LEAST_LIMIT, _by_count(len(left_out), below), fence, *left_out)
     centre, spread = _centre_and_spread(values, least)
     features = {
         name: Range(
@@ -102,6 +106,14 @@ def ranges_of(cases: Sequence[Mapping[str, float]], below: bool = False) -> Rang
         for column, name in enumerate(names)
     }
     return Ranges(cases=len(cases), limit=_rounded(limit), features=features)
+
+
+def _by_count(cases: int, below: bool) -> float:
+    """The deviation that a further value exceeds with probability 1 - `_CERTAINTY`, on one side or
+    on any of two, if all are normal: Student's t, as mean and deviation are of so few cases.
+    """
+    quantile = _CERTAINTY if below else (1 + _CERTAINTY) / 2
+    return float(stdtrit(cases - 1, quantile)) * (1 + 1 / cases) ** 0.5
 
 
 def kind_of(name: str) -> tuple[Scale, float]:

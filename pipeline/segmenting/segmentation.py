@@ -221,13 +221,6 @@ class Picture:
     def _repr_png_(self) -> bytes:
         return self.png
 
-    @property
-    def quality(self) -> Quality:
-        """Whether the case is unlike those that the network was made of: its ``flag`` is "ok",
-        "check" or "unknown", and each of the ``reasons`` has a ``text``.
-        """
-        return Quality.model_validate_json(json.dumps(self.record["quality"]))
-
     def save(self, path: str | Path) -> None:
         """Write the PNG file."""
         write_bytes(Path(path), self.png)

@@ -25,10 +25,19 @@ def test_a_length_is_compared_by_its_ratio():
 
 
 def test_cases_that_are_all_alike_leave_room_for_rounding_alone():
-    found = ranges_of(cases_of(spacing_x_mm=[1.0] * 9))
+    found = ranges_of(cases_of(spacing_x_mm=[1.0] * 40))
     assert found.limit == LEAST_LIMIT
     assert abs(found.features["spacing_x_mm"].deviation(1.001)) < found.limit
     assert abs(found.features["spacing_x_mm"].deviation(2.0)) > found.limit
+
+
+def test_few_cases_need_a_larger_deviation():
+    limits = [ranges_of(cases_of(spacing_x_mm=[1.0] * count)).limit for count in (4, 8, 19)]
+    confident = cases_of(**{"WT.dice": [0.9] * 4})
+    assert ranges_of(confident, below=True).limit == pytest.approx(4.541 * (5 / 4) ** 0.5, abs=2e-3)
+    # Student's t at 0.995 of 3, 7 and 18 degrees of freedom, by tables
+    expected = np.multiply([5.841, 3.499, 2.878], np.sqrt([5 / 4, 9 / 8, 20 / 19]))
+    assert limits == pytest.approx(np.maximum(expected, LEAST_LIMIT), abs=2e-3)
 
 
 def test_no_case_of_the_ranges_is_beyond_the_limit_that_it_had_no_part_in():
@@ -54,7 +63,7 @@ def test_the_share_of_new_cases_beyond_the_limit_is_small():
 
 
 def test_of_a_confidence_low_values_alone_count():
-    drawn = [0.9, 0.91, 0.92, 0.93, 0.94, 0.95]
+    drawn = [0.9, 0.91, 0.92, 0.925, 0.93, 0.94, 0.95]
     with_high = cases_of(**{"WT.dice": [*drawn, 0.9985]})
     with_low = cases_of(**{"WT.dice": [*drawn, 0.1]})
     assert ranges_of(with_high, below=True).limit < 5 < ranges_of(with_low, below=True).limit
