@@ -1,5 +1,6 @@
 """A network in 8-bit integers, calibrated on training cases and checked on validation cases."""
 
+import copy
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,14 @@ def check_data(card: Card, data: Path) -> None:
 
 
 def quantized(graph: Any, pipeline: Mapping[str, Any], card: Card, data: Path) -> Any:
-    """An ONNX graph (`onnx.ModelProto`) in which convolutions compute in int8."""
+    """A graph as of `narrowed`, calibrated on windows of the training cases."""
+    return narrowed(graph, _windows(pipeline, card.members[0].trained_on, data / "shards"))
+
+
+def narrowed(graph: Any, windows: Iterator[np.ndarray]) -> Any:
+    """An ONNX graph (`onnx.ModelProto`) in which convolutions compute in int8, in the ranges that
+    windows (C, *patch) float32 give.
+    """
     import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -37,20 +45,17 @@ def quantized(graph: Any, pipeline: Mapping[str, Any], card: Card, data: Path) -
     )
 
     class Windows(CalibrationDataReader):
-        """Windows of training cases, one at a time."""
-
-        def __init__(self) -> None:
-            self.windows = _windows(pipeline, card.members[0].trained_on, data / "shards")
+        """One window at a time."""
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             """The next input of the graph; None at the end."""
-            window = next(self.windows, None)
+            window = next(windows, None)
             return None if window is None else {"image": window[None]}
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "int8.onnx"
         quantize_static(
-            graph,
+            copy.deepcopy(graph),  # which it takes apart
             path,
             Windows(),
             quant_format=QuantFormat.QDQ,
