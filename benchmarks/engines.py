@@ -20,7 +20,6 @@ NETWORKS = {
     "2D of models/": None,
     "2D 80x96": {"patch": (80, 96), "batch": 16, "dimensions": 2, "filters": 16, "depth": 5},
     "3D 64": {"patch": (64, 64, 64), "batch": 2, "dimensions": 3, "filters": 16, "depth": 4},
-    "3D 128, 31 M": {"patch": (128,) * 3, "batch": 2, "dimensions": 3, "filters": 32, "depth": 6},
 }
 REFERENCE = "keras float32"
 Run = Callable[[np.ndarray], np.ndarray]
