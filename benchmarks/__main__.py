@@ -30,6 +30,7 @@ BENCHMARKS = {
     "native": "native",
     "preprocess": "preprocess",
     "inference": "inference",
+    "engines": "engines",
     "train-step": "training_steps",
     "surfaces": "surfaces",
     "lesions": "lesions",
@@ -39,7 +40,17 @@ BENCHMARKS = {
     "overfit": "overfit",
     "repro": "repro",
 }
-PACKAGES = ("keras", "tensorflow", "numpy", "scipy", "joblib", "dvc", "mlflow")
+PACKAGES = (
+    "keras",
+    "tensorflow",
+    "openvino",
+    "onnxruntime",
+    "numpy",
+    "scipy",
+    "joblib",
+    "dvc",
+    "mlflow",
+)
 COLUMNS = {
     "name": 58,
     "median": 22,

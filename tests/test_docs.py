@@ -32,6 +32,8 @@ OF_OTHERS = {
     *("is already tracked by SCM", "dvc: command not found"),
 }
 """Messages of other programs."""
+ENDINGS = (".yaml", ".json", ".csv", ".py", ".html", ".keras", ".onnx", ".xml", ".bin")
+"""Of files whose names look like keys."""
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -111,7 +113,7 @@ def keys_in(text: str) -> Iterator[str]:
     """Dotted keys of params.yaml that a text of code names or sets."""
     sections = "|".join(PARAMS)
     for key, end in re.findall(rf"(?<![\w./-])((?:{sections})(?:\.\w+)+)(\S?)", text):
-        if not key.endswith((".yaml", ".json", ".csv", ".py", ".html", ".keras")) and end != "(":
+        if not key.endswith(ENDINGS) and end != "(":
             yield key
 
 

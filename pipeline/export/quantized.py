@@ -1,5 +1,6 @@
 """A network in 8-bit integers, calibrated on training cases and checked on validation cases."""
 
+import copy
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ LEAST_DICE = 0.995
 """Of the labels in int8 with those in float32."""
 WINDOWS = 64
 """For calibration, spread over the training cases."""
+PERCENTILE = 99.99
+"""Of the values of a tensor, whose range int8 covers: a few outliers would coarsen all others."""
 
 
 def check_data(card: Card, data: Path) -> None:
@@ -27,37 +30,51 @@ def check_data(card: Card, data: Path) -> None:
 
 
 def quantized(graph: Any, pipeline: Mapping[str, Any], card: Card, data: Path) -> Any:
-    """An ONNX graph (`onnx.ModelProto`) in which convolutions compute in int8."""
+    """A graph as of `narrowed`, calibrated on windows of the training cases."""
+    return narrowed(graph, _windows(pipeline, card.members[0].trained_on, data / "shards"))
+
+
+def narrowed(graph: Any, windows: Iterator[np.ndarray]) -> Any:
+    """An ONNX graph (`onnx.ModelProto`) in which convolutions but the first and the last take int8,
+    in the ranges that windows (C, *patch) float32 give. Their results stay float32: rounded too,
+    they would move twice as many voxels (docs/benchmarks.md).
+    """
     import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
+        CalibrationMethod,
         QuantFormat,
         QuantType,
         quantize_static,
     )
 
     class Windows(CalibrationDataReader):
-        """Windows of training cases, one at a time."""
-
-        def __init__(self) -> None:
-            self.windows = _windows(pipeline, card.members[0].trained_on, data / "shards")
+        """One window at a time."""
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             """The next input of the graph; None at the end."""
-            window = next(self.windows, None)
+            window = next(windows, None)
             return None if window is None else {"image": window[None]}
 
+    kinds = ["Conv", "ConvTranspose"]
+    names = [node.name for node in graph.graph.node if node.op_type in kinds]
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "int8.onnx"
         quantize_static(
-            graph,
+            copy.deepcopy(graph),  # which it takes apart
             path,
             Windows(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "ConvTranspose"],
+            op_types_to_quantize=kinds,
+            nodes_to_exclude=[names[0], names[-1]],
+            calibrate_method=CalibrationMethod.Percentile,
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
+            extra_options={
+                "CalibPercentile": PERCENTILE,
+                "OpTypesToExcludeOutputQuantization": kinds,
+            },
         )
         return onnx.load(path)
 

@@ -22,7 +22,7 @@ import numpy as np
 from nibabel import orientations
 
 FORMAT_VERSION = 1
-KEYS = {
+KEYS: dict[str, Any] = {
     "use": str,
     "network": dict,
     "modalities": list,
@@ -41,7 +41,7 @@ KEYS = {
     "postprocess": dict,
 }
 """What pipeline.json holds beside its version, and of which type."""
-WITHIN = {
+WITHIN: dict[str, dict[str, Any]] = {
     "network": {"file": str, "sha256": dict, "precision": str},
     "preprocess": {"spacing_mm": (list, type(None)), "foreground": str, "margin_voxels": int}
     | {"clip_percentiles": list, "dtype": str},
@@ -220,7 +220,7 @@ def _brain(image: np.ndarray, rule: str) -> np.ndarray:
     brain = np.zeros(image.shape[:3], bool)
     for channel in range(image.shape[-1]):
         brain |= image[..., channel] > _otsu(image[..., channel])
-    for level in range(brain.shape[2]):
+    for level in range(brain.shape[-1]):
         brain[..., level] |= _enclosed(brain[..., level])
     return brain
 
@@ -520,13 +520,14 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         image: Any = nibabel.load(path)
         if not isinstance(image, nibabel.Nifti1Image):
             raise ValueError(f"it is {type(image).__name__}")
-        voxels = np.asanyarray(image.dataobj)
+        stored: Any = image.dataobj
+        voxels = np.asanyarray(stored)
     except Exception as error:  # nibabel raises many kinds
         raise BadInput(f"{path}: is not a readable NIfTI file ({error}).") from None
     voxels = voxels.reshape(voxels.shape[:3]) if voxels.ndim > 3 else voxels
     if voxels.ndim != 3 or voxels.dtype.kind not in "iuf":
         raise BadInput(f"{path}: has shape {voxels.shape}, expected one volume of real numbers.")
-    if image.dataobj.slope != 1 or image.dataobj.inter != 0:
+    if stored.slope != 1 or stored.inter != 0:
         voxels = voxels.astype(np.float32)
     if not np.isfinite(voxels).all() or voxels.min() == voxels.max():
         raise BadInput(f"{path}: is empty, or holds NaN or infinite voxels. Set those to 0.")
