@@ -62,9 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="models",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
-        help="folder of the network and its card, MLflow run, DVC experiment or revision"
-        " (default: models)",
+        metavar="FOLDER|runs:/ID|models:/NAME@ALIAS|EXPERIMENT",
+        help="folder of the network and its card, MLflow run, registered model, DVC experiment or"
+        " revision (default: models)",
     )
     parser.add_argument(
         "--out",

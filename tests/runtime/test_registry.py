@@ -114,6 +114,16 @@ def test_a_version_names_network_data_score_run_and_card(clone):
     assert version.description.endswith("text \n\n"), "whole sections"
 
 
+def test_the_score_is_that_of_the_settings(clone):
+    run_id = evaluated_run()
+    settings = json.loads(Path("models/inference.json").read_bytes())
+    Path("models/inference.json").write_text(json.dumps(settings | {"overlap": 0.25}))
+    call("--name", "glioma")
+    [version] = versions("glioma")
+    assert "mean_region_dice" not in version.tags
+    assert version.run_id != run_id
+
+
 def test_a_model_without_a_card_is_described_by_its_use_and_labels(clone):
     call("--name", "glioma")
     [version] = versions("glioma")

@@ -79,6 +79,14 @@ def files_of(client: Any, run_id: str) -> set[str]:
     return {Path(item.path).name for item in listed}
 
 
+def content(client: Any, run_id: str, file: str) -> bytes | None:
+    """Bytes of a file of the model of a run; None if it has none."""
+    if file not in files_of(client, run_id):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        return (download(client, run_id, Path(folder)) / file).read_bytes()
+
+
 def download(client: Any, run_id: str, folder: Path) -> Path:
     """Copy the model of a run, of any version, into a folder, and return where it is there."""
     model_id = model_of(client, run_id)

@@ -17,6 +17,7 @@ _NAME = re.compile(r"[\w .-]*\w[\w .-]*")
 _ALIAS = re.compile(r"(?!(?:v\d+|latest)$)[\w-]+", re.IGNORECASE)
 _ADDRESS = re.compile(r"models:/+([^/@]+)(?:@([^/@]+)|/(\d+))")
 _MOST_LETTERS = 5000  # of a description, in the tables of MLflow
+SETTINGS = "inference.json"
 _NETWORK = "network_sha256"
 _MODEL_CARD = "model_card.md"
 
@@ -126,7 +127,8 @@ def _new_version(
     identity: Mapping[str, str],
     about: str,
 ) -> Any:
-    run = _evaluated_run(client, experiment_id, identity[_NETWORK])
+    settings = next(file for file in files if file.name == SETTINGS)
+    run = _evaluated_run(client, experiment_id, identity[_NETWORK], settings)
     run_id = run and run.info.run_id
     model_id = logged_model.log_copy(client, experiment_id, run_id, files)
     if not client.search_registered_models(f"name = '{name}'"):
@@ -141,11 +143,17 @@ def _new_version(
     )
 
 
-def _evaluated_run(client: Any, experiment_id: str, network_sha256: str) -> Any:
-    """The newest run that trained this network and was evaluated; None without one."""
+def _evaluated_run(client: Any, experiment_id: str, network_sha256: str, settings: Path) -> Any:
+    """The newest run that trained this network and scored it with these settings; None without one.
+    Runs of early versions do not hold their settings, and are taken at their word.
+    """
     query = f"tags.model_sha256 = '{network_sha256}'"
-    runs = client.search_runs([experiment_id], query, order_by=["attributes.start_time DESC"])
-    return next((run for run in runs if "evaluation_sha256" in run.data.tags), None)
+    for run in client.search_runs([experiment_id], query, order_by=["attributes.start_time DESC"]):
+        if "evaluation_sha256" in run.data.tags:
+            stored = logged_model.content(client, run.info.run_id, SETTINGS)
+            if stored in (None, settings.read_bytes()):
+                return run
+    return None
 
 
 def _mean_dice(run: Any) -> dict[str, str]:
