@@ -14,7 +14,7 @@ from pipeline.core.grid import Grid
 from pipeline.core.records import read_csv
 from pipeline.formats import nifti
 from tests.cohorts.test_dicom import IDENTITIES, write_study
-from tests.following.patients import write_visit
+from tests.following.patients import CUBES, write_visit
 from tests.registration.conftest import lps_slices, rigid
 
 pytestmark = pytest.mark.slow
@@ -285,13 +285,12 @@ def test_labels_of_predict_are_used_with_the_values_that_their_records_name(tmp_
 
 def test_visits_without_labels_are_segmented_once(tmp_path):
     place, out = tmp_path / "patient", tmp_path / "out"
-    affine = np.eye(4)
-    affine[:3, 3] = -64
-    fine = Grid((128, 128, 128), affine)
     for key, radius in (("a", 10), ("b", 14)):
-        write_visit(place / key, key, balls((RIGHT, radius)), grid=fine, labels=key == "a")
+        write_visit(place / key, key, balls((RIGHT, radius)), labels=key == "a")
         for name in ("t1", "t2"):  # modalities that the network needs
             shutil.copy(place / key / f"{key}_flair.nii.gz", place / key / f"{key}_{name}.nii.gz")
+        for path in (place / key).iterdir():  # a head of half the size, in voxels of 1 mm
+            nifti.write(path, nifti.read(path).voxels, np.diag([0.5, 0.5, 0.5, 1]) @ CUBES.affine)
     arguments = (place, "--out", out, "--model", ROOT / "tests/network/format_1")
     assert follow(*arguments) is None
     record = json.loads((out / "follow_up.json").read_text())
