@@ -153,6 +153,9 @@ class Course:
                 f"{counted(state.found.specks, 'speck')} below {LEAST_MM3:g} mm3 left: complete"
                 " response if that is no tumour"
             )
+        origins = frozenset().union(*(lesion.sighting.lineage for lesion in state.targets))
+        if alien := sorted(origins & at_baseline.keys() - {*self.targets}):
+            notes.append(f"the sums now hold {', '.join(alien)}, no target at the baseline")
         for lesion in state.present:
             before = at_baseline.get(lesion.name)
             if before is None or lesion.target or not lesion.measurable:

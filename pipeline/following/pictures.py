@@ -12,8 +12,8 @@ from .course import Course, Lesion
 from .kinds import CAVITY, classes_in
 from .reading import Examination, View
 
-MOST_DRAWN = 4
-"""Lesions of a kind that are drawn: the target lesions first."""
+MOST_DRAWN = 6
+"""Lesions of a kind that are drawn: those that count as target lesions first."""
 SIDE_MM = 90.0
 """Least side of a picture."""
 AROUND = 2.2
@@ -36,9 +36,13 @@ def pictures_of(examinations: Sequence[Examination], courses: Sequence[Course]) 
 
 
 def drawn_lesions(course: Course) -> list[str]:
-    """Names of the lesions to draw: targets, then new measurable ones, then the largest."""
+    """Names of the lesions to draw: what counts as target at some visit, then new measurable
+    ones, then the largest.
+    """
     largest: dict[str, float] = {}
+    targets = list(course.targets)
     for state in course.states:
+        targets += [lesion.name for lesion in state.targets]
         for lesion in state.present:
             largest[lesion.name] = max(largest.get(lesion.name, 0.0), lesion.product_mm2)
     new = [
@@ -48,7 +52,7 @@ def drawn_lesions(course: Course) -> list[str]:
         if lesion.measurable
     ]
     ranked = sorted(largest, key=lambda name: -largest[name])
-    return list(dict.fromkeys((*course.targets, *new, *ranked)))[:MOST_DRAWN]
+    return list(dict.fromkeys((*targets, *new, *ranked)))[:MOST_DRAWN]
 
 
 def _over_visits(

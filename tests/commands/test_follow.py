@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from pipeline import __main__ as commands
 from pipeline.core.grid import Grid
 from pipeline.core.records import read_csv
+from pipeline.formats import nifti
 from tests.cohorts.test_dicom import IDENTITIES, write_study
-from tests.following.patients import write_visit
+from tests.following.patients import CUBES, write_visit
 from tests.registration.conftest import lps_slices, rigid
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 MOVED = rigid((6, -5, 8), (5, -4, 6))
@@ -250,7 +254,6 @@ def test_a_visit_that_shows_no_head_is_rejected_by_its_number(tmp_path):
     place = tmp_path / "patient"
     write_visit(place / "a", "a", balls((RIGHT, 10)))
     write_visit(place / "b", "b", balls((RIGHT, 10)))
-    from pipeline.formats import nifti
 
     noise = np.random.default_rng(1).normal(500, 50, (64, 64, 64)).astype(np.float32)
     grid = Grid((64, 64, 64), nifti.read(place / "b/b_t1ce.nii.gz").grid.affine)
@@ -258,3 +261,43 @@ def test_a_visit_that_shows_no_head_is_rejected_by_its_number(tmp_path):
     said = follow(place, "--out", tmp_path / "out")
     assert "visit 2: registration found no alignment" in said
     assert "move this visit out of the folder" in said
+
+
+def test_labels_of_predict_are_used_with_the_values_that_their_records_name(tmp_path):
+    place, folder = tmp_path / "patient", tmp_path / "predictions"
+    for key, radius in (("a", 10), ("b", 14)):
+        write_visit(place / key, key, balls((RIGHT, radius)))
+        folder.mkdir(exist_ok=True)
+        (place / key / f"{key}_seg.nii.gz").rename(folder / f"{key}.nii.gz")
+        values = {"necrotic": 1, "edema": 2, "enhancing": 4}
+        record = {"labels": values, "network_sha256": "ab" * 32, "warnings": ["looks odd"]}
+        (folder / f"{key}.nii.gz.json").write_text(json.dumps(record))
+    assert follow(place, "--out", tmp_path / "out", "--labels", folder) is None
+    record = json.loads((tmp_path / "out/follow_up.json").read_text())
+    assert record["visits"][0]["labels"] == "network abababababababab"
+    assert "visit 2: looks odd" in record["warnings"]
+    assert record["kinds"][0]["visits"][1]["by_product"]["category"] == "PD"
+    values = {"labels": {"necrotic": 7}}
+    (folder / "b.nii.gz.json").write_text(json.dumps(values))
+    said = follow(place, "--out", tmp_path / "out", "--labels", folder)
+    assert "which no known cohort has. Name the network by --model" in said
+
+
+def test_visits_without_labels_are_segmented_once(tmp_path):
+    place, out = tmp_path / "patient", tmp_path / "out"
+    for key, radius in (("a", 10), ("b", 14)):
+        write_visit(place / key, key, balls((RIGHT, radius)), labels=key == "a")
+        for name in ("t1", "t2"):  # modalities that the network needs
+            shutil.copy(place / key / f"{key}_flair.nii.gz", place / key / f"{key}_{name}.nii.gz")
+        for path in (place / key).iterdir():  # a head of half the size, in voxels of 1 mm
+            nifti.write(path, nifti.read(path).voxels, np.diag([0.5, 0.5, 0.5, 1]) @ CUBES.affine)
+    arguments = (place, "--out", out, "--model", ROOT / "tests/network/format_1")
+    assert follow(*arguments) is None
+    record = json.loads((out / "follow_up.json").read_text())
+    assert record["visits"][0]["labels"] == "file beside the images"
+    assert record["visits"][1]["labels"].startswith("network ")
+    written = out / "segmentations/b.nii.gz"
+    before = written.stat().st_mtime_ns
+    assert not (out / "segmentations/a.nii.gz").exists()
+    assert follow(*arguments) is None
+    assert written.stat().st_mtime_ns == before

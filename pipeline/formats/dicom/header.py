@@ -229,14 +229,15 @@ def check_alike(headers: Sequence[Header], *fields: str) -> None:
 
 def _acquired(dataset: Dataset) -> tuple[str, str]:
     """When the scanner measured; the time of the series comes second, since software that rewrites
-    a series replaces it.
+    a series replaces it. The date of the study is what is left where these have none.
     """
+    study = _digits(dataset.get("StudyDate"))[:8]
     if moment := _digits(dataset.get("AcquisitionDateTime")):
         return moment[:8], moment[8:14]
     for event in ("Acquisition", "Series", "Content"):
         if time := _digits(dataset.get(f"{event}Time")):
-            return _digits(dataset.get(f"{event}Date"))[:8], time[:6]
-    return "", ""
+            return _digits(dataset.get(f"{event}Date"))[:8] or study, time[:6]
+    return study, ""
 
 
 def _digits(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The page of a follow-up: one HTML file that opens from disk and loads nothing."""
 
 from collections.abc import Mapping
+from math import nan
 from typing import Any
 
 from markupsafe import Markup
@@ -72,21 +73,29 @@ def _kind(
 ) -> dict[str, Any]:
     """A kind of disease with its charts and the pictures of its lesions."""
     drawn = list(dict.fromkeys(lesion for name, lesion, _ in pictures if name == kind["name"]))
-    strips = {
-        lesion: [
-            {
-                "visit": visit,
-                "own": _of(state, lesion),
-                "png": pictures.get((kind["name"], lesion, visit["visit"])),
-            }
-            for visit, state in zip(record["visits"], kind["visits"], strict=True)
-        ]
-        for lesion in drawn
-    }
+    strips = {lesion: _strip(record, kind, pictures, lesion) for lesion in drawn}
     charts = {
         quantity: trend_plot(_trend(record, kind, quantity), _DPI)[0] for quantity in _QUANTITIES
     }
     return {**kind, "strips": strips, "charts": charts if kind["targets"] else {}}
+
+
+def _strip(
+    record: Mapping[str, Any],
+    kind: Mapping[str, Any],
+    pictures: Mapping[tuple[str, str, int], bytes],
+    lesion: str,
+) -> list[dict[str, Any]]:
+    """A lesion at every visit: its measurements and picture, or why there is none."""
+    panels, absent = [], "not there yet"
+    for visit, state in zip(record["visits"], kind["visits"], strict=True):
+        own = _of(state, lesion)
+        if own:
+            merged = own["status"] == "merged"
+            absent = f"merged into {', '.join(own['others'])}" if merged else "not there"
+        drawn = pictures.get((kind["name"], lesion, visit["visit"]))
+        panels.append({"visit": visit, "own": own, "png": drawn, "absent": absent})
+    return panels
 
 
 def _of(state: Mapping[str, Any], lesion: str) -> Mapping[str, Any] | None:
@@ -110,10 +119,19 @@ def _trend(record: Mapping[str, Any], kind: Mapping[str, Any], quantity: str) ->
         axis="days since the first visit" if known else "visit (dates unknown)",
         total=values,
         lesions={
-            lesion: [(_of(state, lesion) or {}).get(single) or 0.0 for state in kind["visits"]]
+            lesion: [_value(_of(state, lesion), single) for state in kind["visits"]]
             for lesion in kind["targets"]
         },
         categories=[state[f"by_{quantity}"]["category"] for state in kind["visits"]],
         progression=progression,
         response=values[start] * (1 - less) if values[start] else None,
     )
+
+
+def _value(own: Mapping[str, Any] | None, name: str) -> float:
+    """A measurement of a lesion at a visit: 0 where it vanished, NaN where it is part of another
+    one or not known yet.
+    """
+    if own is None or own["status"] == "merged":
+        return nan
+    return own[name] or 0.0
