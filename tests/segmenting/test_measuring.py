@@ -1,5 +1,6 @@
 """What a DICOM report states is what was segmented, and refers to what was written beside it."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_a_finding_names_the_segment_of_its_own_voxels_alone():
 
 
 def saved(folder: Path, geometry: str, extras: Extras):
-    """The objects of a case, read back from their files."""
+    """The objects of a case, read back from the bytes of their files."""
     series = write_series(folder / "series", geometry, np.zeros(SHAPE, np.int16))
     grid = series.read().grid
     result = Segmentation(
@@ -92,8 +93,7 @@ def saved(folder: Path, geometry: str, extras: Extras):
         dict,
         ("t1c", series),
     )
-    result.save(folder / "case.nii.gz", extras)
-    return {name: pydicom.dcmread(folder / f"case.{name}.dcm") for name in extras.objects}
+    return {name: pydicom.dcmread(BytesIO(file)) for name, file in result.objects(extras).items()}
 
 
 @pytest.mark.parametrize("segments", ["labels", "regions"])
