@@ -25,6 +25,8 @@ from pydicom.encaps import encapsulate
 
 from pipeline.cohorts import dicom
 from pipeline.formats import nifti
+from pipeline.formats.dicom_objects.segmentation import Algorithm, dataset
+from pipeline.formats.dicom_objects.source import read_source
 from tests.cohorts import test_cheng, test_dicom, test_folder, test_lgg, test_msd
 from tests.cohorts.challenges import write_2012
 from tests.cohorts.fetching.test_archives import entry, tar, zip_entry, zipped
@@ -80,15 +82,27 @@ def write_lgg(folder: Path) -> None:
     test_lgg.write_patient(folder, "TCGA_DU_5851_19950428", 255 - test_lgg.PIXELS)
 
 
-def write_dicom(folder: Path) -> None:
+def write_dicom(folder: Path, **values: object) -> None:
     for place, (name, description) in enumerate(test_dicom.FOUR.items(), 1):
         named = {"SeriesInstanceUID": f"1.2.826.1.{place}", "SeriesDescription": description}
         plane = PLANES[0] + np.int16(10 * place)
-        write_series(folder / "study" / name, range(5), plane=plane, **named)
+        write_series(folder / "study" / name, range(5), plane=plane, **named, **values)
     mask = np.zeros((12, 10, 5), np.uint8)
     mask[2:5, 3:6, 1] = 1
     (found,) = dicom.find(folder)[1]
     nifti.write(folder / "study/seg.nii.gz", mask, found.images["t1n"].read().grid.affine)
+
+
+def write_dicom_seg(folder: Path) -> None:
+    """The same, the mask as a segmentation object of the series t1c, which another tool made."""
+    write_dicom(folder, FrameOfReferenceUID="1.2.826.1.9")
+    mask = nifti.read(folder / "study/seg.nii.gz").voxels > 0
+    (folder / "study/seg.nii.gz").unlink()
+    (found,) = dicom.find(folder)[1]
+    made_by = Algorithm("another", "1", {})
+    made = dataset(read_source(found.images["t1c"]), {"tumour": mask}, "binary", made_by)
+    made.Manufacturer = "another"
+    made.save_as(folder / "study/seg.dcm")
 
 
 def write_described(folder: Path) -> None:
@@ -131,6 +145,7 @@ GOOD = {
     "jpeg": Good("cheng", partial(test_cheng.write_pictures, suffix=".jpg")),
     "lgg": Good("lgg", write_lgg),
     "dicom": Good("dicom", write_dicom),
+    "dicom-seg": Good("dicom", write_dicom_seg),
     "folder": Good("folder", write_described),
     "zip": Good("brats", write_zip, "cohort.zip"),
     "tar": Good("brats", write_tar, "cohort.tar.gz"),
@@ -399,6 +414,35 @@ def elements(**values: object) -> Change:
             else:
                 setattr(dataset, keyword, value)
         dataset.save_as(path, enforce_file_format=True)
+
+    return change
+
+
+def of_segments(**values: object) -> Change:
+    """Change the description of all segments, of which no code is known."""
+
+    def change(path: Path) -> None:
+        stored = dcmread(path)
+        for item in stored.SegmentSequence:
+            item.SegmentedPropertyTypeCodeSequence[0].CodeValue = "0"
+            item.SegmentDescription = ""
+            for keyword, value in values.items():
+                setattr(item, keyword, value)
+        stored.save_as(path)
+
+    return change
+
+
+def frames_moved(by_mm: float) -> Change:
+    """Move all frames of a segmentation object."""
+
+    def change(path: Path) -> None:
+        stored = dcmread(path)
+        for item in stored.PerFrameFunctionalGroupsSequence:
+            place = item.PlanePositionSequence[0]
+            moved = [float(x) + by_mm for x in place.ImagePositionPatient]
+            place.ImagePositionPatient = [f"{x:.6g}" for x in moved]
+        stored.save_as(path)
 
     return change
 
@@ -958,6 +1002,27 @@ DICOM = {
     ("dicom", "study/seg.nii.gz"): {
         "a mask of another grid": (moved(translated(0, 0, 1)), "lies on another grid.*Resample"),
         "no mask": (removed, "no mask .*Add", "study"),
+    },
+    ("dicom-seg", "study/seg.dcm"): {
+        "pixels cut": (cut(-8), "cut short or damaged.*Export it again|is no DICOM file"),
+        "half of an object": (cut(0.5), "describes no segment.*Export it again"),
+        "no frame": (elements(PerFrameFunctionalGroupsSequence=[]), "says where 0 of its 5"),
+        "no segment": (elements(SegmentSequence=[]), "describes no segment"),
+        "frames without end": (elements(NumberOfFrames=2**31 - 1), "cut short or damaged"),
+        "a surface": (elements(SegmentationType="SURFACE"), "is no DICOM segmentation.*Name"),
+        "compressed bits": (in_unknown_syntax, "transfer syntax .* cannot be decoded|damaged"),
+        "another organ": (of_segments(SegmentLabel="liver"), "'liver'.* is neither a label nor"),
+        "frames beside the series": (frames_moved(0.4), "between its voxels.*Resample"),
+        "frames outside of the series": (frames_moved(1000), "outside of the grid.*Resample"),
+        "frames nowhere": (frames_moved(NAN), "no usable ImagePositionPatient"),
+        "a second object": (copied("seg.dcm", "seg2.dcm"), "is one of 2 DICOM segm.*Keep"),
+        "an object of another series": (
+            elements(ReferencedSeriesSequence=[]),
+            "no mask .*Add",
+            "study",
+        ),
+        "an object of TumorFlow": (elements(Manufacturer="TumorFlow"), "no mask .*Add", "study"),
+        "another patient's object": (elements(PatientID="MRN9"), "of another patient than"),
     },
     ("dicom", "."): {
         "a table of modalities that names none": (

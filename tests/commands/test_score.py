@@ -13,16 +13,21 @@ import pytest
 import SimpleITK
 
 from pipeline import __main__ as command_line
+from pipeline.cohorts.pairs import masks_of
 from pipeline.commands import score
 from pipeline.core.errors import InputError
 from pipeline.core.regions import values_to_classes
 from pipeline.formats import nifti
+from pipeline.formats.dicom_objects.segmentation import Algorithm, dataset
+from pipeline.formats.dicom_objects.source import read_source
 from pipeline.metrics.case_scores import score_case
 from tests.bad_inputs import as_floats, header, pixdim_apart
 from tests.conftest import LPS
+from tests.formats.dicom_objects.made_series import affine, write_series
 
 SPACING = np.diag([-1.0, -1.0, 2.0, 1.0])
 TABLES = ("cases", "lesionwise", "lesions", "instances", "multiclass", "confusion")
+LABELS = {"necrotic": 1, "edema": 2, "enhancing": 4}
 RULES = "lesion_rules: brats2023-men\n"
 EMPTY = np.zeros((24, 22, 20), np.uint8)
 
@@ -489,3 +494,64 @@ def test_a_mask_that_is_met_twice_through_a_link_counts_once(folders, dices):
     (folders[1] / "again.d").mkdir()
     (folders[1] / "again.d/A_1.nii.gz").symlink_to(folders[1] / "A_1.nii.gz")
     assert dices(*folders) == expected
+
+
+def as_object(path: Path, values: np.ndarray, folder: Path, maker="another", **options) -> None:
+    """The values as a segmentation object of a series made in a folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.zeros(values.shape, np.int16)
+    source = read_source(write_series(folder, "coronal", voxels))
+    masks = {name: values == value for name, value in LABELS.items()}
+    made = dataset(source, masks, "binary", Algorithm(maker, "1", {}), **options)
+    made.Manufacturer = maker
+    made.save_as(path)
+
+
+@pytest.mark.parametrize("sides", [("reference",), ("prediction",), ("reference", "prediction")])
+def test_dicom_segmentations_score_as_the_same_masks_in_nifti(tmp_path, sides):
+    for number in range(2):
+        masks = {"reference": reference(number), "prediction": prediction(number)}
+        for side, values in masks.items():
+            write(tmp_path / f"nifti/{side}/A_{number}.nii.gz", values, affine("coronal"))
+            if side in sides:
+                path = tmp_path / f"mixed/{side}/A_{number}.seg.dcm"
+                as_object(path, values, tmp_path / f"images/{side}{number}")
+            else:
+                write(tmp_path / f"mixed/{side}/A_{number}.nii.gz", values, affine("coronal"))
+    for kind in ("nifti", "mixed"):
+        folders = (tmp_path / kind / "reference", tmp_path / kind / "prediction")
+        assert not call(*folders, "--out", tmp_path / f"{kind}_out")
+    expected, found = (
+        [{**row, "specificity": ""} for row in table(tmp_path / f"{kind}_out/cases.csv")]
+        for kind in ("nifti", "mixed")
+    )
+    for row, other in zip(expected, found, strict=True):
+        for column, value in row.items():
+            if column in ("case", "patient", "kind", "name", "filled"):
+                assert other[column] == value
+            else:
+                assert float(other[column] or "nan") == pytest.approx(
+                    float(value or "nan"), rel=1e-3, nan_ok=True
+                )
+
+
+def test_nifti_files_are_taken_before_the_objects_beside_them(folders, tmp_path):
+    as_object(folders[1] / "A_0.seg.dcm", EMPTY, tmp_path / "images")
+    found = masks_of(folders[1])
+    assert {path.suffix for path in found.values()} == {".gz"}
+    assert masks_of(folders[1], "{case}.seg.dcm") == {"A_0": folders[1] / "A_0.seg.dcm"}
+
+
+def test_an_object_that_tumorflow_made_is_no_reference_unasked(tmp_path):
+    as_object(tmp_path / "a/A.dcm", reference(), tmp_path / "images", maker="TumorFlow")
+    write(tmp_path / "b/A.nii.gz", prediction(0), affine("coronal"))
+    said = call(tmp_path / "a", tmp_path / "b")
+    assert "its header says that TumorFlow predicted it, yet it is given as a reference" in said
+    assert not call(tmp_path / "a", tmp_path / "b", "--as-given")
+
+
+def test_an_object_on_another_grid_is_rejected(tmp_path):
+    as_object(tmp_path / "a/A.dcm", reference(), tmp_path / "images")
+    write(tmp_path / "b/A.nii.gz", prediction(0))
+    said = call(tmp_path / "a", tmp_path / "b")
+    assert re.search(r"A\.dcm: has frames that lie outside of the grid.*Resample", said)

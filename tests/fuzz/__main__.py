@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.fuzz.readers import READERS, run
 
 FINDINGS = Path(".fuzz")
-LONGEST_INPUT_BYTES = {"matlab": 20_000, "tar": 12_288, "tar-gz": 12_288}
+LONGEST_INPUT_BYTES = {"matlab": 20_000, "dicom-seg": 20_000, "tar": 12_288, "tar-gz": 12_288}
 OPTIONS = (
     "-timeout=20",
     "-print_final_stats=1",

@@ -20,23 +20,37 @@ from urllib3 import HTTPResponse
 
 from pipeline.cohorts.fetching.archives import unpack
 from pipeline.core.errors import InputError
+from pipeline.core.schema import Schema
 from pipeline.exchange.fetching import fetch_study
 from pipeline.exchange.server import Server
 from pipeline.exchange.session import PassingFault
 from pipeline.formats import metaimage, nifti
 from pipeline.formats.dicom.header import is_dicom, read_header
 from pipeline.formats.dicom.series import DicomSeries
+from pipeline.formats.dicom_objects.matching import mask_of
+from pipeline.formats.dicom_objects.segmentation import Algorithm, dataset, stored
+from pipeline.formats.dicom_objects.segments import origin_of, read_segments
+from pipeline.formats.dicom_objects.source import read_source
 from pipeline.formats.images import MaskSlices, Slices, size
 from pipeline.formats.matlab import MatlabImage, MatlabMask, describe, read_folds
 from tests.cohorts.fetching.test_archives import tar, zipped
 from tests.conftest import LPS
 from tests.formats.dicom.test_series import bare, slice_of, write
+from tests.formats.dicom_objects.made_series import write_series as write_made_series
 from tests.formats.test_images import write_picture
 from tests.formats.test_matlab import write_folds, write_mat
 
 VOXELS = np.arange(4 * 3 * 2, dtype=np.int16).reshape(4, 3, 2)
 PLANE = np.arange(12 * 10, dtype=np.uint8).reshape(12, 10)
 SPACING = (1.0, 1.0, 5.0)
+SEGMENTED = Schema(
+    cohort="made",
+    dimensions=3,
+    modalities=("t1c",),
+    labels={"edema": 1, "enhancing": 2},
+    regions={"WT": ("edema", "enhancing"), "ET": ("enhancing",)},
+    empty_rule="nan",
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +142,29 @@ def _dicom_seeds(folder: Path) -> list[bytes]:
         bare(folder / "bare.dcm", slice_of(0, plane=plane), syntax, meta).read_bytes()
         for syntax, meta in syntaxes
     ]
+
+
+def _read_segmentation(path: Path) -> None:
+    origin_of(path)
+    found = read_segments(path)
+    mask = mask_of(found, SEGMENTED)
+    assert mask.voxels.shape == mask.grid.shape
+
+
+def _segmentation_seeds(folder: Path) -> list[bytes]:
+    voxels = np.zeros((6, 5, 3), np.int16)
+    source = read_source(write_made_series(folder / "series", "oblique", voxels))
+    masks = {name: np.zeros(voxels.shape, bool) for name in SEGMENTED.labels}
+    masks["edema"][1:4, 2:4, 1] = True
+    maps = {name: mask.astype(np.float32) for name, mask in masks.items()}
+    made_by = Algorithm("TumorFlow", "0", {})
+    made = [
+        dataset(source, maps if kind == "fractional" else masks, kind, made_by)
+        for kind in ("binary", "labelmap", "fractional")
+    ]
+    made.append(dataset(source, maps, "fractional", made_by))
+    made[-1].compress(uid.RLELossless)
+    return [stored(each, source) for each in made]
 
 
 def _read_matlab(path: Path) -> None:
@@ -268,6 +305,7 @@ READERS = {
     "nifti-gz": Reader("a.nii.gz", _read_nifti, _nifti_seeds, GZIP),
     "metaimage": Reader("a.mha", _read_metaimage, _metaimage_seeds),
     "dicom": Reader("a.dcm", _read_dicom, _dicom_seeds),
+    "dicom-seg": Reader("a.dcm", _read_segmentation, _segmentation_seeds),
     "matlab": Reader("1.mat", _read_matlab, _matlab_seeds),
     "tiff": Reader("a.tif", _read_picture, partial(_picture_seeds, ".tif")),
     "jpeg": Reader("a.jpg", _read_picture, partial(_picture_seeds, ".jpg")),

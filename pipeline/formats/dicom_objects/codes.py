@@ -5,6 +5,7 @@ such as the resection cavity, gets a code of the private scheme 99TUMORFLOW: oth
 meaning, but cannot look it up.
 """
 
+import zlib
 from dataclasses import dataclass
 
 from pydicom.sr.codedict import codes
@@ -62,6 +63,11 @@ PARTS_OF_TUMOUR = ("necrotic", "edema", "enhancing", "nonenhancing", "cystic", "
 
 
 def structure(name: str) -> Structure:
-    """What the label or region of a cohort is; an unknown one gets a private code by its name."""
-    title, code = _STRUCTURES.get(name, (name, Code(name, PRIVATE_SCHEME, name)))
+    """What the label or region of a cohort is; an unknown one gets a private code by its name.
+
+    Codes have at most 16 characters, of a longer name the first 7 and a checksum: the standard has
+    an element for longer codes, which many readers do not know.
+    """
+    value = name if len(name) <= 16 else f"{name[:7]}-{zlib.crc32(name.encode()):08x}"
+    title, code = _STRUCTURES.get(name, (name, Code(value, PRIVATE_SCHEME, name)))
     return Structure(name, title, code)

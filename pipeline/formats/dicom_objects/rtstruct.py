@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import numpy as np
+from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from scipy import ndimage
@@ -141,18 +142,11 @@ def _roi(source: Source, number: int, name: str, algorithm: Algorithm) -> Datase
 
 def _observation(number: int, name: str) -> Dataset:
     """What a region of interest is. It has no type, such as GTV: physicians decide that."""
-    code = structure(name).code
     return _item(
         ObservationNumber=number,
         ReferencedROINumber=number,
         ROIObservationLabel=name[:16],
-        RTROIIdentificationCodeSequence=[
-            _item(
-                CodeValue=code.value,
-                CodingSchemeDesignator=code.scheme_designator,
-                CodeMeaning=code.meaning,
-            )
-        ],
+        RTROIIdentificationCodeSequence=[CodedConcept.from_code(structure(name).code)],
         RTROIInterpretedType="",
         ROIInterpreter="",
     )

@@ -85,8 +85,9 @@ def dataset(
             " binary."
         )
     with source_reported(source):
-        return Segmentation(
-            **_placement(source),
+        placement = _placement(source)
+        found = Segmentation(
+            **placement,
             pixel_array=planes,
             segmentation_type=kind.upper(),
             segment_descriptions=_descriptions([*segments], algorithm, colours),
@@ -105,6 +106,10 @@ def dataset(
             series_description=f"Segmentation: {USE}",
             coding_schemes=[own_scheme()],
         )
+        # highdicom repeats those of the source, where some scanners state the gap of slices
+        shared = found.SharedFunctionalGroupsSequence[0]
+        shared.PixelMeasuresSequence = placement["pixel_measures"]
+    return found
 
 
 def stored(dataset: Dataset, source: Source) -> bytes:

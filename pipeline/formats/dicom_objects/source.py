@@ -14,6 +14,7 @@ from ..dicom.header import REMEDY, errors_reported, header_of, parse_header
 from ..dicom.series import DicomSeries
 
 _MULTIFRAME = "PerFrameFunctionalGroupsSequence"
+_SHARED = ("PixelMeasuresSequence", "PlaneOrientationSequence")
 _NEEDED = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
     "FrameOfReferenceUID",
@@ -97,6 +98,8 @@ def read_source(series: DicomSeries) -> Source:
             f"{series.path}: is enhanced MR in {len(paths)} files, which a DICOM object cannot"
             " refer to together. Export the series as one file, or ask for nifti alone."
         )
+    if _MULTIFRAME in datasets[paths[0]]:
+        _share(datasets[paths[0]], frames[0].number)
     return Source(
         tuple(datasets[path] for path in paths), tuple(frame.number for frame in frames), grid
     )
@@ -118,3 +121,16 @@ def _completed(dataset: Dataset, path: Path) -> Dataset:
         if not form.fullmatch(text(dataset[keyword].value)):
             setattr(dataset, keyword, "")
     return dataset
+
+
+def _share(dataset: Dataset, frame: int) -> None:
+    """Let all frames share the spacing and orientation of one, which are equal in a volume.
+
+    Scanners of Siemens repeat them for each frame; highdicom looks for them among the shared ones.
+    """
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), Dataset())
+    for keyword in _SHARED:
+        own = dataset[_MULTIFRAME][frame].get(keyword)
+        if own and keyword not in shared:
+            setattr(shared, keyword, own)
+    dataset.SharedFunctionalGroupsSequence = [shared]

@@ -20,6 +20,7 @@ GEOMETRIES = {
     "negated-row": ([[-1, 0, 0], [0, 1, 0]], (1.0, 1.0, 3.0)),
     "anisotropic": ([[1, 0, 0], [0, 1, 0]], (0.4297, 0.625, 6.5)),
     "enhanced": (OBLIQUE, (0.8, 0.8, 2.5)),
+    "enhanced-unshared": (OBLIQUE, (0.8, 0.8, 2.5)),
 }
 """Cosines along a row and a column (LPS+), millimetres between columns, rows and slices, and
 perhaps the place of the first voxel.
@@ -112,24 +113,26 @@ def write_series(
     **values,
 ) -> DicomSeries:
     """Write (columns, rows, slices) voxels: a file a slice in shuffled order, or one of enhanced
-    MR with its frames in reversed order; `values` replace elements, None leaves one out.
+    MR with its frames in reversed order, which share their spacing and orientation or repeat
+    them, as scanners of Siemens do; `values` replace elements, None leaves one out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     axes, (between_columns, between_rows, step), *_ = GEOMETRIES[geometry]
     cosines = np.asarray(axes, float).ravel().tolist()
     places, count = positions(geometry, voxels.shape[2]), voxels.shape[2]
     spacing = [between_rows, between_columns]
-    if geometry == "enhanced":
-        measures = _item(PixelSpacing=spacing, SliceThickness=step)
-        plane = _item(ImageOrientationPatient=cosines)
+    if geometry.startswith("enhanced"):
+        common = {
+            "PixelMeasuresSequence": [_item(PixelSpacing=spacing, SliceThickness=step)],
+            "PlaneOrientationSequence": [_item(ImageOrientationPatient=cosines)],
+        }
+        shared, own = (common, {}) if geometry == "enhanced" else ({}, common)
         groups = {
             "SOPClassUID": uid.EnhancedMRImageStorage,
             "NumberOfFrames": count,
-            "SharedFunctionalGroupsSequence": [
-                _item(PixelMeasuresSequence=[measures], PlaneOrientationSequence=[plane])
-            ],
+            "SharedFunctionalGroupsSequence": [_item(**shared)],
             "PerFrameFunctionalGroupsSequence": [
-                _item(PlanePositionSequence=[_item(ImagePositionPatient=places[number])])
+                _item(PlanePositionSequence=[_item(ImagePositionPatient=places[number])], **own)
                 for number in reversed(range(count))
             ],
         }

@@ -1,5 +1,6 @@
 """A report states what was measured, on which images, by what, and for what use."""
 
+import json
 import shutil
 import subprocess
 
@@ -10,7 +11,9 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from pipeline.core.schema import Schema
-from pipeline.formats.dicom_objects import report, segmentation
+from pipeline.formats.dicom.series import DicomSeries
+from pipeline.formats.dicom_objects import report, rtstruct, segmentation
+from pipeline.formats.dicom_objects.source import read_source
 from pipeline.metrics.diameters import lesions, measured
 from pipeline.segmenting.measuring import LEAST_MM3, findings
 from tests.formats.dicom_objects.made_objects import ALGORITHM, source_of
@@ -220,6 +223,24 @@ def test_dcmtk_reads_the_whole_tree(source, tmp_path):
     assert "UNVERIFIED" in text
 
 
+@pytest.mark.skipif(not shutil.which("tid1500reader"), reason="needs tid1500reader of dcmqi")
+def test_dcmqi_reads_the_values_of_every_group(source, tmp_path):
+    made = made_of(source, classes(), ("WT", "TC", "ET"))[1]
+    path, read = stored(made, tmp_path / "sr.dcm"), tmp_path / "sr.json"
+    command = ["tid1500reader", "--inputDICOM", str(path), "--outputMetadata", str(read)]
+    subprocess.run(command, check=True, capture_output=True)
+    found = {
+        group["TrackingIdentifier"]: {
+            item["quantity"]["CodeMeaning"]: (float(item["value"]), item["units"]["CodeValue"])
+            for item in group["measurementItems"]
+        }
+        for group in json.loads(read.read_text())["Measurements"]
+    }
+    expected = {name: values(items) for name, items in groups(made).items()}
+    assert {name: expected[name] for name in found} == found
+    assert {"WT", "TC", "ET"} <= set(found)
+
+
 def test_highdicom_reads_the_groups_of_the_template(tmp_path):
     seg, made = made_of(source_of(tmp_path, "axial"), classes(), ("WT", "TC", "ET"))
     again = hd.srread(stored(made, tmp_path / "sr.dcm")).content
@@ -234,6 +255,17 @@ def test_highdicom_reads_the_groups_of_the_template(tmp_path):
     (long_axis,) = volumes[0].get_measurements(name=codes.SCT.LongAxis)
     assert long_axis.method == codes.NCIt.RANO
     assert volumes[0].referenced_segment.referenced_sop_instance_uid == seg.SOPInstanceUID
+
+
+def test_labels_of_any_name_are_read_back(tmp_path):
+    """Codes of more than 16 characters are not, by highdicom among others."""
+    source, names = source_of(tmp_path, "axial"), ("pituitary adenoma 1", "pituitary adenoma 2")
+    found = [report.Finding(name, 1.0, None, ()) for name in names]
+    made = report.dataset(source, None, found, ALGORITHM)
+    again = hd.srread(stored(made, tmp_path / "sr.dcm")).content
+    types = [group.finding_type for group in again.get_image_measurement_groups()]
+    assert [one.meaning for one in types] == [*names]
+    assert len({one.value for one in types}) == 2
 
 
 def test_lesions_keep_a_tracking_uid_that_is_given_and_get_a_fresh_one_otherwise(tmp_path):
@@ -285,3 +317,20 @@ def test_the_name_of_the_patient_survives_its_character_set(tmp_path):
     )
     made = made_of(source, classes())[1]
     assert pydicom.dcmread(stored(made, tmp_path / "named.dcm")).PatientName == name
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "pattern", ["datalad-healthy-t1/dicoms/*", "dcm_qa_enh/Siemens/XA10/6_1.*"]
+)
+def test_objects_about_real_series_are_made_and_measure_a_ball(real_cases, tmp_path, pattern):
+    files = tuple(sorted((real_cases / "dicom").glob(pattern)))
+    source = read_source(DicomSeries(files[0].parent, files))
+    places = np.moveaxis(np.indices(source.grid.shape), 0, -1) * source.grid.spacing_mm
+    ball = np.linalg.norm(places - places.reshape(-1, 3).mean(axis=0), axis=-1) <= 7
+    _, made = made_of(source, ball * np.uint8(3), ("WT",))
+    again = groups(pydicom.dcmread(stored(made, tmp_path / "sr.dcm")))
+    edge_mm = max(source.grid.spacing_mm[:2])
+    assert values(again["ET lesion 1"])["Long axis"][0] == pytest.approx(14, abs=edge_mm)
+    contours = rtstruct.dataset(source, {"WT": ball}, ALGORITHM).ROIContourSequence[0]
+    assert len(contours.ContourSequence) == ball.any(axis=(0, 1)).sum()

@@ -1,11 +1,14 @@
 """Contours enclose the voxels of a mask, at their place in the patient."""
 
+import shutil
+import subprocess
 from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from matplotlib.path import Path as Polygon
 from scipy.ndimage import gaussian_filter
 
@@ -202,3 +205,17 @@ def test_the_name_of_the_patient_survives_its_character_set(tmp_path, charset):
     source = source_of(tmp_path, "axial", SpecificCharacterSet=charset, PatientName=name)
     made = rtstruct.dataset(source, masks(), ALGORITHM)
     assert pydicom.dcmread(stored(made, tmp_path / "named.dcm")).PatientName == name
+
+
+@pytest.mark.skipif(not shutil.which("plastimatch"), reason="needs plastimatch (apt-get)")
+@pytest.mark.parametrize("axial", ["axial", "anisotropic"])
+def test_plastimatch_fills_the_very_voxels(tmp_path, axial):
+    source = source_of(tmp_path, axial)
+    path = stored(rtstruct.dataset(source, masks(), ALGORITHM), tmp_path / "rtstruct.dcm")
+    series, filled = str(tmp_path / axial), str(tmp_path / "filled")
+    command = ["plastimatch", "convert", "--input", str(path), "--referenced-ct", series]
+    command += ["--output-prefix", filled, "--prefix-format", "nrrd"]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("WT", "TC"):
+        read = sitk.GetArrayFromImage(sitk.ReadImage(f"{filled}/{name}.nrrd"))
+        assert np.array_equal(read.transpose(2, 1, 0) > 0, masks()[name])

