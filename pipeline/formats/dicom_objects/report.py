@@ -6,6 +6,7 @@ otherwise), and so has each of its lesions (TID 1501), with its two diameters as
 slice.
 """
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,8 +140,9 @@ def dataset(
 
 
 def _observer(algorithm: Algorithm) -> hd.ObservationContext:
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{algorithm.name} {algorithm.version}")
     device = hd.DeviceObserverIdentifyingAttributes(
-        uid=generate_uid(prefix=None, entropy_srcs=[algorithm.name, algorithm.version]),
+        uid=f"2.25.{identity.int}",
         name=algorithm.name,
         manufacturer_name="TumorFlow",
         model_name=algorithm.version,

@@ -288,7 +288,8 @@ def test_lesions_keep_a_tracking_uid_that_is_given_and_get_a_fresh_one_otherwise
 
 
 def test_it_names_the_algorithm_and_the_device_and_is_no_verified_report(tmp_path):
-    _, made = made_of(source_of(tmp_path, "axial"), classes())
+    source = source_of(tmp_path, "axial")
+    _, made = made_of(source, classes())
     for items in groups(made).values():
         assert only(items, "Algorithm Name").TextValue == ALGORITHM.name
         assert only(items, "Algorithm Version").TextValue == ALGORITHM.version
