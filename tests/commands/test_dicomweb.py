@@ -55,21 +55,26 @@ def test_orthanc_lists_studies_by_their_attributes(server, capsys):
 
 
 @pytest.mark.slow
-def test_a_study_in_orthanc_is_fetched_segmented_and_stored_once(server, tmp_path, capsys):
+def test_a_study_in_orthanc_is_fetched_segmented_and_stored_once(
+    server, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("TUMORFLOW_LOG", "verbose")
     out = tmp_path / "out"
-    words = ["segment", server, STUDY, "--out", out, "--model", MODEL, "--store"]
+    words = ["segment", server, STUDY, "--out", out, "--model", MODEL, "--formats", "seg,sr"]
+    words.append("--store")
     assert dicomweb(*words) == 0
     said = capsys.readouterr()
-    assert f"{CASE}  done  {CASE}.seg.dcm" in said.out
-    result = pydicom.dcmread(out / f"{CASE}.seg.dcm")
+    assert f"{CASE}  done  {CASE}.seg.dcm  {CASE}.sr.dcm" in said.out
+    result, report = (pydicom.dcmread(out / f"{CASE}.{name}.dcm") for name in ("seg", "sr"))
     assert f"{result.SOPInstanceUID}: stored" in said.out
-    assert shown(server) == {"SEG": [result.SeriesInstanceUID]}
+    stored = {"SEG": [result.SeriesInstanceUID], "SR": [report.SeriesInstanceUID]}
+    assert shown(server) == stored
     assert not re.search("Roe|MRN4711", said.out + said.err)
     assert dicomweb(*words) == 0
     said = capsys.readouterr().out
     assert f"{CASE}  skipped  {CASE}.seg.dcm" in said
     assert f"{result.SOPInstanceUID}: was stored before" in said
-    assert shown(server) == {"SEG": [result.SeriesInstanceUID]}
+    assert shown(server) == stored
     assert not [*(out / "outbox").glob("*.dcm")]
 
 
