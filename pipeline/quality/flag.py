@@ -9,7 +9,7 @@ from .ranges import Ranges
 
 Flag = Literal["ok", "check", "unknown"]
 Code = Literal[
-    *("histogram", "texture", "correlation", "geometry", "confidence"), *("empty", "not_known")
+    "histogram", "texture", "correlation", "geometry", "confidence", "empty", "not_known"
 ]
 
 _MEANINGS = {
