@@ -19,7 +19,7 @@ from pipeline.quality.known import read_known
 
 REPEATS = 1
 CASES = 12
-SEED = 777
+SEED = 778
 WORDS = ("t1n", "t1c", "t2w", "t2f")
 MODELS = ROOT / "models"
 

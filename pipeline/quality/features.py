@@ -14,7 +14,14 @@ _VOXELS = 20_000
 """About so many of the brain are looked at, evenly spread."""
 
 
-def intensities(image: np.ndarray, modalities: Sequence[str]) -> dict[str, float]:
+def features_of(
+    image: np.ndarray, about: Geometry, modalities: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Features of a prepared case by kind: those of `intensities`, and ``geometry``."""
+    return {**intensities(image, modalities), "geometry": geometry(image, about)}
+
+
+def intensities(image: np.ndarray, modalities: Sequence[str]) -> dict[str, dict[str, float]]:
     """Features of the voxels in the brain.
 
     Parameters
@@ -26,27 +33,26 @@ def intensities(image: np.ndarray, modalities: Sequence[str]) -> dict[str, float
 
     Returns
     -------
-    dict of str to float
-        Of each modality that is there, ``NAME.p5`` to ``NAME.p95``, percentiles in standard
-        deviations of the brain, and ``NAME.roughness_x`` to ``_z``, the median of the absolute
-        second difference of neighbours along an axis in the same unit: noise raises it, blur and
-        thick slices lower it. Of each pair, ``NAME~NAME.correlation``, Pearson's r over voxels.
+    dict of str to dict of str to float
+        ``histogram``: ``NAME.p5`` to ``NAME.p95`` of each modality that is there, percentiles in
+        standard deviations of the brain. ``texture``: ``NAME.roughness_x`` to ``_z``, the median of
+        the absolute second difference of neighbours along an axis in the same unit; noise raises
+        it, blur and thick slices lower it. ``correlation``: ``NAME~NAME.correlation`` of each pair,
+        Pearson's r over voxels.
     """
     places = _in_brain(image)
     there = {name: channel for channel, name in enumerate(modalities) if image[..., channel].any()}
     values = {name: _at(image[..., channel], places) for name, channel in there.items()}
-    found: dict[str, float] = {}
+    histogram, texture, correlation = dict[str, float](), dict[str, float](), dict[str, float]()
     for name, inside in values.items():
         for percent, value in zip(PERCENTILES, np.percentile(inside, PERCENTILES), strict=True):
-            found[f"{name}.p{percent}"] = float(value)
-        found |= {
-            f"{name}.roughness_{axis}": value
-            for axis, value in _roughness(image[..., there[name]], places)
-        }
+            histogram[f"{name}.p{percent}"] = float(value)
+        for axis, value in _roughness(image[..., there[name]], places):
+            texture[f"{name}.roughness_{axis}"] = value
     for one, other in combinations(values, 2):
         r = np.corrcoef(values[one], values[other])[0, 1]
-        found[f"{one}~{other}.correlation"] = float(np.nan_to_num(r))
-    return found
+        correlation[f"{one}~{other}.correlation"] = float(np.nan_to_num(r))
+    return {"histogram": histogram, "texture": texture, "correlation": correlation}
 
 
 def geometry(image: np.ndarray, about: Geometry) -> dict[str, float]:

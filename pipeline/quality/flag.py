@@ -1,14 +1,16 @@
 """The quality flag: whether a case is unlike those that its network was made of."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 from ..core.strict import Strict
 from .known import Interval, Known
 from .ranges import Ranges
 
 Flag = Literal["ok", "check", "unknown"]
-Code = Literal["intensities", "geometry", "confidence", "empty", "not_known"]
+Code = Literal[
+    "histogram", "texture", "correlation", "geometry", "confidence", "empty", "not_known"
+]
 
 _MEANINGS = {
     "correlation": "correlation of the two over the brain",
@@ -25,8 +27,8 @@ class Reason(Strict, use_attribute_docstrings=True):
     """Why a case should be looked at."""
 
     code: Code
-    """Which comparison it failed: of the voxels, of the grid, of the probabilities with those of
-    validation cases; an empty region; or nothing to compare with."""
+    """Which comparison it failed; empty: a region is; not_known: there is nothing to compare
+    with."""
     feature: str | None
     """Name of the feature, such as t1c.p95; null where there is none."""
     value: float | None
@@ -80,15 +82,15 @@ class Quality(Strict, use_attribute_docstrings=True):
     reasons: tuple[Reason, ...]
     """Why it is not ok, the strongest first."""
     compared: dict[str, Comparison | None]
-    """The comparisons, intensities, geometry and confidence; null where there are too few cases."""
+    """The comparisons histogram, texture, correlation, geometry and confidence; null where there
+    are too few cases."""
     expected_dice: dict[str, Expected | None]
     """Of each region; null where the network finds none."""
 
 
 def assess(
     known: Known | None,
-    intensities: Mapping[str, float],
-    geometry: Mapping[str, float],
+    features: Mapping[str, Mapping[str, float]],
     estimated: Mapping[str, float | None],
 ) -> Quality:
     """Compare a case with what is known of the network.
@@ -96,8 +98,8 @@ def assess(
     Parameters
     ----------
     known : Known or None
-    intensities, geometry
-        Of `features`.
+    features
+        Of `features.features_of`.
     estimated
         Of `confidence.estimated_dice`.
     """
@@ -106,14 +108,10 @@ def assess(
         for region, value in estimated.items()
     }
     confidence = {f"{name}.dice": value for name, value in estimated.items() if value is not None}
-    groups: tuple[tuple[Code, Mapping[str, float], Ranges | None], ...] = (
-        ("intensities", intensities, known.intensities if known else None),
-        ("geometry", geometry, known.geometry if known else None),
-        ("confidence", confidence, known.confidence if known else None),
-    )
     compared: dict[str, Comparison | None] = {}
     reasons: list[Reason] = []
-    for code, values, ranges in groups:
+    for code, values in {**features, "confidence": confidence}.items():
+        ranges = known.ranges.get(code) if known else None
         compared[code] = _comparison(code, values, ranges) if ranges else None
         reasons += _reasons(code, values, ranges) if ranges else ()
     reasons.sort(key=lambda reason: -(reason.deviation or 0))
@@ -167,7 +165,7 @@ def _expected(estimated: float, error: Interval | None) -> Expected:
     )
 
 
-def _deviations(code: Code, values: Mapping[str, float], ranges: Ranges) -> dict[str, float]:
+def _deviations(code: str, values: Mapping[str, float], ranges: Ranges) -> dict[str, float]:
     """Deviation of each feature that both have: of the confidence, below alone."""
     found = {
         name: known.deviation(values[name])
@@ -180,12 +178,12 @@ def _deviations(code: Code, values: Mapping[str, float], ranges: Ranges) -> dict
     }
 
 
-def _comparison(code: Code, values: Mapping[str, float], ranges: Ranges) -> Comparison:
+def _comparison(code: str, values: Mapping[str, float], ranges: Ranges) -> Comparison:
     deviation = max(_deviations(code, values, ranges).values(), default=0.0)
     return Comparison(cases=ranges.cases, deviation=round(deviation, 2), limit=ranges.limit)
 
 
-def _reasons(code: Code, values: Mapping[str, float], ranges: Ranges) -> Iterator[Reason]:
+def _reasons(code: str, values: Mapping[str, float], ranges: Ranges) -> Iterator[Reason]:
     """The most unusual feature of each modality, pair of them, region or the grid, if that is
     beyond the limit.
     """
@@ -197,7 +195,7 @@ def _reasons(code: Code, values: Mapping[str, float], ranges: Ranges) -> Iterato
     for name in strongest.values():
         known = ranges.features[name]
         yield Reason(
-            code=code,
+            code=cast(Code, code),
             feature=name,
             value=round(values[name], 4),
             lowest=known.lowest,
@@ -207,9 +205,7 @@ def _reasons(code: Code, values: Mapping[str, float], ranges: Ranges) -> Iterato
         )
 
 
-def _sentence(
-    code: Code, name: str, value: float, lowest: float, highest: float, cases: int
-) -> str:
+def _sentence(code: str, name: str, value: float, lowest: float, highest: float, cases: int) -> str:
     subject, _, kind = name.rpartition(".")
     about = f"{subject.replace('~', ' and ')}: " if subject else ""
     whose = "validation cases" if code == "confidence" else "cases of the training"

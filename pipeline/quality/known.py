@@ -60,19 +60,17 @@ class Known(Strict):
     Attributes
     ----------
     format_version : int
-    intensities, geometry : Ranges or None
-        Of `features`, over the cases of training and validation; None of too few.
-    confidence : Ranges or None
-        Of ``REGION.dice``, `confidence.estimated_dice`, over the validation cases.
+    ranges : dict of str to (Ranges or None)
+        By kind of feature, None of too few cases: those of `features.features_of` over the cases of
+        training and validation; ``confidence``, that is ``REGION.dice``, of
+        `confidence.estimated_dice`, over the validation cases.
     never_empty : tuple of str
         Regions that each of the cases of training and validation has.
     regions : dict of str to Region
     """
 
     format_version: Literal[1]
-    intensities: Ranges | None
-    geometry: Ranges | None
-    confidence: Ranges | None
+    ranges: dict[str, Ranges | None]
     never_empty: tuple[str, ...]
     regions: dict[str, Region]
 

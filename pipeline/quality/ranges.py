@@ -54,8 +54,8 @@ class Ranges(Strict):
     The limit is the largest of four: the deviation of the case that is most unlike the others, each
     by those others alone (leave one out); Tukey's outer fence of these deviations, three
     interquartile ranges above the third quartile; the 99 % prediction limit of Student's t for so
-    many cases, 6.5 of four and 3.0 of 19, on one side 5.1 and 2.6; and `LEAST_LIMIT`. The deviation of a case is that of
-    its most unusual feature.
+    many cases, 6.5 of four and 3.0 of 19, on one side 5.1 and 2.6; and `LEAST_LIMIT`. The deviation
+    of a case is that of its most unusual feature.
     """
 
     cases: int

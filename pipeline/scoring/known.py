@@ -2,6 +2,7 @@
 that `predict` reports: `quality.known.Known`.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..core.confusion import confusion, dice_of_classes
 from ..core.schema import Schema
 from ..network.settings import Settings
-from ..quality import features
+from ..quality.features import features_of
 from ..quality.known import Interval, Known, Region, interval_of
 from ..quality.ranges import ranges_of
 from .cohort import Cohort
@@ -63,12 +64,13 @@ def known_of(cohort: Cohort, validation: Sequence[Measured]) -> Known:
     and of what was measured on those of validation.
     """
     schema = cohort.card.cohort
-    intensities, geometry, present = [], [], set(schema.regions)
+    seen: dict[str, list[dict[str, float]]] = defaultdict(list)
+    present = set(schema.regions)
     for name in _spread(sorted(cohort.card.seen)):
         shard, about = cohort.prepared(name)
-        image = np.asarray(shard.image)
-        intensities.append(features.intensities(image, schema.modalities))
-        geometry.append(features.geometry(image, about))
+        found = features_of(np.asarray(shard.image), about, schema.modalities)
+        for kind, values in found.items():
+            seen[kind].append(values)
         there = np.bincount(shard.classes.ravel(), minlength=len(schema.labels) + 1) > 0
         present -= {
             region for region in present if not there[list(schema.classes_of(region))].any()
@@ -79,9 +81,10 @@ def known_of(cohort: Cohort, validation: Sequence[Measured]) -> Known:
     ]
     return Known(
         format_version=1,
-        intensities=ranges_of(intensities),
-        geometry=ranges_of(geometry),
-        confidence=ranges_of(confident, below=True),
+        ranges={
+            **{kind: ranges_of(cases) for kind, cases in seen.items()},
+            "confidence": ranges_of(confident, below=True),
+        },
         never_empty=tuple(region for region in schema.regions if region in present),
         regions={region: _region(region, validation) for region in schema.regions},
     )

@@ -18,8 +18,8 @@ from ..formats.volume import Part, Volume
 from ..network.card import Card, check_spacing, network_file
 from ..network.settings import Engine, Settings, read_settings
 from ..preparation.preprocessing import Prepared, prepare
-from ..quality import features
 from ..quality.confidence import estimated_dice
+from ..quality.features import features_of
 from ..quality.flag import Quality, assess
 from ..quality.known import Known, read_known
 from ..registration.aligned_files import align_case
@@ -377,12 +377,11 @@ class Model:
         """The quality flag of a case, by what the network sees of it, its probabilities (X, Y, Z,
         O) on that grid and the volumes of its labels.
         """
-        cohort, image = self.card.cohort, prepared.image
+        cohort = self.card.cohort
         estimated = estimated_dice(probabilities, cohort, self.card.network.output)
         return assess(
             self._known,
-            features.intensities(image, cohort.modalities),
-            features.geometry(image, prepared.geometry),
+            features_of(prepared.image, prepared.geometry, cohort.modalities),
             {name: value if volumes_ml[name] else None for name, value in estimated.items()},
         )
 

@@ -19,14 +19,14 @@ def normal() -> np.ndarray:
 
 
 def test_percentiles_are_those_of_the_brain_alone(normal):
-    found = features.intensities(image_of(normal), ["t1c"])
+    found = features.intensities(image_of(normal), ["t1c"])["histogram"]
     for percent, value in ((5, -1.645), (25, -0.674), (50, 0), (75, 0.674), (95, 1.645)):
         assert found[f"t1c.p{percent}"] == pytest.approx(value, abs=0.05)
 
 
 def test_roughness_is_zero_of_a_ramp_and_that_of_noise_is_known(normal):
     ramp = 1 + np.broadcast_to(np.arange(40.0)[:, None, None], normal.shape)
-    found = features.intensities(image_of(ramp, normal), ["t1c", "t2w"])
+    found = features.intensities(image_of(ramp, normal), ["t1c", "t2w"])["texture"]
     # a second difference of white noise has variance 1 + 4 + 1; the median of |N(0, 1)| is 0.6745
     for axis in "xyz":
         assert found[f"t1c.roughness_{axis}"] == 0
@@ -37,15 +37,15 @@ def test_correlation_is_that_of_the_voxels_and_a_missing_modality_has_no_feature
     found = features.intensities(
         image_of(normal, -normal, 0 * normal, normal), ["t1n", "t1c", "t2w", "t2f"]
     )
-    assert found["t1n~t1c.correlation"] == pytest.approx(-1)
-    assert found["t1n~t2f.correlation"] == pytest.approx(1)
-    assert not [name for name in found if "t2w" in name]
+    assert found["correlation"]["t1n~t1c.correlation"] == pytest.approx(-1)
+    assert found["correlation"]["t1n~t2f.correlation"] == pytest.approx(1)
+    assert not [name for kind in found.values() for name in kind if "t2w" in name]
 
 
 def test_a_slice_has_no_roughness_across_itself():
     flat = np.random.default_rng(0).normal(size=(50, 50, 1, 1)).astype(np.float32)
-    found = features.intensities(flat, ["t1c"])
-    assert {name[-1] for name in found if "roughness" in name} == {"x", "y"}
+    found = features.intensities(flat, ["t1c"])["texture"]
+    assert {name[-1] for name in found} == {"x", "y"}
 
 
 def turned(degrees: float) -> np.ndarray:

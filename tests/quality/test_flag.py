@@ -6,8 +6,12 @@ from pipeline.quality.flag import assess
 from pipeline.quality.known import Interval, Known, Region
 from pipeline.quality.ranges import ranges_of
 
-INTENSITIES = {"t1c.p95": 1.5, "t1c.p50": 0.0, "t1c.roughness_x": 0.2, "t1n~t1c.correlation": 0.6}
-GEOMETRY = {"spacing_x_mm": 1.0, "extent_z_mm": 140.0, "brain_ml": 1300.0, "tilt_deg": 0.0}
+FEATURES = {
+    "histogram": {"t1c.p95": 1.5, "t1c.p50": 0.0},
+    "texture": {"t1c.roughness_x": 0.2},
+    "correlation": {"t1n~t1c.correlation": 0.6},
+    "geometry": {"spacing_x_mm": 1.0, "extent_z_mm": 140.0, "brain_ml": 1300.0, "tilt_deg": 0.0},
+}
 ESTIMATED = {"WT": 0.95, "TC": 0.9, "ET": None}
 ERROR = Interval(cases=19, median=-0.02, low=-0.1, high=0.03, coverage=0.9)
 
@@ -24,9 +28,10 @@ def known() -> Known:
     confident = {f"{name}.dice": value for name, value in ESTIMATED.items() if value}
     return Known(
         format_version=1,
-        intensities=ranges_of(around(INTENSITIES)),
-        geometry=ranges_of(around(GEOMETRY)),
-        confidence=ranges_of(around(confident, 0.005), below=True),
+        ranges={
+            **{kind: ranges_of(around(values)) for kind, values in FEATURES.items()},
+            "confidence": ranges_of(around(confident, 0.005), below=True),
+        },
         never_empty=("WT", "TC"),
         regions={
             "WT": Region(volume_error_ml=None, volume_error_percent=None, dice_error=ERROR),
@@ -36,13 +41,11 @@ def known() -> Known:
 
 
 def test_a_case_like_the_others_is_ok(known):
-    found = assess(known, INTENSITIES, GEOMETRY, ESTIMATED)
+    found = assess(known, FEATURES, ESTIMATED)
     assert (found.flag, found.reasons) == ("ok", ())
-    assert {name: one.cases for name, one in found.compared.items()} == {
-        "intensities": 11,
-        "geometry": 11,
-        "confidence": 11,
-    }
+    assert {kind: one.cases for kind, one in found.compared.items()} == dict.fromkeys(
+        [*FEATURES, "confidence"], 11
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,20 +53,20 @@ def test_a_case_like_the_others_is_ok(known):
     [
         (
             {"t1c.p95": 3.0},
-            "intensities",
+            "histogram",
             "t1c.p95",
             "t1c: percentile 95 of the brain, in standard deviations from its mean, is 3, in the 11"
             " cases of the training 1.35 to 1.65.",
         ),
         (
             {"t1n~t1c.correlation": -0.6},
-            "intensities",
+            "correlation",
             "t1n~t1c.correlation",
             "t1n and t1c: correlation of the two over the brain is -0.6, in",
         ),
         (
             {"t1c.roughness_x": 0.9},
-            "intensities",
+            "texture",
             "t1c.roughness_x",
             "t1c: difference of neighbouring voxels along x, which noise raises and blur lowers, is"
             " 0.9, in",
@@ -88,11 +91,12 @@ def test_a_case_like_the_others_is_ok(known):
 def test_an_unlike_case_is_to_be_checked_for_a_reason_in_numbers_and_words(
     known, changed, code, feature, said
 ):
-    groups = [
-        {name: changed.get(name, value) for name, value in group.items()}
-        for group in (INTENSITIES, GEOMETRY, ESTIMATED)
-    ]
-    found = assess(known, *groups)
+    features = {
+        kind: {name: changed.get(name, value) for name, value in values.items()}
+        for kind, values in FEATURES.items()
+    }
+    estimated = {name: changed.get(name, value) for name, value in ESTIMATED.items()}
+    found = assess(known, features, estimated)
     assert found.flag == "check"
     (reason,) = found.reasons
     assert (reason.code, reason.feature) == (code, feature)
@@ -101,18 +105,21 @@ def test_an_unlike_case_is_to_be_checked_for_a_reason_in_numbers_and_words(
 
 
 def test_a_modality_gives_one_reason_the_strongest_first(known):
-    changed = INTENSITIES | {"t1c.p95": 3.0, "t1c.p50": 9.0, "t1n~t1c.correlation": -0.2}
-    found = assess(known, changed, GEOMETRY, ESTIMATED)
+    changed = FEATURES | {
+        "histogram": {"t1c.p95": 3.0, "t1c.p50": 9.0},
+        "correlation": {"t1n~t1c.correlation": -0.2},
+    }
+    found = assess(known, changed, ESTIMATED)
     assert [one.feature for one in found.reasons] == ["t1c.p50", "t1n~t1c.correlation"]
-    assert found.compared["intensities"].deviation == found.reasons[0].deviation
+    assert found.compared["histogram"].deviation == found.reasons[0].deviation
 
 
 def test_a_network_that_is_surer_than_on_validation_cases_is_no_reason(known):
-    assert assess(known, INTENSITIES, GEOMETRY, ESTIMATED | {"WT": 0.999}).flag == "ok"
+    assert assess(known, FEATURES, ESTIMATED | {"WT": 0.999}).flag == "ok"
 
 
 def test_the_dice_to_expect_is_the_estimate_with_the_errors_of_validation(known):
-    found = assess(known, INTENSITIES, GEOMETRY, ESTIMATED | {"WT": 0.99}).expected_dice
+    found = assess(known, FEATURES, ESTIMATED | {"WT": 0.99}).expected_dice
     wt = found["WT"]
     assert (wt.dice, wt.low, wt.high) == (0.97, 0.89, 1.0)
     assert (wt.coverage, wt.cases) == (0.9, 19)
@@ -121,12 +128,11 @@ def test_the_dice_to_expect_is_the_estimate_with_the_errors_of_validation(known)
 
 
 def test_a_missing_modality_is_not_compared(known):
-    without = {name: value for name, value in INTENSITIES.items() if "t1n" not in name}
-    assert assess(known, without, GEOMETRY, ESTIMATED).flag == "ok"
+    assert assess(known, FEATURES | {"correlation": {}}, ESTIMATED).flag == "ok"
 
 
 def test_what_cannot_be_compared_is_unknown():
-    found = assess(None, INTENSITIES, GEOMETRY, ESTIMATED)
+    found = assess(None, FEATURES, ESTIMATED)
     assert found.flag == "unknown"
     assert [one.code for one in found.reasons] == ["not_known"]
     assert set(found.compared.values()) == {None}

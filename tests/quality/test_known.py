@@ -65,14 +65,7 @@ def test_a_network_of_an_earlier_version_is_known_nothing_of():
     assert read_known(MODEL) is None
 
 
-KNOWN = {
-    "format_version": 1,
-    "intensities": None,
-    "geometry": None,
-    "confidence": None,
-    "never_empty": ["WT"],
-    "regions": {},
-}
+KNOWN = {"format_version": 1, "ranges": {"geometry": None}, "never_empty": ["WT"], "regions": {}}
 
 
 @pytest.fixture

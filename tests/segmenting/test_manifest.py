@@ -45,7 +45,7 @@ def case(tmp_path_factory) -> Path:
 def evaluated(tmp_path, model) -> Path:
     """The network with what `evaluate` would know of it, of made cases like `case`."""
     folder = shutil.copytree(MODEL, tmp_path / "models")
-    features = [features_of(model, *case_of(seed)) for seed in range(12)]
+    features = [features_in(model, *case_of(seed)) for seed in range(12)]
     region = Region(
         volume_error_ml=ERRORS["error_ml"],
         volume_error_percent=ERRORS["error_percent"],
@@ -53,9 +53,7 @@ def evaluated(tmp_path, model) -> Path:
     )
     known = Known(
         format_version=1,
-        intensities=ranges_of([one for one, _ in features]),
-        geometry=ranges_of([other for _, other in features]),
-        confidence=None,
+        ranges={kind: ranges_of([one[kind] for one in features]) for kind in features[0]},
         never_empty=("WT",),
         regions={"WT": region},
     )
@@ -69,16 +67,13 @@ def case_of(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([*images.values()], axis=-1), LPS
 
 
-def features_of(model, image, affine):
+def features_in(model, image, affine):
     from pipeline.core.case import Case
-    from pipeline.quality import features
+    from pipeline.quality.features import features_of
 
     case = Case("made", image, None, Grid(image.shape[:3], affine))
     prepared = prepare(case, model.card.preprocess)
-    return (
-        features.intensities(prepared.image, model.modalities),
-        features.geometry(prepared.image, prepared.geometry),
-    )
+    return features_of(prepared.image, prepared.geometry, model.modalities)
 
 
 def saved(result, path: Path) -> dict:
@@ -219,11 +214,11 @@ def test_a_case_like_those_of_the_training_is_ok_and_others_are_to_be_checked(ev
     image, affine = case_of(77)
     inverted = np.where(image, image.max() + 1 - image, 0)
     reasons = network.segment(inverted, affine).quality.reasons
-    assert {reason.code for reason in reasons} >= {"intensities"}
+    assert {reason.code for reason in reasons} >= {"histogram"}
     noisy = image + np.where(image, np.random.default_rng(0).normal(0, 200, image.shape), 0)
     found = network.segment(noisy, affine).quality
     assert found.flag == "check"
-    assert [one for one in found.reasons if "correlation" in one.feature]
+    assert "texture" in {reason.code for reason in found.reasons}
 
 
 def test_the_flag_of_a_network_of_an_earlier_version_is_unknown(model, case):
@@ -283,9 +278,9 @@ def test_no_identity_of_a_dicom_study_is_in_its_manifest(model, evaluated, tmp_p
 def test_a_damaged_ranges_file_is_an_error_that_names_it(evaluated, case):
     path = evaluated / "inference.json"
     values = json.loads(path.read_text())
-    values["known"]["intensities"] = "none"
+    values["known"]["ranges"] = "none"
     path.write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"inference\.json: known\.intensities"):
+    with pytest.raises(InputError, match=r"inference\.json: known\.ranges"):
         api.load(evaluated).segment(case)
 
 
