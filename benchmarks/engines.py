@@ -126,18 +126,21 @@ def _probabilities_of(network: Any) -> Run:
 
 def _trained() -> tuple[Callable[[str], Any], np.ndarray]:
     """The network of models/, and windows in the middle of its validation cases."""
-    from pipeline.network import backend, saving
+    from pipeline.network import backend, predictor, saving, unet
     from pipeline.network.architectures import inference_network
     from pipeline.network.card import read_card
-    from pipeline.network.layers.exchange import convertible, fast
+    from pipeline.network.layers.exchange import fast
     from pipeline.preparation import shards
 
     card = read_card(ROOT / "models")
+    trained = saving.load_model(ROOT / "models/network.keras")
 
     def make(precision: str) -> Any:
         backend.prepare(0, precision)
-        model = saving.load_model(ROOT / "models/network.keras")
-        return model if precision != "float32" else fast(convertible(inference_network(model)))
+        network = unet.build(card.network, trained.inputs[0].shape[-1], predictor.outputs_of(card))
+        model = fast(inference_network(network))
+        model.set_weights(trained.get_weights())
+        return model
 
     images = [
         shards.read(ROOT / "data/shards", case).image for case in card.members[0].validated_on

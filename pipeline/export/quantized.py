@@ -1,8 +1,11 @@
 """A network in 8-bit integers, calibrated on training cases and checked on validation cases."""
 
 import copy
+import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +38,12 @@ def quantized(graph: Any, pipeline: Mapping[str, Any], card: Card, data: Path) -
 
 
 def narrowed(graph: Any, windows: Iterator[np.ndarray]) -> Any:
-    """An ONNX graph (`onnx.ModelProto`) in which convolutions but the first and the last take int8,
-    in the ranges that windows (C, *patch) float32 give. Their results stay float32: rounded too,
-    they would move twice as many voxels (docs/benchmarks.md).
+    """An ONNX graph (`onnx.ModelProto`) in which convolutions but the first and the last take
+    integers of 8 bits, in the ranges that windows (C, *patch) float32 give.
+
+    What is rounded further would move twice as many voxels (docs/benchmarks.md): the results of
+    convolutions, and transposed ones. Activations are unsigned: OpenVINO 2026.4 computes other
+    logits of signed ones than onnxruntime.
     """
     import onnx
     from onnxruntime.quantization import (
@@ -47,6 +53,7 @@ def narrowed(graph: Any, windows: Iterator[np.ndarray]) -> Any:
         QuantType,
         quantize_static,
     )
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     class Windows(CalibrationDataReader):
         """One window at a time."""
@@ -56,24 +63,25 @@ def narrowed(graph: Any, windows: Iterator[np.ndarray]) -> Any:
             window = next(windows, None)
             return None if window is None else {"image": window[None]}
 
-    kinds = ["Conv", "ConvTranspose"]
-    names = [node.name for node in graph.graph.node if node.op_type in kinds]
-    with tempfile.TemporaryDirectory() as place:
+    names = [node.name for node in graph.graph.node if node.op_type == "Conv"]
+    graph = copy.deepcopy(graph)  # which is taken apart
+    add_pre_process_metadata(graph)  # there is nothing to fold or infer in it
+    with tempfile.TemporaryDirectory() as place, redirect_stdout(io.StringIO()):
         path = Path(place) / "int8.onnx"
         quantize_static(
-            copy.deepcopy(graph),  # which it takes apart
+            graph,
             path,
             Windows(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=kinds,
+            op_types_to_quantize=["Conv"],
             nodes_to_exclude=[names[0], names[-1]],
             calibrate_method=CalibrationMethod.Percentile,
             per_channel=True,
-            activation_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             extra_options={
                 "CalibPercentile": PERCENTILE,
-                "OpTypesToExcludeOutputQuantization": kinds,
+                "OpTypesToExcludeOutputQuantization": ["Conv"],
             },
         )
         return onnx.load(path)
@@ -95,7 +103,10 @@ def _windows(
 def agreement(
     one: runner.Network, other: runner.Network, pipeline: Mapping[str, Any], card: Card, data: Path
 ) -> dict[str, float]:
-    """Dice of each region between the labels of two networks, the mean over validation cases."""
+    """Dice of each region between the labels of two networks, the mean over validation cases, on
+    the prepared grid.
+    """
+    voxel_ml = prod(card.spacing_mm) / 1000
     scores: dict[str, list[float]] = {region: [] for region in card.cohort.regions}
     for case in card.members[0].validated_on:
         image = shards.read(data / "shards", case).image
@@ -103,6 +114,7 @@ def agreement(
             runner.to_classes(*runner.predict(network, pipeline, image), pipeline)
             for network in (one, other)
         ]
+        labels = [runner.postprocess(each, pipeline, voxel_ml) for each in labels]
         for region, values in scores.items():
             first, second = (np.isin(each, card.cohort.classes_of(region)) for each in labels)
             both = int(first.sum() + second.sum())
