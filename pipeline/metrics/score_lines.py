@@ -13,7 +13,7 @@ from .multiclass import exchanged_labels
 _DICE_HEADER = ("Dice", "md", "HD95 mm", "md")
 _REGION_HEADER = ("region", "n", *_DICE_HEADER, "NSD 1 mm", "2 mm", "3 mm", "filled", "undef.")
 _LESION_HEADER = ("region", "lesions", "found", "false", *_DICE_HEADER)
-_MATCHED_HEADER = ("", "TP", "FP", "FN", "F1", *_DICE_HEADER, "all Dice")
+_MATCHED_HEADER = ("region", "TP", "FP", "FN", "F1", *_DICE_HEADER, "all Dice")
 _INSTANCE_HEADER = ("region", "F1", "PQ")
 
 
@@ -77,18 +77,17 @@ def _lesion_by_lesion(
 def _matched(
     summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], rules: str
 ) -> Iterator[str]:
-    yield f"lesions matched one to one, rules {rules}; Dice and HD95 of pairs, all Dice of all"
+    yield f"lesions matched one to one, rules {rules} (all Dice: missed and false lesions count 0)"
     cells: list[tuple[str, ...]] = [_MATCHED_HEADER]
     for name, of in summary.items():
         own = [row for row in rows if row["name"] == name]
-        totals = [str(sum(row[count] for row in own)) for count in ("tp", "fp", "fn")]
-        pairs = (
-            *_mean_and_median(of["matched_dice"], 3),
-            *_mean_and_median(of["matched_hd95_mm"], 1),
+        totals = (str(sum(row[count] for row in own)) for count in ("tp", "fp", "fn"))
+        f1, penalised = (
+            number(of[column]["mean"], 3) for column in ("matched_f1", "penalised_dice")
         )
-        means = (number(of[column]["mean"], 3) for column in ("matched_f1", "penalised_dice"))
-        f1, penalised = means
-        cells.append((name, *totals, f1, *pairs, penalised))
+        dice, distance = of["matched_dice"], of["matched_hd95_mm"]
+        means = *_mean_and_median(dice, 3), *_mean_and_median(distance, 1)
+        cells.append((name, *totals, f1, *means, penalised))
     yield from aligned(cells)
 
 

@@ -226,6 +226,36 @@ def test_a_described_folder_gives_its_labels_patients_and_rules(
     assert len(table(tmp_path / "lesionwise.csv")) == 9
 
 
+def test_rules_of_two_protocols_are_shown_beside_each_other_and_the_old_numbers_stay(
+    folders, tmp_path, described, capsys
+):
+    for name, rules in (("old", "brats2023-men"), ("both", "[brats2023-men, brats2025-gli]")):
+        path = described(f"lesion_rules: {rules}\n")
+        assert not call(*folders, "--out", tmp_path / name, cohort=path)
+    shown = capsys.readouterr().out
+    assert "lesions matched one to one, rules brats2025-gli" in shown
+    assert re.search(r"^region +TP +FP +FN +F1 ", shown, re.MULTILINE)
+    old, both = (tmp_path / name / "lesionwise.csv" for name in ("old", "both"))
+    assert old.read_bytes() == both.read_bytes()
+    assert not (tmp_path / "old" / "matched.csv").exists()
+    rows = table(tmp_path / "both" / "matched.csv")
+    assert [row["name"] for row in rows[:4]] == ["all", "core", "rim", "edema"]
+    summary = json.loads((tmp_path / "both" / "summary.json").read_text())
+    assert summary["lesion_rules"] == ["brats2023-men", "brats2025-gli"]
+    assert summary["matched"]["all"]["matched_f1"]["mean"] == 1
+
+
+def test_the_newest_rules_alone_list_their_lesions(folders, tmp_path, described, capsys):
+    path = described("lesion_rules: brats2025-mets\n")
+    assert not call(*folders, "--out", tmp_path, cohort=path)
+    shown = capsys.readouterr().out
+    assert "rules brats2025-mets" in shown
+    assert "lesion by lesion" not in shown
+    assert "No lesion-wise score" not in shown
+    assert not (tmp_path / "lesionwise.csv").exists()
+    assert {row["name"] for row in table(tmp_path / "lesions.csv")} == {"all", "core", "rim"}
+
+
 def test_a_described_folder_that_names_no_rules_has_no_lesion_wise_score_and_the_output_says_why(
     folders, tmp_path, described, capsys
 ):

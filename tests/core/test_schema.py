@@ -60,6 +60,25 @@ def test_rules_that_do_not_exist_are_rejected_with_those_that_do():
     assert [Schema(**GOOD | {"lesion_rules": name}).lesion_rules for name in RULES] == list(RULES)
 
 
+def test_rules_of_two_protocols_can_be_named_together_and_one_is_written_as_before():
+    def named(*names):
+        return Schema(**GOOD | {"lesion_rules": names[0] if len(names) == 1 else names})
+
+    def read(schema):
+        return schema.merging_rules, schema.matching_rules
+
+    assert read(named("brats2024-gli")) == ("brats2024-gli", None)
+    assert read(named("brats2025-gli")) == (None, "brats2025-gli")
+    assert read(Schema(**GOOD | {"lesion_rules": None})) == (None, None)
+    both = named("brats2025-gli", "brats2023-gli")
+    assert read(both) == ("brats2023-gli", "brats2025-gli")
+    assert Schema.model_validate_json(both.model_dump_json()) == both
+    assert '"lesion_rules":"brats2023-gli"' in named("brats2023-gli").model_dump_json()
+    for alike in (("brats2023-gli", "brats2024-gli"), ("brats2025-gli", "brats2025-mets"), ()):
+        with pytest.raises(ValidationError, match="one of 2023 or 2024 and one of 2025"):
+            Schema(**GOOD | {"lesion_rules": alike})
+
+
 def test_labels_that_are_types_have_a_region_each():
     labels = {"glioma": 1, "pituitary": 2}
     regions = {name: (name,) for name in labels}

@@ -65,9 +65,12 @@ def summary_table(
 
 
 def _table(run: Run, part: str) -> dict[str, Any] | None:
-    """The table of the regions, or None where the part was not measured."""
+    """The table of the regions and of labels scored like them, or None where the part was not
+    measured.
+    """
     measured = run.evaluation.get(part, {})
-    found = {region: measured[region] for region in run.schema.regions if region in measured}
+    names = dict.fromkeys((*run.schema.regions, *run.schema.labels))
+    found = {name: measured[name] for name in names if name in measured}
     return summary_table(run.evaluation, part, found) if found else None
 
 
@@ -92,7 +95,7 @@ def scores(run: Run) -> dict[str, Any]:
 
 def lesions(run: Run) -> dict[str, Any] | None:
     """Numbers and texts of sections/lesions.html.j2; None where nothing was scored."""
-    schema, matched = run.schema, run.evaluation.get("matched")
+    schema, matched = run.schema, _table(run, "matched")
     unscored = not run.lesionwise and schema.lesion_rules is None
     rules = run.evaluation.get("lesion_rules") or ()
     found = {
@@ -100,7 +103,7 @@ def lesions(run: Run) -> dict[str, Any] | None:
         "scored": bool(run.lesionwise),
         "rules": [rules] if isinstance(rules, str) else sorted(rules),  # by year
         "table": _table(run, "lesionwise"),
-        "matched": summary_table(run.evaluation, "matched", matched) if matched else None,
+        "matched": matched,
         "sizes": _by_size(run) if run.lesionwise or matched else {},
         "instances": _table(run, "instances"),
     }

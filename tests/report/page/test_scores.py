@@ -5,7 +5,9 @@ import pytest
 
 from pipeline.cohorts.cheng import SCHEMA as TYPES
 from pipeline.metrics.metric import Metric
+from pipeline.metrics.registry import TABLES
 from pipeline.report.plots.volumes import FEWEST_FOR_A_TREND
+from pipeline.statistics.summary import summarise_columns
 from tests.report.made_runs import in_cohort, made_prices, made_run, made_types
 from tests.report.reading import section_of
 
@@ -123,6 +125,26 @@ def test_instances_are_shown_without_lesion_wise_scores_and_without_both_nothing
     assert "Panoptic quality" in section_of(bare, "lesions").text
     nothing = replace(bare, evaluation=run.evaluation | {"instances": {}})
     assert section_of(nothing, "lesions") is None
+
+
+def test_lesions_matched_one_to_one_are_shown_beside_the_older_rules_or_alone(run):
+    names = [metric.name for metric in TABLES["matched"]]
+    rows = [
+        {"case": case, "patient": case, "name": name} | dict.fromkeys(names, 0.25)
+        for case in ("a", "b")
+        for name in ("edema", *run.schema.regions)
+    ]
+    rules = ["brats2025-mets", "brats2024-met"]
+    of = run.evaluation | {"matched": summarise_columns(rows), "lesion_rules": rules}
+    page = section_of(replace(run, evaluation=of), "lesions")
+    assert "Rules: brats2024-met." in page.text
+    assert "Rules: brats2025-mets." in page.text
+    assert "WT TC ET edema Lesions matched one to one F1 0.250" in page.text
+    alone = of | {"lesionwise": {}, "lesion_rules": "brats2025-mets"}
+    text = section_of(replace(run, evaluation=alone, lesionwise=()), "lesions").text
+    assert "Dice with penalties 0.250" in text
+    assert "Mean over lesions" not in text
+    assert "Detection by size" in text
 
 
 def test_a_cohort_without_rules_says_why_its_lesions_have_no_score(run):
