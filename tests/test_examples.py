@@ -125,15 +125,16 @@ def test_the_scripts_of_the_container_can_be_parsed(script):
 def test_both_recipes_install_the_same_files_by_the_same_script():
     docker = (CONTAINER / "Dockerfile").read_text()
     apptainer = (CONTAINER / "tumorflow.def").read_text()
-    for recipe in (docker, apptainer):
-        assert "sh /tmp/source/examples/container/install.sh /tmp/source" in recipe
+    for recipe, source in ((docker, "/tmp/source"), (apptainer, "/opt/source")):
+        assert f"sh {source}/examples/container/install.sh {source} " in recipe
+        assert f"rm -rf {source}" in recipe
         assert ". /opt/tumorflow/environment.sh" in recipe
     [docker_base] = re.findall(r"^ARG BASE=(\S+)", docker, re.M)
     [apptainer_base] = re.findall(r"^From: (\S+)", apptainer, re.M)
     assert docker_base == apptainer_base
     ignored = (ROOT / ".dockerignore").read_text()
     sent = set(re.findall(r"^!(.+)$", ignored, re.M))
-    copied = set(re.findall(r"^ +(\S+) /tmp/source/\1$", apptainer, re.M))
+    copied = set(re.findall(r"^ +(\S+) /opt/source/\1$", apptainer, re.M))
     assert sent == copied
     used = set(re.findall(r"\$source/([\w./-]+)", (CONTAINER / "install.sh").read_text()))
     for path in (*sent, *used):
