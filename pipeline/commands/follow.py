@@ -17,17 +17,17 @@ the clinic are not given. Research use only, not for diagnosis.
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import api
 from ..core.errors import InputError
 from ..core.progress import Bar, logged_above_bars
 from ..core.records import write_bytes, write_csv, write_json
-from ..core.schema import Schema
 from ..following import labelled
 from ..following.aligning import Aligned, align, unmoved
-from ..following.course import courses, shared_kinds
+from ..following.course import Course, courses, shared_kinds
 from ..following.pictures import pictures_of
 from ..following.reading import Examination, Labels, common_modality, read
 from ..following.record import record_of, table_of
@@ -147,7 +147,7 @@ def _segmented(arguments: argparse.Namespace, cases: Sequence[api.OneCase]) -> d
     ):
         if outcome.state == "failed":
             raise InputError(f"{outcome.case}: could not be segmented: {outcome.reason}")
-        schema: Schema = model.written_schema(case, "model")
+        schema = model.written_schema(case, "model")
         made[case.name] = labelled.by_network(folder, case, schema, outcome.record)
     return made
 
@@ -166,7 +166,7 @@ def _aligned(examinations: Sequence[Examination], baseline: int) -> list[Aligned
     ]
 
 
-def _planes(followed) -> list[str]:
+def _planes(followed: Sequence[Course]) -> list[str]:
     """Warnings about visits that are measured in other planes than the baseline."""
     warnings = []
     for course in followed:
@@ -179,7 +179,8 @@ def _planes(followed) -> list[str]:
     return warnings
 
 
-def _printed(record) -> list[str]:
+def _printed(record: Mapping[str, Any]) -> list[str]:
+    """A line for every visit and kind of disease."""
     lines = []
     for kind in record["kinds"]:
         lines.append(f"{kind['title']}, target lesions {', '.join(kind['targets']) or 'none'}")

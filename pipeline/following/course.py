@@ -85,12 +85,12 @@ class State:
     @property
     def product_mm2(self) -> float:
         """Sum over the target lesions."""
-        return sum(lesion.product_mm2 for lesion in self.targets)
+        return sum((lesion.product_mm2 for lesion in self.targets), 0.0)
 
     @property
     def target_ml(self) -> float:
         """Volume of the target lesions."""
-        return sum(lesion.volume_ml for lesion in self.targets)
+        return sum((lesion.volume_ml for lesion in self.targets), 0.0)
 
     @property
     def total_ml(self) -> float:

@@ -239,6 +239,7 @@ def test_visits_of_two_patients_are_rejected_unless_the_user_insists(tmp_path):
     said = follow(place, "--out", tmp_path / "out")
     assert "visits of 2 patients (BraTS-GLI-00005, BraTS-GLI-00006)" in said
     assert follow(place, "--out", tmp_path / "out", "--one-patient") is None
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 def test_dicom_studies_of_two_patients_are_rejected_without_their_names(tmp_path):
