@@ -191,13 +191,15 @@ def shared_kinds(examinations: Sequence[Examination]) -> tuple[tuple[Kind, ...],
 
 
 def courses(
-    examinations: Sequence[Examination], aligned: Sequence[Aligned], baseline: int
+    examinations: Sequence[Examination],
+    kinds: Sequence[Kind],
+    aligned: Sequence[Aligned],
+    baseline: int,
 ) -> list[Course]:
-    """Follow every kind of disease over all visits, in order of time, on the grid of the reference
+    """Follow kinds of disease over all visits, in order of time, on the grid of the reference
     visit `baseline`.
     """
     common = isotropic(examinations[baseline].anatomy.grid, MATCHED_MM)
-    kinds, _ = shared_kinds(examinations)
     made = []
     with Bar(total=len(kinds) * len(examinations), desc="measure", unit="visit") as bar:
         for kind in kinds:
