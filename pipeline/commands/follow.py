@@ -17,17 +17,17 @@ the clinic are not given. Research use only, not for diagnosis.
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import api
 from ..core.errors import InputError
 from ..core.progress import Bar, logged_above_bars
 from ..core.records import write_bytes, write_csv, write_json
-from ..core.schema import Schema
 from ..following import labelled
 from ..following.aligning import Aligned, align, unmoved
-from ..following.course import courses, shared_kinds
+from ..following.course import Course, courses, shared_kinds
 from ..following.pictures import pictures_of
 from ..following.reading import Examination, Labels, common_modality, read
 from ..following.record import record_of, table_of
@@ -40,6 +40,10 @@ from ..segmenting.finding import in_parent
 log = logging.getLogger(__name__)
 
 NAME = "follow_up"
+_FIRST = (
+    "the first visit was taken as the baseline: RANO 2.0 asks for the first MRI after radiotherapy"
+    " (--baseline)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,27 +90,16 @@ def run(arguments: argparse.Namespace) -> None:
     if not place.is_dir():
         raise InputError(f"{place}: is not a folder. Name the folder of the patient.")
     api.check_outside(out, [place])
-    cases = _cases(place, arguments.source)
-    visits, warnings = ordered(place, cases, arguments.one_patient)
+    visits, doubts = ordered(place, _cases(place, arguments.source), arguments.one_patient)
     baseline = named(visits, arguments.baseline, "--baseline")
     if arguments.baseline is None:
-        warnings.append(
-            "the first visit was taken as the baseline: RANO 2.0 asks for the first MRI after"
-            " radiotherapy (--baseline)"
-        )
+        doubts.append(_FIRST)
     with logged_above_bars():
-        labels = _labels(arguments, [visit.case for visit in visits])
-        examinations = _read(visits, labels)
+        examinations = _read(visits, _labels(arguments, [visit.case for visit in visits]))
+        kinds, untold = shared_kinds(examinations)
         aligned = _aligned(examinations, baseline)
-    warnings += shared_kinds(examinations)[1]
-    warnings += [warning for each in examinations for warning in each.warnings]
-    warnings += [
-        f"{visit.name}: poor registration, {way.poor}: check the matches of its lesions"
-        for visit, way in zip(visits, aligned, strict=True)
-        if way.poor
-    ]
-    followed = courses(examinations, aligned, baseline)
-    warnings += _planes(followed)
+        followed = courses(examinations, kinds, aligned, baseline)
+    warnings = [*doubts, *untold, *_warnings(examinations, aligned, followed)]
     for warning in warnings:
         log.warning("warning: %s", warning)
     record = record_of(examinations, aligned, followed, warnings, arguments.dates)
@@ -147,7 +140,7 @@ def _segmented(arguments: argparse.Namespace, cases: Sequence[api.OneCase]) -> d
     ):
         if outcome.state == "failed":
             raise InputError(f"{outcome.case}: could not be segmented: {outcome.reason}")
-        schema: Schema = model.written_schema(case, "model")
+        schema = model.written_schema(case, "model")
         made[case.name] = labelled.by_network(folder, case, schema, outcome.record)
     return made
 
@@ -166,20 +159,27 @@ def _aligned(examinations: Sequence[Examination], baseline: int) -> list[Aligned
     ]
 
 
-def _planes(followed) -> list[str]:
-    """Warnings about visits that are measured in other planes than the baseline."""
-    warnings = []
+def _warnings(
+    examinations: Sequence[Examination], aligned: Sequence[Aligned], followed: Sequence[Course]
+) -> Iterator[str]:
+    """What to know about the files, the registration and the slices of the visits."""
+    for examination in examinations:
+        yield from examination.warnings
+    for examination, way in zip(examinations, aligned, strict=True):
+        if way.poor:
+            name = examination.visit.name
+            yield f"{name}: poor registration, {way.poor}: check the matches of its lesions"
     for course in followed:
         planes = [state.slicing.plane for state in course.states]
         if len({*planes}) > 1:
-            warnings.append(
+            yield (
                 f"{course.kind.title} is measured in different planes ({', '.join(planes)}), since"
                 " the slices of the visits differ: products are not strictly comparable"
             )
-    return warnings
 
 
-def _printed(record) -> list[str]:
+def _printed(record: Mapping[str, Any]) -> list[str]:
+    """A line for every visit and kind of disease."""
     lines = []
     for kind in record["kinds"]:
         lines.append(f"{kind['title']}, target lesions {', '.join(kind['targets']) or 'none'}")

@@ -85,12 +85,12 @@ class State:
     @property
     def product_mm2(self) -> float:
         """Sum over the target lesions."""
-        return sum(lesion.product_mm2 for lesion in self.targets)
+        return sum((lesion.product_mm2 for lesion in self.targets), 0.0)
 
     @property
     def target_ml(self) -> float:
         """Volume of the target lesions."""
-        return sum(lesion.volume_ml for lesion in self.targets)
+        return sum((lesion.volume_ml for lesion in self.targets), 0.0)
 
     @property
     def total_ml(self) -> float:
@@ -191,13 +191,15 @@ def shared_kinds(examinations: Sequence[Examination]) -> tuple[tuple[Kind, ...],
 
 
 def courses(
-    examinations: Sequence[Examination], aligned: Sequence[Aligned], baseline: int
+    examinations: Sequence[Examination],
+    kinds: Sequence[Kind],
+    aligned: Sequence[Aligned],
+    baseline: int,
 ) -> list[Course]:
-    """Follow every kind of disease over all visits, in order of time, on the grid of the reference
+    """Follow kinds of disease over all visits, in order of time, on the grid of the reference
     visit `baseline`.
     """
     common = isotropic(examinations[baseline].anatomy.grid, MATCHED_MM)
-    kinds, _ = shared_kinds(examinations)
     made = []
     with Bar(total=len(kinds) * len(examinations), desc="measure", unit="visit") as bar:
         for kind in kinds:

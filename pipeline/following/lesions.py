@@ -1,6 +1,6 @@
 """Lesions of a visit, and the same lesions at other visits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from ..core.boxes import bounding_box
-from ..metrics.components import Components, joining, labelled
+from ..metrics.components import joining, labelled
 
 LEAST_MM3 = 50.0
 """Smaller components are specks: counted, not followed. The lesion-wise scores of BraTS 2023 leave
@@ -60,29 +60,22 @@ def find(mask: np.ndarray, core: np.ndarray, spacing_mm: tuple[float, float, flo
         Connected components (26 neighbours), joined so.
     """
     numbers = np.zeros(mask.shape, np.uint16)
-    voxel_mm3 = float(np.prod(spacing_mm))
-    box = bounding_box(mask | core)
     if not mask.any():
         return Found(numbers, (), 0, 0.0)
+    box, voxel_mm3 = bounding_box(mask | core), float(np.prod(spacing_mm))
     components = labelled(mask[box], box)
     if core.any():
         components = components.renumbered(joining(components, labelled(core[box], box)))
-    large = [n for n in components.numbers if components.voxels[n] * voxel_mm3 >= LEAST_MM3]
-    large.sort(key=lambda number: -components.voxels[number])
-    table = np.zeros(len(components.voxels), np.uint16)
+    volumes_mm3 = components.voxels * voxel_mm3
+    ranked = sorted(components.numbers.tolist(), key=lambda number: -volumes_mm3[number])
+    large = [number for number in ranked if volumes_mm3[number] >= LEAST_MM3]
+    table = np.zeros(len(volumes_mm3), np.uint16)
     table[large] = np.arange(1, len(large) + 1)
-    numbers[components.box] = table[components.labels]
-    small = components.voxels.sum() - components.voxels[large].sum()
+    numbers[box] = table[components.labels]
+    specks = ranked[len(large) :]
     return Found(
-        numbers,
-        tuple(float(components.voxels[number]) * voxel_mm3 for number in large),
-        len(components.numbers) - len(large),
-        float(_foreground(components) - components.voxels[large].sum()) * voxel_mm3 if small else 0,
+        numbers, tuple(volumes_mm3[large].tolist()), len(specks), float(volumes_mm3[specks].sum())
     )
-
-
-def _foreground(components: Components) -> int:
-    return int(components.voxels[components.numbers].sum())
 
 
 @dataclass(frozen=True)
@@ -273,8 +266,3 @@ def widened(numbers: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.n
         )
         wide[box] = np.where(distance_mm <= REACH_MM, inner[tuple(nearest)], 0)
     return wide
-
-
-def of_lesions(numbers: np.ndarray, chosen: Mapping[int, str]) -> dict[str, np.ndarray]:
-    """The mask of each of some lesions, by name."""
-    return {name: numbers == number for number, name in chosen.items()}

@@ -128,7 +128,7 @@ def _category(found: Category) -> dict[str, Any]:
 def table_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per visit and lesion, and one of the sums per visit and kind."""
     return [
-        row
+        row | {"use": record["use"]}
         for kind in record["kinds"]
         for state in kind["visits"]
         for row in _rows(record, kind, state)

@@ -105,25 +105,22 @@ def ordered(
         )
     if not one_patient:
         _require_one_patient(place, cases)
-    visits = [Visit(key, case) for key, case in zip(_keys(place, cases), cases, strict=True)]
-    rows = _rows(place / TABLE, [visit.key for visit in visits])
-    days: list[float | None] = []
-    known, warnings = [], []
-    for visit in visits:
-        row = rows.get(visit.key, {})
-        acquired, written = _acquired(visit.case.found), _date(row, place / TABLE)
+    keys, path = _keys(place, cases), place / TABLE
+    rows = _rows(path, keys)
+    known, days, warnings = [], [], []
+    for key, case in zip(keys, cases, strict=True):
+        row = rows.get(key, {})
+        acquired, written = _acquired(case.found), _date(row, path)
         if acquired and written and acquired != written:
-            apart = abs((acquired - written).days)
+            apart = counted(abs((acquired - written).days), "day")
             warnings.append(
-                f"the date of a visit in {TABLE} is {counted(apart, 'day')} from that in its DICOM"
-                f" headers; {TABLE} was used"
+                f"the date of a visit in {TABLE} is {apart} from that in its DICOM headers;"
+                f" {TABLE} was used"
             )
-        days.append(_number(row, "day", place / TABLE))
-        known.append(
-            replace(visit, acquired=written or acquired, clinical=_clinical(row, place / TABLE))
-        )
-    sorted_visits, more = _in_time(known, days)
-    return sorted_visits, [*warnings, *more]
+        days.append(_number(row, "day", path))
+        known.append(Visit(key, case, clinical=_clinical(row, path), acquired=written or acquired))
+    visits, more = _in_time(known, days)
+    return visits, [*warnings, *more]
 
 
 def _in_time(

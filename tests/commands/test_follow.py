@@ -151,7 +151,7 @@ def test_no_output_names_the_patient_a_folder_or_a_date(followed):
     for path in followed.iterdir():
         text = re.sub(r"base64,[^\"]*", "", path.read_text())
         assert not re.search(r"Jane|Roe|2024-", text)
-        assert "esearch use only" in text or path.suffix == ".csv"
+        assert "Research use only, not for diagnosis" in text
 
 
 def test_the_page_shows_every_lesion_with_its_lines_and_runs_no_script(followed):
@@ -239,6 +239,7 @@ def test_visits_of_two_patients_are_rejected_unless_the_user_insists(tmp_path):
     said = follow(place, "--out", tmp_path / "out")
     assert "visits of 2 patients (BraTS-GLI-00005, BraTS-GLI-00006)" in said
     assert follow(place, "--out", tmp_path / "out", "--one-patient") is None
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 def test_dicom_studies_of_two_patients_are_rejected_without_their_names(tmp_path):
