@@ -68,7 +68,7 @@ def test_the_cpu_time_of_children_is_counted_only_within_the_block(table):
 
 def test_the_memory_of_a_child_counts_with_that_of_the_process(table, monkeypatch):
     monkeypatch.setattr(costs, "_LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(costs, "_own_peak_bytes", lambda: 0)
+    monkeypatch.setattr(costs, "own_peak_bytes", lambda: 0)
     with costs.recorded("alone", table):
         pass
     with costs.recorded("together", table):
