@@ -217,7 +217,7 @@ def _check_spacing(pipeline: Mapping[str, Any], spacing_mm: Sequence[float]) -> 
 def _brain(image: np.ndarray, rule: str) -> np.ndarray:
     if rule == "nonzero":
         return np.any(image != 0, axis=-1)
-    brain = np.zeros(image.shape[:3], bool)
+    brain: np.ndarray = np.zeros(image.shape[:3], bool)
     for channel in range(image.shape[-1]):
         brain |= image[..., channel] > _otsu(image[..., channel])
     for level in range(brain.shape[-1]):

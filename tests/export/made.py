@@ -102,12 +102,17 @@ def model(
 
 
 def _drawn(network: keras.Model, seed: int, shift: float) -> keras.Model:
-    """With all weights drawn; logits are of all signs, so that all labels occur."""
+    """With all weights drawn, the same for every backend; without a shift all labels occur."""
     drawn = np.random.default_rng(seed)
     for layer in network.layers:
-        layer.set_weights(
-            [weight + drawn.normal(0, 0.3, weight.shape) for weight in layer.get_weights()]
-        )
+        layer.set_weights([_weight(drawn, variable) for variable in layer.weights])
     kernel, bias = network.get_layer("logits_0").get_weights()
     network.get_layer("logits_0").set_weights([kernel, bias + shift])
     return network
+
+
+def _weight(drawn: np.random.Generator, variable: keras.Variable) -> np.ndarray:
+    noise = drawn.normal(size=variable.shape)
+    if noise.ndim > 1:
+        return noise * np.sqrt(2 / noise[..., 0].size)
+    return np.abs(1 + 0.3 * noise) if variable.name in ("gamma", "moving_variance") else 0.3 * noise

@@ -25,7 +25,7 @@ from tests.export import made
 pytest.importorskip("onnx")
 
 KINDS = {
-    "2D": {"settings": {"mirror": True}, "patch": (16, 24)},
+    "2D": {"settings": {"mirror": True}, "patch": (16, 24), "output": "labels"},
     "bfloat16": {"precision": "mixed_bfloat16"},
     "2.5D": {"slices": 3, "preprocess": {"spacing_mm": (2.0, 2.0, 2.0)}},
     "3D": {"dimensions": 3, "settings": {"mirror": False, "overlap": 0.3}},
