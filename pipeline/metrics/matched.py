@@ -15,9 +15,9 @@ The challenges average over the pairs alone, where lesions were split or missed 
 metastases over large lesions, missed ones and false ones included. Both means are taken here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import nan, prod
 from typing import Any
 
@@ -34,7 +34,7 @@ from .metric import Spacing
 from .overlap import ratio, require_equal_shapes
 from .surface_distance import SurfaceDistances
 
-Numbers = Sequence[int] | np.ndarray
+Numbers = tuple[int, ...]
 LEAST_DICE = 1e-6
 """Of a pair. It is also what a pair is worth beside its Dice, so that of two matchings with the
 same sum that with more pairs is taken.
@@ -263,23 +263,25 @@ def match_lesions(
     chosen = matching(ones, others, dices, (len(drawn.numbers), len(predicted.numbers)))
     worst = Agreement(0.0, rules.penalty_hd95_mm, 0.0)
 
-    def agreement(of: Numbers, partners: Numbers, dice: float, edges: float) -> Agreement:
-        """Of the union of some lesions and that of others, NSD within so many voxel edges."""
-        boxes = [*map(drawn.box_of, of), *map(predicted.box_of, partners)]
-        box = around(boxes, shape)
+    @cache  # a lone pair is the whole masks too
+    def surfaces(of: Numbers, partners: Numbers) -> SurfaceDistances:
+        box = around([*map(drawn.box_of, of), *map(predicted.box_of, partners)], shape)
         masks = _united(drawn, of, box), _united(predicted, partners, box)
-        surfaces = SurfaceDistances.of(*masks, spacing_mm)
-        nsd = surfaces.nsd_of_voxels(edges * min(spacing_mm))
-        return Agreement(dice, surfaces.pooled_hd95_mm, nsd)
+        return SurfaceDistances.of(*masks, spacing_mm)
 
+    def agreement(between: SurfaceDistances, dice: float, edges: float) -> Agreement:
+        nsd = between.nsd_of_voxels(edges * min(spacing_mm))
+        return Agreement(dice, between.pooled_hd95_mm, nsd)
+
+    pairs = (numbers[chosen].tolist() for numbers in (ones, others, dices))
     found = {
-        int(ones[pair]): agreement([ones[pair]], [others[pair]], float(dices[pair]), 1)
-        for pair in chosen
+        one: agreement(surfaces((one,), (other,)), dice, 1)
+        for one, other, dice in zip(*pairs, strict=True)
     }
     voxels = drawn.voxels.sum() + predicted.voxels.sum()
     if len(ones):
-        dice = float(2 * shared.sum() / voxels)
-        whole = agreement(drawn.numbers, predicted.numbers, dice, 0.5)
+        every = tuple(drawn.numbers.tolist()), tuple(predicted.numbers.tolist())
+        whole = agreement(surfaces(*every), float(2 * shared.sum() / voxels), 0.5)
     else:
         whole = worst if voxels else Agreement(nan, nan, nan)
     mm3 = prod(spacing_mm)
