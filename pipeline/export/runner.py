@@ -156,11 +156,17 @@ def segment(
     return np.array([0, *pipeline["labels"].values()], np.uint8)[classes]
 
 
-def classes_of(network, pipeline, image, affine, present) -> np.ndarray:
+def classes_of(
+    network: Network,
+    pipeline: Mapping[str, Any],
+    image: np.ndarray,
+    affine: np.ndarray,
+    present: Sequence[bool],
+) -> np.ndarray:
     """Class indices (X, Y, Z) uint8 before postprocessing; arguments as of `segment`."""
     prepared, box = prepare(image, affine, pipeline, present)
     probabilities, types = predict(network, pipeline, prepared)
-    crop = [stop.stop - stop.start for stop in box]
+    crop = [span.stop - span.start for span in box]
     classes = to_classes(resample(probabilities, crop), types, pipeline)
     whole = np.zeros(image.shape[:3], np.uint8)
     canonical(whole, affine)[box] = classes
