@@ -9,10 +9,9 @@
 # read-only, /tmp in memory, no network, a user without a name or a home.
 set -eu
 
-folder=$1
 clone=$(cd "$(dirname "$0")/../.." && pwd)
-rm -rf "$folder"
-mkdir -p "$folder/work"
+mkdir "$1" "$1/work"
+folder=$(cd "$1" && pwd)
 buildah() { command buildah --root "$folder/images" --runroot "$folder/run" --storage-driver vfs "$@"; }
 
 debootstrap --variant=minbase --include=ca-certificates bookworm "$folder/root" http://deb.debian.org/debian

@@ -1,9 +1,9 @@
 """TumorFlow behind KServe: the V1 protocol over the predictor of `predict`.
 
-    pip install . "kserve>=0.21"
     python examples/kserve/predictor.py --model models --root /data/cases
 
 A POST of {"instances": [{"case": "CASE"}]} to /v1/models/tumorflow:predict is then answered.
+docs/how-to/serve.md says how to install KServe beside TumorFlow.
 
 Research use only, not for diagnosis.
 """
