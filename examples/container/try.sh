@@ -14,7 +14,7 @@ mkdir "$1" "$1/work"
 folder=$(cd "$1" && pwd)
 buildah() { command buildah --root "$folder/images" --runroot "$folder/run" --storage-driver vfs "$@"; }
 
-debootstrap --variant=minbase --include=ca-certificates bookworm "$folder/root" http://deb.debian.org/debian
+debootstrap --variant=minbase --include=ca-certificates bookworm "$folder/root"
 base=$(buildah from scratch)
 cp -a "$folder/root/." "$(buildah mount "$base")"
 buildah commit --quiet "$base" localhost/debian:bookworm
