@@ -87,9 +87,8 @@ def _engines(make: Callable[[str], Any], windows: np.ndarray) -> dict[str, Run]:
     runs = {}
     for precision in ("float32", "mixed_bfloat16"):
         model = make(precision)
-        for name in ("keras", "openvino"):
+        for name in ("keras", "openvino", "onnx"):
             runs[f"{name} {precision.removeprefix('mixed_')}"] = run_by(model, name)
-    runs["onnx float32"] = run_by(make("float32"), "onnx")
     return runs | _narrow(make("float32"), windows)
 
 
@@ -110,7 +109,7 @@ def _narrow(model: Any, windows: np.ndarray) -> dict[str, Run]:
             for name, raw in files.items():
                 (Path(place) / name).write_bytes(raw)
             pipeline = {"network": {"file": min(files, key=lambda n: n[-4:] == ".bin")}}
-            pipeline["network"]["sha256"] = {}
+            pipeline["network"] |= {"sha256": {}, "precision": "int8"}
             network = runner.open_network(Path(place), pipeline, usable_cores())
         runs[f"{form} int8"] = _probabilities_of(network)
     return runs

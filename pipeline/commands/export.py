@@ -5,8 +5,11 @@
 
 The folder holds the network (network.onnx, or network.xml and network.bin), pipeline.json with all
 that preparation, windows, thresholds and postprocessing need, run.py, which segments a case with
-NumPy, nibabel and onnxruntime or OpenVINO, and README.txt. The network takes and gives float32,
-whatever it was trained in. Writing it needs the package onnx.
+NumPy, nibabel and onnxruntime or OpenVINO, and README.txt. The network takes and gives float32.
+
+With --precision trained, the default, its layers round as those of the training, so that labels are
+those of `predict`: to bfloat16 after `train.precision: mixed_bfloat16`. With --precision float32
+they do not.
 
 With --precision int8 convolutions compute in 8-bit integers. They are calibrated on training cases
 of --data, and the labels compared with those of float32 on its validation cases; if the Dice of a
@@ -39,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("onnx", "openvino"), default="onnx", help="default: onnx"
     )
     parser.add_argument(
-        "--precision", choices=("float32", "int8"), default="float32", help="default: float32"
+        "--precision",
+        choices=("trained", "float32", "int8"),
+        default="trained",
+        help="of the layers: that of the training, which gives the labels of `predict`; float32; or"
+        " int8 (default: trained)",
     )
     parser.add_argument(
         "--data",
@@ -57,8 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     card, settings = read_card(place), read_settings(place)
     if arguments.precision == "int8":
         quantized.check_data(card, arguments.data)
-    graph = _graph(card, place)
-    if arguments.precision == "int8":
+    precision = _precision(arguments, card)
+    # OpenVINO rounds by itself
+    rounded = arguments.format == "onnx" and arguments.precision == "trained"
+    graph = _graph(card, place, rounded)
+    if precision == "int8":
         files, found = _narrowed(graph, arguments, card, settings)
         text = ", ".join(f"{region} {dice:.4f}" for region, dice in found.items())
         print(f"Dice of int8 with float32 on validation cases: {text}")
@@ -67,20 +77,30 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
     else:
         files = folder.network_files(graph, arguments.format)
-    pipeline = folder.described(card, settings, files, arguments.precision)
+    pipeline = folder.described(card, settings, files, precision)
     folder.write(arguments.out, files, pipeline)
     size = sum(map(len, files.values())) / 1e6
     print(f"{arguments.out}: {', '.join(files)} ({size:.1f} MB), pipeline.json, run.py, README.txt")
     return 0
 
 
-def _graph(card: Card, place: Path) -> Any:
+def _precision(arguments: argparse.Namespace, card: Card) -> folder.Precision:
+    """What the layers compute in."""
+    if arguments.precision != "trained":
+        return arguments.precision
+    trained = card.train["precision"].removeprefix("mixed_")
+    # as by `predict`, OpenVINO computes in float32 what was trained in float16
+    openvino = arguments.format == "openvino"
+    return "float32" if openvino and trained == "float16" else trained
+
+
+def _graph(card: Card, place: Path, rounded: bool) -> Any:
     from ..network import backend, saving
     from ..network.engines.onnx_graph import graph_of
 
     backend.prepare(card.seed, card.train["precision"])
     network = saving.load_model(network_file(place), card.network.architecture)
-    return graph_of(network, card.patch)
+    return graph_of(network, card.patch, rounded=rounded)
 
 
 def _narrowed(

@@ -16,7 +16,7 @@ from ..network.settings import Settings
 from . import runner
 
 Format = Literal["onnx", "openvino"]
-Precision = Literal["float32", "int8"]
+Precision = Literal["bfloat16", "float16", "float32", "int8"]
 FILES = frozenset(
     {"network.onnx", "network.xml", "network.bin", "pipeline.json", "run.py", "README.txt"}
 )

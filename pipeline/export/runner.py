@@ -104,8 +104,10 @@ def open_network(folder: Path, pipeline: Mapping[str, Any], threads: int = 0) ->
                 f"{path}: is missing, or not the network that pipeline.json describes. Export the"
                 " network again."
             )
-    path = folder / pipeline["network"]["file"]
-    return _openvino(path, threads) if path.suffix == ".xml" else _onnxruntime(path, threads)
+    path, precision = folder / pipeline["network"]["file"], pipeline["network"]["precision"]
+    if path.suffix == ".xml":
+        return _openvino(path, "bf16" if precision == "bfloat16" else "f32", threads)
+    return _onnxruntime(path, threads)
 
 
 def _onnxruntime(path: Path, threads: int) -> Network:
@@ -117,11 +119,11 @@ def _onnxruntime(path: Path, threads: int) -> Network:
     return lambda windows: session.run(None, {"image": windows})
 
 
-def _openvino(path: Path, threads: int) -> Network:
+def _openvino(path: Path, precision: str, threads: int) -> Network:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it would report
     import openvino
 
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = openvino.Core().compile_model(path, "CPU", settings)

@@ -1,6 +1,5 @@
 """models/inference.json: how a case is predicted. Read without Keras."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,15 +31,10 @@ class Settings(Strict):
 
 
 def check_engine(engine: Engine, architecture: str, backend: str) -> None:
-    """Raise InputError if an engine is asked for that is not installed, or OpenVINO for a network
-    that it is not known to take: one of the user's own code, whose layers no test has compared, or
-    one that is not on TensorFlow, from which it converts too few operations.
+    """Raise InputError if OpenVINO is asked for a network that it is not known to take: one of the
+    user's own code, whose layers no test has compared, or one that is not on TensorFlow, from which
+    it converts too few operations.
     """
-    if engine == "onnx" and not find_spec("onnx"):
-        raise InputError(
-            "evaluate.engine: onnx needs the package onnx, which is not installed. Install it (pip"
-            " install onnx), or set keras."
-        )
     why = f"{architecture} is your own" if ":" in architecture else f"Keras runs on {backend}"
     if engine == "openvino" and not takes_openvino(architecture, backend):
         raise InputError(

@@ -116,7 +116,7 @@ class Engine(Described):
     """What ran the network."""
 
     name: str
-    """keras or openvino."""
+    """keras, openvino or onnx."""
     backend: str
     """Of Keras: tensorflow or jax."""
     precision: str

@@ -1,4 +1,4 @@
-"""Folders of untrained networks, and the case they are tried on."""
+"""Folders of small networks, and the cases they are tried on."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from pipeline.core.schema import Schema
 from pipeline.network import backend, ensemble
 from pipeline.network.backend import keras
 from pipeline.network.card import Card, Member
+from pipeline.network.layers.exchange import fast
 from pipeline.network.settings import Settings
 from pipeline.preparation.params import Postprocess, PreprocessingConfig
-from tests.network.conftest import TINY, tiny
+from tests.network.conftest import TINY, take_steps, tiny
 
 AFFINE = np.array([[-1.0, 0, 0, 5], [0, -1.5, 0, 3], [0, 0, 2.0, 1], [0, 0, 0, 1]])
 MODALITIES = ("t1n", "t1c", "t2w", "t2f")
@@ -37,18 +38,31 @@ def image(shape: tuple[int, int, int] = (34, 26, 14), channels: int = 4) -> np.n
     return (brain[..., None] * np.clip(400 + 200 * waves + noise, 1, None)).astype(np.int16)
 
 
+def tumour(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A brain (X, Y, Z, 4) int16 with a tumour of three nested regions, each brighter than what is
+    around it, and their masks (X, Y, Z, 3) bool.
+    """
+    drawn, shape = np.random.default_rng(seed), (48, 48, 12)
+    places = np.stack(np.meshgrid(*[np.linspace(-1, 1, side) for side in shape], indexing="ij"), -1)
+    brain = np.linalg.norm(places, axis=-1) < 1.1
+    centre = drawn.uniform(-0.15, 0.15, 3)
+    regions = np.linalg.norm(places - centre, axis=-1)[..., None] < np.array([0.9, 0.75, 0.55])
+    bright = 400 + 300 * regions.sum(axis=-1) + drawn.normal(0, 15, (4, *shape))
+    return (brain * bright).astype(np.int16).transpose(1, 2, 3, 0), regions & brain[..., None]
+
+
 def model(
     folder: Path, members: int = 1, precision: str = "float32", shift: float = 0.0, **changes: Any
 ) -> Path:
     """Write a folder like models/ with networks whose weights are drawn, all logits shifted.
 
-    `changes` are of the network; or `cohort`, `preprocess`, `settings`, `postprocess`, `patch` and
-    `dropout`, the probability of modality dropout.
+    `changes` are of the network; or `cohort`, `preprocess`, `settings`, `postprocess`, `patch`,
+    `dropout`, the probability of modality dropout, and `steps` of training on cases of `tumour`.
     """
     cohort: Schema = changes.pop("cohort", brats.schema("_"))
     preprocess = changes.pop("preprocess", {})
     settings, postprocess = changes.pop("settings", {}), changes.pop("postprocess", {})
-    dropout = changes.pop("dropout", 0.0)
+    dropout, steps = changes.pop("dropout", 0.0), changes.pop("steps", 0)
     dimensions = changes.get("dimensions", 2)
     patch = changes.pop("patch", (16, 16, 8)[:dimensions])
     shape = TINY.model_copy(update=changes)
@@ -56,7 +70,11 @@ def model(
     outputs = len(cohort.labels) + 1 if labels else len(cohort.regions)
     channels = len(cohort.modalities) * shape.slices
     backend.prepare(0, precision)
-    networks = [_drawn(tiny(channels, outputs, **changes), seed, shift) for seed in range(members)]
+    networks = [tiny(channels, outputs, **changes) for _ in range(members)]
+    networks = [
+        _trained(network, steps) if steps else _drawn(network, seed, shift)
+        for seed, network in enumerate(networks)
+    ]
     path = folder / "network.keras"
     ensemble.save(networks, path)
     spacing = tuple(preprocess.get("spacing_mm") or (1.0, 1.5, 2.0))
@@ -99,6 +117,24 @@ def model(
     plain = {"overlap": 0.5, "mirror": ("x",), "batch_size": 4, "engine": "keras"} | settings
     write_json(folder / "inference.json", Settings(**plain, postprocess=Postprocess(**nothing)))
     return folder
+
+
+def _trained(network: keras.Model, steps: int) -> keras.Model:
+    """After steps on one slice each, of batches of 1."""
+    network, batches = fast(network), []
+    for step in range(steps):
+        voxels, masks = tumour(1000 + step)
+        brain = voxels[..., :1] > 0
+        scaled = (voxels - voxels[brain[..., 0]].mean(0)) / voxels[brain[..., 0]].std(0) * brain
+        level = step % voxels.shape[2]
+        batches.append(
+            (
+                scaled[None, :, :, level].astype(np.float32),
+                masks[None, :, :, level].astype(np.uint8),
+            )
+        )
+    take_steps(network, keras.optimizers.Adam(0.01), batches)
+    return network
 
 
 def _drawn(network: keras.Model, seed: int, shift: float) -> keras.Model:

@@ -8,8 +8,6 @@ from pipeline.export import runner
 from pipeline.preparation import shards
 from tests.export import made
 
-pytest.importorskip("onnx")
-
 
 def shard_of(data, name: str, seed: int) -> None:
     """Write a prepared case: a brain of noise in a box."""

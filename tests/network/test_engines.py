@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -22,9 +21,6 @@ on_tensorflow = pytest.mark.skipif(
 )
 
 
-with_onnx = pytest.mark.skipif(not find_spec("onnx"), reason="the package onnx is not installed")
-
-
 def scattered(model: keras.Model) -> keras.Model:
     """With all weights drawn: those of a new network hide a wrong scale, offset or average."""
     for layer in model.layers:
@@ -33,9 +29,7 @@ def scattered(model: keras.Model) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("openvino", marks=on_tensorflow), pytest.param("onnx", marks=with_onnx)]
-)
+@pytest.mark.parametrize("name", [pytest.param("openvino", marks=on_tensorflow), "onnx"])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -110,7 +104,6 @@ def test_each_engine_has_its_version():
     assert list(engine.versions("onnx")) == ["onnxruntime"]
 
 
-@with_onnx
 def test_an_ensemble_is_one_graph_whose_logits_are_the_mean():
     members = [fast(scattered(tiny(dimensions=3))) for _ in range(2)]
     joined = ensemble.joined(members)
@@ -120,7 +113,6 @@ def test_an_ensemble_is_one_graph_whose_logits_are_the_mean():
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@with_onnx
 def test_logits_of_a_bfloat16_network_are_those_of_its_weights_in_float32():
     import onnxruntime
 
@@ -128,7 +120,7 @@ def test_logits_of_a_bfloat16_network_are_those_of_its_weights_in_float32():
     backend.prepare(0, "mixed_bfloat16")
     model = tiny(dimensions=3, deep_supervision=True, depth=4)
     model.set_weights(exact.get_weights())
-    graph = onnx_graph.graph_of(inference_network(fast(model)), (16, 16, 8))
+    graph = onnx_graph.graph_of(inference_network(fast(model)), (16, 16, 8), rounded=False)
     windows = RNG.normal(size=(3, 16, 16, 8, 4)).astype(np.float32)
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     (found,) = session.run(None, {"image": np.ascontiguousarray(np.moveaxis(windows, -1, 1))})
@@ -137,7 +129,28 @@ def test_logits_of_a_bfloat16_network_are_those_of_its_weights_in_float32():
     np.testing.assert_allclose(np.moveaxis(found, 1, -1), expected, atol=1e-3)
 
 
-@with_onnx
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_layers_round_as_those_of_keras(precision):
+    import onnxruntime
+
+    backend.prepare(0, f"mixed_{precision}")
+    image = keras.Input((None, None, 4))
+    features = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    features = keras.layers.GroupNormalization(-1)(features)
+    model = fast(scattered(keras.Model(image, keras.layers.LeakyReLU(0.01)(features))))
+    windows = RNG.normal(size=(2, 16, 16, 4)).astype(np.float32)
+    expected = keras.ops.convert_to_numpy(keras.ops.cast(model(windows), "float32"))
+
+    def equal(rounded: bool) -> float:
+        graph = onnx_graph.graph_of(model, rounded=rounded)
+        session = onnxruntime.InferenceSession(graph.SerializeToString())
+        (found,) = session.run(None, {"image": np.moveaxis(windows, -1, 1).copy()})
+        return np.mean(np.moveaxis(found, 1, -1) == expected)
+
+    assert equal(rounded=True) > 0.95
+    assert equal(rounded=False) < 0.1
+
+
 def test_a_graph_is_valid_onnx_and_the_same_bytes_again():
     import onnx
 
@@ -149,19 +162,12 @@ def test_a_graph_is_valid_onnx_and_the_same_bytes_again():
     assert graph.SerializeToString() == again.SerializeToString()
 
 
-@with_onnx
 def test_a_layer_without_a_translation_is_named():
     image = keras.Input((None, None, 4))
     features = keras.layers.Conv2D(3, 1)(image)
     model = keras.Model(image, keras.layers.UpSampling2D(name="wider")(features))
     with pytest.raises(InputError, match=r"layer wider of kind UpSampling2D has no translation"):
         onnx_graph.graph_of(model)
-
-
-def test_onnx_that_is_not_installed_is_found_before_the_training(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError, match="pip install onnx"):
-        engine.chosen("onnx", "unet")
 
 
 @on_tensorflow

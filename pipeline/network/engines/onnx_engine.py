@@ -1,4 +1,4 @@
-"""The forward pass by onnxruntime, on a CPU, in float32."""
+"""The forward pass by onnxruntime, on a CPU, in float32 that rounds as the training did."""
 
 import logging
 from functools import cache

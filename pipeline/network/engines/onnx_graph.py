@@ -1,11 +1,13 @@
-"""A trained network as an ONNX graph, channels first, in float32 whatever it was trained in.
+"""A trained network as an ONNX graph, channels first, in float32.
+
+Where the network computes in bfloat16 or float16, the graph rounds to that type and computes on in
+float32: onnxruntime has no kernels of bfloat16 for a CPU.
 
 The graph is written layer by layer with operators that engines have kernels for, and needs no
 TensorFlow. A converter of TensorFlow's graph writes an instance normalisation as ten operations
 and keeps channels last, with transpositions in between (docs/benchmarks.md).
 """
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +25,10 @@ Write = Callable[["_Writer", Any, list[str], str], str]
 
 
 def graph_of(
-    model: keras.Model, sides: Sequence[int] | None = None, activation: Activation | None = None
+    model: keras.Model,
+    sides: Sequence[int] | None = None,
+    activation: Activation | None = None,
+    rounded: bool = True,
 ) -> Any:
     """Write a network as ONNX.
 
@@ -35,6 +40,9 @@ def graph_of(
         Spatial sides that the graph takes; by default any that the network does.
     activation : {"sigmoid", "softmax"}, optional
         Of the outputs, which are logits without it. With it, types are probabilities too.
+    rounded : bool
+        Whether layers that compute in bfloat16 or float16 round what they take, their kernels and
+        what they give, as they do in Keras.
 
     Returns
     -------
@@ -45,17 +53,12 @@ def graph_of(
     Raises
     ------
     InputError
-        If the package onnx is not installed, or a layer has no translation.
+        If a layer has no translation.
     """
-    if not importlib.util.find_spec("onnx"):
-        raise InputError(
-            "the package onnx is not installed, which writes ONNX. Install it: pip install onnx"
-            " (or tumorflow[export])."
-        )
     from onnx import helper
 
     model = portable(model)
-    writer, count = _Writer(), len(model.inputs[0].shape) - 2
+    writer, count = _Writer(rounded), len(model.inputs[0].shape) - 2
     spatial = tuple(sides) if sides else tuple(f"side_{axis}" for axis in "xyz"[:count])
     logits, *types = writer.model(model, ["image"])
     name = "probabilities" if activation else "logits"
@@ -80,13 +83,30 @@ def _value(name: str, shape: Sequence[int | str]) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
+def _number(dtype: str) -> int:
+    """Number of a type in ONNX."""
+    from onnx import TensorProto
+
+    return int(TensorProto.DataType.Value(dtype.upper().replace("FLOAT32", "FLOAT")))
+
+
+def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    """An array rounded to a type, as float32."""
+    from onnx import helper
+
+    narrow = np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(_number(dtype)))
+    return narrow.astype(np.float32)
+
+
 @dataclass
 class _Writer:
-    """The nodes and weights of a graph."""
+    """The nodes and weights of a graph; `narrow` names what a tensor is, rounded to a type."""
 
+    rounded: bool
     nodes: list[Any] = field(default_factory=list)
     weights: list[Any] = field(default_factory=list)
     taken: set[str] = field(default_factory=lambda: {"image", "logits", "probabilities", "types"})
+    narrow: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def model(self, model: keras.Model, inputs: list[str], prefix: str = "") -> list[str]:
         """Add a network whose inputs have these names; the names of its outputs."""
@@ -113,7 +133,25 @@ class _Writer:
                 f"the layer {layer.name} of kind {type(layer).__name__} has no translation to"
                 f" ONNX; {', '.join(sorted(_LAYERS))} have. Use the engine keras."
             )
-        return [write(self, layer, inputs, name)]
+        dtype = self.dtype(layer)
+        output = write(self, layer, [self.round(each, dtype) for each in inputs], name)
+        if self.nodes[-1].op_type in _EXACT:
+            self.narrow[output, dtype] = output
+        return [self.round(output, dtype)]
+
+    def dtype(self, layer: Any) -> str:
+        """The type that a layer rounds to; float32 for none."""
+        return layer.compute_dtype if self.rounded else "float32"
+
+    def round(self, tensor: str, dtype: str) -> str:
+        """Add what rounds a tensor to a type, unless it is so already; the name of its output."""
+        if dtype == "float32":
+            return tensor
+        if (tensor, dtype) not in self.narrow:
+            cast = self.node("Cast", [tensor], f"{tensor}/{dtype}", to=_number(dtype))
+            wide = self.node("Cast", [cast], f"{tensor}/rounded_{dtype}", to=_number("float32"))
+            self.narrow[tensor, dtype] = self.narrow[wide, dtype] = wide
+        return self.narrow[tensor, dtype]
 
     def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """Add an operation; the name of its output, which is its own."""
@@ -167,7 +205,7 @@ def _transposed(writer: _Writer, layer: Any, inputs: list[str], name: str) -> st
 def _with_kernel(writer: _Writer, layer: Any, inputs: list[str], name: str) -> list[str]:
     """The inputs, a kernel with its channels first and the bias, if there is one."""
     _refuse_unless(layer, layer.activation is keras.activations.linear)
-    kernel, *bias = layer.get_weights()
+    kernel, *bias = (_rounded(one, writer.dtype(layer)) for one in layer.get_weights())
     kernel = np.moveaxis(kernel, (-1, -2), (0, 1))
     return [
         *inputs,
@@ -226,12 +264,14 @@ def _whole_pool(operator: str) -> Write:
 
 
 def _dense(writer: _Writer, layer: Any, inputs: list[str], name: str) -> str:
-    kernel, bias = layer.get_weights()
+    kernel, bias = (_rounded(one, writer.dtype(layer)) for one in layer.get_weights())
     return writer.node("Gemm", [*inputs, *writer.named(name, kernel=kernel, bias=bias)], name)
 
 
 def _leaky(writer: _Writer, layer: Any, inputs: list[str], name: str) -> str:
-    return writer.node("LeakyRelu", inputs, name, alpha=layer.negative_slope)
+    return writer.node(
+        "LeakyRelu", inputs, name, alpha=_rounded(layer.negative_slope, writer.dtype(layer)).item()
+    )
 
 
 def _plain(operator: str, **attributes: Any) -> Write:
@@ -241,6 +281,8 @@ def _plain(operator: str, **attributes: Any) -> Write:
     return write
 
 
+_EXACT = {"Concat", "Identity", "MaxPool", "Relu"}
+"""Operators that give some of the values that they take."""
 _LAYERS: dict[str, Write] = {
     "Add": _plain("Sum"),
     "Average": _plain("Mean"),
