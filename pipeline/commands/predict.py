@@ -43,7 +43,7 @@ from ..core.errors import InputError
 from ..core.progress import Bar, logged_above_bars
 from ..network.settings import Engine
 from ..runtime import gpus
-from ..runtime.model_folder import model_folder
+from ..runtime.model_folder import add_model, model_folder
 
 _NO_FOLDER = ("nii", "gz", "mha", "mhd", "nrrd", "dcm", "png", "csv", "json")
 """Endings that folders seldom have."""
@@ -59,13 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CASES",
         help="folders of one case or of many, or lists of cases (.txt, .csv)",
     )
-    parser.add_argument(
-        "--model",
-        default="models",
-        metavar="FOLDER|runs:/ID|models:/NAME@ALIAS|EXPERIMENT",
-        help="folder of the network and its card, MLflow run, registered model, DVC experiment or"
-        " revision (default: models)",
-    )
+    add_model(parser)
     parser.add_argument(
         "--out",
         type=Path,

@@ -16,19 +16,13 @@ from ..core.errors import InputError
 from ..core.records import sha256
 from ..network.card import network_file, read_card
 from ..network.settings import read_settings
-from ..runtime.model_folder import model_folder
+from ..runtime.model_folder import add_model, model_folder
 from ..runtime.tracking import registry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument(
-        "--model",
-        default="models",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
-        help="folder of the network and its card, MLflow run, DVC experiment or revision"
-        " (default: models)",
-    )
+    add_model(parser)
     parser.add_argument("--name", required=True, help="of the registered model")
     parser.add_argument(
         "--alias",

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..network.card import read_card
 from ..runtime import gpus
-from ..runtime.model_folder import model_folder
+from ..runtime.model_folder import add_model, model_folder
 from ..segmenting.extras import FORMATS, SEG_TYPES, Extras, object_file
 from ..segmenting.finding import OneCase, Unusable
 from ..segmenting.many import Outcome
@@ -17,12 +17,7 @@ from ..segmenting.model import Model
 
 def add_arguments(parser: argparse.ArgumentParser, formats: str) -> None:
     """Declare how studies are segmented, by default into these formats."""
-    parser.add_argument(
-        "--model",
-        default="models",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
-        help="the network, as for predict (default: models)",
-    )
+    add_model(parser)
     parser.add_argument(
         "--formats",
         default=formats,

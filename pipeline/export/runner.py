@@ -228,7 +228,7 @@ def _brain(image: np.ndarray, rule: str) -> np.ndarray:
     brain: np.ndarray = np.zeros(image.shape[:3], bool)
     for channel in range(image.shape[-1]):
         brain |= image[..., channel] > _otsu(image[..., channel])
-    for level in range(brain.shape[-1]):
+    for level in range(brain.shape[2]):
         brain[..., level] |= _enclosed(brain[..., level])
     return brain
 

@@ -2,6 +2,7 @@
 revision.
 """
 
+import argparse
 import atexit
 import re
 import shutil
@@ -15,6 +16,17 @@ from .tracking import registry
 from .tracking.kept import model_files
 
 _RUN = re.compile(r"runs:/+([^/]+)(/model/?)?")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--model``, whose value `model_folder` takes."""
+    parser.add_argument(
+        "--model",
+        default="models",
+        metavar="FOLDER|runs:/ID|models:/NAME@ALIAS|EXPERIMENT",
+        help="folder of the network and its card, MLflow run, registered model, DVC experiment or"
+        " revision (default: models)",
+    )
 
 
 def model_folder(name: str) -> Path:
