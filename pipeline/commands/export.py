@@ -25,18 +25,12 @@ from typing import Any
 from ..export import folder, quantized, runner
 from ..network.card import Card, network_file, read_card
 from ..network.settings import Settings, read_settings
-from ..runtime.model_folder import model_folder
+from ..runtime.model_folder import add_model, model_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument(
-        "--model",
-        default="models",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
-        help="folder of the network and its card, MLflow run, DVC experiment or revision"
-        " (default: models)",
-    )
+    add_model(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument(
         "--format", choices=("onnx", "openvino"), default="onnx", help="default: onnx"
