@@ -11,9 +11,14 @@ _ABOUT = _CLONE / "pyproject.toml"
 
 
 def version() -> str:
-    """Version of the package; of a clone also its commit, and whether the code differs from it."""
+    """Version of the package; of a clone also its commit, and whether the code differs from it;
+    "unknown" of a copy of the package alone, such as the code of a model in MLflow.
+    """
     if not _ABOUT.is_file():
-        return importlib.metadata.version("tumorflow")
+        try:
+            return importlib.metadata.version("tumorflow")
+        except importlib.metadata.PackageNotFoundError:
+            return "unknown"
     number = tomllib.loads(_ABOUT.read_text(encoding="utf-8"))["project"]["version"]
     commit, changed = state_of_code(_CLONE)
     state = f" (commit {commit[:10]}{', changed' if changed else ''})" if commit else ""
