@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
+        metavar="FOLDER|runs:/ID|models:/NAME@ALIAS|EXPERIMENT",
         help="network that segments visits without labels",
     )
     parser.add_argument(

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="models",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
+        metavar="FOLDER|runs:/ID|models:/NAME@ALIAS|EXPERIMENT",
         help="folder of the network and its card, MLflow run, DVC experiment or revision"
         " (default: models)",
     )

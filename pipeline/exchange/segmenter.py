@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser, formats: str) -> None:
     parser.add_argument(
         "--model",
         default="models",
-        metavar="FOLDER|runs:/ID|EXPERIMENT",
+        metavar="FOLDER|runs:/ID|models:/NAME@ALIAS|EXPERIMENT",
         help="the network, as for predict (default: models)",
     )
     parser.add_argument(
