@@ -29,7 +29,7 @@ COMMANDS = {
     "plan": "choose all values for a cohort, this machine and a time budget",
     "follow": "follow a patient over visits: lesions, diameters, RANO 2.0",
     "doctor": "check this machine and this clone, and say how to fix what is wrong",
-    "schema": "print the JSON schema of params.yaml, for editors",
+    "schema": "print the JSON schema of params.yaml or of the run manifest",
     "completion": "print a script that completes this command line in bash or zsh",
 }
 

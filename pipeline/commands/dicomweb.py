@@ -122,10 +122,11 @@ def _segment(server: Server, arguments: argparse.Namespace) -> int:
     for outcome in _outcomes(chosen, folders):
         if outcome.state == "failed":
             failed += 1
-            Bar.write(f"failed: {outcome.case}: {outcome.reason}", sys.stderr)
+            Bar.write(f"failed: {outcome.failure}", sys.stderr)
             continue
         files = chosen.dicom_files(outcome.case)
-        Bar.write("  ".join([outcome.case, outcome.state, *(file.name for file in files)]))
+        names = [file.name for file in files]
+        Bar.write("  ".join([outcome.case, outcome.state, outcome.summary, *names]))
         if arguments.store:
             outbox.add(files, server.url)
     left = _sent(outbox, server) if arguments.store else 0
@@ -143,6 +144,8 @@ def _outcomes(chosen: segmenter.Segmenter, folders: list[Path]) -> Iterator[Outc
 def _store(server: Server, arguments: argparse.Namespace) -> int:
     outbox = Outbox(arguments.out / _OUTBOX)
     outbox.add(map(Path, arguments.what), server.url)
+    if not outbox.waiting():
+        print(f"{outbox.folder}: nothing to send", file=sys.stderr)
     return 1 if _sent(outbox, server) else 0
 
 

@@ -34,9 +34,8 @@ Research use only, not for diagnosis.
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from .. import api
 from ..core.errors import InputError
@@ -44,6 +43,7 @@ from ..core.progress import Bar, logged_above_bars
 from ..network.settings import Engine
 from ..runtime import gpus
 from ..runtime.model_folder import add_model, model_folder
+from ..segmenting.many import summary
 
 _NO_FOLDER = ("nii", "gz", "mha", "mhd", "nrrd", "dcm", "png", "csv", "json")
 """Endings that folders seldom have."""
@@ -233,7 +233,7 @@ def _into_file(
     result.save(out, extras)
     count = len(result.warnings)
     seen = f"; {count} warning{'s' * (count > 1)} above and in {out.name}.json" if count else ""
-    print(f"{out}: {_line(result.record)}{seen}")
+    print(f"{out}: {summary(result.record)}{seen}")
 
 
 def _into_folder(
@@ -257,10 +257,10 @@ def _into_folder(
         for outcome in Bar(outcomes, "predict", len(cases), unit="case"):
             states[outcome.state] += 1
             if outcome.state == "done":
-                Bar.write(f"{outcome.case}: {_line(outcome.record)}")
+                Bar.write(f"{outcome.case}: {outcome.summary}")
             if outcome.state == "failed":
                 failed.append(outcome.case)
-                Bar.write(f"failed: {outcome.case}: {outcome.reason}", sys.stderr)
+                Bar.write(f"failed: {outcome.failure}", sys.stderr)
     names = f": {', '.join(failed)}" if failed else ""
     print(
         f"{arguments.out}: {states['done']} done, {states['skipped']} skipped,"
@@ -272,17 +272,6 @@ def _into_folder(
 def _words(text: str) -> tuple[str, ...]:
     """The words of a list with commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    """Volumes and quality flag of a case, with the strongest reason."""
-    volumes = [f"{name} {volume:.1f} ml" for name, volume in record["volumes_ml"].items()]
-    flag, reasons = record["quality"]["flag"], record["quality"]["reasons"]
-    line = f"{', '.join(volumes)}; quality {flag}"
-    if flag != "check":
-        return line
-    more = f" ({len(reasons) - 1} more in the record)" if len(reasons) > 1 else ""
-    return f"{line}: {reasons[0]['text']}{more}"
 
 
 def _files(arguments: argparse.Namespace) -> dict[str, Path]:

@@ -229,9 +229,10 @@ class Watch:
             return [], [str(error)], True
         for outcome in outcomes:
             if outcome.state == "failed":
-                reasons.append(f"{outcome.case}: {outcome.reason}")
+                reasons.append(outcome.failure)
             else:
                 done.append(outcome.case)
+                log.info("%s: %s", key, outcome.summary)
             if stop.is_set():
                 break
         return done, reasons, len(done) + len(reasons) == len(cases)

@@ -47,6 +47,17 @@ class Outcome:
     reason: str = ""
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def failure(self) -> str:
+        """Case and reason of one that failed; many a reason names the case itself."""
+        named = self.reason.startswith((f"{self.case}: ", f"{self.case} ("))
+        return self.reason if named else f"{self.case}: {self.reason}"
+
+    @property
+    def summary(self) -> str:
+        """Volumes and quality flag of one that is done or skipped; see `summary`."""
+        return summary(self.record)
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -208,6 +219,18 @@ def _check_out(job: Job, cases: Sequence[OneCase]) -> None:
                     f"{path}: is a file of case {case.name} itself and would be replaced by a"
                     " result. Name another folder."
                 )
+
+
+def summary(record: Mapping[str, Any]) -> str:
+    """Volumes and quality flag of a record in a line, with the strongest reason of `check`."""
+    volumes = [f"{name} {volume:.1f} ml" for name, volume in record["volumes_ml"].items()]
+    quality = record.get("quality") or {"flag": "unknown", "reasons": ()}
+    flag, reasons = quality["flag"], quality["reasons"]
+    line = f"{', '.join(volumes)}; quality {flag}"
+    if flag != "check":
+        return line
+    more = f" ({len(reasons) - 1} more in the record)" if len(reasons) > 1 else ""
+    return f"{line}: {reasons[0]['text']}{more}"
 
 
 class _Table:

@@ -64,7 +64,8 @@ def test_a_study_in_orthanc_is_fetched_segmented_and_stored_once(
     words.append("--store")
     assert dicomweb(*words) == 0
     said = capsys.readouterr()
-    assert f"{CASE}  done  {CASE}.seg.dcm  {CASE}.sr.dcm" in said.out
+    measured = r"WT .* ml; quality \w+.*"
+    assert re.search(f"{CASE}  done  {measured}  {CASE}.seg.dcm  {CASE}.sr.dcm", said.out)
     result, report = (pydicom.dcmread(out / f"{CASE}.{name}.dcm") for name in ("seg", "sr"))
     assert f"{result.SOPInstanceUID}: stored" in said.out
     stored = {"SEG": [result.SeriesInstanceUID], "SR": [report.SeriesInstanceUID]}
@@ -72,7 +73,7 @@ def test_a_study_in_orthanc_is_fetched_segmented_and_stored_once(
     assert not re.search("Roe|MRN4711", said.out + said.err)
     assert dicomweb(*words) == 0
     said = capsys.readouterr().out
-    assert f"{CASE}  skipped  {CASE}.seg.dcm" in said
+    assert re.search(f"{CASE}  skipped  {measured}  {CASE}.seg.dcm", said)
     assert f"{result.SOPInstanceUID}: was stored before" in said
     assert shown(server) == stored
     assert not [*(out / "outbox").glob("*.dcm")]
@@ -91,6 +92,9 @@ def test_files_are_stored_in_orthanc_and_one_that_waits_is_sent_by_the_next_call
         assert f"outbox: 1 not stored yet, for {running.url}" in said
         assert dicomweb("store", running.url, "--out", out) == 0
         assert running.stored == [result.SOPInstanceUID]
+        capsys.readouterr()
+        assert dicomweb("store", running.url, "--out", out) == 0
+        assert "outbox: nothing to send" in capsys.readouterr().err
     assert dicomweb("store", server, tmp_path / "a.seg.dcm", "--out", out) == 0
     assert shown(server) == {"SEG": [result.SeriesInstanceUID]}
 

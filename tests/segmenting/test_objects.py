@@ -174,6 +174,7 @@ def test_a_case_without_a_series_fails_before_anything_is_computed(tmp_path, cap
     assert outcome.state == "failed"
     assert "has no DICOM series" in outcome.reason
     assert "Give the folder of the DICOM study" in outcome.reason
+    assert outcome.failure.count(case.name) == 1
     assert "_loaded" not in vars(fresh)
 
 
