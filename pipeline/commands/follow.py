@@ -186,9 +186,11 @@ def _printed(record: Mapping[str, Any]) -> list[str]:
         for visit, state in zip(record["visits"], kind["visits"], strict=True):
             day = "" if visit["day"] is None else f", day {visit['day']}"
             product, volume = state["by_product"], state["by_volume"]
+            clinic = state["with_clinic"]["category"]
             lines.append(
                 f"  visit {visit['visit']}{day}: {state['product_sum_mm2']:.0f} mm2"
                 f" {product['category'] or '-'}, {state['target_ml']:.1f} ml"
                 f" {volume['category'] or '-'}"
+                + (f"; with the fields of the clinic {clinic}" if clinic else "")
             )
     return lines

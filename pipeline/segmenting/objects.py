@@ -28,7 +28,7 @@ def require(case: str, images: Mapping[str, Path | Part]) -> None:
     """Raise InputError unless objects can be made of a case, before anything is computed."""
     source = _source(case, series_of(images))
     blank = {"edema": np.zeros(source.grid.shape, bool)}
-    segmentation.stored(segmentation.dataset(source, blank, "binary", _algorithm("")), source)
+    segmentation.stored(segmentation.dataset(source, blank, "binary", _algorithm("", "ok")), source)
 
 
 def made(result: "Segmentation", extras: Extras) -> dict[str, bytes]:
@@ -40,7 +40,8 @@ def made(result: "Segmentation", extras: Extras) -> dict[str, bytes]:
         If the case has no DICOM series, or its headers hold what no object can repeat.
     """
     source, schema = _source(result.case.name, result.series), result.schema
-    algorithm = _algorithm(result.record["network_sha256"])
+    flag = result.record["quality"]["flag"]
+    algorithm = _algorithm(result.record["network_sha256"], flag)
     colours = label_colours(schema) | region_colours(schema)
     classes = _on_source(result, source, result.classes)
     masks = _masks(classes, schema, extras.segments)
@@ -49,10 +50,13 @@ def made(result: "Segmentation", extras: Extras) -> dict[str, bytes]:
         segments = _maps(result, source) if extras.seg_type == "fractional" else masks
         objects["seg"] = segmentation.dataset(source, segments, extras.seg_type, algorithm, colours)
     if "sr" in extras.objects:
-        found = findings(classes, schema, source.grid.spacing_mm, masks)
-        objects["sr"] = report.dataset(source, objects["seg"], found, algorithm)
+        measured = findings(classes, schema, source.grid.spacing_mm, masks)
+        objects["sr"] = report.dataset(source, objects["seg"], measured, algorithm)
     if "rtstruct" in extras.objects:
         objects["rtstruct"] = rtstruct.dataset(source, masks, algorithm, colours)
+    if flag == "check":  # what lists of series show
+        for found in objects.values():
+            found.SeriesDescription = f"Check: {found.SeriesDescription}"
     return {name: segmentation.stored(found, source) for name, found in objects.items()}
 
 
@@ -95,6 +99,8 @@ def _on_source(
     return turned
 
 
-def _algorithm(network_sha256: str) -> segmentation.Algorithm:
+def _algorithm(network_sha256: str, flag: str) -> segmentation.Algorithm:
     made_by = f"{version()} network {network_sha256[:16]}"
-    return segmentation.Algorithm("TumorFlow", made_by, {"network_sha256": network_sha256})
+    return segmentation.Algorithm(
+        "TumorFlow", made_by, {"network_sha256": network_sha256, "quality": flag}
+    )

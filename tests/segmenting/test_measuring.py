@@ -89,7 +89,7 @@ def saved(folder: Path, geometry: str, extras: Extras):
         SCHEMA,
         ("t1c",),
         None,
-        {"network_sha256": "0" * 64, "volumes_ml": {}, "warnings": []},
+        {"network_sha256": "0" * 64, "quality": {"flag": "check"}},
         dict,
         ("t1c", series),
     )
@@ -108,6 +108,10 @@ def test_a_report_refers_to_the_segmentation_written_beside_it(tmp_path, geometr
     volume = (CLASSES == 3).sum() * np.prod(GEOMETRIES[geometry][1]) / 1000
     assert str(round(volume, 3)) in text
     assert len({one.SeriesInstanceUID for one in made.values()}) == 3
+    assert all(one.SeriesDescription.startswith("Check: ") for one in made.values())
+    made_by = made["seg"].SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+    assert "quality" in made_by.AlgorithmParameters
+    assert "quality: check" in text
     assert len({one.StudyInstanceUID for one in made.values()}) == 1
 
 

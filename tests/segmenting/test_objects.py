@@ -154,7 +154,7 @@ def test_a_study_of_unregistered_series_gets_its_labels_on_the_reference_series(
         schema=model.card.cohort,
         modalities=("t1c",),
         native=native,
-        record={"network_sha256": "ab" * 32, "volumes_ml": {}, "warnings": []},
+        record={"network_sha256": "ab" * 32, "quality": {"flag": "check"}},
         region_probabilities=lambda: {"WT": (classes > 0).astype(np.float32)},
         series=("t1c", series),
     )
