@@ -72,8 +72,8 @@ def other_code(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def own_code(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    (folder / "mine.py").write_text("")
-    other("own_code.train", "mine.py")(folder, patch)
+    (folder / "own_losses.py").write_text("")
+    other("own_code.train", "own_losses.py")(folder, patch)
 
 
 def checkpoint_that_names_other_data(folder: Path, patch: pytest.MonkeyPatch) -> None:

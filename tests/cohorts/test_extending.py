@@ -34,6 +34,7 @@ def workspace(tmp_path, monkeypatch) -> Path:
     module = tmp_path / "project" / CODE.splitlines()[0].removeprefix("# ")
     module.parent.mkdir(parents=True)
     module.write_text(CODE)
+    (module.parent / "__init__.py").touch()  # else a mine.py anywhere on the path goes first
     (header, *rows) = csv.reader(re.search(r"```\n(scan,.*?)```", PAGE, re.S)[1].splitlines())
     lines = [header, *rows, *([f"S00{n}", f"P{n}", *_files(n), "glioma"] for n in (3, 4))]
     for number, row in enumerate(lines[1:]):

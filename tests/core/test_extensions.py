@@ -20,6 +20,7 @@ def forget(package):
 def folder(tmp_path, monkeypatch):
     """A folder with a module of a user, as the current one."""
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/__init__.py").touch()  # else a mine.py anywhere on the path goes first
     (tmp_path / "mine/losses.py").write_text("focal = 'mine'\n")
     (tmp_path / "mine/broken.py").write_text("import no_such_library\n")
     monkeypatch.chdir(tmp_path)
