@@ -43,6 +43,7 @@ from ..core.progress import Bar, logged_above_bars
 from ..network.settings import Engine
 from ..runtime import gpus
 from ..runtime.model_folder import add_model, model_folder
+from ..segmenting.extras import formats_of
 from ..segmenting.many import summary
 
 _NO_FOLDER = ("nii", "gz", "mha", "mhd", "nrrd", "dcm", "png", "csv", "json")
@@ -87,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--formats",
-        type=_words,
+        type=formats_of,
         default=("nifti",),
         metavar="NAME,NAME",
         help=f"of {', '.join(api.FORMATS)}: the labels, and the DICOM objects of a DICOM study"
@@ -267,11 +268,6 @@ def _into_folder(
         f" {len(failed)} failed{names}; volumes in {arguments.out / api.VOLUMES}"
     )
     return 1 if failed else 0
-
-
-def _words(text: str) -> tuple[str, ...]:
-    """The words of a list with commas."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _files(arguments: argparse.Namespace) -> dict[str, Path]:

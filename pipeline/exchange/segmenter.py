@@ -9,7 +9,7 @@ from ..core.errors import InputError
 from ..network.card import read_card
 from ..runtime import gpus
 from ..runtime.model_folder import add_model, model_folder
-from ..segmenting.extras import FORMATS, SEG_TYPES, Extras, object_file
+from ..segmenting.extras import FORMATS, SEG_TYPES, Extras, formats_of, object_file
 from ..segmenting.finding import OneCase, Unusable
 from ..segmenting.many import Outcome
 from ..segmenting.model import Model
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser, formats: str) -> None:
     add_model(parser)
     parser.add_argument(
         "--formats",
+        type=formats_of,
         default=formats,
         metavar="NAME,NAME",
         help=f"of {', '.join(FORMATS)}, as for predict (default: {formats})",
@@ -78,11 +79,11 @@ def segmenter(arguments: argparse.Namespace, out: Path) -> Segmenter:
         If the network cannot be read, a format is unknown, or results are to be stored, but none is
         a DICOM file.
     """
-    extras = Extras(formats=tuple(arguments.formats.split(",")), seg_type=arguments.seg_type)
+    extras = Extras(formats=arguments.formats, seg_type=arguments.seg_type)
     if arguments.store and not extras.objects:
         raise InputError(
-            f"--formats {arguments.formats}: makes no DICOM file that --store could store. Ask for"
-            " --formats nifti,seg."
+            f"--formats {','.join(arguments.formats)}: makes no DICOM file that --store"
+            " could store. Ask for --formats nifti,seg."
         )
     if arguments.device:
         gpus.use(arguments.device)

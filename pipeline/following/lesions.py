@@ -159,8 +159,7 @@ class Tracker:
             ]
         seen = self._matched(open_tracks, shared, sizes)
         seen += self._gone(open_tracks, shared, seen)
-        for sighting in self._appeared(open_tracks, shared, sizes, seen):
-            seen.append(sighting)
+        seen += self._appeared(open_tracks, shared, sizes, seen)
         self._remember(seen, wide)
         self._started = True
         return sorted(seen, key=lambda sighting: _order(sighting.lesion))

@@ -87,7 +87,7 @@ class MatchedScores:
     @property
     def worst(self) -> Agreement:
         """Of a lesion that is missed or false."""
-        return Agreement(0.0, self.rules.penalty_hd95_mm, 0.0)
+        return _worst(self.rules)
 
     @property
     def tp(self) -> int:
@@ -173,6 +173,10 @@ class OneSize:
     def f1(self) -> float:
         """2 TP / (2 TP + FP + FN), NaN without such a lesion in the reference."""
         return ratio(2 * self.found, self.found + self.fp + self.count) if self.lesions else nan
+
+
+def _worst(rules: MatchingRules) -> Agreement:
+    return Agreement(0.0, rules.penalty_hd95_mm, 0.0)
 
 
 def _mean(agreements: list[Agreement]) -> Agreement:
@@ -261,7 +265,6 @@ def match_lesions(
     ones, others, shared = shared_voxels(drawn, predicted)
     dices = 2 * shared / (drawn.voxels[ones] + predicted.voxels[others])
     chosen = matching(ones, others, dices, (len(drawn.numbers), len(predicted.numbers)))
-    worst = Agreement(0.0, rules.penalty_hd95_mm, 0.0)
 
     @cache  # a lone pair is the whole masks too
     def surfaces(of: Numbers, partners: Numbers) -> SurfaceDistances:
@@ -283,7 +286,7 @@ def match_lesions(
         every = tuple(drawn.numbers.tolist()), tuple(predicted.numbers.tolist())
         whole = agreement(surfaces(*every), float(2 * shared.sum() / voxels), 0.5)
     else:
-        whole = worst if voxels else Agreement(nan, nan, nan)
+        whole = _worst(rules) if voxels else Agreement(nan, nan, nan)
     mm3 = prod(spacing_mm)
     false = np.setdiff1d(predicted.numbers, others[chosen])
     return MatchedScores(

@@ -16,6 +16,11 @@ SEG_TYPES: tuple[str, ...] = get_args(SegType)
 SEGMENTS = ("labels", "regions")
 
 
+def formats_of(text: str) -> tuple[str, ...]:
+    """The formats in a list with commas, not checked."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def check_name(path: Path) -> None:
     """Raise an InputError unless a file name ends in .nii or .nii.gz."""
     if not path.name.endswith((".nii", ".nii.gz")):

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import numpy as np
 
 from ..core.schema import Schema
-from ..formats.dicom_objects.report import Diameters, Finding, Lesion
-from ..metrics.diameters import Measured, lesions, measured
+from ..formats.dicom_objects.report import Finding, Lesion
+from ..metrics.diameters import lesions, measured
 
 LEAST_MM3 = 50.0
 """Smaller connected parts count in the volume of their region, but are not listed as lesions."""
@@ -39,9 +39,9 @@ def findings(
             Finding(
                 name,
                 float(mask.sum()) * voxel_mm3,
-                _diameters(measured(mask, spacing_mm)),
+                measured(mask, spacing_mm),
                 tuple(
-                    Lesion(lesion.volume_mm3, _of(lesion.measured))
+                    Lesion(lesion.volume_mm3, lesion.measured)
                     for lesion in lesions(mask, spacing_mm, least_mm3=LEAST_MM3)
                 ),
                 next((segment for segment in segments if segment in alike), ""),
@@ -53,18 +53,3 @@ def findings(
             volume_mm3 = float((classes == index).sum()) * voxel_mm3
             found.append(Finding(label, volume_mm3, None, (), label if label in segments else ""))
     return found
-
-
-def _diameters(lines: Measured | None) -> Diameters | None:
-    return _of(lines) if lines else None
-
-
-def _of(lines: Measured) -> Diameters:
-    return Diameters(
-        lines.index,
-        lines.long_axis_mm,
-        lines.short_axis_mm,
-        lines.product_mm2,
-        lines.long_ends,
-        lines.short_ends,
-    )

@@ -9,7 +9,7 @@ slice.
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import highdicom.sr as hd
 import numpy as np
@@ -31,25 +31,23 @@ _RANO = codes.NCIt.RANO
 _MM_DIGITS, _VOLUME_DIGITS = 2, 3
 
 
-@dataclass(frozen=True, eq=False)
-class Diameters:
-    """The longest diameter of a lesion within a slice, and the longest perpendicular to it.
-
-    Attributes
-    ----------
-    index : int
-        The slice of the source's grid.
-    long_axis_mm, short_axis_mm, product_mm2 : float
-    long_ends, short_ends : (2, 3) float64 array
-        Ends of the lines in voxel coordinates of the source's grid.
+class Diameters(Protocol):
+    """The longest diameter of a lesion within a slice, and the longest perpendicular to it, such as
+    `pipeline.metrics.diameters.Measured`, on the source's grid.
     """
 
-    index: int
-    long_axis_mm: float
-    short_axis_mm: float
-    product_mm2: float
-    long_ends: np.ndarray
-    short_ends: np.ndarray
+    @property
+    def index(self) -> int: ...
+    @property
+    def long_axis_mm(self) -> float: ...
+    @property
+    def short_axis_mm(self) -> float: ...
+    @property
+    def product_mm2(self) -> float: ...
+    @property
+    def long_ends(self) -> np.ndarray: ...
+    @property
+    def short_ends(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
