@@ -168,7 +168,35 @@ class Browser:
         return message
 
 
-class Page:
+class Driven:
+    """What a page of any browser can do with its expressions and requests."""
+
+    complaints: list[str]
+    requests: list[str]
+
+    def evaluate(self, code: str) -> Any:
+        """Value of a JavaScript expression; a promise is awaited."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float) -> None:
+        """Let the page go on for a while."""
+        time.sleep(seconds)
+
+    def wait_for(self, condition: str) -> None:
+        """Wait until a JavaScript expression holds."""
+        end = time.monotonic() + _PATIENCE_S
+        while not self.evaluate(f"Boolean({condition})"):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{condition} does not hold; complaints: {self.complaints}")
+            self.wait(0.05)
+
+    @property
+    def hosts(self) -> set[str]:
+        """Hosts and ports that were asked for something; empty if nothing left the page."""
+        return {urlsplit(asked).netloc for asked in self.requests} - {""}
+
+
+class Page(Driven):
     """A page in a browser.
 
     Attributes
@@ -184,11 +212,6 @@ class Page:
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self._loaded = False
-
-    @property
-    def hosts(self) -> set[str]:
-        """Hosts and ports that were asked for something; empty if nothing left the page."""
-        return {urlsplit(asked).netloc for asked in self.requests} - {""}
 
     def send(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Give a command of the protocol to this page."""
@@ -218,7 +241,10 @@ class Page:
         while not self._loaded:
             if time.monotonic() > end:
                 raise TimeoutError(f"{place} was not loaded in {_PATIENCE_S:g} s")
-            self.browser.listen(0.02)
+            self.wait(0.02)
+
+    def wait(self, seconds: float) -> None:
+        self.browser.listen(seconds)
 
     def look(
         self,
@@ -241,29 +267,21 @@ class Page:
         self.send("Emulation.setEmulatedMedia", features=features)
 
     def evaluate(self, code: str) -> Any:
-        """Value of a JavaScript expression; a promise is awaited."""
         options = {"returnByValue": True, "awaitPromise": True, "userGesture": True}
         answer = self.send("Runtime.evaluate", expression=code, **options)
         if "exceptionDetails" in answer:
             raise RuntimeError(_words(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    def wait_for(self, condition: str) -> None:
-        """Wait until a JavaScript expression holds."""
-        end = time.monotonic() + _PATIENCE_S
-        while not self.evaluate(f"Boolean({condition})"):
-            if time.monotonic() > end:
-                raise TimeoutError(f"{condition} does not hold; complaints: {self.complaints}")
-            self.browser.listen(0.05)
-
     def press(self, keys: str) -> None:
         """Press and release a key by its name, such as ``Tab`` or ``a``, or with others held down,
         such as ``Control+Shift+z``.
         """
         *held, key = keys.split("+") if len(keys) > 1 else [keys]
+        key = key.upper() if "Shift" in held and len(key) == 1 else key
         modifiers = sum(_MODIFIERS[name] for name in held)
         described = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
-        described |= {"code": key} if len(key) > 1 else {}
+        described |= {"code": key if len(key) > 1 else f"Key{key.upper()}" if key.isalpha() else ""}
         described |= {"modifiers": modifiers}
         typing = len(key) == 1 and not set(held) - {"Shift"}
         text = "\r" if key == "Enter" else key if typing else ""
@@ -311,7 +329,7 @@ class Page:
                 return files[0]
             if time.monotonic() > end:
                 raise TimeoutError(f"{selector} downloaded nothing; complaints: {self.complaints}")
-            self.browser.listen(0.05)
+            self.wait(0.05)
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that a selector finds."""
