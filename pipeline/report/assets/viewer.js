@@ -9,6 +9,9 @@
   const WINDOWING = 9, WHOLE_WINDOW = 255; // NiiVue's number of a drag that changes it; grey levels
   const HEAD_OPACITY = 0.35; // in 3D, where the tumour shows through
   const ERROR_STRENGTH = 225; // of 255: few voxels, which must be seen
+  const FILLED = 0.94; // of the picture, by the head
+  const INSET = 5; // pixels between the letters of orientation and the edge
+  const SLAB = 16; // slices that go to the card at once
   const ZOOM_STEP = 25, TURN_STEP = 5, FAR = 10; // percent, degrees and slices of a key
   const SHARED = ["modality", "plane", "zoom", "turn", "tilt", "level", "window", "opacity"];
 
@@ -66,6 +69,9 @@
       crosshairGap: 16, multiplanarShowRender: 0, tileMargin: 4,
     });
     nv.keyDownListener = nv.keyUpListener = () => {}; // the keys are ours
+    const letters = nv.drawSliceOrientationText.bind(nv); // it would cut them at the edges
+    nv.drawSliceOrientationText = ([left, top, width, height], ...more) =>
+      letters([left + INSET, top + INSET, width - 2 * INSET, height - 2 * INSET], ...more);
     await nv.attachToCanvas(canvas, true);
     return nv;
   };
@@ -77,6 +83,43 @@
     for (const [place, value] of [[42, 2], [44, 2], [46, 2], [68, 0], [70, 2304], [72, 32]]) header.setInt16(place, value, true); // RGBA, 32 bits
     return niivue.NVImage.new(file.buffer, "labels.nii", "", 1);
   };
+
+  const rangeOf = voxels => {
+    let [low, high] = [255, 0];
+    for (const value of voxels) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    return [low, high];
+  };
+
+  // [[low x, y, z], [high x, y, z]] around all voxels that are not black, the high ends outside; of a black volume, all of it.
+  const headBox = (voxels, shape) => {
+    const low = [...shape], high = [0, 0, 0];
+    for (let z = 0, index = 0; z < shape[2]; z++) {
+      for (let y = 0; y < shape[1]; y++) {
+        for (let x = 0; x < shape[0]; x++, index++) {
+          if (!voxels[index]) continue;
+          if (x < low[0]) low[0] = x;
+          if (x >= high[0]) high[0] = x + 1;
+          if (y < low[1]) low[1] = y;
+          if (y >= high[1]) high[1] = y + 1;
+          if (z < low[2]) low[2] = z;
+          high[2] = z + 1;
+        }
+      }
+    }
+    return high[2] ? [low, high] : [[0, 0, 0], shape];
+  };
+
+  // Red, green, blue and opacity in one number for each of 256 grey levels, as NiiVue's shader takes them from a colour map.
+  const greyTable = (colours, low, high, opacity) => Uint32Array.from({length: 256}, (_, grey) => {
+    const share = (grey - low) / Math.max(1e-5, high - low), place = 256 * (grey > low ? Math.max(share, 2 / 256) : share) - 0.5;
+    const bounded = Math.min(Math.max(place, 0), 255), before = Math.floor(bounded), after = Math.min(before + 1, 255);
+    const [red, green, blue, alpha] = [0, 1, 2, 3].map(channel =>
+      colours[4 * before + channel] + (bounded - before) * (colours[4 * after + channel] - colours[4 * before + channel]));
+    return (Math.round(alpha * opacity) << 24 | Math.round(blue) << 16 | Math.round(green) << 8 | Math.round(red)) >>> 0;
+  });
 
   /**
    * Opens a viewer in `root`, which holds the controls of templates/viewer_controls.html.j2 and names their prefix in
@@ -109,7 +152,7 @@
     const control = name => document.getElementById(`${prefix}-${name}`);
     const listening = new AbortController(), moves = [], looks = [];
     const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
-    let scene = null, feed = null, at = [0, 0, 0], voxels = {}, shown = [], img = null, ticks = {}, wanted = [], outlines = {}, round = 0;
+    let scene = null, feed = null, at = [0, 0, 0], voxels = {}, shown = [], img = null, ticks = {}, wanted = [], outlines = {}, round = 0, loading = false, head = null;
 
     const nv = await startNiivue(canvas, firstScene.sides);
 
@@ -178,44 +221,69 @@
       }
       at = [...scene.start];
       control("zoom").value = 100;
-      await showModality(files[0]);
+      await load();
     };
 
     const offset = axis => scene.offset?.[axis] ?? 0;
 
-    const showModality = async header => {
-      const name = control("modality").value, own = ++round;
-      const file = await feed.modality(name);
+    // The volumes of a new scene, by NiiVue, which would keep the old texture of what is laid over.
+    const load = async () => {
+      const name = control("modality").value, file = await feed.modality(name);
       const anatomy = await niivue.NVImage.new(file, `${name}.nii`, "gray", 1, null, 0, WHOLE_WINDOW);
-      if (own !== round) return; // another one was chosen meanwhile
-      const overlay = nv.volumes[1] && !header ? nv.volumes[1] : await placeholder(header ?? file);
-      nv.volumes = [anatomy, overlay];
-      anatomy.opacity = opacity();
-      contrast();
+      if (nv.volumes.length > 1) nv.gl.deleteTexture(nv.overlayTexture);
+      nv.volumes = [anatomy, await placeholder(file)];
+      head = headBox(anatomy.img, scene.shape);
       reload();
       draw(true);
     };
 
-    // NiiVue makes new textures; it would keep the old one of what is laid over.
     const reload = () => {
       if (nv.volumes.length > 1) nv.gl.deleteTexture(nv.overlayTexture);
+      nv.volumes[0].opacity = opacity();
+      contrast();
+      loading = true;
       nv.setVolume(nv.volumes[0], 0);
+      loading = false;
+      paintGrey();
     };
 
-    const upload = ([low, high]) => {
-      const {gl} = nv, [width, height] = scene.shape;
-      gl.activeTexture(gl.TEXTURE2);
-      gl.bindTexture(gl.TEXTURE_3D, nv.overlayTexture);
-      const layout = {
+    // Another modality has the same grid, so only its voxels change.
+    const showModality = async () => {
+      const own = ++round, file = await feed.modality(control("modality").value);
+      if (own !== round) return; // another one was chosen meanwhile
+      nv.volumes[0].img = new Uint8Array(file, HEADER_BYTES);
+      paintGrey();
+      draw(false);
+    };
+
+    // NiiVue would make this texture slice by slice, with gradients that nothing here uses.
+    const refreshLayers = nv.refreshLayers.bind(nv);
+    nv.refreshLayers = (volume, layer) => layer || loading ? refreshLayers(volume, layer) : paintGrey();
+
+    const paintGrey = () => {
+      const [{img, cal_min, cal_max, opacity}] = nv.volumes, [width, height, slices] = scene.shape;
+      const table = greyTable(nv.colormap("gray"), cal_min, cal_max, opacity), colours = new Uint32Array(width * height * SLAB);
+      for (let first = 0; first < slices; first += SLAB) {
+        const start = first * width * height, end = Math.min(first + SLAB, slices);
+        for (let index = start, place = 0; index < end * width * height; index++, place++) colours[place] = table[img[index]];
+        upload(nv.gl.TEXTURE0, nv.volumeTexture, [[0, 0, first], [width, height, end]], new Uint8Array(colours.buffer), [0, 0, 0]);
+      }
+    };
+
+    // Puts a box of colours into a texture; `skip` is where it starts in the array, whose rows are those of the volume.
+    const upload = (unit, texture, [low, high], colours, skip = low) => {
+      const {gl} = nv, [width, height] = scene.shape, layout = {
         UNPACK_ALIGNMENT: 4, UNPACK_ROW_LENGTH: width, UNPACK_IMAGE_HEIGHT: height,
-        UNPACK_SKIP_PIXELS: low[0], UNPACK_SKIP_ROWS: low[1], UNPACK_SKIP_IMAGES: low[2],
+        UNPACK_SKIP_PIXELS: skip[0], UNPACK_SKIP_ROWS: skip[1], UNPACK_SKIP_IMAGES: skip[2],
       };
+      gl.activeTexture(unit);
+      gl.bindTexture(gl.TEXTURE_3D, texture);
       for (const [name, value] of Object.entries(layout)) gl.pixelStorei(gl[name], value);
-      gl.texSubImage3D(gl.TEXTURE_3D, 0, ...low, ...high.map((end, axis) => end - low[axis]), gl.RGBA, gl.UNSIGNED_BYTE, img);
+      gl.texSubImage3D(gl.TEXTURE_3D, 0, ...low, ...high.map((end, axis) => end - low[axis]), gl.RGBA, gl.UNSIGNED_BYTE, colours);
       for (const name of Object.keys(layout)) gl.pixelStorei(gl[name], name === "UNPACK_ALIGNMENT" ? 1 : 0);
     };
 
-    const whole = () => [[0, 0, 0], scene.shape];
+    const uploadPaint = box => upload(nv.gl.TEXTURE2, nv.overlayTexture, box, img);
 
     // Fills first, then outlines.
     const layers = () => {
@@ -247,7 +315,7 @@
         clear(img, own);
         paint(img, layers(), own, painting());
         bleed(img, around, shape);
-        upload(grown(box, 3, shape));
+        uploadPaint(grown(box, 3, shape));
         shown = null;
       } else {
         if (voxels.disagreement) voxels.disagreement = disagreeing(...scene.maps.map(({name}) => voxels[name]));
@@ -263,7 +331,7 @@
       img.fill(0);
       paint(img, layers(), shown, painting());
       bleed(img, shown, scene.shape);
-      upload(whole());
+      uploadPaint([[0, 0, 0], scene.shape]);
     };
 
     const flat = () => scene.planes.find(([name]) => name === control("plane").value);
@@ -272,7 +340,6 @@
     const draw = anew => {
       const view = control("plane").value, across = flat()?.[1];
       if (nv.volumes[0].opacity !== opacity()) {
-        nv.volumes[0].opacity = opacity();
         reload();
         anew = true;
       }
@@ -301,18 +368,28 @@
 
     const recontrast = () => {
       contrast();
-      nv.refreshLayers(nv.volumes[0], 0);
+      paintGrey();
       nv.drawScene();
     };
 
-    // Around the crosshair, so that what is looked at stays where it is.
+    // At 100 % the head fills the picture; zooming keeps what is looked at where it is.
     const zoom = () => {
-      const factor = control("zoom").value / 100, place = mm();
+      const factor = control("zoom").value / 100, across = flat()?.[1], place = mm();
+      const fit = Math.max(1, Math.min(...[0, 1, 2].filter(axis => axis !== across).map(axis =>
+        FILLED * scene.shape[axis] / (head[1][axis] - head[0][axis]))));
+      const middle = voxelMm(scene.shape.map(length => (length - 1) / 2)), centre = voxelMm(head[0].map((low, axis) => (low + head[1][axis] - 1) / 2));
       nv.scene.volScaleMultiplier = factor;
-      nv.scene.pan2Dxyzmm = [...place.map(value => (1 - factor) * value), factor];
+      nv.scene.pan2Dxyzmm = [
+        ...place.map((value, axis) => {
+          const shift = middle[axis] - fit * centre[axis];
+          return factor * shift + (1 - factor) * (fit * value + shift);
+        }), factor * fit,
+      ];
     };
 
-    const mm = () => [...nv.frac2mm(nv.vox2frac(at))].slice(0, 3);
+    const voxelMm = voxel => [...nv.frac2mm(nv.vox2frac(voxel))].slice(0, 3);
+
+    const mm = () => voxelMm(at);
 
     const goMm = place => go([...nv.frac2vox(nv.mm2frac(place))]);
 
@@ -390,8 +467,8 @@
     };
 
     const grey = () => {
-      const [{img, global_min, global_max, cal_min, cal_max}] = nv.volumes;
-      return {voxels: img, min: global_min, max: global_max, low: cal_min, high: cal_max};
+      const [{img, cal_min, cal_max}] = nv.volumes, [min, max] = rangeOf(img);
+      return {voxels: img, min, max, low: cal_min, high: cal_max};
     };
 
     const slide = (name, by) => {
