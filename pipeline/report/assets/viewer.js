@@ -7,8 +7,12 @@
   const AXIS_OF_TYPE = [2, 1, 0]; // of NiiVue's axial, coronal and sagittal
   const HEADER_BYTES = 352; // of a NIfTI file whose voxels begin behind its header
   const WINDOWING = 9, WHOLE_WINDOW = 255; // NiiVue's number of a drag that changes it; grey levels
-  const HEAD_OPACITY = 0.35; // in 3D, where the tumour shows through
-  const ERROR_STRENGTH = 225; // of 255: few voxels, which must be seen
+  const HEAD_OPACITY = 0.35, SOLID_SCALE = 1.4; // in 3D, where the tumour shows through; of a head that may turn
+  const ERROR_STRENGTH = 225, VEIL_STRENGTH = 12; // of 255: few voxels, which must be seen; what must not hide others
+  const CROSSHAIR_MM = 0.4, CROSSHAIR_GAP_MM = 16;
+  const layout = (axial, coronal, sagittal) => [axial, coronal, sagittal].map((position, sliceType) => ({sliceType, position}));
+  const SIDE_BY_SIDE = layout([0, 0, 0.5, 1], [0.5, 0, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]); // left, top, width, height
+  const UPRIGHT = layout([0, 0, 1, 0.6], [0, 0.6, 0.5, 0.4], [0.5, 0.6, 0.5, 0.4]);
   const FILLED = 0.94; // of the picture, by the head
   const INSET = 5; // pixels between the letters of orientation and the edge
   const SLAB = 16; // slices that go to the card at once
@@ -65,8 +69,7 @@
     const nv = new niivue.Niivue({
       logLevel: "error", dragAndDropEnabled: false, dragMode: WINDOWING, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
       scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides, showAllOrientationMarkers: true,
-      fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidth: 0.4, crosshairWidthUnit: "mm",
-      crosshairGap: 16, multiplanarShowRender: 0, tileMargin: 4,
+      isOrientCube: sides, fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidthUnit: "mm",
     });
     nv.keyDownListener = nv.keyUpListener = () => {}; // the keys are ours
     const letters = nv.drawSliceOrientationText.bind(nv); // it would cut them at the edges
@@ -122,8 +125,8 @@
   });
 
   /**
-   * Opens a viewer in `root`, which holds the controls of templates/viewer_controls.html.j2 and names their prefix in
-   * `data-prefix`. `niivue` must be loaded.
+   * Opens a viewer in `root`, which holds the picture of templates/viewer_controls.html.j2 and names in `data-prefix` the
+   * prefix of its controls. `niivue` must be loaded.
    *
    * A scene has `name`, `modalities` [{name}], `opened_on`, `maps` [{name, title, as: "fill" or "outline"}] of class indices,
    * `labels` {names, colours, inside}, `planes` [[name, axis]], `shape`, `start` and `sides`; and, where known, `uncertainty`
@@ -232,8 +235,9 @@
       const anatomy = await niivue.NVImage.new(file, `${name}.nii`, "gray", 1, null, 0, WHOLE_WINDOW);
       if (nv.volumes.length > 1) nv.gl.deleteTexture(nv.overlayTexture);
       nv.volumes = [anatomy, await placeholder(file)];
-      head = headBox(anatomy.img, scene.shape);
       reload();
+      const [low, high] = headBox(anatomy.img, scene.shape);
+      head = [voxelMm(low), voxelMm(high.map(end => end - 1))];
       draw(true);
     };
 
@@ -285,18 +289,22 @@
 
     const uploadPaint = box => upload(nv.gl.TEXTURE2, nv.overlayTexture, box, img);
 
-    // Fills first, then outlines.
+    // Fills first, then outlines. In 3D a label around others lets them show through.
     const layers = () => {
-      const solid = control("plane").value === "render", strength = solid ? 255 : Math.round(2.55 * control("opacity").value);
-      const tumour = {colours: scene.labels.colours, wanted: wanted.map(box => box.checked), strength};
+      const solid = control("plane").value === "render", {colours, inside} = scene.labels;
+      const tumour = solid
+        ? {colours: colours.map((colour, place) => [...colour, inside[place].length > 1 ? VEIL_STRENGTH : 255]), strength: null}
+        : {colours, strength: Math.round(2.55 * control("opacity").value)};
       const found = scene.maps.filter(({name}) => name !== options.editable && ticks[name].checked).map(({name}) => {
-        const lined = !solid && outlines[name].value === "outline";
-        return {...tumour, voxels: voxels[name], lined, strength: lined ? 255 : strength};
-      }).sort((one, other) => one.lined - other.lined);
-      const all = ({colours}) => ({colours, wanted: colours.map(() => true)});
-      if (ticks.disagreement?.checked) found.push({voxels: voxels.disagreement, ...all(scene.disagreement), strength: ERROR_STRENGTH});
-      if (ticks.uncertainty?.checked) found.push({voxels: voxels.uncertainty, ...all(scene.uncertainty), strength: null});
-      return found.sort((one, other) => Boolean(one.lined) - Boolean(other.lined));
+        const look = {...tumour, voxels: voxels[name], wanted: wanted.map(box => box.checked), lined: false};
+        return solid || outlines[name].value === "fill" ? look : {...look, lined: true, strength: 255};
+      });
+      const whole = (name, strength) => ({
+        voxels: voxels[name], colours: scene[name].colours, wanted: scene[name].colours.map(() => true), strength, lined: false,
+      });
+      if (ticks.disagreement?.checked) found.push(whole("disagreement", ERROR_STRENGTH));
+      if (ticks.uncertainty?.checked) found.push(whole("uncertainty", null));
+      return found.sort((one, other) => one.lined - other.lined);
     };
 
     const painting = () => {
@@ -345,6 +353,7 @@
       }
       if (anew) paintAll();
       nv.opts.sliceType = flat() ? SLICE_TYPES[AXES[across]] : view === "render" ? RENDER : PLANES;
+      layOut();
       for (const axis of [0, 1, 2]) {
         const through = flat() ? across === axis : view === "planes";
         control(`slice-${axis}`).parentElement.hidden = !through || scene.shape[axis] < 2;
@@ -357,6 +366,11 @@
       nv.scene.renderElevation = Number(control("tilt").value);
       zoom();
       go(at);
+    };
+
+    // Of three planes the axial one is the largest.
+    const layOut = () => {
+      nv.customLayout = control("plane").value === "planes" ? canvas.clientWidth > canvas.clientHeight ? SIDE_BY_SIDE : UPRIGHT : null;
     };
 
     const opacity = () => control("plane").value === "render" ? HEAD_OPACITY : 1;
@@ -374,17 +388,16 @@
 
     // At 100 % the head fills the picture; zooming keeps what is looked at where it is.
     const zoom = () => {
-      const factor = control("zoom").value / 100, across = flat()?.[1], place = mm();
+      const factor = control("zoom").value / 100, across = flat()?.[1], place = mm(), [low, high] = head;
+      const first = voxelMm([0, 0, 0]), last = voxelMm(scene.shape.map(length => length - 1));
       const fit = Math.max(1, Math.min(...[0, 1, 2].filter(axis => axis !== across).map(axis =>
-        FILLED * scene.shape[axis] / (head[1][axis] - head[0][axis]))));
-      const middle = voxelMm(scene.shape.map(length => (length - 1) / 2)), centre = voxelMm(head[0].map((low, axis) => (low + head[1][axis] - 1) / 2));
-      nv.scene.volScaleMultiplier = factor;
-      nv.scene.pan2Dxyzmm = [
-        ...place.map((value, axis) => {
-          const shift = middle[axis] - fit * centre[axis];
-          return factor * shift + (1 - factor) * (fit * value + shift);
-        }), factor * fit,
-      ];
+        FILLED * (last[axis] - first[axis]) / (high[axis] - low[axis]))));
+      const shift = first.map((value, axis) => (value + last[axis] - fit * (low[axis] + high[axis])) / 2);
+      nv.scene.volScaleMultiplier = SOLID_SCALE * factor;
+      nv.scene.pan2Dxyzmm = [...place.map((value, axis) => factor * shift[axis] + (1 - factor) * (fit * value + shift[axis])), factor * fit];
+      nv.opts.crosshairWidth = control("crosshair").checked ? CROSSHAIR_MM / (factor * fit) : 0;
+      nv.opts.crosshairGap = CROSSHAIR_GAP_MM / (factor * fit);
+      if (nv.crosshairs3D) nv.crosshairs3D.mm[0] = NaN; // NiiVue makes it anew
     };
 
     const voxelMm = voxel => [...nv.frac2mm(nv.vox2frac(voxel))].slice(0, 3);
@@ -431,6 +444,7 @@
 
     const look = () => ({
       ...Object.fromEntries(SHARED.map(name => [name, control(name).value])), labels: wanted.map(box => box.checked),
+      crosshair: control("crosshair").checked, head,
     });
 
     const changed = anew => {
@@ -442,7 +456,7 @@
       for (const action of looks) action(look());
     };
 
-    const setLook = async ({labels, ...values}) => {
+    const setLook = async ({labels, crosshair, head: filled, ...values}) => {
       const before = look();
       for (const name of SHARED) {
         const own = control(name);
@@ -451,10 +465,12 @@
         }
       }
       labels?.forEach((checked, place) => wanted[place] && (wanted[place].checked = checked));
+      control("crosshair").checked = crosshair ?? before.crosshair;
+      head = filled ?? head;
       const after = look(), differs = (...names) => names.some(name => String(before[name]) !== String(after[name]));
       if (differs("level", "window")) recontrast();
-      if (differs("modality")) await busy(root, () => showModality());
-      else if (differs("plane", "zoom", "turn", "tilt", "opacity", "labels")) draw(differs("plane", "opacity", "labels"));
+      if (differs("modality")) await busy(root, showModality);
+      else if (differs("plane", "zoom", "turn", "tilt", "opacity", "labels", "crosshair", "head")) draw(differs("plane", "opacity", "labels"));
     };
 
     const voxelAt = (x, y) => {
@@ -534,6 +550,12 @@
     });
     on(control("modality"), "change", () => busy(root, showModality).then(tell));
     on(control("plane"), "change", () => changed(true));
+    on(control("crosshair"), "change", () => changed(false));
+    const resized = new ResizeObserver(perFrame(() => {
+      layOut();
+      nv.drawScene();
+    }));
+    resized.observe(canvas);
     const overlaid = perFrame(() => changed(true)), turned = perFrame(() => changed(false));
     on(control("opacity"), "input", overlaid);
     for (const name of ["turn", "tilt", "zoom"]) on(control(name), "input", turned);
@@ -551,14 +573,16 @@
       windowed();
     });
     control("full").hidden = !document.fullscreenEnabled;
-    on(control("full"), "click", () => document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen());
+    const filling = root.closest(".viewer-linked") ?? root;
+    on(control("full"), "click", () => document.fullscreenElement ? document.exitFullscreen() : filling.requestFullscreen());
     on(document, "fullscreenchange", () => {
-      control("full").textContent = document.fullscreenElement === root ? "Leave full screen" : "Full screen";
+      control("full").textContent = document.fullscreenElement === filling ? "Leave full screen" : "Full screen";
     });
     on(control("start"), "click", toStart);
 
     const close = () => {
       listening.abort();
+      resized.disconnect();
       nv.cleanup();
       nv.gl.getExtension("WEBGL_lose_context")?.loseContext();
     };
