@@ -225,15 +225,14 @@
       at = [...scene.start];
       control("zoom").value = 100;
       await load();
+      tell();
     };
 
     const offset = axis => scene.offset?.[axis] ?? 0;
 
-    // The volumes of a new scene, by NiiVue, which would keep the old texture of what is laid over.
     const load = async () => {
       const name = control("modality").value, file = await feed.modality(name);
       const anatomy = await niivue.NVImage.new(file, `${name}.nii`, "gray", 1, null, 0, WHOLE_WINDOW);
-      if (nv.volumes.length > 1) nv.gl.deleteTexture(nv.overlayTexture);
       nv.volumes = [anatomy, await placeholder(file)];
       reload();
       const [low, high] = headBox(anatomy.img, scene.shape);
@@ -241,8 +240,9 @@
       draw(true);
     };
 
+    // NiiVue makes the textures; it would keep the old one of what is laid over.
     const reload = () => {
-      if (nv.volumes.length > 1) nv.gl.deleteTexture(nv.overlayTexture);
+      nv.gl.deleteTexture(nv.overlayTexture);
       nv.volumes[0].opacity = opacity();
       contrast();
       loading = true;
@@ -365,7 +365,7 @@
       nv.scene.renderAzimuth = Number(control("turn").value);
       nv.scene.renderElevation = Number(control("tilt").value);
       zoom();
-      go(at);
+      pointAt();
     };
 
     // Of three planes the axial one is the largest.
@@ -408,9 +408,14 @@
 
     const go = voxel => {
       at = inside(voxel);
+      pointAt();
+      for (const action of moves) action([...at]);
+    };
+
+    const pointAt = () => {
       nv.scene.crosshairPos = nv.vox2frac(at);
       nv.drawScene();
-      moved(at);
+      say();
     };
 
     const inside = voxel => voxel.map((value, axis) => Math.min(Math.max(Math.round(value), 0), scene.shape[axis] - 1));
@@ -515,7 +520,7 @@
           ArrowUp: () => slide("tilt", TURN_STEP), ArrowDown: () => slide("tilt", -TURN_STEP),
         };
       }
-      return { // the picture's right is the patient's left, and x grows to the left of the patient's right
+      return { // x grows to the patient's right, which is the picture's left
         ...shared, ArrowUp: () => step(2, 1), ArrowDown: () => step(2, -1), ArrowLeft: () => step(0, 1), ArrowRight: () => step(0, -1),
         PageUp: () => step(1, 1), PageDown: () => step(1, -1),
       };
@@ -524,6 +529,7 @@
     const toStart = () => {
       at = [...scene.start];
       changed(false);
+      go(at);
     };
 
     nv.onLocationChange = place => moved([...place.vox]);
