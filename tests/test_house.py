@@ -59,6 +59,10 @@ BELOW = {
         *("network", "metrics", "quality", "report", "runtime"),
     },
     "exchange": {"core", "formats", "cohorts", "network", "runtime", "segmenting"},
+    "serving": {
+        *("core", "formats", "cohorts", "registration", "metrics", "quality", "runtime"),
+        *("segmenting", "following", "network", "report"),
+    },
     "following": {
         *("core", "formats", "cohorts", "registration", "metrics", "segmenting", "report")
     },
@@ -75,6 +79,8 @@ ONLY_IN = {
     "jax": {"network.steps"},
     "torch": set(),
     "dicomweb_client": {"exchange"},
+    "fastapi": {"serving"},
+    "uvicorn": {"commands.serve"},
     "tqdm": {"core.progress", "cohorts.copying"},
 }
 
