@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
-from . import pages
+from . import pages, review
 from .cases import Cases
 from .security import Guard
 from .segmentation import LABELS, SCENE
@@ -33,35 +33,40 @@ _FILES = {
 """Name of a download -> its file in the result of a case."""
 
 
-def create(cases: Cases, hosts: Collection[str]) -> Any:
+def create(cases: Cases, hosts: Collection[str], reviewed: review.Review) -> Any:
     """The ASGI application for some cases, which is asked by some host names."""
     token = secrets.token_urlsafe(32)
-    app = FastAPI(lifespan=_lifespan(cases), docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        lifespan=_lifespan(cases, reviewed), docs_url=None, redoc_url=None, openapi_url=None
+    )
     for name, folder in pages.FOLDERS.items():
         app.mount(f"/assets/{name}", StaticFiles(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    review.add(app, reviewed, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     return Guard(app, hosts, token)
 
 
-def _lifespan(cases: Cases) -> Any:
+def _lifespan(cases: Cases, reviewed: review.Review) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
-        sweeping = asyncio.create_task(_sweep(cases))
+        sweeping = asyncio.create_task(_sweep(cases, reviewed))
         yield
         sweeping.cancel()
         cases.stop()
+        reviewed.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases) -> None:
+async def _sweep(cases: Cases, reviewed: review.Review) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
             await asyncio.to_thread(cases.store.sweep)
+            await asyncio.to_thread(reviewed.scenes.sweep)
 
 
 async def _explained(request: Request, error: Exception) -> JSONResponse:

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,8 +28,17 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[str, float], None]
 """Tells the server what is being done, and which share of the whole is done."""
-TASKS = {"recognise": ".recognition", "load": ".segmentation", "segment": ".segmentation"}
+TASKS = {
+    "recognise": ".recognition",
+    "load": ".segmentation",
+    "segment": ".segmentation",
+    "show_held_out": ".held_out",
+    "compare_models": ".comparing",
+    "list_runs": ".runs",
+}
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
+
+_MOST_MODELS = 3  # loaded at the same time; the one used longest ago makes room
 
 
 def main() -> None:
@@ -83,7 +92,7 @@ def _without_place(error: Exception, folder: Path) -> str:
     return text
 
 
-@cache
+@lru_cache(_MOST_MODELS)
 def model(folder: str) -> Model:
     """The network in a folder, loaded once."""
     return Model(Path(folder), read_card(Path(folder)))
