@@ -13,22 +13,34 @@ const cell = (tag, text, scope) => {
   return made;
 };
 
-const row = cells => {
+const row = (...cells) => {
   const made = document.createElement("tr");
   made.append(...cells);
   return made;
 };
 
+const measure = (title, values, digits) => row(cell("th", title, "row"), ...values.map(value => cell("td", number(value, digits))));
+
+// Of each region the Dice between both, and below it the volumes and what a reference says.
 const fill = ({models, regions, notes}) => {
   const all = Object.entries(regions), referenced = all.some(([, one]) => "reference_ml" in one);
-  const heads = ["Region", ...models.map(name => `${name} (ml)`), "Dice"];
-  if (referenced) heads.push("Reference (ml)", ...models.map(name => `Dice of ${name}`));
-  table.tHead.replaceChildren(row(heads.map(text => cell("th", text, "col"))));
-  table.tBodies[0].replaceChildren(...all.map(([name, one]) => {
-    const values = [...one.volumes_ml.map(value => number(value, ML_DIGITS)), number(one.dice, DICE_DIGITS)];
-    if (referenced) values.push(number(one.reference_ml, ML_DIGITS), ...one.reference_dice.map(value => number(value, DICE_DIGITS)));
-    return row([cell("th", name, "row"), ...values.map(value => cell("td", value))]);
-  }));
+  const columns = [...models, ...(referenced ? ["Ref."] : [])];
+  table.tHead.replaceChildren(row(cell("td", ""), ...columns.map(name => cell("th", name, "col"))));
+  const groups = all.map(([name, one]) => {
+    const group = document.createElement("tbody"), head = cell("th", `${name}: Dice between both ${number(one.dice, DICE_DIGITS)}`, "rowgroup"), first = row(head);
+    head.colSpan = columns.length + 1;
+    first.className = "region";
+    group.append(first, measure("Volume (ml)", [...one.volumes_ml, ...(referenced ? [one.reference_ml] : [])], ML_DIGITS));
+    if (referenced) {
+      const last = measure("Dice", one.reference_dice, DICE_DIGITS);
+      last.append(cell("td", ""));
+      group.append(last);
+    }
+    return group;
+  });
+  if (referenced) table.caption.firstChild.textContent += "; Dice against the reference (Ref.)";
+  for (const body of [...table.tBodies]) body.remove();
+  table.append(...groups);
   document.getElementById("notes").replaceChildren(...notes.map(text => cell("li", text)));
 };
 

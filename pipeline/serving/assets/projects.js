@@ -20,7 +20,8 @@ const changes = run => {
 };
 
 const named = (run, current) => {
-  const head = made("th", {scope: "row"}, run.name, made("small", {}, `${run.started.slice(0, 16).replace("T", " ")} UTC`));
+  const head = made("th", {scope: "row"}, run.name), started = run.started.slice(0, 16).replace("T", " ");
+  if (!run.name.includes(started)) head.append(made("small", {}, `${started} UTC`));
   if (run.experiment) head.append(made("small", {}, `experiment ${run.experiment}`));
   if (run.status !== "FINISHED") head.append(made("small", {}, run.status.toLowerCase()));
   if (current) head.append(made("small", {}, "the results here"));
