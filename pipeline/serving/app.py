@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
+from ..network.card import read_card
 from . import pages
 from .cases import Cases
 from .security import Guard
@@ -38,10 +40,11 @@ def create(cases: Cases, hosts: Collection[str]) -> Any:
     token = secrets.token_urlsafe(32)
     app = FastAPI(lifespan=_lifespan(cases), docs_url=None, redoc_url=None, openapi_url=None)
     for name, folder in pages.FOLDERS.items():
-        app.mount(f"/assets/{name}", StaticFiles(directory=folder))
+        app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
-    app.add_exception_handler(InputError, _explained)
+    app.add_exception_handler(InputError, pages.refuse_input)
+    app.add_exception_handler(HTTPException, pages.refuse_request)
     return Guard(app, hosts, token)
 
 
@@ -64,19 +67,26 @@ async def _sweep(cases: Cases) -> None:
             await asyncio.to_thread(cases.store.sweep)
 
 
-async def _explained(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, 400)
+class _Assets(StaticFiles):
+    """Files that a browser keeps, and asks for again only whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _add_pages(app: FastAPI, cases: Cases, token: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        return pages.render("home.html.j2", token=token)
+        keep = pages.duration(cases.store.keep)
+        return pages.render("home.html.j2", token=token, most_bytes=MOST_BYTES, keep=keep)
 
     @app.get("/cases/{case_id}", response_class=HTMLResponse)
     def case(case_id: str) -> str:
         state = cases.store.get(case_id)
-        return pages.render("case.html.j2", token=token, state=state)
+        modalities = read_card(cases.model).cohort.modalities
+        return pages.render("case.html.j2", token=token, state=state, modalities=modalities)
 
 
 def _add_cases(app: FastAPI, cases: Cases) -> None:
@@ -84,7 +94,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases")
     def listed() -> list[dict[str, Any]]:
-        return [_described(cases, state) for state in store.all()]
+        return [_summarised(cases, state) for state in store.all()]
 
     @app.post("/api/cases", status_code=201)
     async def receive(request: Request, name: Annotated[str, Query(max_length=200)] = "") -> Any:
@@ -168,9 +178,22 @@ async def _save(request: Request, path: Path) -> None:
 def _described(cases: Cases, state: State) -> dict[str, Any]:
     """A case for the page: its state, the progress, and of one that is done the manifest."""
     step, share = cases.progress(state.id)
-    described = state.model_dump(mode="json") | {"step": step, "share": share, "files": []}
+    described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
+    described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
         described["files"] = [name for name, at in _FILES.items() if (folder / at).is_file()]
+    return described
+
+
+def _summarised(cases: Cases, state: State) -> dict[str, Any]:
+    """A case for the list: of one that is done the flag and the volumes."""
+    described = _described(cases, state)
+    manifest = described.pop("manifest", None)
+    for name in ("series", "chosen"):
+        del described[name]
+    if manifest:
+        flag = (manifest["quality"] or {"flag": "unknown"})["flag"]
+        described |= {"flag": flag, "volumes_ml": manifest["volumes_ml"]}
     return described

@@ -30,6 +30,7 @@ class Cases:
         self.store, self.model = store, model
         self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
+        self._queue: list[str] = []  # for the network, with the one that it works on
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
@@ -49,6 +50,10 @@ class Cases:
     def progress(self, case_id: str) -> tuple[str, float]:
         """What is being done for a case, and the share of it that is done."""
         return self._progress.get(case_id, ("", 0.0))
+
+    def ahead(self, case_id: str) -> int:
+        """How many cases the network takes before this one."""
+        return self._queue.index(case_id) if case_id in self._queue else 0
 
     def received(self, case_id: str) -> None:
         """Recognise the series of a case whose upload is complete."""
@@ -82,13 +87,16 @@ class Cases:
     def segment(self, case_id: str) -> None:
         """Put a case in the queue of the network."""
         state = self.store.update(case_id, status="waiting", message="")
+        self._queue.append(case_id)
 
         def started() -> None:
+            del self._queue[: self._queue.index(case_id)]  # those before have ended, or are deleted
             attempts = self.store.get(case_id).attempts + 1
             self.store.update(case_id, status="running", attempts=attempts)
 
         def ended(answer: Mapping[str, Any]) -> None:
             self._progress.pop(case_id, None)
+            self._queue.remove(case_id)
             if "done" in answer:
                 self.store.update(case_id, status="done", message="")
             else:
