@@ -159,9 +159,8 @@ class Segmentation:
         if extras.overlay:
             self.show().save(overlay_file(path))
         if extras.summary:
-            page = self.summary()
             for kind in SUMMARIES:
-                write_bytes(summary_file(path, kind), getattr(page, kind))
+                write_bytes(summary_file(path, kind), getattr(self.summary, kind))
 
     @property
     def _made_by(self) -> str:
@@ -193,10 +192,11 @@ class Segmentation:
         rows = score_case(self._reference(reference), self.classes, self.schema, grid.spacing_mm)
         return pandas.DataFrame(rows)
 
+    @cached_property
     def summary(self) -> "Summary":
-        """Draw one page of A4, whose attributes ``pdf`` and ``png`` are the bytes of its files: key
+        """One page of A4, whose attributes ``pdf`` and ``png`` are the bytes of its files: key
         slices with outlines, volumes with their errors on validation cases, diameters of lesions,
-        quality flag, warnings, and what made it.
+        quality flag, warnings, and what made it. Its ``facts`` are the same as plain values.
         """
         from ..report.plots.planes import view_of
         from ..report.plots.summary.page import summary

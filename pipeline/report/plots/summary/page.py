@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 
 from ....core.schema import Schema
+from ...case_facts import USE, case_facts, lesions_of
 from ..drawing import FAINT, Style, png, style
 from ..planes import View
 from .sheet import HEIGHT_IN, INNER_IN, LINE_IN, MARGIN_IN, RIGHT_IN, SIZE, SMALL, WIDTH_IN, Sheet
@@ -16,7 +17,6 @@ from .slices import draw_slices
 from .table import draw_results
 from .text import printable, shortened, width_in, wrapped
 
-USE = "Research use only, not for diagnosis"
 _PNG_DPI, _IMAGE_DPI = 150, 220
 _FOOT_AT = HEIGHT_IN - MARGIN_IN - 0.66
 """Where what made the page, and its use, start."""
@@ -36,10 +36,11 @@ screen as in print.
 
 @dataclass(frozen=True)
 class Summary:
-    """A page as a PDF file and as a PNG file."""
+    """A page as a PDF file and as a PNG file, and what it says as plain values (`case_facts`)."""
 
     pdf: bytes
     png: bytes
+    facts: dict[str, Any]
 
 
 @style()
@@ -61,24 +62,27 @@ def summary(view: View, schema: Schema, record: Mapping[str, Any]) -> Summary:
         that two pages of one record are equal to the last byte.
     """
     view = replace(view, reference=np.zeros_like(view.reference))
+    found = lesions_of(view.prediction, schema, view.spacing_mm)
+    facts = case_facts(view.prediction, schema, view.spacing_mm, record, found)
+    largest = {name: mine[0].measured for name, mine in found.items() if mine}
     with matplotlib.rc_context(_RENDERING):
         sheet = Sheet()
-        _head(sheet, view, record)
+        _head(sheet, view, facts)
         draw_slices(sheet, view, schema)
-        draw_results(sheet, view, schema, record)
-        _remarks(sheet, record)
-        _foot(sheet, record)
+        draw_results(sheet, view, schema, facts, largest)
+        _remarks(sheet, facts)
+        _foot(sheet, facts)
         image = png(sheet.figure, _PNG_DPI)
         file = io.BytesIO()
         about = {"Title": f"Segmentation of {printable(view.case)}", "Subject": USE}
         made_by = {"Creator": "TumorFlow", "Producer": None, "CreationDate": None}
         sheet.figure.savefig(file, format="pdf", dpi=_IMAGE_DPI, metadata=about | made_by)
-    return Summary(file.getvalue(), image)
+    return Summary(file.getvalue(), image, facts)
 
 
-def _head(sheet: Sheet, view: View, record: Mapping[str, Any]) -> None:
+def _head(sheet: Sheet, view: View, facts: Mapping[str, Any]) -> None:
     """Name of the case, quality flag, modalities, use."""
-    flag, colour = _FLAGS.get(_quality(record)["flag"], _UNKNOWN)
+    flag, colour = _FLAGS.get(facts["quality"]["flag"], _UNKNOWN)
     wide = width_in(flag, 9, "bold") + 0.24
     name = shortened(printable(view.case) or "case", INNER_IN - wide - 0.2, 15, "bold")
     sheet.text(MARGIN_IN, sheet.at + 0.06, name, 15, weight="bold")
@@ -86,23 +90,21 @@ def _head(sheet: Sheet, view: View, record: Mapping[str, Any]) -> None:
     white: Style = {"weight": "bold", "color": "white", "ha": "center"}
     sheet.text(RIGHT_IN - wide / 2, sheet.at + 0.06, flag, 9, **white)
     sheet.at += 0.32
-    absent = record.get("missing_modalities") or ()
+    absent = facts["missing_modalities"]
     lacking = f", without {', '.join(absent)}" if absent else ""
     about = printable(f"Brain tumour segmented from {', '.join(view.modalities)}{lacking}")
-    use = f"{USE}."
-    room = INNER_IN - width_in(use, SIZE, "bold") - 0.2
+    room = INNER_IN - width_in(USE, SIZE, "bold") - 0.2
     sheet.text(MARGIN_IN, sheet.at, shortened(about, room, SIZE), color=FAINT)
-    sheet.text(RIGHT_IN, sheet.at, use, ha="right", weight="bold")
+    sheet.text(RIGHT_IN, sheet.at, USE, ha="right", weight="bold")
     sheet.at += 0.26
 
 
-def _remarks(sheet: Sheet, record: Mapping[str, Any]) -> None:
+def _remarks(sheet: Sheet, facts: Mapping[str, Any]) -> None:
     """The reasons of the quality flag and the warnings, as many as fit."""
-    quality, warnings = _quality(record), record.get("warnings") or ()
-    flag = _FLAGS.get(quality["flag"], _UNKNOWN)[0]
+    quality, warnings = facts["quality"], facts["warnings"]
     blocks = {
-        flag: [reason["text"] for reason in quality["reasons"]] or [_OK],
-        f"Warnings: {len(warnings) or 'none'}": list(warnings),
+        _FLAGS.get(quality["flag"], _UNKNOWN)[0]: quality["reasons"] or [_OK],
+        f"Warnings: {len(warnings) or 'none'}": warnings,
     }
     texts = [[_lines(item) for item in items] for items in blocks.values()]
     room = _FOOT_AT - sheet.at - len(blocks) * _HEADING_IN
@@ -141,38 +143,15 @@ def _list(sheet: Sheet, items: Sequence[Sequence[str]], lines: int) -> None:
         lines -= len(item)
 
 
-def _foot(sheet: Sheet, record: Mapping[str, Any]) -> None:
+def _foot(sheet: Sheet, facts: Mapping[str, Any]) -> None:
     """What made the segmentation, and its use."""
     sheet.at = _FOOT_AT
     sheet.rule(sheet.at)
     sheet.at += 0.06
-    for name, text in _made_by(record).items():
+    for name, text in facts["made_by"]:
         sheet.text(MARGIN_IN, sheet.at, name, SMALL, color=FAINT)
         text = shortened(printable(text), INNER_IN - 0.9, SMALL)
         sheet.text(MARGIN_IN + 0.9, sheet.at, text, SMALL)
         sheet.at += LINE_IN * 0.9
     middle: Style = {"ha": "center", "weight": "bold"}
-    sheet.text(WIDTH_IN / 2, sheet.at + 0.08, f"{USE}.", 9, **middle)
-
-
-def _made_by(record: Mapping[str, Any]) -> dict[str, str]:
-    """Network, training, program and day, as far as the record says."""
-    model, versions = record.get("model") or {}, record.get("versions") or {}
-    network = f"sha256 {record['network_sha256'][:16]}"
-    if model:
-        network += f", {model['architecture']}, {model['dimensions']}D"
-        network += f", {model['weights'] / 1e6:.1f} million weights"
-        network += f", {model['members']} members" if model["members"] > 1 else ""
-    trained = f"{model['cohort']}, {model['cases']} cases" if model else "not known"
-    day = (record.get("run") or {}).get("created", "")[:10]
-    program = f"TumorFlow {versions.get('tumorflow', '')}".strip()
-    return {
-        "Network": network,
-        "Trained on": trained,
-        "Segmented": f"{day}, {program}" if day else program,
-    }
-
-
-def _quality(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The quality of a record; records of earlier versions have none."""
-    return record.get("quality") or {"flag": "unknown", "reasons": ()}
+    sheet.text(WIDTH_IN / 2, sheet.at + 0.08, USE, 9, **middle)
