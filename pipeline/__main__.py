@@ -18,6 +18,7 @@ from .runtime.version import version
 
 COMMANDS = {
     "predict": "segment a case with a trained model",
+    "serve": "serve a page in the browser: drop a study, see the tumour, correct it",
     "dicomweb": "query a DICOMweb server, fetch and segment studies, store results",
     "watch": "segment each study that arrives in a folder",
     "export": "write a trained network as ONNX or OpenVINO, with a runner that needs no Keras",

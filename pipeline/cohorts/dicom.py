@@ -13,13 +13,13 @@ from ..core.errors import InputError
 from ..core.params import read_yaml
 from ..core.schema import Schema
 from ..formats.dicom.sequences import MODALITIES, choose, is_exact, overridden, recognise
-from ..formats.dicom.study import Study, studies
+from ..formats.dicom.study import Stack, Study, studies
 from ..formats.dicom_objects.matching import SegmentationMask
 from ..formats.dicom_objects.segments import MANUFACTURER, origin_of
 from ..formats.raw_cases import Found
 from ..formats.volume import Part
 from ..formats.walking import of_one_file
-from .dicom_choice import TABLE, Sorting, question
+from .dicom_choice import TABLE, Sorting, key_of, question
 from .source import Source, require_folder
 
 _MASKS = ("seg.nii.gz", "seg.nii")
@@ -133,10 +133,7 @@ def read_study(
         )
     found = _studies(folder)
     if len(found) > 1:
-        listed = ", ".join(str(study.folder) for study in found[:5])
-        raise InputError(
-            f"{folder}: holds {len(found)} examinations ({listed}). Name the folder of one."
-        )
+        raise _several(folder, found)
     table = read_table(folder) or read_table(location or folder)
     sorting = _sort(found[0], table)
     undecided = not sorting.decided(needed)
@@ -181,6 +178,33 @@ def read_table(location: Path) -> dict[str, str | None]:
                 f"{path}: {pattern!r}: is not a regular expression ({error}). Put it in quotes."
             ) from None
     return table
+
+
+def series_of_study(folder: Path) -> tuple[Study, dict[str, tuple[Stack, str]]]:
+    """The one examination in a folder, and each of its series by the key that names it in
+    modalities.yaml, with its modality; empty where it is none, or not the proposed series of it.
+
+    Raises
+    ------
+    InputError
+        If the folder has no examination or several.
+    """
+    found = _studies(folder)
+    if len(found) > 1:
+        raise _several(folder, found)
+    sorting = _sort(found[0], read_table(folder))
+    chosen = sorting.images | {name: stacks[0] for name, stacks in sorting.groups.items()}
+    chosen = sorting.assumed(MODALITIES) | chosen
+    modality = {id(stack): name for name, stack in chosen.items()}
+    table = {key_of(stack, found[0]): stack for stack in found[0].stacks}
+    return found[0], {key: (stack, modality.get(id(stack), "")) for key, stack in table.items()}
+
+
+def _several(folder: Path, found: list[Study]) -> InputError:
+    listed = ", ".join(str(study.folder) for study in found[:5])
+    return InputError(
+        f"{folder}: holds {len(found)} examinations ({listed}). Name the folder of one."
+    )
 
 
 def _studies(location: Path) -> list[Study]:

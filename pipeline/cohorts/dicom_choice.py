@@ -172,7 +172,7 @@ def _about_file(
         yield f"Change the words in {path}, which has a line for every series of the block above."
         return
     keys = (
-        _key(stack, sorting.study)
+        key_of(stack, sorting.study)
         for sorting in sortings
         for stack in chain.from_iterable(sorting.groups.values())
     )
@@ -204,7 +204,7 @@ def _lines(
         yield "", f"{len(stacks)} series may be {name}:"
         words = {stack: word for word, stack in sorting.assumed(needed).items()} | {stacks[0]: name}
         for stack in stacks:
-            yield _row(_key(stack, study), words.get(stack)), stack.facts
+            yield _row(key_of(stack, study), words.get(stack)), stack.facts
         if contrast := _about_contrast(sorting, name, needed):
             yield "", contrast
     if missing := " or ".join(sorting.missing(needed)):
@@ -225,7 +225,7 @@ def _lines_passed_over(sorting: Sorting, table: Mapping[str, str | None]) -> Ite
             behind = f"{found.modality}, but another series goes before it"
             reason = behind if found.modality else found.reason
             whole = stack.series and stack.series not in split and _is_short(stack.series)
-            key = stack.series if whole else _key(stack, sorting.study)
+            key = stack.series if whole else key_of(stack, sorting.study)
             volumes[key].append(f"{stack.facts}: {reason}")
     for key, (first, *more) in volumes.items():
         said = f"{first} (and {len(more)} more volumes)" if more else first
@@ -308,7 +308,7 @@ def _about_grids(sortings: Sequence[Sorting], needed: Sequence[str], native: str
         )
 
 
-def _key(stack: Stack, study: Study) -> str:
+def key_of(stack: Stack, study: Study) -> str:
     """The key of a stack in `modalities.yaml`: its UID, with the kind if the series has several, or
     the description of a series without UID.
     """

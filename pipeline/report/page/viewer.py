@@ -1,7 +1,7 @@
 """A viewer of volumes inside the report: slices, planes and 3D, from the page alone."""
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -144,15 +144,24 @@ def _description(shown: Sequence[_Shown], schema: Schema) -> dict[str, Any]:
         }
         for case, volumes, modalities in shown
     ]
-    colours = {"labels": label_colours(schema), "disagreement": DISAGREEMENT}
-    tables: dict[str, Any] = {
-        kind: {"names": list(named), "colours": [rgb(colour) for colour in named.values()]}
-        for kind, named in colours.items()
+    return {
+        "cases": cases,
+        "sides": schema.dimensions == 3,
+        "labels": label_table(schema),
+        "disagreement": _table(DISAGREEMENT),
+        "uncertainty": {"colours": _uncertainty_colours()},
     }
+
+
+def label_table(schema: Schema) -> dict[str, Any]:
+    """Names and colours of the labels, and the classes of the region that each adds to."""
     own = {next(iter(labels)): region for region, labels in schema.own_labels.items()}
-    tables["labels"]["inside"] = [schema.classes_of(own[label]) for label in schema.labels]
-    tables["uncertainty"] = {"colours": _uncertainty_colours()}
-    return {"cases": cases, "sides": schema.dimensions == 3} | tables
+    inside = [schema.classes_of(own[label]) for label in schema.labels]
+    return _table(label_colours(schema)) | {"inside": inside}
+
+
+def _table(colours: Mapping[str, str]) -> dict[str, Any]:
+    return {"names": list(colours), "colours": [rgb(colour) for colour in colours.values()]}
 
 
 def _uncertainty_colours() -> list[list[int]]:

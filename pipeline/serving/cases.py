@@ -1,0 +1,129 @@
+"""What happens to a case: received, recognised, segmented; and what becomes of it after a crash."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from .jobs import Task, Worker
+from .store import State, Store
+
+log = logging.getLogger(__name__)
+
+_MOST_ATTEMPTS = 2
+_BROKEN = "TumorFlow failed at this case ({}). The log of the server says where."
+_ENDED = "The process that worked on this case ended. Start it again."
+
+
+class Cases:
+    """The cases of a store and the two processes that work on them.
+
+    Parameters
+    ----------
+    store : Store
+    model : Path
+        Folder of the network.
+    """
+
+    def __init__(self, store: Store, model: Path) -> None:
+        self.store, self.model = store, model
+        self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
+        self._progress: dict[str, tuple[str, float]] = {}
+
+    def start(self) -> None:
+        """Load the network, and go on with what an earlier server has left."""
+        self.segmenter.submit(Task("load", {"model": str(self.model)}, ended=_log_failure))
+        self.store.sweep()
+        for state in reversed(self.store.all()):
+            if state.status == "received":
+                self.store.remove(state.id)  # the upload was cut
+            elif state.status in ("waiting", "running", "interrupted"):
+                self._go_on(state)
+
+    def stop(self) -> None:
+        """End both processes."""
+        self.reader.stop()
+        self.segmenter.stop()
+
+    def progress(self, case_id: str) -> tuple[str, float]:
+        """What is being done for a case, and the share of it that is done."""
+        return self._progress.get(case_id, ("", 0.0))
+
+    def received(self, case_id: str) -> None:
+        """Recognise the series of a case whose upload is complete."""
+
+        def ended(answer: Mapping[str, Any]) -> None:
+            if "done" not in answer:
+                self.store.update(case_id, status="rejected", message=_message(answer))
+                return
+            self.store.update(case_id, **answer["done"])
+            if answer["done"]["status"] == "waiting":
+                self.segment(case_id)
+
+        values = {"folder": str(self.store.folder_of(case_id)), "model": str(self.model)}
+        self.reader.submit(
+            Task("recognise", values, reported=self._reporting(case_id), ended=ended)
+        )
+
+    def choose(self, case_id: str, chosen: Mapping[str, str], native: bool) -> None:
+        """Segment a case by the series that a person chose; InputError if it has no such series, or
+        is being worked on.
+        """
+        state = self.store.get(case_id)
+        if state.status in ("received", "waiting", "running"):
+            raise InputError("This case is being worked on. Wait until it is done.")
+        foreign = {*chosen.values()} - {series.key for series in state.series}
+        if foreign or not chosen:
+            raise InputError("Choose a series of this case for each modality.")
+        self.store.update(case_id, chosen=dict(chosen), native=native, attempts=0)
+        self.segment(case_id)
+
+    def segment(self, case_id: str) -> None:
+        """Put a case in the queue of the network."""
+        state = self.store.update(case_id, status="waiting", message="")
+
+        def started() -> None:
+            attempts = self.store.get(case_id).attempts + 1
+            self.store.update(case_id, status="running", attempts=attempts)
+
+        def ended(answer: Mapping[str, Any]) -> None:
+            self._progress.pop(case_id, None)
+            if "done" in answer:
+                self.store.update(case_id, status="done", message="")
+            else:
+                status = "failed" if answer else "interrupted"
+                self.store.update(case_id, status=status, message=_message(answer))
+
+        values = {
+            "folder": str(self.store.folder_of(case_id)),
+            "model": str(self.model),
+            "case": state.case,
+            "kind": state.kind,
+            "chosen": state.chosen,
+            "native": state.native,
+        }
+        self.segmenter.submit(Task("segment", values, started, self._reporting(case_id), ended))
+
+    def _go_on(self, state: State) -> None:
+        if state.attempts < _MOST_ATTEMPTS:
+            self.segment(state.id)
+        else:
+            self.store.update(state.id, status="interrupted", message=_ENDED)
+
+    def _reporting(self, case_id: str) -> Any:
+        def reported(step: str, share: float) -> None:
+            self._progress[case_id] = (step, share)
+
+        return reported
+
+
+def _message(answer: Mapping[str, Any]) -> str:
+    if not answer:
+        return _ENDED
+    return answer.get("failed") or _BROKEN.format(answer.get("broken"))
+
+
+def _log_failure(answer: Mapping[str, Any]) -> None:
+    if "done" not in answer:
+        log.error("the network cannot be loaded: %s", _message(answer))
