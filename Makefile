@@ -37,6 +37,8 @@ env: .venv/ready$(if $(GPU),-gpu)
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, this is " + sys.version + "; run make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt -c .constraints.txt
+	# axe-core for the tests of pages, without Playwright, which drives nothing here
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps axe-playwright-python==0.1.8
 	touch $@
 
 .venv/ready-gpu: .venv/ready

@@ -3,6 +3,7 @@ browser itself.
 """
 
 import base64
+import io
 import json
 import os
 import select
@@ -10,8 +11,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
+
+from PIL import Image
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -21,6 +26,7 @@ _FLAGS = """--headless --remote-debugging-pipe --no-first-run --disable-extensio
 --hide-scrollbars --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader
 --force-color-profile=srgb --no-sandbox"""
 _KEYS = {
+    "Backspace": 8,
     "Tab": 9,
     "Enter": 13,
     "Escape": 27,
@@ -30,7 +36,18 @@ _KEYS = {
     "ArrowUp": 38,
     "ArrowRight": 39,
     "ArrowDown": 40,
+    "Delete": 46,
+    " ": 32,
+    "+": 187,
+    "=": 187,
+    ",": 188,
+    "-": 189,
+    ".": 190,
+    "/": 191,
+    "[": 219,
+    "]": 221,
 }
+_MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
 _CONTROLS = (
     "a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary,"
     " [tabindex='0']"
@@ -42,6 +59,17 @@ _DESCRIBE = """one => !one || one === document.body ? null : [
 _SERIOUS = ("error", "warning")
 _PATIENCE_S = 60.0
 _SHOWN = 200  # letters of an address, of which those with data inside are long
+
+
+def address(place: Path | str) -> str:
+    """Address of a file, or an address as it is."""
+    return place.resolve().as_uri() if isinstance(place, Path) else place
+
+
+def one_colour(picture: bytes) -> bool:
+    """Whether nothing is seen in a PNG file."""
+    seen = Image.open(io.BytesIO(picture)).convert("RGB").getextrema()
+    return all(smallest == largest for smallest, largest in seen)
 
 
 def _words(thrown: dict[str, Any]) -> str:
@@ -83,8 +111,8 @@ class Browser:
         os.close(self._out)
         self._profile.cleanup()
 
-    def open(self, path: Path) -> "Page":
-        """Open a file and wait until it is loaded."""
+    def open(self, place: Path | str) -> "Page":
+        """Open a file or an address and wait until it is loaded."""
         target = self.send("Target.createTarget", {"url": "about:blank"})["targetId"]
         attached = self.send("Target.attachToTarget", {"targetId": target, "flatten": True})
         page = Page(self, attached["sessionId"], target)
@@ -92,8 +120,12 @@ class Browser:
         for part in ("Page", "Runtime", "Log", "Network"):
             page.send(f"{part}.enable")
         page.look()
-        page.go(path)
+        page.go(place)
         return page
+
+    def download_to(self, folder: Path) -> None:
+        """Save what the pages download under its own name in a folder."""
+        self.send("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
 
     def send(
         self, method: str, arguments: dict[str, Any] | None = None, session: str | None = None
@@ -136,7 +168,35 @@ class Browser:
         return message
 
 
-class Page:
+class Driven:
+    """What a page of any browser can do with its expressions and requests."""
+
+    complaints: list[str]
+    requests: list[str]
+
+    def evaluate(self, code: str) -> Any:
+        """Value of a JavaScript expression; a promise is awaited."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float) -> None:
+        """Let the page go on for a while."""
+        time.sleep(seconds)
+
+    def wait_for(self, condition: str) -> None:
+        """Wait until a JavaScript expression holds."""
+        end = time.monotonic() + _PATIENCE_S
+        while not self.evaluate(f"Boolean({condition})"):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{condition} does not hold; complaints: {self.complaints}")
+            self.wait(0.05)
+
+    @property
+    def hosts(self) -> set[str]:
+        """Hosts and ports that were asked for something; empty if nothing left the page."""
+        return {urlsplit(asked).netloc for asked in self.requests} - {""}
+
+
+class Page(Driven):
     """A page in a browser.
 
     Attributes
@@ -161,6 +221,8 @@ class Page:
         """Note an event of the protocol."""
         if event == "Network.requestWillBeSent":
             self.requests.append(details["request"]["url"][:_SHOWN])
+        elif event == "Network.webSocketCreated":
+            self.requests.append(details["url"])
         elif event == "Page.loadEventFired":
             self._loaded = True
         elif event == "Runtime.exceptionThrown":
@@ -171,51 +233,103 @@ class Page:
         elif event == "Log.entryAdded" and details["entry"]["level"] in _SERIOUS:
             self.complaints.append(details["entry"]["text"])
 
-    def go(self, path: Path) -> None:
-        """Open a file and wait until it is loaded."""
+    def go(self, place: Path | str) -> None:
+        """Open a file or an address and wait until it is loaded."""
         self._loaded = False
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=address(place))
         end = time.monotonic() + _PATIENCE_S
         while not self._loaded:
             if time.monotonic() > end:
-                raise TimeoutError(f"{path} was not loaded in {_PATIENCE_S:g} s")
-            self.browser.listen(0.02)
+                raise TimeoutError(f"{place} was not loaded in {_PATIENCE_S:g} s")
+            self.wait(0.02)
+
+    def wait(self, seconds: float) -> None:
+        self.browser.listen(seconds)
 
     def look(
-        self, width: int = 1280, height: int = 900, dark: bool = False, touch: bool = False
+        self,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        touch: bool = False,
+        still: bool = False,
     ) -> None:
-        """Set the size of the window, the colours that the reader prefers, and whether it is a
-        phone.
+        """Set the size of the window, the colours that the reader prefers, whether it is a phone,
+        and whether the reader wants no motion.
         """
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
         self.send("Emulation.setDeviceMetricsOverride", **screen)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.send("Emulation.setEmulatedMedia", features=[scheme])
+        preferred = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "reduce" if still else "no-preference",
+        }
+        features = [{"name": name, "value": value} for name, value in preferred.items()]
+        self.send("Emulation.setEmulatedMedia", features=features)
 
     def evaluate(self, code: str) -> Any:
-        """Value of a JavaScript expression; a promise is awaited."""
         options = {"returnByValue": True, "awaitPromise": True, "userGesture": True}
         answer = self.send("Runtime.evaluate", expression=code, **options)
         if "exceptionDetails" in answer:
             raise RuntimeError(_words(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    def wait_for(self, condition: str) -> None:
-        """Wait until a JavaScript expression holds."""
-        end = time.monotonic() + _PATIENCE_S
-        while not self.evaluate(f"Boolean({condition})"):
-            if time.monotonic() > end:
-                raise TimeoutError(f"{condition} does not hold; complaints: {self.complaints}")
-            self.browser.listen(0.05)
-
-    def press(self, key: str) -> None:
-        """Press and release a key by its name, such as ``Tab`` or ``a``."""
+    def press(self, keys: str) -> None:
+        """Press and release a key by its name, such as ``Tab`` or ``a``, or with others held down,
+        such as ``Control+Shift+z``.
+        """
+        *held, key = keys.split("+") if len(keys) > 1 else [keys]
+        key = key.upper() if "Shift" in held and len(key) == 1 else key
+        modifiers = sum(_MODIFIERS[name] for name in held)
         described = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
-        described |= {"code": key} if key in _KEYS else {}
-        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        described |= {"code": key if len(key) > 1 else f"Key{key.upper()}" if key.isalpha() else ""}
+        described |= {"modifiers": modifiers}
+        typing = len(key) == 1 and not set(held) - {"Shift"}
+        text = "\r" if key == "Enter" else key if typing else ""
         typed = {"text": text} if text else {}
         self.send("Input.dispatchKeyEvent", type="keyDown", **described, **typed)
         self.send("Input.dispatchKeyEvent", type="keyUp", **described)
+
+    def set_files(self, selector: str, *paths: Path) -> None:
+        """Choose files, or a folder, in the ``<input type=file>`` that a selector finds."""
+        found = self.send(
+            "Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})"
+        )
+        files = [str(path.resolve()) for path in paths]
+        self.send("DOM.setFileInputFiles", files=files, objectId=found["result"]["objectId"])
+
+    def drop(self, selector: str, *paths: Path) -> None:
+        """Drag files and folders from the desktop and drop them on an element."""
+        files = [str(path.resolve()) for path in paths]
+        for kind in ("dragEnter", "dragOver", "drop"):
+            at = self.at(selector)
+            data = {"items": [], "files": files, "dragOperationsMask": 1}
+            self.send("Input.dispatchDragEvent", type=kind, **at, data=data)
+
+    def drag(self, selector: str, *points: tuple[float, float], held: Sequence[str] = ()) -> None:
+        """Move the mouse along points with its left button down, as for a stroke of a brush.
+
+        The points are shares of the element's width and height; `held` are names of modifier keys.
+        """
+        places = [self.at(selector, *point) for point in points]
+        button = {"button": "left", "modifiers": sum(_MODIFIERS[name] for name in held)}
+        steps = [("mousePressed", places[0]), *(("mouseMoved", place) for place in places[1:])]
+        for kind, at in (*steps, ("mouseReleased", places[-1])):
+            down = {"buttons": 0 if kind == "mouseReleased" else 1, "clickCount": 1}
+            self.send("Input.dispatchMouseEvent", type=kind, **at, **button, **down)
+
+    def download(self, selector: str, folder: Path) -> Path:
+        """Click a link that downloads, and wait until the file is in an empty or new folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.browser.download_to(folder)
+        self.click(selector)
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            files = list(folder.iterdir())
+            if files and not any(file.suffix == ".crdownload" for file in files):
+                return files[0]
+            if time.monotonic() > end:
+                raise TimeoutError(f"{selector} downloaded nothing; complaints: {self.complaints}")
+            self.wait(0.05)
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that a selector finds."""
@@ -224,9 +338,12 @@ class Page:
 
     def mouse(self, kind: str, selector: str, **details: Any) -> None:
         """Send an event of the mouse over the middle of the first element that a selector finds."""
+        self.send("Input.dispatchMouseEvent", type=kind, **self.at(selector), **details)
+
+    def at(self, selector: str, across: float = 0.5, down: float = 0.5) -> dict[str, float]:
+        """Point of the window at shares of an element's width and height, after scrolling to it."""
         box = self.box(selector)
-        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-        self.send("Input.dispatchMouseEvent", type=kind, **at, **details)
+        return {"x": box["x"] + box["width"] * across, "y": box["y"] + box["height"] * down}
 
     def box(self, selector: str) -> dict[str, float]:
         """Place and size of an element in the window, after scrolling to it."""

@@ -22,6 +22,7 @@ from pipeline.report.plots.planes import view_of
 from pipeline.report.plots.poster import poster
 from pipeline.report.plots.viewer_volumes import viewer_volumes
 from pipeline.report.results import Pictured
+from tests.accessibility import AXE, violations
 from tests.browser import CHROMIUM, Browser
 from tests.report.conftest import head
 from tests.report.made_runs import made_run
@@ -334,6 +335,15 @@ def test_tab_reaches_every_control_in_order(looking):
     reached = [place for place in looking.tab_stops() if place in set(expected)]
     assert len([place for place in expected if " viewer-" in place]) > 12
     assert reached == expected
+
+
+@pytest.mark.skipif(AXE is None, reason="no axe-core")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(looking, width, dark):
+    looking.look(width=width, dark=dark, touch=width == 390)
+    looking.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert violations(looking) == []
 
 
 def test_the_focus_is_seen(looking):
