@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.case import Case
 from ..core.errors import InputError
+from ..core.grid import canonical_spacing_mm, to_canonical
 from ..core.records import write_bytes, write_json
 from ..core.regions import classes_to_values, values_to_classes
 from ..core.schema import Schema
@@ -193,10 +194,20 @@ class Segmentation:
         return pandas.DataFrame(rows)
 
     @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What `summary` says, as plain values: see `report.case_facts.case_facts`."""
+        from ..report.case_facts import case_facts, lesions_of
+
+        classes = to_canonical(self.classes, self.affine)
+        spacing_mm = canonical_spacing_mm(self.affine)
+        found = lesions_of(classes, self.schema, spacing_mm)
+        return case_facts(classes, self.schema, spacing_mm, self.record, found)
+
+    @cached_property
     def summary(self) -> "Summary":
         """One page of A4, whose attributes ``pdf`` and ``png`` are the bytes of its files: key
         slices with outlines, volumes with their errors on validation cases, diameters of lesions,
-        quality flag, warnings, and what made it. Its ``facts`` are the same as plain values.
+        quality flag, warnings, and what made it.
         """
         from ..report.plots.planes import view_of
         from ..report.plots.summary.page import summary

@@ -9,28 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
-from . import pages
+from . import downloads, pages
 from .cases import Cases
 from .security import Guard
-from .segmentation import LABELS, SCENE
+from .segmentation import FACTS, LABELS, SCENE
 from .store import RESULT, UPLOAD, State
 
 _SWEEP_S = 60.0
 MOST_BYTES = 2**32
 """Of an upload."""
-_FILES = {
-    "labels.nii.gz": LABELS,
-    "manifest.json": f"{LABELS}.json",
-    "seg.dcm": "labels.seg.dcm",
-    "sr.dcm": "labels.sr.dcm",
-    "rtstruct.dcm": "labels.rtstruct.dcm",
-}
-"""Name of a download -> its file in the result of a case."""
 
 
 def create(cases: Cases, hosts: Collection[str]) -> Any:
@@ -125,10 +117,15 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases/{case_id}/files/{name}")
     def download(case_id: str, name: str) -> Response:
-        if name not in _FILES:
+        files = downloads.offered(_result(case_id), case := store.get(case_id).case)
+        if name == downloads.ALL:
+            saved_as = {"Content-Disposition": f'attachment; filename="{case}.zip"'}
+            archive = downloads.zipped(files)
+            return StreamingResponse(archive, media_type="application/zip", headers=saved_as)
+        one = next((one for one in files if one.name == name), None)
+        if one is None:
             raise InputError("There is no such file.")
-        file = _result(case_id) / _FILES[name]
-        return _file(file, filename=f"{store.get(case_id).case}.{name}")
+        return _file(one.path, filename=one.saved_as)
 
     def _result(case_id: str) -> Path:
         if store.get(case_id).status != "done":
@@ -166,11 +163,14 @@ async def _save(request: Request, path: Path) -> None:
 
 
 def _described(cases: Cases, state: State) -> dict[str, Any]:
-    """A case for the page: its state, the progress, and of one that is done the manifest."""
+    """A case for the page: its state, the progress, and of one that is done the manifest, the
+    ``summary`` (`report.case_facts.case_facts`) and the ``downloads`` (`downloads.described`).
+    """
     step, share = cases.progress(state.id)
-    described = state.model_dump(mode="json") | {"step": step, "share": share, "files": []}
+    described = state.model_dump(mode="json") | {"step": step, "share": share}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
-        described["files"] = [name for name, at in _FILES.items() if (folder / at).is_file()]
+        described["summary"] = json.loads((folder / FACTS).read_bytes())
+        described["downloads"] = downloads.described(folder, state)
     return described

@@ -36,11 +36,10 @@ screen as in print.
 
 @dataclass(frozen=True)
 class Summary:
-    """A page as a PDF file and as a PNG file, and what it says as plain values (`case_facts`)."""
+    """A page as a PDF file and as a PNG file."""
 
     pdf: bytes
     png: bytes
-    facts: dict[str, Any]
 
 
 @style()
@@ -77,7 +76,7 @@ def summary(view: View, schema: Schema, record: Mapping[str, Any]) -> Summary:
         about = {"Title": f"Segmentation of {printable(view.case)}", "Subject": USE}
         made_by = {"Creator": "TumorFlow", "Producer": None, "CreationDate": None}
         sheet.figure.savefig(file, format="pdf", dpi=_IMAGE_DPI, metadata=about | made_by)
-    return Summary(file.getvalue(), image, facts)
+    return Summary(file.getvalue(), image)
 
 
 def _head(sheet: Sheet, view: View, facts: Mapping[str, Any]) -> None:
