@@ -2,12 +2,10 @@
 
 from datetime import timedelta
 from functools import cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -19,6 +17,7 @@ ASSETS = Path(__file__).parent / "assets"
 _TEMPLATES = Path(__file__).parent / "templates"
 FOLDERS = {"page": ASSETS, "report": REPORT_ASSETS}
 """Folders of files below /assets."""
+_NO_PAGES = ("/api/", "/assets/")
 
 
 def render(template: str, **context: Any) -> str:
@@ -34,32 +33,12 @@ def duration(time: timedelta) -> str:
     return f"{hours:g} hour{'' if hours == 1 else 's'}"
 
 
-async def refuse_input(request: Request, error: Exception) -> Response:
-    """The answer to an InputError: a page for a person, JSON for a script."""
-    if _is_page(request):
-        return _refusal("This page cannot be shown", str(error), HTTPStatus.NOT_FOUND)
-    return JSONResponse({"message": str(error)}, HTTPStatus.BAD_REQUEST)
-
-
-async def refuse_request(request: Request, error: Exception) -> Response:
-    """The answer to a request that no route takes."""
-    assert isinstance(error, HTTPException)
-    message = f"{HTTPStatus(error.status_code).phrase}."
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        message = "There is nothing at this address. It may be mistyped, or its case deleted."
-    if _is_page(request):
-        return _refusal("This page cannot be shown", message, error.status_code)
-    return JSONResponse({"message": message}, error.status_code, error.headers)
-
-
-def _is_page(request: Request) -> bool:
-    is_wanted = "text/html" in request.headers.get("accept", "")
-    return is_wanted and not request.url.path.startswith(("/api/", "/assets/"))
-
-
-def _refusal(title: str, message: str, status: int) -> Response:
-    page = render("refusal.html.j2", token="", title=title, message=message)
-    return HTMLResponse(page, status)
+def refusal(request: Request, message: str, status: int) -> Response:
+    """What is said instead of an answer: a page where a browser asks for one, else JSON."""
+    is_page = "text/html" in request.headers.get("accept", "")
+    if request.url.path.startswith(_NO_PAGES) or not is_page:
+        return JSONResponse({"message": message}, status)
+    return HTMLResponse(render("refusal.html.j2", token="", message=message), status)
 
 
 @cache
