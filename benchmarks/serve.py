@@ -6,11 +6,13 @@ phantom where there are none beside the repository, over HTTP on loopback. TUMOR
 names another number of cases for the memory.
 """
 
-import gc
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from tests.serving.served import WORKED_ON, Served, packed, serving
 REPEATS = 5
 CASES = int(os.environ.get("TUMORFLOW_SERVED_CASES", "200"))
 MODELS = ROOT / "models"
-MODALITIES = ("t1", "t1ce", "t2", "flair")
+DRAWN = "document.querySelector('.viewer:not([aria-busy]) canvas')"
 KEPT = 5  # cases that stay on the page while others come and go
 _LOOK_S = 0.05
 _WARM_UP = 20  # cases after which memory is expected to be flat
@@ -68,22 +70,84 @@ def _size(case: Sequence[Path]) -> str:
     return f"{case[0].parent.name}, {sum(file.stat().st_size for file in case) / 1e6:.0f} MB"
 
 
+@contextmanager
 def _served() -> Iterator[Served]:
-    raise NotImplementedError
+    """A server on two cores that has loaded its network."""
+    with tempfile.TemporaryDirectory() as folder:
+        on_two = {
+            "preexec_fn": lambda: os.sched_setaffinity(0, chosen_cores(2)),
+            "stdout": subprocess.DEVNULL,
+        }
+        with serving(MODELS, Path(folder) / "store", **on_two) as served:
+            yield served
 
 
 def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float]:
     """Seconds until the first picture of a case has arrived, and until its mask has."""
-    raise NotImplementedError
+    started, pictured = time.perf_counter(), None
+    sent = served.upload(packed(case, case[0].parents[1]), case[0].parent.name)
+    while (state := served.state(sent))["status"] in WORKED_ON:
+        if pictured is None and state["series"]:
+            served.ask("GET", f"/api/cases/{sent}/thumbnails/0.png")
+            pictured = time.perf_counter() - started
+        time.sleep(_LOOK_S)
+    if state["status"] != "done":
+        raise RuntimeError(f"{case[0].parent.name} is {state['status']}: {state['message']}")
+    served.ask("GET", f"/api/cases/{sent}/scene/prediction.nii.gz")
+    masked = time.perf_counter() - started
+    return pictured or masked, masked
 
 
 def _interactive(served: Served, repeats: int) -> dict[str, list[float]]:
-    raise NotImplementedError
+    """Seconds of the list of cases and of a case that is done, each opened in a new tab."""
+    case = served.ask("GET", "/api/cases").json()[0]["id"]
+    found: dict[str, list[float]] = {}
+    with Browser() as browser:
+        for _ in range(repeats):
+            for name, path in (("list", "/"), ("case", f"/cases/{case}")):
+                page = browser.open(f"{served.address}{path}")
+                found.setdefault(name, []).append(page.seconds_to_interactive())
+                if name == "case":
+                    page.wait_for(DRAWN)
+                    drawn = page.evaluate("performance.now()") / 1000
+                    found.setdefault(f"{name}, with its viewer drawn", []).append(drawn)
+                page.close()
+    return found
 
 
-def _memory(cases):
-    raise NotImplementedError
+def _memory(cases: Sequence[list[Path]]) -> Iterator[Figure]:
+    """Resident memory of a new server and its processes, after each case and at most; the oldest
+    cases are deleted.
+    """
+    sizes, most = [], islice(cycle(cases), CASES)
+    with _served() as served, memory_of(served.pid) as memory:
+        for case in most:
+            _drop(served, case)
+            for old in served.ask("GET", "/api/cases").json()[KEPT:]:
+                served.ask("DELETE", f"/api/cases/{old['id']}")
+            sizes.append(resident_gb(served.pid) * 1000)
+    later = np.array(sizes[_WARM_UP:])
+    slope, _ = np.polyfit(np.arange(len(later)), later, 1)
+    note = f"{len(sizes)} cases; a straight line through those after {_WARM_UP}: "
+    note += f"{later[0]:.0f} MB, then {later[-1]:.0f} MB"
+    yield Figure("memory, growth", "MB/case", [float(slope)], at_most=0.25, note=note)
+    note = "server and both processes together; pages they share count more than once"
+    yield Figure("memory, most", "GB", [memory.tree_gb], at_most=3, note=note)
 
 
 def predicted(files: list[str], repeats: int) -> tuple[list[float], float]:
-    raise NotImplementedError
+    """Seconds of segmenting and writing a case in this process, after one that compiles; and of the
+    command, which loads the network.
+    """
+    from pipeline import api
+
+    case, model, seconds = Path(files[0]).parent, api.load(MODELS), []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(repeats + 1):
+            started = time.perf_counter()
+            model.segment(case).save(Path(folder) / f"{number}.nii.gz")
+            seconds.append(time.perf_counter() - started)
+        command = ["predict", str(case), "--model", str(MODELS), "--out", folder]
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "pipeline", *command], cwd=ROOT, check=True)
+    return seconds[1:], time.perf_counter() - started

@@ -21,8 +21,9 @@ from ..segmenting.manifest import volumes_ml
 from ..segmenting.model import Model
 from . import worker
 from .scenes import write_scene
-from .segmentation import LABELS, found_files
-from .store import RESULT, UPLOAD
+from .segmentation import LABELS
+from .segmentation import found as found_upload
+from .store import RESULT
 
 _FIRST, _SECOND = "first", "second"
 
@@ -145,8 +146,7 @@ def _found(values: Mapping[str, Any], model: Model) -> OneCase:
         entry = read_json(raw / "catalogue.json", Catalogue).entry(name)
         return OneCase(model.card.cohort, raw_cases.found_in(raw, entry))
     chosen = {name: key for name, key in values["chosen"].items() if name in model.modalities}
-    place = Path(values["folder"]) / UPLOAD / "files"
-    return found_files(model, place, {**values, "chosen": chosen})
+    return found_upload(model, {**values, "chosen": chosen})
 
 
 def _result(values: Mapping[str, Any], model: Model) -> np.ndarray | None:

@@ -133,68 +133,49 @@ def _add_pages(app: FastAPI, review: Review, token: str) -> None:
     def page(template: str, **context: Any) -> HTMLResponse:
         return HTMLResponse(pages.render(template, token=token, number=number, **context))
 
-    def explained(error: InputError) -> HTMLResponse:
-        said = pages.render("explained.html.j2", token=token, message=str(error))
-        return HTMLResponse(said, 404)
-
     @app.get("/held-out")
     def held_out() -> HTMLResponse:
-        try:
-            return page("held_out.html.j2", cases=project.held_out(), report=project.report)
-        except InputError as error:
-            return explained(error)
+        has_report = project.report.is_file()
+        return page("held_out.html.j2", cases=project.held_out(), has_report=has_report)
 
     @app.get("/held-out/{case}")
     def held_out_case(case: str) -> HTMLResponse:
-        try:
-            listed = [one.case for one in project.held_out()]
-            rows = project.scores(case)
-            return page(
-                "held_out_case.html.j2",
-                case=case,
-                rows=rows,
-                listed=listed,
-                place=listed.index(case),
-                models=list(review.models),
-            )
-        except InputError as error:
-            return explained(error)
+        rows = project.scores(case)
+        return page(
+            "held_out_case.html.j2",
+            case=case,
+            rows=rows,
+            listed=[one.case for one in project.held_out()],
+            models=list(review.models),
+        )
 
     @app.get("/compare")
     def compare(case: str = "", models: Annotated[Sequence[str], Query()] = ()) -> HTMLResponse:
-        names = [name for part in models for name in part.split(",") if name]
         return page(
             "compare.html.j2",
             choices=review.choices(),
             models=list(review.models),
             case=case,
-            names=names,
+            names=[name for part in models for name in part.split(",") if name],
         )
 
     @app.get("/projects")
     def projects() -> HTMLResponse:
-        try:
-            waiting, corrected = project.waiting()
-            presets, summary = project.presets(), project.summary()
-        except InputError as error:
-            return explained(error)
+        waiting, corrected = project.waiting()
         return page(
             "projects.html.j2",
             waiting=waiting,
             corrected=corrected,
             corrections=project.corrections,
-            presets=presets,
-            summary=summary,
+            presets=project.presets(),
+            summary=project.summary(),
             evaluation=project.evaluation_sha256(),
             has_report=project.report.is_file(),
         )
 
     @app.get("/report")
     def report() -> Response:
-        try:
-            text, hashes = served_report(project.report)
-        except InputError as error:
-            return explained(error)
+        text, hashes = served_report(project.report)
         allowed = " ".join(f"'{one}'" for one in hashes) or "'none'"
         headers = {"Content-Security-Policy": _REPORT_POLICY.format(allowed)}
         return HTMLResponse(text, headers=headers)

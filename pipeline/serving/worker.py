@@ -35,6 +35,7 @@ TASKS = {
     "show_held_out": ".held_out",
     "compare_models": ".comparing",
     "list_runs": ".runs",
+    "finish": ".segmentation",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 

@@ -241,13 +241,16 @@
       draw(true);
     };
 
-    // NiiVue makes the textures; it would keep the old one of what is laid over.
+    // NiiVue makes the textures (it would keep the old one of what is laid over), and we fill them: what it draws into them
+    // slice by slice, with gradients that nothing here uses, would take more than a second without a graphics card.
     const reload = () => {
       nv.gl.deleteTexture(nv.overlayTexture);
       nv.volumes[0].opacity = opacity();
       contrast();
       loading = true;
+      nv.gl.drawArrays = () => {};
       nv.setVolume(nv.volumes[0], 0);
+      delete nv.gl.drawArrays;
       loading = false;
       paintGrey();
     };
@@ -261,7 +264,6 @@
       draw(false);
     };
 
-    // NiiVue would make this texture slice by slice, with gradients that nothing here uses.
     const refreshLayers = nv.refreshLayers.bind(nv);
     nv.refreshLayers = (volume, layer) => layer || loading ? refreshLayers(volume, layer) : paintGrey();
 
