@@ -11,7 +11,7 @@ import numpy as np
 from ..core.case import Case
 from ..core.catalogue import Catalogue
 from ..core.errors import InputError
-from ..core.records import read_json
+from ..core.records import read_json, sha256
 from ..core.regions import classes_to_regions, regions_to_classes, values_to_classes
 from ..core.schema import Schema
 from ..formats import nifti, raw_cases
@@ -26,6 +26,7 @@ from .segmentation import found as found_upload
 from .store import RESULT
 
 _FIRST, _SECOND = "first", "second"
+_SETTINGS = "card", "inference"  # card.json names the network by its hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +155,9 @@ def _result(values: Mapping[str, Any], model: Model) -> np.ndarray | None:
     labels = Path(values["folder"]) / RESULT / LABELS
     if values.get("held_out") or not labels.is_file():
         return None
-    made_by = json.loads(labels.with_name(f"{LABELS}.json").read_bytes())
-    if made_by["network_sha256"] != model.card.network_sha256:
+    made_by = json.loads(labels.with_name(f"{LABELS}.json").read_bytes())["model"]
+    own = {f"{name}_sha256": sha256(model.folder / f"{name}.json") for name in _SETTINGS}
+    if not own.items() <= made_by.items():
         return None
     return values_to_classes(nifti.read(labels).voxels, model.card.cohort)
 

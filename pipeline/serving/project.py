@@ -143,11 +143,10 @@ class Project:
     def waiting(self) -> tuple[int, int]:
         """Numbers of corrected cases that the cohort of the last `dvc repro` lacks, and of all."""
         listed = corrections(self.corrections)
-        known: set[str] = set()
-        if (self.raw / "catalogue.json").is_file():
-            entries = self.catalogue().cases
-            known = {entry.labels.content_sha256 for entry in entries if entry.labels}
-        return sum(one.labels.content_sha256 not in known for one in listed), len(listed)
+        entries = self.catalogue().cases if (self.raw / "catalogue.json").is_file() else ()
+        known = {_content(entry.images, entry.labels) for entry in entries if entry.labels}
+        waiting = [one for one in listed if _content(one.images, one.labels) not in known]
+        return len(waiting), len(listed)
 
     def _prediction(self, case: str) -> Path:
         return self.predictions / f"{case}.nii.gz"
@@ -165,6 +164,11 @@ def served_report(path: Path) -> tuple[str, list[str]]:
     except OSError:
         raise InputError("This folder has no metrics/report.html. Run `dvc repro`.") from None
     return text.replace(LOCAL_HELD_OUT, "/held-out/"), script_hashes(text)
+
+
+def _content(images: Mapping[str, Any], labels: Any) -> tuple[str, ...]:
+    """What identifies a labelled case, in a catalogue or as it was corrected."""
+    return labels.content_sha256, *sorted(file.content_sha256 for file in images.values())
 
 
 def script_hashes(page: str) -> list[str]:

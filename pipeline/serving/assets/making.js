@@ -6,7 +6,7 @@ const pause = () => new Promise(done => setTimeout(done, PAUSE_MS));
 
 /**
  * Starts something by `start()`, a promise of its state {status, step, share, message}, and looks by `look(state)` until it
- * is done; `use(state)` then shows it. `root` holds templates/making.html.j2 and parts of class "made", which appear.
+ * is done; `use(state)` then shows it. `root` holds templates/making.html.j2 and parts of class "when-made", which appear.
  */
 export const makeInto = (root, start, look, use) => {
   const box = root.querySelector(".making"), said = box.querySelector("output"), bar = box.querySelector("progress"), again = box.querySelector("button");
@@ -23,7 +23,7 @@ export const makeInto = (root, start, look, use) => {
       }
       if (state.status !== "done") throw new Error(state.message || "This is no longer kept.");
       box.hidden = true;
-      for (const part of document.querySelectorAll(".made")) part.hidden = false;
+      for (const part of document.querySelectorAll(".when-made")) part.hidden = false;
       await use(state);
     } catch (error) {
       box.classList.add("failed");
