@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,7 @@ class Worker:
         """End the process, and with it the present task."""
         if self._process:
             self._process.kill()
+            self._process.wait()
 
     def stop(self) -> None:
         """End the process, and start no other."""
@@ -67,6 +69,7 @@ class Worker:
         self._tasks.put(None)
         self.end_process()
         self._thread.join(10)
+        self._close_pipes()
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None and not self._stopped:
@@ -95,8 +98,15 @@ class Worker:
             pass
         return {}
 
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout) if self._process else ():
+            assert pipe
+            with suppress(OSError):  # what was not sent is not wanted
+                pipe.close()
+
     def _running(self) -> "subprocess.Popen[str]":
         if self.pid is None:
+            self._close_pipes()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"{__package__}.worker"],
                 stdin=subprocess.PIPE,

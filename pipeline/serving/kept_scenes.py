@@ -99,7 +99,8 @@ class KeptScenes:
                 making.status, making.message = "failed", str(error)
                 shutil.rmtree(made, ignore_errors=True)
 
-        worker.submit(Task(task, {**values, "made": str(made)}, started, reported, ended))
+        values = {**values, "made": str(made)}
+        worker.submit(Task(task, values, started=started, reported=reported, ended=ended))
 
     def sweep(self) -> None:
         """Delete the scenes that have expired, and what an ended process left."""

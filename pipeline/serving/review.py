@@ -54,7 +54,7 @@ class Review:
     def __post_init__(self) -> None:
         store = self.cases.store
         self.scenes = KeptScenes(store.folder / "scenes", store.keep)
-        self.runs = RunList(self.project.folder)
+        self.runs = RunList(self.project.folder, self.models[SERVED])
 
     def stop(self) -> None:
         """End what `RunList` started."""
@@ -63,7 +63,8 @@ class Review:
     def show_held_out(self, case: str) -> dict[str, Any]:
         """Make the scene of a held-out case, unless it is there; how far it is."""
         key = self.project.hash_of(case)
-        values = {"folder": str(self.project.folder), "case": case}
+        model = str(self.models[SERVED])
+        values = {"folder": str(self.project.folder), "model": model, "case": case}
         self.scenes.make(key, self.cases.reader, "show_held_out", values)
         return self.look(key)
 
@@ -77,6 +78,7 @@ class Review:
         identity = [values.pop("identity"), *([name, _hash(at)] for name, at in folders.items())]
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         values["models"] = {name: str(folder) for name, folder in folders.items()}
+        values["model"] = str(self.models[SERVED])
         self.scenes.make(key, self.cases.segmenter, "compare_models", values)
         return self.look(key)
 

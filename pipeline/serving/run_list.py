@@ -21,12 +21,13 @@ class RunList:
 
     Parameters
     ----------
-    folder : Path
-        Of the project.
+    folder, model : Path
+        Of the project, and of the network that is served.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._worker = folder, Worker("runs")
+    def __init__(self, folder: Path, model: Path) -> None:
+        self._values = {"folder": str(folder), "model": str(model)}
+        self._worker = Worker("runs")
         self._lock = threading.Lock()
         self._asked_at, self._asking = float("-inf"), False
         self._found: dict[str, Any] = {}
@@ -56,8 +57,7 @@ class RunList:
                 self._found = _found(answer)
                 self._asked_at, self._asking = time.monotonic(), False
 
-        values = {"folder": str(self._folder)}
-        self._worker.submit(Task("list_runs", values, started=limit.start, ended=ended))
+        self._worker.submit(Task("list_runs", self._values, started=limit.start, ended=ended))
 
 
 def _found(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_scene_whose_process_ends_is_not_there_and_can_be_made_again(scenes, reader, tmp_path):
     project = made_project.make(tmp_path)
-    values = {"folder": str(project), "case": CASES[0]}
+    values = {"folder": str(project), "model": str(project), "case": CASES[0]}
     scenes.make(KEY, reader, "show_held_out", values)
     while reader.pid is None:
         time.sleep(0.01)
@@ -82,7 +82,7 @@ def test_no_other_folder_is_taken_for_a_scene(scenes, key):
 
 def test_a_store_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.serving.run_list.LIMIT_S", 0.05)
-    runs = RunList(tmp_path)
+    runs = RunList(tmp_path, tmp_path)
     try:
         end = time.monotonic() + 30
         while (state := runs.look())["status"] == "running":
