@@ -61,12 +61,13 @@ async def _sweep(cases: Cases) -> None:
 
 
 async def _explained(request: Request, error: Exception) -> Response:
-    message, status = str(error), HTTPStatus.BAD_REQUEST
+    message = str(error)
+    status = HTTPStatus.NOT_FOUND if request.method == "GET" else HTTPStatus.BAD_REQUEST
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         message = f"The server refuses this request ({status.phrase})."
-    if status == HTTPStatus.NOT_FOUND:
-        message = "There is nothing at this address. It may be mistyped, or its case deleted."
+        if status == HTTPStatus.NOT_FOUND:
+            message = "There is nothing at this address. It may be mistyped, or its case deleted."
     return pages.refusal(request, message, status)
 
 
@@ -196,4 +197,3 @@ def _described(cases: Cases, state: State) -> dict[str, Any]:
         described["summary"] = json.loads((folder / FACTS).read_bytes())
         described["downloads"] = downloads.described(folder, state)
     return described
-
