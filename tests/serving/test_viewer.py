@@ -16,6 +16,7 @@ from pipeline.core.grid import Grid
 from pipeline.serving.pages import FOLDERS, _environment
 from pipeline.serving.scenes import write_scene
 from pipeline.serving.security import POLICY
+from tests.accessibility import AXE, violations
 from tests.browser import CHROMIUM, Browser
 
 pytestmark = pytest.mark.slow
@@ -307,6 +308,15 @@ def test_two_viewers_fit_a_laptop_and_a_phone(opened):
     page.look(width=390, height=844, touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.box("[data-prefix=viewer-2] canvas")["width"] > 300
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core is not installed")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_axe_finds_nothing_serious(opened, name, dark):
+    page = opened(name)
+    page.look(dark=dark)
+    assert violations(page) == []
 
 
 def test_a_scene_that_is_gone_is_said(opened):
