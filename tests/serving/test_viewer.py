@@ -319,6 +319,16 @@ def test_axe_finds_nothing_serious(opened, name, dark):
     assert violations(page) == []
 
 
+@pytest.mark.parametrize(("name", "button"), [("one", "viewer-full"), ("two", "viewer-1-full")])
+def test_the_full_screen_says_that_it_is_for_research_alone(opened, name, button):
+    page = opened(name)
+    seen = "document.querySelector('.viewer-caution').checkVisibility()"
+    assert not page.evaluate(seen)
+    page.click(f"#{button}")
+    page.wait_for(f"document.fullscreenElement && {seen}")
+    page.evaluate("document.exitFullscreen()")
+
+
 def test_a_scene_that_is_gone_is_said(opened):
     page = opened("gone")
     assert page.evaluate("viewers.length") == 0
