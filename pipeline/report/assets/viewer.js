@@ -201,7 +201,7 @@
       const uncertain = nextScene.uncertainty ? await nextFeed.uncertainty() : null;
       const same = scene?.name === nextScene.name && String(scene.shape) === String(nextScene.shape);
       [scene, feed] = [nextScene, nextFeed];
-      voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place], HEADER_BYTES)]));
+      voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place].slice(HEADER_BYTES))])); // the feed's own stay
       if (scene.disagreement) voxels.disagreement = disagreeing(...compared());
       if (uncertain) voxels.uncertainty = new Uint8Array(uncertain, HEADER_BYTES);
       shown = marked(Object.values(voxels));

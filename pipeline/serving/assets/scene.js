@@ -24,7 +24,11 @@ const fetched = async url => {
 export const sceneAt = async address => {
   const base = new URL(address, document.baseURI), scene = await (await fetched(base)).json(), kept = new Map();
   const volume = ({url}) => {
-    if (!kept.has(url)) kept.set(url, fetched(new URL(url, base)).then(answer => answer.arrayBuffer()));
+    if (!kept.has(url)) {
+      const file = fetched(new URL(url, base)).then(answer => answer.arrayBuffer());
+      kept.set(url, file);
+      file.catch(() => kept.delete(url));
+    }
     return kept.get(url);
   };
   const named = (list, name) => list.find(one => one.name === name);
