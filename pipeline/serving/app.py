@@ -17,8 +17,9 @@ from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from . import downloads, listing, pages
+from . import downloads, follow_routes, listing, pages
 from .cases import Cases
+from .follow_ups import FollowUps
 from .security import Guard
 from .segmentation import FACTS, LABELS, SCENE
 from .store import RESULT, UPLOAD, State
@@ -31,33 +32,40 @@ MOST_BYTES = 2**32
 def create(cases: Cases, hosts: Collection[str]) -> Any:
     """The ASGI application for some cases, which is asked by some host names."""
     token = secrets.token_urlsafe(32)
-    app = FastAPI(lifespan=_lifespan(cases), docs_url=None, redoc_url=None, openapi_url=None)
+    follow_ups = FollowUps(cases)
+    app = FastAPI(
+        lifespan=_lifespan(cases, follow_ups), docs_url=None, redoc_url=None, openapi_url=None
+    )
     for name, folder in pages.FOLDERS.items():
         app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    follow_routes.add(app, cases, follow_ups, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     app.add_exception_handler(HTTPException, _explained)
     return Guard(app, hosts, token)
 
 
-def _lifespan(cases: Cases) -> Any:
+def _lifespan(cases: Cases, follow_ups: FollowUps) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
-        sweeping = asyncio.create_task(_sweep(cases))
+        follow_ups.start()
+        sweeping = asyncio.create_task(_sweep(cases, follow_ups))
         yield
         sweeping.cancel()
+        follow_ups.stop()
         cases.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases) -> None:
+async def _sweep(cases: Cases, follow_ups: FollowUps) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
             await asyncio.to_thread(cases.store.sweep)
+            await asyncio.to_thread(follow_ups.sweep)
 
 
 async def _explained(request: Request, error: Exception) -> Response:
@@ -190,10 +198,12 @@ def _described(cases: Cases, state: State) -> dict[str, Any]:
     """
     step, share = cases.progress(state.id)
     described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
-    described["ahead"] = cases.ahead(state.id)
+    described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
         described["summary"] = json.loads((folder / FACTS).read_bytes())
         described["downloads"] = downloads.described(folder, state)
+        names = [one["name"] for one in described["downloads"]["files"]]
+        described["files"] = [*names, downloads.ALL]
     return described

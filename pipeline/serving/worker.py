@@ -33,6 +33,7 @@ TASKS = {
     "load": ".segmentation",
     "segment": ".segmentation",
     "finish": ".segmentation",
+    "follow": ".following",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 
