@@ -17,8 +17,9 @@ from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from . import downloads, listing, pages, review
+from . import downloads, follow_routes, listing, pages, review
 from .cases import Cases
+from .follow_ups import FollowUps
 from .security import Guard
 from .segmentation import FACTS, LABELS, SCENE
 from .store import RESULT, UPLOAD, State
@@ -31,47 +32,56 @@ MOST_BYTES = 2**32
 def create(cases: Cases, hosts: Collection[str], reviewed: review.Review) -> Any:
     """The ASGI application for some cases, which is asked by some host names."""
     token = secrets.token_urlsafe(32)
+    follow_ups = FollowUps(cases)
     app = FastAPI(
-        lifespan=_lifespan(cases, reviewed), docs_url=None, redoc_url=None, openapi_url=None
+        lifespan=_lifespan(cases, follow_ups, reviewed),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
     )
     for name, folder in pages.FOLDERS.items():
         app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    follow_routes.add(app, cases, follow_ups, token, scene_file)
     review.add(app, reviewed, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     app.add_exception_handler(HTTPException, _explained)
     return Guard(app, hosts, token)
 
 
-def _lifespan(cases: Cases, reviewed: review.Review) -> Any:
+def _lifespan(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
-        sweeping = asyncio.create_task(_sweep(cases, reviewed))
+        follow_ups.start()
+        sweeping = asyncio.create_task(_sweep(cases, follow_ups, reviewed))
         yield
         sweeping.cancel()
+        follow_ups.stop()
         cases.stop()
         reviewed.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases, reviewed: review.Review) -> None:
+async def _sweep(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
             await asyncio.to_thread(cases.store.sweep)
+            await asyncio.to_thread(follow_ups.sweep)
             await asyncio.to_thread(reviewed.scenes.sweep)
 
 
 async def _explained(request: Request, error: Exception) -> Response:
-    message, status = str(error), HTTPStatus.BAD_REQUEST
+    message = str(error)
+    status = HTTPStatus.NOT_FOUND if request.method == "GET" else HTTPStatus.BAD_REQUEST
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         message = f"The server refuses this request ({status.phrase})."
-    if status == HTTPStatus.NOT_FOUND:
-        message = "There is nothing at this address. It may be mistyped, or its case deleted."
+        if status == HTTPStatus.NOT_FOUND:
+            message = "There is nothing at this address. It may be mistyped, or its case deleted."
     return pages.refusal(request, message, status)
 
 
@@ -194,10 +204,12 @@ def _described(cases: Cases, state: State) -> dict[str, Any]:
     """
     step, share = cases.progress(state.id)
     described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
-    described["ahead"] = cases.ahead(state.id)
+    described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
         described["summary"] = json.loads((folder / FACTS).read_bytes())
         described["downloads"] = downloads.described(folder, state)
+        names = [one["name"] for one in described["downloads"]["files"]]
+        described["files"] = [*names, downloads.ALL]
     return described

@@ -66,7 +66,7 @@ class Cases:
 
         def ended(answer: Mapping[str, Any]) -> None:
             if "done" not in answer:
-                self.store.update(case_id, status="rejected", message=_message(answer))
+                self.store.update(case_id, status="rejected", message=message_of(answer))
                 return
             self.store.update(case_id, **answer["done"])
             if answer["done"]["status"] == "waiting":
@@ -108,7 +108,7 @@ class Cases:
                 self._finish(case_id)
             else:
                 status = "failed" if answer else "interrupted"
-                self.store.update(case_id, status=status, message=_message(answer))
+                self.store.update(case_id, status=status, message=message_of(answer))
 
         task = Task("segment", self.values(state), started, self._reporting(case_id), ended)
         self.segmenter.submit(task)
@@ -126,9 +126,9 @@ class Cases:
 
         def ended(answer: Mapping[str, Any]) -> None:
             if "done" not in answer:
-                log.error("%s: no extras: %s", case_id, _message(answer))
+                log.error("%s: no extras: %s", case_id, message_of(answer))
                 note = self.store.folder_of(case_id) / RESULT / downloads.UNFINISHED
-                write_bytes(note, _message(answer).encode())
+                write_bytes(note, message_of(answer).encode())
 
         self.segmenter.submit(Task("finish", self.values(self.store.get(case_id)), ended=ended))
 
@@ -145,7 +145,8 @@ class Cases:
         return reported
 
 
-def _message(answer: Mapping[str, Any]) -> str:
+def message_of(answer: Mapping[str, Any]) -> str:
+    """Why a task gave nothing, for a person."""
     if not answer:
         return _ENDED
     return answer.get("failed") or _BROKEN.format(answer.get("broken"))
@@ -153,4 +154,4 @@ def _message(answer: Mapping[str, Any]) -> str:
 
 def _log_failure(answer: Mapping[str, Any]) -> None:
     if "done" not in answer:
-        log.error("the network cannot be loaded: %s", _message(answer))
+        log.error("the network cannot be loaded: %s", message_of(answer))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from ..segmenting.extras import SUMMARIES, summary_file
 from .segmentation import EXTRAS, LABELS, REFUSED
 from .store import State
 
@@ -54,28 +55,27 @@ def is_complete(result: Path) -> bool:
 def offered(result: Path, case: str) -> list[Download]:
     """The complete files in the result of a case, which appear as a whole."""
     extras = result / EXTRAS
-    known = [(LABELS, "Labels (NIfTI)", result / LABELS)]
+    known = [("labels.nii.gz", "Labels (NIfTI)", ".nii.gz", result / LABELS)]
     for path in sorted(result.glob(f"{_STEM}.*.nii.gz")):
-        modality = path.name.split(".")[1]
-        known.append((path.name, f"Labels on {modality} as acquired (NIfTI)", path))
-    known += [
-        (f"{_STEM}.{name}.dcm", title, extras / f"{_STEM}.{name}.dcm")
-        for name, title in _OBJECTS.items()
-    ]
+        own = path.name.removeprefix(_STEM)
+        title = f"Labels on {own.split('.')[1]} as acquired (NIfTI)"
+        known.append((f"labels{own}", title, own, path))
+    for name, title in _OBJECTS.items():
+        known.append((f"{name}.dcm", title, f".{name}.dcm", extras / f"{_STEM}.{name}.dcm"))
     for path in sorted((extras / "uncertainty").glob("*.nii.gz")):
         region = path.name.removeprefix(f"{_STEM}_").removesuffix(".nii.gz")
-        known.append((f"uncertainty_{region}.nii.gz", f"Uncertainty of {region} (NIfTI)", path))
-    known += [
-        (f"summary.{kind}", f"Summary on one page ({kind.upper()})", path)
-        for kind in ("pdf", "png")
-        for path in [extras / "summaries" / f"{_STEM}.{kind}"]
-    ]
-    known.append((f"{LABELS}.json", "Run manifest (JSON)", result / f"{LABELS}.json"))
+        name, title = f"uncertainty_{region}.nii.gz", f"Uncertainty of {region} (NIfTI)"
+        known.append((name, title, f"_{name}", path))
+    for kind in SUMMARIES:
+        path = summary_file(extras / LABELS, kind)
+        title = f"Summary on one page ({kind.upper()})"
+        known.append((f"summary.{kind}", title, f"_summary.{kind}", path))
+    known.append(
+        ("manifest.json", "Run manifest (JSON)", ".nii.gz.json", result / f"{LABELS}.json")
+    )
     return [
-        Download(name, title, f"{case}{name.removeprefix(_STEM)}", path)
-        if name.startswith(_STEM)
-        else Download(name, title, f"{case}_{name}", path)
-        for name, title, path in known
+        Download(name, title, f"{case}{ending}", path)
+        for name, title, ending, path in known
         if path.is_file()
     ]
 
@@ -99,8 +99,8 @@ def lacking(result: Path, state: State) -> list[dict[str, str]]:
 
 def described(result: Path, state: State) -> dict[str, Any]:
     """The downloads of a case for the page: ``files``, a list of ``name`` (the last part of the
-    address), ``title`` and ``bytes``; ``lacking``, see there; ``is_complete``, whether a later look
-    will find the same.
+    address; of all in one archive it is `ALL`), ``title`` and ``bytes``; ``lacking``, see there;
+    ``is_complete``, whether a later look will find the same.
     """
     is_whole = is_complete(result)  # first: what is offered may grow meanwhile
     files = [

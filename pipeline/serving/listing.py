@@ -1,6 +1,7 @@
 """The list of cases."""
 
 import json
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,26 +26,34 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
         and ``reason``, why it has this place.
     """
     states = cases.store.all()
-    manifests = {state.case: _manifest(cases, state) for state in states if state.status == "done"}
-    ranked = rank(manifests.values())
-    worth = {
-        one.case: {"worth": place, "reason": one.reason} for place, one in enumerate(ranked, 1)
-    }
-    about = []
+    manifests = {}
     for state in states:
-        step, share = cases.progress(state.id)
-        one = state.model_dump(mode="json", include=_LISTED) | {"case": state.case}
-        one |= {"step": step, "share": share, "ahead": cases.ahead(state.id)}
-        if state.case in manifests:
-            record = manifests[state.case]
-            one |= {"flag": record["quality"]["flag"], "volumes_ml": record["volumes_ml"]}
-        about.append(one | worth.get(state.case, {}))
-    return about
+        with suppress(OSError):  # deleted meanwhile
+            if state.status == "done":
+                manifests[state.case] = _manifest(cases, state)
+    places = enumerate(rank(manifests.values()), 1)
+    worth = {one.case: {"worth": place, "reason": one.reason} for place, one in places}
+    return [
+        _about(cases, state) | _found(manifests.get(state.case)) | worth.get(state.case, {})
+        for state in states
+    ]
+
+
+def _about(cases: Cases, state: State) -> dict[str, Any]:
+    step, share = cases.progress(state.id)
+    about = {"case": state.case, "step": step, "share": share, "ahead": cases.ahead(state.id)}
+    return state.model_dump(mode="json", include=_LISTED) | about
+
+
+def _found(manifest: dict[str, Any] | None) -> dict[str, Any]:
+    if manifest is None:
+        return {}
+    return {"flag": manifest["quality"]["flag"], "volumes_ml": manifest["volumes_ml"]}
 
 
 def _manifest(cases: Cases, state: State) -> dict[str, Any]:
     file = cases.store.folder_of(state.id) / RESULT / f"{LABELS}.json"
-    return _read(file, file.stat().st_mtime_ns)
+    return _read(file, file.stat().st_mtime_ns) | {"case": state.case}
 
 
 @lru_cache(_KEPT)

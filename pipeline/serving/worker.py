@@ -36,6 +36,7 @@ TASKS = {
     "compare_models": ".comparing",
     "list_runs": ".runs",
     "finish": ".segmentation",
+    "follow": ".following",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 

@@ -55,7 +55,7 @@ def test_every_file_is_one_attachment_named_by_the_pseudonym(served, case):
     assert names == [
         "labels.nii.gz",
         *(f"uncertainty_{region}.nii.gz" for region in ("ET", "TC", "WT")),
-        *("summary.pdf", "summary.png", "labels.nii.gz.json"),
+        *("summary.pdf", "summary.png", "manifest.json"),
     ]
     for one in state["downloads"]["files"]:
         answer = fetched(served, case, one["name"])
@@ -110,8 +110,8 @@ def test_a_study_gives_dicom_objects_and_no_file_but_those_names_the_patient(ser
     state = complete(served, case)
     assert state["downloads"]["lacking"] == []
     names = [one["name"] for one in state["downloads"]["files"]]
-    assert names[1:4] == ["labels.seg.dcm", "labels.sr.dcm", "labels.rtstruct.dcm"]
-    made = pydicom.dcmread(io.BytesIO(fetched(served, case, "labels.seg.dcm").content))
+    assert names[1:4] == ["seg.dcm", "sr.dcm", "rtstruct.dcm"]
+    made = pydicom.dcmread(io.BytesIO(fetched(served, case, "seg.dcm").content))
     assert made.Modality == "SEG"
     for name in names:
         if not name.endswith(".dcm"):
@@ -122,7 +122,16 @@ def test_a_study_gives_dicom_objects_and_no_file_but_those_names_the_patient(ser
 
 @pytest.mark.parametrize(
     "name",
-    ["state.json", "labels.seg.dcm", "..%2F..%2Fstate.json", "%2E%2E", "labels.nii", "scene", ""],
+    [
+        "state.json",
+        "seg.dcm",
+        "labels.seg.dcm",
+        "..%2F..%2Fstate.json",
+        "%2E%2E",
+        "labels.nii",
+        "scene",
+        "",
+    ],
 )
 def test_nothing_but_the_files_that_are_offered_can_be_fetched(served, case, name):
     address = f"{served.address}/api/cases/{case}/files/{name}"
@@ -155,9 +164,9 @@ def test_names_are_those_of_predict_and_extras_are_not_listed_twice(tmp_path):
     assert {one.name: one.saved_as for one in offered} == {
         "labels.nii.gz": "case-1.nii.gz",
         "labels.t1c.nii.gz": "case-1.t1c.nii.gz",
-        "labels.seg.dcm": "case-1.seg.dcm",
+        "seg.dcm": "case-1.seg.dcm",
         "uncertainty_WT.nii.gz": "case-1_uncertainty_WT.nii.gz",
-        "labels.nii.gz.json": "case-1.nii.gz.json",
+        "manifest.json": "case-1.nii.gz.json",
     }
 
 

@@ -2,7 +2,7 @@
 import {ask} from "./api.js";
 import {deleteCase} from "./deleting.js";
 import {byId, say} from "./dom.js";
-import {showResult} from "./result.js";
+import {showDownloads, showResult} from "./result.js";
 import {openScene} from "./scene.js";
 import {onStart, showSeries, wanted} from "./series.js";
 import {WORKED_ON, date, queued, until} from "./words.js";
@@ -19,7 +19,7 @@ let timer = 0, viewer = null, seen = "";
 
 const stepWords = ({status, step, ahead}) => {
   if (status === "received") return step || "The files wait to be read";
-  if (status === "waiting") return `Waits for the network: ${queued(ahead)}`;
+  if (status === "waiting") return `Waiting for the network${queued(ahead)}`;
   return step || "Starting";
 };
 
@@ -33,8 +33,7 @@ const showProgress = state => {
     else item.removeAttribute("aria-current");
   }
   say(byId("step"), stepWords(state));
-  if (state.status === "waiting") byId("bar").removeAttribute("value");
-  else byId("bar").value = state.share;
+  byId("bar").value = state.status === "waiting" ? 0 : state.share;
 };
 
 const showTrouble = ({status, message, series}) => {
@@ -61,13 +60,14 @@ const showFinding = async state => {
 };
 
 const show = state => {
-  say(byId("kept"), `Deleted ${until(state.expires)}`);
-  byId("kept").title = date(state.expires);
+  say(byId("kept"), `Kept for ${until(state.expires)}`);
+  byId("kept").title = `Until ${date(state.expires)}`;
   showProgress(state);
   showTrouble(state);
   showSeries(state);
   document.title = `${state.status === "done" ? "" : `${state.status} · `}${label} · TumorFlow`;
   if (seen !== state.status) showFinding(state);
+  else if (state.status === "done") showDownloads(state);
   seen = state.status;
 };
 
@@ -78,7 +78,8 @@ const look = async () => {
     const state = await ask(path);
     byId("lost").hidden = true;
     show(state);
-    if (WORKED_ON.includes(state.status)) pause = BUSY_MS;
+    const preparing = state.status === "done" && !state.downloads.is_complete;
+    if (WORKED_ON.includes(state.status) || preparing) pause = BUSY_MS;
   } catch (error) {
     byId("lost").hidden = false;
     say(byId("lost"), error.message);

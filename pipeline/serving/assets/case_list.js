@@ -27,30 +27,31 @@ const remove = async (one, row) => {
 const nameOf = one => one.label || one.case;
 
 const newRow = one => {
-  const link = made("a", {href: `/cases/${one.id}`}, nameOf(one)), added = made("small", {}, date(one.created));
-  const head = made("th", {scope: "row", role: "rowheader"}, link, added);
-  const status = cell("status", "Status"), quality = cell("quality", "Quality"), kept = cell("kept", "Deleted");
+  const link = made("a", {href: `/cases/${one.id}`}, nameOf(one)), added = made("small", {}, date(one.created)), reason = made("small");
+  const head = made("th", {scope: "row", role: "rowheader"}, link, added, reason);
+  const status = cell("status", "Status"), quality = cell("quality", "Quality"), kept = cell("kept", "Kept for");
   const button = made("button", {type: "button", ariaLabel: `Delete ${nameOf(one)}`}, "Delete");
   const row = made("tr", {role: "row"}, head, status, quality, kept, made("td", {role: "cell", className: "act"}, button));
   button.onclick = () => remove(one, row);
-  return {row, status, quality, kept, volumes: new Map()};
+  return {row, reason, status, quality, kept, volumes: new Map()};
 };
 
 const stateWords = one => {
-  if (one.status === "waiting") return `${statusWords(one.status)}, ${queued(one.ahead)}`;
+  if (one.status === "waiting") return `${statusWords(one.status)}${queued(one.ahead)}`;
   if (one.status === "running" && one.step) return one.step;
   return statusWords(one.status);
 };
 
 const fill = (shown, one) => {
   say(shown.status, stateWords(one));
+  say(shown.reason, order.value === "worth" ? one.reason ?? "" : "");
   shown.status.dataset.status = one.status;
   if (one.flag && shown.quality.dataset.flag !== one.flag) {
     shown.quality.replaceChildren(made("span", {className: `flag ${one.flag}`}, flagWords(one.flag)));
     shown.quality.dataset.flag = one.flag;
   }
   say(shown.kept, until(one.expires));
-  shown.kept.title = date(one.expires);
+  shown.kept.title = `Until ${date(one.expires)}`;
   for (const region of regions) {
     if (!shown.volumes.has(region)) {
       const place = cell("volume", `${region} ml`);
@@ -63,10 +64,10 @@ const fill = (shown, one) => {
 };
 
 const heads = () => {
-  const names = ["Case", "Status", "Quality", ...regions.map(name => [`${name} ml`, regionWords(name)]), "Deleted", ""];
+  const names = ["Case", "Status", "Quality", ...regions.map(name => [`${name} ml`, regionWords(name)]), "Kept for", ""];
   byId("heads").replaceChildren(...names.map(name => {
-    const [text, title] = [name].flat();
-    return text ? made("th", {scope: "col", role: "columnheader", title: title ?? ""}, text) : made("td", {role: "cell"});
+    const [text, title = ""] = [name].flat(), className = title || text.endsWith(" ml") ? "volume" : "";
+    return text ? made("th", {scope: "col", role: "columnheader", title, className}, text) : made("td", {role: "cell"});
   }));
 };
 

@@ -3,6 +3,11 @@ import {byId, made, say} from "./dom.js";
 import {modalityWords} from "./words.js";
 
 const form = byId("series"), modalities = byId("case").dataset.modalities.split(" "), problem = byId("series-problem");
+const LEAD = {
+  busy: "Recognised by their headers or names. The choice can be changed when the network is done.",
+  unclear: "Not every modality was recognised. Choose the series of each, then start.",
+  done: "Recognised by their headers or names. If one is wrong, choose another and segment again.",
+};
 const selects = new Map();
 let series = [], shownFor = "", chosenFor = "";
 
@@ -35,7 +40,10 @@ const trouble = () => {
   return missing.length ? `No series is chosen for ${missing.join(", ")}.` : "";
 };
 
-const check = () => say(problem, trouble());
+const check = () => {
+  say(problem, trouble());
+  problem.className = "faint";
+};
 
 export const wanted = () => ({
   series: Object.fromEntries([...selects].map(([name, {select}]) => [name, select.value]).filter(([, key]) => key)), native: byId("native").checked,
@@ -48,9 +56,7 @@ export const showSeries = state => {
   const busy = ["waiting", "running"].includes(state.status);
   say(byId("start"), state.status === "unclear" ? "Start" : "Segment again");
   for (const control of form.elements) control.disabled = busy;
-  say(byId("series-lead"), state.status === "unclear"
-    ? "Not every modality was recognised. Choose the series of each, then start."
-    : "Recognised by their headers or names. If one is wrong, choose another and segment again.");
+  say(byId("series-lead"), LEAD[busy ? "busy" : state.status] ?? LEAD.done);
   const keys = state.series.map(({key}) => key).join("\n");
   if (keys !== shownFor) {
     [shownFor, series] = [keys, state.series];
@@ -77,5 +83,6 @@ export const onStart = start => form.addEventListener("submit", async event => {
     await start(wanted());
   } catch (error) {
     say(problem, error.message);
+    problem.className = "problem";
   }
 });

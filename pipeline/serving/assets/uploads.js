@@ -2,15 +2,15 @@
 import {send} from "./api.js";
 import {byId, made} from "./dom.js";
 import {tar} from "./tar.js";
-import {count, megabytes} from "./words.js";
+import {count, size} from "./words.js";
 
 const list = byId("uploads"), status = byId("status"), most = Number(byId("drop").dataset.mostBytes);
 let before = Promise.resolve();
 
-const problem = ({files, archive}, size) => {
+const problem = ({files, archive}, bytes) => {
   if (!files.length) return "This folder holds no file. Drop the folder with the images.";
-  if (size > most) return `${count(files.length, "file")} of ${megabytes(size)} are more than the ${megabytes(most)} that the server takes. Drop the images of one study alone.`;
-  if (archive && !size) return "This file is empty. Copy it again, or drop the folder itself.";
+  if (bytes > most) return `${count(files.length, "file")} of ${size(bytes)} are more than the ${size(most)} that the server takes. Drop the images of one study alone.`;
+  if (archive && !bytes) return "This file is empty. Copy it again, or drop the folder itself.";
   return "";
 };
 
@@ -39,10 +39,10 @@ const row = (name, cancel) => {
 };
 
 const sendOne = async (one, shown, signal) => {
-  const size = one.files.reduce((total, {blob}) => total + blob.size, 0), trouble = problem(one, size);
+  const trouble = problem(one, one.files.reduce((total, {blob}) => total + blob.size, 0));
   if (trouble) throw new Error(trouble);
   const body = one.archive ?? tar(one.files);
-  const sent = bytes => shown.progress(bytes / body.size, bytes < body.size ? `${megabytes(bytes)} of ${megabytes(body.size)}` : "The server takes the files …");
+  const sent = bytes => shown.progress(bytes / body.size, bytes < body.size ? `${size(bytes)} of ${size(body.size)}` : "The server takes the files …");
   sent(0);
   return await send(`/api/cases?name=${encodeURIComponent(one.name.slice(0, 200))}`, body, {signal, sent});
 };
