@@ -59,8 +59,8 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     Returns
     -------
     dict
-        ``case``; ``models``, their names; ``notes``; ``regions``, of each the ``volumes_ml`` by
-        both, the ``dice`` between them and, if the case has a reference, ``reference_ml`` and
+        ``case``; ``models``, their names; ``notes``, warnings among them; ``regions``, of each the
+        ``volumes_ml`` by both, the ``dice`` between them and, if the case has a reference, ``reference_ml`` and
         ``reference_dice`` of both. Dice of two empty masks is null.
 
     Raises
@@ -71,11 +71,12 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     names = list(values["models"])
     models = [worker.model(folder) for folder in values["models"].values()]
     shared = shared_schema(*(model.card.cohort for model in models))
-    found, case = list[_Map](), None
+    found, case, notes = list[_Map](), None, list[str]()
     for place, (name, model) in enumerate(zip(names, models, strict=True)):
         report(f"{name} looks at it", place * 0.45)
-        own, case = _segmented(values, model)
+        own, case, warnings = _segmented(values, model)
         found.append(own)
+        notes += [f"{name}: {warning}" for warning in warnings]
     assert case
     report("Comparing", 0.9)
     first, second = (one.within(shared) for one in found)
@@ -88,7 +89,7 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     return {
         "case": values.get("held_out") or values["case"],
         "models": names,
-        "notes": _notes(names, [model.card.cohort for model in models], shared),
+        "notes": _notes(names, [model.card.cohort for model in models], shared) + notes,
         "regions": _compared(
             shared, case, maps, reference.within(shared) if reference and known else None
         ),
@@ -131,14 +132,16 @@ def _holds(schema: Schema, outer: str, inner: str) -> bool:
     return set(schema.regions[inner]) <= set(schema.regions[outer])
 
 
-def _segmented(values: Mapping[str, Any], model: Model) -> tuple[_Map, Case]:
-    """What a model makes of the case; of an upload that it has segmented already, its result."""
+def _segmented(values: Mapping[str, Any], model: Model) -> tuple[_Map, Case, list[str]]:
+    """What a model makes of the case, of an upload that it has segmented already its result; and
+    its warnings.
+    """
     prepared = model.prepare(_found(values, model), values.get("native", False))
-    if (done := _result(values, model)) is not None:
-        return _Map(done, model.card.cohort), prepared.voxels
-    model.load_network()
-    result = model.predict(prepared)
-    return _Map(result.classes, result.schema), result.case
+    classes, warnings = _result(values, model), prepared.record["warnings"]
+    if classes is None:
+        model.load_network()
+        classes = model.predict(prepared).classes
+    return _Map(classes, model.card.cohort), prepared.voxels, warnings
 
 
 def _found(values: Mapping[str, Any], model: Model) -> OneCase:
