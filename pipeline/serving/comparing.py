@@ -60,8 +60,8 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     -------
     dict
         ``case``; ``models``, their names; ``notes``, warnings among them; ``regions``, of each the
-        ``volumes_ml`` by both, the ``dice`` between them and, if the case has a reference, ``reference_ml`` and
-        ``reference_dice`` of both. Dice of two empty masks is null.
+        ``volumes_ml`` by both, the ``dice`` between them and, if the case has a reference,
+        ``reference_ml`` and ``reference_dice`` of both. Dice of two empty masks is null.
 
     Raises
     ------
