@@ -12,7 +12,7 @@ from ..core.errors import InputError
 from . import pages
 from .cases import Cases
 from .follow_ups import FollowUps, FollowUpState, Visit
-from .following import BODY, MADE, NAME
+from .following import MADE, NAME, REST, VERDICT
 
 _FILES = tuple(f"{NAME}.{kind}" for kind in ("html", "csv", "json"))
 
@@ -43,13 +43,16 @@ def _add_pages(app: FastAPI, cases: Cases, follow_ups: FollowUps, token: str) ->
         described = follow_ups.described(state)
         context: dict[str, Any] = {"token": token, "state": state, "visits": described["visits"]}
         if state.status != "done":
-            return pages.render("followed.html.j2", body="", scenes={}, shown=(), **context)
-        body = (follow_ups.folder_of(follow_id) / MADE / BODY).read_text(encoding="utf-8")
+            return pages.render("followed.html.j2", **context)
+        made = follow_ups.folder_of(follow_id) / MADE
+        verdict, rest = (
+            Markup((made / name).read_text(encoding="utf-8")) for name in (VERDICT, REST)
+        )
         shown = _shown(state, show)
         address = f"/api/follow/{follow_id}/scenes"
         scenes = {_title(state, number): f"{address}/{number}/scene.json" for number in shown}
         return pages.render(
-            "followed.html.j2", body=Markup(body), scenes=scenes, shown=shown, **context
+            "followed.html.j2", verdict=verdict, rest=rest, scenes=scenes, shown=shown, **context
         )
 
 

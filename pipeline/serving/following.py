@@ -22,7 +22,7 @@ from ..following.record import table_of
 from ..following.visits import Visit, acquired_on, in_time
 from ..formats import nifti
 from ..registration.mutual_information import Sampled, resample
-from ..report.page.follow_up import follow_up_body, follow_up_page
+from ..report.page.follow_up import follow_up_page, follow_up_parts
 from ..segmenting.model import Model
 from ..segmenting.segmentation import record_of
 from . import scenes, worker
@@ -30,7 +30,8 @@ from .segmentation import LABELS, SCENE, found
 from .store import RESULT, UPLOAD
 
 MADE = "made"
-BODY = "body.html"
+VERDICT, REST = "verdict.html", "rest.html"
+"""Parts of the page of a follow-up."""
 NAME = "follow_up"
 _UNORDERED = (
     "the days of the visits are not known: they are in the order in which they were chosen, and"
@@ -123,7 +124,8 @@ def _of_network(model: Model, path: Path, record: Mapping[str, Any]) -> Labels:
 
 def _write(folder: Path, followed: FollowUp) -> None:
     record, pictures = followed.record, followed.pictures
-    write_bytes(folder / BODY, follow_up_body(record, pictures).encode())
+    for name, part in zip((VERDICT, REST), follow_up_parts(record, pictures), strict=True):
+        write_bytes(folder / name, part.encode())
     write_bytes(folder / f"{NAME}.html", follow_up_page(record, pictures).encode())
     write_csv(folder / f"{NAME}.csv", table_of(record))
     write_json(folder / f"{NAME}.json", record)
@@ -166,7 +168,10 @@ def _write_moved(
     """Write a scene through a transform on another grid."""
     scene = json.loads((result / scenes.SCENE).read_bytes())
     modalities = tuple(one["name"] for one in scene["modalities"])
-    image = [resample(_volume(result, name), grid, matrix, "linear") for name in modalities]
+    image = [
+        np.rint(resample(_volume(result, name), grid, matrix, "linear")).astype(np.uint8)
+        for name in modalities
+    ]
     classes = resample(_volume(result, _PREDICTION), grid, matrix, "nearest")
     uncertainty = None
     if levels := scene["uncertainty"]:
