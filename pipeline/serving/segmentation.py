@@ -14,10 +14,7 @@ from ..segmenting.finding import OneCase
 from ..segmenting.model import Model
 from . import worker
 from .scenes import write_scene
-from .store import RESULT, UPLOAD
-
-LABELS = "labels.nii.gz"
-SCENE = "scene"
+from .store import LABELS, RESULT, SCENE, UPLOAD
 
 
 def load(values: Mapping[str, Any], report: worker.Report) -> None:
@@ -36,7 +33,19 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
     report : callable
     """
     folder = Path(values["folder"])
-    model = worker.model(values["model"])
+    made = folder / f".{RESULT}"
+    shutil.rmtree(made, ignore_errors=True)  # of a process that was killed
+    try:
+        _write(made, values, report)
+        shutil.rmtree(folder / RESULT, ignore_errors=True)
+        made.rename(folder / RESULT)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write(made: Path, values: Mapping[str, Any], report: worker.Report) -> None:
+    """Segment the case, and write all that is offered of it into a folder."""
+    model, folder = worker.model(values["model"]), Path(values["folder"])
     report("Reading and checking", 0.0)
     case = _found(model, folder / UPLOAD / "files", values)
     prepared = model.prepare(case, values["native"])
@@ -44,8 +53,6 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
     model.load_network()
     result = model.predict(prepared)
     report("Writing the results", 0.8)
-    made = folder / f".{RESULT}"
-    shutil.rmtree(made, ignore_errors=True)
     formats = ("nifti", "seg", "sr", "rtstruct") if values["kind"] == "dicom" else ("nifti",)
     result.save(made / LABELS, Extras(formats=formats))
     uncertainty = np.max(list(result.uncertainty.values()), axis=0)
@@ -57,14 +64,14 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
         result.schema,
         uncertainty,
     )
-    shutil.rmtree(folder / RESULT, ignore_errors=True)
-    made.rename(folder / RESULT)
 
 
 def _found(model: Model, place: Path, values: Mapping[str, Any]) -> OneCase:
     """The case with the series that were chosen."""
     chosen = values["chosen"]
     if values["kind"] == "dicom":
+        if (place / TABLE).is_dir():
+            shutil.rmtree(place / TABLE)
         write_json(place / TABLE, {key: name for name, key in chosen.items()})  # JSON is YAML
         return model.find(place, source="dicom")
     named = place.parent / "named"
