@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from threading import Condition, Thread, Timer
@@ -47,7 +48,8 @@ class Worker:
     def __init__(self, name: str) -> None:
         self.name = name
         self._tasks: deque[Task] = deque()
-        self._present: Task | None = None
+        self._present: Task | None = None  # until its end is noted
+        self._asked: Task | None = None  # until the process has answered
         self._changed = Condition()
         self._process: subprocess.Popen[str] | None = None
         self._is_stopped = self._is_late = False
@@ -81,7 +83,7 @@ class Worker:
         with self._changed:
             kept = [task for task in self._tasks if task.case_id != case_id]
             self._tasks = deque(kept)
-            if self._present and self._present.case_id == case_id:
+            if self._asked and self._asked.case_id == case_id:
                 self._present = None
                 self.end_process()
 
@@ -95,11 +97,11 @@ class Worker:
         """End the process, and start no other; the task that it worked on is returned."""
         with self._changed:
             self._is_stopped = True
-            present = self._present
+            asked = self._asked
             self._changed.notify()
             self.end_process()
         self._thread.join(10)
-        return present
+        return asked
 
     def _run(self) -> None:
         while task := self._next():
@@ -113,6 +115,7 @@ class Worker:
             self._log(task, answer, time.monotonic() - before)
             self._end(task, answer)
         self.end_process()
+        self._close_pipes()
 
     def _next(self) -> Task | None:
         """Wait for the next task; None when the worker is stopped."""
@@ -144,7 +147,8 @@ class Worker:
         process = self._running()
         assert process.stdin
         assert process.stdout
-        self._is_late = False
+        with self._changed:
+            self._is_late, self._asked = False, task
         timer = Timer(min(task.most_s, _LONGEST_S), self._end_late, [task])
         timer.daemon = True
         timer.start()
@@ -161,18 +165,27 @@ class Worker:
             self.end_process()
         finally:
             timer.cancel()
+            with self._changed:
+                self._asked = None
         process.wait()
         return {"late": task.most_s} if self._is_late else {}
 
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout) if self._process else ():
+            with suppress(OSError):  # what was not sent is not wanted
+                assert pipe
+                pipe.close()
+
     def _end_late(self, task: Task) -> None:
         with self._changed:
-            if self._present is task:
+            if self._asked is task:
                 self._is_late = True
                 self.end_process()
 
     def _running(self) -> "subprocess.Popen[str]":
         with self._changed:
             if self.pid is None and not self._is_stopped:
+                self._close_pipes()
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", f"{__package__}.worker", self.name],
                     stdin=subprocess.PIPE,

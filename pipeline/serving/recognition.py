@@ -80,7 +80,8 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     if any(is_dicom(path) for path in files):
         found = _of_study(place)
     else:
-        found = _of_images(place, [path for path in files if is_volume(path)])
+        images = [path for path in files if is_volume(path) and path.suffix.lower() != ".mhd"]
+        found = _of_images(place, images)
     if len(found.series) > MOST_SERIES:
         raise InputError(
             f"The upload holds {len(found.series)} series, more than {MOST_SERIES}. Drop the files"
