@@ -50,7 +50,13 @@ def create(cases: Cases, hosts: Collection[str], access: Access | None = None) -
 
 def routes(cases: Cases, token: str) -> FastAPI:
     """What `create` guards."""
-    app = FastAPI(lifespan=_lifespan(cases), docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        lifespan=_lifespan(cases),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     for name, folder in pages.FOLDERS.items():
         app.mount(f"/assets/{name}", StaticFiles(directory=folder))
     _add_pages(app, cases, token)
