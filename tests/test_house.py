@@ -80,7 +80,7 @@ ONLY_IN = {
     "torch": set(),
     "dicomweb_client": {"exchange"},
     "fastapi": {"serving"},
-    "uvicorn": {"commands.serve"},
+    "uvicorn": {"commands.serve", "serving.connections"},
     "tqdm": {"core.progress", "cohorts.copying"},
 }
 

@@ -8,11 +8,11 @@ from fastapi import Body, FastAPI, Query
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from markupsafe import Markup
 
-from ..core.errors import InputError
 from . import pages
 from .cases import Cases
 from .follow_ups import FollowUps, FollowUpState, Visit
 from .following import MADE, NAME, REST, VERDICT
+from .refusals import Refusal
 
 _FILES = tuple(f"{NAME}.{kind}" for kind in ("html", "csv", "json"))
 
@@ -103,5 +103,5 @@ def _add_requests(app: FastAPI, follow_ups: FollowUps, scene_file: SceneFile) ->
     def download(follow_id: str, name: str) -> Response:
         path = follow_ups.folder_of(follow_id) / MADE / name
         if name not in _FILES or not path.is_file():
-            raise InputError("There is no such file.")
+            raise Refusal("There is no such file.", 404)
         return FileResponse(path, filename=name)

@@ -26,8 +26,9 @@ from ..report.page.follow_up import follow_up_page, follow_up_parts
 from ..segmenting.model import Model
 from ..segmenting.segmentation import record_of
 from . import scenes, worker
-from .segmentation import LABELS, SCENE, found
-from .store import RESULT, UPLOAD
+from .refusals import for_page
+from .segmentation import found
+from .store import LABELS, RESULT, SCENE, UPLOAD
 
 MADE = "made"
 VERDICT, REST = "verdict.html", "rest.html"
@@ -64,10 +65,12 @@ def follow(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     try:
         return _followed(folder, model, chosen, report)
     except InputError as error:
-        text = str(error)
-        for one in chosen:  # a message of the page names no place of this machine
-            text = text.replace(f"{one['folder']}/{UPLOAD}/", "").replace(one["folder"], ".")
-        raise InputError(text) from None
+        places = [
+            Path(one["folder"]) / place
+            for one in chosen
+            for place in (f"{UPLOAD}/files", f"{UPLOAD}/named", RESULT, "")
+        ]
+        raise InputError(for_page(error, *places)) from None
 
 
 def _followed(

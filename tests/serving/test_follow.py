@@ -166,5 +166,5 @@ def test_visits_are_followed_shown_and_forgotten(tmp_path):
             assert served.session.get(address, timeout=60).status_code in (400, 404)
         served.ask("DELETE", f"/api/cases/{ids[0]}")
         gone = served.session.get(f"{served.address}/api/follow/{follow_id}", timeout=60)
-        assert gone.status_code == 400
+        assert gone.status_code == 404
         assert "one of its cases was deleted" in gone.json()["message"]
