@@ -66,6 +66,7 @@ BELOW = {
     "following": {
         *("core", "formats", "cohorts", "registration", "metrics", "segmenting", "report")
     },
+    "correcting": {"core", "formats", "cohorts", "metrics", "verification"},
     "scoring": {"core", "formats", "metrics", "network", "preparation", "quality", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""

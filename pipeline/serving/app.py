@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..core.errors import InputError
-from . import downloads, follow_routes, pages
+from ..network.card import read_card
+from . import downloads, follow_routes, listing, pages
 from .access import Access
 from .cases import Cases
 from .follow_ups import FollowUps
@@ -53,7 +54,7 @@ def routes(cases: Cases, token: str) -> FastAPI:
         redirect_slashes=False,
     )
     for name, folder in pages.FOLDERS.items():
-        app.mount(f"/assets/{name}", StaticFiles(directory=folder))
+        app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
     follow_routes.add(app, cases, follow_ups, token, scene_file)
@@ -87,7 +88,7 @@ async def _sweep(cases: Cases, follow_ups: FollowUps) -> None:
             await asyncio.to_thread(follow_ups.sweep)
 
 
-async def _explained(request: Request, error: Exception) -> JSONResponse:
+async def _explained(request: Request, error: Exception) -> Response:
     """An error in words; what the words of others would be is not known."""
     if isinstance(error, InputError):
         message, status = str(error), getattr(error, "status", 400)
@@ -103,18 +104,31 @@ async def _explained(request: Request, error: Exception) -> JSONResponse:
         message, status = DISK_FULL, 507
     else:
         message, status = "The server failed at this request.", 500
-    return JSONResponse({"message": message}, status)
+    return pages.refusal(request, message, status)
+
+
+class _Assets(StaticFiles):
+    """Files that a browser keeps, and asks for again only whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _add_pages(app: FastAPI, cases: Cases, token: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        return pages.render("home.html.j2", token=token)
+        keep = pages.duration(cases.store.keep)
+        return pages.render(
+            "home.html.j2", token=token, most_bytes=cases.limits.most_bytes, keep=keep
+        )
 
     @app.get("/cases/{case_id}", response_class=HTMLResponse)
     def case(case_id: str) -> str:
         state = cases.get(case_id)
-        return pages.render("case.html.j2", token=token, state=state)
+        modalities = read_card(cases.model).cohort.modalities
+        return pages.render("case.html.j2", token=token, state=state, modalities=modalities)
 
 
 def _add_cases(app: FastAPI, cases: Cases) -> None:
@@ -122,7 +136,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases")
     def listed() -> list[dict[str, Any]]:
-        return [_described(cases, state) for state in cases.all()]
+        return listing.listed(cases)
 
     @app.post("/api/cases", status_code=201)
     async def receive(request: Request, name: str = "") -> Any:
@@ -226,7 +240,8 @@ def _described(cases: Cases, state: State) -> dict[str, Any]:
     ``summary`` (`report.case_facts.case_facts`) and the ``downloads`` (`downloads.described`).
     """
     step, share = cases.progress(state.id)
-    described = state.model_dump(mode="json") | {"step": step, "share": share, "files": []}
+    described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
+    described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())

@@ -114,6 +114,10 @@ class Cases:
         """What is being done for a case, and the share of it that is done."""
         return self._progress.get(case_id, ("", 0.0))
 
+    def ahead(self, case_id: str) -> int:
+        """How many cases the network takes before this one."""
+        return self.segmenter.ahead(case_id, "segment")
+
     @contextmanager
     def receiving(self, label: str) -> Iterator[tuple[State, Path]]:
         """A new case, and the file for what is sent; it is recognised when the block ends, and
