@@ -107,6 +107,12 @@ class Review:
         return _upload(state) | {"folder": str(self.cases.store.folder_of(case))}
 
 
+def of_current_folder(cases: Cases) -> Review:
+    """The project in the current folder, and no second model."""
+    project = Project(Path(), Path("data/corrected"))
+    return Review(cases, project, {SERVED: cases.model})
+
+
 def _upload(state: State) -> dict[str, Any]:
     known = {name: getattr(state, name) for name in ("case", "kind", "chosen", "native")}
     return known | {"identity": [state.id, state.chosen, state.native]}
