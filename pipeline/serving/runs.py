@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
 from ..runtime.tracking import overview
 from . import worker
 
@@ -26,10 +25,11 @@ def list_runs(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     -------
     dict
         ``runs``, the newest first (`overview.RunFacts`); ``mlflow``, the address that `make ui`
-        gives the list. InputError if the project has no store, or it cannot be opened.
+        gives the list. Both empty if the project has no runs yet; InputError if its store cannot
+        be opened.
     """
     os.environ["DVC_ROOT"] = str(Path(values["folder"]).resolve())
     found = overview.latest(MOST)
     if found is None:
-        raise InputError("This project has no runs yet: mlflow.db is not there. Run `dvc repro`.")
+        return {"runs": [], "mlflow": ""}
     return {"runs": [asdict(run) for run in found.runs], "mlflow": found.path}

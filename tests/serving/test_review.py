@@ -196,10 +196,10 @@ def test_the_projects_page_changes_nothing(served):
     assert "method=" not in page
 
 
-def test_a_project_without_runs_says_what_to_do(served):
+def test_a_project_without_a_store_has_no_runs_and_gets_no_store(served, project):
     state = made(served, served.ask("GET", "/api/projects/runs"), "/api/projects/runs")
-    assert state["status"] == "failed"
-    assert "Run `dvc repro`" in state["message"]
+    assert state == {"status": "done", "runs": [], "mlflow": ""}
+    assert not list(project.glob("mlflow*"))
 
 
 def test_corrected_cases_wait_until_the_cohort_has_them(project, schema, tmp_path):

@@ -46,7 +46,7 @@ const fill = ({runs, mlflow}) => {
   table.parentElement.hidden = !runs.length;
   const anchor = link.querySelector("a");
   anchor.textContent = anchor.href = MLFLOW + mlflow;
-  link.hidden = false;
+  link.hidden = !mlflow;
 };
 
 const look = async () => {
