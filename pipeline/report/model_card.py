@@ -14,6 +14,7 @@ from ..core.catalogue import Catalogue
 from ..core.schema import Schema
 from ..metrics.lesion_rules import why_unscored
 from ..statistics.bootstrap import interval
+from .corrections import sentence
 from .rendering import render
 from .results import Rows, Run
 
@@ -52,6 +53,7 @@ def model_card(run: Run) -> str:
         channels=min(network["filters"] * 2 ** (network["depth"] - 1), network["max_filters"]),
         parts=_parts(run),
         licence=run.catalogue.licence,
+        corrected=sentence(run.catalogue, run.split),
         pairs_alike=len(run.catalogue.alike),
         evaluation=evaluation,
         accepts_missing=run.accepts_missing_modalities,
