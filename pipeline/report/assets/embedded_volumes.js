@@ -48,7 +48,7 @@
   });
 
   const sceneOf = one => ({
-    ...one, labels, disagreement, sides,
+    ...one, labels, sides, disagreement: {of: ["reference", "prediction"], ...disagreement},
     modalities: one.modalities.map(name => ({name})),
     maps: Object.entries(LOOKS).map(([name, look]) => ({name, ...look})),
     uncertainty: one.maps.includes("uncertainty") ? {levels: uncertainty.colours.length, ...uncertainty} : null,

@@ -5,7 +5,13 @@
   // 0 where two maps agree, else 1 where only the first marks tumour, 2 only the second, 3 both with other labels.
   const difference = (one, other) => one === other ? 0 : !other ? 1 : !one ? 2 : 3;
 
-  const disagreeing = (one, other) => one.map((label, index) => difference(label, other[index]));
+  const disagreeing = (one, other) => {
+    const found = new Uint8Array(one.length);
+    for (let index = 0; index < one.length; index++) {
+      if (one[index] !== other[index]) found[index] = difference(one[index], other[index]);
+    }
+    return found;
+  };
 
   // Indices of the voxels that any map marks: few, so that painting is quick.
   const marked = maps => {

@@ -130,8 +130,8 @@
    *
    * A scene has `name`, `modalities` [{name}], `opened_on`, `maps` [{name, title, as: "fill" or "outline"}] of class indices,
    * `labels` {names, colours, inside}, `planes` [[name, axis]], `shape`, `start` and `sides`; and, where known, `uncertainty`
-   * {levels, colours}, `disagreement` {names, colours} of the first and second map, and of a reduced volume `step`,
-   * `offset` and `whole` (its voxels' edge and first voxel in the whole volume, and the shape of that).
+   * {levels, colours}, `disagreement` {of: [name, name] of two maps, names, colours}, and of a reduced volume `step`, `offset`
+   * and `whole` (its voxels' edge and first voxel in the whole volume, and the shape of that).
    *
    * A feed has `modality(name)`, `map(name)` and, if the scene has it, `uncertainty()`: promises of an ArrayBuffer with a NIfTI
    * file, uint8, on canonical axes (RAS+), x fastest, 352 bytes before the voxels.
@@ -200,14 +200,13 @@
 
     const show = async (nextScene, nextFeed) => {
       const files = await Promise.all(nextScene.maps.map(({name}) => nextFeed.map(name)));
-      const uncertain = nextScene.uncertainty?.colours ? await nextFeed.uncertainty() : null;
+      const uncertain = nextScene.uncertainty ? await nextFeed.uncertainty() : null;
       [scene, feed] = [nextScene, nextFeed];
       voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place], HEADER_BYTES)]));
-      const [one, other] = scene.maps.map(({name}) => voxels[name]);
-      if (other && scene.disagreement) voxels.disagreement = disagreeing(one, other);
+      if (scene.disagreement) voxels.disagreement = disagreeing(...compared());
       if (uncertain) voxels.uncertainty = new Uint8Array(uncertain, HEADER_BYTES);
       shown = marked(Object.values(voxels));
-      img = new Uint8Array(4 * one.length);
+      img = new Uint8Array(4 * scene.shape.reduce((one, other) => one * other));
       makeTicks();
       const kept = control("modality").value, names = scene.modalities.map(({name}) => name);
       fillSelect(control("modality"), names.map(name => [name, name]));
@@ -228,6 +227,8 @@
       tell();
     };
 
+    const compared = () => scene.disagreement.of.map(name => voxels[name]);
+
     const offset = axis => scene.offset?.[axis] ?? 0;
 
     const load = async () => {
@@ -240,13 +241,16 @@
       draw(true);
     };
 
-    // NiiVue makes the textures; it would keep the old one of what is laid over.
+    // NiiVue makes the textures (it would keep the old one of what is laid over), and we fill them: what it draws into them
+    // slice by slice, with gradients that nothing here uses, would take more than a second without a graphics card.
     const reload = () => {
       nv.gl.deleteTexture(nv.overlayTexture);
       nv.volumes[0].opacity = opacity();
       contrast();
       loading = true;
+      nv.gl.drawArrays = () => {};
       nv.setVolume(nv.volumes[0], 0);
+      delete nv.gl.drawArrays;
       loading = false;
       paintGrey();
     };
@@ -260,7 +264,6 @@
       draw(false);
     };
 
-    // NiiVue would make this texture slice by slice, with gradients that nothing here uses.
     const refreshLayers = nv.refreshLayers.bind(nv);
     nv.refreshLayers = (volume, layer) => layer || loading ? refreshLayers(volume, layer) : paintGrey();
 
@@ -317,7 +320,7 @@
       if (box) {
         const own = indicesIn(grown(box, 1, shape), shape), around = indicesIn(grown(box, 2, shape), shape);
         if (voxels.disagreement) {
-          const [one, other] = scene.maps.map(({name}) => voxels[name]);
+          const [one, other] = compared();
           for (const index of own) voxels.disagreement[index] = difference(one[index], other[index]);
         }
         clear(img, own);
@@ -326,7 +329,7 @@
         uploadPaint(grown(box, 3, shape));
         shown = null;
       } else {
-        if (voxels.disagreement) voxels.disagreement = disagreeing(...scene.maps.map(({name}) => voxels[name]));
+        if (voxels.disagreement) voxels.disagreement = disagreeing(...compared());
         shown = null;
         paintAll();
       }
