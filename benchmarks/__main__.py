@@ -37,6 +37,7 @@ BENCHMARKS = {
     "protocol": "protocol",
     "scores": "scores",
     "report": "report",
+    "serve": "serve",
     "overfit": "overfit",
     "repro": "repro",
 }

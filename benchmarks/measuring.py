@@ -115,7 +115,7 @@ def watched(
         errors="replace",
         preexec_fn=lambda: os.sched_setaffinity(0, chosen_cores(cores)),
     )
-    with process, _memory_of(process.pid) as memory:
+    with process, memory_of(process.pid) as memory:
         lines = [(time.perf_counter() - started, line) for line in process.stdout]
     seconds = time.perf_counter() - started
     if process.returncode:
@@ -139,22 +139,24 @@ def _ended_children_cpu() -> float:
 
 
 @dataclass
-class _Memory:
+class Memory:
+    """Largest resident memory of a process with its children, and of one of them, in GB."""
+
     tree_gb: float = 0.0
     process_gb: float = 0.0
     over: threading.Event = field(default_factory=threading.Event)
 
     def look(self, process: psutil.Process) -> None:
         while not self.over.wait(0.1):
-            sizes = [_status_gb(member.pid) for member in _tree(process)]
+            sizes = _sizes(process)
             self.tree_gb = max(self.tree_gb, sum(now for now, _ in sizes))
             self.process_gb = max([self.process_gb, *(largest for _, largest in sizes)])
 
 
 @contextmanager
-def _memory_of(pid: int) -> Iterator[_Memory]:
+def memory_of(pid: int) -> Iterator[Memory]:
     """Look at a process and its children ten times a second."""
-    memory = _Memory()
+    memory = Memory()
     looking = threading.Thread(target=memory.look, args=(psutil.Process(pid),))
     looking.start()
     try:
@@ -162,6 +164,15 @@ def _memory_of(pid: int) -> Iterator[_Memory]:
     finally:
         memory.over.set()
         looking.join()
+
+
+def resident_gb(pid: int) -> float:
+    """Resident memory of a process and all its children now."""
+    return sum(now for now, _ in _sizes(psutil.Process(pid)))
+
+
+def _sizes(process: psutil.Process) -> list[tuple[float, float]]:
+    return [_status_gb(member.pid) for member in _tree(process)]
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:
