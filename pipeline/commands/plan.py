@@ -143,9 +143,10 @@ def _check_cohort(path: Path, catalogue: Catalogue, values: Mapping[str, Any]) -
                 f"{path}: was made with cohort.{names[0]} {made[names[0]]!r}, but params.yaml says"
                 f" {wanted[names[0]]!r}. {remedy}"
             )
-    if wanted["cases"] and len(catalogue.cases) > wanted["cases"]:
+    held = len(catalogue.cases) - len(catalogue.corrections)
+    if wanted["cases"] and held > wanted["cases"]:
         raise InputError(
-            f"{path}: holds {len(catalogue.cases)} cases, but params.yaml takes {wanted['cases']}"
+            f"{path}: holds {held} cases, but params.yaml takes {wanted['cases']}"
             f" of the cohort. {remedy}"
         )
 

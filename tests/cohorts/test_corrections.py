@@ -1,5 +1,6 @@
 """Corrected cases join a cohort for training, and only those that fit it."""
 
+import json
 import shutil
 
 import pytest
@@ -165,6 +166,39 @@ def test_held_out_cases_stay_as_they_are_and_training_cases_get_the_corrected_la
     assert "corrected_trained" in after.train
     assert before.train[0] not in after.train
     assert "corrected_tested" not in {*after.train, *after.val, *after.test}
+
+
+@pytest.mark.slow
+def test_a_network_says_which_corrected_cases_it_was_trained_on(tmp_path, schema):
+    folder = project.make(tmp_path, {"cohort.corrections": "data/corrected"})
+    for number in (1, 2):
+        corrected(folder / "data/corrected", schema, f"ward-{number}", 90 + number)
+    of_the_cohort(tmp_path / "source", folder / "data/corrected", schema, 0, "again")
+    project.run_stages(folder, "download", "preprocess", "split", "augment", "train", "evaluate")
+    project.run_stages(folder, "visualize")
+    parts = read_json(folder / "data/split.json", Split)
+    (member,) = json.loads((folder / "models/card.json").read_text())["members"]
+    assert tuple(member["trained_on"]) == parts.train
+    joined = [case for case in parts.train if case.startswith("corrected_ward")]
+    assert joined == ["corrected_ward-1", "corrected_ward-2"]
+    expected = f"{len(parts.train)} training cases have labels that a reader corrected"
+    for page in ("metrics/report.html", "models/model_card.md"):
+        text = (folder / page).read_text()
+        assert expected in text
+        assert READER not in text, "reports are shown to others"
+    (run,) = client_of(folder).search_runs(["1"])
+    assert run.data.tags["corrected_from"] == "a" * 16
+    assert int(run.data.tags["corrected_cases"]) == sum(
+        case.startswith("corrected_") for case in parts.train
+    )
+    logged = run.data.tags | run.data.params | {"name": run.info.run_name}
+    assert not any(READER in value for value in logged.values())
+
+
+def client_of(folder):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
 
 
 def test_dvc_notices_new_corrections():
