@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
-from . import pages
+from . import corrections, pages
 from .cases import Cases
 from .security import Guard
 from .segmentation import LABELS, SCENE
@@ -41,6 +41,7 @@ def create(cases: Cases, hosts: Collection[str]) -> Any:
         app.mount(f"/assets/{name}", StaticFiles(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    corrections.add_routes(app, cases, cases.corrections)
     app.add_exception_handler(InputError, _explained)
     return Guard(app, hosts, token)
 

@@ -38,7 +38,7 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
     folder = Path(values["folder"])
     model = worker.model(values["model"])
     report("Reading and checking", 0.0)
-    case = _found(model, folder / UPLOAD / "files", values)
+    case = found_case(model, folder / UPLOAD / "files", values)
     prepared = model.prepare(case, values["native"])
     report("The network looks at it", 0.3)
     model.load_network()
@@ -61,7 +61,7 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
     made.rename(folder / RESULT)
 
 
-def _found(model: Model, place: Path, values: Mapping[str, Any]) -> OneCase:
+def found_case(model: Model, place: Path, values: Mapping[str, Any]) -> OneCase:
     """The case with the series that were chosen."""
     chosen = values["chosen"]
     if values["kind"] == "dicom":

@@ -28,7 +28,12 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[str, float], None]
 """Tells the server what is being done, and which share of the whole is done."""
-TASKS = {"recognise": ".recognition", "load": ".segmentation", "segment": ".segmentation"}
+TASKS = {
+    "recognise": ".recognition",
+    "load": ".segmentation",
+    "segment": ".segmentation",
+    "correct": ".correction_task",
+}
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 
 

@@ -19,7 +19,8 @@ import * as shapes from "./correction_shapes.js";
 import {History} from "./correction_history.js";
 import {readFileSync, writeFileSync} from "node:fs";
 const {shape, values} = JSON.parse(readFileSync("given.json"));
-const voxels = new Uint8Array(readFileSync("voxels.raw")), grey = new Uint8Array(readFileSync("grey.raw"));
+const voxels = new Uint8Array(readFileSync("voxels.raw"));
+const grey = new Uint8Array(readFileSync("grey.raw"));
 const answer = (() => { BODY })();
 writeFileSync("voxels.raw", voxels);
 writeFileSync("answer.json", JSON.stringify(answer ?? null));
@@ -52,7 +53,7 @@ def node(tmp_path):
 def within(centre, radius_mm, across=None, shape=SHAPE, spacing_mm=SPACING_MM):
     """Mask of the voxels whose centres lie in a ball, or a disc across an axis."""
     places = np.indices(shape).T - np.array(centre)
-    far = np.linalg.norm(places * spacing_mm, axis=-1).T <= radius_mm + 1e-9
+    far = radius_mm + 1e-9 >= np.linalg.norm(places * spacing_mm, axis=-1).T
     if across is not None:
         slices = np.arange(shape[across]) == centre[across]
         far &= np.expand_dims(slices, [axis for axis in range(3) if axis != across])
@@ -240,7 +241,8 @@ def test_each_of_many_steps_is_undone_and_done_again(node):
     const history = new History(voxels, shape), seen = [shapes.fingerprint(voxels)];
     for (const {centre, label, radius} of values.steps) {
       const brush = shapes.brushOf(radius, values.spacing, null);
-      if (history.commit(shapes.stamp(voxels, shape, brush, centre, label))) seen.push(shapes.fingerprint(voxels));
+      const box = shapes.stamp(voxels, shape, brush, centre, label);
+      if (history.commit(box)) seen.push(shapes.fingerprint(voxels));
     }
     const back = [], again = [];
     while (history.canUndo) {
@@ -261,7 +263,8 @@ def test_each_of_many_steps_is_undone_and_done_again(node):
 def test_a_new_step_ends_what_was_undone_and_old_steps_make_room(node):
     body = """
     const history = new History(voxels, shape, {steps: 3, bytes: 40});
-    const paint = (x, label) => history.commit(shapes.stamp(voxels, shape, [[0, 0, 0]], [x, 5, 5], label));
+    const stamp = (x, label) => shapes.stamp(voxels, shape, [[0, 0, 0]], [x, 5, 5], label);
+    const paint = (x, label) => history.commit(stamp(x, label));
     const counts = [paint(1, 2), paint(1, 2), paint(2, 2), paint(3, 2), paint(4, 2), paint(5, 2)];
     history.undo();
     paint(9, 1);
@@ -277,8 +280,8 @@ def test_a_new_step_ends_what_was_undone_and_old_steps_make_room(node):
 
 def test_a_preview_is_taken_back_without_a_step(node):
     body = """
-    const history = new History(voxels, shape), box = shapes.stamp(voxels, shape, [[0, 0, 4]], [9, 5, 5], 2);
-    history.revert(box);
+    const history = new History(voxels, shape);
+    history.revert(shapes.stamp(voxels, shape, [[0, 0, 4]], [9, 5, 5], 2));
     return [history.canUndo, shapes.slicesWith(voxels, shape, 0, 2)];
     """
     assert node(body)[0] == [False, []]

@@ -13,6 +13,7 @@ const READER = "tumorflow-reader";
 const RADIUS_STEP = 0.5, FAR = 10, FINGER_PIXELS = 14; // mm; slices; of a move by a slice with two fingers
 const IN_PLANE = [[1, 2], [0, 2], [0, 1]]; // axes to the left and up in the plane across each axis
 const ARROWS = {ArrowLeft: [0, 1], ArrowRight: [0, -1], ArrowUp: [1, 1], ArrowDown: [1, -1]};
+const SLIDERS = ["radius", "tolerance", "reach"];
 const FOR_KEYS = {b: "brush", e: "eraser", g: "grow", i: "island", v: "navigate"};
 
 const part = name => document.getElementById(`correction-${name}`);
@@ -30,14 +31,16 @@ const time = value => new Date(value).toLocaleString([], {dateStyle: "medium", t
  * Offers the correction of a case that is done.
  *
  * `viewer` is what openScene gave for the element `root` and the scene at `address`; `id` is that of the case. The page holds
- * templates/correction.html.j2 once.
+ * templates/correction.html.j2 once. Gives a function that ends the offer, to be called before the viewer is closed.
  */
 export const offerCorrection = async (viewer, root, address, id) => {
   const section = document.getElementById("correction"), tools = document.getElementById("correction-tools");
   const screen = root.querySelector(".viewer-screen"), {canvas} = viewer, ring = made("div", {className: "correction-ring", hidden: true});
   const working = {seconds: 0, last: 0}; // seconds of work, and when the reader last did something
   let session = null, about = await ask(`/api/cases/${id}/correction`), saved = true, axis = 2, held = false, box = null, waiting = 0, pointer = null;
-  let fingers = new Map(), dragged = null, hovered = null;
+  const fingers = new Map(), listening = new AbortController();
+  const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
+  let dragged = null, hovered = null;
   screen.append(ring);
   screen.before(tools);
 
@@ -122,7 +125,9 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const fits = draft?.prediction === fingerprint(predicted) && draft.voxels.length === voxels.length;
     if (fits) voxels.set(draft.voxels);
     const maps = [{name: "correction", title: "Correction", as: "fill"}, {name: "prediction", title: "Prediction", as: "outline"}];
-    await viewer.show({...scene, maps}, {...feed, map: async name => name === "correction" ? own : prediction});
+    const drawn = document.getElementById(`${root.dataset.prefix}-prediction-as`);
+    if (drawn) drawn.value = "outline"; // the viewer keeps what was chosen
+    await viewer.show({...scene, maps, disagreement: scene.changes}, {...feed, map: async name => name === "correction" ? own : prediction});
     viewer.go(at);
     session = new Session({
       voxels: viewer.voxels("correction"), prediction: predicted, grey: viewer.grey, shape: scene.shape, spacing: scene.spacing_mm, changed,
@@ -132,6 +137,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     tools.hidden = false;
     screen.classList.add("correcting");
     fillControls(scene.labels);
+    settings();
     count();
     steps();
     const meanwhile = fits && draft.base < about.version ? ` Meanwhile version ${about.version} was saved; yours will be the next one.` : "";
@@ -160,7 +166,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     part("labels").replaceChildren(...names.map((name, place) => {
       const patch = made("i"), button = made("button", {type: "button"}, patch, name, " ", made("kbd", {textContent: place + 1}));
       patch.style.background = `rgb(${colours[place].join(" ")})`;
-      button.addEventListener("click", () => label(place + 1));
+      on(button, "click", () => label(place + 1));
       return button;
     }));
     part("over").replaceChildren(new Option("any voxel", ""), new Option("background alone", 0), ...names.map((name, place) => new Option(`${name} alone`, place + 1)));
@@ -171,6 +177,15 @@ export const offerCorrection = async (viewer, root, address, id) => {
     if (number > part("labels").children.length) return;
     session.label = number;
     [...part("labels").children].forEach((button, place) => button.setAttribute("aria-pressed", String(place + 1 === number)));
+    if (session.growth) say(session.regrow());
+  };
+
+  // What the controls say; a growth that waits is done again by them.
+  const settings = () => {
+    for (const name of SLIDERS) part(name).nextElementSibling.textContent = session[name] = Number(part(name).value);
+    for (const name of ["ball", "deep"]) session[name] = part(name).checked;
+    session.over = part("over").value === "" ? null : Number(part("over").value);
+    circle();
     if (session.growth) say(session.regrow());
   };
 
@@ -361,79 +376,68 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const quiet = event => painting() && (event.type !== "mousedown" || event.button === 0) && event.target === canvas;
 
   for (const [kind, action] of [["pointerdown", down], ["pointermove", move], ["pointerup", up], ["pointercancel", up]]) {
-    screen.addEventListener(kind, action, {capture: true});
+    on(screen, kind, action, {capture: true});
   }
   // NiiVue listens to mouse and touch; while a tool is in the hand, it shall not.
   for (const kind of ["mousedown", "touchstart", "touchmove", "touchend"]) {
-    screen.addEventListener(kind, event => {
+    on(screen, kind, event => {
       if (!quiet(event)) return;
       event.stopPropagation();
       if (event.cancelable) event.preventDefault();
     }, {capture: true, passive: false});
   }
-  screen.addEventListener("pointerleave", () => {
+  on(screen, "pointerleave", () => {
     hovered = null;
     ring.hidden = true;
   });
-  screen.addEventListener("wheel", event => {
+  on(screen, "wheel", event => {
     if (!painting() || !event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
     set("radius", session.radius + (event.deltaY < 0 ? 1 : -1) * RADIUS_STEP);
   }, {capture: true, passive: false});
-  root.addEventListener("keydown", event => {
+  on(root, "keydown", event => {
     const typing = /INPUT|SELECT|TEXTAREA/.test(event.target.tagName) && !event.ctrlKey && !event.metaKey;
     const action = session && !typing && !event.defaultPrevented ? pressed(event) : null;
     if (!action) return;
     event.preventDefault();
     action();
   }, {capture: true});
-  root.addEventListener("keyup", event => event.key === " " && hold(false));
-  canvas.addEventListener("blur", () => hold(false));
+  on(root, "keyup", event => event.key === " " && hold(false));
+  on(canvas, "blur", () => hold(false));
   for (const tool of TOOLS) {
-    tools.querySelector(`[data-tool=${tool}]`).addEventListener("click", event => {
+    on(tools.querySelector(`[data-tool=${tool}]`), "click", event => {
       choose(tool);
       if (event.detail) canvas.focus(); // after a click, not after a key
     });
   }
-  for (const [name, action] of Object.entries(actions)) part(name).addEventListener("click", action);
-  for (const name of ["radius", "tolerance", "reach"]) {
-    const shown = part(name).nextElementSibling, input = () => {
-      shown.textContent = part(name).value;
-      if (!session) return;
-      session[name] = Number(part(name).value);
-      circle();
-      if (session.growth && name !== "radius") say(session.regrow());
-    };
-    part(name).addEventListener("input", input);
-    input();
-  }
-  for (const name of ["ball", "deep"]) {
-    part(name).addEventListener("change", () => {
-      session[name] = part(name).checked;
-      if (session.growth) say(session.regrow());
-    });
-  }
-  part("over").addEventListener("change", () => {
-    session.over = part("over").value === "" ? null : Number(part("over").value);
-    if (session.growth) say(session.regrow());
-  });
-  part("start").addEventListener("click", () => window.TumorFlowViewer.busy(root, start));
-  part("discard").addEventListener("click", async () => {
+  for (const [name, action] of Object.entries(actions)) on(part(name), "click", action);
+  for (const name of [...SLIDERS, "ball", "deep", "over"]) on(part(name), "input", settings);
+  on(part("start"), "click", () => window.TumorFlowViewer.busy(root, start));
+  on(part("discard"), "click", async () => {
     await drafts.forget(id);
     await tellDraft();
     part("start").focus();
   });
-  part("form").addEventListener("submit", event => {
+  on(part("form"), "submit", event => {
     event.preventDefault();
     store();
   });
-  part("back").addEventListener("click", () => part("dialog").close());
-  addEventListener("beforeunload", event => session && !saved && event.preventDefault());
+  on(part("back"), "click", () => part("dialog").close());
+  on(window, "beforeunload", event => session && !saved && event.preventDefault());
 
   tell();
   await tellDraft();
   section.hidden = false;
   const cases = await ask("/api/cases");
   await drafts.forgetOthers(cases.map(one => one.id)).catch(() => {});
+
+  /** Ends the offer with its viewer. */
+  return () => {
+    session?.settle();
+    clearTimeout(waiting);
+    listening.abort();
+    ring.remove();
+    section.hidden = tools.hidden = true;
+  };
 };
