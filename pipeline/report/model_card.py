@@ -22,7 +22,8 @@ LEAST_CASES = 3
 """Of a group, for a score of its own."""
 NAMED = 5
 """Largest number of worst cases, and of changed files, that are named."""
-_NO_GROUPS = ("fold",)  # an attribute of the split, not of the patient
+_NO_GROUPS = ("fold", "corrected_by", "corrected_at", "correction")
+"""Attributes of the split and of readers, not of the patient."""
 _CALIBRATION = {
     "ece": "Expected calibration error",
     "brier": "Brier score",

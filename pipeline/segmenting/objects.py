@@ -31,9 +31,7 @@ def require(case: str, images: Mapping[str, Path | Part]) -> None:
     segmentation.stored(segmentation.dataset(source, blank, "binary", _algorithm("", "ok")), source)
 
 
-def made(
-    result: "Segmentation", extras: Extras, corrected: bool = False
-) -> dict[str, bytes]:
+def made(result: "Segmentation", extras: Extras, corrected: bool = False) -> dict[str, bytes]:
     """The files of the objects that `extras` ask for, by format; they say whether a reader
     corrected the labels.
 
@@ -102,9 +100,7 @@ def _on_source(
     return turned
 
 
-def _algorithm(
-    network_sha256: str, flag: str, corrected: bool = False
-) -> segmentation.Algorithm:
+def _algorithm(network_sha256: str, flag: str, corrected: bool = False) -> segmentation.Algorithm:
     made_by = f"{version()} network {network_sha256[:16]}"
     return segmentation.Algorithm(
         "TumorFlow",

@@ -23,9 +23,9 @@ from ..segmenting.segmentation import Segmentation
 from . import worker
 from .correction_files import ABOUT, CORRECTION, FILES
 from .scenes import SCENE, TITLES
-from .segmentation import LABELS, found_case
+from .segmentation import LABELS, found
 from .segmentation import SCENE as SCENE_FOLDER
-from .store import RESULT, UPLOAD
+from .store import RESULT
 
 _HEADER_BYTES = 352
 
@@ -58,7 +58,7 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     model = worker.model(values["model"])
     drawn = (folder / values["drawn"]).read_bytes()
     report("Reading the case", 0.0)
-    prepared = model.prepare(found_case(model, folder / UPLOAD / "files", values), values["native"])
+    prepared = model.prepare(found(model, values), values["native"])
     case = replace(prepared.voxels, name=values["case"])
     upright = gzip.decompress((result / SCENE_FOLDER / "prediction.nii.gz").read_bytes())
     schema = prepared.schema

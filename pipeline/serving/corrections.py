@@ -5,7 +5,6 @@ import json
 import math
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +12,11 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
 from ..core.errors import InputError
-from ..correcting.worklist import rank
+from . import listing
 from .cases import Cases
 from .correction_files import ABOUT, CORRECTION, FILES
 from .jobs import Task
 from .scenes import SCENE
-from .segmentation import LABELS
 from .segmentation import SCENE as SCENE_FOLDER
 from .store import RESULT, State
 
@@ -75,17 +73,8 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
     @app.get("/api/worklist")
     def worklist() -> list[dict[str, Any]]:
         """Cases that are done and not corrected, the most worth correcting first."""
-        done: dict[str, tuple[State, dict[str, Any]]] = {}
-        for state in store.all():
-            result = store.folder_of(state.id) / RESULT
-            if state.status == "done" and not (result / CORRECTION / ABOUT).is_file():
-                done[state.case] = state, json.loads((result / f"{LABELS}.json").read_bytes())
-        ranked = rank([manifest | {"case": case} for case, (_, manifest) in done.items()])
-        return [
-            asdict(worth) | {"id": state.id, "label": state.label}
-            for worth in ranked
-            if (state := done[worth.case][0])
-        ]
+        left = [one for one in listing.listed(cases) if "worth" in one]
+        return sorted(left, key=lambda one: one["worth"])
 
     def _result(case_id: str) -> Path:
         if store.get(case_id).status != "done":

@@ -32,6 +32,8 @@ TASKS = {
     "recognise": ".recognition",
     "load": ".segmentation",
     "segment": ".segmentation",
+    "finish": ".segmentation",
+    "follow": ".following",
     "correct": ".correction_task",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""

@@ -139,8 +139,8 @@ def test_eraser_undo_and_redo_by_keys(served, page):
     page.drag(CANVAS, *POINTS)
     page.press("b")
     page.press("1")
-    page.drag(CANVAS, (0.3, 0.3), (0.35, 0.3))
-    page.drag(CANVAS, (0.6, 0.3), (0.65, 0.3))
+    page.drag(CANVAS, (0.36, 0.12), (0.40, 0.12))
+    page.drag(CANVAS, (0.60, 0.12), (0.64, 0.12))
     for keys in ("Control+z", "Control+z", "Control+z", "Control+Shift+z"):
         page.press(keys)
     save(page)
@@ -168,7 +168,7 @@ def test_fill_between_two_drawn_slices_and_only_background_is_changed(served, pa
         "const over = document.getElementById('correction-over'); over.value = 0;"
         " over.dispatchEvent(new Event('input'))"
     )
-    (place,) = voxels_at(page, (0.5, 0.3))
+    (place,) = voxels_at(page, (0.36, 0.12))
     page.press("1")
     page.press("Enter")
     for _ in range(3):
@@ -213,8 +213,9 @@ def test_unsaved_changes_survive_a_reload_and_then_a_save_forgets_them(served, p
     page.drag(CANVAS, *POINTS)
     page.wait_for("document.getElementById('correction-changes').textContent.includes('+')")
     page.wait(1.0)
-    page.send("Page.navigate", url="about:blank")
-    page.send("Page.handleJavaScriptDialog", accept=True)
+    page.evaluate("setTimeout(() => location.reload())")
+    page.wait(0.5)
+    page.send("Page.handleJavaScriptDialog", accept=True)  # which warns of unsaved changes
     page.go(f"{served[0].address}/cases/{page.case}")
     page.wait_for("!document.getElementById('correction').hidden")
     assert "Unsaved changes" in page.evaluate(
@@ -239,7 +240,7 @@ def test_of_two_tabs_the_later_one_wins_and_the_earlier_is_kept(served, browser,
     other.case = page.case
     start(other)
     page.press("1")
-    page.drag(CANVAS, (0.3, 0.3), (0.35, 0.3))
+    page.drag(CANVAS, (0.36, 0.12), (0.40, 0.12))
     save(page, "Ada")
     other.press("2")
     other.drag(CANVAS, (0.6, 0.6), (0.65, 0.6))

@@ -16,6 +16,7 @@ from pipeline.core.grid import Grid
 from pipeline.serving.pages import FOLDERS, _environment
 from pipeline.serving.scenes import write_scene
 from pipeline.serving.security import POLICY
+from tests.accessibility import AXE, violations
 from tests.browser import CHROMIUM, Browser
 
 pytestmark = pytest.mark.slow
@@ -76,11 +77,20 @@ def address(tmp_path_factory) -> Iterator[str]:
     models = {"old": later.classes, "new": prediction}
     titles = {"old": "Old model", "new": "New model"}
     write_scene(folder / "b", later, SCHEMA.modalities, models, SCHEMA, titles=titles)
+    flat = Case(
+        "Slice",
+        case.image[:, :, 15:16],
+        case.classes[:, :, 15:16],
+        Grid((*SHAPE[:2], 1), np.eye(4)),
+    )
+    single = SCHEMA.model_copy(update={"dimensions": 2})
+    write_scene(folder / "d", flat, SCHEMA.modalities, {"prediction": flat.classes}, single)
     scenes = {"First visit": "/a/scene.json", "Second visit": "/b/scene.json"}
     pages = {
         "one": {"One": "/a/scene.json"},
         "models": {"One": "/b/scene.json"},
         "gone": {"One": "/c/scene.json"},
+        "slice": {"One": "/d/scene.json"},
         "two": scenes,
     }
     template = _environment().from_string(BODY)
@@ -270,6 +280,44 @@ def test_every_view_shows_the_tumour_and_says_what_is_seen(one):
         assert label.startswith(f"Made_001, t1c, {name}, with prediction, reference laid over.")
 
 
+def test_a_viewer_that_was_closed_opens_again_in_its_place(one):
+    before = pixels(one)
+    one.evaluate("""(async () => {
+      const {openScene} = await import("/assets/page/scene.js");
+      const root = document.querySelector(".viewer");
+      viewers[0].close();
+      window.viewers = [await openScene(root, root.dataset.scene)];
+    })()""")
+    np.testing.assert_array_equal(pixels(one), before)
+    one.evaluate("viewers[0].focus()")
+    start = one.evaluate("viewers[0].at()")
+    one.press("ArrowUp")
+    assert one.evaluate("viewers[0].at()[2]") == start[2] + 1
+    assert one.complaints == []
+
+
+def test_other_maps_of_the_same_case_leave_place_and_zoom(one):
+    one.evaluate("viewers[0].setLook({zoom: '200'}), viewers[0].go([20, 20, 12])")
+    one.evaluate("""(async () => {
+      const {sceneAt} = await import("/assets/page/scene.js");
+      const {scene, feed} = await sceneAt("/a/scene.json");
+      const maps = scene.maps.slice(0, 1);
+      await viewers[0].show({...scene, maps, disagreement: null}, feed);
+    })()""")
+    assert one.evaluate("viewers[0].at()") == [20, 20, 12]
+    assert one.evaluate("viewers[0].look().zoom") == "200"
+    assert one.evaluate("document.getElementById('viewer-reference')") is None
+
+
+def test_a_single_slice_has_one_plane_and_no_sides(opened):
+    page = opened("slice")
+    assert coloured(pixels(page)) > 500
+    assert page.evaluate("viewers[0].plane()") == "slice"
+    assert not page.evaluate("document.getElementById('viewer-plane').checkVisibility()")
+    assert words(page) == "prediction: necrotic"
+    assert page.complaints == []
+
+
 def test_two_models_disagree_under_their_own_names(opened):
     page = opened("models")
     text = page.evaluate("document.getElementById('viewer-maps').textContent")
@@ -307,6 +355,25 @@ def test_two_viewers_fit_a_laptop_and_a_phone(opened):
     page.look(width=390, height=844, touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.box("[data-prefix=viewer-2] canvas")["width"] > 300
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core is not installed")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_axe_finds_nothing_serious(opened, name, dark):
+    page = opened(name)
+    page.look(dark=dark)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("name", "button"), [("one", "viewer-full"), ("two", "viewer-1-full")])
+def test_the_full_screen_says_that_it_is_for_research_alone(opened, name, button):
+    page = opened(name)
+    seen = "document.querySelector('.viewer-caution').checkVisibility()"
+    assert not page.evaluate(seen)
+    page.click(f"#{button}")
+    page.wait_for(f"document.fullscreenElement && {seen}")
+    page.evaluate("document.exitFullscreen()")
 
 
 def test_a_scene_that_is_gone_is_said(opened):

@@ -136,8 +136,6 @@
    * A feed has `modality(name)`, `map(name)` and, if the scene has it, `uncertainty()`: promises of an ArrayBuffer with a NIfTI
    * file, uint8, on canonical axes (RAS+), x fastest, 352 bytes before the voxels.
    *
-   * Options: `editable`, the name of a map that the page draws itself in NiiVue's drawing layer and that is not painted here.
-   *
    * Gives a promise of an object with
    *   voxels(name)  Uint8Array of class indices of a map, live: change it, then repaint
    *   repaint(box)  show changed voxels; box [[low x, y, z], [high x, y, z]] with the high ends outside, or none for all
@@ -147,10 +145,10 @@
    *   voxelAt(clientX, clientY)      {voxel, axis} under a place of the window, axis being across the plane; null outside the slices
    *   plane()       "axial", "coronal", "sagittal", "planes", "render" or what the scene calls its plane
    *   grey()        {voxels, min, max, low, high} of the modality shown: its grey levels, their range, and the ends of the window
-   *   show(scene, feed)  another scene in the same place; scene() is the one shown
+   *   show(scene, feed)  another scene in the same viewer, or the same with other maps; scene() is the one shown
    *   focus(), close(), nv (NiiVue), canvas
    */
-  const open = async (root, firstScene, firstFeed, options = {}) => {
+  const open = async (root, firstScene, firstFeed) => {
     const {prefix} = root.dataset, canvas = root.querySelector("canvas"), where = root.querySelector(".viewer-where");
     const control = name => document.getElementById(`${prefix}-${name}`);
     const listening = new AbortController(), moves = [], looks = [];
@@ -201,8 +199,9 @@
     const show = async (nextScene, nextFeed) => {
       const files = await Promise.all(nextScene.maps.map(({name}) => nextFeed.map(name)));
       const uncertain = nextScene.uncertainty ? await nextFeed.uncertainty() : null;
+      const same = scene?.name === nextScene.name && String(scene.shape) === String(nextScene.shape);
       [scene, feed] = [nextScene, nextFeed];
-      voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place], HEADER_BYTES)]));
+      voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place].slice(HEADER_BYTES))])); // the feed's own stay
       if (scene.disagreement) voxels.disagreement = disagreeing(...compared());
       if (uncertain) voxels.uncertainty = new Uint8Array(uncertain, HEADER_BYTES);
       shown = marked(Object.values(voxels));
@@ -221,8 +220,10 @@
         slider.step = length > 1 ? scene.step ?? 1 : 1;
         slider.max = offset(axis) + 1 + (length - 1) * slider.step;
       }
-      at = [...scene.start];
-      control("zoom").value = 100;
+      if (!same) {
+        at = [...scene.start];
+        control("zoom").value = 100;
+      }
       await load();
       tell();
     };
@@ -298,7 +299,7 @@
       const tumour = solid
         ? {colours: colours.map((colour, place) => [...colour, inside[place].length > 1 ? VEIL_STRENGTH : 255]), strength: null}
         : {colours, strength: Math.round(2.55 * control("opacity").value)};
-      const found = scene.maps.filter(({name}) => name !== options.editable && ticks[name].checked).map(({name}) => {
+      const found = scene.maps.filter(({name}) => ticks[name].checked).map(({name}) => {
         const look = {...tumour, voxels: voxels[name], wanted: wanted.map(box => box.checked), lined: false};
         return solid || outlines[name].value === "fill" ? look : {...look, lined: true, strength: 255};
       });
@@ -594,6 +595,7 @@
       resized.disconnect();
       nv.cleanup();
       nv.gl.getExtension("WEBGL_lose_context")?.loseContext();
+      canvas.replaceWith(canvas.cloneNode(true)); // the next viewer needs one with a context of its own
     };
 
     await show(firstScene, firstFeed);

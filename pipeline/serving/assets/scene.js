@@ -24,7 +24,11 @@ const fetched = async url => {
 export const sceneAt = async address => {
   const base = new URL(address, document.baseURI), scene = await (await fetched(base)).json(), kept = new Map();
   const volume = ({url}) => {
-    if (!kept.has(url)) kept.set(url, fetched(new URL(url, base)).then(answer => answer.arrayBuffer()));
+    if (!kept.has(url)) {
+      const file = fetched(new URL(url, base)).then(answer => answer.arrayBuffer());
+      kept.set(url, file);
+      file.catch(() => kept.delete(url));
+    }
     return kept.get(url);
   };
   const named = (list, name) => list.find(one => one.name === name);
@@ -34,15 +38,12 @@ export const sceneAt = async address => {
   return {scene, feed};
 };
 
-/**
- * Opens the viewer of an element (templates/viewer.html.j2) on a scene; a failure is said in its status, and gives null.
- * `options` are those of TumorFlowViewer.open.
- */
-export const openScene = async (root, address, options = {}) => {
+/** Opens the viewer of an element (templates/viewer.html.j2) on a scene; a failure is said in its status, and gives null. */
+export const openScene = async (root, address) => {
   let viewer = null;
   await busy(root, async () => {
     const [{scene, feed}] = await Promise.all([sceneAt(address), startNiivue()]);
-    viewer = await open(root, scene, feed, options);
+    viewer = await open(root, scene, feed);
     for (const {name} of scene.modalities) feed.modality(name).catch(() => {}); // so that the next one is there at once
   });
   return viewer;
