@@ -4,7 +4,8 @@
     python -m pipeline serve --model models --port 8765 --keep 24
 
 The page works offline: nothing is fetched from, or sent to, any other machine. Cases are kept in
---store for --keep hours; a corrected one is kept in --corrections, for training. Research use only, not for diagnosis.
+--store for --keep hours; corrected ones stay in --corrections, for training. Research use only, not
+for diagnosis.
 """
 
 import argparse

@@ -138,9 +138,9 @@ def test_eraser_undo_and_redo_by_keys(served, page):
     page.press("e")
     page.drag(CANVAS, *POINTS)
     page.press("b")
-    page.press("1")
-    page.drag(CANVAS, (0.36, 0.12), (0.40, 0.12))
-    page.drag(CANVAS, (0.60, 0.12), (0.64, 0.12))
+    page.press("2")
+    page.drag(CANVAS, *POINTS[:2])
+    page.drag(CANVAS, *POINTS[1:])
     for keys in ("Control+z", "Control+z", "Control+z", "Control+Shift+z"):
         page.press(keys)
     save(page)
@@ -216,8 +216,7 @@ def test_unsaved_changes_survive_a_reload_and_then_a_save_forgets_them(served, p
     page.evaluate("setTimeout(() => location.reload())")
     page.wait(0.5)
     page.send("Page.handleJavaScriptDialog", accept=True)  # which warns of unsaved changes
-    page.go(f"{served[0].address}/cases/{page.case}")
-    page.wait_for("!document.getElementById('correction').hidden")
+    page.wait_for("document.getElementById('correction')?.hidden === false")
     assert "Unsaved changes" in page.evaluate(
         "document.getElementById('correction-draft').textContent"
     )
