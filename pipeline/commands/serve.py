@@ -5,9 +5,9 @@
     python -m pipeline serve --host 0.0.0.0 --allowed-host ward7.example.org
 
 The page works offline: nothing is fetched from, or sent to, any other machine. Cases are kept in
---store for --keep hours. Bound to another address than loopback, the server asks for a token, which
-it makes and prints once. docs/security.md says what listens, what is stored, and who can see it.
-Research use only, not for diagnosis.
+--store for --keep hours; corrected ones stay in --corrections, for training. Bound to another
+address than loopback, the server asks for a token, which it makes and prints once. docs/security.md
+says what listens, what is stored, and who can see it. Research use only, not for diagnosis.
 """
 
 import argparse
@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("data/serve"),
         metavar="FOLDER",
         help="where cases are kept until they expire (default: data/serve)",
+    )
+    parser.add_argument(
+        "--corrections",
+        type=Path,
+        default=Path("data/corrected"),
+        metavar="FOLDER",
+        help="where corrected cases are kept for good (default: data/corrected)",
     )
     parser.add_argument(
         "--keep", type=float, default=24, metavar="HOURS", help="how long (default: 24)"
@@ -102,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
                 " --tls-certificate and --tls-key, or put a proxy with TLS before the server."
             )
         config = uvicorn.Config(
-            app.create(cases.Cases(kept, model, bounds), hosts, access),
+            app.create(cases.Cases(kept, model, bounds, arguments.corrections), hosts, access),
             http=connections.Punctual,
             ws="none",
             lifespan="on",
