@@ -200,7 +200,7 @@ def test_every_parameter_model_is_without_defaults(name):
 
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
 def test_only_what_uses_a_network_waits_for_keras(name):
-    networks = {"predict", "export", "dicomweb", "watch", "follow"}
+    networks = {"predict", "export", "dicomweb", "watch", "follow", "serve"}
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
         name in {"train", "evaluate", *(f"commands.{command}" for command in networks)}
     )
