@@ -17,10 +17,11 @@ from starlette.exceptions import HTTPException
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from . import downloads, follow_routes, listing, pages
+from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
 from .follow_ups import FollowUps
+from .project import Project
 from .refusals import DISK_FULL, Refusal, is_full_disk
 from .security import Guard, too_large
 from .segmentation import FACTS
@@ -35,19 +36,27 @@ _WORDS = {
 }
 
 
-def create(cases: Cases, hosts: Collection[str], access: Access | None = None) -> Any:
-    """The ASGI application for some cases, which is asked by some host names, by everybody or by
-    those who have logged in.
+def create(
+    cases: Cases,
+    hosts: Collection[str],
+    access: Access | None = None,
+    reviewed: review.Review | None = None,
+) -> Any:
+    """The ASGI application for some cases and for what is compared, by default results of the
+    current folder. It is asked by some host names, by everybody or by those who have logged in.
     """
     token = secrets.token_urlsafe(32)
-    return Guard(routes(cases, token), hosts, token, access, cases.limits)
+    return Guard(routes(cases, token, reviewed), hosts, token, access, cases.limits)
 
 
-def routes(cases: Cases, token: str) -> FastAPI:
+def routes(cases: Cases, token: str, reviewed: review.Review | None = None) -> FastAPI:
     """What `create` guards."""
+    if reviewed is None:
+        results = Project(Path(), cases.corrections)
+        reviewed = review.Review(cases, results, {review.SERVED: cases.model})
     follow_ups = FollowUps(cases)
     app = FastAPI(
-        lifespan=_lifespan(cases, follow_ups),
+        lifespan=_lifespan(cases, follow_ups, reviewed),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -57,7 +66,9 @@ def routes(cases: Cases, token: str) -> FastAPI:
         app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    corrections.add_routes(app, cases, cases.corrections)
     follow_routes.add(app, cases, follow_ups, token, scene_file)
+    review.add(app, reviewed, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     app.add_exception_handler(HTTPException, _explained)
     app.add_exception_handler(RequestValidationError, _explained)
@@ -66,26 +77,28 @@ def routes(cases: Cases, token: str) -> FastAPI:
     return app
 
 
-def _lifespan(cases: Cases, follow_ups: FollowUps) -> Any:
+def _lifespan(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
         follow_ups.start()
-        sweeping = asyncio.create_task(_sweep(cases, follow_ups))
+        sweeping = asyncio.create_task(_sweep(cases, follow_ups, reviewed))
         yield
         sweeping.cancel()
         follow_ups.stop()
         cases.stop()
+        reviewed.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases, follow_ups: FollowUps) -> None:
+async def _sweep(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
             await asyncio.to_thread(cases.sweep)
             await asyncio.to_thread(follow_ups.sweep)
+            await asyncio.to_thread(reviewed.scenes.sweep)
 
 
 async def _explained(request: Request, error: Exception) -> Response:
