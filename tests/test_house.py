@@ -66,6 +66,7 @@ BELOW = {
     "following": {
         *("core", "formats", "cohorts", "registration", "metrics", "segmenting", "report")
     },
+    "correcting": {"core", "formats", "cohorts", "metrics", "verification"},
     "scoring": {"core", "formats", "metrics", "network", "preparation", "quality", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""
@@ -200,7 +201,7 @@ def test_every_parameter_model_is_without_defaults(name):
 
 @pytest.mark.parametrize("name", sorted(STAGES) + [f"commands.{name}" for name in COMMANDS])
 def test_only_what_uses_a_network_waits_for_keras(name):
-    networks = {"predict", "export", "dicomweb", "watch", "follow"}
+    networks = {"predict", "export", "dicomweb", "watch", "follow", "serve"}
     assert ("keras" in GRAPH.find_upstream_modules(f"pipeline.{name}")) == (
         name in {"train", "evaluate", *(f"commands.{command}" for command in networks)}
     )

@@ -5,78 +5,100 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
-from . import pages
+from ..network.card import read_card
+from . import downloads, follow_routes, listing, pages
 from .cases import Cases
+from .follow_ups import FollowUps
 from .security import Guard
-from .segmentation import LABELS, SCENE
+from .segmentation import FACTS, LABELS, SCENE
 from .store import RESULT, UPLOAD, State
 
 _SWEEP_S = 60.0
 MOST_BYTES = 2**32
 """Of an upload."""
-_FILES = {
-    "labels.nii.gz": LABELS,
-    "manifest.json": f"{LABELS}.json",
-    "seg.dcm": "labels.seg.dcm",
-    "sr.dcm": "labels.sr.dcm",
-    "rtstruct.dcm": "labels.rtstruct.dcm",
-}
-"""Name of a download -> its file in the result of a case."""
 
 
 def create(cases: Cases, hosts: Collection[str]) -> Any:
     """The ASGI application for some cases, which is asked by some host names."""
     token = secrets.token_urlsafe(32)
-    app = FastAPI(lifespan=_lifespan(cases), docs_url=None, redoc_url=None, openapi_url=None)
+    follow_ups = FollowUps(cases)
+    app = FastAPI(
+        lifespan=_lifespan(cases, follow_ups), docs_url=None, redoc_url=None, openapi_url=None
+    )
     for name, folder in pages.FOLDERS.items():
-        app.mount(f"/assets/{name}", StaticFiles(directory=folder))
+        app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    follow_routes.add(app, cases, follow_ups, token, scene_file)
     app.add_exception_handler(InputError, _explained)
+    app.add_exception_handler(HTTPException, _explained)
     return Guard(app, hosts, token)
 
 
-def _lifespan(cases: Cases) -> Any:
+def _lifespan(cases: Cases, follow_ups: FollowUps) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
-        sweeping = asyncio.create_task(_sweep(cases))
+        follow_ups.start()
+        sweeping = asyncio.create_task(_sweep(cases, follow_ups))
         yield
         sweeping.cancel()
+        follow_ups.stop()
         cases.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases) -> None:
+async def _sweep(cases: Cases, follow_ups: FollowUps) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
             await asyncio.to_thread(cases.store.sweep)
+            await asyncio.to_thread(follow_ups.sweep)
 
 
-async def _explained(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"message": str(error)}, 400)
+async def _explained(request: Request, error: Exception) -> Response:
+    message = str(error)
+    status = HTTPStatus.NOT_FOUND if request.method == "GET" else HTTPStatus.BAD_REQUEST
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        message = f"The server refuses this request ({status.phrase})."
+        if status == HTTPStatus.NOT_FOUND:
+            message = "There is nothing at this address. It may be mistyped, or its case deleted."
+    return pages.refusal(request, message, status)
+
+
+class _Assets(StaticFiles):
+    """Files that a browser keeps, and asks for again only whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _add_pages(app: FastAPI, cases: Cases, token: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        return pages.render("home.html.j2", token=token)
+        keep = pages.duration(cases.store.keep)
+        return pages.render("home.html.j2", token=token, most_bytes=MOST_BYTES, keep=keep)
 
     @app.get("/cases/{case_id}", response_class=HTMLResponse)
     def case(case_id: str) -> str:
         state = cases.store.get(case_id)
-        return pages.render("case.html.j2", token=token, state=state)
+        modalities = read_card(cases.model).cohort.modalities
+        return pages.render("case.html.j2", token=token, state=state, modalities=modalities)
 
 
 def _add_cases(app: FastAPI, cases: Cases) -> None:
@@ -84,7 +106,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases")
     def listed() -> list[dict[str, Any]]:
-        return [_described(cases, state) for state in store.all()]
+        return listing.listed(cases)
 
     @app.post("/api/cases", status_code=201)
     async def receive(request: Request, name: Annotated[str, Query(max_length=200)] = "") -> Any:
@@ -125,10 +147,15 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases/{case_id}/files/{name}")
     def download(case_id: str, name: str) -> Response:
-        if name not in _FILES:
+        files = downloads.offered(_result(case_id), case := store.get(case_id).case)
+        if name == downloads.ALL:
+            saved_as = {"Content-Disposition": f'attachment; filename="{case}.zip"'}
+            archive = downloads.zipped(files)
+            return StreamingResponse(archive, media_type="application/zip", headers=saved_as)
+        one = next((one for one in files if one.name == name), None)
+        if one is None:
             raise InputError("There is no such file.")
-        file = _result(case_id) / _FILES[name]
-        return _file(file, filename=f"{store.get(case_id).case}.{name}")
+        return _file(one.path, filename=one.saved_as)
 
     def _result(case_id: str) -> Path:
         if store.get(case_id).status != "done":
@@ -166,11 +193,17 @@ async def _save(request: Request, path: Path) -> None:
 
 
 def _described(cases: Cases, state: State) -> dict[str, Any]:
-    """A case for the page: its state, the progress, and of one that is done the manifest."""
+    """A case for the page: its state, the progress, and of one that is done the manifest, the
+    ``summary`` (`report.case_facts.case_facts`) and the ``downloads`` (`downloads.described`).
+    """
     step, share = cases.progress(state.id)
-    described = state.model_dump(mode="json") | {"step": step, "share": share, "files": []}
+    described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
+    described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
-        described["files"] = [name for name, at in _FILES.items() if (folder / at).is_file()]
+        described["summary"] = json.loads((folder / FACTS).read_bytes())
+        described["downloads"] = downloads.described(folder, state)
+        names = [one["name"] for one in described["downloads"]["files"]]
+        described["files"] = [*names, downloads.ALL]
     return described

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.records import write_bytes
+from . import downloads
 from .jobs import Task, Worker
-from .store import State, Store
+from .store import RESULT, State, Store
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Cases:
         self.store, self.model = store, model
         self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
+        self._queue: list[str] = []  # for the network, with the one that it works on
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
@@ -40,6 +43,10 @@ class Cases:
                 self.store.remove(state.id)  # the upload was cut
             elif state.status in ("waiting", "running", "interrupted"):
                 self._go_on(state)
+            elif state.status == "done" and not downloads.is_complete(
+                self.store.folder_of(state.id) / RESULT
+            ):
+                self._finish(state.id)
 
     def stop(self) -> None:
         """End both processes."""
@@ -50,12 +57,16 @@ class Cases:
         """What is being done for a case, and the share of it that is done."""
         return self._progress.get(case_id, ("", 0.0))
 
+    def ahead(self, case_id: str) -> int:
+        """How many cases the network takes before this one."""
+        return self._queue.index(case_id) if case_id in self._queue else 0
+
     def received(self, case_id: str) -> None:
         """Recognise the series of a case whose upload is complete."""
 
         def ended(answer: Mapping[str, Any]) -> None:
             if "done" not in answer:
-                self.store.update(case_id, status="rejected", message=_message(answer))
+                self.store.update(case_id, status="rejected", message=message_of(answer))
                 return
             self.store.update(case_id, **answer["done"])
             if answer["done"]["status"] == "waiting":
@@ -82,28 +93,44 @@ class Cases:
     def segment(self, case_id: str) -> None:
         """Put a case in the queue of the network."""
         state = self.store.update(case_id, status="waiting", message="")
+        self._queue.append(case_id)
 
         def started() -> None:
+            del self._queue[: self._queue.index(case_id)]  # those before have ended, or are deleted
             attempts = self.store.get(case_id).attempts + 1
             self.store.update(case_id, status="running", attempts=attempts)
 
         def ended(answer: Mapping[str, Any]) -> None:
             self._progress.pop(case_id, None)
+            self._queue.remove(case_id)
             if "done" in answer:
                 self.store.update(case_id, status="done", message="")
+                self._finish(case_id)
             else:
                 status = "failed" if answer else "interrupted"
-                self.store.update(case_id, status=status, message=_message(answer))
+                self.store.update(case_id, status=status, message=message_of(answer))
 
-        values = {
-            "folder": str(self.store.folder_of(case_id)),
+        task = Task("segment", self.values(state), started, self._reporting(case_id), ended)
+        self.segmenter.submit(task)
+
+    def values(self, state: State) -> dict[str, Any]:
+        """What a task of the network needs to know of a case."""
+        return {
+            "folder": str(self.store.folder_of(state.id)),
             "model": str(self.model),
-            "case": state.case,
-            "kind": state.kind,
-            "chosen": state.chosen,
-            "native": state.native,
+            **{name: getattr(state, name) for name in ("case", "kind", "chosen", "native")},
         }
-        self.segmenter.submit(Task("segment", values, started, self._reporting(case_id), ended))
+
+    def _finish(self, case_id: str) -> None:
+        """Prepare what is offered beside the labels; see `downloads`."""
+
+        def ended(answer: Mapping[str, Any]) -> None:
+            if "done" not in answer:
+                log.error("%s: no extras: %s", case_id, message_of(answer))
+                note = self.store.folder_of(case_id) / RESULT / downloads.UNFINISHED
+                write_bytes(note, message_of(answer).encode())
+
+        self.segmenter.submit(Task("finish", self.values(self.store.get(case_id)), ended=ended))
 
     def _go_on(self, state: State) -> None:
         if state.attempts < _MOST_ATTEMPTS:
@@ -118,7 +145,8 @@ class Cases:
         return reported
 
 
-def _message(answer: Mapping[str, Any]) -> str:
+def message_of(answer: Mapping[str, Any]) -> str:
+    """Why a task gave nothing, for a person."""
     if not answer:
         return _ENDED
     return answer.get("failed") or _BROKEN.format(answer.get("broken"))
@@ -126,4 +154,4 @@ def _message(answer: Mapping[str, Any]) -> str:
 
 def _log_failure(answer: Mapping[str, Any]) -> None:
     if "done" not in answer:
-        log.error("the network cannot be loaded: %s", _message(answer))
+        log.error("the network cannot be loaded: %s", message_of(answer))

@@ -28,7 +28,13 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[str, float], None]
 """Tells the server what is being done, and which share of the whole is done."""
-TASKS = {"recognise": ".recognition", "load": ".segmentation", "segment": ".segmentation"}
+TASKS = {
+    "recognise": ".recognition",
+    "load": ".segmentation",
+    "segment": ".segmentation",
+    "finish": ".segmentation",
+    "follow": ".following",
+}
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 
 
