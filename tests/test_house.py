@@ -61,7 +61,7 @@ BELOW = {
     "exchange": {"core", "formats", "cohorts", "network", "runtime", "segmenting"},
     "serving": {
         *("core", "formats", "cohorts", "registration", "metrics", "quality", "runtime"),
-        *("segmenting", "following", "network", "report"),
+        *("segmenting", "following", "network", "report", "correcting"),
     },
     "following": {
         *("core", "formats", "cohorts", "registration", "metrics", "segmenting", "report")

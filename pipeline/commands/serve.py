@@ -4,7 +4,7 @@
     python -m pipeline serve --model models --port 8765 --keep 24
 
 The page works offline: nothing is fetched from, or sent to, any other machine. Cases are kept in
---store for --keep hours. Research use only, not for diagnosis.
+--store for --keep hours; a corrected one is kept in --corrections, for training. Research use only, not for diagnosis.
 """
 
 import argparse
@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where cases are kept until they expire (default: data/serve)",
     )
     parser.add_argument(
+        "--corrections",
+        type=Path,
+        default=Path("data/corrected"),
+        metavar="FOLDER",
+        help="where corrected cases are kept for good (default: data/corrected)",
+    )
+    parser.add_argument(
         "--keep", type=float, default=24, metavar="HOURS", help="how long (default: 24)"
     )
 
@@ -43,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     kept = store.Store(arguments.store, timedelta(hours=arguments.keep))
     print(f"http://{arguments.host}:{arguments.port}/  Ctrl-C ends it. Research use only.")
     uvicorn.run(
-        app.create(cases.Cases(kept, model), security.LOOPBACK),
+        app.create(cases.Cases(kept, model, arguments.corrections), security.LOOPBACK),
         host=arguments.host,
         port=arguments.port,
         log_level="warning",

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from . import downloads, follow_routes, listing, pages
+from . import corrections, downloads, follow_routes, listing, pages
 from .cases import Cases
 from .follow_ups import FollowUps
 from .security import Guard
@@ -40,6 +40,7 @@ def create(cases: Cases, hosts: Collection[str]) -> Any:
         app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    corrections.add_routes(app, cases, cases.corrections)
     follow_routes.add(app, cases, follow_ups, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     app.add_exception_handler(HTTPException, _explained)

@@ -26,10 +26,14 @@ class Cases:
     store : Store
     model : Path
         Folder of the network.
+    corrections : Path
+        Folder of the cohort of corrected cases.
     """
 
-    def __init__(self, store: Store, model: Path) -> None:
-        self.store, self.model = store, model
+    def __init__(
+        self, store: Store, model: Path, corrections: Path = Path("data/corrected")
+    ) -> None:
+        self.store, self.model, self.corrections = store, model, corrections
         self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
         self._queue: list[str] = []  # for the network, with the one that it works on

@@ -34,6 +34,7 @@ TASKS = {
     "segment": ".segmentation",
     "finish": ".segmentation",
     "follow": ".following",
+    "correct": ".correction_task",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 

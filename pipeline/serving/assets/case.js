@@ -1,5 +1,6 @@
 // The page of a case: what happens to it, then what was found.
 import {ask} from "./api.js";
+import {offerCorrection} from "./correction.js";
 import {deleteCase} from "./deleting.js";
 import {byId, say} from "./dom.js";
 import {showDownloads, showResult} from "./result.js";
@@ -15,7 +16,7 @@ const TROUBLE = {
   interrupted: ["The work on this case was interrupted", "Its files are still here. Start again."],
   rejected: ["These files cannot be read", "Drop the whole folder of the study, or the NIfTI files of one case."],
 };
-let timer = 0, viewer = null, seen = "";
+let timer = 0, viewer = null, seen = "", endCorrection = () => {};
 
 const stepWords = ({status, step, ahead}) => {
   if (status === "received") return step || "The files wait to be read";
@@ -50,6 +51,7 @@ const showFinding = async state => {
   const done = state.status === "done";
   byId("finding").hidden = !done;
   if (!done && viewer) {
+    endCorrection();
     viewer.close();
     viewer = null;
   }
@@ -57,6 +59,7 @@ const showFinding = async state => {
   showResult(state);
   const root = document.querySelector(".viewer");
   viewer = await openScene(root, root.dataset.scene);
+  if (viewer) endCorrection = await offerCorrection(viewer, root, root.dataset.scene, id);
 };
 
 const show = state => {
