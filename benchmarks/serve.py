@@ -26,7 +26,8 @@ from tests.serving.served import WORKED_ON, Served, packed, serving
 REPEATS = 5
 CASES = int(os.environ.get("TUMORFLOW_SERVED_CASES", "200"))
 MODELS = ROOT / "models"
-DRAWN = "document.querySelector('.viewer:not([aria-busy]) canvas')"
+DRAWN = """document.querySelector(".viewer-where")?.textContent
+  && !document.querySelector(".viewer[aria-busy]")"""
 KEPT = 5  # cases that stay on the page while others come and go
 _LOOK_S = 0.05
 _WARM_UP = 20  # cases after which memory is expected to be flat
@@ -78,7 +79,8 @@ def _served() -> Iterator[Served]:
             "preexec_fn": lambda: os.sched_setaffinity(0, chosen_cores(2)),
             "stdout": subprocess.DEVNULL,
         }
-        with serving(MODELS, Path(folder) / "store", **on_two) as served:
+        kept = ("--corrections", str(Path(folder) / "corrected"))
+        with serving(MODELS, Path(folder) / "store", *kept, **on_two) as served:
             yield served
 
 

@@ -24,6 +24,7 @@ CANVAS = ".viewer canvas"
 WHERE = "document.querySelector('.viewer-where').textContent"
 DONE = f"{WHERE} && !document.querySelector('.viewer[aria-busy]')"
 ON_CASE = "location.pathname.startsWith('/cases/')"
+CHANGES = "document.getElementById('correction-changes').textContent"
 LABELS = "#downloads a[href$='labels.nii.gz']"
 LOOKS = [(width, dark) for width in (1280, 390) for dark in (False, True)]
 
@@ -35,7 +36,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(model, tmp_path_factory):
-    with serving(model, tmp_path_factory.mktemp("store")) as one:
+    kept = ("--corrections", str(tmp_path_factory.mktemp("corrected")))
+    with serving(model, tmp_path_factory.mktemp("store"), *kept) as one:
         yield one
 
 
@@ -125,6 +127,34 @@ def test_files_are_dropped_seen_saved_and_found_again(anywhere, served, model, t
     page.click(f"#cases a[href='{place}']")
     page.wait_for(f"{ON_CASE} && {DONE}")
     assert coloured(pixels(page)) > 200
+    assert_quiet(page, served)
+
+
+def test_a_correction_is_drawn_undone_saved_and_found_again(anywhere, served, tmp_path):
+    page, files = anywhere, made.case(tmp_path, seed=5)
+    sent = served.upload(packed(files, tmp_path), "To correct")
+    assert served.wait(sent)["status"] == "done"
+    page.go(f"{served.address}/cases/{sent}")
+    page.wait_for(f"{DONE} && document.getElementById('correction-start').checkVisibility()")
+    page.click("#correction-start")
+    page.wait_for(f"{DONE} && document.getElementById('correction-tools').checkVisibility()")
+    assert page.evaluate(CHANGES) == "Nothing is changed."
+    page.drag(CANVAS, (0.3, 0.3), (0.5, 0.35), (0.7, 0.3))
+    page.wait_for(f"{CHANGES}.startsWith('Changed')")
+    page.press("Control+z")
+    page.wait_for(f"{CHANGES} === 'Nothing is changed.'")
+    page.press("Control+y")
+    page.wait_for(f"{CHANGES}.startsWith('Changed')")
+    page.click("#correction-save")
+    page.click("#correction-reader")
+    for letter in "Ada":
+        page.press(letter)
+    page.press("Enter")
+    page.wait_for("!document.getElementById('correction-dialog').open")
+    page.go(f"{served.address}/cases/{sent}")
+    page.wait_for("document.getElementById('correction-about').textContent.includes('by Ada')")
+    found = served.ask("GET", f"/api/cases/{sent}/correction").json()
+    assert found["volumes_ml"]["correction"] != found["volumes_ml"]["prediction"]
     assert_quiet(page, served)
 
 
