@@ -47,6 +47,7 @@ def figures(repeats: int) -> Iterator[Figure]:
     for name, number, at_most, beside in (
         ("first picture", 0, 3, None),
         ("mask", 1, 12, (float(np.median(alone)), "in Python, model loaded")),
+        ("all downloads", 2, None, None),
     ):
         seconds = [drop[number] for drop in drops]
         note = f"{_size(cases[0])}; the command predict takes {command:.1f} s" if beside else ""
@@ -84,8 +85,10 @@ def _served() -> Iterator[Served]:
             yield served
 
 
-def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float]:
-    """Seconds until the first picture of a case has arrived, and until its mask has."""
+def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float, float]:
+    """Seconds until the first picture of a case has arrived, until its mask has, and until all of
+    its downloads can be had.
+    """
     started, pictured = time.perf_counter(), None
     sent = served.upload(packed(case, case[0].parents[1]), case[0].parent.name)
     while (state := served.state(sent))["status"] in WORKED_ON:
@@ -97,7 +100,9 @@ def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float]:
         raise RuntimeError(f"{case[0].parent.name} is {state['status']}: {state['message']}")
     served.ask("GET", f"/api/cases/{sent}/scene/prediction.nii.gz")
     masked = time.perf_counter() - started
-    return pictured or masked, masked
+    while not served.state(sent)["downloads"]["is_complete"]:
+        time.sleep(_LOOK_S)
+    return pictured or masked, masked, time.perf_counter() - started
 
 
 def _interactive(served: Served, repeats: int) -> dict[str, list[float]]:

@@ -353,7 +353,10 @@ class Page(Driven):
             self.wait(0.05)
 
     def click(self, selector: str) -> None:
-        """Click the middle of the first element that a selector finds."""
+        """Click the middle of the first element that a selector finds, once it rests."""
+        box = None
+        while box != (box := self.box(selector)):
+            self.wait(0.03)
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, selector, button="left", clickCount=1)
 

@@ -25,6 +25,7 @@ WHERE = "document.querySelector('.viewer-where').textContent"
 DONE = f"{WHERE} && !document.querySelector('.viewer[aria-busy]')"
 ON_CASE = "location.pathname.startsWith('/cases/')"
 CHANGES = "document.getElementById('correction-changes').textContent"
+ALL_FILES = "document.querySelector('#downloads a[href$=\"summary.pdf\"]')"
 LABELS = "#downloads a[href$='labels.nii.gz']"
 LOOKS = [(width, dark) for width in (1280, 390) for dark in (False, True)]
 
@@ -161,7 +162,7 @@ def test_a_correction_is_drawn_undone_saved_and_found_again(anywhere, served, tm
 def test_a_folder_of_a_dicom_study_is_dropped(page, served, tmp_path):
     study = write_study(tmp_path / "study")
     page.drop("#drop", study)
-    page.wait_for(f"{ON_CASE} && {DONE}")
+    page.wait_for(f"{ON_CASE} && {DONE} && {ALL_FILES}")
     assert page.evaluate("document.querySelector('h1').textContent") == "study"
     named = page.evaluate("document.getElementById('case').textContent")
     assert not [word for word in ("MRN4711", "Roe") if word in named]
@@ -173,7 +174,7 @@ def test_a_folder_of_a_dicom_study_is_dropped(page, served, tmp_path):
 def test_a_zip_is_sent_and_its_labels_downloaded(page, served, model, tmp_path):
     files = made.case(tmp_path / "case", seed=3)
     page.set_files("#files", made.zipped(tmp_path / "case.zip", tmp_path / "case"))
-    page.wait_for(f"{ON_CASE} && {DONE}")
+    page.wait_for(f"{ON_CASE} && {DONE} && {ALL_FILES}")
     saved = page.download(tmp_path / "downloads", lambda: page.click(LABELS))
     assert saved.name.endswith(".nii.gz")
     assert saved.read_bytes() == expected(model, files, tmp_path)
@@ -193,7 +194,7 @@ def test_a_keyboard_is_enough(page, served, model, tmp_path):
     files = made.case(tmp_path, seed=4)
     tab_to(page, "#choose-files")
     page.choose("Enter", *files)
-    page.wait_for(f"{ON_CASE} && {DONE}")
+    page.wait_for(f"{ON_CASE} && {DONE} && {ALL_FILES}")
     tab_to(page, CANVAS)
     before, where = pixels(page), page.evaluate(WHERE)
     page.press("PageUp")
