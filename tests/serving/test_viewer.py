@@ -309,6 +309,50 @@ def test_other_maps_of_the_same_case_leave_place_and_zoom(one):
     assert one.evaluate("document.getElementById('viewer-reference')") is None
 
 
+SHOW = """(async () => {
+  const {sceneAt} = await import("/assets/page/scene.js");
+  const one = await sceneAt("/a/scene.json"), other = await sceneAt("/b/scene.json");
+  const refused = name => Promise.reject(new Error(`${name} is gone`));
+  const later = name => new Promise(done => setTimeout(done, 300)).then(() => other.feed.map(name));
+  %s
+})()"""
+
+
+def test_a_modality_that_cannot_be_read_is_not_named_as_the_one_seen(one):
+    one.evaluate(SHOW % "await viewers[0].show(one.scene, {...one.feed, map: one.feed.map});")
+    seen = pixels(one)
+    one.evaluate(
+        SHOW
+        % """const modality = name => name === "t1c" ? one.feed.modality(name) : refused(name);
+        await viewers[0].show(one.scene, {...one.feed, modality});
+        await viewers[0].setLook({modality: "t2f"});"""
+    )
+    assert one.evaluate("document.getElementById('viewer-modality').value") == "t1c"
+    status = one.evaluate("document.querySelector('.viewer-status').textContent")
+    assert status == "The viewer cannot be shown: t2f is gone."
+    np.testing.assert_array_equal(pixels(one), seen)
+
+
+def test_a_scene_that_cannot_be_read_leaves_the_one_seen_with_its_name(one):
+    seen = pixels(one)
+    failed = SHOW % "await viewers[0].show(other.scene, {...other.feed, modality: refused});"
+    with pytest.raises(RuntimeError, match="t1c is gone"):
+        one.evaluate(failed)
+    assert one.evaluate("viewers[0].scene().name") == "Made_001"
+    np.testing.assert_array_equal(pixels(one), seen)
+
+
+def test_of_two_scenes_the_one_chosen_last_is_seen_whichever_comes_first(one):
+    one.evaluate(
+        SHOW
+        % """const slow = viewers[0].show(other.scene, {...other.feed, map: later});
+        await Promise.all([slow, viewers[0].show(one.scene, one.feed)]);"""
+    )
+    assert one.evaluate("viewers[0].scene().name") == "Made_001"
+    label = one.evaluate("viewers[0].canvas.getAttribute('aria-label')")
+    assert label.startswith("Made_001, t1c, Axial, with prediction, reference laid over.")
+
+
 def test_a_single_slice_has_one_plane_and_no_sides(opened):
     page = opened("slice")
     assert coloured(pixels(page)) > 500
