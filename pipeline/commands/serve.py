@@ -6,9 +6,9 @@
     python -m pipeline serve --host 0.0.0.0 --allowed-host ward7.example.org
 
 The page works offline: nothing is fetched from, or sent to, any other machine. Cases are kept in
---store for --keep hours. Bound to another address than loopback, the server asks for a token, which
-it makes and prints once. docs/security.md says what listens, what is stored, and who can see it.
-Research use only, not for diagnosis.
+--store for --keep hours; corrected ones stay in --corrections, for training. Bound to another
+address than loopback, the server asks for a token, which it makes and prints once. docs/security.md
+says what listens, what is stored, and who can see it. Research use only, not for diagnosis.
 """
 
 import argparse
@@ -53,13 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whose held-out cases, report and runs are shown (default: the current folder)",
     )
     parser.add_argument(
-        "--corrections",
-        type=Path,
-        default=Path("data/corrected"),
-        metavar="FOLDER",
-        help="corrected cases (default: data/corrected)",
-    )
-    parser.add_argument(
         "--host",
         default="127.0.0.1",
         help="address to bind (default: 127.0.0.1, this machine alone); any other asks for a token",
@@ -73,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("data/serve"),
         metavar="FOLDER",
         help="where cases are kept until they expire (default: data/serve)",
+    )
+    parser.add_argument(
+        "--corrections",
+        type=Path,
+        default=Path("data/corrected"),
+        metavar="FOLDER",
+        help="where corrected cases are kept for good (default: data/corrected)",
     )
     parser.add_argument(
         "--keep", type=float, default=24, metavar="HOURS", help="how long (default: 24)"
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
                 "warning: without TLS everybody on the network can read what is sent. Give"
                 " --tls-certificate and --tls-key, or put a proxy with TLS before the server."
             )
-        served = cases.Cases(kept, model, bounds)
+        served = cases.Cases(kept, model, bounds, arguments.corrections)
         results = project.Project(arguments.project, arguments.corrections)
         config = uvicorn.Config(
             app.create(served, hosts, access, review.Review(served, results, models)),

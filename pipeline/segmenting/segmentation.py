@@ -129,13 +129,15 @@ class Segmentation:
         check_name(path)
         self.write(path, extras, self.objects(extras))
 
-    def objects(self, extras: Extras) -> dict[str, bytes]:
-        """The files of the DICOM objects that `extras` ask for, by format."""
+    def objects(self, extras: Extras, corrected: bool = False) -> dict[str, bytes]:
+        """The files of the DICOM objects that `extras` ask for, by format; they say if a reader
+        corrected the labels.
+        """
         if not extras.objects:
             return {}
         from . import objects
 
-        return objects.made(self, extras)
+        return objects.made(self, extras, corrected)
 
     def write(self, path: Path, extras: Extras, objects: Mapping[str, bytes]) -> None:
         """Write what `save` does, with objects made before."""

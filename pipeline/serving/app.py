@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from . import downloads, follow_routes, listing, pages, review
+from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
 from .follow_ups import FollowUps
@@ -63,6 +63,7 @@ def routes(cases: Cases, token: str, reviewed: review.Review | None = None) -> F
         app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    corrections.add_routes(app, cases, cases.corrections)
     follow_routes.add(app, cases, follow_ups, token, scene_file)
     review.add(app, reviewed, token, scene_file)
     app.add_exception_handler(InputError, _explained)

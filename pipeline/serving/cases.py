@@ -38,10 +38,19 @@ class Cases:
     model : Path
         Folder of the network.
     limits : Limits
+    corrections : Path
+        Folder of the cohort of corrected cases.
     """
 
-    def __init__(self, store: Store, model: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model: Path,
+        limits: Limits | None = None,
+        corrections: Path = Path("data/corrected"),
+    ) -> None:
         self.store, self.model, self.limits = store, model, limits or Limits()
+        self.corrections = corrections
         self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()

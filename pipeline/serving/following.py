@@ -35,7 +35,7 @@ VERDICT, REST = "verdict.html", "rest.html"
 """Parts of the page of a follow-up."""
 NAME = "follow_up"
 _UNORDERED = (
-    "the days of the visits are not known: they are in the order in which they were chosen, and"
+    "the days of the visits are not known: they are in the order in which they were given, and"
     " intervals are not considered"
 )
 _FIRST = (

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..correcting.worklist import rank
 from .cases import Cases
+from .correction_files import is_corrected
 from .segmentation import LABELS
 from .store import RESULT, State
 
@@ -23,16 +24,18 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
     -------
     list of dict
         Fields of the state, ``case``, ``step``, ``share`` and ``ahead``; of a case that is done
-        also ``flag``, ``volumes_ml``, ``worth``, its place among those worth correcting, from 1,
-        and ``reason``, why it has this place.
+        also ``flag`` and ``volumes_ml``; of one that is not corrected ``worth``, its place among
+        those worth correcting, from 1, and ``reason``, why it has this place.
     """
     states = cases.all()
-    manifests = {}
+    manifests, left = {}, []
     for state in states:
         with suppress(InputError, OSError):  # deleted meanwhile
             if state.status == "done":
                 manifests[state.case] = _manifest(cases, state)
-    places = enumerate(rank(manifests.values()), 1)
+                if not is_corrected(cases.store.folder_of(state.id) / RESULT):
+                    left.append(manifests[state.case])
+    places = enumerate(rank(left), 1)
     worth = {one.case: {"worth": place, "reason": one.reason} for place, one in places}
     return [
         _about(cases, state) | _found(manifests.get(state.case)) | worth.get(state.case, {})

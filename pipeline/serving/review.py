@@ -120,7 +120,7 @@ class Review:
 
 def of_current_folder(cases: Cases) -> Review:
     """The project in the current folder, and no second model."""
-    project = Project(Path(), Path("data/corrected"))
+    project = Project(Path(), cases.corrections)
     return Review(cases, project, {SERVED: cases.model})
 
 

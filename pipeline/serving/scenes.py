@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ def write_scene(
             {"name": name, "title": titles.get(name, name), "url": f"{name}.nii.gz", "as": look}
             for name, look in zip(maps, looks, strict=True)
         ],
-        "disagreement": _disagreement(maps, titles) if len(maps) == 2 else None,
+        "disagreement": differing(maps, titles) if len(maps) == 2 else None,
+        "changes": differing(("correction", "prediction"), TITLES),
         "uncertainty": None if uncertainty is None else _UNCERTAINTY,
         "labels": label_table(schema),
         "planes": [(plane.name, plane.axis) for plane in planes_through(tumour.shape, schema)],
@@ -94,7 +95,7 @@ def write_scene(
     write_json(folder / SCENE, about)
 
 
-def _disagreement(maps: Mapping[str, np.ndarray], titles: Mapping[str, str]) -> dict[str, Any]:
+def differing(maps: Collection[str], titles: Mapping[str, str]) -> dict[str, Any]:
     """Of which maps, in this order, and the names and colours of where only the first marks tumour,
     only the second, and both with other labels.
     """

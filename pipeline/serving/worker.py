@@ -45,6 +45,7 @@ TASKS = {
     "list_runs": ".runs",
     "finish": ".segmentation",
     "follow": ".following",
+    "correct": ".correction_task",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 _TOO_LARGE = (

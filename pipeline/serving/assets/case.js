@@ -1,11 +1,12 @@
 // The page of a case: what happens to it, then what was found.
 import {ask} from "./api.js";
+import {offerCorrection} from "./correction.js";
 import {deleteCase} from "./deleting.js";
 import {byId, say} from "./dom.js";
 import {showDownloads, showResult} from "./result.js";
 import {openScene} from "./scene.js";
 import {onStart, showSeries, wanted} from "./series.js";
-import {WORKED_ON, date, queued, until} from "./words.js";
+import {WORKED_ON, date, queued, statusWords, until} from "./words.js";
 
 const BUSY_MS = 400, IDLE_MS = 20000;
 const {id} = byId("case").dataset, label = document.querySelector("h1").textContent, path = `/api/cases/${id}`;
@@ -15,7 +16,7 @@ const TROUBLE = {
   interrupted: ["The work on this case was interrupted", "Its files are still here. Start again."],
   rejected: ["These files cannot be read", "Drop the whole folder of the study, or the NIfTI files of one case."],
 };
-let timer = 0, viewer = null, seen = "";
+let timer = 0, viewer = null, seen = "", endCorrection = () => {};
 
 const stepWords = ({status, step, ahead}) => {
   if (status === "received") return step || "The files wait to be read";
@@ -48,8 +49,9 @@ const showTrouble = ({status, message, series}) => {
 
 const showFinding = async state => {
   const done = state.status === "done";
-  byId("finding").hidden = !done;
+  byId("finding").hidden = byId("follow").hidden = !done;
   if (!done && viewer) {
+    endCorrection();
     viewer.close();
     viewer = null;
   }
@@ -57,6 +59,7 @@ const showFinding = async state => {
   showResult(state);
   const root = document.querySelector(".viewer");
   viewer = await openScene(root, root.dataset.scene);
+  if (viewer) endCorrection = await offerCorrection(viewer, root, root.dataset.scene, id);
 };
 
 const show = state => {
@@ -65,7 +68,7 @@ const show = state => {
   showProgress(state);
   showTrouble(state);
   showSeries(state);
-  document.title = `${state.status === "done" ? "" : `${state.status} · `}${label} · TumorFlow`;
+  document.title = `${state.status === "done" ? "" : `${statusWords(state.status)} · `}${label} · TumorFlow`;
   if (seen !== state.status) showFinding(state);
   else if (state.status === "done") showDownloads(state);
   seen = state.status;
