@@ -2,8 +2,8 @@
 
     python -m pipeline serve
     python -m pipeline serve --model models --port 8765 --keep 24
-    python -m pipeline serve --host 0.0.0.0 --allowed-host ward7.example.org
     python -m pipeline serve --also large=runs:/0123456789abcdef --project ../glioma
+    python -m pipeline serve --host 0.0.0.0 --allowed-host ward7.example.org
 
 The page works offline: nothing is fetched from, or sent to, any other machine. Cases are kept in
 --store for --keep hours; corrected ones stay in --corrections, for training. Bound to another
@@ -129,9 +129,8 @@ def run(arguments: argparse.Namespace) -> None:
             )
         served = cases.Cases(kept, model, bounds, arguments.corrections)
         results = project.Project(arguments.project, arguments.corrections)
-        reviewed = review.Review(served, results, models)
         config = uvicorn.Config(
-            app.create(served, hosts, access, reviewed),
+            app.create(served, hosts, access, review.Review(served, results, models)),
             http=connections.Punctual,
             ws="none",
             lifespan="on",

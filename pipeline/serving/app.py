@@ -21,7 +21,6 @@ from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
 from .follow_ups import FollowUps
-from .project import Project
 from .refusals import DISK_FULL, Refusal, is_full_disk
 from .security import Guard, too_large
 from .segmentation import FACTS
@@ -42,8 +41,8 @@ def create(
     access: Access | None = None,
     reviewed: review.Review | None = None,
 ) -> Any:
-    """The ASGI application for some cases and for what is compared, by default results of the
-    current folder. It is asked by some host names, by everybody or by those who have logged in.
+    """The ASGI application for some cases, which is asked by some host names, by everybody or by
+    those who have logged in; it shows a project, by default that of the current folder.
     """
     token = secrets.token_urlsafe(32)
     return Guard(routes(cases, token, reviewed), hosts, token, access, cases.limits)
@@ -51,9 +50,7 @@ def create(
 
 def routes(cases: Cases, token: str, reviewed: review.Review | None = None) -> FastAPI:
     """What `create` guards."""
-    if reviewed is None:
-        results = Project(Path(), cases.corrections)
-        reviewed = review.Review(cases, results, {review.SERVED: cases.model})
+    reviewed = reviewed or review.of_current_folder(cases)
     follow_ups = FollowUps(cases)
     app = FastAPI(
         lifespan=_lifespan(cases, follow_ups, reviewed),

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from pydantic import RootModel
 
 from ..core.case_means import mean_region_dice
 from ..core.catalogue import Catalogue
-from ..core.errors import InputError
 from ..core.records import read_json, read_table
 from ..correcting.cohort import corrections
 from ..report.page.cases import LOCAL_HELD_OUT
 from ..runtime import params_file
+from .refusals import Refusal
 
 _HEAD_LETTERS = 4096
 _HELD_OUT_FILES = ("metrics/cases.csv", "data/raw/catalogue.json")
@@ -80,9 +81,10 @@ class Project:
     def rows(self) -> Rows:
         """The rows of metrics/cases.csv; InputError if the project has none."""
         if not self.is_evaluated():
-            raise InputError(
+            raise Refusal(
                 "This folder has no results: run `dvc repro` in it, or start the server with"
-                " --project FOLDER."
+                " --project FOLDER.",
+                HTTPStatus.NOT_FOUND,
             )
         return read_table(self.folder / "metrics/cases.csv").to_dict("records")
 
@@ -105,7 +107,8 @@ class Project:
         """The rows of a held-out case; InputError if it is none."""
         rows = [row for row in self.rows() if row["case"] == case]
         if not rows:
-            raise InputError("The last `dvc repro` has no held-out case of this name.")
+            said = "The last `dvc repro` has no held-out case of this name."
+            raise Refusal(said, HTTPStatus.NOT_FOUND)
         return rows
 
     def hash_of(self, case: str) -> str:
@@ -162,7 +165,8 @@ def served_report(path: Path) -> tuple[str, list[str]]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:
-        raise InputError("This folder has no metrics/report.html. Run `dvc repro`.") from None
+        said = "This folder has no metrics/report.html. Run `dvc repro`."
+        raise Refusal(said, HTTPStatus.NOT_FOUND) from None
     return text.replace(LOCAL_HELD_OUT, "/held-out/"), script_hashes(text)
 
 

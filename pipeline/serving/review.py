@@ -16,6 +16,7 @@ from ..core.errors import InputError
 from ..report.rendering import number
 from . import pages
 from .cases import Cases
+from .jobs import Task
 from .kept_scenes import KeptScenes
 from .project import Project, served_report
 from .run_list import RunList
@@ -53,19 +54,27 @@ class Review:
 
     def __post_init__(self) -> None:
         store = self.cases.store
-        self.scenes = KeptScenes(store.folder / "scenes", store.keep)
+        self.scenes = KeptScenes(store.folder / "scenes", store.keep, self._is_kept)
         self.runs = RunList(self.project.folder, self.models[SERVED])
 
     def stop(self) -> None:
         """End what `RunList` started."""
         self.runs.stop()
 
+    def _is_kept(self, case_id: str) -> bool:
+        try:
+            self.cases.store.folder_of(case_id)
+        except InputError:
+            return False
+        return True
+
     def show_held_out(self, case: str) -> dict[str, Any]:
         """Make the scene of a held-out case, unless it is there; how far it is."""
         key = self.project.hash_of(case)
         model = str(self.models[SERVED])
         values = {"folder": str(self.project.folder), "model": model, "case": case}
-        self.scenes.make(key, self.cases.reader, "show_held_out", values)
+        task = Task("show_held_out", values, most_s=self.cases.limits.read_s)
+        self.scenes.make(key, self.cases.reader, task)
         return self.look(key)
 
     def compare(self, case: str, names: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +88,9 @@ class Review:
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         values["models"] = {name: str(folder) for name, folder in folders.items()}
         values["model"] = str(self.models[SERVED])
-        self.scenes.make(key, self.cases.segmenter, "compare_models", values)
+        owner = "" if "held_out" in values else case
+        task = Task("compare_models", values, owner, 2 * self.cases.limits.segment_s)
+        self.scenes.make(key, self.cases.segmenter, task)
         return self.look(key)
 
     def look(self, key: str) -> dict[str, Any]:
@@ -105,6 +116,12 @@ class Review:
         if state.status != "done":
             raise InputError("This case is not done. Wait until it is.")
         return _upload(state) | {"folder": str(self.cases.store.folder_of(case))}
+
+
+def of_current_folder(cases: Cases) -> Review:
+    """The project in the current folder, and no second model."""
+    project = Project(Path(), Path("data/corrected"))
+    return Review(cases, project, {SERVED: cases.model})
 
 
 def _upload(state: State) -> dict[str, Any]:

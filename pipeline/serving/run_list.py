@@ -14,6 +14,7 @@ _TOO_LONG = (
     f"The MLflow store did not answer within {LIMIT_S:.0f} s. Load the page again, or ask it by"
     " `make ui`."
 )
+_BROKEN = "The list of runs failed. The log of the server says where."
 
 
 class RunList:
@@ -47,21 +48,17 @@ class RunList:
         self._worker.stop()
 
     def _ask(self) -> None:
-        limit = threading.Timer(LIMIT_S, self._worker.end_process)
-        limit.daemon = True
-
         def ended(answer: Mapping[str, Any]) -> None:
-            limit.cancel()
             self._worker.end_process()  # MLflow takes 300 MB
             with self._lock:
                 self._found = _found(answer)
                 self._asked_at, self._asking = time.monotonic(), False
 
-        self._worker.submit(Task("list_runs", self._values, started=limit.start, ended=ended))
+        self._worker.submit(Task("list_runs", self._values, most_s=LIMIT_S, ended=ended))
 
 
 def _found(answer: Mapping[str, Any]) -> dict[str, Any]:
     if "done" in answer:
         return {"status": "done", **answer["done"]}
-    said = f"MLflow failed ({answer.get('broken')}). The log of the server says where."
-    return {"status": "failed", "message": answer.get("failed", said) if answer else _TOO_LONG}
+    said = _TOO_LONG if "late" in answer else _BROKEN
+    return {"status": "failed", "message": answer.get("failed", said)}

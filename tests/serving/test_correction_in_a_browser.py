@@ -19,6 +19,7 @@ from tests.serving.served import packed, serving
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")]
 CANVAS = ".viewer canvas"
 READY = "!document.querySelector('.viewer').hasAttribute('aria-busy')"
+DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SPACING_MM = (1.0, 1.5, 2.0)
 RADIUS_MM = 4.0
 VALUES = np.array([0, 1, 2, 4], np.uint8)  # of the labels of BraTS
@@ -57,7 +58,7 @@ def start(page) -> None:
     page.wait_for("!document.getElementById('correction').hidden")
     page.click("#correction-start")
     page.wait_for(f"{READY} && !document.getElementById('correction-tools').hidden")
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(DRAWN)
 
 
 def looked_at(page) -> tuple[int, ...]:
@@ -75,6 +76,7 @@ def voxels_at(page, *points) -> list[tuple[int, ...]]:
     found = []
     for point in points:
         page.drag(CANVAS, point)
+        page.evaluate(DRAWN)
         found.append(looked_at(page))
     page.press("b")
     return found
@@ -85,6 +87,7 @@ def status(page) -> str:
 
 
 def save(page, reader: str = "Ada") -> None:
+    page.evaluate(DRAWN)
     page.click("#correction-save")
     page.evaluate(f"document.getElementById('correction-reader').value = '{reader}'")
     page.click("#correction-store")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.serving.jobs import Worker
-from pipeline.serving.kept_scenes import KeptScenes
+from pipeline.core.records import write_json
+from pipeline.serving.jobs import Task, Worker
+from pipeline.serving.kept_scenes import ABOUT, KeptScenes
 from pipeline.serving.project import Project
 from pipeline.serving.run_list import RunList
 from pipeline.serving.scenes import SCENE
@@ -21,7 +22,7 @@ KEY = "a" * 32
 
 @pytest.fixture
 def scenes(tmp_path):
-    return KeptScenes(tmp_path / "scenes", timedelta(hours=1))
+    return KeptScenes(tmp_path / "scenes", timedelta(hours=1), lambda case: case == "kept")
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def names(folder: Path) -> list[str]:
 def test_a_scene_whose_process_ends_is_not_there_and_can_be_made_again(scenes, reader, tmp_path):
     project = made_project.make(tmp_path)
     values = {"folder": str(project), "model": str(project), "case": CASES[0]}
-    scenes.make(KEY, reader, "show_held_out", values)
+    task = Task("show_held_out", values)
+    scenes.make(KEY, reader, task)
     while reader.pid is None:
         time.sleep(0.01)
     reader.end_process()
@@ -56,21 +58,38 @@ def test_a_scene_whose_process_ends_is_not_there_and_can_be_made_again(scenes, r
     assert names(scenes.folder) == []
     with pytest.raises(InputError, match="does not exist"):
         scenes.folder_of(KEY)
-    scenes.make(KEY, reader, "show_held_out", values)
+    scenes.make(KEY, reader, task)
     assert finished(scenes)["status"] == "done"
     assert names(scenes.folder) == [KEY]
     assert (scenes.folder_of(KEY) / SCENE).is_file()
 
 
-def test_scenes_expire_and_what_was_left_half_made_goes(scenes):
-    for name, hours in (("a" * 32, 2), ("b" * 32, 0.5)):
-        (scenes.folder / name).mkdir()
-        (scenes.folder / name / SCENE).write_text("{}")
-        made = time.time() - hours * 3600
-        os.utime(scenes.folder / name / SCENE, (made, made))
-    (scenes.folder / f".{'c' * 32}").mkdir()
+def test_scenes_expire_or_go_with_their_case_and_nothing_half_made_stays(scenes):
+    kept = {"a": (0.5, ""), "b": (0.5, "kept")}
+    for name, (hours, owner) in (kept | {"c": (2, ""), "d": (0.5, "deleted")}).items():
+        folder, made = scenes.folder / (name * 32), time.time() - hours * 3600
+        folder.mkdir()
+        write_json(folder / ABOUT, {"owner": owner})
+        (folder / SCENE).write_text("{}")
+        os.utime(folder / SCENE, (made, made))
+    (scenes.folder / f".{'e' * 32}").mkdir()
+    with pytest.raises(InputError, match="does not exist"):
+        scenes.folder_of("d" * 32)
     scenes.sweep()
-    assert names(scenes.folder) == ["b" * 32]
+    assert names(scenes.folder) == [name * 32 for name in kept]
+
+
+def test_nothing_stays_of_a_scene_whose_case_is_deleted_while_it_is_made(scenes, reader, tmp_path):
+    project = made_project.make(tmp_path)
+    values = {"folder": str(project), "model": str(project), "case": CASES[0]}
+    scenes.make(KEY, reader, Task("show_held_out", values, case_id="deleted"))
+    while reader.pid is None:
+        time.sleep(0.01)
+    reader.cancel("deleted")
+    (scenes.folder / f".{KEY}").mkdir(exist_ok=True)
+    scenes.sweep()
+    assert names(scenes.folder) == []
+    assert scenes.look(KEY)["status"] == "absent"
 
 
 @pytest.mark.parametrize("key", ["", "..", "../cases", "A" * 32, "a" * 31, f"{'a' * 32}/../x"])

@@ -228,16 +228,22 @@ def test_labels_maps_and_opacity_change_what_is_laid_over(one):
     assert 0 < fewer < both
 
 
+@pytest.mark.parametrize("drawn", ["fill", "outline"])
 @pytest.mark.parametrize("layers", [(), ("disagreement",), ("uncertainty",)])
-def test_a_repainted_box_looks_as_if_all_were_repainted(one, layers):
+def test_a_repainted_box_looks_as_if_all_were_repainted(one, layers, drawn):
     ticks(one, on=layers)
+    one.evaluate(f"""(() => {{
+      const select = document.getElementById("viewer-prediction-as");
+      select.value = "{drawn}";
+      select.dispatchEvent(new Event("change"));
+    }})()""")
     before = pixels(one)
     one.evaluate("""(() => {
       const map = viewers[0].voxels("prediction"), [, , z] = viewers[0].at();
       for (let x = 8; x < 30; x++) {
-        for (let y = 20; y < 26; y++) map[x + 40 * (y + 48 * z)] = x < 20 ? 3 : 0;
+        for (let y = 28; y < 34; y++) map[x + 40 * (y + 48 * z)] = x < 20 ? 3 : 0;
       }
-      viewers[0].repaint([[8, 20, z], [30, 26, z + 1]]);
+      viewers[0].repaint([[8, 28, z], [30, 34, z + 1]]);
     })()""")
     in_box = pixels(one)
     one.evaluate("viewers[0].repaint()")
