@@ -81,7 +81,7 @@ ONLY_IN = {
     "torch": set(),
     "dicomweb_client": {"exchange"},
     "fastapi": {"serving"},
-    "uvicorn": {"commands.serve"},
+    "uvicorn": {"commands.serve", "serving.connections"},
     "tqdm": {"core.progress", "cohorts.copying"},
 }
 

@@ -3,38 +3,61 @@
 import asyncio
 import json
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Query, Request
+from fastapi import Body, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from . import corrections, downloads, follow_routes, listing, pages
+from . import corrections, downloads, follow_routes, listing, pages, review
+from .access import Access
 from .cases import Cases
 from .follow_ups import FollowUps
-from .security import Guard
-from .segmentation import FACTS, LABELS, SCENE
-from .store import RESULT, UPLOAD, State
+from .refusals import DISK_FULL, Refusal, is_full_disk
+from .security import Guard, too_large
+from .segmentation import FACTS
+from .store import LABELS, RESULT, SCENE, State
 
 _SWEEP_S = 60.0
-MOST_BYTES = 2**32
-"""Of an upload."""
+_CHECKED_BYTES = 2**25  # between looks at the free disk
+_WORDS = {
+    400: "The request is not as expected.",
+    404: "There is no such page or file.",
+    405: "This cannot be done here.",
+}
 
 
-def create(cases: Cases, hosts: Collection[str]) -> Any:
-    """The ASGI application for some cases, which is asked by some host names."""
+def create(
+    cases: Cases,
+    hosts: Collection[str],
+    access: Access | None = None,
+    reviewed: review.Review | None = None,
+) -> Any:
+    """The ASGI application for some cases, which is asked by some host names, by everybody or by
+    those who have logged in; it shows a project, by default that of the current folder.
+    """
     token = secrets.token_urlsafe(32)
+    return Guard(routes(cases, token, reviewed), hosts, token, access, cases.limits)
+
+
+def routes(cases: Cases, token: str, reviewed: review.Review | None = None) -> FastAPI:
+    """What `create` guards."""
+    reviewed = reviewed or review.of_current_folder(cases)
     follow_ups = FollowUps(cases)
     app = FastAPI(
-        lifespan=_lifespan(cases, follow_ups), docs_url=None, redoc_url=None, openapi_url=None
+        lifespan=_lifespan(cases, follow_ups, reviewed),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
     )
     for name, folder in pages.FOLDERS.items():
         app.mount(f"/assets/{name}", _Assets(directory=folder))
@@ -42,41 +65,55 @@ def create(cases: Cases, hosts: Collection[str]) -> Any:
     _add_cases(app, cases)
     corrections.add_routes(app, cases, cases.corrections)
     follow_routes.add(app, cases, follow_ups, token, scene_file)
+    review.add(app, reviewed, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     app.add_exception_handler(HTTPException, _explained)
-    return Guard(app, hosts, token)
+    app.add_exception_handler(RequestValidationError, _explained)
+    app.add_exception_handler(OSError, _explained)
+    app.add_exception_handler(Exception, _explained)
+    return app
 
 
-def _lifespan(cases: Cases, follow_ups: FollowUps) -> Any:
+def _lifespan(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
         follow_ups.start()
-        sweeping = asyncio.create_task(_sweep(cases, follow_ups))
+        sweeping = asyncio.create_task(_sweep(cases, follow_ups, reviewed))
         yield
         sweeping.cancel()
         follow_ups.stop()
         cases.stop()
+        reviewed.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases, follow_ups: FollowUps) -> None:
+async def _sweep(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
-            await asyncio.to_thread(cases.store.sweep)
+            await asyncio.to_thread(cases.sweep)
             await asyncio.to_thread(follow_ups.sweep)
+            await asyncio.to_thread(reviewed.scenes.sweep)
 
 
 async def _explained(request: Request, error: Exception) -> Response:
-    message = str(error)
-    status = HTTPStatus.NOT_FOUND if request.method == "GET" else HTTPStatus.BAD_REQUEST
-    if isinstance(error, HTTPException):
-        status = HTTPStatus(error.status_code)
-        message = f"The server refuses this request ({status.phrase})."
-        if status == HTTPStatus.NOT_FOUND:
-            message = "There is nothing at this address. It may be mistyped, or its case deleted."
+    """An error in words; what the words of others would be is not known."""
+    if isinstance(error, InputError):
+        message, status = str(error), getattr(error, "status", 400)
+    elif isinstance(error, RequestValidationError):
+        fields = ", ".join(str(fault["loc"][-1]) for fault in error.errors()[:5])
+        message, status = f"The request is not as expected ({fields[:200]}).", 422
+    elif isinstance(error, HTTPException):
+        message, status = (
+            _WORDS.get(error.status_code, "The request is refused."),
+            error.status_code,
+        )
+    elif is_full_disk(error):
+        message, status = DISK_FULL, 507
+    else:
+        message, status = "The server failed at this request.", 500
     return pages.refusal(request, message, status)
 
 
@@ -93,11 +130,13 @@ def _add_pages(app: FastAPI, cases: Cases, token: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
         keep = pages.duration(cases.store.keep)
-        return pages.render("home.html.j2", token=token, most_bytes=MOST_BYTES, keep=keep)
+        return pages.render(
+            "home.html.j2", token=token, most_bytes=cases.limits.most_bytes, keep=keep
+        )
 
     @app.get("/cases/{case_id}", response_class=HTMLResponse)
     def case(case_id: str) -> str:
-        state = cases.store.get(case_id)
+        state = cases.get(case_id)
         modalities = read_card(cases.model).cohort.modalities
         return pages.render("case.html.j2", token=token, state=state, modalities=modalities)
 
@@ -110,23 +149,29 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
         return listing.listed(cases)
 
     @app.post("/api/cases", status_code=201)
-    async def receive(request: Request, name: Annotated[str, Query(max_length=200)] = "") -> Any:
-        state = await asyncio.to_thread(store.new, name)
+    async def receive(request: Request, name: str = "") -> Any:
+        limits = cases.limits
+        announced = int(request.headers.get("content-length", "0"))
+        if announced > limits.most_bytes:
+            raise too_large(limits.most_bytes)
+        _require_room(store.folder, announced + limits.reserve_bytes)
+        receiving = cases.receiving(name)
+        state, path = await asyncio.to_thread(receiving.__enter__)
         try:
-            await _save(request, store.folder_of(state.id) / UPLOAD / "body")
-        except (InputError, OSError, ClientDisconnect):
-            await asyncio.to_thread(store.remove, state.id)
+            await _save(request, path, limits.reserve_bytes)
+        except BaseException as error:
+            await asyncio.to_thread(receiving.__exit__, type(error), error, error.__traceback__)
             raise
-        cases.received(state.id)
+        await asyncio.to_thread(receiving.__exit__, None, None, None)
         return {"id": state.id}
 
     @app.get("/api/cases/{case_id}")
     def one(case_id: str) -> dict[str, Any]:
-        return _described(cases, store.get(case_id))
+        return _described(cases, cases.get(case_id))
 
     @app.delete("/api/cases/{case_id}")
     def remove(case_id: str) -> dict[str, Any]:
-        store.remove(case_id)
+        cases.remove(case_id)
         return {}
 
     @app.post("/api/cases/{case_id}/series")
@@ -136,7 +181,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
         native: Annotated[bool, Body()] = False,
     ) -> dict[str, Any]:
         cases.choose(case_id, series, native)
-        return _described(cases, store.get(case_id))
+        return _described(cases, cases.get(case_id))
 
     @app.get("/api/cases/{case_id}/thumbnails/{number}.png")
     def thumbnail(case_id: str, number: int) -> Response:
@@ -155,12 +200,12 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
             return StreamingResponse(archive, media_type="application/zip", headers=saved_as)
         one = next((one for one in files if one.name == name), None)
         if one is None:
-            raise InputError("There is no such file.")
+            raise Refusal("There is no such file.", 404)
         return _file(one.path, filename=one.saved_as)
 
     def _result(case_id: str) -> Path:
         if store.get(case_id).status != "done":
-            raise InputError("This case is not done.")
+            raise Refusal("This case is not done.", 409)
         return store.folder_of(case_id) / RESULT
 
 
@@ -168,7 +213,7 @@ def scene_file(folder: Path, name: str) -> Response:
     """A file of a scene; volumes in the encoding in which they are stored."""
     file = next((path for path in folder.glob("*") if path.name == name), None)
     if file is None:
-        raise InputError("There is no such file.")
+        raise Refusal("There is no such file.", 404)
     if file.suffix != ".gz":
         return FileResponse(file)
     encoding = {"Content-Encoding": "gzip"}
@@ -177,20 +222,27 @@ def scene_file(folder: Path, name: str) -> Response:
 
 def _file(path: Path, filename: str | None = None) -> Response:
     if not path.is_file():
-        raise InputError("There is no such file.")
+        raise Refusal("There is no such file.", 404)
     return FileResponse(path, filename=filename)
 
 
-async def _save(request: Request, path: Path) -> None:
-    size = 0
+async def _save(request: Request, path: Path, reserve_bytes: int) -> None:
+    """Write what is sent to a file; the guard bounds its size and time."""
+    size = checked = 0
     with path.open("wb") as file:
         async for chunk in request.stream():
+            await asyncio.to_thread(file.write, chunk)
             size += len(chunk)
-            if size > MOST_BYTES:
-                raise InputError(f"The files have more than {MOST_BYTES / 2**30:g} GiB.")
-            file.write(chunk)
+            if size >= checked:
+                _require_room(path.parent, reserve_bytes)
+                checked = size + _CHECKED_BYTES
     if not size:
         raise InputError("Nothing was sent. Drop a folder or files.")
+
+
+def _require_room(folder: Path, size: int) -> None:
+    if shutil.disk_usage(folder).free < size:
+        raise Refusal(DISK_FULL, 507)
 
 
 def _described(cases: Cases, state: State) -> dict[str, Any]:

@@ -1,21 +1,32 @@
 """What happens to a case: received, recognised, segmented; and what becomes of it after a crash."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ..core.errors import InputError
 from ..core.records import write_bytes
+from ..network.card import read_card
 from . import downloads
-from .jobs import Task, Worker
-from .store import RESULT, State, Store
+from .jobs import Answer, Task, Worker
+from .limits import Limits
+from .refusals import Refusal
+from .store import BODY, RESULT, UPLOAD, State, Store
 
 log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 2
-_BROKEN = "TumorFlow failed at this case ({}). The log of the server says where."
+_ACTIVE = ("received", "waiting", "running")
+_BROKEN = "TumorFlow failed at this case. The log of the server says where."
 _ENDED = "The process that worked on this case ended. Start it again."
+_UNFINISHED = "The process that prepared these ended. Segment the case again."
+_LATE = "This took longer than {:.0f} s and was ended. Send less at once, or other files."
+_UNREADABLE = "The process that read these files ended. They may be damaged: export them again."
 
 
 class Cases:
@@ -26,25 +37,34 @@ class Cases:
     store : Store
     model : Path
         Folder of the network.
+    limits : Limits
     corrections : Path
         Folder of the cohort of corrected cases.
     """
 
     def __init__(
-        self, store: Store, model: Path, corrections: Path = Path("data/corrected")
+        self,
+        store: Store,
+        model: Path,
+        limits: Limits | None = None,
+        corrections: Path = Path("data/corrected"),
     ) -> None:
-        self.store, self.model, self.corrections = store, model, corrections
+        self.store, self.model, self.limits = store, model, limits or Limits()
+        self.corrections = corrections
         self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
-        self._queue: list[str] = []  # for the network, with the one that it works on
+        self._uploads: set[str] = set()
+        self._entering: set[str] = set()  # being put into a queue
+        self._lock = Lock()
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
-        self.segmenter.submit(Task("load", {"model": str(self.model)}, ended=_log_failure))
-        self.store.sweep()
-        for state in reversed(self.store.all()):
+        self._load()
+        self.store.remove_rest(older_than_s=0)
+        self.sweep()
+        for state in sorted(self.store.all(), key=lambda one: (one.queued or one.created, one.id)):
             if state.status == "received":
-                self.store.remove(state.id)  # the upload was cut
+                self._read_again(state)
             elif state.status in ("waiting", "running", "interrupted"):
                 self._go_on(state)
             elif state.status == "done" and not downloads.is_complete(
@@ -53,9 +73,51 @@ class Cases:
                 self._finish(state.id)
 
     def stop(self) -> None:
-        """End both processes."""
+        """End both processes. The case that is worked on goes on with the next start."""
         self.reader.stop()
-        self.segmenter.stop()
+        task = self.segmenter.stop()
+        if task and task.name == "segment":
+            with suppress(InputError, OSError):
+                attempts = max(self.store.get(task.case_id).attempts - 1, 0)
+                self.store.update(task.case_id, status="waiting", attempts=attempts)
+
+    def get(self, case_id: str) -> State:
+        """The state of a case, as `current`; `Refusal` if there is none."""
+        return self.current(self.store.get(case_id))
+
+    def all(self) -> list[State]:
+        """Every case, the newest first."""
+        return [self.current(state) for state in self.store.all()]
+
+    def current(self, state: State) -> State:
+        """A state as it is: interrupted, if it should be worked on but is not, since its end could
+        not be noted.
+        """
+        if state.status not in _ACTIVE or self._is_active(state.id):
+            return state
+        state = self.store.get(state.id)  # it may have ended meanwhile
+        if state.status not in _ACTIVE or self._is_active(state.id):
+            return state
+        return state.model_copy(update={"status": "interrupted", "message": _ENDED})
+
+    def _is_active(self, case_id: str) -> bool:
+        held = self.reader.holds(case_id) or self.segmenter.holds(case_id)
+        return held or case_id in self._uploads or case_id in self._entering
+
+    def remove(self, case_id: str) -> None:
+        """Delete a case and end what is done for it."""
+        self.reader.cancel(case_id)
+        self.segmenter.cancel(case_id)
+        self.store.remove(case_id)
+        self._progress.pop(case_id, None)
+
+    def sweep(self) -> None:
+        """Delete the cases that have expired."""
+        for case_id in self.store.expired():
+            with suppress(InputError):
+                self.remove(case_id)
+                log.info("%s: expired, deleted", case_id)
+        self.store.remove_rest()
 
     def progress(self, case_id: str) -> tuple[str, float]:
         """What is being done for a case, and the share of it that is done."""
@@ -63,59 +125,119 @@ class Cases:
 
     def ahead(self, case_id: str) -> int:
         """How many cases the network takes before this one."""
-        return self._queue.index(case_id) if case_id in self._queue else 0
+        return self.segmenter.ahead(case_id, "segment")
+
+    @contextmanager
+    def receiving(self, label: str) -> Iterator[tuple[State, Path]]:
+        """A new case, and the file for what is sent; it is recognised when the block ends, and
+        nothing is left of it if the block raises.
+
+        Raises
+        ------
+        Refusal
+            If too much is being received, waiting or kept.
+        """
+        busy, limits = HTTPStatus.SERVICE_UNAVAILABLE, self.limits
+        with self._lock:
+            states = self.store.all()
+            active = sum(state.status in _ACTIVE for state in states)
+            if len(self._uploads) >= limits.most_uploads:
+                raise Refusal("Others are sending files. Wait a moment and send again.", busy)
+            if active >= limits.most_waiting:
+                raise Refusal(f"{active} cases are waiting. Send again when some are done.", busy)
+            if len(states) >= limits.most_cases:
+                raise Refusal(f"{len(states)} cases are kept. Delete some and send again.", busy)
+            state = self.store.new(label)
+            self._uploads.add(state.id)
+        folder = self.store.folder_of(state.id) / UPLOAD
+        try:
+            yield state, folder / f".{BODY}"
+            (folder / f".{BODY}").rename(folder / BODY)
+            self.received(state.id)
+        except BaseException:
+            with suppress(InputError):
+                self.remove(state.id)
+            raise
+        finally:
+            self._uploads.discard(state.id)
 
     def received(self, case_id: str) -> None:
         """Recognise the series of a case whose upload is complete."""
 
-        def ended(answer: Mapping[str, Any]) -> None:
-            if "done" not in answer:
-                self.store.update(case_id, status="rejected", message=message_of(answer))
-                return
-            self.store.update(case_id, **answer["done"])
-            if answer["done"]["status"] == "waiting":
-                self.segment(case_id)
+        def started() -> None:
+            self.store.update(case_id, attempts=self.store.get(case_id).attempts + 1)
 
-        values = {"folder": str(self.store.folder_of(case_id)), "model": str(self.model)}
-        self.reader.submit(
-            Task("recognise", values, reported=self._reporting(case_id), ended=ended)
-        )
+        def ended(answer: Answer) -> None:
+            self._progress.pop(case_id, None)
+            state = self.store.get(case_id)
+            if "done" in answer:
+                self.store.update(case_id, **answer["done"], attempts=0)
+                if answer["done"]["status"] == "waiting":
+                    self.segment(case_id)
+            elif not answer and state.attempts < _MOST_ATTEMPTS:
+                self.received(case_id)
+            else:
+                self.store.update(
+                    case_id, status="rejected", message=message_of(answer, _UNREADABLE)
+                )
+
+        values = {
+            "folder": str(self.store.folder_of(case_id)),
+            "model": str(self.model),
+            "label": self.store.get(case_id).label,
+            "most_unpacked": self.limits.most_unpacked,
+            "reserve_bytes": self.limits.reserve_bytes,
+        }
+        reported, most_s = self._reporting(case_id), self.limits.read_s
+        self.reader.submit(Task("recognise", values, case_id, most_s, started, reported, ended))
 
     def choose(self, case_id: str, chosen: Mapping[str, str], native: bool) -> None:
         """Segment a case by the series that a person chose; InputError if it has no such series, or
         is being worked on.
         """
-        state = self.store.get(case_id)
-        if state.status in ("received", "waiting", "running"):
-            raise InputError("This case is being worked on. Wait until it is done.")
-        foreign = {*chosen.values()} - {series.key for series in state.series}
-        if foreign or not chosen:
-            raise InputError("Choose a series of this case for each modality.")
-        self.store.update(case_id, chosen=dict(chosen), native=native, attempts=0)
-        self.segment(case_id)
+        with self._lock:
+            state = self.get(case_id)
+            if state.status in _ACTIVE:
+                raise Refusal("This case is being worked on. Wait until it is done.", 409)
+            readable = {series.key for series in state.series if not series.fault}
+            if not chosen or {*chosen.values()} - readable:
+                raise InputError("Choose a series of this case that can be read for each modality.")
+            modalities = read_card(self.model).cohort.modalities
+            if not {*chosen} <= {*modalities}:
+                raise InputError(f"The network takes {', '.join(modalities)}. Choose among those.")
+            self.store.update(case_id, chosen=dict(chosen), native=native, attempts=0)
+            self.segment(case_id)
 
     def segment(self, case_id: str) -> None:
         """Put a case in the queue of the network."""
-        state = self.store.update(case_id, status="waiting", message="")
-        self._queue.append(case_id)
+        queued = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._entering.add(case_id)
+        try:
+            self._enqueue(self.store.update(case_id, status="waiting", message="", queued=queued))
+        finally:
+            self._entering.discard(case_id)
+
+    def _enqueue(self, state: State) -> None:
+        case_id = state.id
 
         def started() -> None:
-            del self._queue[: self._queue.index(case_id)]  # those before have ended, or are deleted
             attempts = self.store.get(case_id).attempts + 1
             self.store.update(case_id, status="running", attempts=attempts)
 
-        def ended(answer: Mapping[str, Any]) -> None:
+        def ended(answer: Answer) -> None:
             self._progress.pop(case_id, None)
-            self._queue.remove(case_id)
+            if self.segmenter.pid is None:
+                self._load()
             if "done" in answer:
                 self.store.update(case_id, status="done", message="")
                 self._finish(case_id)
             else:
                 status = "failed" if answer else "interrupted"
-                self.store.update(case_id, status=status, message=message_of(answer))
+                self.store.update(case_id, status=status, message=message_of(answer, _ENDED))
 
-        task = Task("segment", self.values(state), started, self._reporting(case_id), ended)
-        self.segmenter.submit(task)
+        values, most_s = self.values(state), self.limits.segment_s
+        reported = self._reporting(case_id)
+        self.segmenter.submit(Task("segment", values, case_id, most_s, started, reported, ended))
 
     def values(self, state: State) -> dict[str, Any]:
         """What a task of the network needs to know of a case."""
@@ -128,17 +250,30 @@ class Cases:
     def _finish(self, case_id: str) -> None:
         """Prepare what is offered beside the labels; see `downloads`."""
 
-        def ended(answer: Mapping[str, Any]) -> None:
+        def ended(answer: Answer) -> None:
             if "done" not in answer:
-                log.error("%s: no extras: %s", case_id, message_of(answer))
                 note = self.store.folder_of(case_id) / RESULT / downloads.UNFINISHED
-                write_bytes(note, message_of(answer).encode())
+                write_bytes(note, message_of(answer, _UNFINISHED).encode())
 
-        self.segmenter.submit(Task("finish", self.values(self.store.get(case_id)), ended=ended))
+        values, most_s = self.values(self.store.get(case_id)), self.limits.segment_s
+        self.segmenter.submit(Task("finish", values, case_id, most_s, ended=ended))
+
+    def _load(self) -> None:
+        self.segmenter.submit(Task("load", {"model": str(self.model)}, ended=_log_failure))
+
+    def _read_again(self, state: State) -> None:
+        """Recognise a case again whose server ended, or remove it if its upload was cut."""
+        upload = self.store.folder_of(state.id) / UPLOAD
+        if not any((upload / name).exists() for name in (BODY, "files")):
+            self.remove(state.id)
+        elif state.attempts < _MOST_ATTEMPTS:
+            self.received(state.id)
+        else:
+            self.store.update(state.id, status="rejected", message=_UNREADABLE)
 
     def _go_on(self, state: State) -> None:
         if state.attempts < _MOST_ATTEMPTS:
-            self.segment(state.id)
+            self._enqueue(self.store.update(state.id, status="waiting", message=""))
         else:
             self.store.update(state.id, status="interrupted", message=_ENDED)
 
@@ -149,13 +284,15 @@ class Cases:
         return reported
 
 
-def message_of(answer: Mapping[str, Any]) -> str:
+def message_of(answer: Answer, if_ended: str) -> str:
     """Why a task gave nothing, for a person."""
     if not answer:
-        return _ENDED
-    return answer.get("failed") or _BROKEN.format(answer.get("broken"))
+        return if_ended
+    if "late" in answer:
+        return _LATE.format(answer["late"])
+    return answer.get("failed") or _BROKEN
 
 
-def _log_failure(answer: Mapping[str, Any]) -> None:
+def _log_failure(answer: Answer) -> None:
     if "done" not in answer:
-        log.error("the network cannot be loaded: %s", message_of(answer))
+        log.error("the network cannot be loaded: %s", message_of(answer, _ENDED))

@@ -1,6 +1,4 @@
-"""The task of saving a correction: a case of the cohort of corrected cases, and what the page offers
-of it.
-"""
+"""The task of saving a correction: as a case of the cohort of corrected cases, and for the page."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Routes of the corrections: what is stored of a case, saving one, files of it, and the worklist."""
+"""Routes of corrections: what is stored of a case, saving one, files of it, and the worklist."""
 
 import asyncio
 import json

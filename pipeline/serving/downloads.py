@@ -8,8 +8,8 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from ..segmenting.extras import SUMMARIES, summary_file
-from .segmentation import EXTRAS, LABELS, REFUSED
-from .store import State
+from .segmentation import EXTRAS, REFUSED
+from .store import LABELS, State
 
 UNFINISHED = "unfinished.txt"
 """Why `segmentation.finish` made nothing: in the result of a case."""

@@ -8,11 +8,11 @@ from fastapi import Body, FastAPI, Query
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from markupsafe import Markup
 
-from ..core.errors import InputError
 from . import pages
 from .cases import Cases
 from .follow_ups import FollowUps, FollowUpState, Visit
-from .following import BODY, MADE, NAME
+from .following import MADE, NAME, REST, VERDICT
+from .refusals import Refusal
 
 _FILES = tuple(f"{NAME}.{kind}" for kind in ("html", "csv", "json"))
 
@@ -43,13 +43,16 @@ def _add_pages(app: FastAPI, cases: Cases, follow_ups: FollowUps, token: str) ->
         described = follow_ups.described(state)
         context: dict[str, Any] = {"token": token, "state": state, "visits": described["visits"]}
         if state.status != "done":
-            return pages.render("followed.html.j2", body="", scenes={}, shown=(), **context)
-        body = (follow_ups.folder_of(follow_id) / MADE / BODY).read_text(encoding="utf-8")
+            return pages.render("followed.html.j2", **context)
+        made = follow_ups.folder_of(follow_id) / MADE
+        verdict, rest = (
+            Markup((made / name).read_text(encoding="utf-8")) for name in (VERDICT, REST)
+        )
         shown = _shown(state, show)
         address = f"/api/follow/{follow_id}/scenes"
         scenes = {_title(state, number): f"{address}/{number}/scene.json" for number in shown}
         return pages.render(
-            "followed.html.j2", body=Markup(body), scenes=scenes, shown=shown, **context
+            "followed.html.j2", verdict=verdict, rest=rest, scenes=scenes, shown=shown, **context
         )
 
 
@@ -100,5 +103,5 @@ def _add_requests(app: FastAPI, follow_ups: FollowUps, scene_file: SceneFile) ->
     def download(follow_id: str, name: str) -> Response:
         path = follow_ups.folder_of(follow_id) / MADE / name
         if name not in _FILES or not path.is_file():
-            raise InputError("There is no such file.")
+            raise Refusal("There is no such file.", 404)
         return FileResponse(path, filename=name)

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -15,7 +15,8 @@ from ..core.errors import InputError
 from ..core.records import read_json, write_json
 from ..core.strict import Strict
 from .cases import Cases, message_of
-from .jobs import Task, Worker
+from .jobs import Answer, Task, Worker
+from .refusals import Refusal
 from .store import State
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _STATE = "state.json"
 _MOST_VISITS = 20
+_ENDED = "The process that followed the visits ended. Choose the visits again."
 _GONE = "This follow-up does not exist, or one of its cases was deleted. Choose the visits again."
 
 
@@ -79,12 +81,12 @@ class FollowUps:
         """The folder of a follow-up all of whose cases are there; InputError if there is none."""
         folder = self.folder / follow_id
         if not _ID.fullmatch(follow_id) or not (folder / _STATE).is_file():
-            raise InputError(_GONE)
+            raise Refusal(_GONE, 404)
         for visit in read_json(folder / _STATE, FollowUpState).visits:
             try:
                 self._cases.store.folder_of(visit.case)
             except InputError:
-                raise InputError(_GONE) from None
+                raise Refusal(_GONE, 404) from None
         return folder
 
     def get(self, follow_id: str) -> FollowUpState:
@@ -138,8 +140,10 @@ class FollowUps:
         return state
 
     def remove(self, follow_id: str) -> None:
-        """Delete a follow-up; its cases stay."""
-        shutil.rmtree(self.folder_of(follow_id), ignore_errors=True)
+        """Delete a follow-up, and end its work; its cases stay."""
+        folder = self.folder_of(follow_id)
+        self.worker.cancel(follow_id)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> None:
         """Delete the follow-ups that have lost a case."""
@@ -147,6 +151,7 @@ class FollowUps:
             try:
                 self.folder_of(folder.name)
             except InputError:
+                self.worker.cancel(folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
                 log.info("follow-up %s: a case of it is gone, deleted", folder.name)
 
@@ -159,11 +164,11 @@ class FollowUps:
         return described
 
     def _submit(self, state: FollowUpState) -> None:
-        def ended(answer: Mapping[str, Any]) -> None:
+        def ended(answer: Answer) -> None:
             if not self.worker.waiting:
                 self.worker.end_process()
             if "done" not in answer:
-                self._update(state.id, status="failed", message=message_of(answer))
+                self._update(state.id, status="failed", message=message_of(answer, _ENDED))
                 return
             known = [visit.model_dump() for visit in state.visits]
             visits = [known[one["place"]] | {"day": one["day"]} for one in answer["done"]["visits"]]
@@ -184,7 +189,9 @@ class FollowUps:
         def started() -> None:
             self._update(state.id, status="running")
 
-        self.worker.submit(Task("follow", values, started, ended=ended))
+        most_s = cases.limits.segment_s
+        task = Task("follow", values, state.id, most_s, started, ended=ended)
+        self.worker.submit(task)
 
     def _update(self, follow_id: str, **changes: Any) -> None:
         with self._lock:

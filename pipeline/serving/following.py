@@ -22,18 +22,20 @@ from ..following.record import table_of
 from ..following.visits import Visit, acquired_on, in_time
 from ..formats import nifti
 from ..registration.mutual_information import Sampled, resample
-from ..report.page.follow_up import follow_up_body, follow_up_page
+from ..report.page.follow_up import follow_up_page, follow_up_parts
 from ..segmenting.model import Model
 from ..segmenting.segmentation import record_of
 from . import scenes, worker
-from .segmentation import LABELS, SCENE, found
-from .store import RESULT, UPLOAD
+from .refusals import for_page
+from .segmentation import found
+from .store import LABELS, RESULT, SCENE, UPLOAD
 
 MADE = "made"
-BODY = "body.html"
+VERDICT, REST = "verdict.html", "rest.html"
+"""Parts of the page of a follow-up."""
 NAME = "follow_up"
 _UNORDERED = (
-    "the days of the visits are not known: they are in the order in which they were chosen, and"
+    "the days of the visits are not known: they are in the order in which they were given, and"
     " intervals are not considered"
 )
 _FIRST = (
@@ -63,10 +65,12 @@ def follow(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     try:
         return _followed(folder, model, chosen, report)
     except InputError as error:
-        text = str(error)
-        for one in chosen:  # a message of the page names no place of this machine
-            text = text.replace(f"{one['folder']}/{UPLOAD}/", "").replace(one["folder"], ".")
-        raise InputError(text) from None
+        places = [
+            Path(one["folder"]) / place
+            for one in chosen
+            for place in (f"{UPLOAD}/files", f"{UPLOAD}/named", RESULT, "")
+        ]
+        raise InputError(for_page(error, *places)) from None
 
 
 def _followed(
@@ -123,7 +127,8 @@ def _of_network(model: Model, path: Path, record: Mapping[str, Any]) -> Labels:
 
 def _write(folder: Path, followed: FollowUp) -> None:
     record, pictures = followed.record, followed.pictures
-    write_bytes(folder / BODY, follow_up_body(record, pictures).encode())
+    for name, part in zip((VERDICT, REST), follow_up_parts(record, pictures), strict=True):
+        write_bytes(folder / name, part.encode())
     write_bytes(folder / f"{NAME}.html", follow_up_page(record, pictures).encode())
     write_csv(folder / f"{NAME}.csv", table_of(record))
     write_json(folder / f"{NAME}.json", record)
@@ -166,7 +171,10 @@ def _write_moved(
     """Write a scene through a transform on another grid."""
     scene = json.loads((result / scenes.SCENE).read_bytes())
     modalities = tuple(one["name"] for one in scene["modalities"])
-    image = [resample(_volume(result, name), grid, matrix, "linear") for name in modalities]
+    image = [
+        np.rint(resample(_volume(result, name), grid, matrix, "linear")).astype(np.uint8)
+        for name in modalities
+    ]
     classes = resample(_volume(result, _PREDICTION), grid, matrix, "nearest")
     uncertainty = None
     if levels := scene["uncertainty"]:

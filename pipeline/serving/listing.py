@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import InputError
 from ..correcting.worklist import rank
 from .cases import Cases
 from .correction_files import is_corrected
@@ -26,10 +27,10 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
         also ``flag`` and ``volumes_ml``; of one that is not corrected ``worth``, its place among
         those worth correcting, from 1, and ``reason``, why it has this place.
     """
-    states = cases.store.all()
+    states = cases.all()
     manifests, left = {}, []
     for state in states:
-        with suppress(OSError):  # deleted meanwhile
+        with suppress(InputError, OSError):  # deleted meanwhile
             if state.status == "done":
                 manifests[state.case] = _manifest(cases, state)
                 if not is_corrected(cases.store.folder_of(state.id) / RESULT):

@@ -1,26 +1,34 @@
 """Which series of an upload is which modality, and a picture of each."""
 
+import errno
+import gzip
 import re
+import shutil
+import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..cohorts import dicom
 from ..cohorts.fetching import archives
 from ..core.errors import InputError
 from ..core.grid import Grid
 from ..core.records import write_bytes
+from ..formats import nifti
 from ..formats.dicom.header import is_dicom
+from ..formats.inflating import is_gzip
 from ..formats.raw_cases import read_volume
 from ..formats.volume import Part, Volume
 from ..formats.walking import files_below, is_volume
 from ..report.plots.series import series_picture
 from . import worker
+from .limits import MOST_MEMBERS, MOST_SERIES, MOST_TEXT, MOST_VOXELS
+from .refusals import for_page, plain
+from .store import BODY, UPLOAD
 
-MOST_MEMBERS = 20_000
-MOST_UNPACKED = 2**33
+_UNSUSPICIOUS_BYTES, _MOST_RATIO = 2**30, 50  # of an archive when unpacked
 _WORDS = {
     "t1c": r"t1c|t1[-_ ]?(gd|ce|km|post|contrast)|t1ce|gad",
     "t2f": r"t2f|flair|t2[-_ ]?flair",
@@ -28,6 +36,8 @@ _WORDS = {
     "t1n": r"t1n?|t1w?",
 }
 """Parts of file names by which a modality is recognised, the more special ones first."""
+_MASK = re.compile(r"[-_.]seg\b")
+_HEADER_BYTES = 352
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class _Series:
 
 @dataclass(frozen=True)
 class _Upload:
-    kind: str
+    kind: Literal["dicom", "images"]
     patient: str
     series: dict[str, _Series]
 
@@ -51,7 +61,9 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     Parameters
     ----------
     values : mapping
-        ``folder`` of the case, whose ``upload`` holds what was sent; ``model``, a folder.
+        ``folder`` of the case, whose ``upload`` holds what was sent; ``model``, a folder;
+        ``label``, the name under which it was sent; ``most_unpacked`` and ``reserve_bytes`` as in
+        `limits.Limits`.
     report : callable
 
     Returns
@@ -62,29 +74,47 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     """
     folder = Path(values["folder"])
     report("Reading the files", 0.0)
-    place = _unpacked(folder)
+    place = _unpacked(folder, values)
     model = worker.model(values["model"])
     files = files_below(place)
     if any(is_dicom(path) for path in files):
         found = _of_study(place)
     else:
-        found = _of_images(place, [path for path in files if is_volume(path)])
+        images = [path for path in files if is_volume(path) and path.suffix.lower() != ".mhd"]
+        found = _of_images(place, images)
+    if len(found.series) > MOST_SERIES:
+        raise InputError(
+            f"The upload holds {len(found.series)} series, more than {MOST_SERIES}. Drop the files"
+            " of one examination."
+        )
     series: list[dict[str, str]] = []
     chosen: dict[str, str] = {}
     grids: dict[str, Grid] = {}
     for number, (key, one) in enumerate(found.series.items()):
         report("Reading the files", number / len(found.series))
-        facts, picture = one.facts, ""
-        with suppress(InputError):
-            volume = read_volume(one.origin)
+        facts, picture, fault = one.facts, "", ""
+        try:
+            volume = _read(one.origin)
             grids[key], picture = volume.grid, f"{number}.png"
             facts = facts or _facts(volume)
             write_bytes(folder / picture, series_picture(volume.voxels, volume.grid.affine))
-        series.append({"key": key, "title": one.title, "facts": facts, "thumbnail": picture})
-        if one.modality in model.modalities:
+        except InputError as error:
+            fault = for_page(error, place)
+        series.append(
+            {
+                "key": key,
+                "title": plain(one.title, MOST_TEXT),
+                "facts": plain(facts, MOST_TEXT),
+                "thumbnail": picture,
+                "fault": fault,
+            }
+        )
+        if one.modality in model.modalities and not fault:
             chosen.setdefault(one.modality, key)
+    if not grids:
+        raise InputError(series[0]["fault"])
     is_whole = set(chosen) == set(model.modalities)
-    places = [grids[key] for key in chosen.values() if key in grids]
+    places = [grids[key] for key in chosen.values()]
     return {
         "kind": found.kind,
         "patient": found.patient,
@@ -96,14 +126,76 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     }
 
 
-def _unpacked(folder: Path) -> Path:
+def _read(origin: Path | Part) -> Volume:
+    """A series with at most `MOST_VOXELS`, counted before anything is read where its header can be
+    read alone.
+    """
+    shape = nifti.shape_of(origin) if isinstance(origin, Path) else ()
+    if prod(shape) <= MOST_VOXELS:
+        volume = read_volume(origin)
+        shape = volume.voxels.shape
+    if prod(shape) > MOST_VOXELS:
+        size = " × ".join(map(str, shape))
+        raise InputError(f"{_name(origin)}: has {size} voxels, more than {MOST_VOXELS:,}.")
+    return volume
+
+
+def _name(origin: Path | Part) -> str:
+    return origin.name if isinstance(origin, Path) else "The series"
+
+
+def _unpacked(folder: Path, values: Mapping[str, Any]) -> Path:
     """The folder with the files of an upload."""
-    upload = folder / "upload"
-    body = upload / "body"
-    if body.is_file():
-        archives.unpack(body, upload / "files", MOST_MEMBERS, MOST_UNPACKED / body.stat().st_size)
-        body.unlink()
-    return upload / "files"
+    upload = folder / UPLOAD
+    body, place = upload / BODY, upload / "files"
+    if not body.is_file():
+        return place
+    if name := _as_one_file(body, values["label"]):
+        place.mkdir(exist_ok=True)
+        body.rename(place / name)
+        return place
+    packed = body.stat().st_size
+    room = shutil.disk_usage(upload).free - values["reserve_bytes"]
+    most = min(max(_UNSUSPICIOUS_BYTES, _MOST_RATIO * packed), values["most_unpacked"])
+    if room < min(most, packed):
+        raise OSError(errno.ENOSPC, "no room")
+    try:
+        archives.unpack(body, place, MOST_MEMBERS, min(most, room) / packed)
+    except InputError as error:
+        said = str(error).removeprefix(f"{body}: ")
+        raise InputError(f"The upload{':' * said.startswith('its')} {said}") from None
+    body.unlink()
+    return place
+
+
+def _as_one_file(body: Path, label: str) -> str:
+    """The name for an upload that is one image file; empty if it is an archive."""
+    with body.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+    name = re.sub(r"[^\w.-]", "_", label.replace("\\", "/").rsplit("/", 1)[-1])[-100:].lstrip(".")
+    if is_gzip(start):
+        try:
+            with gzip.open(body) as file:
+                start = file.read(_HEADER_BYTES)
+        except (OSError, EOFError, zlib.error):
+            return "image.nii.gz" if name.lower().endswith(".nii.gz") else ""
+        if _is_nifti(start):
+            return name if name.lower().endswith(".nii.gz") else "image.nii.gz"
+        return ""
+    if _is_nifti(start):
+        return name if name.lower().endswith(".nii") else "image.nii"
+    if start[128:132] == b"DICM":
+        return "image.dcm"
+    if start.startswith((b"PK", b"BZh", b"\xfd7zXZ")) or start[257:262] == b"ustar":
+        return ""
+    raise InputError(
+        "The upload is no zip, tar, NIfTI or DICOM file. Drop the folder or zip of a DICOM study,"
+        " or NIfTI files."
+    )
+
+
+def _is_nifti(start: bytes) -> bool:
+    return start[344:347] == b"n+1" or start[4:7] == b"n+2"
 
 
 def _of_study(place: Path) -> _Upload:
@@ -119,7 +211,7 @@ def _of_images(place: Path, files: list[Path]) -> _Upload:
     series = {
         str(path.relative_to(place)): _Series(path.name, "", _modality(path.name), path)
         for path in files
-        if not re.search(r"[-_.]seg\b", path.name.lower())
+        if not _MASK.search(path.name.lower())
     }
     if not series:
         raise InputError(

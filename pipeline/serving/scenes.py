@@ -46,7 +46,7 @@ def write_scene(
     folder : Path
         Made if it is not there; scene.json is written last.
     case : Case
-        Its image has a channel for each of `modalities`.
+        Its image has a channel for each of `modalities`; uint8 are greys, which stay.
     maps : mapping of str to (X, Y, Z) uint8 array
         One or two arrays of class indices on the grid of the case, by names such as
         ``prediction``; the first is shown filled, the second outlined.
@@ -115,6 +115,8 @@ def on_case_axes(voxels: np.ndarray, case_affine: np.ndarray) -> np.ndarray:
 
 
 def _grey(voxels: np.ndarray) -> np.ndarray:
+    if voxels.dtype == np.uint8:
+        return voxels
     brain = voxels[voxels != 0][::8]
     low, high = np.percentile(brain, WINDOW_PERCENTILES) if brain.size else (0.0, 1.0)
     scaled = (voxels.astype(np.float32) - low) * np.float32(255 / max(high - low, 1e-8))

@@ -10,17 +10,16 @@ import numpy as np
 
 from ..cohorts.dicom_choice import TABLE
 from ..core.errors import InputError
-from ..core.records import write_json
+from ..core.records import write_bytes, write_json
 from ..segmenting.extras import OBJECTS, Extras
 from ..segmenting.finding import OneCase
 from ..segmenting.model import Model
 from ..segmenting.segmentation import Segmentation
 from . import worker
+from .refusals import for_page
 from .scenes import write_scene
-from .store import RESULT, UPLOAD
+from .store import LABELS, RESULT, SCENE, UPLOAD
 
-LABELS = "labels.nii.gz"
-SCENE = "scene"
 FACTS = "summary.json"
 EXTRAS = "extras"
 REFUSED = "refused.txt"
@@ -47,10 +46,22 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
     report : callable
     """
     folder = Path(values["folder"])
-    result = _segmented(values, report)
-    report("Writing the results", 0.8)
+    _last.clear()
     made = folder / f".{RESULT}"
-    shutil.rmtree(made, ignore_errors=True)
+    shutil.rmtree(made, ignore_errors=True)  # of a process that was killed
+    try:
+        result = _segmented(values, report)
+        report("Writing the results", 0.8)
+        _write(made, result)
+        shutil.rmtree(folder / RESULT, ignore_errors=True)
+        made.rename(folder / RESULT)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    _last[values["folder"]] = result
+
+
+def _write(made: Path, result: Segmentation) -> None:
+    """Write what is shown of a case into a folder."""
     result.save(made / LABELS)
     write_json(made / FACTS, result.facts)
     uncertainty = np.max(list(result.uncertainty.values()), axis=0)
@@ -62,10 +73,6 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
         result.schema,
         uncertainty,
     )
-    shutil.rmtree(folder / RESULT, ignore_errors=True)
-    made.rename(folder / RESULT)
-    _last.clear()
-    _last[values["folder"]] = result
 
 
 def finish(values: Mapping[str, Any], report: worker.Report) -> None:
@@ -79,17 +86,25 @@ def finish(values: Mapping[str, Any], report: worker.Report) -> None:
     """
     result = _last.pop(values["folder"], None) or _segmented(values, report)
     report("Preparing the downloads", 0.9)
-    made = Path(values["folder"]) / f".{EXTRAS}"
+    folder = Path(values["folder"])
+    made = folder / f".{EXTRAS}"
     shutil.rmtree(made, ignore_errors=True)
     extras = _DICOM if values["kind"] == "dicom" else replace(_DICOM, formats=("nifti",))
+    try:
+        _write_extras(made, result, extras)
+        made.rename(folder / RESULT / EXTRAS)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write_extras(made: Path, result: Segmentation, extras: Extras) -> None:
     try:
         result.save(made / LABELS, extras)
     except InputError as error:  # headers that no object can repeat
         if not extras.objects:
             raise
         result.save(made / LABELS, replace(extras, formats=("nifti",)))
-        (made / REFUSED).write_text(str(error), encoding="utf-8")
-    made.rename(Path(values["folder"]) / RESULT / EXTRAS)
+        write_bytes(made / REFUSED, for_page(error).encode())
 
 
 def _segmented(values: Mapping[str, Any], report: worker.Report) -> Segmentation:
@@ -106,6 +121,8 @@ def found(model: Model, values: Mapping[str, Any]) -> OneCase:
     """The case with the series that were chosen; values as for `segment`."""
     place, chosen = Path(values["folder"]) / UPLOAD / "files", values["chosen"]
     if values["kind"] == "dicom":
+        if (place / TABLE).is_dir():
+            shutil.rmtree(place / TABLE)
         write_json(place / TABLE, {key: name for name, key in chosen.items()})  # JSON is YAML
         return model.find(place, source="dicom")
     named = place.parent / "named"

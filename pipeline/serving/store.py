@@ -1,22 +1,25 @@
 """Cases of the page on disk: a folder each, deleted when it expires."""
 
 import json
-import logging
 import re
 import secrets
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import Field
 
 from ..core.errors import InputError
 from ..core.records import read_json, write_json
 from ..core.strict import Strict
-
-log = logging.getLogger(__name__)
+from .limits import MOST_TEXT
+from .refusals import Refusal, plain
 
 Status = Literal[
     "received", "unclear", "waiting", "running", "done", "failed", "interrupted", "rejected"
@@ -26,6 +29,11 @@ network; interrupted: its process ended; rejected: holds nothing that can be seg
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _STATE = "state.json"
 RESULT, UPLOAD = "result", "upload"
+BODY = "body"
+"""File of an upload that is complete and not unpacked."""
+LABELS, SCENE = "labels.nii.gz", "scene"
+"""In the result of a case."""
+_ORPHAN_S = 3600.0
 
 
 class Series(Strict):
@@ -37,6 +45,8 @@ class Series(Strict):
     facts: str
     thumbnail: str
     """File in the folder of the case; empty if it cannot be drawn."""
+    fault: str = ""
+    """Why it cannot be read; empty if it can."""
 
 
 class State(Strict):
@@ -60,7 +70,9 @@ class State(Strict):
     """Key of the series of each modality."""
     native: bool = False
     attempts: int = 0
-    """How often the network was started on it."""
+    """How often the present step, reading or segmenting, was started."""
+    queued: str = ""
+    """When it was given to the network, as `created`; gives the order after a restart."""
 
     @property
     def case(self) -> str:
@@ -86,30 +98,54 @@ class Store:
         self._cases.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other servers out; InputError if there is one."""
+        lock = FileLock(self.folder / ".lock", mode=0o600)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise InputError(
+                f"{self.folder}: another server uses this folder. End it, or choose another by"
+                " --store."
+            ) from None
+        with lock:
+            lock.release()  # `acquire` and `with` count
+            yield
+
     def folder_of(self, case_id: str) -> Path:
-        """The folder of a case; InputError if there is none of this id."""
+        """The folder of a case; `Refusal` if there is none of this id."""
         folder = self._cases / case_id
         if not _ID.fullmatch(case_id) or not (folder / _STATE).is_file():
-            raise InputError("This case does not exist, or has expired. Drop its files again.")
+            raise Refusal("This case does not exist, or has expired. Drop its files again.", 404)
         return folder
 
     def new(self, label: str) -> State:
         """A new case with an empty folder."""
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC)
         state = State(
             id=secrets.token_urlsafe(16),
-            label=label,
-            created=now.isoformat(),
-            expires=(now + self.keep).isoformat(),
+            label=plain(label, MOST_TEXT),
+            created=now.isoformat(timespec="milliseconds"),
+            expires=(now + self.keep).isoformat(timespec="milliseconds"),
             status="received",
         )
-        (self._cases / state.id / UPLOAD).mkdir(parents=True)
-        self._write(state)
+        folder = self._cases / state.id
+        try:
+            (folder / UPLOAD).mkdir(parents=True)
+            self._write(state)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return state
 
     def get(self, case_id: str) -> State:
-        """The state of a case; InputError if there is none."""
-        return read_json(self.folder_of(case_id) / _STATE, State)
+        """The state of a case; `Refusal` if there is none."""
+        file = self.folder_of(case_id) / _STATE
+        try:
+            return read_json(file, State)
+        except InputError:
+            raise Refusal("This case is damaged. Drop its files again.", 404) from None
 
     def update(self, case_id: str, **changes: Any) -> State:
         """Change some fields of a state, given as plain values."""
@@ -120,9 +156,12 @@ class Store:
             return state
 
     def all(self) -> list[State]:
-        """Every case, the newest first."""
-        ids = [path.parent.name for path in self._cases.glob(f"*/{_STATE}")]
-        return sorted(map(self.get, ids), key=lambda state: state.created, reverse=True)
+        """Every case, the newest first; damaged ones are left out."""
+        states = []
+        for folder in self._cases.iterdir():
+            with suppress(InputError):
+                states.append(self.get(folder.name))
+        return sorted(states, key=lambda state: (state.created, state.id), reverse=True)
 
     def remove(self, case_id: str) -> None:
         """Delete a case: its state first, so that it is gone at once."""
@@ -131,13 +170,18 @@ class Store:
             (folder / _STATE).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def sweep(self) -> None:
-        """Delete the cases that have expired, and folders without a state."""
+    def expired(self) -> list[str]:
+        """The cases that are kept no longer."""
         now = datetime.now(UTC)
-        for state in self.all():
-            if datetime.fromisoformat(state.expires) <= now:
-                self.remove(state.id)
-                log.info("%s: expired, deleted", state.id)
+        return [one.id for one in self.all() if datetime.fromisoformat(one.expires) <= now]
+
+    def remove_rest(self, older_than_s: float = _ORPHAN_S) -> None:
+        """Delete folders without a readable state."""
+        whole = {state.id for state in self.all()}
+        for folder in self._cases.iterdir():
+            with suppress(OSError):
+                if folder.name not in whole and time.time() - folder.stat().st_mtime > older_than_s:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _write(self, state: State) -> None:
         write_json(self._cases / state.id / _STATE, state)

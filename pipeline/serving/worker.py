@@ -4,25 +4,33 @@ Both sides write a JSON object a line. Each line that the process reads is a tas
 any number of ``{"step": text, "share": 0 to 1}``, and then ``{"done": value}``,
 ``{"failed": message}`` for the user, or ``{"broken": kind}`` for an error of the program. It ends
 when its input does.
+
+Libraries print what they find in files, which may name a patient: of all that is printed here only
+the lines of this module reach the log of the server.
 """
 
+import gc
 import json
 import logging
 import os
 import queue
+import resource
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
+from ctypes import CDLL
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 from ..core.errors import InputError
 from ..network.card import read_card
-from ..runtime import logs
 from ..segmenting.model import Model
+from .limits import READER_BYTES
+from .refusals import for_page
 
 log = logging.getLogger(__name__)
 
@@ -32,28 +40,51 @@ TASKS = {
     "recognise": ".recognition",
     "load": ".segmentation",
     "segment": ".segmentation",
+    "show_held_out": ".held_out",
+    "compare_models": ".comparing",
+    "list_runs": ".runs",
     "finish": ".segmentation",
     "follow": ".following",
     "correct": ".correction_task",
 }
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
+_TOO_LARGE = (
+    "The files need more memory than the server gives to one case. Send the four series alone, or"
+    " smaller ones."
+)
+
+_MOST_MODELS = 3  # loaded at the same time; the one used longest ago makes room
 
 
 def main() -> None:
     """Run tasks from standard input until it ends."""
     answers = _own_output()
-    logs.set_up()
-    logging.getLogger(__package__.partition(".")[0]).setLevel(logging.ERROR)  # warnings name cases
+    if sys.argv[1:] == ["reader"]:
+        bound_memory(READER_BYTES)
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks,), daemon=True).start()
     while True:
         _answer(tasks.get(), answers)
+        _free_memory()
+
+
+def bound_memory(most: int) -> None:
+    """Let this process take so many bytes: what needs more raises MemoryError."""
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _own_output() -> TextIO:
-    """Standard output for answers alone; what else is printed goes to the log."""
+    """Standard output for answers alone, and the log for lines of this module alone; what else is
+    printed is dropped.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    handler = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    log.addHandler(handler)
+    log.propagate = False
     return answers
 
 
@@ -76,21 +107,31 @@ def _answer(task: dict[str, Any], answers: TextIO) -> None:
         function = getattr(import_module(TASKS[name], __package__), name)
         say(done=function(values, report))
     except (InputError, OSError) as error:
-        say(failed=_without_place(error, Path(values.get("folder", "upload"))))
+        say(failed=for_page(error, *_places(values)))
+    except MemoryError:
+        say(failed=_TOO_LARGE)
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("task %s failed with %s:\n%s", name, type(error).__name__, where)
         say(broken=type(error).__name__)
 
 
-def _without_place(error: Exception, folder: Path) -> str:
-    text = f"{error.strerror}" if isinstance(error, OSError) else str(error)
-    for place in (folder / "upload", folder):
-        text = text.replace(f"{place}/", "").replace(f"{place}: ", "").replace(str(place), ".")
-    return text
+def _places(values: dict[str, Any]) -> list[Path]:
+    """Folders of a task that no message shall name, the innermost first."""
+    folder, model = Path(values.get("folder", "upload")), Path(values["model"])
+    upload = folder / "upload"
+    named = [upload / "files", upload / "named", upload / "body", upload, folder, model]
+    return [place for one in named for place in (one.absolute(), one)]
 
 
-@cache
+def _free_memory() -> None:
+    """Give freed memory back to the system."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # of glibc alone
+        CDLL(None).malloc_trim(0)
+
+
+@lru_cache(_MOST_MODELS)
 def model(folder: str) -> Model:
     """The network in a folder, loaded once."""
     return Model(Path(folder), read_card(Path(folder)))

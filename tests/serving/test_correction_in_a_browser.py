@@ -19,6 +19,7 @@ from tests.serving.served import packed, serving
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")]
 CANVAS = ".viewer canvas"
 READY = "!document.querySelector('.viewer').hasAttribute('aria-busy')"
+DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SPACING_MM = (1.0, 1.5, 2.0)
 RADIUS_MM = 4.0
 VALUES = np.array([0, 1, 2, 4], np.uint8)  # of the labels of BraTS
@@ -57,7 +58,7 @@ def start(page) -> None:
     page.wait_for("!document.getElementById('correction').hidden")
     page.click("#correction-start")
     page.wait_for(f"{READY} && !document.getElementById('correction-tools').hidden")
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(DRAWN)
 
 
 def looked_at(page) -> tuple[int, ...]:
@@ -75,6 +76,7 @@ def voxels_at(page, *points) -> list[tuple[int, ...]]:
     found = []
     for point in points:
         page.drag(CANVAS, point)
+        page.evaluate(DRAWN)
         found.append(looked_at(page))
     page.press("b")
     return found
@@ -85,6 +87,7 @@ def status(page) -> str:
 
 
 def save(page, reader: str = "Ada") -> None:
+    page.evaluate(DRAWN)
     page.click("#correction-save")
     page.evaluate(f"document.getElementById('correction-reader').value = '{reader}'")
     page.click("#correction-store")
@@ -138,9 +141,9 @@ def test_eraser_undo_and_redo_by_keys(served, page):
     page.press("e")
     page.drag(CANVAS, *POINTS)
     page.press("b")
-    page.press("1")
-    page.drag(CANVAS, (0.36, 0.12), (0.40, 0.12))
-    page.drag(CANVAS, (0.60, 0.12), (0.64, 0.12))
+    page.press("2")
+    page.drag(CANVAS, *POINTS[:2])
+    page.drag(CANVAS, *POINTS[1:])
     for keys in ("Control+z", "Control+z", "Control+z", "Control+Shift+z"):
         page.press(keys)
     save(page)
@@ -216,8 +219,7 @@ def test_unsaved_changes_survive_a_reload_and_then_a_save_forgets_them(served, p
     page.evaluate("setTimeout(() => location.reload())")
     page.wait(0.5)
     page.send("Page.handleJavaScriptDialog", accept=True)  # which warns of unsaved changes
-    page.go(f"{served[0].address}/cases/{page.case}")
-    page.wait_for("!document.getElementById('correction').hidden")
+    page.wait_for("document.getElementById('correction')?.hidden === false")
     assert "Unsaved changes" in page.evaluate(
         "document.getElementById('correction-draft').textContent"
     )
@@ -270,6 +272,7 @@ def test_while_space_is_held_the_mouse_navigates_and_nothing_is_drawn(page):
 def test_the_tools_are_accessible_and_fit_a_phone(page, width, dark):
     page.look(width=width, height=800, dark=dark)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tools = "[...document.querySelectorAll('#correction-tools *')]"
+    assert page.evaluate(f"{tools}.every(one => one.getBoundingClientRect().right <= {width})")
     page.click("#correction-save")
     assert violations(page) == []

@@ -1,6 +1,7 @@
 """What a case gives back: complete files alone, by names that are no paths, and one archive."""
 
 import io
+import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import requests
 
 from pipeline.formats import nifti
 from pipeline.serving import downloads
+from pipeline.serving.segmentation import finish
 from pipeline.serving.store import State
 from tests.conftest import write_case
 from tests.report.pdf import lines_of
@@ -22,8 +24,13 @@ MODEL = Path(__file__).parents[1] / "network/format_1"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    with serving(MODEL, tmp_path_factory.mktemp("store")) as running:
+def store(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def served(store):
+    with serving(MODEL, store) as running:
         yield running
 
 
@@ -138,6 +145,27 @@ def test_nothing_but_the_files_that_are_offered_can_be_fetched(served, case, nam
     answer = served.session.get(address, timeout=60)
     assert answer.status_code in (400, 404)
     assert b"format_version" not in answer.content
+
+
+def test_what_a_killed_process_did_not_finish_is_made_again_with_the_same_bytes(
+    served, case, store
+):
+    folder = store / "cases" / case
+    extras = folder / "result/extras"
+    state = complete(served, case)
+    before = {path.name: path.read_bytes() for path in (extras / "uncertainty").iterdir()}
+    shutil.rmtree(extras)
+    assert not served.state(case)["downloads"]["is_complete"]
+    values = {"folder": str(folder), "model": str(MODEL)}
+    values |= {name: state[name] for name in ("kind", "chosen", "native")}
+    finish(values | {"case": "case-x"}, lambda step, share: None)
+    after = {path.name: path.read_bytes() for path in (extras / "uncertainty").iterdir()}
+    assert before == after
+    names = [
+        [one["name"] for one in each["downloads"]["files"]] for each in (state, served.state(case))
+    ]
+    assert names[0] == names[1]
+    assert not [*folder.glob(".extras")]
 
 
 def made_result(folder: Path) -> Path:

@@ -228,16 +228,22 @@ def test_labels_maps_and_opacity_change_what_is_laid_over(one):
     assert 0 < fewer < both
 
 
+@pytest.mark.parametrize("drawn", ["fill", "outline"])
 @pytest.mark.parametrize("layers", [(), ("disagreement",), ("uncertainty",)])
-def test_a_repainted_box_looks_as_if_all_were_repainted(one, layers):
+def test_a_repainted_box_looks_as_if_all_were_repainted(one, layers, drawn):
     ticks(one, on=layers)
+    one.evaluate(f"""(() => {{
+      const select = document.getElementById("viewer-prediction-as");
+      select.value = "{drawn}";
+      select.dispatchEvent(new Event("change"));
+    }})()""")
     before = pixels(one)
     one.evaluate("""(() => {
       const map = viewers[0].voxels("prediction"), [, , z] = viewers[0].at();
       for (let x = 8; x < 30; x++) {
-        for (let y = 20; y < 26; y++) map[x + 40 * (y + 48 * z)] = x < 20 ? 3 : 0;
+        for (let y = 28; y < 34; y++) map[x + 40 * (y + 48 * z)] = x < 20 ? 3 : 0;
       }
-      viewers[0].repaint([[8, 20, z], [30, 26, z + 1]]);
+      viewers[0].repaint([[8, 28, z], [30, 34, z + 1]]);
     })()""")
     in_box = pixels(one)
     one.evaluate("viewers[0].repaint()")
@@ -307,6 +313,50 @@ def test_other_maps_of_the_same_case_leave_place_and_zoom(one):
     assert one.evaluate("viewers[0].at()") == [20, 20, 12]
     assert one.evaluate("viewers[0].look().zoom") == "200"
     assert one.evaluate("document.getElementById('viewer-reference')") is None
+
+
+SHOW = """(async () => {
+  const {sceneAt} = await import("/assets/page/scene.js");
+  const one = await sceneAt("/a/scene.json"), other = await sceneAt("/b/scene.json");
+  const refused = name => Promise.reject(new Error(`${name} is gone`));
+  const later = name => new Promise(done => setTimeout(done, 300)).then(() => other.feed.map(name));
+  %s
+})()"""
+
+
+def test_a_modality_that_cannot_be_read_is_not_named_as_the_one_seen(one):
+    one.evaluate(SHOW % "await viewers[0].show(one.scene, {...one.feed, map: one.feed.map});")
+    seen = pixels(one)
+    one.evaluate(
+        SHOW
+        % """const modality = name => name === "t1c" ? one.feed.modality(name) : refused(name);
+        await viewers[0].show(one.scene, {...one.feed, modality});
+        await viewers[0].setLook({modality: "t2f"});"""
+    )
+    assert one.evaluate("document.getElementById('viewer-modality').value") == "t1c"
+    status = one.evaluate("document.querySelector('.viewer-status').textContent")
+    assert status == "The viewer cannot be shown: t2f is gone."
+    np.testing.assert_array_equal(pixels(one), seen)
+
+
+def test_a_scene_that_cannot_be_read_leaves_the_one_seen_with_its_name(one):
+    seen = pixels(one)
+    failed = SHOW % "await viewers[0].show(other.scene, {...other.feed, modality: refused});"
+    with pytest.raises(RuntimeError, match="t1c is gone"):
+        one.evaluate(failed)
+    assert one.evaluate("viewers[0].scene().name") == "Made_001"
+    np.testing.assert_array_equal(pixels(one), seen)
+
+
+def test_of_two_scenes_the_one_chosen_last_is_seen_whichever_comes_first(one):
+    one.evaluate(
+        SHOW
+        % """const slow = viewers[0].show(other.scene, {...other.feed, map: later});
+        await Promise.all([slow, viewers[0].show(one.scene, one.feed)]);"""
+    )
+    assert one.evaluate("viewers[0].scene().name") == "Made_001"
+    label = one.evaluate("viewers[0].canvas.getAttribute('aria-label')")
+    assert label.startswith("Made_001, t1c, Axial, with prediction, reference laid over.")
 
 
 def test_a_single_slice_has_one_plane_and_no_sides(opened):

@@ -205,10 +205,14 @@ def _extract(archive: Path, target: Path, budget: _Budget, most_members: int) ->
     ):
         is_zip = file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
         file.seek(0)
-        members = (_zip_members if is_zip else _tar_members)(file, target, budget)
+        members = (
+            _zip_members(file, target, budget, most_members)
+            if is_zip
+            else _tar_members(file, target, budget)
+        )
         for number, member in enumerate(members):
             if number >= most_members:
-                raise InputError(f"{archive}: holds too many files. {_BY_HAND}")
+                raise _too_many(archive)
             path, fault = names.place(member)
             if fault:
                 raise InputError(
@@ -272,9 +276,17 @@ def _fault_of_name(name: str, parts: list[str]) -> str | None:
     return None
 
 
-def _zip_members(file: BinaryIO, target: Path, budget: _Budget) -> Iterator[_Member]:
+def _too_many(archive: Path) -> InputError:
+    return InputError(f"{archive}: holds too many files. {_BY_HAND}")
+
+
+def _zip_members(
+    file: BinaryIO, target: Path, budget: _Budget, most_members: int
+) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as opened:
         budget.check(sum(info.file_size for info in opened.infolist()))
+        if len(opened.infolist()) > most_members:
+            raise _too_many(Path(file.name))
         for info in opened.infolist():
 
             def extract(path: str, info: zipfile.ZipInfo = info) -> None:

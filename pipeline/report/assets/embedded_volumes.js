@@ -77,7 +77,10 @@
   };
 
   choice.replaceChildren(...cases.map(({name}, place) => new Option(name, place)));
-  choice.addEventListener("change", () => busy(box, () => viewer.show(sceneOf(cases[choice.value]), feedOf(choice.value))));
+  choice.addEventListener("change", async () => {
+    await busy(box, () => viewer.show(sceneOf(cases[choice.value]), feedOf(choice.value)));
+    choice.value = cases.findIndex(({name}) => name === viewer.scene().name);
+  });
   opener.addEventListener("click", () => busy(box, async () => {
     turn(panel.hidden);
     if (panel.hidden || viewer) return;

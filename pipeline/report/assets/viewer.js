@@ -153,7 +153,9 @@
     const control = name => document.getElementById(`${prefix}-${name}`);
     const listening = new AbortController(), moves = [], looks = [];
     const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
-    let scene = null, feed = null, at = [0, 0, 0], voxels = {}, shown = [], img = null, ticks = {}, wanted = [], outlines = {}, round = 0, loading = false, head = null;
+    let scene = null, feed = null, at = [0, 0, 0], voxels = {}, shown = [], img = null, ticks = {}, wanted = [], outlines = {};
+    let seen = "", head = null, loading = false;
+    const rounds = {scene: 0, modality: 0};
 
     const nv = await startNiivue(canvas, firstScene.sides);
 
@@ -196,20 +198,26 @@
       control("labels").replaceChildren(...labels.map(([label]) => label));
     };
 
+    // Everything is read before anything changes, so that what is named is always what is seen.
     const show = async (nextScene, nextFeed) => {
-      const files = await Promise.all(nextScene.maps.map(({name}) => nextFeed.map(name)));
-      const uncertain = nextScene.uncertainty ? await nextFeed.uncertainty() : null;
+      const own = ++rounds.scene, kept = control("modality").value;
+      const modality = nextScene.modalities.some(({name}) => name === kept) ? kept : nextScene.opened_on;
+      const [file, uncertain, ...files] = await Promise.all([
+        nextFeed.modality(modality), nextScene.uncertainty && nextFeed.uncertainty(), ...nextScene.maps.map(({name}) => nextFeed.map(name)),
+      ]);
+      const anatomy = await niivue.NVImage.new(file, `${modality}.nii`, "gray", 1, null, 0, WHOLE_WINDOW), overlay = await placeholder(file);
+      if (own !== rounds.scene) return; // another one was chosen meanwhile
+      rounds.modality++;
       const same = scene?.name === nextScene.name && String(scene.shape) === String(nextScene.shape);
-      [scene, feed] = [nextScene, nextFeed];
+      [scene, feed, nv.volumes] = [nextScene, nextFeed, [anatomy, overlay]];
       voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place].slice(HEADER_BYTES))])); // the feed's own stay
       if (scene.disagreement) voxels.disagreement = disagreeing(...compared());
       if (uncertain) voxels.uncertainty = new Uint8Array(uncertain, HEADER_BYTES);
       shown = marked(Object.values(voxels));
       img = new Uint8Array(4 * scene.shape.reduce((one, other) => one * other));
       makeTicks();
-      const kept = control("modality").value, names = scene.modalities.map(({name}) => name);
-      fillSelect(control("modality"), names.map(name => [name, name]));
-      control("modality").value = names.includes(kept) ? kept : scene.opened_on;
+      fillSelect(control("modality"), scene.modalities.map(({name}) => [name, name]));
+      control("modality").value = seen = modality;
       const views = scene.planes.map(([name]) => [name, capital(name)]), view = control("plane").value;
       if (scene.planes.length > 1) views.push(["planes", "Three planes"], ["render", "3D"]);
       fillSelect(control("plane"), views);
@@ -224,23 +232,16 @@
         at = [...scene.start];
         control("zoom").value = 100;
       }
-      await load();
+      reload();
+      const [low, high] = headBox(anatomy.img, scene.shape);
+      head = [voxelMm(low), voxelMm(high.map(end => end - 1))];
+      draw(true);
       tell();
     };
 
     const compared = () => scene.disagreement.of.map(name => voxels[name]);
 
     const offset = axis => scene.offset?.[axis] ?? 0;
-
-    const load = async () => {
-      const name = control("modality").value, file = await feed.modality(name);
-      const anatomy = await niivue.NVImage.new(file, `${name}.nii`, "gray", 1, null, 0, WHOLE_WINDOW);
-      nv.volumes = [anatomy, await placeholder(file)];
-      reload();
-      const [low, high] = headBox(anatomy.img, scene.shape);
-      head = [voxelMm(low), voxelMm(high.map(end => end - 1))];
-      draw(true);
-    };
 
     // NiiVue makes the textures (it would keep the old one of what is laid over), and we fill them: what it draws into them
     // slice by slice, with gradients that nothing here uses, would take more than a second without a graphics card.
@@ -250,17 +251,27 @@
       contrast();
       loading = true;
       nv.gl.drawArrays = () => {};
-      nv.setVolume(nv.volumes[0], 0);
-      delete nv.gl.drawArrays;
-      loading = false;
+      try {
+        nv.setVolume(nv.volumes[0], 0);
+      } finally {
+        delete nv.gl.drawArrays;
+        loading = false;
+      }
       paintGrey();
     };
 
     // Another modality has the same grid, so only its voxels change.
     const showModality = async () => {
-      const own = ++round, file = await feed.modality(control("modality").value);
-      if (own !== round) return; // another one was chosen meanwhile
-      nv.volumes[0].img = new Uint8Array(file, HEADER_BYTES);
+      const own = ++rounds.modality, chosen = control("modality").value;
+      try {
+        const file = await feed.modality(chosen);
+        if (own !== rounds.modality) return; // another one was chosen meanwhile
+        nv.volumes[0].img = new Uint8Array(file, HEADER_BYTES);
+        seen = chosen;
+      } catch (error) {
+        if (own === rounds.modality) control("modality").value = seen;
+        throw error;
+      }
       paintGrey();
       draw(false);
     };
@@ -478,8 +489,8 @@
       head = filled ?? head;
       const after = look(), differs = (...names) => names.some(name => String(before[name]) !== String(after[name]));
       if (differs("level", "window")) recontrast();
+      if (differs("plane", "zoom", "turn", "tilt", "opacity", "labels", "crosshair", "head")) draw(differs("plane", "opacity", "labels"));
       if (differs("modality")) await busy(root, showModality);
-      else if (differs("plane", "zoom", "turn", "tilt", "opacity", "labels", "crosshair", "head")) draw(differs("plane", "opacity", "labels"));
     };
 
     const voxelAt = (x, y) => {
@@ -598,7 +609,12 @@
       canvas.replaceWith(canvas.cloneNode(true)); // the next viewer needs one with a context of its own
     };
 
-    await show(firstScene, firstFeed);
+    try {
+      await show(firstScene, firstFeed);
+    } catch (error) {
+      close();
+      throw error;
+    }
     return {
       voxels: name => voxels[name], repaint, at: () => [...at], go, onMove: action => moves.push(action), mm, goMm,
       look, setLook, onLook: action => looks.push(action), voxelAt, plane: () => control("plane").value, grey,

@@ -44,9 +44,15 @@ def follow_up_page(record: Mapping[str, Any], pictures: Pictures) -> str:
     return render("follow_up.html.j2", policy=_POLICY, styles=styles, **context)
 
 
-def follow_up_body(record: Mapping[str, Any], pictures: Pictures) -> str:
-    """What `follow_up_page` says, to be part of another page that has its styles."""
-    return render("sections/follow_up.html.j2", **_context(record, pictures))
+def follow_up_parts(record: Mapping[str, Any], pictures: Pictures) -> tuple[str, str]:
+    """The verdict of `follow_up_page` and what follows it, to be parts of another page that has its
+    styles.
+    """
+    context = _context(record, pictures)
+    verdict, rest = (
+        render(f"sections/{name}.html.j2", **context) for name in ("follow_up_verdict", "follow_up")
+    )
+    return verdict, rest
 
 
 def _context(record: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import {byId, say} from "./dom.js";
 import {showDownloads, showResult} from "./result.js";
 import {openScene} from "./scene.js";
 import {onStart, showSeries, wanted} from "./series.js";
-import {WORKED_ON, date, queued, until} from "./words.js";
+import {WORKED_ON, date, queued, statusWords, until} from "./words.js";
 
 const BUSY_MS = 400, IDLE_MS = 20000;
 const {id} = byId("case").dataset, label = document.querySelector("h1").textContent, path = `/api/cases/${id}`;
@@ -49,7 +49,7 @@ const showTrouble = ({status, message, series}) => {
 
 const showFinding = async state => {
   const done = state.status === "done";
-  byId("finding").hidden = !done;
+  byId("finding").hidden = byId("follow").hidden = !done;
   if (!done && viewer) {
     endCorrection();
     viewer.close();
@@ -68,7 +68,7 @@ const show = state => {
   showProgress(state);
   showTrouble(state);
   showSeries(state);
-  document.title = `${state.status === "done" ? "" : `${state.status} · `}${label} · TumorFlow`;
+  document.title = `${state.status === "done" ? "" : `${statusWords(state.status)} · `}${label} · TumorFlow`;
   if (seen !== state.status) showFinding(state);
   else if (state.status === "done") showDownloads(state);
   seen = state.status;

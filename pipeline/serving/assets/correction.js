@@ -40,7 +40,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
   let session = null, about = await ask(`/api/cases/${id}/correction`), saved = true, axis = 2, held = false, box = null, waiting = 0, pointer = null;
   const fingers = new Map(), listening = new AbortController();
   const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
-  let dragged = null, hovered = null;
+  let dragged = null, hovered = null, keeping = null;
   screen.append(ring);
   screen.before(tools);
 
@@ -105,12 +105,11 @@ export const offerCorrection = async (viewer, root, address, id) => {
     waiting = setTimeout(keep, PAUSE_MS);
   };
 
-  const keep = async () => {
-    if (!session) return;
+  const keep = () => {
     count();
     if (saved) return;
     const facts = {base: about.version, prediction: fingerprint(session.prediction), seconds: working.seconds, at: new Date().toISOString()};
-    await drafts.keep(id, session.voxels, facts).catch(() => say("This browser keeps no unsaved work: save before you leave the page."));
+    keeping = drafts.keep(id, session.voxels, facts).catch(() => say("This browser keeps no unsaved work: save before you leave the page."));
   };
 
   const steps = () => {
@@ -149,7 +148,8 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const close = async () => {
     session.settle();
     clearTimeout(waiting);
-    await keep();
+    keep();
+    await keeping;
     session = null;
     tools.hidden = ring.hidden = true;
     section.hidden = false;
@@ -357,11 +357,12 @@ export const offerCorrection = async (viewer, root, address, id) => {
     localStorage.setItem(READER, reader);
     part("store").disabled = true;
     part("problem").textContent = "Saving …";
+    clearTimeout(waiting);
     try {
       const before = about.version, body = new Blob([session.voxels]);
       about = await ask(`/api/cases/${id}/corrections?${asked}`, {method: "POST", body});
       [saved, working.seconds] = [true, 0];
-      clearTimeout(waiting);
+      await keeping;
       await drafts.forget(id).catch(() => {});
       part("dialog").close();
       const others = about.version > before + 1 ? ` Another correction was saved meanwhile; it is kept as version ${about.version - 1}.` : "";

@@ -56,6 +56,7 @@ export const showSeries = state => {
   const busy = ["waiting", "running"].includes(state.status);
   say(byId("start"), state.status === "unclear" ? "Start" : "Segment again");
   for (const control of form.elements) control.disabled = busy;
+  byId("start").parentElement.hidden = busy;
   say(byId("series-lead"), LEAD[busy ? "busy" : state.status] ?? LEAD.done);
   const keys = state.series.map(({key}) => key).join("\n");
   if (keys !== shownFor) {
