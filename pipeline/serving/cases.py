@@ -12,7 +12,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..network.card import read_card
 from .jobs import Answer, Task, Worker
-from .limits import Limits
+from .limits import READER, Limits
 from .refusals import Refusal
 from .store import BODY, UPLOAD, State, Store
 
@@ -39,7 +39,7 @@ class Cases:
 
     def __init__(self, store: Store, model: Path, limits: Limits | None = None) -> None:
         self.store, self.model, self.limits = store, model, limits or Limits()
-        self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
+        self.reader, self.segmenter = Worker(READER), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
@@ -47,6 +47,7 @@ class Cases:
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
+        self.reader.warm_up()
         self._load()
         self.store.remove_rest(older_than_s=0)
         self.sweep()
