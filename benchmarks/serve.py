@@ -26,7 +26,8 @@ from tests.serving.served import WORKED_ON, Served, packed, serving
 REPEATS = 5
 CASES = int(os.environ.get("TUMORFLOW_SERVED_CASES", "200"))
 MODELS = ROOT / "models"
-DRAWN = "document.querySelector('.viewer:not([aria-busy]) canvas')"
+DRAWN = """document.querySelector(".viewer-where")?.textContent
+  && !document.querySelector(".viewer[aria-busy]")"""
 KEPT = 5  # cases that stay on the page while others come and go
 _LOOK_S = 0.05
 _WARM_UP = 20  # cases after which memory is expected to be flat
@@ -46,6 +47,7 @@ def figures(repeats: int) -> Iterator[Figure]:
     for name, number, at_most, beside in (
         ("first picture", 0, 3, None),
         ("mask", 1, 12, (float(np.median(alone)), "in Python, model loaded")),
+        ("all downloads", 2, None, None),
     ):
         seconds = [drop[number] for drop in drops]
         note = f"{_size(cases[0])}; the command predict takes {command:.1f} s" if beside else ""
@@ -78,12 +80,15 @@ def _served() -> Iterator[Served]:
             "preexec_fn": lambda: os.sched_setaffinity(0, chosen_cores(2)),
             "stdout": subprocess.DEVNULL,
         }
-        with serving(MODELS, Path(folder) / "store", **on_two) as served:
+        kept = ("--corrections", str(Path(folder) / "corrected"))
+        with serving(MODELS, Path(folder) / "store", *kept, **on_two) as served:
             yield served
 
 
-def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float]:
-    """Seconds until the first picture of a case has arrived, and until its mask has."""
+def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float, float]:
+    """Seconds until the first picture of a case has arrived, until its mask has, and until all of
+    its downloads can be had.
+    """
     started, pictured = time.perf_counter(), None
     sent = served.upload(packed(case, case[0].parents[1]), case[0].parent.name)
     while (state := served.state(sent))["status"] in WORKED_ON:
@@ -95,7 +100,9 @@ def _drop(served: Served, case: Sequence[Path]) -> tuple[float, float]:
         raise RuntimeError(f"{case[0].parent.name} is {state['status']}: {state['message']}")
     served.ask("GET", f"/api/cases/{sent}/scene/prediction.nii.gz")
     masked = time.perf_counter() - started
-    return pictured or masked, masked
+    while not served.state(sent)["downloads"]["is_complete"]:
+        time.sleep(_LOOK_S)
+    return pictured or masked, masked, time.perf_counter() - started
 
 
 def _interactive(served: Served, repeats: int) -> dict[str, list[float]]:

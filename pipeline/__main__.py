@@ -22,6 +22,7 @@ COMMANDS = {
     "dicomweb": "query a DICOMweb server, fetch and segment studies, store results",
     "watch": "segment each study that arrives in a folder",
     "export": "write a trained network as ONNX or OpenVINO, with a runner that needs no Keras",
+    "worklist": "list predictions, the most worth correcting first",
     "score": "score segmentations of any tool against references",
     "compare": "compare runs on the same cases: differences, intervals, tests, ranking",
     "register": "register a trained model in MLflow under a name and an alias",

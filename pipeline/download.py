@@ -1,7 +1,8 @@
 """Stage 1: bring a cohort into data/raw and verify every byte and voxel of it.
 
 Reads the source that `cohort` names: a local folder or archive (never written to), public files
-downloaded to data/fetched where no location is given, or nothing for generated cases.
+downloaded to data/fetched where no location is given, or nothing for generated cases; and the
+folder of corrected cases that `cohort.corrections` names, for training alone.
 
 Writes raw/<case>/<files as published, or NIfTI files made of other formats>, raw/catalogue.json
 (`Catalogue`: identities, sha256, shapes, spacing in mm, label counts), metrics/verify.json (counts
@@ -20,6 +21,7 @@ from typing import Annotated
 
 from .cohorts import registry
 from .cohorts.copying import copy_cases, remove_others
+from .cohorts.corrections import find_corrections
 from .cohorts.fetching.location import find_cases
 from .core.catalogue import Catalogue
 from .core.layout import counted
@@ -48,16 +50,20 @@ def download(
     """Bring a cohort into `raw` and verify it."""
     source = registry.source(cohort.source, code=own_code)
     schema, found = find_cases(source, cohort, raw)
-    with _as_files(found, raw, native) as files:
+    corrected = find_corrections(cohort, schema, raw)
+    corrections = [case.case for case in corrected]
+    with _as_files(found, raw, native) as own:
+        files = sorted((*own, *corrected), key=lambda case: case.case)
         verified = over_cases(partial(checks.verify, schema=schema), files, "verify")
         entries = [case.entry for case in verified]
-        reject_duplicates(entries, files)
+        reject_duplicates(entries, files, corrections)
         copy_cases(raw, files, entries)
     catalogue = Catalogue(
         cohort=schema,
         licence=found[0].terms or f"{source.licence} {source.citation}".strip(),
         cases=tuple(entries),
         alike=similar_cases(verified),
+        corrections=tuple(corrections),
     )
     remove_others(raw, catalogue)
     write_json(raw / "catalogue.json", catalogue)

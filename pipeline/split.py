@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from .core.catalogue import Catalogue
+from .core.corrected import cohort_alone, join
 from .core.errors import InputError
 from .core.folds import Split, strata, stratify
 from .core.layout import counted
@@ -27,14 +28,22 @@ def split(
     params: Annotated[SplitParams, stage.Key("split")],
     seed: Annotated[int, stage.Key("cohort.seed")],
 ) -> None:
-    """Assign the patients of `catalogue` to parts, stratified by presence of ET and volume."""
+    """Assign the patients of `catalogue` to parts, stratified by presence of ET and volume.
+
+    The parts are the same with corrected cases as without, which join train alone.
+    """
     cohort = read_json(catalogue, Catalogue)
-    parts = assign(cohort, params, seed)
+    joined = join(assign(cohort_alone(cohort), params, seed), cohort)
+    parts = joined.split
     parts.check(str(split))
     parts.check_leakage(cohort)
     write_json(split, parts)
     test, networks = counted(len(parts.test), "case"), counted(len(parts.members), "network")
     log.info("train %d, val %d, test %s, %s", len(parts.train), len(parts.val), test, networks)
+    for case, reason in joined.left_out.items():
+        log.warning("%s is not trained on: %s", case, reason)
+    for case, correction in joined.replaced.items():
+        log.info("%s is trained on with the labels of %s", case, correction)
 
 
 def assign(catalogue: Catalogue, params: SplitParams, seed: int) -> Split:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -183,11 +183,16 @@ class Driven:
         time.sleep(seconds)
 
     def wait_for(self, condition: str) -> None:
-        """Wait until a JavaScript expression holds."""
-        end = time.monotonic() + _PATIENCE_S
-        while not self.evaluate(f"Boolean({condition})"):
+        """Wait until a JavaScript expression holds, on this page or the next."""
+        end, found = time.monotonic() + _PATIENCE_S, None
+        while found is not True:
             if time.monotonic() > end:
-                raise TimeoutError(f"{condition} does not hold; complaints: {self.complaints}")
+                told = f"{condition} does not hold ({found}); complaints: {self.complaints}"
+                raise TimeoutError(told)
+            try:
+                found = self.evaluate(f"Boolean({condition})")
+            except RuntimeError as error:  # as while a page is left
+                found = error
             self.wait(0.05)
 
     @property
@@ -212,6 +217,7 @@ class Page(Driven):
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self._loaded = False
+        self._asking: int | None = None  # the input whose file chooser is open
 
     def send(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Give a command of the protocol to this page."""
@@ -223,6 +229,8 @@ class Page(Driven):
             self.requests.append(details["request"]["url"][:_SHOWN])
         elif event == "Network.webSocketCreated":
             self.requests.append(details["url"])
+        elif event == "Page.fileChooserOpened":
+            self._asking = details["backendNodeId"]
         elif event == "Page.loadEventFired":
             self._loaded = True
         elif event == "Runtime.exceptionThrown":
@@ -297,6 +305,19 @@ class Page(Driven):
         files = [str(path.resolve()) for path in paths]
         self.send("DOM.setFileInputFiles", files=files, objectId=found["result"]["objectId"])
 
+    def choose(self, keys: str, *paths: Path) -> None:
+        """Press keys that open the browser's file chooser, and choose files in it."""
+        self.send("Page.setInterceptFileChooserDialog", enabled=True)
+        self.press(keys)
+        end = time.monotonic() + _PATIENCE_S
+        while self._asking is None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{keys} opens no file chooser")
+            self.wait(0.05)
+        files = [str(path.resolve()) for path in paths]
+        self.send("DOM.setFileInputFiles", files=files, backendNodeId=self._asking)
+        self._asking = None
+
     def drop(self, selector: str, *paths: Path) -> None:
         """Drag files and folders from the desktop and drop them on an element."""
         files = [str(path.resolve()) for path in paths]
@@ -317,22 +338,25 @@ class Page(Driven):
             down = {"buttons": 0 if kind == "mouseReleased" else 1, "clickCount": 1}
             self.send("Input.dispatchMouseEvent", type=kind, **at, **button, **down)
 
-    def download(self, selector: str, folder: Path) -> Path:
-        """Click a link that downloads, and wait until the file is in an empty or new folder."""
+    def download(self, folder: Path, start: Callable[[], None]) -> Path:
+        """Start a download by a click or a key, and wait until its file is in an empty folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.browser.download_to(folder)
-        self.click(selector)
+        start()
         end = time.monotonic() + _PATIENCE_S
         while True:
             files = list(folder.iterdir())
             if files and not any(file.suffix == ".crdownload" for file in files):
                 return files[0]
             if time.monotonic() > end:
-                raise TimeoutError(f"{selector} downloaded nothing; complaints: {self.complaints}")
+                raise TimeoutError(f"nothing was downloaded; complaints: {self.complaints}")
             self.wait(0.05)
 
     def click(self, selector: str) -> None:
-        """Click the middle of the first element that a selector finds."""
+        """Click the middle of the first element that a selector finds, once it rests."""
+        box = None
+        while box != (box := self.box(selector)):
+            self.wait(0.03)
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, selector, button="left", clickCount=1)
 

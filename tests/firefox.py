@@ -132,9 +132,13 @@ class Firefox(Driven):
         return self._inside("return window.asked")
 
     def open(self, place: Path | str) -> Self:
+        """Open a file or an address as `go` does; the page."""
+        self.go(place)
+        return self
+
+    def go(self, place: Path | str) -> None:
         """Open a file or an address and wait until it is loaded."""
         self.send("WebDriver:Navigate", url=address(place))
-        return self
 
     def evaluate(self, code: str) -> Any:
         return self.send(

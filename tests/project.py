@@ -128,7 +128,9 @@ def copy(project: Path, folder: Path) -> Path:
 def download_cohort(folder: Path, raw: Path | None = None, **cohort) -> Catalogue:
     """Call `download` of a cohort into folder/raw, with folder/verify.json and thumbnails.png."""
     raw = raw or folder / "raw"
-    described = Cohort(**{"cases": 0, "seed": 1, "unlabelled": "refuse"} | cohort)
+    described = Cohort(
+        **{"cases": 0, "seed": 1, "unlabelled": "refuse", "corrections": NONE} | cohort
+    )
     download(raw, folder / "verify.json", folder / "thumbnails.png", described, AS_IT_IS, NONE)
     return read_json(raw / "catalogue.json", Catalogue)
 

@@ -23,7 +23,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 MADE = (
     *("metrics/costs.csv", "models/checkpoint.npz", "data/fetched", "data/augmented/table.csv"),
-    *("data/probabilities", "data/serve"),
+    *("data/probabilities", "data/corrected", "data/serve"),
 )
 """Files below data/, models/ and metrics/ that are no outs of a stage."""
 OF_OTHERS = {

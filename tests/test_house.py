@@ -61,11 +61,12 @@ BELOW = {
     "exchange": {"core", "formats", "cohorts", "network", "runtime", "segmenting"},
     "serving": {
         *("core", "formats", "cohorts", "registration", "metrics", "quality", "runtime"),
-        *("segmenting", "following", "network", "report"),
+        *("segmenting", "following", "network", "report", "correcting"),
     },
     "following": {
         *("core", "formats", "cohorts", "registration", "metrics", "segmenting", "report")
     },
+    "correcting": {"core", "formats", "cohorts", "metrics", "verification"},
     "scoring": {"core", "formats", "metrics", "network", "preparation", "quality", "statistics"},
 }
 """Room -> rooms it may import from, beside itself; stages and commands may import all of them."""

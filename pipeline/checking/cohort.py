@@ -44,9 +44,11 @@ def faults_of_source(source: "Source", cohort: Cohort) -> Iterator[str]:
 
 def faults_of_location(source: "Source", cohort: Cohort) -> Iterator[str]:
     """Why the cases cannot be fetched."""
+    from ..cohorts.corrections import check_corrections
     from ..cohorts.fetching.location import check_location
 
     yield from raised(check_location, source, cohort)
+    yield from raised(check_corrections, cohort)
 
 
 def schemas_of_catalogue(path: Path) -> Sequence[Schema]:

@@ -17,7 +17,7 @@ the clinic are not given. Research use only, not for diagnosis.
 
 import argparse
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,10 @@ from ..core.errors import InputError
 from ..core.progress import Bar, logged_above_bars
 from ..core.records import write_bytes, write_csv, write_json
 from ..following import labelled
-from ..following.aligning import Aligned, align, unmoved
-from ..following.course import Course, courses, shared_kinds
-from ..following.pictures import pictures_of
-from ..following.reading import Examination, Labels, common_modality, read
-from ..following.record import record_of, table_of
-from ..following.visits import Visit, named, ordered
+from ..following.follow_up import follow_up
+from ..following.reading import Labels
+from ..following.record import table_of
+from ..following.visits import named, ordered
 from ..registration.native import REFERENCES
 from ..report.page.follow_up import follow_up_page
 from ..runtime.model_folder import model_folder
@@ -95,15 +93,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.baseline is None:
         doubts.append(_FIRST)
     with logged_above_bars():
-        examinations = _read(visits, _labels(arguments, [visit.case for visit in visits]))
-        kinds, untold = shared_kinds(examinations)
-        aligned = _aligned(examinations, baseline)
-        followed = courses(examinations, kinds, aligned, baseline)
-    warnings = [*doubts, *untold, *_warnings(examinations, aligned, followed)]
-    for warning in warnings:
+        labels = _labels(arguments, [visit.case for visit in visits])
+        followed = follow_up(visits, labels, baseline, doubts, arguments.dates)
+    record = followed.record
+    for warning in record["warnings"]:
         log.warning("warning: %s", warning)
-    record = record_of(examinations, aligned, followed, warnings, arguments.dates)
-    page = follow_up_page(record, pictures_of(examinations, followed))
+    page = follow_up_page(record, followed.pictures)
     write_csv(out / f"{NAME}.csv", table_of(record))
     write_bytes(out / f"{NAME}.html", page.encode())
     write_json(out / f"{NAME}.json", record)
@@ -143,39 +138,6 @@ def _segmented(arguments: argparse.Namespace, cases: Sequence[api.OneCase]) -> d
         schema = model.written_schema(case, "model")
         made[case.name] = labelled.by_network(folder, case, schema, outcome.record)
     return made
-
-
-def _read(visits: Sequence[Visit], labels: Sequence[Labels]) -> list[Examination]:
-    anatomy = common_modality(list(visits), REFERENCES)
-    pairs = Bar(zip(visits, labels, strict=True), "read", len(visits), unit="visit")
-    return [read(visit, own, anatomy) for visit, own in pairs]
-
-
-def _aligned(examinations: Sequence[Examination], baseline: int) -> list[Aligned]:
-    fixed = examinations[baseline].anatomy
-    return [
-        unmoved() if number == baseline else align(each.anatomy, fixed, each.visit.name)
-        for number, each in enumerate(Bar(examinations, "register", unit="visit"))
-    ]
-
-
-def _warnings(
-    examinations: Sequence[Examination], aligned: Sequence[Aligned], followed: Sequence[Course]
-) -> Iterator[str]:
-    """What to know about the files, the registration and the slices of the visits."""
-    for examination in examinations:
-        yield from examination.warnings
-    for examination, way in zip(examinations, aligned, strict=True):
-        if way.poor:
-            name = examination.visit.name
-            yield f"{name}: poor registration, {way.poor}: check the matches of its lesions"
-    for course in followed:
-        planes = [state.slicing.plane for state in course.states]
-        if len({*planes}) > 1:
-            yield (
-                f"{course.kind.title} is measured in different planes ({', '.join(planes)}), since"
-                " the slices of the visits differ: products are not strictly comparable"
-            )
 
 
 def _printed(record: Mapping[str, Any]) -> list[str]:

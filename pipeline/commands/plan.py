@@ -137,15 +137,16 @@ def _check_cohort(path: Path, catalogue: Catalogue, values: Mapping[str, Any]) -
     if lock.is_file() and path == CATALOGUE:
         stages = params.read_yaml(lock, remedy).get("stages", {})
         made = stages.get("download", {}).get("params", {}).get("params.yaml", {}).get("cohort")
-        names = [name for name in wanted if made and made.get(name) != wanted[name]]
+        names = [name for name in wanted if name in (made or {}) and made[name] != wanted[name]]
         if names:
             raise InputError(
                 f"{path}: was made with cohort.{names[0]} {made[names[0]]!r}, but params.yaml says"
                 f" {wanted[names[0]]!r}. {remedy}"
             )
-    if wanted["cases"] and len(catalogue.cases) > wanted["cases"]:
+    held = len(catalogue.cases) - len(catalogue.corrections)
+    if wanted["cases"] and held > wanted["cases"]:
         raise InputError(
-            f"{path}: holds {len(catalogue.cases)} cases, but params.yaml takes {wanted['cases']}"
+            f"{path}: holds {held} cases, but params.yaml takes {wanted['cases']}"
             f" of the cohort. {remedy}"
         )
 

@@ -87,6 +87,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also draw overlays/CASE.png, the labels over t2f in three planes",
     )
     parser.add_argument(
+        "--summary",
+        action="store_true",
+        help="also draw summaries/CASE.pdf and CASE.png, one page of slices, volumes and quality",
+    )
+    parser.add_argument(
         "--formats",
         type=formats_of,
         default=("nifti",),
@@ -167,6 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.formats,
         arguments.seg_type,
         arguments.segments,
+        arguments.summary,
     )
     model = api.load(model_folder(arguments.model), arguments.engine)
     cases = _found(arguments, model)

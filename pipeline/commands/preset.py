@@ -18,6 +18,7 @@ from ..runtime.errors import called_as
 from ..runtime.params_file import PRESETS, leaves, parse, read_text, replaced, set_value, written
 
 _LOCATION = "cohort.location="
+_PLACES = (_LOCATION, "cohort.corrections=")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def _accepted(before: str, after: str, pairs: Sequence[str], path: Path) -> Chec
     found = check(parse_yaml(after, path, RESTORE), path)
     old = check(parse_yaml(before, path, RESTORE), path).faults if found.faults else []
     brought = [fault for fault in found.faults if fault not in old]
-    given = any(pair.startswith(_LOCATION) and pair != _LOCATION for pair in pairs)
+    given = any(pair.startswith(_PLACES) and pair not in _PLACES for pair in pairs)
     reject([*brought, *(found.missing if given else ())], path)
     return found
 

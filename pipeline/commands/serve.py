@@ -2,19 +2,22 @@
 
     python -m pipeline serve
     python -m pipeline serve --model models --port 8765 --keep 24
+    python -m pipeline serve --also large=runs:/0123456789abcdef --project ../glioma
     python -m pipeline serve --host 0.0.0.0 --allowed-host ward7.example.org
 
 The page works offline: nothing is fetched from, or sent to, any other machine. Cases are kept in
---store for --keep hours. Bound to another address than loopback, the server asks for a token, which
-it makes and prints once. docs/security.md says what listens, what is stored, and who can see it.
-Research use only, not for diagnosis.
+--store for --keep hours; corrected ones stay in --corrections, for training. Bound to another
+address than loopback, the server asks for a token, which it makes and prints once. docs/security.md
+says what listens, what is stored, and who can see it. Research use only, not for diagnosis.
 """
 
 import argparse
 import logging
 import math
+import re
 import socket
 import ssl
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,11 +33,26 @@ log = logging.getLogger(__name__)
 
 _MOST_CONNECTIONS = 200
 _GRACE_S = 5
+_NAME = re.compile(r"[\w.-]{1,40}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add_model(parser)
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL",
+        help="another network to compare with, named as by --model; may be repeated",
+    )
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="whose held-out cases, report and runs are shown (default: the current folder)",
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -49,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("data/serve"),
         metavar="FOLDER",
         help="where cases are kept until they expire (default: data/serve)",
+    )
+    parser.add_argument(
+        "--corrections",
+        type=Path,
+        default=Path("data/corrected"),
+        metavar="FOLDER",
+        help="where corrected cases are kept for good (default: data/corrected)",
     )
     parser.add_argument(
         "--keep", type=float, default=24, metavar="HOURS", help="how long (default: 24)"
@@ -84,11 +109,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     import uvicorn
 
-    from ..serving import app, cases, connections, limits, security, store
+    from ..serving import app, cases, connections, limits, project, review, security, store
 
     _check(arguments)
     model = model_folder(arguments.model)
     read_card(model)
+    models = {review.SERVED: model} | _others(arguments.also, review.SERVED)
     kept = store.Store(arguments.store, timedelta(hours=arguments.keep))
     is_local = arguments.host in (*security.LOOPBACK, "::1")
     hosts = [*security.LOOPBACK, *arguments.allowed_host]
@@ -102,8 +128,10 @@ def run(arguments: argparse.Namespace) -> None:
                 "warning: without TLS everybody on the network can read what is sent. Give"
                 " --tls-certificate and --tls-key, or put a proxy with TLS before the server."
             )
+        served = cases.Cases(kept, model, bounds, arguments.corrections)
+        results = project.Project(arguments.project, arguments.corrections)
         config = uvicorn.Config(
-            app.create(cases.Cases(kept, model, bounds), hosts, access),
+            app.create(served, hosts, access, review.Review(served, results, models)),
             http=connections.Punctual,
             ws="none",
             lifespan="on",
@@ -171,3 +199,18 @@ def _bound(host: str, port: int) -> socket.socket:
             f"{host}:{port}: cannot be bound ({reason}). Is another"
             " server running there? Choose another by --port or --host."
         ) from None
+
+
+def _others(pairs: Sequence[str], taken: str) -> dict[str, Path]:
+    """Folders of the networks of --also by their names; InputError for one that is no model."""
+    found: dict[str, Path] = {}
+    for pair in pairs:
+        name, equals, model = pair.partition("=")
+        if not equals or not _NAME.fullmatch(name) or name in (taken, *found):
+            raise InputError(
+                f"--also {pair}: is not of the form NAME=MODEL with a name of its own of letters,"
+                f" digits, '_', '.' and '-' ({taken} is the model of --model)."
+            )
+        found[name] = model_folder(model)
+        read_card(found[name])
+    return found

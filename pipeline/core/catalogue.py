@@ -97,12 +97,15 @@ class Catalogue(Strict):
     alike : tuple of (str, str, float)
         Pairs of cases that look like one examination, and their similarity
         (`pipeline.verification.fingerprints`).
+    corrections : tuple of str
+        Corrected cases that joined the cohort for training alone (`pipeline.core.corrected`).
     """
 
     cohort: Schema
     licence: str
     cases: tuple[CaseEntry, ...]
     alike: tuple[tuple[str, str, float], ...]
+    corrections: tuple[str, ...] = ()  # catalogues written before it was there lack it
 
     def stripped(self, cases: Sequence[str]) -> bool | None:
         """Whether the skull was removed in at least four of five of the cases; None if it was in

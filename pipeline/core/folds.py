@@ -28,9 +28,17 @@ class Split(Strict):
         """Cases that each network is trained on, and those that it is validated on."""
         if self.val:
             return ((self.train, self.val),)
-        return tuple(
-            (tuple(case for case in self.train if case not in fold), fold) for fold in self.folds
-        )
+        return tuple((self._without_patients_of(fold), fold) for fold in self.folds)
+
+    def _without_patients_of(self, fold: Sequence[str]) -> tuple[str, ...]:
+        """Training cases of patients that have no case in a fold."""
+        held_out = {self.patients[case] for case in fold}
+        return tuple(case for case in self.train if self.patients[case] not in held_out)
+
+    @property
+    def part_of(self) -> dict[str, str]:
+        """Case to the name of its part; a case in none is absent."""
+        return {case: name for name in ("train", "val", "test") for case in getattr(self, name)}
 
     def check(self, where: str) -> None:
         """Reject a split that leaks: InputError if a patient has cases in two of train, val and
@@ -65,7 +73,7 @@ class Split(Strict):
             Names every pair of cases in two parts that share a patient or the voxels of an image,
             or look alike.
         """
-        part = {case: name for name in ("train", "val", "test") for case in getattr(self, name)}
+        part = self.part_of
         sharing = defaultdict(list)
         for entry in catalogue.cases:
             contents = {file.content_sha256[:16] for file in entry.images.values()}
@@ -83,7 +91,7 @@ class Split(Strict):
         leaks = sorted(
             f"{one} in {part[one]} and {other} in {part[other]} {why}"
             for one, other, why in pairs
-            if part[one] != part[other]
+            if one in part and other in part and part[one] != part[other]
         )
         if leaks:
             raise InputError(

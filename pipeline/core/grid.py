@@ -67,6 +67,28 @@ def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return orientations.apply_orientation(array, orientations.io_orientation(affine))
 
 
+def from_canonical(voxels: np.ndarray, grid: Grid) -> np.ndarray:
+    """Put voxels on canonical axes back onto those of a grid, the inverse of `to_canonical`.
+
+    Parameters
+    ----------
+    voxels : array of X * Y * Z voxels
+        Flat, the first canonical axis fastest, or (X, Y, Z) on canonical axes.
+    grid : Grid
+        The grid that they came from.
+
+    Returns
+    -------
+    (X, Y, Z) array
+        A view; no voxel is interpolated.
+    """
+    turn = orientations.io_orientation(grid.affine)
+    lengths = dict(zip(turn[:, 0].astype(int).tolist(), grid.shape, strict=True))
+    canonical = voxels.reshape([lengths[axis] for axis in range(3)], order="F")
+    back = orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], turn)
+    return orientations.apply_orientation(canonical, back)
+
+
 def onto_axes_of(voxels: np.ndarray, grid: Grid, other: Grid) -> np.ndarray | None:
     """Reorder axes so that voxels lie on another grid of the same places in space.
 

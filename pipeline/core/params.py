@@ -55,6 +55,9 @@ class Cohort(Strict):
         Number of cases; 0 for all.
     unlabelled : {"refuse", "leave out"}
         What to do with cases that have no mask.
+    corrections : str
+        Folder of corrected cases that join the cohort for training; `core.extensions.NONE` for
+        none.
     seed : int
         Of all random numbers.
     """
@@ -63,6 +66,7 @@ class Cohort(Strict):
     location: str
     cases: Count
     unlabelled: Literal["refuse", "leave out"]
+    corrections: str
     seed: Count
 
 

@@ -42,17 +42,19 @@ def _predicted(folder: Path, case: OneCase) -> Labels | None:
         record = json.loads(record_of(path).read_bytes())
     except (OSError, ValueError):
         return Labels(case.schema, path, {}, "file named by --labels")
-    return _of_record(path, _schema(record, path), record)
+    return of_record(path, _schema(record, path), record)
 
 
 def by_network(folder: Path, case: OneCase, schema: Schema, record: Mapping[str, Any]) -> Labels:
     """The labels that a network has just written, with their record."""
     path = folder / f"{case.name}.nii.gz"
-    return _of_record(path, schema, record)
+    return of_record(path, schema, record)
 
 
-def _of_record(path: Path, schema: Schema, record: Mapping[str, Any]) -> Labels:
-    """Labels by a network; on the series as acquired, too, where `predict` registered them."""
+def of_record(path: Path, schema: Schema, record: Mapping[str, Any]) -> Labels:
+    """Labels by a network in a file that `Segmentation.save` wrote, with their record; on the
+    series as acquired, too, if they were registered.
+    """
     native, stem = record.get("native") or {}, path.name.removesuffix(".nii.gz")
     series = {name: path.with_name(f"{stem}.{name}.nii.gz") for name in native.get("series", {})}
     origin = f"network {str(record.get('network_sha256', ''))[:16]}".strip()

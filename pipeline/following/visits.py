@@ -110,7 +110,7 @@ def ordered(
     known, days, warnings = [], [], []
     for key, case in zip(keys, cases, strict=True):
         row = rows.get(key, {})
-        acquired, written = _acquired(case.found), _date(row, path)
+        acquired, written = acquired_on(case.found), _date(row, path)
         if acquired and written and acquired != written:
             apart = counted(abs((acquired - written).days), "day")
             warnings.append(
@@ -119,16 +119,26 @@ def ordered(
             )
         days.append(_number(row, "day", path))
         known.append(Visit(key, case, clinical=_clinical(row, path), acquired=written or acquired))
-    visits, more = _in_time(known, days)
-    return visits, [*warnings, *more]
+    visits = in_time(known, days)
+    if visits[0].day is None:
+        warnings.append(
+            "the dates of the visits are not known: they are in the order of their folders, and"
+            f" intervals are not considered. Give them in {TABLE}"
+        )
+    return visits, warnings
 
 
-def _in_time(
-    visits: Sequence[Visit], days: Sequence[float | None]
-) -> tuple[list[Visit], list[str]]:
-    """Number the visits in order of time, and count days from the first."""
+def in_time(visits: Sequence[Visit], days: Sequence[float | None]) -> list[Visit]:
+    """Number the visits in order of time, and count days from the first.
+
+    Parameters
+    ----------
+    visits : sequence of Visit
+    days : sequence of float or None
+        Of each visit, from any first day. Where one is None, dates count, and where one of these is
+        not known either, the order stays and no visit gets a day.
+    """
     dates = [visit.acquired for visit in visits]
-    warnings = []
     since: list[int | None]
     if all(day is not None for day in days):
         since = [round(day) for day in days if day is not None]
@@ -136,10 +146,6 @@ def _in_time(
         since = [each.toordinal() for each in dates if each]
     else:
         since = [None] * len(visits)
-        warnings.append(
-            "the dates of the visits are not known: they are in the order of their folders, and"
-            f" intervals are not considered. Give them in {TABLE}"
-        )
     first = min((day for day in since if day is not None), default=0)
     order = sorted(range(len(visits)), key=lambda place: (since[place] or 0, place))
     numbered = []
@@ -147,7 +153,7 @@ def _in_time(
         day = since[place]
         day = None if day is None else day - first
         numbered.append(replace(visits[place], number=number, day=day))
-    return _distinct(numbered), warnings
+    return _distinct(numbered)
 
 
 def _distinct(visits: Sequence[Visit]) -> list[Visit]:
@@ -193,8 +199,8 @@ def _patient(found: Found) -> str:
     return patient_of(found.case) if timepoint_of(found.case) else ""
 
 
-def _acquired(found: Found) -> date | None:
-    """The earliest day in the headers of DICOM series."""
+def acquired_on(found: Found) -> date | None:
+    """The earliest day in the headers of DICOM series, None where there is none."""
     series = (origin for origin in found.images.values() if isinstance(origin, DicomSeries))
     days = [read_header(part.files[0]).acquired[0] for part in series]
     valid = [day for day in map(_from_digits, days) if day]

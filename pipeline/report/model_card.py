@@ -14,6 +14,7 @@ from ..core.catalogue import Catalogue
 from ..core.schema import Schema
 from ..metrics.lesion_rules import why_unscored
 from ..statistics.bootstrap import interval
+from .corrections import sentence
 from .rendering import render
 from .results import Rows, Run
 
@@ -21,7 +22,8 @@ LEAST_CASES = 3
 """Of a group, for a score of its own."""
 NAMED = 5
 """Largest number of worst cases, and of changed files, that are named."""
-_NO_GROUPS = ("fold",)  # an attribute of the split, not of the patient
+_NO_GROUPS = ("fold", "corrected_by", "corrected_at", "correction")
+"""Attributes of the split and of readers, not of the patient."""
 _CALIBRATION = {
     "ece": "Expected calibration error",
     "brier": "Brier score",
@@ -52,6 +54,7 @@ def model_card(run: Run) -> str:
         channels=min(network["filters"] * 2 ** (network["depth"] - 1), network["max_filters"]),
         parts=_parts(run),
         licence=run.catalogue.licence,
+        corrected=sentence(run.catalogue, run.split),
         pairs_alike=len(run.catalogue.alike),
         evaluation=evaluation,
         accepts_missing=run.accepts_missing_modalities,

@@ -11,7 +11,7 @@ from ..core.progress import VERBOSITY
 
 LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
 _PACKAGE = __package__.partition(".")[0]
-_NOISY = ("absl", "alembic", "matplotlib", "mlflow", "nibabel.global")
+_NOISY = ("absl", "alembic", "fontTools", "matplotlib", "mlflow", "nibabel.global")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ from . import requirements
 from .programs import git, output_of, state_of_code
 
 _PRIVATE = "(a place of its own)"
+_PLACES = ("cohort.location", "cohort.corrections")
 _WITHOUT_EFFECT = "compute"  # the section that changes no result
 
 
@@ -130,12 +131,19 @@ def _gpus() -> list[str]:
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
     """The params that affect the result, without private paths and addresses."""
     kept = {section: content for section, content in values.items() if section != _WITHOUT_EFFECT}
-    return kept | {"cohort": kept["cohort"] | {"location": _place(kept["cohort"]["location"])}}
+    cohort = {
+        key: _place(value) if f"cohort.{key}" in _PLACES else value
+        for key, value in kept["cohort"].items()
+    }
+    return kept | {"cohort": cohort}
 
 
 def _place(location: str) -> str:
-    """A public location as it is; of a private one, only that it was given."""
-    return location if re.fullmatch(r"|(synapse|kaggle):[\w./-]*", location) else _PRIVATE
+    """A public location, or one in the folders of the clone, as it is; of a private one, only that
+    it was given.
+    """
+    public = r"|(synapse|kaggle):[\w./-]*|(data/|pipeline/)\w[\w./-]*"
+    return location if re.fullmatch(public, location) and ".." not in location else _PRIVATE
 
 
 def command(values: Mapping[str, Any], params_path: Path = Path("params.yaml")) -> str:
@@ -171,9 +179,7 @@ def _settings(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Itera
     for key, value in new.items():
         if key.startswith(f"{_WITHOUT_EFFECT}.") or (key in old and old[key] == value):
             continue
-        text = (
-            "FOLDER" if key == "cohort.location" and _place(value) == _PRIVATE else _written(value)
-        )
+        text = "FOLDER" if key in _PLACES and _place(value) == _PRIVATE else _written(value)
         yield f"{'' if key in old else '+'}{key}={text}"
     yield from (
         f"~{key}" for key in old if key not in new and not key.startswith(f"{_WITHOUT_EFFECT}.")

@@ -14,6 +14,8 @@ OBJECTS = FORMATS[1:]
 SegType = Literal["binary", "labelmap", "fractional"]
 SEG_TYPES: tuple[str, ...] = get_args(SegType)
 SEGMENTS = ("labels", "regions")
+SUMMARIES = ("pdf", "png")
+"""The formats of a summary."""
 
 
 def formats_of(text: str) -> tuple[str, ...]:
@@ -47,6 +49,8 @@ class Extras:
     segments : {"labels", "regions"}
         What its segments are: labels, which do not overlap, or regions, of which one contains
         another.
+    summary : bool
+        One page ``summaries/<stem>.pdf`` and ``.png``: slices, volumes, quality, warnings.
 
     Raises
     ------
@@ -60,6 +64,7 @@ class Extras:
     formats: tuple[str, ...] = ("nifti",)
     seg_type: SegType = "binary"
     segments: Literal["labels", "regions"] = "labels"
+    summary: bool = False
 
     def __post_init__(self) -> None:
         for given, known, option in (
@@ -106,10 +111,11 @@ class Extras:
             *(object_file(path, name) for name in self.objects),
             *(map_file(path, kind, name) for kind in self.maps for name in regions),
             *([overlay_file(path)] if self.overlay else []),
+            *(summary_file(path, kind) for kind in (SUMMARIES if self.summary else ())),
         ]
 
 
-EVERYTHING = Extras(True, True, True, FORMATS)
+EVERYTHING = Extras(True, True, True, FORMATS, summary=True)
 
 
 def record_of(path: Path) -> Path:
@@ -135,6 +141,11 @@ def map_file(path: Path, kind: str, region: str) -> Path:
 def overlay_file(path: Path) -> Path:
     """The picture of the labels over the anatomy."""
     return path.parent / "overlays" / f"{_stem(path)}.png"
+
+
+def summary_file(path: Path, kind: str) -> Path:
+    """The page of the case, as "pdf" or "png"."""
+    return path.parent / "summaries" / f"{_stem(path)}.{kind}"
 
 
 def _stem(path: Path) -> str:

@@ -31,8 +31,9 @@ def require(case: str, images: Mapping[str, Path | Part]) -> None:
     segmentation.stored(segmentation.dataset(source, blank, "binary", _algorithm("", "ok")), source)
 
 
-def made(result: "Segmentation", extras: Extras) -> dict[str, bytes]:
-    """The files of the objects that `extras` ask for, by format.
+def made(result: "Segmentation", extras: Extras, corrected: bool = False) -> dict[str, bytes]:
+    """The files of the objects that `extras` ask for, by format; they say whether a reader
+    corrected the labels.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def made(result: "Segmentation", extras: Extras) -> dict[str, bytes]:
     """
     source, schema = _source(result.case.name, result.series), result.schema
     flag = result.record["quality"]["flag"]
-    algorithm = _algorithm(result.record["network_sha256"], flag)
+    algorithm = _algorithm(result.record["network_sha256"], flag, corrected)
     colours = label_colours(schema) | region_colours(schema)
     classes = _on_source(result, source, result.classes)
     masks = _masks(classes, schema, extras.segments)
@@ -99,8 +100,11 @@ def _on_source(
     return turned
 
 
-def _algorithm(network_sha256: str, flag: str) -> segmentation.Algorithm:
+def _algorithm(network_sha256: str, flag: str, corrected: bool = False) -> segmentation.Algorithm:
     made_by = f"{version()} network {network_sha256[:16]}"
     return segmentation.Algorithm(
-        "TumorFlow", made_by, {"network_sha256": network_sha256, "quality": flag}
+        "TumorFlow",
+        made_by,
+        {"network_sha256": network_sha256, "quality": flag},
+        "SEMIAUTOMATIC" if corrected else "AUTOMATIC",
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.case import Case
 from ..core.errors import InputError
+from ..core.grid import canonical_spacing_mm, to_canonical
 from ..core.records import write_bytes, write_json
 from ..core.regions import classes_to_values, values_to_classes
 from ..core.schema import Schema
@@ -19,11 +20,23 @@ from ..formats.dicom.series import DicomSeries
 from ..metrics.uncertainty import entropy_bits
 from ..quality.flag import Quality
 from ..registration.native import Native, labels_to_series
-from .extras import Extras, check_name, map_file, object_file, overlay_file, record_of, series_file
+from .extras import (
+    SUMMARIES,
+    Extras,
+    check_name,
+    map_file,
+    object_file,
+    overlay_file,
+    record_of,
+    series_file,
+    summary_file,
+)
 from .manifest import manifest, run, timed
 
 if TYPE_CHECKING:
     import pandas
+
+    from ..report.plots.summary.page import Summary
 
 _STEPS = np.float32(1024)
 """Levels of a map in a unit: a tenth of the bytes of all digits, and 0.5 stays exact."""
@@ -116,13 +129,15 @@ class Segmentation:
         check_name(path)
         self.write(path, extras, self.objects(extras))
 
-    def objects(self, extras: Extras) -> dict[str, bytes]:
-        """The files of the DICOM objects that `extras` ask for, by format."""
+    def objects(self, extras: Extras, corrected: bool = False) -> dict[str, bytes]:
+        """The files of the DICOM objects that `extras` ask for, by format; they say if a reader
+        corrected the labels.
+        """
         if not extras.objects:
             return {}
         from . import objects
 
-        return objects.made(self, extras)
+        return objects.made(self, extras, corrected)
 
     def write(self, path: Path, extras: Extras, objects: Mapping[str, bytes]) -> None:
         """Write what `save` does, with objects made before."""
@@ -146,6 +161,9 @@ class Segmentation:
                 nifti.write(map_file(path, kind, name), _rounded(voxels), self.affine, made_by)
         if extras.overlay:
             self.show().save(overlay_file(path))
+        if extras.summary:
+            for kind in SUMMARIES:
+                write_bytes(summary_file(path, kind), getattr(self.summary, kind))
 
     @property
     def _made_by(self) -> str:
@@ -176,6 +194,28 @@ class Segmentation:
         grid = self.case.grid
         rows = score_case(self._reference(reference), self.classes, self.schema, grid.spacing_mm)
         return pandas.DataFrame(rows)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What `summary` says, as plain values: see `report.case_facts.case_facts`."""
+        from ..report.case_facts import case_facts, lesions_of
+
+        classes = to_canonical(self.classes, self.affine)
+        spacing_mm = canonical_spacing_mm(self.affine)
+        found = lesions_of(classes, self.schema, spacing_mm)
+        return case_facts(classes, self.schema, spacing_mm, self.record, found)
+
+    @cached_property
+    def summary(self) -> "Summary":
+        """One page of A4, whose attributes ``pdf`` and ``png`` are the bytes of its files: key
+        slices with outlines, volumes with their errors on validation cases, diameters of lesions,
+        quality flag, warnings, and what made it.
+        """
+        from ..report.plots.planes import view_of
+        from ..report.plots.summary.page import summary
+
+        case = replace(self.case, classes=np.zeros_like(self.classes))
+        return summary(view_of(case, self.classes, self.modalities), self.schema, self.record)
 
     def show(self, reference: str | Path | np.ndarray | None = None, dpi: int = 100) -> "Picture":
         """Draw the slices with the largest tumour area, for a notebook.

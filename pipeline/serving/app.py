@@ -11,16 +11,19 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..core.errors import InputError
-from . import pages
+from ..network.card import read_card
+from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
+from .follow_ups import FollowUps
 from .refusals import DISK_FULL, Refusal, is_full_disk
 from .security import Guard, too_large
+from .segmentation import FACTS
 from .store import LABELS, RESULT, SCENE, State
 
 _SWEEP_S = 60.0
@@ -30,37 +33,39 @@ _WORDS = {
     404: "There is no such page or file.",
     405: "This cannot be done here.",
 }
-_FILES = {
-    "labels.nii.gz": LABELS,
-    "manifest.json": f"{LABELS}.json",
-    "seg.dcm": "labels.seg.dcm",
-    "sr.dcm": "labels.sr.dcm",
-    "rtstruct.dcm": "labels.rtstruct.dcm",
-}
-"""Name of a download -> its file in the result of a case."""
 
 
-def create(cases: Cases, hosts: Collection[str], access: Access | None = None) -> Any:
+def create(
+    cases: Cases,
+    hosts: Collection[str],
+    access: Access | None = None,
+    reviewed: review.Review | None = None,
+) -> Any:
     """The ASGI application for some cases, which is asked by some host names, by everybody or by
-    those who have logged in.
+    those who have logged in; it shows a project, by default that of the current folder.
     """
     token = secrets.token_urlsafe(32)
-    return Guard(routes(cases, token), hosts, token, access, cases.limits)
+    return Guard(routes(cases, token, reviewed), hosts, token, access, cases.limits)
 
 
-def routes(cases: Cases, token: str) -> FastAPI:
+def routes(cases: Cases, token: str, reviewed: review.Review | None = None) -> FastAPI:
     """What `create` guards."""
+    reviewed = reviewed or review.of_current_folder(cases)
+    follow_ups = FollowUps(cases)
     app = FastAPI(
-        lifespan=_lifespan(cases),
+        lifespan=_lifespan(cases, follow_ups, reviewed),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
     )
     for name, folder in pages.FOLDERS.items():
-        app.mount(f"/assets/{name}", StaticFiles(directory=folder))
+        app.mount(f"/assets/{name}", _Assets(directory=folder))
     _add_pages(app, cases, token)
     _add_cases(app, cases)
+    corrections.add_routes(app, cases, cases.corrections)
+    follow_routes.add(app, cases, follow_ups, token, scene_file)
+    review.add(app, reviewed, token, scene_file)
     app.add_exception_handler(InputError, _explained)
     app.add_exception_handler(HTTPException, _explained)
     app.add_exception_handler(RequestValidationError, _explained)
@@ -69,26 +74,31 @@ def routes(cases: Cases, token: str) -> FastAPI:
     return app
 
 
-def _lifespan(cases: Cases) -> Any:
+def _lifespan(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cases.start()
-        sweeping = asyncio.create_task(_sweep(cases))
+        follow_ups.start()
+        sweeping = asyncio.create_task(_sweep(cases, follow_ups, reviewed))
         yield
         sweeping.cancel()
+        follow_ups.stop()
         cases.stop()
+        reviewed.stop()
 
     return lifespan
 
 
-async def _sweep(cases: Cases) -> None:
+async def _sweep(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         with suppress(InputError, OSError):
             await asyncio.to_thread(cases.sweep)
+            await asyncio.to_thread(follow_ups.sweep)
+            await asyncio.to_thread(reviewed.scenes.sweep)
 
 
-async def _explained(request: Request, error: Exception) -> JSONResponse:
+async def _explained(request: Request, error: Exception) -> Response:
     """An error in words; what the words of others would be is not known."""
     if isinstance(error, InputError):
         message, status = str(error), getattr(error, "status", 400)
@@ -104,18 +114,31 @@ async def _explained(request: Request, error: Exception) -> JSONResponse:
         message, status = DISK_FULL, 507
     else:
         message, status = "The server failed at this request.", 500
-    return JSONResponse({"message": message}, status)
+    return pages.refusal(request, message, status)
+
+
+class _Assets(StaticFiles):
+    """Files that a browser keeps, and asks for again only whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _add_pages(app: FastAPI, cases: Cases, token: str) -> None:
     @app.get("/", response_class=HTMLResponse)
     def home() -> str:
-        return pages.render("home.html.j2", token=token)
+        keep = pages.duration(cases.store.keep)
+        return pages.render(
+            "home.html.j2", token=token, most_bytes=cases.limits.most_bytes, keep=keep
+        )
 
     @app.get("/cases/{case_id}", response_class=HTMLResponse)
     def case(case_id: str) -> str:
         state = cases.get(case_id)
-        return pages.render("case.html.j2", token=token, state=state)
+        modalities = read_card(cases.model).cohort.modalities
+        return pages.render("case.html.j2", token=token, state=state, modalities=modalities)
 
 
 def _add_cases(app: FastAPI, cases: Cases) -> None:
@@ -123,7 +146,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases")
     def listed() -> list[dict[str, Any]]:
-        return [_described(cases, state) for state in cases.all()]
+        return listing.listed(cases)
 
     @app.post("/api/cases", status_code=201)
     async def receive(request: Request, name: str = "") -> Any:
@@ -170,10 +193,15 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
 
     @app.get("/api/cases/{case_id}/files/{name}")
     def download(case_id: str, name: str) -> Response:
-        if name not in _FILES:
+        files = downloads.offered(_result(case_id), case := store.get(case_id).case)
+        if name == downloads.ALL:
+            saved_as = {"Content-Disposition": f'attachment; filename="{case}.zip"'}
+            archive = downloads.zipped(files)
+            return StreamingResponse(archive, media_type="application/zip", headers=saved_as)
+        one = next((one for one in files if one.name == name), None)
+        if one is None:
             raise Refusal("There is no such file.", 404)
-        file = _result(case_id) / _FILES[name]
-        return _file(file, filename=f"{store.get(case_id).case}.{name}")
+        return _file(one.path, filename=one.saved_as)
 
     def _result(case_id: str) -> Path:
         if store.get(case_id).status != "done":
@@ -218,11 +246,17 @@ def _require_room(folder: Path, size: int) -> None:
 
 
 def _described(cases: Cases, state: State) -> dict[str, Any]:
-    """A case for the page: its state, the progress, and of one that is done the manifest."""
+    """A case for the page: its state, the progress, and of one that is done the manifest, the
+    ``summary`` (`report.case_facts.case_facts`) and the ``downloads`` (`downloads.described`).
+    """
     step, share = cases.progress(state.id)
-    described = state.model_dump(mode="json") | {"step": step, "share": share, "files": []}
+    described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
+    described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
-        described["files"] = [name for name, at in _FILES.items() if (folder / at).is_file()]
+        described["summary"] = json.loads((folder / FACTS).read_bytes())
+        described["downloads"] = downloads.described(folder, state)
+        names = [one["name"] for one in described["downloads"]["files"]]
+        described["files"] = [*names, downloads.ALL]
     return described

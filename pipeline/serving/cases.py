@@ -10,11 +10,13 @@ from threading import Lock
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.records import write_bytes
 from ..network.card import read_card
+from . import downloads
 from .jobs import Answer, Task, Worker
 from .limits import READER, Limits
 from .refusals import Refusal
-from .store import BODY, UPLOAD, State, Store
+from .store import BODY, RESULT, UPLOAD, State, Store
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ _MOST_ATTEMPTS = 2
 _ACTIVE = ("received", "waiting", "running")
 _BROKEN = "TumorFlow failed at this case. The log of the server says where."
 _ENDED = "The process that worked on this case ended. Start it again."
+_UNFINISHED = "The process that prepared these ended. Segment the case again."
 _LATE = "This took longer than {:.0f} s and was ended. Send less at once, or other files."
 _UNREADABLE = "The process that read these files ended. They may be damaged: export them again."
 
@@ -35,10 +38,19 @@ class Cases:
     model : Path
         Folder of the network.
     limits : Limits
+    corrections : Path
+        Folder of the cohort of corrected cases.
     """
 
-    def __init__(self, store: Store, model: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model: Path,
+        limits: Limits | None = None,
+        corrections: Path = Path("data/corrected"),
+    ) -> None:
         self.store, self.model, self.limits = store, model, limits or Limits()
+        self.corrections = corrections
         self.reader, self.segmenter = Worker(READER), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
@@ -56,12 +68,16 @@ class Cases:
                 self._read_again(state)
             elif state.status in ("waiting", "running", "interrupted"):
                 self._go_on(state)
+            elif state.status == "done" and not downloads.is_complete(
+                self.store.folder_of(state.id) / RESULT
+            ):
+                self._finish(state.id)
 
     def stop(self) -> None:
         """End both processes. The case that is worked on goes on with the next start."""
         self.reader.stop()
         task = self.segmenter.stop()
-        if task and task.case_id:
+        if task and task.name == "segment":
             with suppress(InputError, OSError):
                 attempts = max(self.store.get(task.case_id).attempts - 1, 0)
                 self.store.update(task.case_id, status="waiting", attempts=attempts)
@@ -107,6 +123,10 @@ class Cases:
     def progress(self, case_id: str) -> tuple[str, float]:
         """What is being done for a case, and the share of it that is done."""
         return self._progress.get(case_id, ("", 0.0))
+
+    def ahead(self, case_id: str) -> int:
+        """How many cases the network takes before this one."""
+        return self.segmenter.ahead(case_id, "segment")
 
     @contextmanager
     def receiving(self, label: str) -> Iterator[tuple[State, Path]]:
@@ -158,7 +178,9 @@ class Cases:
             elif not answer and state.attempts < _MOST_ATTEMPTS:
                 self.received(case_id)
             else:
-                self.store.update(case_id, status="rejected", message=_message(answer, _UNREADABLE))
+                self.store.update(
+                    case_id, status="rejected", message=message_of(answer, _UNREADABLE)
+                )
 
         values = {
             "folder": str(self.store.folder_of(case_id)),
@@ -209,20 +231,33 @@ class Cases:
                 self._load()
             if "done" in answer:
                 self.store.update(case_id, status="done", message="")
+                self._finish(case_id)
             else:
                 status = "failed" if answer else "interrupted"
-                self.store.update(case_id, status=status, message=_message(answer, _ENDED))
+                self.store.update(case_id, status=status, message=message_of(answer, _ENDED))
 
-        values = {
-            "folder": str(self.store.folder_of(case_id)),
-            "model": str(self.model),
-            "case": state.case,
-            "kind": state.kind,
-            "chosen": state.chosen,
-            "native": state.native,
-        }
-        reported, most_s = self._reporting(case_id), self.limits.segment_s
+        values, most_s = self.values(state), self.limits.segment_s
+        reported = self._reporting(case_id)
         self.segmenter.submit(Task("segment", values, case_id, most_s, started, reported, ended))
+
+    def values(self, state: State) -> dict[str, Any]:
+        """What a task of the network needs to know of a case."""
+        return {
+            "folder": str(self.store.folder_of(state.id)),
+            "model": str(self.model),
+            **{name: getattr(state, name) for name in ("case", "kind", "chosen", "native")},
+        }
+
+    def _finish(self, case_id: str) -> None:
+        """Prepare what is offered beside the labels; see `downloads`."""
+
+        def ended(answer: Answer) -> None:
+            if "done" not in answer:
+                note = self.store.folder_of(case_id) / RESULT / downloads.UNFINISHED
+                write_bytes(note, message_of(answer, _UNFINISHED).encode())
+
+        values, most_s = self.values(self.store.get(case_id)), self.limits.segment_s
+        self.segmenter.submit(Task("finish", values, case_id, most_s, ended=ended))
 
     def _load(self) -> None:
         self.segmenter.submit(Task("load", {"model": str(self.model)}, ended=_log_failure))
@@ -250,7 +285,8 @@ class Cases:
         return reported
 
 
-def _message(answer: Answer, if_ended: str) -> str:
+def message_of(answer: Answer, if_ended: str) -> str:
+    """Why a task gave nothing, for a person."""
     if not answer:
         return if_ended
     if "late" in answer:
@@ -260,4 +296,4 @@ def _message(answer: Answer, if_ended: str) -> str:
 
 def _log_failure(answer: Answer) -> None:
     if "done" not in answer:
-        log.error("the network cannot be loaded: %s", _message(answer, _ENDED))
+        log.error("the network cannot be loaded: %s", message_of(answer, _ENDED))

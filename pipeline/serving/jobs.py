@@ -82,6 +82,13 @@ class Worker:
             present = [self._present] if self._present else []
             return any(task.case_id == case_id for task in [*present, *self._tasks])
 
+    def ahead(self, case_id: str, name: str) -> int:
+        """How many tasks of a name come before that of a case."""
+        with self._changed:
+            tasks = [*([self._present] if self._present else []), *self._tasks]
+        ids = [task.case_id for task in tasks if task.name == name]
+        return ids.index(case_id) if case_id in ids else 0
+
     def cancel(self, case_id: str) -> None:
         """Forget the tasks of a case, and end the process if it works on one; nobody is told."""
         with self._changed:

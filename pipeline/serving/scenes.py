@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,17 @@ from ..core.case import Case
 from ..core.grid import canonical_spacing_mm, to_canonical
 from ..core.records import write_bytes, write_json
 from ..core.schema import Schema
-from ..report.page.viewer import label_table
-from ..report.plots.planes import PLANES, WINDOW_PERCENTILES
+from ..report.page.viewer import colour_table, label_table, uncertainty_colours
+from ..report.plots.planes import DISAGREEMENT, WINDOW_PERCENTILES, planes_through
 
 SCENE = "scene.json"
 TITLES = {"prediction": "Prediction", "reference": "Reference", "correction": "Correction"}
 _LEVELS = 100
+_UNCERTAINTY = {
+    "url": "uncertainty.nii.gz",
+    "levels": _LEVELS,
+    "colours": uncertainty_colours(_LEVELS),
+}
 _OPENED_ON = ("t1c", "t2f")
 _FILL, _OUTLINE = "fill", "outline"
 
@@ -41,7 +46,7 @@ def write_scene(
     folder : Path
         Made if it is not there; scene.json is written last.
     case : Case
-        Its image has a channel for each of `modalities`.
+        Its image has a channel for each of `modalities`; uint8 are greys, which stay.
     maps : mapping of str to (X, Y, Z) uint8 array
         One or two arrays of class indices on the grid of the case, by names such as
         ``prediction``; the first is shown filled, the second outlined.
@@ -77,17 +82,29 @@ def write_scene(
             {"name": name, "title": titles.get(name, name), "url": f"{name}.nii.gz", "as": look}
             for name, look in zip(maps, looks, strict=True)
         ],
-        "uncertainty": (
-            None if uncertainty is None else {"url": "uncertainty.nii.gz", "levels": _LEVELS}
-        ),
+        "disagreement": differing(maps, titles) if len(maps) == 2 else None,
+        "changes": differing(("correction", "prediction"), TITLES),
+        "uncertainty": None if uncertainty is None else _UNCERTAINTY,
         "labels": label_table(schema),
-        "planes": [(plane.name, plane.axis) for plane in PLANES],
+        "planes": [(plane.name, plane.axis) for plane in planes_through(tumour.shape, schema)],
         "shape": tumour.shape,
         "spacing_mm": canonical_spacing_mm(affine),
         "start": _start(tumour),
         "sides": schema.dimensions == 3,
     }
     write_json(folder / SCENE, about)
+
+
+def differing(maps: Collection[str], titles: Mapping[str, str]) -> dict[str, Any]:
+    """Of which maps, in this order, and the names and colours of where only the first marks tumour,
+    only the second, and both with other labels.
+    """
+    first, second = sorted(maps, key=lambda name: name != "reference")
+    names = DISAGREEMENT
+    if first != "reference":
+        only = (f"only {titles.get(name, name)}" for name in (first, second))
+        names = dict(zip((*only, "other label"), DISAGREEMENT.values(), strict=True))
+    return {"of": [first, second]} | colour_table(names)
 
 
 def on_case_axes(voxels: np.ndarray, case_affine: np.ndarray) -> np.ndarray:
@@ -98,6 +115,8 @@ def on_case_axes(voxels: np.ndarray, case_affine: np.ndarray) -> np.ndarray:
 
 
 def _grey(voxels: np.ndarray) -> np.ndarray:
+    if voxels.dtype == np.uint8:
+        return voxels
     brain = voxels[voxels != 0][::8]
     low, high = np.percentile(brain, WINDOW_PERCENTILES) if brain.size else (0.0, 1.0)
     scaled = (voxels.astype(np.float32) - low) * np.float32(255 / max(high - low, 1e-8))

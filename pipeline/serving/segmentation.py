@@ -2,19 +2,31 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..cohorts.dicom_choice import TABLE
-from ..core.records import write_json
-from ..segmenting.extras import Extras
+from ..core.errors import InputError
+from ..core.records import write_bytes, write_json
+from ..segmenting.extras import OBJECTS, Extras
 from ..segmenting.finding import OneCase
 from ..segmenting.model import Model
+from ..segmenting.segmentation import Segmentation
 from . import worker
+from .refusals import for_page
 from .scenes import write_scene
 from .store import LABELS, RESULT, SCENE, UPLOAD
+
+FACTS = "summary.json"
+EXTRAS = "extras"
+REFUSED = "refused.txt"
+"""Below the result of a case: its facts, what `finish` adds, and why that has no DICOM objects."""
+_DICOM = Extras(formats=OBJECTS, uncertainty=True, summary=True)
+_last: dict[str, Segmentation] = {}
+"""The segmentation of the last case, by its folder, for `finish`."""
 
 
 def load(values: Mapping[str, Any], report: worker.Report) -> None:
@@ -23,7 +35,8 @@ def load(values: Mapping[str, Any], report: worker.Report) -> None:
 
 
 def segment(values: Mapping[str, Any], report: worker.Report) -> None:
-    """Segment a case into its folder ``result``, which appears when it is complete.
+    """Segment a case into its folder ``result``, which appears when it is complete: labels, run
+    manifest, facts, scene.
 
     Parameters
     ----------
@@ -33,28 +46,24 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
     report : callable
     """
     folder = Path(values["folder"])
+    _last.clear()
     made = folder / f".{RESULT}"
     shutil.rmtree(made, ignore_errors=True)  # of a process that was killed
     try:
-        _write(made, values, report)
+        result = _segmented(values, report)
+        report("Writing the results", 0.8)
+        _write(made, result)
         shutil.rmtree(folder / RESULT, ignore_errors=True)
         made.rename(folder / RESULT)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+    _last[values["folder"]] = result
 
 
-def _write(made: Path, values: Mapping[str, Any], report: worker.Report) -> None:
-    """Segment the case, and write all that is offered of it into a folder."""
-    model, folder = worker.model(values["model"]), Path(values["folder"])
-    report("Reading and checking", 0.0)
-    case = _found(model, folder / UPLOAD / "files", values)
-    prepared = model.prepare(case, values["native"])
-    report("The network looks at it", 0.3)
-    model.load_network()
-    result = model.predict(prepared)
-    report("Writing the results", 0.8)
-    formats = ("nifti", "seg", "sr", "rtstruct") if values["kind"] == "dicom" else ("nifti",)
-    result.save(made / LABELS, Extras(formats=formats))
+def _write(made: Path, result: Segmentation) -> None:
+    """Write what is shown of a case into a folder."""
+    result.save(made / LABELS)
+    write_json(made / FACTS, result.facts)
     uncertainty = np.max(list(result.uncertainty.values()), axis=0)
     write_scene(
         made / SCENE,
@@ -66,9 +75,51 @@ def _write(made: Path, values: Mapping[str, Any], report: worker.Report) -> None
     )
 
 
-def _found(model: Model, place: Path, values: Mapping[str, Any]) -> OneCase:
-    """The case with the series that were chosen."""
-    chosen = values["chosen"]
+def finish(values: Mapping[str, Any], report: worker.Report) -> None:
+    """Write what else is offered of a case that was segmented, into its folder ``result/extras``,
+    which appears when it is complete: DICOM objects of a DICOM study, uncertainty maps, the page.
+
+    Parameters
+    ----------
+    values, report
+        As for `segment`. A case that another process segmented is segmented again.
+    """
+    result = _last.pop(values["folder"], None) or _segmented(values, report)
+    report("Preparing the downloads", 0.9)
+    folder = Path(values["folder"])
+    made = folder / f".{EXTRAS}"
+    shutil.rmtree(made, ignore_errors=True)
+    extras = _DICOM if values["kind"] == "dicom" else replace(_DICOM, formats=("nifti",))
+    try:
+        _write_extras(made, result, extras)
+        made.rename(folder / RESULT / EXTRAS)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write_extras(made: Path, result: Segmentation, extras: Extras) -> None:
+    try:
+        result.save(made / LABELS, extras)
+    except InputError as error:  # headers that no object can repeat
+        if not extras.objects:
+            raise
+        result.save(made / LABELS, replace(extras, formats=("nifti",)))
+        write_bytes(made / REFUSED, for_page(error).encode())
+
+
+def _segmented(values: Mapping[str, Any], report: worker.Report) -> Segmentation:
+    model = worker.model(values["model"])
+    report("Reading and checking", 0.0)
+    case = found(model, values)
+    prepared = model.prepare(case, values["native"])
+    report("The network looks at it", 0.3)
+    model.load_network()
+    return model.predict(prepared)
+
+
+def found(model: Model, values: Mapping[str, Any]) -> OneCase:
+    """The case with the series that were chosen; values as for `segment`."""
+    place, chosen = Path(values["folder"]) / UPLOAD / "files", values["chosen"]
     if values["kind"] == "dicom":
         if (place / TABLE).is_dir():
             shutil.rmtree(place / TABLE)

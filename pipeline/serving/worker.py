@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from ctypes import CDLL
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,12 +36,24 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[str, float], None]
 """Tells the server what is being done, and which share of the whole is done."""
-TASKS = {"recognise": ".recognition", "load": ".segmentation", "segment": ".segmentation"}
+TASKS = {
+    "recognise": ".recognition",
+    "load": ".segmentation",
+    "segment": ".segmentation",
+    "show_held_out": ".held_out",
+    "compare_models": ".comparing",
+    "list_runs": ".runs",
+    "finish": ".segmentation",
+    "follow": ".following",
+    "correct": ".correction_task",
+}
 """Module of each task: a function of its name that takes the task's values and a `Report`."""
 _TOO_LARGE = (
     "The files need more memory than the server gives to one case. Send the four series alone, or"
     " smaller ones."
 )
+
+_MOST_MODELS = 3  # loaded at the same time; the one used longest ago makes room
 
 
 def main() -> None:
@@ -120,7 +132,7 @@ def _free_memory() -> None:
         CDLL(None).malloc_trim(0)
 
 
-@cache
+@lru_cache(_MOST_MODELS)
 def model(folder: str) -> Model:
     """The network in a folder, loaded once."""
     return Model(Path(folder), read_card(Path(folder)))

@@ -3,7 +3,7 @@ metrics/verify.json.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -36,10 +36,13 @@ CHECKS = (
 """What `download` verifies, for metrics/verify.json."""
 
 
-def reject_duplicates(entries: Sequence[CaseEntry], found: Sequence[Found]) -> None:
+def reject_duplicates(
+    entries: Sequence[CaseEntry], found: Sequence[Found], corrections: Collection[str] = ()
+) -> None:
     """Raise InputError if two images have the same voxels, which would leak from training to test.
 
-    `entries` and `found` are the same cases in the same order.
+    `entries` and `found` are the same cases in the same order. Of the same voxels one may be of a
+    case of the cohort and one of `corrections`: `split` sees to those.
     """
     owners = defaultdict(list)
     for entry, case in zip(entries, found, strict=True):
@@ -47,7 +50,8 @@ def reject_duplicates(entries: Sequence[CaseEntry], found: Sequence[Found]) -> N
             # a sequence that was not acquired is a published copy of another
             if entry.attributes.get("missing") != name:
                 path = case.in_published_names(str(case.images[name]))
-                owners[file.content_sha256].append((entry.case, name, path))
+                kind = entry.case in corrections
+                owners[file.content_sha256, kind].append((entry.case, name, path))
     lines = [
         f"{path}: {name} of case {case} has the same voxels as {first[2]}"
         for first, *others in owners.values()
@@ -88,6 +92,7 @@ def warnings(catalogue: Catalogue, verified: Sequence[Verified]) -> list[str]:
             " keeps both in one part. Keep one of them."
             for one, other, similarity in catalogue.alike
             if patients[one] != patients[other]
+            and (one in catalogue.corrections) == (other in catalogue.corrections)
         ),
         *_grouped({case.entry.case: case.faults for case in verified}),
         *suspicions(relations, catalogue.cohort.modalities, names),

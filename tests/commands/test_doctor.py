@@ -13,6 +13,7 @@ from pipeline.commands import doctor
 from pipeline.core import params
 from pipeline.core.cores import usable_cores
 from pipeline.core.errors import InputError
+from pipeline.core.extensions import NONE
 from pipeline.runtime import params_file
 from pipeline.runtime.tracking import datasets, reproduction
 from pipeline.runtime.tracking.parts import Part
@@ -206,7 +207,7 @@ def test_fix_adds_a_whole_section_and_keys_of_a_section_in_one_line(folder):
     Path("params.yaml").write_text(f"# my study\n{line}\n")
     doctor.fix(Path("params.yaml"))
     cohort = {"source": "brats", "location": "/data/mine", "cases": 24}
-    cohort |= {"unlabelled": "refuse", "seed": 1}
+    cohort |= {"unlabelled": "refuse", "corrections": NONE, "seed": 1}
     expected = params.read(params_file.DEFAULTS) | {"cohort": cohort}
     assert params.read(Path("params.yaml")) == expected
     assert Path("params.yaml").read_text().startswith("# my study\ncohort: {")

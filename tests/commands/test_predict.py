@@ -106,7 +106,7 @@ def test_a_folder_of_cases_is_segmented_into_a_folder_and_skipped_the_second_tim
     cases, tmp_path, capsys
 ):
     out = tmp_path / "out"
-    assert predict(cases, "--out", out, "--overlay") == 0
+    assert predict(cases, "--out", out, "--overlay", "--summary") == 0
     printed = capsys.readouterr().out
     assert "BraTS2021_00001: WT " in printed
     assert f"{out}: 2 done, 0 skipped, 0 failed; volumes in {out / 'volumes.csv'}" in printed
@@ -114,6 +114,7 @@ def test_a_folder_of_cases_is_segmented_into_a_folder_and_skipped_the_second_tim
         "BraTS2021_00000.png",
         "BraTS2021_00001.png",
     ]
+    assert len([*(out / "summaries").glob("*.pdf")]) == 2
     assert predict(cases, "--out", out) == 0
     assert f"{out}: 0 done, 2 skipped, 0 failed" in capsys.readouterr().out
     assert predict(cases, "--out", out, "--overwrite") == 0

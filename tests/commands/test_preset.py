@@ -115,6 +115,7 @@ def test_the_change_is_shown_as_a_diff_and_the_phantom_preset_restores_the_file(
         (["phantom", "train.epochs=abc"], "params.yaml: train.epochs: input should be a valid int"),
         (["phantom", "train.patch=[80, 90]"], "train.patch is [80, 90], but a network with"),
         (["brats-cpu", "cohort.location=/nope"], "/nope: does not exist. Set cohort.location"),
+        (["phantom", "cohort.corrections=/nope"], "/nope: is no folder. Set cohort.corrections"),
         (["phantom", "cohort.source=cheng"], "none has one around it to take its voxels"),
     ],
 )

@@ -169,6 +169,11 @@ def test_attributes_of_cases_that_were_not_scored_count_for_nothing(write, run, 
     assert "grade" not in part(text, "Scores by subgroup")
 
 
+def test_readers_of_corrected_cases_make_no_groups(write, run):
+    readers = with_attributes(run, corrected_by="AAAAAABBBBBB", corrected_at="LLLLLLHHHHHH")
+    assert "corrected_" not in write(catalogue=readers)
+
+
 def test_missed_and_invented_regions_are_counted(write, run):
     bare = [row for row in run.rows if row["name"] == "ET"]
     bare[0]["prediction_ml"], bare[0]["dice"] = 1.0, 0.0

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -462,6 +463,17 @@ def test_the_parts_of_the_cohort_are_datasets_without_patients_and_paths(clone):
     assert logged["phantom test"][1] == "testing"
 
 
+def test_the_number_of_corrected_cases_and_their_networks_are_tags(clone):
+    corrected = replace(DATA, corrected={"0123456789abcdef": 2, "": 1})
+    with reproduction.run(TAGS, corrected, MODEL) as run:
+        pass
+    tags = client().get_run(run.id).data.tags
+    assert (tags["corrected_cases"], tags["corrected_from"]) == ("3", "0123456789abcdef")
+    with reproduction.run(TAGS | {"data_hash": "other"}, DATA, MODEL) as plain:
+        pass
+    assert "corrected_cases" not in client().get_run(plain.id).data.tags
+
+
 def catalogue_of(**content):
     """A catalogue of cases, whose image has the given hash of its content."""
     of_image = {"dtype": "int16", "minimum": 0, "maximum": 9, "origin_sha256": None}
@@ -474,6 +486,7 @@ def catalogue_of(**content):
                     "t1c": FileEntry(path=f"{case}.nii", sha256="-", content_sha256=of, **of_image)
                 },
                 labels=None,
+                attributes={},
             )
             for case, of in content.items()
         ),

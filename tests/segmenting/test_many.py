@@ -16,6 +16,7 @@ from pipeline.core.records import read_csv
 from pipeline.formats import nifti
 from pipeline.metrics.uncertainty import entropy_bits
 from tests.conftest import LPS, case_arrays, write_case
+from tests.report.pdf import lines_of
 
 MODEL = Path(__file__).parents[1] / "network/format_1"
 ALL = api.Extras(probabilities=True, uncertainty=True, overlay=True)
@@ -278,6 +279,24 @@ def test_maps_hold_probabilities_and_their_entropy_and_are_no_masks(model, cases
     picture = (out / "overlays" / f"{case.name}.png").read_bytes()
     assert picture == result.show().png
     assert list(masks_of(out)) == [case.name]
+
+
+def test_a_summary_is_of_its_case_and_goes_when_that_is_segmented_again_without(model, cases, out):
+    case = cases / "BraTS2021_00000"
+    extras = api.Extras(summary=True)
+    assert counted(model.segment_many([case], out)) == {"done": 1}
+    assert counted(model.segment_many([case], out, extras=extras)) == {"done": 1}
+    assert counted(model.segment_many([case], out, extras=extras)) == {"skipped": 1}
+    pdf, png = (out / "summaries" / f"{case.name}.{kind}" for kind in ("pdf", "png"))
+    assert png.read_bytes().startswith(b"\x89PNG")
+    text = lines_of(pdf.read_bytes())
+    record = json.loads((out / f"{case.name}.nii.gz.json").read_bytes())
+    assert text[0] == case.name
+    assert f"{record['volumes_ml']['WT']:.1f} ml" in text
+    assert any(record["network_sha256"][:16] in line for line in text)
+    list(model.segment_many([case], out, overwrite=True))
+    assert not pdf.exists()
+    assert not png.exists()
 
 
 def test_the_table_has_the_cases_of_earlier_calls_too(model, cases, out):

@@ -134,7 +134,7 @@ def _roi(source: Source, number: int, name: str, algorithm: Algorithm) -> Datase
         ReferencedFrameOfReferenceUID=source.headers[0].FrameOfReferenceUID,
         ROIName=name,
         ROIDescription=f"{structure(name).title}. {USE}",
-        ROIGenerationAlgorithm="AUTOMATIC",
+        ROIGenerationAlgorithm=algorithm.type,
         ROIGenerationDescription=f"{algorithm.name} {algorithm.version}"[:64],
         ROIDerivationAlgorithmIdentificationSequence=list(identification(algorithm)),
     )

@@ -39,11 +39,14 @@ _LONGEST = 64  # characters of LO
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made the masks: its name, version and parameters, such as the hash of the network."""
+    """What made the masks: its name, version and parameters, such as the hash of the network;
+    semiautomatic if a person corrected them.
+    """
 
     name: str
     version: str
     parameters: Mapping[str, str]
+    type: Literal["AUTOMATIC", "SEMIAUTOMATIC"] = "AUTOMATIC"
 
 
 def dataset(
@@ -205,7 +208,7 @@ def _descriptions(
             segment_label=name,
             segmented_property_category=CATEGORY,
             segmented_property_type=what.code,
-            algorithm_type="AUTOMATIC",
+            algorithm_type=algorithm.type,
             algorithm_identification=identification(algorithm),
             anatomic_regions=[ANATOMY],
             display_color=CIELabColor.from_string(colours[name]) if name in colours else None,

@@ -1,317 +1,644 @@
-// Shows the volumes that the page holds with NiiVue, once the reader opens the viewer. Nothing is fetched.
+// A viewer of one scene with NiiVue: planes and 3D, contrast, zoom, label maps laid over, mouse and keyboard. It fetches
+// nothing: a feed gives it the volumes, from the page (embedded_volumes.js) or from a server.
 (() => {
   "use strict";
-  const box = document.querySelector(".viewer");
-  const {cases, labels, disagreement, uncertainty, sides} = JSON.parse(document.getElementById("viewer-description").textContent);
-  const control = name => document.getElementById(`viewer-${name}`);
-  const opener = box.querySelector(".viewer-open"), panel = control("panel"), canvas = box.querySelector("canvas");
-  const poster = box.querySelector(".viewer-poster");
-  const status = box.querySelector(".viewer-status"), where = box.querySelector(".viewer-where");
+  const {difference, disagreeing, marked, grown, indicesIn, paint, bleed, clear} = window.TumorFlowPainting;
   const AXES = ["sagittal", "coronal", "axial"], SLICE_TYPES = {axial: 0, coronal: 1, sagittal: 2}, PLANES = 3, RENDER = 4;
+  const AXIS_OF_TYPE = [2, 1, 0]; // of NiiVue's axial, coronal and sagittal
   const HEADER_BYTES = 352; // of a NIfTI file whose voxels begin behind its header
-  const MAPS = ["reference", "prediction", "disagreement", "uncertainty"];
   const WINDOWING = 9, WHOLE_WINDOW = 255; // NiiVue's number of a drag that changes it; grey levels
-  const DARK = 4; // what the compression leaves of black is below
-  const HEAD_OPACITY = 0.35; // in 3D, where the tumour shows through
-  const ERROR_STRENGTH = 225; // of 255: few voxels, which must be seen
-  let nv = null, shown = null, at = [0, 0, 0];
+  const HEAD_OPACITY = 0.35, SOLID_SCALE = 1.4; // in 3D, where the tumour shows through; of a head that may turn
+  const ERROR_STRENGTH = 225, VEIL_STRENGTH = 12; // of 255: few voxels, which must be seen; what must not hide others
+  const CROSSHAIR_MM = 0.4, CROSSHAIR_GAP_MM = 16;
+  const layout = (axial, coronal, sagittal) => [axial, coronal, sagittal].map((position, sliceType) => ({sliceType, position}));
+  const SIDE_BY_SIDE = layout([0, 0, 0.5, 1], [0.5, 0, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]); // left, top, width, height
+  const UPRIGHT = layout([0, 0, 1, 0.6], [0, 0.6, 0.5, 0.4], [0.5, 0.6, 0.5, 0.4]);
+  const FILLED = 0.94; // of the picture, by the head
+  const INSET = 5; // pixels between the letters of orientation and the edge
+  const SLAB = 16; // slices that go to the card at once
+  const ZOOM_STEP = 25, TURN_STEP = 5, FAR = 10; // percent, degrees and slices of a key
+  const SHARED = ["modality", "plane", "zoom", "turn", "tilt", "level", "window", "opacity"];
 
-  const stored = id => new Blob([Uint8Array.from(atob(document.getElementById(id).textContent), letter => letter.charCodeAt(0))]);
+  const capital = text => text[0].toUpperCase() + text.slice(1);
 
-  const unpacked = id => new Response(stored(id).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
-
-  // A modality as a NIfTI file: its slices lie side by side in a picture.
-  const greys = async (id, {header, shape: [width, height, slices], columns}) => {
-    const picture = await createImageBitmap(stored(id), {colorSpaceConversion: "none"}), paper = document.createElement("canvas");
-    [paper.width, paper.height] = [picture.width, picture.height];
-    const pen = paper.getContext("2d", {willReadFrequently: true});
-    pen.drawImage(picture, 0, 0);
-    const pixels = new Uint32Array(pen.getImageData(0, 0, paper.width, paper.height).data.buffer);
-    const file = new Uint8Array(HEADER_BYTES + width * height * slices);
-    file.set(header);
-    new DataView(file.buffer).setInt16(68, 0, true); // no labels
-    for (let slice = 0, index = HEADER_BYTES; slice < slices; slice++) {
-      const left = slice % columns * width, top = Math.floor(slice / columns) * height;
-      for (let row = 0; row < height; row++) {
-        for (let start = (top + row) * paper.width + left, place = start; place < start + width; place++, index++) {
-          const grey = pixels[place] & 255;
-          file[index] = grey < DARK ? 0 : grey;
-        }
-      }
-    }
-    return file.buffer;
+  const made = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    Object.assign(element, attributes);
+    element.append(...children);
+    return element;
   };
 
-  const run = code => new Promise((done, failed) => {
-    const script = document.createElement("script");
-    script.src = URL.createObjectURL(new Blob([code], {type: "text/javascript"}));
-    script.onload = () => {
-      URL.revokeObjectURL(script.src);
-      done();
-    };
-    script.onerror = () => failed(new Error("NiiVue does not start"));
-    document.head.append(script);
-  });
+  // A map is spoken of by its title, in small letters where that is its name.
+  const spoken = ({name, title = name}) => title.toLowerCase() === name.toLowerCase() ? name : title;
 
-  const start = async () => {
-    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("this browser offers no WebGL 2");
-    await run(await unpacked("viewer-niivue"));
-    nv = new niivue.Niivue({
-      logLevel: "error", dragAndDropEnabled: false, dragMode: WINDOWING, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
-      scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides, showAllOrientationMarkers: true,
-      fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidth: 0.4, crosshairWidthUnit: "mm",
-      crosshairGap: 16, multiplanarShowRender: 0, tileMargin: 4,
-    });
-    await nv.attachToCanvas(canvas, true);
-    canvas.tabIndex = -1; // every movement has a control of its own, so the keyboard need not stop here
-    nv.onLocationChange = place => moved([...place.vox]);
-    nv.onIntensityChange = ({cal_min, cal_max}) => {
-      control("level").value = (cal_min + cal_max) / 2;
-      control("window").value = cal_max - cal_min;
-    };
-    nv.onAzimuthElevationChange = (turn, tilt) => {
-      control("turn").value = (turn % 360 + 360) % 360;
-      control("tilt").value = tilt;
-    };
-    const mine = event => event.target === canvas && event.stopPropagation();
-    for (const kind of ["keydown", "keyup"]) panel.addEventListener(kind, mine, true);
-    // Wheel and fingers scroll the page, and not the slices, until the reader has clicked the picture.
-    for (const kind of ["wheel", "touchstart", "touchmove", "touchend"]) {
-      const leave = event => event.target === canvas && document.activeElement !== canvas && event.stopPropagation();
-      panel.addEventListener(kind, leave, {capture: true, passive: true});
-    }
+  const mark = (name, [red, green, blue]) => {
+    const patch = made("i");
+    patch.style.background = `rgb(${red} ${green} ${blue})`;
+    return made("span", {className: "viewer-mark"}, patch, name);
   };
 
-  const options = (select, names) => select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
-
-  // A case and its label maps: these are kept as voxels, for the words below the picture, and painted into one volume of colours.
-  const showCase = async place => {
-    const one = cases[place], kept = control("modality").value;
-    options(control("modality"), one.modalities.map(name => [name, name]));
-    control("modality").value = one.modalities.includes(kept) ? kept : one.opened_on;
-    const views = one.planes.map(([name]) => [name, name[0].toUpperCase() + name.slice(1)]);
-    if (one.planes.length > 1) views.push(["planes", "Three planes"], ["render", "3D"]);
-    const view = control("plane").value;
-    options(control("plane"), views);
-    control("plane").value = views.some(([name]) => name === view) ? view : views[0][0];
-    const files = await Promise.all(one.maps.map((_, number) => unpacked(`viewer-${place}-${one.modalities.length + number}`)));
-    const voxels = Object.fromEntries(one.maps.map((name, number) => [name, new Uint8Array(files[number], HEADER_BYTES)]));
-    voxels.disagreement = disagreeing(voxels.reference, voxels.prediction);
-    const maps = MAPS.filter(name => voxels[name]), header = new Uint8Array(files[0], 0, HEADER_BYTES);
-    control("uncertainty").parentElement.parentElement.hidden = !voxels.uncertainty;
-    shown = {...one, place, header, maps, voxels, marked: marked(Object.values(voxels)), paint: await painting(header, voxels.reference.length)};
-    for (const [axis, length] of one.shape.entries()) {
-      const slider = control(`slice-${axis}`);
-      slider.min = one.offset[axis] + 1;
-      slider.step = length > 1 ? one.step : 1;
-      slider.max = one.offset[axis] + 1 + (length - 1) * slider.step;
-    }
-    at = [...one.start];
-    control("zoom").value = 100;
-    await showModality();
-  };
-
-  // 0 where two maps agree, else 1 for missed, 2 for false alarm and 3 for another label.
-  const disagreeing = (reference, prediction) => reference.map((label, index) => {
-    const drawn = prediction[index];
-    return label === drawn ? 0 : !drawn ? 1 : !label ? 2 : 3;
-  });
-
-  // Indices of the voxels that any map marks: few, so that painting is quick.
-  const marked = maps => {
-    const found = [];
-    for (let index = 0; index < maps[0].length; index++) if (maps.some(voxels => voxels[index])) found.push(index);
-    return found;
-  };
-
-  // An empty volume of colours on the grid of a file of labels, given by its header.
-  const painting = async (start, voxels) => {
-    const colours = new Uint8Array(HEADER_BYTES + 4 * voxels), header = new DataView(colours.buffer);
-    colours.set(start);
-    for (const [place, value] of [[68, 0], [70, 2304], [72, 32]]) header.setInt16(place, value, true); // no intent, RGBA, 32 bits
-    return niivue.NVImage.new(colours.buffer, "labels.nii", "", 1);
-  };
-
-  const showModality = async () => {
-    const name = control("modality").value, number = shown.modalities.indexOf(name);
-    const file = await greys(`viewer-${shown.place}-${number}`, shown);
-    const anatomy = await niivue.NVImage.new(file, `${name}.nii`, "gray", 1, null, 0, WHOLE_WINDOW);
-    nv.volumes = [anatomy, shown.paint];
-    draw(true);
-  };
-
-  // Fills first, then outlines: voxels of a region beside one outside it, along the axes of the picture.
-  const paint = (axes, solid) => {
-    const {shape, maps, voxels, marked, paint: {img}} = shown, steps = [1, shape[0], shape[0] * shape[1]];
-    const strength = solid ? 255 : Math.round(2.55 * control("opacity").value);
-    const borders = (voxels, index) => axes.some(axis => {
-      const along = Math.floor(index / steps[axis]) % shape[axis], inside = labels.inside[voxels[index] - 1];
-      const before = along > 0 ? voxels[index - steps[axis]] : 0, after = along < shape[axis] - 1 ? voxels[index + steps[axis]] : 0;
-      return !inside.includes(before) || !inside.includes(after);
-    });
-    const wanted = labels.names.map((_, place) => control(`label-${place + 1}`).checked);
-    const tumour = {colours: labels.colours, wanted, strength};
-    const errors = {colours: disagreement.colours, wanted: disagreement.names.map(() => true), strength: ERROR_STRENGTH};
-    const certain = {colours: uncertainty.colours, wanted: uncertainty.colours.map(() => true), strength: null}; // each of its own
-    const looks = {reference: tumour, prediction: tumour, disagreement: errors, uncertainty: certain};
-    const layers = maps.filter(name => control(name).checked).map(name => ({
-      voxels: voxels[name], ...looks[name], lined: !solid && looks[name] === tumour && control(`${name}-as`).value === "outline",
-    })).sort((one, other) => one.lined - other.lined);
-    img.fill(0);
-    for (const {voxels, colours, wanted, strength, lined} of layers) {
-      for (const index of marked) {
-        const label = voxels[index];
-        if (!label || !wanted[label - 1] || lined && !borders(voxels, index)) continue;
-        img.set(colours[label - 1], 4 * index);
-        if (strength !== null) img[4 * index + 3] = lined ? 255 : strength;
-      }
-    }
-    // The card mixes neighbours: what lies beside a colour takes that colour, wholly transparent, instead of black.
-    for (const index of marked) {
-      if (!img[4 * index + 3]) continue;
-      for (const step of steps) {
-        for (const beside of [index - step, index + step]) {
-          if (beside >= 0 && 4 * beside < img.length && !img[4 * beside + 3]) img.copyWithin(4 * beside, 4 * index, 4 * index + 3);
-        }
-      }
-    }
-  };
-
-  // What the controls say; the textures of the card are made anew where the volumes or their looks changed.
-  const draw = anew => {
-    const view = control("plane").value, flat = shown.planes.find(([name]) => name === view);
-    if (anew) {
-      paint([0, 1, 2].filter(axis => !flat || axis !== flat[1]), view === "render");
-      nv.volumes[0].opacity = view === "render" ? HEAD_OPACITY : 1;
-      contrast();
-      nv.setVolume(nv.volumes[0], 0);
-    }
-    nv.opts.sliceType = flat ? SLICE_TYPES[AXES[flat[1]]] : view === "render" ? RENDER : PLANES;
-    for (const axis of [0, 1, 2]) {
-      const through = flat ? flat[1] === axis : view === "planes";
-      control(`slice-${axis}`).parentElement.hidden = !through || shown.shape[axis] < 2;
-    }
-    for (const name of ["turn", "tilt"]) control(name).parentElement.hidden = view !== "render";
-    for (const name of ["reference-as", "prediction-as"]) control(name).hidden = view === "render";
-    control("opacity").parentElement.hidden = view === "render";
-    control("plane").parentElement.hidden = shown.planes.length < 2;
-    nv.scene.renderAzimuth = Number(control("turn").value);
-    nv.scene.renderElevation = Number(control("tilt").value);
-    zoom();
-    go(at);
-  };
-
-  const contrast = () => {
-    const level = Number(control("level").value), half = control("window").value / 2;
-    [nv.volumes[0].cal_min, nv.volumes[0].cal_max] = [level - half, level + half];
-  };
-
-  // Around the crosshair, so that what is looked at stays where it is.
-  const zoom = () => {
-    const factor = control("zoom").value / 100, place = nv.frac2mm(nv.vox2frac(at));
-    nv.scene.volScaleMultiplier = factor;
-    nv.scene.pan2Dxyzmm = [...[0, 1, 2].map(axis => (1 - factor) * place[axis]), factor];
-  };
-
-  const go = voxel => {
-    nv.scene.crosshairPos = nv.vox2frac(voxel);
-    nv.drawScene();
-    moved(voxel);
-  };
-
-  const moved = voxel => {
-    at = voxel.map((value, axis) => Math.min(Math.max(Math.round(value), 0), shown.shape[axis] - 1));
-    const [width, height] = shown.shape, index = at[0] + width * (at[1] + height * at[2]);
-    const words = MAPS.slice(0, 2).map(name => `${name}: ${["no tumour", ...labels.names][shown.voxels[name][index]]}`);
-    if (shown.voxels.uncertainty) words.push(`uncertainty: ${(shown.voxels.uncertainty[index] / uncertainty.colours.length).toFixed(2)} bits`);
-    if (shown.step > 1) words.push(`each voxel shown is the mean of ${shown.step} along each axis`);
-    const slices = [];
-    for (const axis of [2, 1, 0]) {
-      const slider = control(`slice-${axis}`), number = at[axis] * slider.step + shown.offset[axis] + 1;
-      const name = `${AXES[axis]} slice ${number} of ${shown.whole[axis]}`;
-      slider.value = number;
-      slider.previousElementSibling.textContent = name[0].toUpperCase() + name.slice(1);
-      if (shown.shape[axis] > 1 && sides) slices.push(name);
-    }
-    where.textContent = [...slices, ...words].join(" · ");
-    const overlays = shown.maps.filter(name => control(name).checked).join(", ") || "nothing";
-    const view = control("plane").selectedOptions[0].text;
-    const name = [shown.name, control("modality").value, view].join(", ");
-    canvas.setAttribute("aria-label", `${name}, with ${overlays} laid over. ${where.textContent}`);
-  };
-
-  // One picture per frame of the screen, however fast a slider moves.
-  let waiting = false;
-  const soon = action => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      action();
-    });
-  };
-
-  const busy = async action => {
+  // Runs what may fail; the status of the viewer says what it waits for or why it failed.
+  const busy = async (root, action) => {
+    const status = root.querySelector(".viewer-status");
     status.textContent = "Reading …";
-    box.setAttribute("aria-busy", "true");
+    root.setAttribute("aria-busy", "true");
     try {
       await action();
       status.textContent = "";
     } catch (error) {
       status.textContent = `The viewer cannot be shown: ${error.message}.`;
     }
-    box.removeAttribute("aria-busy");
+    root.removeAttribute("aria-busy");
   };
 
-  options(control("case"), cases.map(({name}, place) => [place, name]));
-  control("case").addEventListener("change", () => busy(() => showCase(Number(control("case").value))));
-  control("modality").addEventListener("change", () => busy(showModality));
-  const looks = ["plane", ...MAPS, "reference-as", "prediction-as", ...labels.names.map((_, place) => `label-${place + 1}`)];
-  for (const name of looks) control(name).addEventListener("change", () => draw(true));
-  control("opacity").addEventListener("input", () => soon(() => draw(true)));
-  for (const name of ["turn", "tilt", "zoom"]) control(name).addEventListener("input", () => soon(() => draw(false)));
-  for (const axis of [0, 1, 2]) {
-    control(`slice-${axis}`).addEventListener("input", event => soon(() => {
-      at[axis] = (event.target.value - event.target.min) / event.target.step;
-      go(at);
-    }));
-  }
-  const recontrast = () => {
-    contrast();
-    nv.refreshLayers(nv.volumes[0], 0);
-    nv.drawScene();
+  // Once per frame of the screen, however fast a slider moves.
+  const perFrame = action => {
+    let waiting = false;
+    return () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        action();
+      });
+    };
   };
-  for (const name of ["level", "window"]) control(name).addEventListener("input", () => soon(recontrast));
-  control("contrast").addEventListener("click", () => {
-    for (const name of ["level", "window"]) control(name).value = control(name).defaultValue;
-    recontrast();
+
+  const startNiivue = async (canvas, sides) => {
+    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("this browser offers no WebGL 2");
+    const nv = new niivue.Niivue({
+      logLevel: "error", dragAndDropEnabled: false, dragMode: WINDOWING, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
+      scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides, showAllOrientationMarkers: true,
+      isOrientCube: sides, fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidthUnit: "mm",
+    });
+    nv.keyDownListener = nv.keyUpListener = () => {}; // the keys are ours
+    const letters = nv.drawSliceOrientationText.bind(nv); // it would cut them at the edges
+    nv.drawSliceOrientationText = ([left, top, width, height], ...more) =>
+      letters([left + INSET, top + INSET, width - 2 * INSET, height - 2 * INSET], ...more);
+    await nv.attachToCanvas(canvas, true);
+    return nv;
+  };
+
+  // A volume of 2 x 2 x 2 transparent voxels: NiiVue makes a texture for what is laid over, which we fill ourselves.
+  const placeholder = start => {
+    const file = new Uint8Array(HEADER_BYTES + 4 * 8), header = new DataView(file.buffer);
+    file.set(new Uint8Array(start, 0, HEADER_BYTES));
+    for (const [place, value] of [[42, 2], [44, 2], [46, 2], [68, 0], [70, 2304], [72, 32]]) header.setInt16(place, value, true); // RGBA, 32 bits
+    return niivue.NVImage.new(file.buffer, "labels.nii", "", 1);
+  };
+
+  const rangeOf = voxels => {
+    let [low, high] = [255, 0];
+    for (const value of voxels) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    return [low, high];
+  };
+
+  // [[low x, y, z], [high x, y, z]] around all voxels that are not black, the high ends outside; of a black volume, all of it.
+  const headBox = (voxels, shape) => {
+    const low = [...shape], high = [0, 0, 0];
+    for (let z = 0, index = 0; z < shape[2]; z++) {
+      for (let y = 0; y < shape[1]; y++) {
+        for (let x = 0; x < shape[0]; x++, index++) {
+          if (!voxels[index]) continue;
+          if (x < low[0]) low[0] = x;
+          if (x >= high[0]) high[0] = x + 1;
+          if (y < low[1]) low[1] = y;
+          if (y >= high[1]) high[1] = y + 1;
+          if (z < low[2]) low[2] = z;
+          high[2] = z + 1;
+        }
+      }
+    }
+    return high[2] ? [low, high] : [[0, 0, 0], shape];
+  };
+
+  // Red, green, blue and opacity in one number for each of 256 grey levels, as NiiVue's shader takes them from a colour map.
+  const greyTable = (colours, low, high, opacity) => Uint32Array.from({length: 256}, (_, grey) => {
+    const share = (grey - low) / Math.max(1e-5, high - low), place = 256 * (grey > low ? Math.max(share, 2 / 256) : share) - 0.5;
+    const bounded = Math.min(Math.max(place, 0), 255), before = Math.floor(bounded), after = Math.min(before + 1, 255);
+    const [red, green, blue, alpha] = [0, 1, 2, 3].map(channel =>
+      colours[4 * before + channel] + (bounded - before) * (colours[4 * after + channel] - colours[4 * before + channel]));
+    return (Math.round(alpha * opacity) << 24 | Math.round(blue) << 16 | Math.round(green) << 8 | Math.round(red)) >>> 0;
   });
-  control("full").hidden = !document.fullscreenEnabled;
-  control("full").addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : box.requestFullscreen());
-  document.addEventListener("fullscreenchange", () => {
-    control("full").textContent = document.fullscreenElement ? "Leave full screen" : "Full screen";
-  });
-  control("start").addEventListener("click", () => {
-    at = [...shown.start];
-    draw(false);
-  });
-  opener.addEventListener("click", () => busy(async () => {
-    const open = panel.hidden;
-    panel.hidden = !open;
-    if (poster) poster.hidden = open;
-    opener.setAttribute("aria-expanded", String(open));
-    opener.textContent = open ? "Close the viewer" : "Open the viewer";
-    if (!open || nv) return;
+
+  /**
+   * Opens a viewer in `root`, which holds the picture of templates/viewer_controls.html.j2 and names in `data-prefix` the
+   * prefix of its controls. `niivue` must be loaded.
+   *
+   * A scene has `name`, `modalities` [{name}], `opened_on`, `maps` [{name, title, as: "fill" or "outline"}] of class indices,
+   * `labels` {names, colours, inside}, `planes` [[name, axis]], `shape`, `start` and `sides`; and, where known, `uncertainty`
+   * {levels, colours}, `disagreement` {of: [name, name] of two maps, names, colours}, and of a reduced volume `step`, `offset`
+   * and `whole` (its voxels' edge and first voxel in the whole volume, and the shape of that).
+   *
+   * A feed has `modality(name)`, `map(name)` and, if the scene has it, `uncertainty()`: promises of an ArrayBuffer with a NIfTI
+   * file, uint8, on canonical axes (RAS+), x fastest, 352 bytes before the voxels.
+   *
+   * Gives a promise of an object with
+   *   voxels(name)  Uint8Array of class indices of a map, live: change it, then repaint
+   *   repaint(box)  show changed voxels; box [[low x, y, z], [high x, y, z]] with the high ends outside, or none for all
+   *   at(), go(voxel), onMove(f)     the voxel looked at, [i, j, k]; f(voxel) is called after each move
+   *   mm(), goMm(place)              the same in mm of the scanner (RAS+)
+   *   look(), setLook(look), onLook(f)  values of the controls that linked viewers share; f(look) after a person changed one
+   *   voxelAt(clientX, clientY)      {voxel, axis} under a place of the window, axis being across the plane; null outside the slices
+   *   plane()       "axial", "coronal", "sagittal", "planes", "render" or what the scene calls its plane
+   *   grey()        {voxels, min, max, low, high} of the modality shown: its grey levels, their range, and the ends of the window
+   *   show(scene, feed)  another scene in the same viewer, or the same with other maps; scene() is the one shown
+   *   focus(), close(), nv (NiiVue), canvas
+   */
+  const open = async (root, firstScene, firstFeed) => {
+    const {prefix} = root.dataset, canvas = root.querySelector("canvas"), where = root.querySelector(".viewer-where");
+    const control = name => document.getElementById(`${prefix}-${name}`);
+    const listening = new AbortController(), moves = [], looks = [];
+    const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
+    let scene = null, feed = null, at = [0, 0, 0], voxels = {}, shown = [], img = null, ticks = {}, wanted = [], outlines = {};
+    let seen = "", head = null, loading = false;
+    const rounds = {scene: 0, modality: 0};
+
+    const nv = await startNiivue(canvas, firstScene.sides);
+
+    const fillSelect = (select, names) => select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
+
+    const tick = (name, checked, ...words) => {
+      const box = made("input", {type: "checkbox", id: `${prefix}-${name}`, checked, autocomplete: "off"});
+      on(box, "change", () => changed(true));
+      return [made("label", {}, box, " ", ...words), box];
+    };
+
+    // Ticks of the maps and labels of a scene; what a person chose for those of the last one stays.
+    const makeTicks = () => {
+      const kept = {...ticks}, keptLabels = wanted.map(box => box.checked), keptOutlines = outlines, rows = [];
+      const state = (name, otherwise) => kept[name] ? kept[name].checked : otherwise;
+      [ticks, outlines] = [{}, {}];
+      for (const map of scene.maps) {
+        const [label, box] = tick(map.name, state(map.name, true), map.title ?? map.name);
+        const drawn = made("select", {id: `${prefix}-${map.name}-as`, ariaLabel: `${map.title ?? map.name} drawn`});
+        fillSelect(drawn, [["fill", "filled"], ["outline", "outlined"]]);
+        drawn.value = keptOutlines[map.name]?.value ?? map.as;
+        on(drawn, "change", () => changed(true));
+        [ticks[map.name], outlines[map.name]] = [box, drawn];
+        rows.push(made("span", {}, label, " ", drawn));
+      }
+      if (voxels.disagreement) {
+        const {names, colours} = scene.disagreement, [label, box] = tick("disagreement", state("disagreement", false), "Disagreement ");
+        ticks.disagreement = box;
+        rows.push(made("span", {}, label, " ", ...names.map((name, place) => mark(name, colours[place]))));
+      }
+      if (voxels.uncertainty) {
+        const [label, box] = tick("uncertainty", state("uncertainty", false), "Uncertainty (0 to 1 bit) ");
+        ticks.uncertainty = box;
+        rows.push(made("span", {}, label, " ", made("span", {className: "viewer-ramp", ariaHidden: "true"})));
+      }
+      control("maps").replaceChildren(...rows);
+      const labels = scene.labels.names.map((name, place) =>
+        tick(`label-${place + 1}`, keptLabels[place] ?? true, mark(name, scene.labels.colours[place])));
+      wanted = labels.map(([, box]) => box);
+      control("labels").replaceChildren(...labels.map(([label]) => label));
+    };
+
+    // Everything is read before anything changes, so that what is named is always what is seen.
+    const show = async (nextScene, nextFeed) => {
+      const own = ++rounds.scene, kept = control("modality").value;
+      const modality = nextScene.modalities.some(({name}) => name === kept) ? kept : nextScene.opened_on;
+      const [file, uncertain, ...files] = await Promise.all([
+        nextFeed.modality(modality), nextScene.uncertainty && nextFeed.uncertainty(), ...nextScene.maps.map(({name}) => nextFeed.map(name)),
+      ]);
+      const anatomy = await niivue.NVImage.new(file, `${modality}.nii`, "gray", 1, null, 0, WHOLE_WINDOW), overlay = await placeholder(file);
+      if (own !== rounds.scene) return; // another one was chosen meanwhile
+      rounds.modality++;
+      const same = scene?.name === nextScene.name && String(scene.shape) === String(nextScene.shape);
+      [scene, feed, nv.volumes] = [nextScene, nextFeed, [anatomy, overlay]];
+      voxels = Object.fromEntries(scene.maps.map(({name}, place) => [name, new Uint8Array(files[place].slice(HEADER_BYTES))])); // the feed's own stay
+      if (scene.disagreement) voxels.disagreement = disagreeing(...compared());
+      if (uncertain) voxels.uncertainty = new Uint8Array(uncertain, HEADER_BYTES);
+      shown = marked(Object.values(voxels));
+      img = new Uint8Array(4 * scene.shape.reduce((one, other) => one * other));
+      makeTicks();
+      fillSelect(control("modality"), scene.modalities.map(({name}) => [name, name]));
+      control("modality").value = seen = modality;
+      const views = scene.planes.map(([name]) => [name, capital(name)]), view = control("plane").value;
+      if (scene.planes.length > 1) views.push(["planes", "Three planes"], ["render", "3D"]);
+      fillSelect(control("plane"), views);
+      control("plane").value = views.some(([name]) => name === view) ? view : views[0][0];
+      for (const [axis, length] of scene.shape.entries()) {
+        const slider = control(`slice-${axis}`);
+        slider.min = offset(axis) + 1;
+        slider.step = length > 1 ? scene.step ?? 1 : 1;
+        slider.max = offset(axis) + 1 + (length - 1) * slider.step;
+      }
+      if (!same) {
+        at = [...scene.start];
+        control("zoom").value = 100;
+      }
+      reload();
+      const [low, high] = headBox(anatomy.img, scene.shape);
+      head = [voxelMm(low), voxelMm(high.map(end => end - 1))];
+      draw(true);
+      tell();
+    };
+
+    const compared = () => scene.disagreement.of.map(name => voxels[name]);
+
+    const offset = axis => scene.offset?.[axis] ?? 0;
+
+    // NiiVue makes the textures (it would keep the old one of what is laid over), and we fill them: what it draws into them
+    // slice by slice, with gradients that nothing here uses, would take more than a second without a graphics card.
+    const reload = () => {
+      nv.gl.deleteTexture(nv.overlayTexture);
+      nv.volumes[0].opacity = opacity();
+      contrast();
+      loading = true;
+      nv.gl.drawArrays = () => {};
+      try {
+        nv.setVolume(nv.volumes[0], 0);
+      } finally {
+        delete nv.gl.drawArrays;
+        loading = false;
+      }
+      paintGrey();
+    };
+
+    // Another modality has the same grid, so only its voxels change.
+    const showModality = async () => {
+      const own = ++rounds.modality, chosen = control("modality").value;
+      try {
+        const file = await feed.modality(chosen);
+        if (own !== rounds.modality) return; // another one was chosen meanwhile
+        nv.volumes[0].img = new Uint8Array(file, HEADER_BYTES);
+        seen = chosen;
+      } catch (error) {
+        if (own === rounds.modality) control("modality").value = seen;
+        throw error;
+      }
+      paintGrey();
+      draw(false);
+    };
+
+    const refreshLayers = nv.refreshLayers.bind(nv);
+    nv.refreshLayers = (volume, layer) => layer || loading ? refreshLayers(volume, layer) : paintGrey();
+
+    const paintGrey = () => {
+      const [{img, cal_min, cal_max, opacity}] = nv.volumes, [width, height, slices] = scene.shape;
+      const table = greyTable(nv.colormap("gray"), cal_min, cal_max, opacity), colours = new Uint32Array(width * height * SLAB);
+      for (let first = 0; first < slices; first += SLAB) {
+        const start = first * width * height, end = Math.min(first + SLAB, slices);
+        for (let index = start, place = 0; index < end * width * height; index++, place++) colours[place] = table[img[index]];
+        upload(nv.gl.TEXTURE0, nv.volumeTexture, [[0, 0, first], [width, height, end]], new Uint8Array(colours.buffer), [0, 0, 0]);
+      }
+    };
+
+    // Puts a box of colours into a texture; `skip` is where it starts in the array, whose rows are those of the volume.
+    const upload = (unit, texture, [low, high], colours, skip = low) => {
+      const {gl} = nv, [width, height] = scene.shape, layout = {
+        UNPACK_ALIGNMENT: 4, UNPACK_ROW_LENGTH: width, UNPACK_IMAGE_HEIGHT: height,
+        UNPACK_SKIP_PIXELS: skip[0], UNPACK_SKIP_ROWS: skip[1], UNPACK_SKIP_IMAGES: skip[2],
+      };
+      gl.activeTexture(unit);
+      gl.bindTexture(gl.TEXTURE_3D, texture);
+      for (const [name, value] of Object.entries(layout)) gl.pixelStorei(gl[name], value);
+      gl.texSubImage3D(gl.TEXTURE_3D, 0, ...low, ...high.map((end, axis) => end - low[axis]), gl.RGBA, gl.UNSIGNED_BYTE, colours);
+      for (const name of Object.keys(layout)) gl.pixelStorei(gl[name], name === "UNPACK_ALIGNMENT" ? 1 : 0);
+    };
+
+    const uploadPaint = box => upload(nv.gl.TEXTURE2, nv.overlayTexture, box, img);
+
+    // Fills first, then outlines. In 3D a label around others lets them show through.
+    const layers = () => {
+      const solid = control("plane").value === "render", {colours, inside} = scene.labels;
+      const tumour = solid
+        ? {colours: colours.map((colour, place) => [...colour, inside[place].length > 1 ? VEIL_STRENGTH : 255]), strength: null}
+        : {colours, strength: Math.round(2.55 * control("opacity").value)};
+      const found = scene.maps.filter(({name}) => ticks[name].checked).map(({name}) => {
+        const look = {...tumour, voxels: voxels[name], wanted: wanted.map(box => box.checked), lined: false};
+        return solid || outlines[name].value === "fill" ? look : {...look, lined: true, strength: 255};
+      });
+      const whole = (name, strength) => ({
+        voxels: voxels[name], colours: scene[name].colours, wanted: scene[name].colours.map(() => true), strength, lined: false,
+      });
+      if (ticks.disagreement?.checked) found.push(whole("disagreement", ERROR_STRENGTH));
+      if (ticks.uncertainty?.checked) found.push(whole("uncertainty", null));
+      return found.sort((one, other) => one.lined - other.lined);
+    };
+
+    const painting = () => {
+      const across = flat()?.[1];
+      return {axes: [0, 1, 2].filter(axis => axis !== across), shape: scene.shape, inside: scene.labels.inside};
+    };
+
+    const repaint = box => {
+      const {shape} = scene;
+      if (box) {
+        const own = indicesIn(grown(box, 1, shape), shape), around = indicesIn(grown(box, 2, shape), shape);
+        if (voxels.disagreement) {
+          const [one, other] = compared();
+          for (const index of own) voxels.disagreement[index] = difference(one[index], other[index]);
+        }
+        clear(img, own);
+        paint(img, layers(), own, painting());
+        bleed(img, around, shape);
+        uploadPaint(grown(box, 3, shape));
+        shown = null;
+      } else {
+        if (voxels.disagreement) voxels.disagreement = disagreeing(...compared());
+        shown = null;
+        paintAll();
+      }
+      nv.drawScene();
+      say();
+    };
+
+    const paintAll = () => {
+      shown ??= marked(Object.values(voxels));
+      img.fill(0);
+      paint(img, layers(), shown, painting());
+      bleed(img, shown, scene.shape);
+      uploadPaint([[0, 0, 0], scene.shape]);
+    };
+
+    const flat = () => scene.planes.find(([name]) => name === control("plane").value);
+
+    // What the controls say; what is laid over is painted anew where its looks changed.
+    const draw = anew => {
+      const view = control("plane").value, across = flat()?.[1];
+      if (nv.volumes[0].opacity !== opacity()) {
+        reload();
+        anew = true;
+      }
+      if (anew) paintAll();
+      nv.opts.sliceType = flat() ? SLICE_TYPES[AXES[across]] : view === "render" ? RENDER : PLANES;
+      layOut();
+      for (const axis of [0, 1, 2]) {
+        const through = flat() ? across === axis : view === "planes";
+        control(`slice-${axis}`).parentElement.hidden = !through || scene.shape[axis] < 2;
+      }
+      for (const name of ["turn", "tilt"]) control(name).parentElement.hidden = view !== "render";
+      for (const drawn of Object.values(outlines)) drawn.hidden = view === "render";
+      control("opacity").parentElement.hidden = view === "render";
+      control("plane").parentElement.hidden = scene.planes.length < 2;
+      nv.scene.renderAzimuth = Number(control("turn").value);
+      nv.scene.renderElevation = Number(control("tilt").value);
+      zoom();
+      pointAt();
+    };
+
+    // Of three planes the axial one is the largest.
+    const layOut = () => {
+      nv.customLayout = control("plane").value === "planes" ? canvas.clientWidth > canvas.clientHeight ? SIDE_BY_SIDE : UPRIGHT : null;
+    };
+
+    const opacity = () => control("plane").value === "render" ? HEAD_OPACITY : 1;
+
+    const contrast = () => {
+      const level = Number(control("level").value), half = control("window").value / 2;
+      [nv.volumes[0].cal_min, nv.volumes[0].cal_max] = [level - half, level + half];
+    };
+
+    const recontrast = () => {
+      contrast();
+      paintGrey();
+      nv.drawScene();
+    };
+
+    // At 100 % the head fills the picture; zooming keeps what is looked at where it is.
+    const zoom = () => {
+      const factor = control("zoom").value / 100, across = flat()?.[1], place = mm(), [low, high] = head;
+      const first = voxelMm([0, 0, 0]), last = voxelMm(scene.shape.map(length => length - 1));
+      const fit = Math.max(1, Math.min(...[0, 1, 2].filter(axis => axis !== across).map(axis =>
+        FILLED * (last[axis] - first[axis]) / (high[axis] - low[axis]))));
+      const shift = first.map((value, axis) => (value + last[axis] - fit * (low[axis] + high[axis])) / 2);
+      nv.scene.volScaleMultiplier = SOLID_SCALE * factor;
+      nv.scene.pan2Dxyzmm = [...place.map((value, axis) => factor * shift[axis] + (1 - factor) * (fit * value + shift[axis])), factor * fit];
+      nv.opts.crosshairWidth = control("crosshair").checked ? CROSSHAIR_MM / (factor * fit) : 0;
+      nv.opts.crosshairGap = CROSSHAIR_GAP_MM / (factor * fit);
+      if (nv.crosshairs3D) nv.crosshairs3D.mm[0] = NaN; // NiiVue makes it anew
+    };
+
+    const voxelMm = voxel => [...nv.frac2mm(nv.vox2frac(voxel))].slice(0, 3);
+
+    const mm = () => voxelMm(at);
+
+    const goMm = place => go([...nv.frac2vox(nv.mm2frac(place))]);
+
+    const go = voxel => {
+      at = inside(voxel);
+      pointAt();
+      for (const action of moves) action([...at]);
+    };
+
+    const pointAt = () => {
+      nv.scene.crosshairPos = nv.vox2frac(at);
+      nv.drawScene();
+      say();
+    };
+
+    const inside = voxel => voxel.map((value, axis) => Math.min(Math.max(Math.round(value), 0), scene.shape[axis] - 1));
+
+    const moved = voxel => {
+      at = inside(voxel);
+      say();
+      for (const action of moves) action([...at]);
+    };
+
+    // Where one is and what is there, in words.
+    const say = () => {
+      const [width, height] = scene.shape, index = at[0] + width * (at[1] + height * at[2]), {step = 1} = scene;
+      const names = ["no tumour", ...scene.labels.names], words = scene.maps.map(map => `${spoken(map)}: ${names[voxels[map.name][index]]}`);
+      if (voxels.uncertainty) words.push(`uncertainty: ${(voxels.uncertainty[index] / scene.uncertainty.levels).toFixed(2)} bits`);
+      if (step > 1) words.push(`each voxel shown is the mean of ${step} along each axis`);
+      const slices = [];
+      for (const axis of [2, 1, 0]) {
+        const slider = control(`slice-${axis}`), number = at[axis] * slider.step + offset(axis) + 1;
+        const name = `${AXES[axis]} slice ${number} of ${(scene.whole ?? scene.shape)[axis]}`;
+        slider.value = number;
+        slider.previousElementSibling.textContent = capital(name);
+        if (scene.shape[axis] > 1 && scene.sides) slices.push(name);
+      }
+      where.textContent = [...slices, ...words].join(" · ");
+      const overlays = [...scene.maps.map(map => [map.name, spoken(map)]), ["disagreement", "disagreement"], ["uncertainty", "uncertainty"]]
+        .filter(([name]) => ticks[name]?.checked).map(([, word]) => word).join(", ") || "nothing";
+      const name = [scene.name, control("modality").value, control("plane").selectedOptions[0].text].join(", ");
+      canvas.setAttribute("aria-label", `${name}, with ${overlays} laid over. ${where.textContent}`);
+    };
+
+    const look = () => ({
+      ...Object.fromEntries(SHARED.map(name => [name, control(name).value])), labels: wanted.map(box => box.checked),
+      crosshair: control("crosshair").checked, head,
+    });
+
+    const changed = anew => {
+      draw(anew);
+      tell();
+    };
+
+    const tell = () => {
+      for (const action of looks) action(look());
+    };
+
+    const setLook = async ({labels, crosshair, head: filled, ...values}) => {
+      const before = look();
+      for (const name of SHARED) {
+        const own = control(name);
+        if (values[name] !== undefined && (own.tagName !== "SELECT" || [...own.options].some(({value}) => value === values[name]))) {
+          own.value = values[name];
+        }
+      }
+      labels?.forEach((checked, place) => wanted[place] && (wanted[place].checked = checked));
+      control("crosshair").checked = crosshair ?? before.crosshair;
+      head = filled ?? head;
+      const after = look(), differs = (...names) => names.some(name => String(before[name]) !== String(after[name]));
+      if (differs("level", "window")) recontrast();
+      if (differs("plane", "zoom", "turn", "tilt", "opacity", "labels", "crosshair", "head")) draw(differs("plane", "opacity", "labels"));
+      if (differs("modality")) await busy(root, showModality);
+    };
+
+    const voxelAt = (x, y) => {
+      const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+      const place = [(x - box.left) * scale, (y - box.top) * scale], tile = nv.tileIndex(...place);
+      const axis = AXIS_OF_TYPE[nv.screenSlices[tile]?.axCorSag];
+      if (axis === undefined) return null;
+      const frac = nv.screenXY2TextureFrac(...place, tile, false);
+      return frac.every(value => value >= 0 && value <= 1) ? {voxel: inside([...nv.frac2vox(frac)]), axis} : null;
+    };
+
+    const grey = () => {
+      const [{img, cal_min, cal_max}] = nv.volumes, [min, max] = rangeOf(img);
+      return {voxels: img, min, max, low: cal_min, high: cal_max};
+    };
+
+    const slide = (name, by) => {
+      control(name).value = Number(control(name).value) + by;
+      changed(false);
+    };
+
+    const step = (axis, by) => go(at.map((value, own) => own === axis ? value + by : value));
+
+    const turn = by => {
+      control("turn").value = (Number(control("turn").value) + by + 360) % 360;
+      changed(false);
+    };
+
+    const keys = () => {
+      const across = flat()?.[1], shared = {
+        "+": () => slide("zoom", ZOOM_STEP), "=": () => slide("zoom", ZOOM_STEP), "-": () => slide("zoom", -ZOOM_STEP), Home: () => toStart(),
+      };
+      if (across !== undefined) {
+        return {
+          ...shared, ArrowUp: () => step(across, 1), ArrowRight: () => step(across, 1), PageUp: () => step(across, FAR),
+          ArrowDown: () => step(across, -1), ArrowLeft: () => step(across, -1), PageDown: () => step(across, -FAR),
+        };
+      }
+      if (control("plane").value === "render") {
+        return {
+          ...shared, ArrowLeft: () => turn(-TURN_STEP), ArrowRight: () => turn(TURN_STEP),
+          ArrowUp: () => slide("tilt", TURN_STEP), ArrowDown: () => slide("tilt", -TURN_STEP),
+        };
+      }
+      return { // x grows to the patient's right, which is the picture's left
+        ...shared, ArrowUp: () => step(2, 1), ArrowDown: () => step(2, -1), ArrowLeft: () => step(0, 1), ArrowRight: () => step(0, -1),
+        PageUp: () => step(1, 1), PageDown: () => step(1, -1),
+      };
+    };
+
+    const toStart = () => {
+      at = [...scene.start];
+      changed(false);
+      go(at);
+    };
+
+    nv.onLocationChange = place => moved([...place.vox]);
+    nv.onIntensityChange = ({cal_min, cal_max}) => {
+      control("level").value = (cal_min + cal_max) / 2;
+      control("window").value = cal_max - cal_min;
+      tell();
+    };
+    nv.onAzimuthElevationChange = (azimuth, elevation) => {
+      control("turn").value = (azimuth % 360 + 360) % 360;
+      control("tilt").value = elevation;
+      tell();
+    };
+    // Wheel and fingers scroll the page, and not the slices, until the reader has clicked the picture.
+    for (const kind of ["wheel", "touchstart", "touchmove", "touchend"]) {
+      const leave = event => event.target === canvas && document.activeElement !== canvas && event.stopPropagation();
+      on(root, kind, leave, {capture: true, passive: true});
+    }
+    on(canvas, "keydown", event => {
+      const action = event.ctrlKey || event.metaKey || event.altKey ? null : keys()[event.key];
+      if (!action || event.defaultPrevented) return;
+      event.preventDefault();
+      action();
+    });
+    on(control("modality"), "change", () => busy(root, showModality).then(tell));
+    on(control("plane"), "change", () => changed(true));
+    on(control("crosshair"), "change", () => changed(false));
+    const resized = new ResizeObserver(perFrame(() => {
+      layOut();
+      nv.drawScene();
+    }));
+    resized.observe(canvas);
+    const overlaid = perFrame(() => changed(true)), turned = perFrame(() => changed(false));
+    on(control("opacity"), "input", overlaid);
+    for (const name of ["turn", "tilt", "zoom"]) on(control(name), "input", turned);
+    for (const axis of [0, 1, 2]) {
+      const slider = control(`slice-${axis}`), slid = perFrame(() => step(axis, (slider.value - slider.min) / slider.step - at[axis]));
+      on(slider, "input", slid);
+    }
+    const windowed = () => {
+      recontrast();
+      tell();
+    };
+    for (const name of ["level", "window"]) on(control(name), "input", perFrame(windowed));
+    on(control("contrast"), "click", () => {
+      for (const name of ["level", "window"]) control(name).value = control(name).defaultValue;
+      windowed();
+    });
+    control("full").hidden = !document.fullscreenEnabled;
+    const filling = root.closest(".viewer-linked") ?? root;
+    on(control("full"), "click", () => document.fullscreenElement ? document.exitFullscreen() : filling.requestFullscreen());
+    on(document, "fullscreenchange", () => {
+      control("full").textContent = document.fullscreenElement === filling ? "Leave full screen" : "Full screen";
+    });
+    on(control("start"), "click", toStart);
+
+    const close = () => {
+      listening.abort();
+      resized.disconnect();
+      nv.cleanup();
+      nv.gl.getExtension("WEBGL_lose_context")?.loseContext();
+      canvas.replaceWith(canvas.cloneNode(true)); // the next viewer needs one with a context of its own
+    };
+
     try {
-      await start();
-      await showCase(0);
+      await show(firstScene, firstFeed);
     } catch (error) {
-      panel.hidden = true;
-      if (poster) poster.hidden = false;
-      opener.setAttribute("aria-expanded", "false");
-      opener.textContent = "Open the viewer";
+      close();
       throw error;
     }
-  }));
-  opener.parentElement.hidden = false;
+    return {
+      voxels: name => voxels[name], repaint, at: () => [...at], go, onMove: action => moves.push(action), mm, goMm,
+      look, setLook, onLook: action => looks.push(action), voxelAt, plane: () => control("plane").value, grey,
+      show, scene: () => scene, focus: () => canvas.focus(), close, nv, canvas,
+    };
+  };
+
+  /** Linked viewers look at the same place in mm, in the same plane, with the same zoom, contrast and labels. */
+  const link = (...viewers) => {
+    let following = false;
+    const others = (own, action) => {
+      if (following) return;
+      following = true;
+      for (const viewer of viewers) if (viewer !== own) action(viewer);
+      following = false;
+    };
+    for (const viewer of viewers) {
+      viewer.onMove(() => others(viewer, other => other.goMm(viewer.mm())));
+      viewer.onLook(look => others(viewer, other => other.setLook(look)));
+    }
+    const [first] = viewers;
+    others(first, other => other.setLook(first.look()));
+    others(first, other => other.goMm(first.mm()));
+  };
+
+  window.TumorFlowViewer = {open, link, busy};
 })();

@@ -11,6 +11,8 @@ from ..rendering import base64_bytes, number
 from ..results import Pictured, Run
 from ..worst_to_best import from_both_ends
 
+LOCAL_HELD_OUT = "http://127.0.0.1:8765/held-out/"
+"""Before the name of a held-out case: its address on the page of ``tumorflow serve``."""
 _BY_RULE = "†"
 _MARKUP_BYTES = 2_000
 """At most so many are written around the pictures of a case."""
@@ -29,6 +31,7 @@ def cases_table(run: Run) -> dict[str, Any]:
             (group, len(list(own))) for group, own in groupby(columns, lambda column: column[0])
         ],
         "titles": [title for _, title in columns],
+        "opened_at": LOCAL_HELD_OUT,
         "by_rule": any(_BY_RULE in cell["text"] for own in cells.values() for cell in own.values()),
         "sorted_by": columns.index(("Dice", "Mean")),
         "rows": [

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core.layout import counted
 from ...verification.thumbnail_sheet import cut
+from ..corrections import sentence
 from ..plots.planes import convention
 from ..rendering import flat, plain
 from ..results import Run
@@ -33,6 +34,7 @@ def data(run: Run) -> dict[str, Any]:
     def of_regions(values: Mapping[str, float], unit: str = "") -> str:
         return ", ".join(f"{region} {values[region]:g}{unit}" for region in schema.regions)
 
+    said = sentence(run.catalogue, run.split)
     cases, patients = counted(verify["cases"], "case"), counted(verify["patients"], "patient")
     train, val, test = (len(getattr(run.split, name)) for name in _PARTS)
     return {
@@ -40,6 +42,7 @@ def data(run: Run) -> dict[str, Any]:
             "Cohort": verify["cohort"],
             "Verified": f"{cases} of {patients}, {counted(verify['files'], 'file')}",
             "Parts": f"train {train}, val {val}, test {counted(test, 'case')}",
+            **({"Corrected cases": said} if said else {}),
             "Modalities": ", ".join(schema.modalities),
             "Labels": ", ".join(f"{name} = {value}" for name, value in schema.labels.items()),
             "Shapes (voxels)": plain(verify["shapes"]),

@@ -26,37 +26,43 @@ _FIELDS = {
     "clinical_status": "clinical status",
     "weeks_since_radiotherapy": "time since radiotherapy",
 }
+Pictures = Mapping[tuple[str, str, int], bytes]
+"""By kind, lesion and visit: PNG files of measured slices."""
 _QUANTITIES = {
     "product": ("Sum of products (mm²)", "product_sum_mm2", "product_mm2"),
     "volume": ("Volume of target lesions (ml)", "target_ml", "volume_ml"),
 }
 
 
-def follow_up_page(
-    record: Mapping[str, Any], pictures: Mapping[tuple[str, str, int], bytes]
-) -> str:
-    """The page of a record (`following.record.record_of`), self-contained and without scripts.
+def follow_up_page(record: Mapping[str, Any], pictures: Pictures) -> str:
+    """The page of a record (`following.record.record_of`), self-contained and without scripts."""
+    styles = [
+        Markup((ASSETS / f"{name}.css").read_text(encoding="utf-8"))
+        for name in ("page", "follow_up")
+    ]
+    context = _context(record, pictures)
+    return render("follow_up.html.j2", policy=_POLICY, styles=styles, **context)
 
-    Parameters
-    ----------
-    record : mapping
-    pictures : mapping of (kind, lesion, visit) to bytes
-        PNG files of measured slices.
+
+def follow_up_parts(record: Mapping[str, Any], pictures: Pictures) -> tuple[str, str]:
+    """The verdict of `follow_up_page` and what follows it, to be parts of another page that has its
+    styles.
     """
-    kinds = [_kind(record, kind, pictures) for kind in record["kinds"]]
-    return render(
-        "follow_up.html.j2",
-        policy=_POLICY,
-        styles=[
-            Markup((ASSETS / f"{name}.css").read_text(encoding="utf-8"))
-            for name in ("page", "follow_up")
-        ],
-        record=record,
-        visits=record["visits"],
-        kinds=kinds,
-        categories=_CATEGORIES,
-        missing=_missing(record),
+    context = _context(record, pictures)
+    verdict, rest = (
+        render(f"sections/{name}.html.j2", **context) for name in ("follow_up_verdict", "follow_up")
     )
+    return verdict, rest
+
+
+def _context(record: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+    return {
+        "record": record,
+        "visits": record["visits"],
+        "kinds": [_kind(record, kind, pictures) for kind in record["kinds"]],
+        "categories": _CATEGORIES,
+        "missing": _missing(record),
+    }
 
 
 def _missing(record: Mapping[str, Any]) -> list[str]:
@@ -66,11 +72,7 @@ def _missing(record: Mapping[str, Any]) -> list[str]:
     return [_FIELDS[name] for name in fields]
 
 
-def _kind(
-    record: Mapping[str, Any],
-    kind: Mapping[str, Any],
-    pictures: Mapping[tuple[str, str, int], bytes],
-) -> dict[str, Any]:
+def _kind(record: Mapping[str, Any], kind: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
     """A kind of disease with its charts and the pictures of its lesions."""
     drawn = list(dict.fromkeys(lesion for name, lesion, _ in pictures if name == kind["name"]))
     strips = {lesion: _strip(record, kind, pictures, lesion) for lesion in drawn}
@@ -81,10 +83,7 @@ def _kind(
 
 
 def _strip(
-    record: Mapping[str, Any],
-    kind: Mapping[str, Any],
-    pictures: Mapping[tuple[str, str, int], bytes],
-    lesion: str,
+    record: Mapping[str, Any], kind: Mapping[str, Any], pictures: Pictures, lesion: str
 ) -> list[dict[str, Any]]:
     """A lesion at every visit: its measurements and picture, or why there is none."""
     panels, absent = [], "not there yet"

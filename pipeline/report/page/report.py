@@ -57,7 +57,7 @@ def report_page(run: Run, figures: Figures) -> str:
     frame = {
         "title": f"TumorFlow report: {run.schema.cohort}",
         "head": verdict(run),
-        **_styles_and_scripts(*(("viewer",) if run.volumes else ())),
+        **_styles_and_scripts(with_viewer=bool(run.volumes)),
     }
     sections = {
         name: (title, _section(name, values, shared))
@@ -81,11 +81,15 @@ def _section(name: str, values: dict[str, Any], shared: dict[str, Any]) -> Marku
     return Markup(render(f"sections/{name}.html.j2", **{name: values}, **shared))
 
 
-def _styles_and_scripts(*more: str) -> dict[str, Any]:
+def _styles_and_scripts(with_viewer: bool) -> dict[str, Any]:
     """Style sheets, scripts and a policy that allows these scripts by their hashes."""
+    names = {"css": ["page"], "js": ["sortable", "reduced_motion"]}
+    if with_viewer:
+        names["css"] += ["viewer"]
+        names["js"] += ["label_painting", "viewer", "embedded_volumes"]
     styles, scripts = (
-        [(ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in (*own, *more)]
-        for kind, own in (("css", ("page",)), ("js", ("sortable", "reduced_motion")))
+        [(ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for name in names[kind]]
+        for kind in ("css", "js")
     )
     digests = [base64_of(hashlib.sha256(script.encode()).digest()) for script in scripts]
     return {

@@ -148,8 +148,8 @@ def _description(shown: Sequence[_Shown], schema: Schema) -> dict[str, Any]:
         "cases": cases,
         "sides": schema.dimensions == 3,
         "labels": label_table(schema),
-        "disagreement": _table(DISAGREEMENT),
-        "uncertainty": {"colours": _uncertainty_colours()},
+        "disagreement": colour_table(DISAGREEMENT),
+        "uncertainty": {"colours": uncertainty_colours(UNCERTAINTY_LEVELS)},
     }
 
 
@@ -157,16 +157,17 @@ def label_table(schema: Schema) -> dict[str, Any]:
     """Names and colours of the labels, and the classes of the region that each adds to."""
     own = {next(iter(labels)): region for region, labels in schema.own_labels.items()}
     inside = [schema.classes_of(own[label]) for label in schema.labels]
-    return _table(label_colours(schema)) | {"inside": inside}
+    return colour_table(label_colours(schema)) | {"inside": inside}
 
 
-def _table(colours: Mapping[str, str]) -> dict[str, Any]:
+def colour_table(colours: Mapping[str, str]) -> dict[str, Any]:
+    """Names and, in the same order, their colours as three bytes."""
     return {"names": list(colours), "colours": [rgb(colour) for colour in colours.values()]}
 
 
-def _uncertainty_colours() -> list[list[int]]:
-    """Red, green, blue and opacity of each level from 1 on."""
-    shares = np.arange(1, UNCERTAINTY_LEVELS + 1) / UNCERTAINTY_LEVELS
+def uncertainty_colours(levels: int) -> list[list[int]]:
+    """Red, green, blue and opacity of each level from 1 on; the last one is 1 bit."""
+    shares = np.arange(1, levels + 1) / levels
     channels = [
         np.interp(shares, (0, 0.5, 1), channel) for channel in zip(*_UNCERTAIN, strict=True)
     ]

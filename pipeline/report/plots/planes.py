@@ -1,5 +1,6 @@
 """A case prepared for viewing: upright, cropped to the brain, in greys, cut into planes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import nibabel.orientations as orientations
@@ -163,10 +164,14 @@ def view_of(
 
 
 def planes_of(view: View, schema: Schema) -> tuple[Plane, ...]:
+    """The planes in which a view is shown."""
+    return planes_through(view.reference.shape, schema)
+
+
+def planes_through(shape: Sequence[int], schema: Schema) -> tuple[Plane, ...]:
     """The planes in which a picture has two dimensions: one for a single slice, else three. Where
     cases are single slices it has no name but ``slice``, and no sides.
     """
-    shape = view.reference.shape
     planes = tuple(plane for plane in PLANES if min(np.delete(shape, plane.axis)) > 1)
     if schema.dimensions == 3:
         return planes

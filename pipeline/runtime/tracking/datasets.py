@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.catalogue import Catalogue
+from ...core.corrected import provenance_of
 from ...core.folds import Split
 
 CONTEXTS = {"train": "training", "val": "validation", "test": "testing"}
@@ -35,10 +36,13 @@ class CohortPart:
 
 @dataclass(frozen=True)
 class Data:
-    """A cohort and its parts, in the order of `CONTEXTS`, without empty ones."""
+    """A cohort and its parts, in the order of `CONTEXTS`, without empty ones; and the number of
+    corrected cases in train by the network that predicted their labels.
+    """
 
     cohort: str
     parts: tuple[CohortPart, ...]
+    corrected: Mapping[str, int] = field(default_factory=dict)
 
     def name(self, part: CohortPart) -> str:
         """Name of the dataset of a part, such as ``phantom train``."""
@@ -54,7 +58,11 @@ class Data:
 def data_of(catalogue: Catalogue, split: Split) -> Data:
     """Describe the parts of a cohort."""
     parts = (_part(name, getattr(split, name), catalogue, split) for name in CONTEXTS)
-    return Data(catalogue.cohort.cohort, tuple(part for part in parts if part.cases))
+    train = set(split.train)
+    corrected = provenance_of(
+        [entry for entry in catalogue.cases if entry.case in train], catalogue.corrections
+    )
+    return Data(catalogue.cohort.cohort, tuple(part for part in parts if part.cases), corrected)
 
 
 def _part(name: str, cases: Sequence[str], catalogue: Catalogue, split: Split) -> CohortPart:
@@ -72,7 +80,9 @@ def _part(name: str, cases: Sequence[str], catalogue: Catalogue, split: Split) -
 
 
 def log(client: Any, run_id: str, data: Data) -> None:
-    """Add the parts to a run; those that it has already are left as they are."""
+    """Add the parts to a run; those that it has already are left as they are. Corrected cases are
+    the tags ``corrected_cases``, their number, and ``corrected_from``, the networks.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     inputs = [
@@ -89,3 +99,6 @@ def log(client: Any, run_id: str, data: Data) -> None:
         for part in data.parts
     ]
     client.log_inputs(run_id, datasets=inputs)
+    if data.corrected:
+        client.set_tag(run_id, "corrected_cases", str(sum(data.corrected.values())))
+        client.set_tag(run_id, "corrected_from", " ".join(filter(None, data.corrected)))

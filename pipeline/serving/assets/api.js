@@ -1,9 +1,56 @@
 // Requests to the server; a refused one throws an error with the server's words.
 const token = document.querySelector("meta[name=token]").content;
+const HEADERS = {"X-TumorFlow-Token": token};
+const AWAY = "The server does not answer. See whether it still runs, and try again.";
 
-export const ask = async (path, options = {}) => {
-  const headers = {"X-TumorFlow-Token": token, ...options.headers};
-  const answer = await fetch(path, {...options, headers}), body = await answer.json();
-  if (!answer.ok) throw new Error(body.message ?? `The server answers with ${answer.status}.`);
+const read = (text, status) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {message: `The server answers with ${status}.`};
+  }
+};
+
+/** An error of a request; `status` is 0 where there was no answer. */
+export class Refused extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const judged = (text, status) => {
+  const body = read(text, status);
+  if (status < 200 || status > 299) throw new Refused(body.message ?? `The server answers with ${status}.`, status);
   return body;
 };
+
+export const ask = async (path, options = {}) => {
+  let answer, text;
+  try {
+    answer = await fetch(path, {...options, headers: {...HEADERS, ...options.headers}});
+    text = await answer.text();
+  } catch {
+    throw new Refused(AWAY, 0);
+  }
+  return judged(text, answer.status);
+};
+
+/** Sends a Blob by POST; `sent(bytes)` is called meanwhile, and an aborted `signal` ends it with an AbortError. */
+export const send = (path, body, {signal, sent}) => new Promise((done, failed) => {
+  const request = new XMLHttpRequest(); // fetch() does not say how much was sent
+  request.open("POST", path);
+  for (const [name, value] of Object.entries(HEADERS)) request.setRequestHeader(name, value);
+  request.upload.onprogress = ({loaded}) => sent(loaded);
+  request.onload = () => {
+    try {
+      done(judged(request.responseText, request.status));
+    } catch (error) {
+      failed(error);
+    }
+  };
+  request.onerror = () => failed(new Refused("The upload broke off. See whether the files are still there and the server still runs, and drop them again.", 0));
+  request.onabort = () => failed(new DOMException("The upload was cancelled.", "AbortError"));
+  signal.addEventListener("abort", () => request.abort());
+  request.send(body);
+});

@@ -29,7 +29,16 @@ def test_every_case_is_there_from_the_worst_to_the_best_and_linked_to_its_pictur
     places = [page.text.index(case) for case in ranked]
     assert len(ranked) == 5
     assert places == sorted(places)
-    assert sorted(page.all("a", "href")) == ["#case-0", "#case-1"]
+    links = page.all("a", "href")
+    assert sorted(link for link in links if link.startswith("#")) == ["#case-0", "#case-1"]
+
+
+def test_every_case_leads_to_its_page_on_the_server_whatever_its_name(run):
+    rows = [row | {"case": row["case"].replace("Made_00002", 'a "b"?')} for row in run.rows]
+    links = section_of(replace(run, rows=rows), "cases").all("a", "href")
+    opened = [link for link in links if not link.startswith("#")]
+    names = ["Made_00000", "Made_00001", "a%20%22b%22%3F", "Made_00003", "Made_00004"]
+    assert sorted(opened) == sorted(f"http://127.0.0.1:8765/held-out/{name}" for name in names)
 
 
 def test_patients_are_listed_only_if_they_are_not_the_cases(run):

@@ -73,3 +73,19 @@ def test_the_model_says_what_it_is_for_and_was_made_with(schema):
     text = section_of(made_run(schema, 1), "model").text
     assert text.startswith("Model Research use only, not for diagnosis.")
     assert "preprocess.spacing_mm 2, 2, 2" in text
+
+
+def test_corrected_cases_are_counted_by_network_and_those_left_out_named(schema):
+    run = made_run(schema, 3)
+    assert "Corrected cases" not in section_of(run, "data").text
+    first, second, _ = run.catalogue.cases
+    attributes = {"corrected_from": "0123456789abcdef", "corrected_by": "Reader"}
+    cases = (first.model_copy(update={"attributes": attributes}), second, run.catalogue.cases[2])
+    catalogue = run.catalogue.model_copy(
+        update={"cases": cases, "corrections": (first.case, second.case)}
+    )
+    split = run.split.model_copy(update={"train": (first.case,), "test": ()})
+    text = section_of(replace(run, catalogue=catalogue, split=split), "data").text
+    assert "1 of 1 training cases have labels that a reader corrected" in text
+    assert "predicted by network 0123456789abcdef (1)" in text
+    assert f"not trained on, since their patient is held out: {second.case}" in text

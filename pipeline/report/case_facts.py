@@ -1,0 +1,136 @@
+"""What a reader is told of a segmented case, as plain values: one source for its page on paper and
+for the page in the browser.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.schema import Schema
+from ..metrics.diameters import Lesion, lesions
+from .plots.palette import label_colours, region_colours
+
+USE = "Research use only, not for diagnosis."
+LEAST_MM3 = 50.0
+"""Smaller connected parts of a region are not counted as lesions, as in the DICOM report."""
+
+
+def lesions_of(
+    classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, float, float]
+) -> dict[str, list[Lesion]]:
+    """The lesions of each region, measured in axial slices, the largest first; of single slices,
+    whose thickness is not known, none.
+
+    Parameters
+    ----------
+    classes : (X, Y, Z) uint8 array
+        Class indices on canonical axes (RAS+).
+    schema : Schema
+    spacing_mm : tuple of 3 floats
+    """
+    found: dict[str, list[Lesion]] = {name: [] for name in schema.regions}
+    for name in schema.regions if schema.dimensions == 3 else ():
+        mask = np.isin(classes, schema.classes_of(name))
+        if mask.any():
+            found[name] = lesions(mask, spacing_mm, least_mm3=LEAST_MM3)
+    return found
+
+
+def case_facts(
+    classes: np.ndarray,
+    schema: Schema,
+    spacing_mm: tuple[float, float, float],
+    record: Mapping[str, Any],
+    found: Mapping[str, Sequence[Lesion]],
+) -> dict[str, Any]:
+    """The facts of a case.
+
+    Parameters
+    ----------
+    classes, schema, spacing_mm
+        As for `lesions_of`, which gives `found`.
+    record : mapping
+        The run manifest; of an earlier version, what that has.
+
+    Returns
+    -------
+    dict
+        ``regions``, a list of: ``name``; ``colour`` (``#RRGGBB``); ``volume_ml``; ``likely_ml``,
+        the two ends of the interval in which the true volume lies by the errors on validation
+        cases, and ``error_ml``, those of the error (predicted minus reference); ``coverage``, the
+        probability of these intervals, and ``cases``, the number of validation cases; ``dice``, the
+        Dice to expect and its interval; ``lesions``, their number, and ``long_axis_mm`` and
+        ``short_axis_mm`` of the largest one. What is not known is null.
+        ``labels``, a list of ``name``, ``colour`` and ``volume_ml`` of labels that are no region.
+        ``quality``: its ``flag`` ("ok", "check", "unknown") and the texts of the ``reasons``, the
+        strongest first; ``warnings``, a list of texts; ``missing_modalities``; ``made_by``, a list
+        of pairs of texts; ``use``.
+    """
+    quality = record.get("quality") or {"flag": "unknown", "reasons": ()}
+    return {
+        "regions": [_region(name, schema, record, found) for name in record["volumes_ml"]],
+        "labels": list(_labels(classes, schema, spacing_mm)),
+        "quality": {
+            "flag": quality["flag"],
+            "reasons": [reason["text"] for reason in quality["reasons"]],
+        },
+        "warnings": list(record.get("warnings") or ()),
+        "missing_modalities": list(record.get("missing_modalities") or ()),
+        "made_by": _made_by(record),
+        "use": USE,
+    }
+
+
+def _region(
+    name: str, schema: Schema, record: Mapping[str, Any], found: Mapping[str, Sequence[Lesion]]
+) -> dict[str, Any]:
+    error = (record.get("volume_errors") or {}).get(name) or {}
+    expected = ((record.get("quality") or {}).get("expected_dice") or {}).get(name)
+    spread = error.get("error_percent") or error.get("error_ml") or {}
+    likely, absolute = (error.get("low_ml"), error.get("high_ml")), error.get("error_ml")
+    mine = found.get(name, ())
+    lines = mine[0].measured if mine else None
+    return {
+        "name": name,
+        "colour": region_colours(schema)[name],
+        "volume_ml": record["volumes_ml"][name],
+        "likely_ml": None if likely[0] is None else likely,
+        "error_ml": absolute and (absolute["low"], absolute["high"]),
+        "coverage": spread.get("coverage"),
+        "cases": spread.get("cases"),
+        "dice": expected and {key: expected[key] for key in ("dice", "low", "high")},
+        "lesions": len(mine) if schema.dimensions == 3 else None,
+        "long_axis_mm": lines and round(lines.long_axis_mm, 2),
+        "short_axis_mm": lines and round(lines.short_axis_mm, 2),
+    }
+
+
+def _labels(
+    classes: np.ndarray, schema: Schema, spacing_mm: tuple[float, float, float]
+) -> Iterator[dict[str, Any]]:
+    """Labels that are no region of their own."""
+    alone = {members[0] for members in schema.regions.values() if len(members) == 1}
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
+    for index, (name, colour) in enumerate(label_colours(schema).items(), 1):
+        if name not in alone:
+            volume_ml = round(float((classes == index).sum()) * voxel_ml, 3)
+            yield {"name": name, "colour": colour, "volume_ml": volume_ml}
+
+
+def _made_by(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Network, training, program and day, as far as the record says."""
+    model, versions = record.get("model") or {}, record.get("versions") or {}
+    network = f"sha256 {record['network_sha256'][:16]}"
+    if model:
+        network += f", {model['architecture']}, {model['dimensions']}D"
+        network += f", {model['weights'] / 1e6:.1f} million weights"
+        network += f", {model['members']} members" if model["members"] > 1 else ""
+    trained = f"{model['cohort']}, {model['cases']} cases" if model else "not known"
+    day = (record.get("run") or {}).get("created", "")[:10]
+    program = f"TumorFlow {versions.get('tumorflow', '')}".strip()
+    return [
+        ("Network", network),
+        ("Trained on", trained),
+        ("Segmented", f"{day}, {program}" if day else program),
+    ]

@@ -1,0 +1,1 @@
+"""A segmented case on one page of A4: `page` composes it of slices, a table and texts."""

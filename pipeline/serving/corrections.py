@@ -1,0 +1,140 @@
+"""Routes of corrections: what is stored of a case, saving one, files of it, and the worklist."""
+
+import asyncio
+import json
+import math
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import FileResponse
+
+from ..core.errors import InputError
+from . import listing
+from .cases import Cases
+from .correction_files import ABOUT, CORRECTION, FILES
+from .jobs import Task
+from .scenes import SCENE
+from .segmentation import SCENE as SCENE_FOLDER
+from .store import RESULT, State
+
+_ENDED = "The process that saved the correction ended. Save it again."
+_BROKEN = "TumorFlow failed at this correction ({}). The log of the server says where."
+
+
+def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
+    """Add the routes to an application.
+
+    Parameters
+    ----------
+    app : FastAPI
+    cases : Cases
+    place : Path
+        Folder of the cohort of corrected cases, which the reader process writes.
+    """
+    store = cases.store
+
+    @app.get("/api/cases/{case_id}/correction")
+    def about(case_id: str) -> dict[str, Any]:
+        return _about(_result(case_id))
+
+    @app.get("/api/cases/{case_id}/correction/{name}")
+    def download(case_id: str, name: str) -> FileResponse:
+        path = _result(case_id) / CORRECTION / name
+        if name not in FILES or not path.is_file():
+            raise InputError("There is no such file.")
+        return FileResponse(path, filename=f"{store.get(case_id).case}.corrected.{name}")
+
+    @app.post("/api/cases/{case_id}/corrections", status_code=201)
+    async def save(
+        case_id: str,
+        request: Request,
+        reader: Annotated[str, Query(max_length=80)],
+        seconds: Annotated[float | None, Query(ge=0)] = None,
+    ) -> dict[str, Any]:
+        result = await asyncio.to_thread(_result, case_id)
+        drawn = store.folder_of(case_id) / f"drawn-{secrets.token_hex(8)}"
+        try:
+            await _receive(request, drawn, _voxels(result))
+            values = _values(store.get(case_id)) | {
+                "folder": str(store.folder_of(case_id)),
+                "model": str(cases.model),
+                "place": str(place.resolve()),
+                "drawn": drawn.name,
+                "reader": reader,
+                "seconds": seconds,
+            }
+            return await _done(cases, values)
+        finally:
+            drawn.unlink(missing_ok=True)
+
+    @app.get("/api/worklist")
+    def worklist() -> list[dict[str, Any]]:
+        """Cases that are done and not corrected, the most worth correcting first."""
+        left = [one for one in listing.listed(cases) if "worth" in one]
+        return sorted(left, key=lambda one: one["worth"])
+
+    def _result(case_id: str) -> Path:
+        if store.get(case_id).status != "done":
+            raise InputError("This case is not done, so there is nothing to correct.")
+        return store.folder_of(case_id) / RESULT
+
+
+def _about(result: Path) -> dict[str, Any]:
+    """What is stored of the correction of a case; version 0 if there is none."""
+    path = result / CORRECTION / ABOUT
+    return json.loads(path.read_bytes()) if path.is_file() else {"version": 0}
+
+
+def _values(state: State) -> dict[str, Any]:
+    return {
+        "case": state.case,
+        "kind": state.kind,
+        "chosen": state.chosen,
+        "native": state.native,
+        "patient": state.patient,
+    }
+
+
+def _voxels(result: Path) -> int:
+    return math.prod(json.loads((result / SCENE_FOLDER / SCENE).read_bytes())["shape"])
+
+
+async def _receive(request: Request, path: Path, voxels: int) -> None:
+    """Write the body to a file; InputError unless it has a byte for each voxel."""
+    size = 0
+    with path.open("wb") as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > voxels:
+                break
+            file.write(chunk)
+    if size != voxels:
+        found = "more" if size > voxels else f"{size:,}"
+        raise InputError(
+            f"The case has {voxels:,} voxels, but the correction has {found}. Reload the page; your"
+            " unsaved changes are kept in the browser."
+        )
+
+
+async def _done(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the reader process answers when it has saved a correction."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Mapping[str, Any]] = loop.create_future()
+
+    def note(answer: Mapping[str, Any]) -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    def ended(answer: Mapping[str, Any]) -> None:
+        loop.call_soon_threadsafe(note, answer)
+
+    cases.reader.submit(Task("correct", values, ended=ended))
+    answer = await future
+    if "done" in answer:
+        return dict(answer["done"])
+    raise InputError(
+        answer.get("failed") or (_BROKEN.format(answer["broken"]) if answer else _ENDED)
+    )

@@ -1,0 +1,222 @@
+"""Follow-ups of cases in the store: a folder each, deleted with the first of its cases."""
+
+import json
+import logging
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
+from typing import Any, Literal
+
+from ..core.errors import InputError
+from ..core.records import read_json, write_json
+from ..core.strict import Strict
+from .cases import Cases, message_of
+from .jobs import Answer, Task, Worker
+from .refusals import Refusal
+from .store import State
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_STATE = "state.json"
+_MOST_VISITS = 20
+_ENDED = "The process that followed the visits ended. Choose the visits again."
+_GONE = "This follow-up does not exist, or one of its cases was deleted. Choose the visits again."
+
+
+class Visit(Strict):
+    """A case of a follow-up."""
+
+    case: str
+    """Its id."""
+    day: float | None = None
+    """Since any first day, if somebody knows it and the headers do not."""
+
+
+class FollowUpState(Strict):
+    """What is known of a follow-up."""
+
+    format_version: Literal[1] = 1
+    id: str
+    created: str
+    """ISO 8601 in UTC."""
+    status: Literal["waiting", "running", "done", "failed"]
+    message: str = ""
+    visits: tuple[Visit, ...]
+    """As they were chosen; in order of time once it is done."""
+    baseline: str = ""
+    """Id of the case that is the baseline; empty for the first visit."""
+
+
+class FollowUps:
+    """The follow-ups of cases, worked on by a process of its own, since registration takes long; it
+    ends when nothing is left to do.
+
+    Parameters
+    ----------
+    cases : Cases
+    """
+
+    def __init__(self, cases: Cases) -> None:
+        self._cases, self._lock, self.worker = cases, RLock(), Worker("follower")
+        self.folder = cases.store.folder / "follow"
+        self.folder.mkdir(exist_ok=True, mode=0o700)
+
+    def start(self) -> None:
+        """Go on with what an earlier server has left."""
+        self.sweep()
+        for state in self.all():
+            if state.status in ("waiting", "running"):
+                self._submit(state)
+
+    def stop(self) -> None:
+        """End the process."""
+        self.worker.stop()
+
+    def folder_of(self, follow_id: str) -> Path:
+        """The folder of a follow-up all of whose cases are there; InputError if there is none."""
+        folder = self.folder / follow_id
+        if not _ID.fullmatch(follow_id) or not (folder / _STATE).is_file():
+            raise Refusal(_GONE, 404)
+        for visit in read_json(folder / _STATE, FollowUpState).visits:
+            try:
+                self._cases.store.folder_of(visit.case)
+            except InputError:
+                raise Refusal(_GONE, 404) from None
+        return folder
+
+    def get(self, follow_id: str) -> FollowUpState:
+        """The state of a follow-up; InputError as of `folder_of`."""
+        return read_json(self.folder_of(follow_id) / _STATE, FollowUpState)
+
+    def all(self) -> list[FollowUpState]:
+        """Every follow-up, the newest first."""
+        found = []
+        for path in self.folder.glob(f"*/{_STATE}"):
+            try:
+                found.append(self.get(path.parent.name))
+            except InputError:
+                continue  # deleted by the next sweep
+        return sorted(found, key=lambda state: state.created, reverse=True)
+
+    def new(
+        self, visits: Sequence[Visit], baseline: str = "", one_patient: bool = False
+    ) -> FollowUpState:
+        """Follow a patient.
+
+        Parameters
+        ----------
+        visits : sequence of Visit
+            In order of time, as far as neither days nor headers tell it.
+        baseline : str
+            Id of one of the cases; empty for the first visit.
+        one_patient : bool
+            Whether differing identifiers in DICOM headers are of the same patient.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two visits, a case twice, one that is not done, or cases of
+            several patients.
+        """
+        ids = [visit.case for visit in visits]
+        states = [self._cases.store.get(case_id) for case_id in ids]
+        _require_fitting(states, one_patient)
+        if baseline and baseline not in ids:
+            raise InputError("The baseline is no visit of this follow-up. Choose one of them.")
+        state = FollowUpState(
+            id=secrets.token_urlsafe(16),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            status="waiting",
+            visits=tuple(visits),
+            baseline=baseline,
+        )
+        self._write(state)
+        self._submit(state)
+        return state
+
+    def remove(self, follow_id: str) -> None:
+        """Delete a follow-up, and end its work; its cases stay."""
+        folder = self.folder_of(follow_id)
+        self.worker.cancel(follow_id)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete the follow-ups that have lost a case."""
+        for folder in self.folder.iterdir():
+            try:
+                self.folder_of(folder.name)
+            except InputError:
+                self.worker.cancel(folder.name)
+                shutil.rmtree(folder, ignore_errors=True)
+                log.info("follow-up %s: a case of it is gone, deleted", folder.name)
+
+    def described(self, state: FollowUpState) -> dict[str, Any]:
+        """A follow-up for the page: its state, and of each visit the label of the case."""
+        labels = [self._cases.store.get(visit.case) for visit in state.visits]
+        described = state.model_dump(mode="json")
+        for visit, case in zip(described["visits"], labels, strict=True):
+            visit["label"] = case.label or case.case
+        return described
+
+    def _submit(self, state: FollowUpState) -> None:
+        def ended(answer: Answer) -> None:
+            if not self.worker.waiting:
+                self.worker.end_process()
+            if "done" not in answer:
+                self._update(state.id, status="failed", message=message_of(answer, _ENDED))
+                return
+            known = [visit.model_dump() for visit in state.visits]
+            visits = [known[one["place"]] | {"day": one["day"]} for one in answer["done"]["visits"]]
+            self._update(state.id, status="done", message="", visits=visits)
+
+        store, cases = self._cases.store, self._cases
+        visits = [
+            cases.values(store.get(visit.case))
+            | {"day": visit.day, "is_baseline": visit.case == state.baseline}
+            for visit in state.visits
+        ]
+        values = {
+            "folder": str(self.folder / state.id),
+            "model": str(cases.model),
+            "visits": visits,
+        }
+
+        def started() -> None:
+            self._update(state.id, status="running")
+
+        most_s = cases.limits.segment_s
+        task = Task("follow", values, state.id, most_s, started, ended=ended)
+        self.worker.submit(task)
+
+    def _update(self, follow_id: str, **changes: Any) -> None:
+        with self._lock:
+            fields = self.get(follow_id).model_dump(mode="json") | changes
+            self._write(FollowUpState.model_validate_json(json.dumps(fields)))
+
+    def _write(self, state: FollowUpState) -> None:
+        write_json(self.folder / state.id / _STATE, state)
+
+
+def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
+    """Raise InputError unless these cases can be the visits of one patient."""
+    if not 2 <= len(states) <= _MOST_VISITS:
+        raise InputError(f"Choose 2 to {_MOST_VISITS} visits; {len(states)} were chosen.")
+    if len({state.id for state in states}) < len(states):
+        raise InputError("A case was chosen twice. Choose each visit once.")
+    for state in states:
+        if state.status != "done":
+            raise InputError(
+                f"{state.label or state.case}: is not segmented yet. Wait until it is done, or"
+                " leave it out."
+            )
+    patients = {state.patient for state in states} - {""}
+    if len(patients) > 1 and not one_patient:
+        raise InputError(
+            f"The visits are of {len(patients)} patients by their DICOM headers. Choose those of"
+            " one, or say that the identifiers differ although it is one patient."
+        )

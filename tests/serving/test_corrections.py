@@ -1,0 +1,209 @@
+"""Saving corrections by requests to a running server, and the list of cases to correct first."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from pipeline.cohorts import folder
+from pipeline.core.grid import to_canonical
+from pipeline.correcting import record
+from pipeline.correcting.cohort import corrections
+from pipeline.formats import nifti
+from pipeline.network.card import read_card
+from tests.conftest import write_case
+from tests.segmenting.test_objects import IDENTITIES, write_study
+from tests.serving.served import Served, packed, serving
+
+MODEL = Path(__file__).parents[1] / "network/format_1"
+READER = "Dr. Ada Müller <b>"
+HEADER_BYTES = 352
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Folder of the corrected cases."""
+    return tmp_path_factory.mktemp("corrected")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, place):
+    store = tmp_path_factory.mktemp("store")
+    with serving(MODEL, store, "--corrections", str(place)) as running:
+        yield running
+
+
+@pytest.fixture
+def case(served, tmp_path_factory) -> str:
+    """A case that was segmented, another one each time."""
+    number = len(served.ask("GET", "/api/cases").json()) + 1
+    source = write_case(tmp_path_factory.mktemp("source"), f"BraTS2021_{number:05d}", seed=number)
+    images = [path for path in source.iterdir() if "seg" not in path.name]
+    made = served.upload(packed(images, source.parent), "MÜLLER^Hans")
+    assert served.wait(made)["status"] == "done"
+    return made
+
+
+def scene_voxels(served: Served, case: str, name: str = "prediction") -> np.ndarray:
+    """Class indices (X, Y, Z) of a map as the viewer gets them."""
+    shape = served.ask("GET", f"/api/cases/{case}/scene/scene.json").json()["shape"]
+    file = served.ask("GET", f"/api/cases/{case}/scene/{name}.nii.gz").content
+    return np.frombuffer(file, np.uint8)[HEADER_BYTES:].reshape(shape, order="F").copy()
+
+
+def save(served: Served, case: str, voxels: np.ndarray | bytes, **query):
+    """The answer to a correction."""
+    body = voxels if isinstance(voxels, bytes) else voxels.tobytes("F")
+    path = f"{served.address}/api/cases/{case}/corrections"
+    return served.session.post(path, params={"reader": READER} | query, data=body, timeout=60)
+
+
+def test_a_correction_becomes_a_case_of_a_cohort_with_who_and_from_which_network(
+    served, case, place
+):
+    drawn = scene_voxels(served, case)
+    drawn[3:7, 4:6, 2] = 3
+    drawn[7, 8, 9] = 0
+    about = save(served, case, drawn, seconds=41.5).json()
+    assert (about["version"], about["reader"], about["seconds"]) == (1, READER, 41.5)
+    made = record.read(place / about["case"] / record.NAME)
+    manifest = served.ask("GET", f"/api/cases/{case}/files/manifest.json").json()
+    assert made.prediction.network_sha256 == manifest["network_sha256"]
+    assert made.voxels_changed == (drawn != scene_voxels(served, case)).sum() > 0
+    assert "MÜLLER" not in (place / about["case"] / record.NAME).read_text(encoding="utf-8")
+    assert folder.read(place)[1].cohort_schema == made_schema()
+
+
+def made_schema():
+    return read_card(MODEL).cohort
+
+
+def test_the_stored_labels_are_those_drawn_on_the_axes_of_the_case(served, case, place):
+    drawn = np.zeros_like(scene_voxels(served, case))
+    drawn[1:4, 2:9, 3:5], drawn[10, 11, 12], drawn[0, 0, 0] = 1, 2, 3
+    about = save(served, case, drawn).json()
+    stored = nifti.read(place / about["case"] / f"{about['case']}-seg.nii.gz")
+    values = np.array([0, 1, 2, 4], np.uint8)[drawn]  # of the labels of BraTS
+    assert np.array_equal(to_canonical(stored.voxels, stored.grid.affine), values)
+
+
+def test_after_saving_the_scene_and_the_downloads_have_the_correction(served, case):
+    assert served.ask("GET", f"/api/cases/{case}/correction").json() == {"version": 0}
+    drawn = scene_voxels(served, case)
+    drawn[2:12, 2:12, 2:5] = 1
+    about = save(served, case, drawn).json()
+    assert served.ask("GET", f"/api/cases/{case}/correction").json() == about
+    scene = served.ask("GET", f"/api/cases/{case}/scene/scene.json").json()
+    looks = [(one["name"], one["as"]) for one in scene["maps"]]
+    assert looks == [("correction", "fill"), ("prediction", "outline")]
+    assert np.array_equal(scene_voxels(served, case, "correction"), drawn)
+    assert [one["name"] for one in about["files"]] == ["labels.nii.gz", "correction.json"]
+    voxel_ml = np.prod(scene["spacing_mm"]) / 1000
+    whole = about["volumes_ml"]["correction"]["WT"]
+    assert whole == pytest.approx((drawn > 0).sum() * voxel_ml, abs=1e-3)
+    answer = served.ask("GET", f"/api/cases/{case}/correction/labels.nii.gz")
+    assert 'filename="case-' in answer.headers["Content-Disposition"]
+    assert (np.frombuffer(gzip.decompress(answer.content)[HEADER_BYTES:], np.uint8) > 0).any()
+
+
+def test_a_second_correction_keeps_the_first(served, case, place):
+    first, second = (scene_voxels(served, case) for _ in range(2))
+    first[1, 1, 1], second[2, 2, 2] = 1, 2
+    save(served, case, first)
+    about = save(served, case, second, reader="Bo").json()
+    assert about["version"] == 2
+    made = record.read(place / about["case"] / record.NAME)
+    assert [(one.version, one.reader) for one in made.earlier] == [(1, READER)]
+    kept = nifti.read(place / about["case"] / made.earlier[0].labels)
+    upright = to_canonical(kept.voxels, kept.grid.affine)
+    assert upright[1, 1, 1] == 1
+    assert upright[2, 2, 2] == np.array([0, 1, 2, 4])[first[2, 2, 2]]
+
+
+def test_a_corrected_case_outlives_the_case(served, case, place):
+    about = save(served, case, scene_voxels(served, case)).json()
+    served.ask("DELETE", f"/api/cases/{case}")
+    assert about["case"] in [one.case for one in corrections(place)]
+
+
+def cut(drawn):
+    return drawn.tobytes("F")[:-1]
+
+
+def longer(drawn):
+    return drawn.tobytes("F") + b"\0"
+
+
+def foreign(drawn):
+    return np.full_like(drawn, 4)
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "said"),
+    [
+        (cut, {}, "voxels, but the correction has"),
+        (longer, {}, "has more"),
+        (lambda drawn: b"", {}, "has 0"),
+        (foreign, {}, "has the class 4"),
+        (np.copy, {"reader": "  "}, "reader: expected a name"),
+        (np.copy, {"reader": "=cmd()"}, "reader: expected a name"),
+        (np.copy, {"reader": "a" * 81}, ""),
+        (np.copy, {"seconds": -1}, ""),
+    ],
+)
+def test_what_is_no_correction_is_refused_and_nothing_changes(
+    served, case, place, body, query, said
+):
+    before = len(corrections(place))
+    answer = save(served, case, body(scene_voxels(served, case)), **query)
+    assert 400 <= answer.status_code < 500
+    assert said in answer.json().get("message", "")
+    assert len(corrections(place)) == before
+    assert served.ask("GET", f"/api/cases/{case}/correction").json() == {"version": 0}
+
+
+def test_a_correction_without_the_token_or_of_no_case_is_refused(served, case):
+    drawn = scene_voxels(served, case)
+    path = f"{served.address}/api/cases/{case}/corrections?reader=Ada"
+    answer = served.session.post(path, data=drawn.tobytes(), headers={"X-TumorFlow-Token": ""})
+    assert answer.status_code == 403
+    assert save(served, "a" * 22, drawn).status_code in (400, 404)
+    for name in ("about.json", "..%2fabout.json", "x"):
+        path = f"{served.address}/api/cases/{case}/correction/{name}"
+        assert served.session.get(path).status_code in (400, 404)
+
+
+def test_the_worklist_has_what_is_done_and_not_corrected_with_a_reason(served, case):
+    listed = served.ask("GET", "/api/worklist").json()
+    mine = next(one for one in listed if one["id"] == case)
+    assert mine["label"] == "MÜLLER^Hans"
+    assert mine["reason"].endswith(".")
+    assert mine["case"].startswith("case-")
+    save(served, case, scene_voxels(served, case))
+    assert case not in [one["id"] for one in served.ask("GET", "/api/worklist").json()]
+
+
+def test_a_corrected_study_is_offered_as_dicom_that_says_a_person_took_part(
+    served, tmp_path, place
+):
+    study = write_study(tmp_path / "study")
+    files = [path for path in study.rglob("*") if path.is_file()]
+    case = served.upload(packed(files, tmp_path), "study")
+    state = served.wait(case)
+    assert state["status"] == "done", state["message"]
+    drawn = scene_voxels(served, case)
+    drawn[4:8, 4:8, 4:8] = 2
+    about = save(served, case, drawn, reader="Ada").json()
+    made = record.read(place / about["case"] / record.NAME)
+    assert made.patient == state["patient"]
+    path = tmp_path / "corrected.dcm"
+    path.write_bytes(served.ask("GET", f"/api/cases/{case}/correction/seg.dcm").content)
+    found = pydicom.dcmread(path)
+    assert {one.SegmentAlgorithmType for one in found.SegmentSequence} == {"SEMIAUTOMATIC"}
+    marked = found.pixel_array.reshape(len(found.SegmentSequence), -1).any(axis=0).sum()
+    assert marked == (drawn > 0).sum()
+    stored = (place / about["case"] / record.NAME).read_text(encoding="utf-8")
+    assert not [word for word in IDENTITIES if word in json.dumps(about) + stored]

@@ -1,0 +1,170 @@
+"""Follow-up of cases that were dropped: chosen, registered, side by side, gone with a case."""
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cohorts import brats
+from pipeline.core.case import Case
+from pipeline.core.errors import InputError
+from pipeline.core.grid import Grid
+from pipeline.following.aligning import Aligned, unmoved
+from pipeline.following.follow_up import FollowUp
+from pipeline.formats import nifti
+from pipeline.registration.mutual_information import Sampled, resample
+from pipeline.serving.cases import Cases
+from pipeline.serving.follow_ups import FollowUps, FollowUpState, Visit
+from pipeline.serving.following import write_scenes
+from pipeline.serving.scenes import write_scene
+from pipeline.serving.store import Store
+from tests.conftest import write_case
+from tests.following.patients import CUBES, inside
+from tests.registration.conftest import head, rigid
+from tests.serving.served import packed, serving
+
+MODEL = Path(__file__).parents[1] / "network/format_1"
+SCHEMA = brats.schema("_")
+MOTION = rigid((6, -5, 8), (5, -4, 6))
+
+
+def write_visit_scene(folder: Path, motion: np.ndarray, grid: Grid) -> Path:
+    """The scene of a head in motion with a ball of tumour."""
+    source = head((200.0, 400.0, 600.0, 800.0))
+    voxels = resample(Sampled(source.voxels, source.grid), grid, motion, "linear")
+    classes = inside([(20.0, 10.0, 5.0, 12.0)], grid, motion).astype(np.uint8)
+    case = Case(folder.name, voxels[..., None].astype(np.float32), None, grid)
+    write_scene(folder, case, ("t1c",), {"prediction": classes}, SCHEMA, classes * 0.4)
+    return folder
+
+
+def voxels_of(scene: Path, name: str) -> np.ndarray:
+    return nifti.read(scene / f"{name}.nii.gz").voxels
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
+
+
+@pytest.mark.parametrize("is_native", [False, True])
+def test_visits_are_shown_on_the_grid_of_the_baseline_where_its_tumour_is(tmp_path, is_native):
+    later_grid = Grid((60, 64, 70), CUBES.affine)
+    first = write_visit_scene(tmp_path / "first", np.eye(4), CUBES)
+    later = write_visit_scene(tmp_path / "later", MOTION, later_grid)
+    back = Aligned(np.linalg.inv(MOTION), 1.0, 1.0, *(1.0,) * 4)
+    wrong = unmoved()  # of the scenes of native series, the transform of the images is not one
+    followed = FollowUp({}, {}, [unmoved(), wrong if is_native else back], "t1c")
+    write_scenes(tmp_path / "made", [first, later], followed, 0, is_native, SCHEMA)
+    one, other = (tmp_path / "made" / f"scene-{number}" for number in (1, 2))
+    scenes = [json.loads((folder / "scene.json").read_bytes()) for folder in (one, other)]
+    assert scenes[0]["shape"] == scenes[1]["shape"]
+    masks = [voxels_of(folder, "prediction") > 0 for folder in (one, other)]
+    assert dice(*masks) > 0.9
+    greys = [voxels_of(folder, "t1c").astype(float).ravel() for folder in (one, other)]
+    assert np.corrcoef(*greys)[0, 1] > 0.9
+    moved = voxels_of(later, "t1c").max()
+    assert abs(int(greys[1].max()) - int(moved)) <= 2  # greys are not windowed twice
+    assert voxels_of(other, "uncertainty").max() == 40
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A store with four cases of two patients, the last one not done, and its follow-ups."""
+    store = Store(tmp_path / "store", timedelta(hours=1))
+    ids = []
+    for patient, status in (("p1", "done"), ("p1", "done"), ("p2", "done"), ("", "failed")):
+        state = store.new(f"Visit {len(ids) + 1}")
+        store.update(state.id, status=status, patient=patient)
+        ids.append(state.id)
+    cases = Cases(store, MODEL)
+    follow_ups = FollowUps(cases)
+    yield store, ids, follow_ups
+    follow_ups.stop()
+    cases.stop()
+
+
+def visits(*ids: str) -> list[Visit]:
+    return [Visit(case=one) for one in ids]
+
+
+def test_cases_that_cannot_be_visits_of_one_patient_are_refused_with_what_to_do(kept):
+    _, (one, two, foreign, failed), follow_ups = kept
+    for chosen, baseline, found in (
+        ((one,), "", "Choose 2 to 20 visits"),
+        ((one, one), "", "chosen twice"),
+        ((one, failed), "", "Visit 4: is not segmented yet"),
+        ((one, foreign), "", "2 patients by their DICOM headers"),
+        ((one, two), foreign, "baseline is no visit"),
+        ((one, "A" * 22), "", "does not exist"),
+        ((one, "../state.json"), "", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=found):
+            follow_ups.new(visits(*chosen), baseline)
+    assert follow_ups.all() == []
+    assert list(follow_ups.folder.iterdir()) == []
+
+
+def test_a_follow_up_is_gone_with_the_first_of_its_cases(kept):
+    store, (one, two, *_), follow_ups = kept
+    state = FollowUpState(
+        id="F" * 22, created="2026-01-01", status="done", visits=tuple(visits(one, two))
+    )
+    folder = follow_ups.folder / state.id
+    folder.mkdir()
+    (folder / "state.json").write_text(state.model_dump_json())
+    assert follow_ups.get(state.id) == state
+    follow_ups.sweep()
+    assert folder.is_dir()
+    store.remove(two)
+    with pytest.raises(InputError, match="one of its cases was deleted"):
+        follow_ups.get(state.id)
+    assert follow_ups.all() == []
+    follow_ups.sweep()
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_visits_are_followed_shown_and_forgotten(tmp_path):
+    ids = []
+    with serving(MODEL, tmp_path / "store") as served:
+        for seed in (5, 5):
+            folder = write_case(tmp_path / f"visit{len(ids)}", "BraTS2021_00005", seed=seed)
+            images = [path for path in folder.iterdir() if "seg" not in path.name]
+            ids.append(served.upload(packed(images, folder.parent), "Jane <b>Roe</b>"))
+            assert served.wait(ids[-1])["status"] == "done"
+        chosen = [{"case": case, "day": day} for case, day in zip(ids, (40, 10), strict=True)]
+        body = {"visits": chosen, "baseline": ids[0]}
+        follow_id = served.ask("POST", "/api/follow", json=body).json()["id"]
+        end = time.monotonic() + 120
+        while (state := served.ask("GET", f"/api/follow/{follow_id}").json())["status"] not in (
+            "done",
+            "failed",
+        ):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert state["status"] == "done", state["message"]
+        assert [(one["case"], one["day"]) for one in state["visits"]] == [(ids[1], 0), (ids[0], 30)]
+        page = served.ask("GET", f"/follow/{follow_id}").text
+        assert "2 visits over 30 days; baseline is visit 2" in page
+        assert page.count("<main") == 1
+        assert "Jane &lt;b&gt;Roe" in page
+        assert "<b>Roe" not in page
+        for number in (1, 2):
+            scene = served.ask("GET", f"/api/follow/{follow_id}/scenes/{number}/scene.json").json()
+            address = f"/api/follow/{follow_id}/scenes/{number}/{scene['maps'][0]['url']}"
+            raw = served.ask("GET", address).content
+            assert len(raw) == 352 + np.prod(scene["shape"])
+        for name in ("follow_up.html", "follow_up.csv", "follow_up.json"):
+            content = served.ask("GET", f"/api/follow/{follow_id}/files/{name}").content
+            assert b"Research use only" in content
+            assert b"Roe" not in content
+        for path in ("files/state.json", "files/..%2Fstate.json", "scenes/1/..%2F..%2Fstate.json"):
+            address = f"{served.address}/api/follow/{follow_id}/{path}"
+            assert served.session.get(address, timeout=60).status_code in (400, 404)
+        served.ask("DELETE", f"/api/cases/{ids[0]}")
+        gone = served.session.get(f"{served.address}/api/follow/{follow_id}", timeout=60)
+        assert gone.status_code == 404
+        assert "one of its cases was deleted" in gone.json()["message"]
