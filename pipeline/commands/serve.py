@@ -16,6 +16,7 @@ import logging
 import math
 import re
 import socket
+import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -89,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="name by which browsers may ask the server, such as ward7.example.org; again for each",
+        help="name by which browsers may ask, such as ward7.example.org; may be repeated",
     )
     parser.add_argument(
         "--token-file",
@@ -144,7 +145,8 @@ def run(arguments: argparse.Namespace) -> None:
             ssl_certfile=arguments.tls_certificate,
             ssl_keyfile=arguments.tls_key,
         )
-        name = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        name = next(iter(arguments.allowed_host), arguments.host)
+        name = f"[{name}]" if ":" in name else name
         address = f"{'https' if arguments.tls_certificate else 'http'}://{name}:{listening.getsockname()[1]}/"
         print(f"{address}  Ctrl-C ends it. Research use only.", flush=True)
         uvicorn.Server(config).run(sockets=[listening])
@@ -162,6 +164,15 @@ def _check(arguments: argparse.Namespace) -> None:
     for file in filter(None, (arguments.tls_certificate, arguments.tls_key)):
         if not file.is_file():
             raise InputError(f"{file}: is not a file. Name a PEM file.")
+    if arguments.tls_certificate:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(arguments.tls_certificate, arguments.tls_key)
+        except ssl.SSLError:
+            raise InputError(
+                f"{arguments.tls_certificate}: is no certificate (PEM) of the key"
+                f" {arguments.tls_key}. Name both files of one pair."
+            ) from None
 
 
 def _access(arguments: argparse.Namespace) -> "Access":
@@ -183,8 +194,9 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except (OSError, UnicodeError) as error:
+        reason = str(getattr(error, "strerror", error)).partition(" (")[0]
         raise InputError(
-            f"{host}:{port}: cannot be bound ({getattr(error, 'strerror', error)}). Is another"
+            f"{host}:{port}: cannot be bound ({reason}). Is another"
             " server running there? Choose another by --port or --host."
         ) from None
 

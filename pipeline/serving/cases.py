@@ -14,7 +14,7 @@ from ..core.records import write_bytes
 from ..network.card import read_card
 from . import downloads
 from .jobs import Answer, Task, Worker
-from .limits import Limits
+from .limits import READER, Limits
 from .refusals import Refusal
 from .store import BODY, RESULT, UPLOAD, State, Store
 
@@ -51,7 +51,7 @@ class Cases:
     ) -> None:
         self.store, self.model, self.limits = store, model, limits or Limits()
         self.corrections = corrections
-        self.reader, self.segmenter = Worker("reader"), Worker("segmenter")
+        self.reader, self.segmenter = Worker(READER), Worker("segmenter")
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
@@ -59,6 +59,7 @@ class Cases:
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
+        self.reader.warm_up()
         self._load()
         self.store.remove_rest(older_than_s=0)
         self.sweep()

@@ -66,6 +66,10 @@ class Worker:
         """Of its process, while there is one."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    def warm_up(self) -> None:
+        """Start the process before the first task."""
+        self._running()
+
     def submit(self, task: Task) -> None:
         """Run a task after those before."""
         with self._changed:

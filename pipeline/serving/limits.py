@@ -11,8 +11,9 @@ MOST_MEMBERS = 20_000
 """Of an archive: its files and folders."""
 MOST_TEXT = 200
 """Letters of what an upload says of itself: names, descriptions."""
+READER = "reader"
 READER_BYTES = 3 * GIBI // 2
-"""Memory that the process may take which reads uploads."""
+"""The process that reads uploads, and the memory that it may take."""
 
 
 @dataclass(frozen=True)

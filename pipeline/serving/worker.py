@@ -29,7 +29,7 @@ from typing import Any, TextIO
 from ..core.errors import InputError
 from ..network.card import read_card
 from ..segmenting.model import Model
-from .limits import READER_BYTES
+from .limits import READER, READER_BYTES
 from .refusals import for_page
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,9 @@ _MOST_MODELS = 3  # loaded at the same time; the one used longest ago makes room
 def main() -> None:
     """Run tasks from standard input until it ends."""
     answers = _own_output()
-    if sys.argv[1:] == ["reader"]:
+    if sys.argv[1:] == [READER]:
         bound_memory(READER_BYTES)
+        import_module(TASKS["recognise"], __package__)  # takes longer than reading a case
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks,), daemon=True).start()
     while True:

@@ -308,6 +308,7 @@ def workers_of(pid: int) -> list[int]:
         (("--keep", "nan"), "--keep"),
         (("--most-gb", "-1"), "--most-gb"),
         (("--tls-key", "x"), "belong together"),
+        (("--tls-certificate", "LICENSE", "--tls-key", "LICENSE"), "is no certificate"),
         (("--host", "no such host"), "cannot be bound"),
         (("--token-file", "nowhere"), "cannot be read"),
     ],
