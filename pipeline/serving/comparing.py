@@ -59,7 +59,8 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     Returns
     -------
     dict
-        ``case``; ``models``, their names; ``notes``, warnings among them; ``regions``, of each the
+        ``case``; ``models``, their names; ``notes``, warnings among them; ``order``, names of
+        the regions from the outermost on; ``regions``, of each the
         ``volumes_ml`` by both, the ``dice`` between them and, if the case has a reference,
         ``reference_ml`` and ``reference_dice`` of both. Dice of two empty masks is null.
 
@@ -90,6 +91,7 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
         "case": values.get("held_out") or values["case"],
         "models": names,
         "notes": _notes(names, [model.card.cohort for model in models], shared) + notes,
+        "order": list(shared.regions),
         "regions": _compared(
             shared, case, maps, reference.within(shared) if reference and known else None
         ),

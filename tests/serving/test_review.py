@@ -132,6 +132,7 @@ def test_two_models_on_a_held_out_case_agree_as_far_as_their_labels_do(served, t
         assert region["reference_dice"][0] == region["reference_dice"][1]
     state = compared(served, f"held-out/{CASES[0]}", "served", "strict")
     assert state["about"]["models"] == ["served", "strict"]
+    assert state["about"]["order"] == ["WT", "TC", "ET"]
     first, second = (volume(served, state["scene"], name, tmp_path) for name in ("first", "second"))
     enhancing = state["about"]["regions"]["ET"]
     one, other = first == 3, second == 3

@@ -22,8 +22,8 @@ const row = (...cells) => {
 const measure = (title, values, digits) => row(cell("th", title, "row"), ...values.map(value => cell("td", number(value, digits))));
 
 // Of each region the Dice between both, and below it the volumes and what a reference says.
-const fill = ({models, regions, notes}) => {
-  const all = Object.entries(regions), referenced = all.some(([, one]) => "reference_ml" in one);
+const fill = ({models, order, regions, notes}) => {
+  const all = order.map(name => [name, regions[name]]), referenced = all.some(([, one]) => "reference_ml" in one);
   const columns = [...models, ...(referenced ? ["Ref."] : [])];
   table.tHead.replaceChildren(row(cell("td", ""), ...columns.map(name => cell("th", name, "col"))));
   const groups = all.map(([name, one]) => {
