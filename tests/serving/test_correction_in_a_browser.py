@@ -241,9 +241,11 @@ def test_of_two_tabs_the_later_one_wins_and_the_earlier_is_kept(served, browser,
     other = browser.open(f"{served[0].address}/cases/{page.case}")
     other.case = page.case
     start(other)
+    page.send("Page.bringToFront")  # a tab behind another draws nothing
     page.press("1")
     page.drag(CANVAS, (0.36, 0.12), (0.40, 0.12))
     save(page, "Ada")
+    other.send("Page.bringToFront")
     other.press("2")
     other.drag(CANVAS, (0.6, 0.6), (0.65, 0.6))
     save(other, "Bo")

@@ -152,13 +152,13 @@ export const offerCorrection = async (viewer, root, address, id) => {
     await keeping;
     session = null;
     tools.hidden = ring.hidden = true;
-    section.hidden = false;
     screen.classList.remove("correcting");
     const {scene, feed} = await sceneAt(address), at = viewer.at();
     await viewer.show(scene, feed);
     viewer.go(at);
     tell();
     await tellDraft();
+    section.hidden = false;
     part("start").focus();
   };
 
