@@ -326,17 +326,24 @@ class Page(Driven):
             data = {"items": [], "files": files, "dragOperationsMask": 1}
             self.send("Input.dispatchDragEvent", type=kind, **at, data=data)
 
-    def drag(self, selector: str, *points: tuple[float, float], held: Sequence[str] = ()) -> None:
-        """Move the mouse along points with its left button down, as for a stroke of a brush.
+    def drag(
+        self,
+        selector: str,
+        *points: tuple[float, float],
+        held: Sequence[str] = (),
+        button: str = "left",
+    ) -> None:
+        """Move the mouse along points with a button down, as for a stroke of a brush.
 
         The points are shares of the element's width and height; `held` are names of modifier keys.
         """
         places = [self.at(selector, *point) for point in points]
-        button = {"button": "left", "modifiers": sum(_MODIFIERS[name] for name in held)}
+        used = {"button": button, "modifiers": sum(_MODIFIERS[name] for name in held)}
+        pressed = {"left": 1, "right": 2}[button]
         steps = [("mousePressed", places[0]), *(("mouseMoved", place) for place in places[1:])]
         for kind, at in (*steps, ("mouseReleased", places[-1])):
-            down = {"buttons": 0 if kind == "mouseReleased" else 1, "clickCount": 1}
-            self.send("Input.dispatchMouseEvent", type=kind, **at, **button, **down)
+            down = {"buttons": 0 if kind == "mouseReleased" else pressed, "clickCount": 1}
+            self.send("Input.dispatchMouseEvent", type=kind, **at, **used, **down)
 
     def download(self, folder: Path, start: Callable[[], None]) -> Path:
         """Start a download by a click or a key, and wait until its file is in an empty folder."""

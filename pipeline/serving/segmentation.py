@@ -1,5 +1,6 @@
 """The task of the network: a case of the page segmented, and all that is offered of it."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +25,9 @@ FACTS = "summary.json"
 EXTRAS = "extras"
 REFUSED = "refused.txt"
 """Below the result of a case: its facts, what `finish` adds, and why that has no DICOM objects."""
+NAMED = f"named-{os.getpid()}"
+"""Below the upload: links to the chosen files under neutral names, of this process alone, since two
+may work on a case."""
 _DICOM = Extras(formats=OBJECTS, uncertainty=True, summary=True)
 _last: dict[str, Segmentation] = {}
 """The segmentation of the last case, by its folder, for `finish`."""
@@ -125,7 +129,7 @@ def found(model: Model, values: Mapping[str, Any]) -> OneCase:
             shutil.rmtree(place / TABLE)
         write_json(place / TABLE, {key: name for name, key in chosen.items()})  # JSON is YAML
         return model.find(place, source="dicom")
-    named = place.parent / "named"
+    named = place.parent / NAMED
     shutil.rmtree(named, ignore_errors=True)
     named.mkdir()
     files = {}

@@ -121,7 +121,14 @@ def _places(values: dict[str, Any]) -> list[Path]:
     """Folders of a task that no message shall name, the innermost first."""
     folder, model = Path(values.get("folder", "upload")), Path(values["model"])
     upload = folder / "upload"
-    named = [upload / "files", upload / "named", upload / "body", upload, folder, model]
+    named = [
+        upload / "files",
+        upload / f"named-{os.getpid()}",
+        upload / "body",
+        upload,
+        folder,
+        model,
+    ]
     return [place for one in named for place in (one.absolute(), one)]
 
 

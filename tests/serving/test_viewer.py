@@ -264,6 +264,22 @@ def test_every_modality_and_window_are_seen_as_niivue_would_show_them(one):
         assert ours.std() > 10
 
 
+def test_a_drag_with_the_right_button_changes_level_and_window_and_their_sliders(one):
+    bare(one)
+    sliders = (
+        "['level', 'window'].map(name => Number(document.getElementById(`viewer-${name}`).value))"
+    )
+    level, window = one.evaluate(sliders)
+    before, place = pixels(one), words(one)
+    one.drag(".viewer canvas", (0.7, 0.5), (0.65, 0.45), (0.6, 0.4), button="right")
+    after = pixels(one)
+    higher, narrower = one.evaluate(sliders)
+    assert higher > level
+    assert narrower < window
+    assert after.mean() < before.mean()
+    assert words(one) == place
+
+
 def test_arrows_move_slices_while_the_picture_has_the_focus_and_tab_leaves_it(one):
     one.evaluate("viewers[0].focus()")
     start = one.evaluate("viewers[0].at()")

@@ -6,7 +6,7 @@
   const AXES = ["sagittal", "coronal", "axial"], SLICE_TYPES = {axial: 0, coronal: 1, sagittal: 2}, PLANES = 3, RENDER = 4;
   const AXIS_OF_TYPE = [2, 1, 0]; // of NiiVue's axial, coronal and sagittal
   const HEADER_BYTES = 352; // of a NIfTI file whose voxels begin behind its header
-  const WINDOWING = 9, WHOLE_WINDOW = 255; // NiiVue's number of a drag that changes it; grey levels
+  const NO_DRAG = 0, RIGHT_BUTTON = 2, WHOLE_WINDOW = 255; // NiiVue's number, the browsers', grey levels
   const HEAD_OPACITY = 0.35, SOLID_SCALE = 1.4; // in 3D, where the tumour shows through; of a head that may turn
   const ERROR_STRENGTH = 225, VEIL_STRENGTH = 12; // of 255: few voxels, which must be seen; what must not hide others
   const CROSSHAIR_MM = 0.4, CROSSHAIR_GAP_MM = 16;
@@ -67,7 +67,7 @@
   const startNiivue = async (canvas, sides) => {
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("this browser offers no WebGL 2");
     const nv = new niivue.Niivue({
-      logLevel: "error", dragAndDropEnabled: false, dragMode: WINDOWING, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
+      logLevel: "error", dragAndDropEnabled: false, dragMode: NO_DRAG, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "",
       scrollRequiresFocus: true, isRadiologicalConvention: true, sagittalNoseLeft: true, isOrientationTextVisible: sides, showAllOrientationMarkers: true,
       isOrientCube: sides, fontColor: [0.9, 0.91, 0.92, 1], crosshairColor: [0.75, 0.78, 0.8, 1], crosshairWidthUnit: "mm",
     });
@@ -548,11 +548,6 @@
     };
 
     nv.onLocationChange = place => moved([...place.vox]);
-    nv.onIntensityChange = ({cal_min, cal_max}) => {
-      control("level").value = (cal_min + cal_max) / 2;
-      control("window").value = cal_max - cal_min;
-      tell();
-    };
     nv.onAzimuthElevationChange = (azimuth, elevation) => {
       control("turn").value = (azimuth % 360 + 360) % 360;
       control("tilt").value = elevation;
@@ -588,7 +583,13 @@
       recontrast();
       tell();
     };
-    for (const name of ["level", "window"]) on(control(name), "input", perFrame(windowed));
+    const rewindowed = perFrame(windowed);
+    for (const name of ["level", "window"]) on(control(name), "input", rewindowed);
+    on(canvas, "pointermove", event => { // to the right a wider window, upwards a higher level
+      if (!(event.buttons & RIGHT_BUTTON)) return;
+      for (const [name, moved] of [["window", event.movementX], ["level", -event.movementY]]) control(name).value = Number(control(name).value) + moved;
+      rewindowed();
+    });
     on(control("contrast"), "click", () => {
       for (const name of ["level", "window"]) control(name).value = control(name).defaultValue;
       windowed();
