@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
 from .follow_ups import FollowUps
-from .refusals import DISK_FULL, Refusal, is_full_disk
+from .refusals import DISK_FULL, Refusal, is_full_disk, require_room
 from .security import Guard, too_large
 from .segmentation import FACTS
 from .store import LABELS, RESULT, SCENE, State
@@ -154,7 +153,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
         announced = int(request.headers.get("content-length", "0"))
         if announced > limits.most_bytes:
             raise too_large(limits.most_bytes)
-        _require_room(store.folder, announced + limits.reserve_bytes)
+        require_room(store.folder, announced + limits.reserve_bytes)
         receiving = cases.receiving(name)
         state, path = await asyncio.to_thread(receiving.__enter__)
         try:
@@ -234,15 +233,10 @@ async def _save(request: Request, path: Path, reserve_bytes: int) -> None:
             await asyncio.to_thread(file.write, chunk)
             size += len(chunk)
             if size >= checked:
-                _require_room(path.parent, reserve_bytes)
+                require_room(path.parent, reserve_bytes)
                 checked = size + _CHECKED_BYTES
     if not size:
         raise InputError("Nothing was sent. Drop a folder or files.")
-
-
-def _require_room(folder: Path, size: int) -> None:
-    if shutil.disk_usage(folder).free < size:
-        raise Refusal(DISK_FULL, 507)
 
 
 def _described(cases: Cases, state: State) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 import gzip
 import json
 import shutil
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.errors import InputError
 from ..core.records import write_bytes, write_json
 from ..correcting import record
 from ..correcting.cohort import labels_name
 from ..correcting.saving import Facts, of_canonical, save
+from ..formats import nifti
 from ..segmenting.extras import Extras
 from ..segmenting.manifest import volumes_ml
 from ..segmenting.model import PreparedCase
@@ -26,6 +30,18 @@ from .segmentation import SCENE as SCENE_FOLDER
 from .store import RESULT
 
 _HEADER_BYTES = 352
+_OTHER_PREDICTION = (
+    "The case was segmented again after this correction was begun, so its labels are others now."
+    " Reload the page and correct those."
+)
+_OTHER_LABELS = (
+    "The case was segmented by a network with other labels than the present one. Segment it again,"
+    " then correct it."
+)
+_OTHER_GRID = (
+    "The images of the case lie on another grid than its labels by now. Segment it again, then"
+    " correct it."
+)
 
 
 def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
@@ -35,9 +51,10 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     ----------
     values : mapping
         ``folder`` of the case, in it ``drawn``, a file of class indices in the order of the scene;
-        ``model`` and ``place``, the folders of the network and of the cohort of corrected cases;
-        ``case``, ``kind``, ``chosen``, ``native`` and ``patient`` as in `store.State`; ``reader``
-        and ``seconds`` as in `correcting.saving.Facts`.
+        ``prediction``, the CRC-32 of the file of the prediction that was drawn upon; ``model`` and
+        ``place``, the folders of the network and of the cohort of corrected cases; ``case``,
+        ``kind``, ``chosen``, ``native`` and ``patient`` as in `store.State`; ``reader`` and
+        ``seconds`` as in `correcting.saving.Facts`.
     report : callable
 
     Returns
@@ -49,48 +66,59 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     Raises
     ------
     InputError
-        As `correcting.saving.save`.
+        If the case has another prediction by now, or one of other labels than the network's; and as
+        `correcting.saving.save`.
     """
     folder = Path(values["folder"])
-    result, place = folder / RESULT, Path(values["place"])
-    model = worker.model(values["model"])
+    result = folder / RESULT
+    upright = gzip.decompress((result / SCENE_FOLDER / "prediction.nii.gz").read_bytes())
+    if zlib.crc32(upright) != values["prediction"]:
+        raise InputError(_OTHER_PREDICTION)
+    manifest = json.loads((result / f"{LABELS}.json").read_bytes())
     drawn = (folder / values["drawn"]).read_bytes()
     report("Reading the case", 0.0)
-    prepared = model.prepare(found(model, values), values["native"])
-    case = replace(prepared.voxels, name=values["case"])
-    upright = gzip.decompress((result / SCENE_FOLDER / "prediction.nii.gz").read_bytes())
-    schema = prepared.schema
+    prepared = _prepared(values, result, manifest)
+    case, schema = replace(prepared.voxels, name=values["case"]), prepared.schema
     classes = of_canonical(drawn, case, schema)
     predicted = of_canonical(upright[_HEADER_BYTES:], case, schema)
-    manifest = json.loads((result / f"{LABELS}.json").read_bytes())
     facts = Facts(values["reader"], manifest, values["seconds"], values["patient"])
     report("Saving the correction", 0.5)
-    saved = save(place, case, classes, predicted, schema, facts)
+    saved = save(Path(values["place"]), case, classes, predicted, schema, facts)
     _offer(result, saved, prepared, classes, manifest)
-    write_bytes(
-        result / SCENE_FOLDER / f"{CORRECTION}.nii.gz",
-        gzip.compress(upright[:_HEADER_BYTES] + drawn, 1, mtime=0),
-    )
-    _show(result / SCENE_FOLDER / SCENE)
-    stored = record.read(saved / record.NAME)
-    about = {
+    _show(result / SCENE_FOLDER, upright[:_HEADER_BYTES] + drawn)
+    after = volumes_ml(classes, schema, case.grid)
+    about = _about(record.read(saved / record.NAME), manifest["volumes_ml"], after, result)
+    write_json(result / CORRECTION / ABOUT, about)
+    return about
+
+
+def _prepared(values: Mapping[str, Any], result: Path, manifest: Mapping[str, Any]) -> PreparedCase:
+    """The case as it was segmented; InputError if network or files make another one of it now."""
+    model = worker.model(values["model"])
+    if [*manifest["labels"].items()] != [*model.card.cohort.labels.items()]:
+        raise InputError(_OTHER_LABELS)
+    prepared = model.prepare(found(model, values), values["native"])
+    if prepared.voxels.grid.differs(nifti.read(result / LABELS).grid):
+        raise InputError(_OTHER_GRID)
+    return prepared
+
+
+def _about(
+    stored: record.Correction, before: Mapping[str, float], after: Mapping[str, float], result: Path
+) -> dict[str, Any]:
+    return {
         "case": stored.case,
         "version": stored.version,
         "reader": stored.reader,
         "corrected": stored.corrected,
         "seconds": stored.seconds,
-        "volumes_ml": {
-            "prediction": manifest["volumes_ml"],
-            "correction": volumes_ml(classes, schema, case.grid),
-        },
+        "volumes_ml": {"prediction": before, "correction": after},
         "files": [
             {"name": name, "title": title}
             for name, title in FILES.items()
             if (result / CORRECTION / name).is_file()
         ],
     }
-    write_json(result / CORRECTION / ABOUT, about)
-    return about
 
 
 def _offer(
@@ -100,11 +128,14 @@ def _offer(
     classes: np.ndarray,
     manifest: Mapping[str, Any],
 ) -> None:
-    """Copy the files of a correction to where the page offers them."""
+    """Copy the files of a correction to where the page offers them; headers that no DICOM object
+    can repeat leave that out, as in `segmentation.finish`.
+    """
     folder = result / CORRECTION
     folder.mkdir(exist_ok=True)
     shutil.copyfile(saved / labels_name(saved.name), folder / "labels.nii.gz")
     shutil.copyfile(saved / record.NAME, folder / "correction.json")
+    (folder / "seg.dcm").unlink(missing_ok=True)  # of the correction before
     if prepared.series:
         corrected = Segmentation(
             case=prepared.voxels,
@@ -116,17 +147,19 @@ def _offer(
             region_probabilities=dict,
             series=prepared.series,
         )
-        objects = corrected.objects(Extras(formats=("seg",)), corrected=True)
-        write_bytes(folder / "seg.dcm", objects["seg"])
+        with suppress(InputError):
+            objects = corrected.objects(Extras(formats=("seg",)), corrected=True)
+            write_bytes(folder / "seg.dcm", objects["seg"])
 
 
-def _show(path: Path) -> None:
-    """Add the correction to a scene, filled, so that the prediction is outlined."""
-    scene = json.loads(path.read_bytes())
+def _show(folder: Path, corrected: bytes) -> None:
+    """Add a NIfTI file of the correction to a scene, filled, so that the prediction is outlined."""
+    write_bytes(folder / f"{CORRECTION}.nii.gz", gzip.compress(corrected, 1, mtime=0))
+    scene = json.loads((folder / SCENE).read_bytes())
     looks = {"correction": "fill", "prediction": "outline"}
     scene["maps"] = [
         {"name": name, "title": TITLES[name], "url": f"{name}.nii.gz", "as": look}
         for name, look in looks.items()
     ]
     scene["disagreement"] = scene["changes"]
-    write_json(path, scene)
+    write_json(folder / SCENE, scene)

@@ -13,15 +13,15 @@ from fastapi.responses import FileResponse
 
 from ..core.errors import InputError
 from . import listing
-from .cases import Cases
+from .cases import Cases, message_of
 from .correction_files import ABOUT, CORRECTION, FILES
 from .jobs import Task
+from .refusals import require_room
 from .scenes import SCENE
 from .segmentation import SCENE as SCENE_FOLDER
 from .store import RESULT, State
 
 _ENDED = "The process that saved the correction ended. Save it again."
-_BROKEN = "TumorFlow failed at this correction ({}). The log of the server says where."
 
 
 def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
@@ -38,35 +38,40 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
 
     @app.get("/api/cases/{case_id}/correction")
     def about(case_id: str) -> dict[str, Any]:
-        return _about(_result(case_id))
+        return _about(_done(case_id)[1])
 
     @app.get("/api/cases/{case_id}/correction/{name}")
     def download(case_id: str, name: str) -> FileResponse:
-        path = _result(case_id) / CORRECTION / name
+        state, result = _done(case_id)
+        path = result / CORRECTION / name
         if name not in FILES or not path.is_file():
             raise InputError("There is no such file.")
-        return FileResponse(path, filename=f"{store.get(case_id).case}.corrected.{name}")
+        return FileResponse(path, filename=f"{state.case}.corrected.{name}")
 
     @app.post("/api/cases/{case_id}/corrections", status_code=201)
     async def save(
         case_id: str,
         request: Request,
         reader: Annotated[str, Query(max_length=80)],
+        prediction: Annotated[int, Query(ge=0, lt=2**32)],
         seconds: Annotated[float | None, Query(ge=0)] = None,
     ) -> dict[str, Any]:
-        result = await asyncio.to_thread(_result, case_id)
-        drawn = store.folder_of(case_id) / f"drawn-{secrets.token_hex(8)}"
+        state, result = await asyncio.to_thread(_done, case_id)
+        folder, voxels = store.folder_of(case_id), _voxels(result)
+        for written in (folder, place):
+            require_room(written, voxels + cases.limits.reserve_bytes)
+        drawn = folder / f"drawn-{secrets.token_hex(8)}"
         try:
-            await _receive(request, drawn, _voxels(result))
-            values = _values(store.get(case_id)) | {
-                "folder": str(store.folder_of(case_id)),
-                "model": str(cases.model),
+            await _receive(request, drawn, voxels)
+            values = cases.values(state) | {
+                "patient": state.patient,
                 "place": str(place.resolve()),
                 "drawn": drawn.name,
+                "prediction": prediction,
                 "reader": reader,
                 "seconds": seconds,
             }
-            return await _done(cases, values)
+            return await _saved(cases, values)
         finally:
             drawn.unlink(missing_ok=True)
 
@@ -76,26 +81,17 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
         left = [one for one in listing.listed(cases) if "worth" in one]
         return sorted(left, key=lambda one: one["worth"])
 
-    def _result(case_id: str) -> Path:
-        if store.get(case_id).status != "done":
+    def _done(case_id: str) -> tuple[State, Path]:
+        state = store.get(case_id)
+        if state.status != "done":
             raise InputError("This case is not done, so there is nothing to correct.")
-        return store.folder_of(case_id) / RESULT
+        return state, store.folder_of(case_id) / RESULT
 
 
 def _about(result: Path) -> dict[str, Any]:
     """What is stored of the correction of a case; version 0 if there is none."""
     path = result / CORRECTION / ABOUT
     return json.loads(path.read_bytes()) if path.is_file() else {"version": 0}
-
-
-def _values(state: State) -> dict[str, Any]:
-    return {
-        "case": state.case,
-        "kind": state.kind,
-        "chosen": state.chosen,
-        "native": state.native,
-        "patient": state.patient,
-    }
 
 
 def _voxels(result: Path) -> int:
@@ -119,7 +115,7 @@ async def _receive(request: Request, path: Path, voxels: int) -> None:
         )
 
 
-async def _done(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
+async def _saved(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the reader process answers when it has saved a correction."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Mapping[str, Any]] = loop.create_future()
@@ -131,10 +127,8 @@ async def _done(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
     def ended(answer: Mapping[str, Any]) -> None:
         loop.call_soon_threadsafe(note, answer)
 
-    cases.reader.submit(Task("correct", values, ended=ended))
+    cases.reader.submit(Task("correct", values, most_s=cases.limits.segment_s, ended=ended))
     answer = await future
     if "done" in answer:
         return dict(answer["done"])
-    raise InputError(
-        answer.get("failed") or (_BROKEN.format(answer["broken"]) if answer else _ENDED)
-    )
+    raise InputError(message_of(answer, _ENDED))

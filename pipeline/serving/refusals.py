@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shutil
 from http import HTTPStatus
 from pathlib import Path
 from unicodedata import category
@@ -40,6 +41,14 @@ class Refusal(InputError):
 def is_full_disk(error: BaseException) -> bool:
     """Whether an error says that no room is left on the disk."""
     return isinstance(error, OSError) and error.errno in _FULL
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raise `Refusal` unless a disk has room for so many bytes; a folder may be made later."""
+    while not folder.exists():
+        folder = folder.parent
+    if shutil.disk_usage(folder).free < size:
+        raise Refusal(DISK_FULL, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
 def for_page(error: BaseException, *places: Path) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import zlib
 from itertools import pairwise
 
 import numpy as np
@@ -305,3 +306,9 @@ def test_fill_between_of_a_whole_head_takes_less_than_200_ms(node):
     milliseconds, after = node(body, before, **given)
     assert (after[120, 120, 60:91] == 1).all()
     assert milliseconds < 200
+
+
+def test_the_fingerprint_of_a_file_is_the_one_that_the_server_computes(node):
+    voxels = np.random.default_rng(3).integers(0, 256, SHAPE, dtype=np.uint8)
+    assert node("return shapes.fingerprint(voxels);", voxels)[0] == zlib.crc32(voxels.tobytes("F"))
+    assert node("return shapes.fingerprint(new Uint8Array());")[0] == 0

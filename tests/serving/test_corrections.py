@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,13 @@ def place(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory, place):
-    store = tmp_path_factory.mktemp("store")
+def store(tmp_path_factory) -> Path:
+    """Folder of the cases."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def served(store, place):
     with serving(MODEL, store, "--corrections", str(place)) as running:
         yield running
 
@@ -54,8 +60,15 @@ def scene_voxels(served: Served, case: str, name: str = "prediction") -> np.ndar
     return np.frombuffer(file, np.uint8)[HEADER_BYTES:].reshape(shape, order="F").copy()
 
 
+def seen(served: Served, case: str) -> int:
+    """What the page sends of the prediction that it shows."""
+    return zlib.crc32(served.ask("GET", f"/api/cases/{case}/scene/prediction.nii.gz").content)
+
+
 def save(served: Served, case: str, voxels: np.ndarray | bytes, **query):
-    """The answer to a correction."""
+    """The answer to a correction, by default of the present prediction."""
+    if "prediction" not in query:
+        query["prediction"] = seen(served, case)
     body = voxels if isinstance(voxels, bytes) else voxels.tobytes("F")
     path = f"{served.address}/api/cases/{case}/corrections"
     return served.session.post(path, params={"reader": READER} | query, data=body, timeout=60)
@@ -129,6 +142,43 @@ def test_a_corrected_case_outlives_the_case(served, case, place):
     assert about["case"] in [one.case for one in corrections(place)]
 
 
+def test_a_correction_of_labels_that_were_replaced_meanwhile_is_refused(served, case, place):
+    """Two tabs: one corrects while the other segments the case again with other series."""
+    drawn, before, known = scene_voxels(served, case), seen(served, case), len(corrections(place))
+    chosen = served.state(case)["chosen"]
+    other = chosen | {"t1c": chosen["t2f"], "t2f": chosen["t1c"]}
+    served.ask("POST", f"/api/cases/{case}/series", json={"series": other, "native": False})
+    assert served.wait(case)["status"] == "done"
+    assert seen(served, case) != before
+    answer = save(served, case, drawn, prediction=before)
+    assert answer.status_code == 400
+    assert "segmented again" in answer.json()["message"]
+    assert len(corrections(place)) == known
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("labels.nii.gz.json", {"labels": {"ED": 2, "NCR": 1, "ET": 4}}, "other labels"),
+        ("labels.nii.gz", None, "another grid"),
+    ],
+)
+def test_a_correction_is_refused_if_network_or_images_are_not_those_of_the_labels(
+    served, store, case, place, name, change, said
+):
+    """By another network or version since a new start."""
+    drawn, known = scene_voxels(served, case), len(corrections(place))
+    file = store / "cases" / case / "result" / name
+    if change:
+        file.write_text(json.dumps(json.loads(file.read_bytes()) | change))
+    else:
+        labels = nifti.read(file)
+        nifti.write(file, labels.voxels, labels.grid.affine @ np.diag([-1, 1, 1, 1]))
+    answer = save(served, case, drawn)
+    assert (answer.status_code, said in answer.json()["message"]) == (400, True)
+    assert len(corrections(place)) == known
+
+
 def cut(drawn):
     return drawn.tobytes("F")[:-1]
 
@@ -170,7 +220,7 @@ def test_a_correction_without_the_token_or_of_no_case_is_refused(served, case):
     path = f"{served.address}/api/cases/{case}/corrections?reader=Ada"
     answer = served.session.post(path, data=drawn.tobytes(), headers={"X-TumorFlow-Token": ""})
     assert answer.status_code == 403
-    assert save(served, "a" * 22, drawn).status_code in (400, 404)
+    assert save(served, "a" * 22, drawn, prediction=0).status_code in (400, 404)
     for name in ("about.json", "..%2fabout.json", "x"):
         path = f"{served.address}/api/cases/{case}/correction/{name}"
         assert served.session.get(path).status_code in (400, 404)

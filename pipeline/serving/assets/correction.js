@@ -40,7 +40,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
   let session = null, about = await ask(`/api/cases/${id}/correction`), saved = true, axis = 2, held = false, box = null, waiting = 0, pointer = null;
   const fingers = new Map(), listening = new AbortController();
   const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
-  let dragged = null, hovered = null, keeping = null;
+  let dragged = null, hovered = null, keeping = null, basis = 0, edits = 0; // basis: fingerprint of the predicted file
   screen.append(ring);
   screen.before(tools);
 
@@ -100,6 +100,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
   // After each step: what can be undone, how much is changed, and the unsaved work kept for a reload.
   const stepped = () => {
     saved = false;
+    edits++;
     steps();
     clearTimeout(waiting);
     waiting = setTimeout(keep, PAUSE_MS);
@@ -108,7 +109,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const keep = () => {
     count();
     if (saved) return;
-    const facts = {base: about.version, prediction: fingerprint(session.prediction), seconds: working.seconds, at: new Date().toISOString()};
+    const facts = {base: about.version, prediction: basis, seconds: working.seconds, at: new Date().toISOString()};
     keeping = drafts.keep(id, session.voxels, facts).catch(() => say("This browser keeps no unsaved work: save before you leave the page."));
   };
 
@@ -121,7 +122,8 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const {scene, feed} = await sceneAt(address), at = viewer.at(), draft = await tellDraft();
     const prediction = await feed.map("prediction"), begun = about.version ? await feed.map("correction") : prediction, own = begun.slice(0);
     const voxels = new Uint8Array(own, HEADER_BYTES), predicted = new Uint8Array(prediction, HEADER_BYTES);
-    const fits = draft?.prediction === fingerprint(predicted) && draft.voxels.length === voxels.length;
+    basis = fingerprint(new Uint8Array(prediction));
+    const fits = draft?.prediction === basis && draft.voxels.length === voxels.length;
     if (fits) voxels.set(draft.voxels);
     const maps = [{name: "correction", title: "Correction", as: "fill"}, {name: "prediction", title: "Prediction", as: "outline"}];
     const drawn = document.getElementById(`${root.dataset.prefix}-prediction-as`);
@@ -151,13 +153,13 @@ export const offerCorrection = async (viewer, root, address, id) => {
     keep();
     await keeping;
     session = null;
+    tell();
+    await tellDraft();
     tools.hidden = ring.hidden = true;
     screen.classList.remove("correcting");
     const {scene, feed} = await sceneAt(address), at = viewer.at();
     await viewer.show(scene, feed);
     viewer.go(at);
-    tell();
-    await tellDraft();
     section.hidden = false;
     part("start").focus();
   };
@@ -353,17 +355,20 @@ export const offerCorrection = async (viewer, root, address, id) => {
   };
 
   const store = async () => {
-    const reader = part("reader").value.trim(), asked = new URLSearchParams({reader, seconds: working.seconds.toFixed(1)});
+    const reader = part("reader").value.trim(), asked = new URLSearchParams({reader, prediction: basis, seconds: working.seconds.toFixed(1)});
     localStorage.setItem(READER, reader);
     part("store").disabled = true;
     part("problem").textContent = "Saving …";
     clearTimeout(waiting);
     try {
-      const before = about.version, body = new Blob([session.voxels]);
+      const before = about.version, sent = edits, body = new Blob([session.voxels]);
       about = await ask(`/api/cases/${id}/corrections?${asked}`, {method: "POST", body});
-      [saved, working.seconds] = [true, 0];
-      await keeping;
-      await drafts.forget(id).catch(() => {});
+      working.seconds = 0;
+      if (sent === edits) { // what was drawn meanwhile stays unsaved
+        saved = true;
+        await keeping;
+        await drafts.forget(id).catch(() => {});
+      } else if (session) keep();
       part("dialog").close();
       const others = about.version > before + 1 ? ` Another correction was saved meanwhile; it is kept as version ${about.version - 1}.` : "";
       say(`Saved as version ${about.version}.${others}`);
@@ -435,10 +440,13 @@ export const offerCorrection = async (viewer, root, address, id) => {
 
   /** Ends the offer with its viewer. */
   return () => {
-    session?.settle();
+    if (session?.settle()) stepped();
     clearTimeout(waiting);
+    if (session) keep();
+    session = null;
     listening.abort();
     ring.remove();
+    screen.classList.remove("correcting");
     section.hidden = tools.hidden = true;
   };
 };

@@ -270,9 +270,15 @@ export const statistics = (voxels, prediction, labels) => {
   }));
 };
 
-/** A number that tells label maps apart (FNV-1a). */
-export const fingerprint = voxels => {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < voxels.length; index++) hash = Math.imul(hash ^ voxels[index], 0x01000193);
-  return hash >>> 0;
+const CRC = Uint32Array.from({length: 256}, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ value >>> 1 : value >>> 1;
+  return value;
+});
+
+/** A number that tells files apart (CRC-32, as zlib computes it). */
+export const fingerprint = bytes => {
+  let rest = 0xffffffff;
+  for (let index = 0; index < bytes.length; index++) rest = CRC[(rest ^ bytes[index]) & 255] ^ rest >>> 8;
+  return ~rest >>> 0;
 };
