@@ -159,6 +159,25 @@ def test_a_correction_is_drawn_undone_saved_and_found_again(anywhere, served, tm
     assert_quiet(page, served)
 
 
+def test_a_page_shows_what_another_tab_segmented_again(page, served, tmp_path):
+    sent = served.upload(packed(made.case(tmp_path, seed=6), tmp_path), "Twice")
+    state = served.wait(sent)
+    page.go(f"{served.address}/cases/{sent}")
+    page.wait_for(f"{DONE} && document.getElementById('correction-start').checkVisibility()")
+    page.click("#correction-start")
+    page.wait_for(f"{DONE} && document.getElementById('correction-tools').checkVisibility()")
+    chosen = state["chosen"] | {"t1c": state["chosen"]["t2f"], "t2f": state["chosen"]["t1c"]}
+    served.ask("POST", f"/api/cases/{sent}/series", json={"series": chosen, "native": False})
+    after = served.wait(sent)["summary"]["regions"][0]["volume_ml"]
+    assert after != state["summary"]["regions"][0]["volume_ml"]
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for("document.getElementById('correction-tools').hidden")
+    page.wait_for(f"{DONE} && document.getElementById('correction-start').checkVisibility()")
+    shown = page.evaluate("document.querySelector('#volumes td').textContent")
+    assert shown == (f"{after:.1f}" if after else "none")
+    assert_quiet(page, served)
+
+
 def test_a_folder_of_a_dicom_study_is_dropped(page, served, tmp_path):
     study = write_study(tmp_path / "study")
     page.drop("#drop", study)

@@ -16,7 +16,7 @@ const TROUBLE = {
   interrupted: ["The work on this case was interrupted", "Its files are still here. Start again."],
   rejected: ["These files cannot be read", "Drop the whole folder of the study, or the NIfTI files of one case."],
 };
-let timer = 0, viewer = null, seen = "", endCorrection = () => {};
+let timer = 0, viewer = null, seen = "", finding = Promise.resolve(), endCorrection = () => {};
 
 const stepWords = ({status, step, ahead}) => {
   if (status === "received") return step || "The files wait to be read";
@@ -47,19 +47,30 @@ const showTrouble = ({status, message, series}) => {
   byId("again").hidden = !series.length;
 };
 
-const showFinding = async state => {
-  const done = state.status === "done";
+const closeFinding = () => {
+  endCorrection();
+  viewer?.close();
+  [viewer, endCorrection] = [null, () => {}];
+};
+
+const openFinding = async state => {
+  const done = state.status === "done", root = document.querySelector(".viewer"), {scene} = root.dataset;
+  closeFinding();
   byId("finding").hidden = byId("follow").hidden = !done;
-  if (!done && viewer) {
-    endCorrection();
-    viewer.close();
-    viewer = null;
-  }
-  if (!done || viewer) return;
+  if (!done) return;
   showResult(state);
-  const root = document.querySelector(".viewer");
-  viewer = await openScene(root, root.dataset.scene);
-  if (viewer) endCorrection = await offerCorrection(viewer, root, root.dataset.scene, id);
+  viewer = await openScene(root, scene);
+  if (viewer) endCorrection = await offerCorrection(viewer, root, scene, id);
+};
+
+// One after the other, since they share a canvas.
+const showFinding = state => {
+  finding = finding.then(() => openFinding(state)).catch(lose);
+};
+
+const lose = error => {
+  byId("lost").hidden = false;
+  say(byId("lost"), error.message);
 };
 
 const show = state => {
@@ -69,9 +80,10 @@ const show = state => {
   showTrouble(state);
   showSeries(state);
   document.title = `${state.status === "done" ? "" : `${statusWords(state.status)} · `}${label} · TumorFlow`;
-  if (seen !== state.status) showFinding(state);
+  const now = `${state.status} ${state.queued}`; // another tab may have segmented it again
+  if (seen !== now) showFinding(state);
   else if (state.status === "done") showDownloads(state);
-  seen = state.status;
+  seen = now;
 };
 
 const look = async () => {
@@ -84,8 +96,7 @@ const look = async () => {
     const preparing = state.status === "done" && !state.downloads.is_complete;
     if (WORKED_ON.includes(state.status) || preparing) pause = BUSY_MS;
   } catch (error) {
-    byId("lost").hidden = false;
-    say(byId("lost"), error.message);
+    lose(error);
   }
   timer = setTimeout(look, pause);
 };
@@ -108,8 +119,8 @@ byId("delete").addEventListener("click", async () => {
   try {
     if (await deleteCase(id, label)) location.assign("/");
   } catch (error) {
-    byId("lost").hidden = false;
-    say(byId("lost"), error.message);
+    lose(error);
   }
 });
+document.addEventListener("visibilitychange", () => document.hidden || look());
 look();
