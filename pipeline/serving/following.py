@@ -28,7 +28,7 @@ from ..segmenting.segmentation import record_of
 from . import scenes, worker
 from .refusals import for_page
 from .segmentation import found
-from .store import LABELS, RESULT, SCENE, UPLOAD
+from .store import LABELS, NAMED, RESULT, SCENE, UPLOAD
 
 MADE = "made"
 VERDICT, REST = "verdict.html", "rest.html"
@@ -41,6 +41,7 @@ _UNORDERED = (
 _FIRST = (
     "the first visit was taken as the baseline: RANO 2.0 asks for the first MRI after radiotherapy"
 )
+_AGAIN = "A visit was segmented again meanwhile. Choose the visits again."
 _NETWORKS = "the visits were segmented by different networks, whose errors may differ"
 _PREDICTION, _UNCERTAINTY = "prediction", "uncertainty"
 
@@ -65,12 +66,14 @@ def follow(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     try:
         return _followed(folder, model, chosen, report)
     except InputError as error:
-        places = [
-            Path(one["folder"]) / place
-            for one in chosen
-            for place in (f"{UPLOAD}/files", f"{UPLOAD}/named", RESULT, "")
-        ]
+        places = [place for one in chosen for place in _places(Path(one["folder"]))]
         raise InputError(for_page(error, *places)) from None
+
+
+def _places(case: Path) -> list[Path]:
+    """Folders of a case that no message shall name, the innermost first."""
+    upload = case / UPLOAD
+    return [upload / "files", *(upload / NAMED).glob("*"), case / RESULT, case]
 
 
 def _followed(
@@ -84,7 +87,7 @@ def _followed(
     ]
     visits = in_time(known, [one["day"] for one in chosen])
     places = [int(visit.key) for visit in visits]
-    records = [json.loads(record_of(_labels(chosen[place])).read_bytes()) for place in places]
+    records = [_record(chosen[place]) for place in places]
     baseline = next(
         (number for number, place in enumerate(places) if chosen[place]["is_baseline"]), None
     )
@@ -102,6 +105,8 @@ def _followed(
     results = [Path(chosen[place]["folder"]) / RESULT / SCENE for place in places]
     is_native = any(record["native"] for record in records)
     write_scenes(made, results, followed, baseline or 0, is_native, model.card.cohort)
+    if records != [_record(chosen[place]) for place in places]:
+        raise InputError(_AGAIN)
     shutil.rmtree(folder / MADE, ignore_errors=True)
     made.rename(folder / MADE)
     return {
@@ -109,6 +114,10 @@ def _followed(
             {"place": place, "day": visit.day} for place, visit in zip(places, visits, strict=True)
         ]
     }
+
+
+def _record(values: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(record_of(_labels(values)).read_bytes())
 
 
 def _labels(values: Mapping[str, Any]) -> Path:

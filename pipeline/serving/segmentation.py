@@ -1,13 +1,16 @@
 """The task of the network: a case of the page segmented, and all that is offered of it."""
 
-import os
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from ..cohorts.dicom_choice import TABLE
 from ..core.errors import InputError
@@ -19,15 +22,12 @@ from ..segmenting.segmentation import Segmentation
 from . import worker
 from .refusals import for_page
 from .scenes import write_scene
-from .store import LABELS, RESULT, SCENE, UPLOAD
+from .store import LABELS, NAMED, RESULT, SCENE, UPLOAD
 
 FACTS = "summary.json"
 EXTRAS = "extras"
 REFUSED = "refused.txt"
 """Below the result of a case: its facts, what `finish` adds, and why that has no DICOM objects."""
-NAMED = f"named-{os.getpid()}"
-"""Below the upload: links to the chosen files under neutral names, of this process alone, since two
-may work on a case."""
 _DICOM = Extras(formats=OBJECTS, uncertainty=True, summary=True)
 _last: dict[str, Segmentation] = {}
 """The segmentation of the last case, by its folder, for `finish`."""
@@ -123,19 +123,22 @@ def _segmented(values: Mapping[str, Any], report: worker.Report) -> Segmentation
 
 def found(model: Model, values: Mapping[str, Any]) -> OneCase:
     """The case with the series that were chosen; values as for `segment`."""
-    place, chosen = Path(values["folder"]) / UPLOAD / "files", values["chosen"]
+    upload, chosen = Path(values["folder"]) / UPLOAD, values["chosen"]
+    place = upload / "files"
     if values["kind"] == "dicom":
-        if (place / TABLE).is_dir():
-            shutil.rmtree(place / TABLE)
-        write_json(place / TABLE, {key: name for name, key in chosen.items()})  # JSON is YAML
-        return model.find(place, source="dicom")
-    named = place.parent / NAMED
-    shutil.rmtree(named, ignore_errors=True)
-    named.mkdir()
+        with FileLock(upload / ".lock"):  # other processes may look for other series
+            if (place / TABLE).is_dir():
+                shutil.rmtree(place / TABLE)
+            write_json(place / TABLE, {key: name for name, key in chosen.items()})  # JSON is YAML
+            return model.find(place, source="dicom")
+    choice = json.dumps(sorted(chosen.items())).encode()
+    named = upload / NAMED / hashlib.sha256(choice).hexdigest()[:16]
+    named.mkdir(parents=True, exist_ok=True)
     files = {}
     for name, key in chosen.items():
         path = place / key
         suffix = ".nii.gz" if path.name.lower().endswith(".gz") else path.suffix.lower()
         files[name] = named / f"{values['case']}.{name}{suffix}"
-        files[name].hardlink_to(path)
+        with suppress(FileExistsError):
+            files[name].hardlink_to(path)
     return model.find(None, files)

@@ -29,6 +29,8 @@ network; interrupted: its process ended; rejected: holds nothing that can be seg
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _STATE = "state.json"
 RESULT, UPLOAD = "result", "upload"
+NAMED = "named"
+"""In an upload: a folder for each choice of series, with the files by their modalities."""
 BODY = "body"
 """File of an upload that is complete and not unpacked."""
 LABELS, SCENE = "labels.nii.gz", "scene"

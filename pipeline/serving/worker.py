@@ -31,6 +31,7 @@ from ..network.card import read_card
 from ..segmenting.model import Model
 from .limits import READER, READER_BYTES
 from .refusals import for_page
+from .store import BODY, NAMED, UPLOAD
 
 log = logging.getLogger(__name__)
 
@@ -120,15 +121,9 @@ def _answer(task: dict[str, Any], answers: TextIO) -> None:
 def _places(values: dict[str, Any]) -> list[Path]:
     """Folders of a task that no message shall name, the innermost first."""
     folder, model = Path(values.get("folder", "upload")), Path(values["model"])
-    upload = folder / "upload"
-    named = [
-        upload / "files",
-        upload / f"named-{os.getpid()}",
-        upload / "body",
-        upload,
-        folder,
-        model,
-    ]
+    upload = folder / UPLOAD
+    chosen = (folder / UPLOAD / NAMED).glob("*")
+    named = [upload / "files", *chosen, upload / BODY, upload, folder, model]
     return [place for one in named for place in (one.absolute(), one)]
 
 
@@ -139,9 +134,14 @@ def _free_memory() -> None:
         CDLL(None).malloc_trim(0)
 
 
-@lru_cache(_MOST_MODELS)
 def model(folder: str) -> Model:
-    """The network in a folder, loaded once."""
+    """The network in a folder, loaded once, and anew when a training has replaced it."""
+    card = Path(folder) / "card.json"
+    return _model(folder, card.stat().st_mtime_ns if card.is_file() else 0)
+
+
+@lru_cache(_MOST_MODELS)
+def _model(folder: str, changed_ns: int) -> Model:
     return Model(Path(folder), read_card(Path(folder)))
 
 

@@ -18,7 +18,7 @@ from pipeline.formats import nifti
 from pipeline.registration.mutual_information import Sampled, resample
 from pipeline.serving.cases import Cases
 from pipeline.serving.follow_ups import FollowUps, FollowUpState, Visit
-from pipeline.serving.following import write_scenes
+from pipeline.serving.following import follow, write_scenes
 from pipeline.serving.scenes import write_scene
 from pipeline.serving.store import Store
 from tests.conftest import write_case
@@ -164,7 +164,29 @@ def test_visits_are_followed_shown_and_forgotten(tmp_path):
         for path in ("files/state.json", "files/..%2Fstate.json", "scenes/1/..%2F..%2Fstate.json"):
             address = f"{served.address}/api/follow/{follow_id}/{path}"
             assert served.session.get(address, timeout=60).status_code in (400, 404)
+        assert_a_visit_is_not_replaced(tmp_path, ids)
         served.ask("DELETE", f"/api/cases/{ids[0]}")
         gone = served.session.get(f"{served.address}/api/follow/{follow_id}", timeout=60)
         assert gone.status_code == 404
         assert "one of its cases was deleted" in gone.json()["message"]
+
+
+def assert_a_visit_is_not_replaced(place: Path, ids: list[str]) -> None:
+    """A follow-up does not end well if a visit is segmented again while it is made."""
+    store = Store(place / "store", timedelta(hours=1))
+    chosen = [
+        {name: getattr(store.get(case), name) for name in ("case", "kind", "chosen", "native")}
+        | {"folder": str(store.folder_of(case)), "day": day, "is_baseline": not day}
+        for day, case in enumerate(ids)
+    ]
+    record = store.folder_of(ids[1]) / "result/labels.nii.gz.json"
+
+    def report(step: str, share: float) -> None:
+        if step.startswith("Drawing"):
+            other = json.loads(record.read_bytes()) | {"case": "another"}
+            record.write_text(json.dumps(other))
+
+    made = place / "made"
+    with pytest.raises(InputError, match="segmented again meanwhile"):
+        follow({"folder": str(made), "model": str(MODEL), "visits": chosen}, report)
+    assert not (made / "made").exists()
