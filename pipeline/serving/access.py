@@ -88,7 +88,7 @@ class Access:
             self._new_session(),
             max_age=int(_SESSION_S),
             httponly=True,
-            samesite="strict",
+            samesite="lax",  # the links of the report come from an origin of their own
             secure=self._is_encrypted,
         )
         return answer
