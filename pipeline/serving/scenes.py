@@ -107,13 +107,6 @@ def differing(maps: Collection[str], titles: Mapping[str, str]) -> dict[str, Any
     return {"of": [first, second]} | colour_table(names)
 
 
-def on_case_axes(voxels: np.ndarray, case_affine: np.ndarray) -> np.ndarray:
-    """Voxels of a scene, (X, Y, Z) on canonical axes, back on the axes of the case."""
-    to_scene = orientations.io_orientation(case_affine)
-    from_scene = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), to_scene)
-    return orientations.apply_orientation(voxels, from_scene)
-
-
 def _grey(voxels: np.ndarray) -> np.ndarray:
     if voxels.dtype == np.uint8:
         return voxels

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.cohorts import brats
 from pipeline.core.case import Case
-from pipeline.core.grid import Grid
-from pipeline.serving.scenes import on_case_axes, write_scene
+from pipeline.core.grid import Grid, from_canonical
+from pipeline.serving.scenes import write_scene
 
 SCHEMA = brats.schema("_")
 SHAPE = (6, 8, 10)
@@ -47,7 +47,7 @@ def test_volumes_stand_on_canonical_axes_and_labels_return_to_those_of_the_case(
     shown = voxels(tmp_path, scene, "prediction.nii.gz")
     canonical = nibabel.as_closest_canonical(nibabel.Nifti1Image(case.classes, case.grid.affine))
     np.testing.assert_array_equal(shown, canonical.dataobj)
-    np.testing.assert_array_equal(on_case_axes(shown, case.grid.affine), case.classes)
+    np.testing.assert_array_equal(from_canonical(shown, case.grid), case.classes)
     file = nibabel.load(tmp_path / "prediction.nii.gz")
     np.testing.assert_allclose(file.affine, canonical.affine)
     assert nibabel.aff2axcodes(file.affine) == ("R", "A", "S")
