@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ from .refusals import DISK_FULL, Refusal, is_full_disk, require_room
 from .security import Guard, too_large
 from .segmentation import FACTS
 from .store import LABELS, RESULT, SCENE, State
+
+log = logging.getLogger(__name__)
 
 _SWEEP_S = 60.0
 _CHECKED_BYTES = 2**25  # between looks at the free disk
@@ -91,10 +94,11 @@ def _lifespan(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> A
 async def _sweep(cases: Cases, follow_ups: FollowUps, reviewed: review.Review) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
-        with suppress(InputError, OSError):
-            await asyncio.to_thread(cases.sweep)
-            await asyncio.to_thread(follow_ups.sweep)
-            await asyncio.to_thread(reviewed.scenes.sweep)
+        for sweep in (cases.sweep, follow_ups.sweep, reviewed.scenes.sweep):
+            try:
+                await asyncio.to_thread(sweep)
+            except Exception as error:  # the next cases must expire all the same
+                log.error("what has expired cannot be deleted: %s", type(error).__name__)
 
 
 async def _explained(request: Request, error: Exception) -> Response:

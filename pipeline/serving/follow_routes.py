@@ -32,7 +32,7 @@ def _add_pages(app: FastAPI, cases: Cases, follow_ups: FollowUps, token: str) ->
     @app.get("/follow", response_class=HTMLResponse)
     def choose(case: Annotated[tuple[str, ...], Query()] = ()) -> str:
         done = [state for state in reversed(cases.store.all()) if state.status == "done"]
-        known = [follow_ups.described(state) for state in follow_ups.all()]
+        known = follow_ups.listed()
         return pages.render(
             "follow.html.j2", token=token, cases=done, chosen=case, follow_ups=known
         )
@@ -76,7 +76,7 @@ def _title(state: FollowUpState, number: int) -> str:
 def _add_requests(app: FastAPI, follow_ups: FollowUps, scene_file: SceneFile) -> None:
     @app.get("/api/follow")
     def listed() -> list[dict[str, Any]]:
-        return [follow_ups.described(state) for state in follow_ups.all()]
+        return follow_ups.listed()
 
     @app.post("/api/follow", status_code=201)
     def new(

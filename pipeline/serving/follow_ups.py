@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -162,6 +163,14 @@ class FollowUps:
         for visit, case in zip(described["visits"], labels, strict=True):
             visit["label"] = case.label or case.case
         return described
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every follow-up as `described`; one whose case is deleted meanwhile is left out."""
+        found = []
+        for state in self.all():
+            with suppress(InputError):
+                found.append(self.described(state))
+        return found
 
     def _submit(self, state: FollowUpState) -> None:
         def ended(answer: Answer) -> None:

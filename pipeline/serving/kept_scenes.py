@@ -129,7 +129,7 @@ class KeptScenes:
             return None
         try:
             about = json.loads((self.folder / key / ABOUT).read_bytes())
-        except OSError:
+        except (OSError, ValueError):
             return None
         return about if self._is_owned(about["owner"]) else None
 

@@ -118,6 +118,12 @@ def test_a_follow_up_is_gone_with_the_first_of_its_cases(kept):
     assert follow_ups.get(state.id) == state
     follow_ups.sweep()
     assert folder.is_dir()
+    assert [one["id"] for one in follow_ups.listed()] == [state.id]
+    damaged = store.folder_of(one) / "state.json"
+    whole = damaged.read_bytes()
+    damaged.write_text("{")
+    assert follow_ups.listed() == []
+    damaged.write_bytes(whole)
     store.remove(two)
     with pytest.raises(InputError, match="one of its cases was deleted"):
         follow_ups.get(state.id)

@@ -9,12 +9,14 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.core.records import write_json
+from pipeline.serving import app
 from pipeline.serving.jobs import Task, Worker
 from pipeline.serving.kept_scenes import ABOUT, KeptScenes
 from pipeline.serving.project import Project
 from pipeline.serving.run_list import RunList
 from pipeline.serving.scenes import SCENE
 from tests.serving import made_project
+from tests.serving.hosted import hosting
 from tests.serving.made_project import CASES
 
 KEY = "a" * 32
@@ -118,3 +120,21 @@ def test_the_preset_whose_values_params_yaml_has_is_marked(tmp_path):
     assert [one.name for one in presets if one.used] == ["phantom"]
     assert all(one.about for one in presets)
     assert not any(one.used for one in Project(tmp_path, tmp_path).presets())
+
+
+@pytest.mark.slow
+def test_cases_expire_after_a_damaged_scene_was_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "_SWEEP_S", 0.1)
+    with hosting(tmp_path / "store") as server:
+        damaged = server.cases.store.folder / "scenes" / ("a" * 32)
+        damaged.mkdir()
+        (damaged / "about.json").write_text("{")
+        end = time.monotonic() + 20
+        while damaged.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not damaged.exists()
+        case = server.cases.store.new("").id
+        server.cases.store.update(case, expires="2020-01-01T00:00:00+00:00")
+        while server.cases.store.all() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert server.cases.store.all() == []
