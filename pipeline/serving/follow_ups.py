@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
@@ -17,14 +18,14 @@ from ..core.records import read_json, write_json
 from ..core.strict import Strict
 from .cases import Cases, message_of
 from .jobs import Answer, Task, Worker
-from .refusals import Refusal
+from .refusals import Refusal, require_room
 from .store import State
 
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _STATE = "state.json"
-_MOST_VISITS = 20
+_MOST_VISITS, _MOST_KEPT = 20, 100
 _ENDED = "The process that followed the visits ended. Choose the visits again."
 _GONE = "This follow-up does not exist, or one of its cases was deleted. Choose the visits again."
 
@@ -122,13 +123,17 @@ class FollowUps:
         ------
         InputError
             If there are fewer than two visits, a case twice, one that is not done, or cases of
-            several patients.
+            several patients; or too many follow-ups are kept, or the disk is full.
         """
         ids = [visit.case for visit in visits]
         states = [self._cases.store.get(case_id) for case_id in ids]
         _require_fitting(states, one_patient)
         if baseline and baseline not in ids:
             raise InputError("The baseline is no visit of this follow-up. Choose one of them.")
+        if (kept := len(self.all())) >= _MOST_KEPT:
+            said = f"{kept} follow-ups are kept. They go with their cases: delete some of those."
+            raise Refusal(said, HTTPStatus.SERVICE_UNAVAILABLE)
+        require_room(self.folder, self._cases.limits.reserve_bytes)
         state = FollowUpState(
             id=secrets.token_urlsafe(16),
             created=datetime.now(UTC).isoformat(timespec="seconds"),

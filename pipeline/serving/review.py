@@ -16,9 +16,10 @@ from ..core.errors import InputError
 from ..report.rendering import number
 from . import pages
 from .cases import Cases
-from .jobs import Task
+from .jobs import Task, Worker
 from .kept_scenes import KeptScenes
 from .project import Project, served_report
+from .refusals import require_room
 from .run_list import RunList
 from .store import State
 
@@ -74,8 +75,7 @@ class Review:
         model = str(self.models[SERVED])
         values = {"folder": str(self.project.folder), "model": model, "case": case}
         task = Task("show_held_out", values, most_s=self.cases.limits.read_s)
-        self.scenes.make(key, self.cases.reader, task)
-        return self.look(key)
+        return self._make(key, self.cases.reader, task)
 
     def compare(self, case: str, names: Sequence[str]) -> dict[str, Any]:
         """Let two models segment a case, unless they have; how far that is."""
@@ -90,7 +90,11 @@ class Review:
         values["model"] = str(self.models[SERVED])
         owner = "" if "held_out" in values else case
         task = Task("compare_models", values, owner, 2 * self.cases.limits.segment_s)
-        self.scenes.make(key, self.cases.segmenter, task)
+        return self._make(key, self.cases.segmenter, task)
+
+    def _make(self, key: str, worker: Worker, task: Task) -> dict[str, Any]:
+        require_room(self.scenes.folder, self.cases.limits.reserve_bytes)
+        self.scenes.make(key, worker, task)
         return self.look(key)
 
     def look(self, key: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from pipeline.registration.mutual_information import Sampled, resample
 from pipeline.serving.cases import Cases
 from pipeline.serving.follow_ups import FollowUps, FollowUpState, Visit
 from pipeline.serving.following import follow, write_scenes
+from pipeline.serving.limits import Limits
+from pipeline.serving.refusals import Refusal
 from pipeline.serving.scenes import write_scene
 from pipeline.serving.store import Store
 from tests.conftest import write_case
@@ -104,6 +106,18 @@ def test_cases_that_cannot_be_visits_of_one_patient_are_refused_with_what_to_do(
         with pytest.raises(InputError, match=found):
             follow_ups.new(visits(*chosen), baseline)
     assert follow_ups.all() == []
+    assert list(follow_ups.folder.iterdir()) == []
+
+
+def test_follow_ups_are_refused_when_many_are_kept_or_the_disk_is_full(kept, monkeypatch):
+    _, (one, two, *_), follow_ups = kept
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.serving.follow_ups._MOST_KEPT", 0)
+        with pytest.raises(Refusal, match="0 follow-ups are kept"):
+            follow_ups.new(visits(one, two))
+    monkeypatch.setattr(follow_ups._cases, "limits", Limits(reserve_bytes=2**60))
+    with pytest.raises(Refusal, match="disk of the server is full"):
+        follow_ups.new(visits(one, two))
     assert list(follow_ups.folder.iterdir()) == []
 
 
