@@ -40,6 +40,7 @@ def test_runs_come_newest_first_with_scores_and_what_changed(client, tmp_path):
             ("evaluation/mean_region_dice/high", 0.95),
             ("region/WT/dice", 0.9),
             ("region/WT/iou", 0.8),
+            ("region/ET/dice", float("nan")),
         ):
             client.log_metric(run, name, value)
         client.set_terminated(run)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from ...core.errors import InputError
@@ -90,7 +91,7 @@ def latest(most: int) -> Overview | None:
 
 
 def _facts(run: Any, before: Any) -> RunFacts:
-    values, tags = run.data.metrics, run.data.tags
+    values, tags = _finite(run.data.metrics), run.data.tags
     interval = (values.get(f"evaluation/mean_region_dice/{end}") for end in ("low", "high"))
     low, high = interval
     return RunFacts(
@@ -108,6 +109,13 @@ def _facts(run: Any, before: Any) -> RunFacts:
         changed=_changed(run.data.params, before.data.params) if before else (),
         evaluation_sha256=tags.get("evaluation_sha256", ""),
     )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Without those that are undefined, such as the Dice of a region that no case has: JSON, and so
+    the page, has no NaN.
+    """
+    return {name: value for name, value in values.items() if isfinite(value)}
 
 
 def _cohort(run: Any) -> str:
