@@ -137,14 +137,14 @@ class Browser:
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self._out, data) :]
-        while True:
-            answer = self._read(_PATIENCE_S)
-            if answer is None:
-                raise TimeoutError(f"{method} got no answer in {_PATIENCE_S:g} s")
-            if answer.get("id") == self._sent:
+        end, sent = time.monotonic() + _PATIENCE_S, self._sent
+        while (left := end - time.monotonic()) > 0:  # whatever else happens
+            answer = self._read(left) or {}
+            if answer.get("id") == sent:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
+        raise TimeoutError(f"{method} got no answer in {_PATIENCE_S:g} s")
 
     def listen(self, seconds: float) -> None:
         """Take what happens in the next while."""
@@ -361,8 +361,10 @@ class Page(Driven):
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that a selector finds, once it rests."""
-        box = None
+        end, box = time.monotonic() + _PATIENCE_S, None
         while box != (box := self.box(selector)):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{selector} does not rest in {_PATIENCE_S:g} s")
             self.wait(0.03)
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, selector, button="left", clickCount=1)

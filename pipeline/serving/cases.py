@@ -52,6 +52,7 @@ class Cases:
         self.store, self.model, self.limits = store, model, limits or Limits()
         self.corrections = corrections
         self.reader, self.segmenter = Worker(READER), Worker("segmenter")
+        self.corrector = Worker("corrector")  # a reader waits for it, so it has no other work
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
@@ -76,6 +77,7 @@ class Cases:
     def stop(self) -> None:
         """End both processes. The case that is worked on goes on with the next start."""
         self.reader.stop()
+        self.corrector.stop()
         task = self.segmenter.stop()
         if task and task.name == "segment":
             with suppress(InputError, OSError):

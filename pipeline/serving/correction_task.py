@@ -16,16 +16,18 @@ from ..core.errors import InputError
 from ..core.records import write_bytes, write_json
 from ..correcting import record
 from ..correcting.cohort import labels_name
+from ..correcting.images import kept
 from ..correcting.saving import Facts, of_canonical, save
 from ..formats import nifti
+from ..registration.native import Native
 from ..segmenting.extras import Extras
 from ..segmenting.manifest import volumes_ml
-from ..segmenting.model import PreparedCase
 from ..segmenting.segmentation import Segmentation
+from ..segmenting.sources import series_of
 from . import worker
 from .correction_files import ABOUT, CORRECTION, FILES
 from .scenes import SCENE, TITLES
-from .segmentation import LABELS, found
+from .segmentation import IMAGE, LABELS, found
 from .segmentation import SCENE as SCENE_FOLDER
 from .store import RESULT
 
@@ -77,14 +79,14 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     manifest = json.loads((result / f"{LABELS}.json").read_bytes())
     drawn = (folder / values["drawn"]).read_bytes()
     report("Reading the case", 0.0)
-    prepared = _prepared(values, result, manifest)
-    case, schema = replace(prepared.voxels, name=values["case"]), prepared.schema
+    segmented = _as_found(values, result, manifest)
+    case, schema = segmented.case, segmented.schema
     classes = of_canonical(drawn, case, schema)
     predicted = of_canonical(upright[_HEADER_BYTES:], case, schema)
     facts = Facts(values["reader"], manifest, values["seconds"], values["patient"])
     report("Saving the correction", 0.5)
     saved = save(Path(values["place"]), case, classes, predicted, schema, facts)
-    _offer(result, saved, prepared, classes, manifest)
+    _offer(result, saved, replace(segmented, classes=classes))
     _show(result / SCENE_FOLDER, upright[:_HEADER_BYTES] + drawn)
     after = volumes_ml(classes, schema, case.grid)
     about = _about(record.read(saved / record.NAME), manifest["volumes_ml"], after, result)
@@ -92,15 +94,34 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     return about
 
 
-def _prepared(values: Mapping[str, Any], result: Path, manifest: Mapping[str, Any]) -> PreparedCase:
-    """The case as it was segmented; InputError if network or files make another one of it now."""
+def _as_found(values: Mapping[str, Any], result: Path, manifest: Mapping[str, Any]) -> Segmentation:
+    """The case as it was segmented, without its labels; InputError if network or files make another
+    one of it now.
+    """
     model = worker.model(values["model"])
-    if [*manifest["labels"].items()] != [*model.card.cohort.labels.items()]:
+    schema = model.card.cohort
+    if [*manifest["labels"].items()] != [*schema.labels.items()]:
         raise InputError(_OTHER_LABELS)
-    prepared = model.prepare(found(model, values), values["native"])
-    if prepared.voxels.grid.differs(nifti.read(result / LABELS).grid):
+    one, native = found(model, values), None
+    modalities = model.present(one)
+    if values["native"]:
+        native = Native.model_validate_json(json.dumps(manifest["native"]))
+        case = kept(result / IMAGE, values["case"], schema)
+    else:
+        case = model.prepare(one).voxels
+    if case.grid.differs(nifti.read(result / LABELS).grid):
         raise InputError(_OTHER_GRID)
-    return prepared
+    images = {name: one.found.images[name] for name in modalities}
+    return Segmentation(
+        case=replace(case, name=values["case"]),
+        classes=np.zeros(case.grid.shape, np.uint8),
+        schema=schema,
+        modalities=modalities,
+        native=native,
+        record=dict(manifest),
+        region_probabilities=dict,
+        series=series_of(images),
+    )
 
 
 def _about(
@@ -121,13 +142,7 @@ def _about(
     }
 
 
-def _offer(
-    result: Path,
-    saved: Path,
-    prepared: PreparedCase,
-    classes: np.ndarray,
-    manifest: Mapping[str, Any],
-) -> None:
+def _offer(result: Path, saved: Path, corrected: Segmentation) -> None:
     """Copy the files of a correction to where the page offers them; headers that no DICOM object
     can repeat leave that out, as in `segmentation.finish`.
     """
@@ -136,17 +151,7 @@ def _offer(
     shutil.copyfile(saved / labels_name(saved.name), folder / "labels.nii.gz")
     shutil.copyfile(saved / record.NAME, folder / "correction.json")
     (folder / "seg.dcm").unlink(missing_ok=True)  # of the correction before
-    if prepared.series:
-        corrected = Segmentation(
-            case=prepared.voxels,
-            classes=classes,
-            schema=prepared.schema,
-            modalities=prepared.modalities,
-            native=prepared.native,
-            record=dict(manifest),
-            region_probabilities=dict,
-            series=prepared.series,
-        )
+    if corrected.series:
         with suppress(InputError):
             objects = corrected.objects(Extras(formats=("seg",)), corrected=True)
             write_bytes(folder / "seg.dcm", objects["seg"])

@@ -116,7 +116,7 @@ async def _receive(request: Request, path: Path, voxels: int) -> None:
 
 
 async def _saved(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the reader process answers when it has saved a correction."""
+    """What the process answers when it has saved a correction."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Mapping[str, Any]] = loop.create_future()
 
@@ -126,8 +126,10 @@ async def _saved(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
 
     def ended(answer: Mapping[str, Any]) -> None:
         loop.call_soon_threadsafe(note, answer)
+        if not cases.corrector.waiting:
+            cases.corrector.end_process()  # it takes memory that the network may need
 
-    cases.reader.submit(Task("correct", values, most_s=cases.limits.segment_s, ended=ended))
+    cases.corrector.submit(Task("correct", values, most_s=cases.limits.segment_s, ended=ended))
     answer = await future
     if "done" in answer:
         return dict(answer["done"])

@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 Answer = Mapping[str, Any]
 """``{"done": ...}``; ``{"failed": words}``; ``{"broken": ...}`` for an error of the program;
 ``{"late": seconds}`` if it took too long; or ``{}`` if the process ended."""
-_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "MALLOC_ARENA_MAX": "2"}  # arenas keep what is freed
+_ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "MALLOC_ARENA_MAX": "2",  # arenas keep what is freed
+    "MIMALLOC_ARENA_RESERVE": "131072KiB",  # pyarrow's else takes 1 GiB of the limit of the reader
+}
 _LONGEST_S = 1e6
 
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 from ..cohorts.dicom_choice import TABLE
 from ..core.errors import InputError
 from ..core.records import write_bytes, write_json
+from ..correcting.images import keep
 from ..segmenting.extras import OBJECTS, Extras
 from ..segmenting.finding import OneCase
 from ..segmenting.model import Model
@@ -25,9 +26,11 @@ from .scenes import write_scene
 from .store import LABELS, NAMED, RESULT, SCENE, UPLOAD
 
 FACTS = "summary.json"
+IMAGE = "image"
 EXTRAS = "extras"
 REFUSED = "refused.txt"
-"""Below the result of a case: its facts, what `finish` adds, and why that has no DICOM objects."""
+"""Below the result of a case: its facts; the image of registered series, which takes long to make;
+what `finish` adds, and why that has no DICOM objects."""
 _DICOM = Extras(formats=OBJECTS, uncertainty=True, summary=True)
 _last: dict[str, Segmentation] = {}
 """The segmentation of the last case, by its folder, for `finish`."""
@@ -67,6 +70,8 @@ def segment(values: Mapping[str, Any], report: worker.Report) -> None:
 def _write(made: Path, result: Segmentation) -> None:
     """Write what is shown of a case into a folder."""
     result.save(made / LABELS)
+    if result.native:
+        keep(made / IMAGE, result.case, result.modalities)
     write_json(made / FACTS, result.facts)
     uncertainty = np.max(list(result.uncertainty.values()), axis=0)
     write_scene(

@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import queue
-import resource
 import sys
 import threading
 import traceback
@@ -65,13 +64,18 @@ def main() -> None:
         import_module(TASKS["recognise"], __package__)  # takes longer than reading a case
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks,), daemon=True).start()
-    while True:
-        _answer(tasks.get(), answers)
+    while _answer(tasks.get(), answers):
         _free_memory()
 
 
 def bound_memory(most: int) -> None:
-    """Let this process take so many bytes: what needs more raises MemoryError."""
+    """Let this process take so many bytes: what needs more raises MemoryError. Windows has no such
+    limit.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
@@ -96,7 +100,9 @@ def _read(tasks: "queue.SimpleQueue[dict[str, Any]]") -> None:
     os._exit(0)  # the server has ended, so nobody waits for the present task
 
 
-def _answer(task: dict[str, Any], answers: TextIO) -> None:
+def _answer(task: dict[str, Any], answers: TextIO) -> bool:
+    """Run a task; whether the process can go on: memory that ran short may not come back."""
+
     def say(**answer: Any) -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
@@ -112,10 +118,12 @@ def _answer(task: dict[str, Any], answers: TextIO) -> None:
         say(failed=for_page(error, *_places(values)))
     except MemoryError:
         say(failed=_TOO_LARGE)
+        return False
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("task %s failed with %s:\n%s", name, type(error).__name__, where)
         say(broken=type(error).__name__)
+    return True
 
 
 def _places(values: dict[str, Any]) -> list[Path]:

@@ -134,6 +134,8 @@ def source_reported(source: Source) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except MemoryError:
+        raise
     except Exception as error:  # highdicom and pydicom raise many kinds
         raise InputError(
             f"{source.name}: its headers hold what a DICOM object cannot repeat"
