@@ -31,7 +31,7 @@ from .store import BODY, UPLOAD
 _UNSUSPICIOUS_BYTES, _MOST_RATIO = 2**30, 50  # of an archive when unpacked
 _WORDS = {
     "t1c": r"t1c|t1[-_ ]?(gd|ce|km|post|contrast)|t1ce|gad",
-    "t2f": r"t2f|flair|t2[-_ ]?flair",
+    "t2f": r"t2f|fla(ir)?|t2[-_ ]?flair",
     "t2w": r"t2w?",
     "t1n": r"t1n?|t1w?",
 }
