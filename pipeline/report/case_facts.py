@@ -62,12 +62,16 @@ def case_facts(
         probability of these intervals, and ``cases``, the number of validation cases; ``dice``, the
         Dice to expect and its interval; ``lesions``, their number, and ``long_axis_mm`` and
         ``short_axis_mm`` of the largest one. What is not known is null.
+        The intervals hold for cases like those of validation, so those of a case whose flag is
+        "check" are null as well.
         ``labels``, a list of ``name``, ``colour`` and ``volume_ml`` of labels that are no region.
         ``quality``: its ``flag`` ("ok", "check", "unknown") and the texts of the ``reasons``, the
         strongest first; ``warnings``, a list of texts; ``missing_modalities``; ``made_by``, a list
         of pairs of texts; ``use``.
     """
     quality = record.get("quality") or {"flag": "unknown", "reasons": ()}
+    if quality["flag"] == "check":
+        record = {**record, "volume_errors": {}, "quality": quality | {"expected_dice": {}}}
     return {
         "regions": [_region(name, schema, record, found) for name in record["volumes_ml"]],
         "labels": list(_labels(classes, schema, spacing_mm)),

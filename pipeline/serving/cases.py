@@ -205,9 +205,16 @@ class Cases:
             readable = {series.key for series in state.series if not series.fault}
             if not chosen or {*chosen.values()} - readable:
                 raise InputError("Choose a series of this case that can be read for each modality.")
-            modalities = read_card(self.model).cohort.modalities
+            card = read_card(self.model)
+            modalities = card.cohort.modalities
             if not {*chosen} <= {*modalities}:
                 raise InputError(f"The network takes {', '.join(modalities)}. Choose among those.")
+            missing = [name for name in modalities if name not in chosen]
+            if missing and not card.accepts_missing_modalities:
+                raise InputError(
+                    f"The network needs {', '.join(modalities)}. Choose a series for"
+                    f" {' and '.join(missing)} too, or drop the files that are missing."
+                )
             self.store.update(case_id, chosen=dict(chosen), native=native, attempts=0)
             self.segment(case_id)
 

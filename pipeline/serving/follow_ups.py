@@ -219,7 +219,7 @@ class FollowUps:
 def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
     """Raise InputError unless these cases can be the visits of one patient."""
     if not 2 <= len(states) <= _MOST_VISITS:
-        raise InputError(f"Choose 2 to {_MOST_VISITS} visits; {len(states)} were chosen.")
+        raise InputError(f"Choose at least two visits, and at most {_MOST_VISITS}.")
     if len({state.id for state in states}) < len(states):
         raise InputError("A case was chosen twice. Choose each visit once.")
     for state in states:

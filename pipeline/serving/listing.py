@@ -23,9 +23,9 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Fields of the state, ``case``, ``step``, ``share`` and ``ahead``; of a case that is done
-        also ``flag`` and ``volumes_ml``; of one that is not corrected ``worth``, its place among
-        those worth correcting, from 1, and ``reason``, why it has this place.
+        Fields of the state, ``case``, ``step``, ``share``, ``ahead`` and ``is_corrected``; of a
+        case that is done also ``flag`` and ``volumes_ml``; of one that is not corrected ``worth``,
+        its place among those worth correcting, from 1, and ``reason``, why it has this place.
     """
     states = cases.all()
     manifests, left = {}, []
@@ -37,8 +37,12 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
                     left.append(manifests[state.case])
     places = enumerate(rank(left), 1)
     worth = {one.case: {"worth": place, "reason": one.reason} for place, one in places}
+    corrected = {*manifests} - {manifest["case"] for manifest in left}
     return [
-        _about(cases, state) | _found(manifests.get(state.case)) | worth.get(state.case, {})
+        _about(cases, state)
+        | _found(manifests.get(state.case))
+        | {"is_corrected": state.case in corrected}
+        | worth.get(state.case, {})
         for state in states
     ]
 

@@ -126,7 +126,9 @@ class Guard:
         given = headers.get(TOKEN_HEADER, "")
         if not secrets.compare_digest(given.encode(), self._token.encode()):
             raise Refusal(
-                "This request does not come from the page. Reload the page and try again.", 403
+                "The server was started again, or this request does not come from its page. Reload"
+                " the page and try again.",
+                403,
             )
 
     def _is_ours(self, name: str) -> bool:

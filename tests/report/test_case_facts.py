@@ -52,6 +52,18 @@ def test_intervals_are_those_of_the_manifest_and_null_where_it_has_none(classes,
     assert [enhancing[key] for key in ("likely_ml", "error_ml", "coverage", "dice")] == [None] * 4
 
 
+def test_a_case_unlike_those_of_the_training_has_no_intervals(classes, schema):
+    errors = {"WT": {"error_ml": SPREAD, "error_percent": SPREAD, "low_ml": 1.9, "high_ml": 2.1}}
+    expected = {"WT": {"dice": 0.9, "low": 0.8, "high": 0.95}}
+    quality = {"flag": "ok", "reasons": [], "expected_dice": expected}
+    keys = ("likely_ml", "error_ml", "coverage", "dice")
+    whole = facts(classes, schema, volume_errors=errors, quality=quality)["regions"][0]
+    assert None not in [whole[key] for key in keys]
+    quality["flag"] = "check"
+    whole = facts(classes, schema, volume_errors=errors, quality=quality)["regions"][0]
+    assert [whole[key] for key in keys] == [None] * 4
+
+
 def test_facts_are_json_and_those_of_an_old_record_say_unknown(classes, schema):
     known = json.loads(json.dumps(facts(classes, schema)))
     assert known["quality"] == {"flag": "unknown", "reasons": []}

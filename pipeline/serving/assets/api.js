@@ -1,6 +1,15 @@
 // Requests to the server; a refused one throws an error with the server's words.
-const token = document.querySelector("meta[name=token]").content;
-const HEADERS = {"X-TumorFlow-Token": token};
+const TOKEN = "meta[name=token]", FORBIDDEN = 403;
+let token = document.querySelector(TOKEN).content;
+const headers = () => ({"X-TumorFlow-Token": token});
+
+// A server that was started again has another token: whether the page has got it.
+const renewed = async () => {
+  const page = await (await fetch("/")).text(), known = token;
+  token = new DOMParser().parseFromString(page, "text/html").querySelector(TOKEN)?.content ?? known;
+  return token !== known;
+};
+
 const AWAY = "The server does not answer. See whether it still runs, and try again.";
 
 const read = (text, status) => {
@@ -26,9 +35,11 @@ const judged = (text, status) => {
 };
 
 export const ask = async (path, options = {}) => {
+  const asked = () => fetch(path, {...options, headers: {...headers(), ...options.headers}});
   let answer, text;
   try {
-    answer = await fetch(path, {...options, headers: {...HEADERS, ...options.headers}});
+    answer = await asked();
+    if (answer.status === FORBIDDEN && await renewed()) answer = await asked();
     text = await answer.text();
   } catch {
     throw new Refused(AWAY, 0);
@@ -37,10 +48,19 @@ export const ask = async (path, options = {}) => {
 };
 
 /** Sends a Blob by POST; `sent(bytes)` is called meanwhile, and an aborted `signal` ends it with an AbortError. */
-export const send = (path, body, {signal, sent}) => new Promise((done, failed) => {
+export const send = async (path, body, options) => {
+  try {
+    return await sendOnce(path, body, options);
+  } catch (error) {
+    if (error.status === FORBIDDEN && await renewed()) return sendOnce(path, body, options);
+    throw error;
+  }
+};
+
+const sendOnce = (path, body, {signal, sent}) => new Promise((done, failed) => {
   const request = new XMLHttpRequest(); // fetch() does not say how much was sent
   request.open("POST", path);
-  for (const [name, value] of Object.entries(HEADERS)) request.setRequestHeader(name, value);
+  for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
   request.upload.onprogress = ({loaded}) => sent(loaded);
   request.onload = () => {
     try {

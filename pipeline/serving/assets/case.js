@@ -16,7 +16,7 @@ const TROUBLE = {
   interrupted: ["The work on this case was interrupted", "Its files are still here. Start again."],
   rejected: ["These files cannot be read", "Drop the whole folder of the study, or the NIfTI files of one case."],
 };
-let timer = 0, viewer = null, seen = "", finding = Promise.resolve(), endCorrection = () => {};
+let timer = 0, isAway = false, viewer = null, seen = "", finding = Promise.resolve(), endCorrection = () => {};
 
 const stepWords = ({status, step, ahead}) => {
   if (status === "received") return step || "The files wait to be read";
@@ -68,7 +68,9 @@ const showFinding = state => {
   finding = finding.then(() => openFinding(state)).catch(lose);
 };
 
-const lose = error => {
+// What is said of an action stays until the next one; that the server is away, until it is back.
+const lose = (error, away = false) => {
+  isAway = away;
   byId("lost").hidden = false;
   say(byId("lost"), error.message);
 };
@@ -91,12 +93,12 @@ const look = async () => {
   let pause = IDLE_MS;
   try {
     const state = await ask(path);
-    byId("lost").hidden = true;
+    if (isAway) byId("lost").hidden = true; // what was said of an action stays
     show(state);
     const preparing = state.status === "done" && !state.downloads.is_complete;
     if (WORKED_ON.includes(state.status) || preparing) pause = BUSY_MS;
   } catch (error) {
-    lose(error);
+    lose(error, true);
   }
   timer = setTimeout(look, pause);
 };

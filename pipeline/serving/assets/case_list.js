@@ -44,7 +44,7 @@ const stateWords = one => {
 
 const fill = (shown, one) => {
   say(shown.status, stateWords(one));
-  say(shown.reason, order.value === "worth" ? one.reason ?? "" : "");
+  say(shown.reason, one.is_corrected ? "Corrected; volumes as predicted." : order.value === "worth" ? one.reason ?? "" : "");
   shown.status.dataset.status = one.status;
   if (one.flag && shown.quality.dataset.flag !== one.flag) {
     shown.quality.replaceChildren(made("span", {className: `flag ${one.flag}`}, flagWords(one.flag)));

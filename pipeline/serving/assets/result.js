@@ -37,13 +37,15 @@ const row = one => {
   return made("tr", {}, name, made("td", {}, made("b", {}, one.volume_ml > 0 ? ml(one.volume_ml) : "none")), made("td", {}, likely));
 };
 
-const volumes = ({regions}) => {
+const volumes = ({regions, quality: {flag}}) => {
   byId("volumes").replaceChildren(...regions.map(row));
   const known = regions.filter(one => one.likely_ml && one.coverage !== null);
   say(byId("volumes-note"), known.length
-    ? `Likely range: by the errors on ${known[0].cases} validation cases. For a case like them, the true volume is in it with a probability of ${
+    ? `Range: by the errors on ${known[0].cases} validation cases. For a case like them, the true volume is in it with a probability of ${
       Math.round(100 * Math.min(...known.map(one => one.coverage)))} %.`
-    : "No likely range: the network was not tried on validation cases.");
+    : flag === "check"
+      ? "No range: errors on the validation cases say nothing of a case that is unlike those of the training."
+      : "No range: the network was not tried on validation cases.");
 };
 
 /** Fills the list of downloads, which grows while the server prepares them. */

@@ -12,7 +12,7 @@ from .sheet import LINE_IN, MARGIN_IN, RIGHT_IN, SIZE, SMALL, Sheet
 from .slices import DETAIL_IN, draw_lesion
 from .text import printable, shortened, wrapped
 
-_COLUMNS = ("Volume", "Likely volume", "Expected Dice", "Lesions", "Largest lesion")
+_COLUMNS = ("Volume", "Range of volume", "Expected Dice", "Lesions", "Largest lesion")
 _ENDS = (0.27, 0.47, 0.71, 0.82, 1.0)
 """Right ends of the columns in shares of the width of the table."""
 _NOTE_LINES = 3
@@ -96,11 +96,14 @@ def _notes(facts: Mapping[str, Any], has_tumour: bool, has_lesions: bool) -> Ite
     known = [row for row in facts["regions"] if row["cases"]]
     if known and has_tumour:
         coverages = sorted({f"{100 * row['coverage']:.0f} %" for row in known})
-        is_doubtful = facts["quality"]["flag"] == "check"
         yield (
-            f"Likely volume and Dice: intervals with a probability of {' or '.join(coverages)}, by"
-            f" the errors on {max(row['cases'] for row in known)} validation cases."
-            + (" They do not hold for this case, see its quality." if is_doubtful else "")
+            f"Range of volume and Dice: intervals with a probability of {' or '.join(coverages)},"
+            f" by the errors on {max(row['cases'] for row in known)} validation cases."
+        )
+    elif facts["quality"]["flag"] == "check":
+        yield (
+            "No ranges: errors on validation cases say nothing of a case that is unlike those of"
+            " the training."
         )
     elif not known:
         yield "The errors of these volumes are not known: there were no validation cases."
