@@ -124,7 +124,8 @@ class Cases:
 
     def progress(self, case_id: str) -> tuple[str, float]:
         """What is being done for a case, and the share of it that is done."""
-        return self._progress.get(case_id, ("", 0.0))
+        uploading = ("Uploading", 0.0) if case_id in self._uploads else ("", 0.0)
+        return self._progress.get(case_id, uploading)
 
     def ahead(self, case_id: str) -> int:
         """How many cases the network takes before this one."""

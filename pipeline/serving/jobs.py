@@ -19,11 +19,12 @@ log = logging.getLogger(__name__)
 Answer = Mapping[str, Any]
 """``{"done": ...}``; ``{"failed": words}``; ``{"broken": ...}`` for an error of the program;
 ``{"late": seconds}`` if it took too long; or ``{}`` if the process ended."""
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "MALLOC_ARENA_MAX": "2",  # arenas keep what is freed
     "MIMALLOC_ARENA_RESERVE": "131072KiB",  # pyarrow's else takes 1 GiB of the limit of the reader
 }
+"""Added to the environment of each process."""
 _LONGEST_S = 1e6
 
 
@@ -207,7 +208,7 @@ class Worker:
                     stdout=subprocess.PIPE,
                     text=True,
                     encoding="utf-8",
-                    env={**os.environ, **_ENVIRONMENT},
+                    env={**os.environ, **ENVIRONMENT},
                     process_group=0,  # Ctrl-C is for the server, which ends it
                 )
         assert self._process

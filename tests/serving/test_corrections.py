@@ -90,27 +90,6 @@ def test_a_correction_becomes_a_case_of_a_cohort_with_who_and_from_which_network
     assert folder.read(place)[1].cohort_schema == made_schema()
 
 
-@pytest.mark.slow
-def test_a_server_that_was_just_started_saves_one_correction_after_the_other(tmp_path):
-    rng, files = np.random.default_rng(5), []
-    for name in ("t1", "t1ce", "t2", "flair"):
-        head = np.zeros((240, 240, 155), np.int16)
-        head[60:180, 50:200, 30:120] = rng.integers(100, 900, (120, 150, 90))
-        files.append(tmp_path / f"BraTS2021_00009_{name}.nii.gz")
-        nifti.write(files[-1], head, np.eye(4))
-    options = ("--corrections", str(tmp_path / "corrected"))
-    with serving(MODEL, tmp_path / "store", *options) as served:
-        case = served.upload(packed(files, tmp_path), "whole head")
-        assert served.wait(case)["status"] == "done"
-    with serving(MODEL, tmp_path / "store", *options) as served:
-        drawn = scene_voxels(served, case)
-        for version in (1, 2):
-            drawn[100, 100, 50 + version] = 1
-            answer = save(served, case, drawn)
-            assert answer.status_code == 201, answer.text
-            assert answer.json()["version"] == version
-
-
 def made_schema():
     return read_card(MODEL).cohort
 

@@ -95,7 +95,7 @@ def visits(*ids: str) -> list[Visit]:
 def test_cases_that_cannot_be_visits_of_one_patient_are_refused_with_what_to_do(kept):
     _, (one, two, foreign, failed), follow_ups = kept
     for chosen, baseline, found in (
-        ((one,), "", "Choose 2 to 20 visits"),
+        ((one,), "", "Choose at least two visits"),
         ((one, one), "", "chosen twice"),
         ((one, failed), "", "Visit 4: is not segmented yet"),
         ((one, foreign), "", "2 patients by their DICOM headers"),

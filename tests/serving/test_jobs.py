@@ -15,7 +15,9 @@ from datetime import timedelta
 import pytest
 
 from pipeline.core.errors import InputError
+from pipeline.serving import listing
 from pipeline.serving.cases import Cases
+from pipeline.serving.jobs import ENVIRONMENT
 from pipeline.serving.limits import Limits
 from pipeline.serving.refusals import DISK_FULL, Refusal
 from pipeline.serving.store import Store
@@ -28,6 +30,15 @@ pytestmark = pytest.mark.slow
 
 ENDLESS = b'"(a|a)*$": t1c\n'
 """A pattern that takes longer than the universe lasts for the description of `endless`."""
+_TABLES = """
+from pipeline.serving.limits import READER_BYTES
+from pipeline.serving.worker import bound_memory
+bound_memory(READER_BYTES)
+import numpy, pandas
+pandas.DataFrame({"case": ["a"]}).to_csv()
+numpy.ones(2**29, "u1")
+"""
+"""Code that makes a table, then takes half a gigabyte."""
 _PATIENCE_S = 120
 
 
@@ -71,6 +82,25 @@ def send(cases: Cases, body: bytes, label: str = "") -> str:
     with cases.receiving(label) as (state, path):
         path.write_bytes(body)
     return state.id
+
+
+def test_a_table_leaves_the_reader_its_memory():
+    made = subprocess.run(
+        [sys.executable, "-c", _TABLES],
+        cwd=ROOT,
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def test_a_case_that_is_still_being_sent_is_listed_as_such(cases):
+    with cases.receiving("slow") as (state, path):
+        listed = listing.listed(cases)
+        path.write_bytes(b"no archive")
+    assert [(one["id"], one["step"]) for one in listed] == [(state.id, "Uploading")]
+    assert cases.progress(state.id)[0] != "Uploading"
 
 
 def until(cases: Cases, case_id: str, *statuses: str):

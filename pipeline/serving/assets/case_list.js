@@ -38,7 +38,7 @@ const newRow = one => {
 
 const stateWords = one => {
   if (one.status === "waiting") return `${statusWords(one.status)}${queued(one.ahead)}`;
-  if (one.status === "running" && one.step) return one.step;
+  if (["received", "running"].includes(one.status) && one.step) return one.step;
   return statusWords(one.status);
 };
 
