@@ -30,7 +30,7 @@ _UNREADABLE = "The process that read these files ended. They may be damaged: exp
 
 
 class Cases:
-    """The cases of a store and the two processes that work on them.
+    """The cases of a store and the processes that work on them.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Cases:
         self.store, self.model, self.limits = store, model, limits or Limits()
         self.corrections = corrections
         self.reader, self.segmenter = Worker(READER), Worker("segmenter")
-        self.corrector = Worker("corrector")  # a reader waits for it, so it has no other work
+        self.corrector = Worker("corrector", ends_when_idle=True)  # it has no queue before it
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
@@ -75,7 +75,7 @@ class Cases:
                 self._finish(state.id)
 
     def stop(self) -> None:
-        """End both processes. The case that is worked on goes on with the next start."""
+        """End the processes. The case that is worked on goes on with the next start."""
         self.reader.stop()
         self.corrector.stop()
         task = self.segmenter.stop()

@@ -32,7 +32,7 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
     app : FastAPI
     cases : Cases
     place : Path
-        Folder of the cohort of corrected cases, which the reader process writes.
+        Folder of the cohort of corrected cases, which a process of its own writes.
     """
     store = cases.store
 
@@ -126,8 +126,6 @@ async def _saved(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
 
     def ended(answer: Mapping[str, Any]) -> None:
         loop.call_soon_threadsafe(note, answer)
-        if not cases.corrector.waiting:
-            cases.corrector.end_process()  # it takes memory that the network may need
 
     cases.corrector.submit(Task("correct", values, most_s=cases.limits.segment_s, ended=ended))
     answer = await future

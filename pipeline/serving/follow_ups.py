@@ -64,7 +64,8 @@ class FollowUps:
     """
 
     def __init__(self, cases: Cases) -> None:
-        self._cases, self._lock, self.worker = cases, RLock(), Worker("follower")
+        self._cases, self._lock = cases, RLock()
+        self.worker = Worker("follower", ends_when_idle=True)
         self.folder = cases.store.folder / "follow"
         self.folder.mkdir(exist_ok=True, mode=0o700)
 
@@ -179,8 +180,6 @@ class FollowUps:
 
     def _submit(self, state: FollowUpState) -> None:
         def ended(answer: Answer) -> None:
-            if not self.worker.waiting:
-                self.worker.end_process()
             if "done" not in answer:
                 self._update(state.id, status="failed", message=message_of(answer, _ENDED))
                 return

@@ -30,7 +30,9 @@ _LONGEST_S = 1e6
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a worker shall do, for which case, how many seconds it may take, and who is told."""
+    """What a worker shall do, for which case, how many seconds it may take, and what is called
+    when it starts, reports and ends.
+    """
 
     name: str
     values: Mapping[str, Any]
@@ -47,11 +49,13 @@ class Worker:
     Parameters
     ----------
     name : str
-        Of the process in the log, and what it is told to be.
+        Of the process in the log, and the first argument that it gets.
+    ends_when_idle : bool
+        Whether the process ends when no task is left, for the memory that it takes.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, ends_when_idle: bool = False) -> None:
+        self.name, self._ends_when_idle = name, ends_when_idle
         self._tasks: deque[Task] = deque()
         self._present: Task | None = None  # until its end is noted
         self._asked: Task | None = None  # until the process has answered
@@ -60,11 +64,6 @@ class Worker:
         self._is_stopped = self._is_late = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
-
-    @property
-    def waiting(self) -> int:
-        """Tasks that are not started."""
-        return len(self._tasks)
 
     @property
     def pid(self) -> int | None:
@@ -95,7 +94,9 @@ class Worker:
         return ids.index(case_id) if case_id in ids else 0
 
     def cancel(self, case_id: str) -> None:
-        """Forget the tasks of a case, and end the process if it works on one; nobody is told."""
+        """Forget the tasks of a case, and end the process if it works on one. `ended` is not
+        called.
+        """
         with self._changed:
             kept = [task for task in self._tasks if task.case_id != case_id]
             self._tasks = deque(kept)
@@ -150,6 +151,8 @@ class Worker:
             self._note(task, "its end cannot be noted", error)
         with self._changed:
             self._present = None
+            if self._ends_when_idle and not self._tasks:
+                self.end_process()
 
     def _note(self, task: Task, what: str, error: Exception) -> None:
         log.error("%s: %s: %s (%s)", task.case_id or "-", task.name, what, type(error).__name__)

@@ -28,7 +28,7 @@ class RunList:
 
     def __init__(self, folder: Path, model: Path) -> None:
         self._values = {"folder": str(folder), "model": str(model)}
-        self._worker = Worker("runs")
+        self._worker = Worker("runs", ends_when_idle=True)  # MLflow takes 300 MB
         self._lock = threading.Lock()
         self._asked_at, self._asking = float("-inf"), False
         self._found: dict[str, Any] = {}
@@ -49,7 +49,6 @@ class RunList:
 
     def _ask(self) -> None:
         def ended(answer: Mapping[str, Any]) -> None:
-            self._worker.end_process()  # MLflow takes 300 MB
             with self._lock:
                 self._found = _found(answer)
                 self._asked_at, self._asking = time.monotonic(), False
