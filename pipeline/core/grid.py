@@ -67,6 +67,12 @@ def to_canonical(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return orientations.apply_orientation(array, orientations.io_orientation(affine))
 
 
+def canonical_affine(grid: Grid) -> np.ndarray:
+    """(4, 4) float64: indices of the voxels as `to_canonical` orders them, to RAS+ mm."""
+    turn = orientations.io_orientation(grid.affine)
+    return grid.affine @ orientations.inv_ornt_aff(turn, grid.shape)
+
+
 def from_canonical(voxels: np.ndarray, grid: Grid) -> np.ndarray:
     """Put voxels on canonical axes back onto those of a grid, the inverse of `to_canonical`.
 

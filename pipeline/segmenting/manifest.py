@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import nibabel.orientations as orientations
 import numpy as np
 
-from ..core.grid import Grid, Matrix, rows_of
+from ..core.grid import Grid, Matrix, canonical_affine, rows_of
 from ..core.records import sha256
 from ..core.schema import Schema
 from ..core.strict import Strict
@@ -266,13 +265,11 @@ def _facts(grid: Grid) -> dict[str, Any]:
 
 def _prepared_grid(grid: Grid, prepared: Geometry) -> Grid:
     """The grid on canonical axes: a crop, resampled so that its outer faces stay."""
-    turn = orientations.io_orientation(grid.affine)
-    canonical = grid.affine @ orientations.inv_ornt_aff(turn, grid.shape)
     start, stop = np.array(prepared.box).T
     factor = (stop - start) / prepared.shape
     onto_crop = np.diag([*factor, 1.0])
     onto_crop[:3, 3] = start + (factor - 1) / 2
-    return Grid(prepared.shape, canonical @ onto_crop)
+    return Grid(prepared.shape, canonical_affine(grid) @ onto_crop)
 
 
 def volumes_ml(classes: np.ndarray, cohort: Schema, grid: Grid) -> dict[str, float]:

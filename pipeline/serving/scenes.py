@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import nibabel
-import nibabel.orientations as orientations
 import numpy as np
 
 from ..core.case import Case
-from ..core.grid import canonical_spacing_mm, to_canonical
+from ..core.grid import canonical_affine, canonical_spacing_mm, to_canonical
 from ..core.records import write_bytes, write_json
 from ..core.schema import Schema
 from ..report.page.viewer import colour_table, label_table, uncertainty_colours
-from ..report.plots.planes import DISAGREEMENT, WINDOW_PERCENTILES, planes_through
+from ..report.plots.planes import DISAGREEMENT, WINDOW_PERCENTILES, busiest_cut, planes_through
 
 SCENE = "scene.json"
 TITLES = {"prediction": "Prediction", "reference": "Reference", "correction": "Correction"}
@@ -56,9 +55,7 @@ def write_scene(
         Of the maps.
     """
     affine = case.grid.affine
-    turned = affine @ orientations.inv_ornt_aff(
-        orientations.io_orientation(affine), case.grid.shape
-    )
+    turned = canonical_affine(case.grid)
     upright = {name: to_canonical(classes, affine) for name, classes in maps.items()}
     volumes = {name: voxels.astype(np.uint8) for name, voxels in upright.items()}
     for channel, name in enumerate(modalities):
@@ -89,7 +86,7 @@ def write_scene(
         "planes": [(plane.name, plane.axis) for plane in planes_through(tumour.shape, schema)],
         "shape": tumour.shape,
         "spacing_mm": canonical_spacing_mm(affine),
-        "start": _start(tumour),
+        "start": [busiest_cut(tumour, axis) for axis in range(3)],
         "sides": schema.dimensions == 3,
     }
     write_json(folder / SCENE, about)
@@ -119,13 +116,3 @@ def _grey(voxels: np.ndarray) -> np.ndarray:
 def _nifti(voxels: np.ndarray, affine: np.ndarray) -> bytes:
     image = nibabel.Nifti1Image(voxels, affine)
     return gzip.compress(image.to_bytes(), 1, mtime=0)
-
-
-def _start(tumour: np.ndarray) -> list[int]:
-    """By axis the cut with the largest tumour area, the middle one of equals."""
-    places = []
-    for axis in range(3):
-        area = tumour.sum(axis=tuple(other for other in range(3) if other != axis))
-        largest = np.flatnonzero(area == area.max())
-        places.append(int(largest[len(largest) // 2]))
-    return places

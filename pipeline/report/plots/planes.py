@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import nibabel.orientations as orientations
 import numpy as np
 from nibabel.affines import from_matvec
 
 from ...core.boxes import bounding_box
 from ...core.case import Case
-from ...core.grid import canonical_spacing_mm, to_canonical
+from ...core.grid import canonical_affine, canonical_spacing_mm, to_canonical
 from ...core.schema import Schema
 from .palette import MISSED, MISTAKEN, SURPLUS
 
@@ -97,12 +96,8 @@ class View:
         return width, height
 
     def busiest_slice(self, plane: Plane) -> int:
-        """Index of the cut with the largest tumour area, the middle one of equals; without a tumour
-        the middle of all.
-        """
-        area = self.tumour.sum(axis=tuple(axis for axis in range(3) if axis != plane.axis))
-        largest = np.flatnonzero(area == area.max())
-        return int(largest[len(largest) // 2])
+        """`busiest_cut` of the tumour across a plane."""
+        return busiest_cut(self.tumour, plane.axis)
 
     def slice_name(self, plane: Plane, index: int) -> str:
         """Number of a cut in the whole volume, from 1 at the patient's left, back or bottom."""
@@ -112,6 +107,15 @@ class View:
         """Name of the plane and number of the cut; the name alone where it is the only one."""
         only = self.raw_shape[plane.axis] == 1
         return plane.name if only else f"{plane.name}, {self.slice_name(plane, index)}"
+
+
+def busiest_cut(tumour: np.ndarray, axis: int) -> int:
+    """Index of the cut across an axis with the largest area of a mask (X, Y, Z), the middle one of
+    equals; of an empty mask the middle of all.
+    """
+    area = tumour.sum(axis=tuple(other for other in range(3) if other != axis))
+    largest = np.flatnonzero(area == area.max())
+    return int(largest[len(largest) // 2])
 
 
 def view_of(
@@ -139,9 +143,6 @@ def view_of(
     image, reference, prediction = (
         to_canonical(voxels, case.grid.affine) for voxels in (case.image, case.classes, prediction)
     )
-    affine = case.grid.affine @ orientations.inv_ornt_aff(
-        orientations.io_orientation(case.grid.affine), case.grid.shape
-    )
     shown = np.asarray(image.any(axis=-1))
     box = bounding_box(shown | (reference > 0) | (prediction > 0), _MARGIN_VOXELS)
     offset, brain = tuple(span.start for span in box), shown[box]
@@ -158,7 +159,7 @@ def view_of(
         spacing_mm=canonical_spacing_mm(case.grid.affine),
         offset=offset,
         raw_shape=image.shape[:3],
-        affine=affine @ from_matvec(np.eye(3), offset),
+        affine=canonical_affine(case.grid) @ from_matvec(np.eye(3), offset),
         uncertainty=uncertainty,
     )
 
