@@ -1,4 +1,4 @@
-"""What a reader is told of a segmented case, as plain values: one source for its page on paper and
+"""The facts of a segmented case for a reader, as plain values: one source for its page on paper and
 for the page in the browser.
 """
 

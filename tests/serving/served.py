@@ -46,7 +46,7 @@ class Served:
         return self.ask("POST", "/api/cases", params={"name": name}, data=body).json()["id"]
 
     def state(self, case: str) -> dict[str, Any]:
-        """What the page is told of a case."""
+        """What the page gets to know of a case."""
         return self.ask("GET", f"/api/cases/{case}").json()
 
     def wait(self, case: str, every_s: float = 0.1) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import {made} from "./dom.js";
 import {ask, makeInto} from "./making.js";
 import {openScene} from "./scene.js";
 
@@ -6,18 +7,9 @@ const DICE_DIGITS = 3, ML_DIGITS = 1;
 
 const number = (value, digits) => value === null || value === undefined ? "–" : value.toFixed(digits);
 
-const cell = (tag, text, scope) => {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (scope) made.scope = scope;
-  return made;
-};
+const cell = (tag, text, scope) => made(tag, scope ? {scope} : {}, text);
 
-const row = (...cells) => {
-  const made = document.createElement("tr");
-  made.append(...cells);
-  return made;
-};
+const row = (...cells) => made("tr", {}, ...cells);
 
 const measure = (title, values, digits) => row(cell("th", title, "row"), ...values.map(value => cell("td", number(value, digits))));
 

@@ -1,17 +1,11 @@
 // The last runs of the project, from MLflow, which a process of the server asks.
 import {ask} from "./api.js";
+import {made} from "./dom.js";
 
 const MLFLOW = "http://127.0.0.1:5000", PAUSE_MS = 700, SHORT_HASH = 7, MOST_CHANGES = 6;
 const table = document.getElementById("runs"), status = document.getElementById("runs-status"), link = document.getElementById("mlflow");
 
 const number = value => typeof value === "number" ? value.toFixed(3) : "–";
-
-const made = (tag, attributes = {}, ...children) => {
-  const element = document.createElement(tag);
-  Object.assign(element, attributes);
-  element.append(...children);
-  return element;
-};
 
 const changes = run => {
   const items = run.changed.slice(0, MOST_CHANGES).map(([name, there, here]) => made("li", {}, `${name}: ${there} → ${here}`));
