@@ -258,12 +258,13 @@ def test_a_watcher_that_is_killed_at_any_moment_loses_nothing_and_ends_cleanly(
     process.kill()
     process.wait()
     before = files(out)
+    write_case(inbox, "BraTS2021_00002", seed=2)  # so that the second has one to do in any case
     process = started()
-    until(lambda: (out / "watch.json").exists() and len(state_of(out)) == 2)
+    until(lambda: (out / "watch.json").exists() and len(state_of(out)) == 3)
     process.terminate()
     assert process.wait(60) == 0, log.read_text()
     after = files(out)
-    assert len([name for name in after if name.endswith(".json")]) == 2
+    assert len([name for name in after if name.endswith(".json")]) == 3
     complete = [name.removesuffix(".json") for name in before if name.endswith(".json")]
     assert complete
     for name in complete:

@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
+import psutil
 import pytest
 
 from pipeline.core.errors import InputError
@@ -314,21 +315,14 @@ def test_a_server_ends_by_sigterm_keeps_others_out_and_takes_its_workers_along(t
         same_port = serve(tmp_path / "other", port)
         said, _ = same_port.communicate(timeout=60)
         assert (same_port.returncode, "Is another server running there" in said) == (1, True)
+        workers = psutil.Process(server.pid).children(recursive=True)
         server.send_signal(signal.SIGTERM)
         said, _ = server.communicate(timeout=30)
         assert "Traceback" not in said
+        assert workers
+        assert psutil.wait_procs(workers, timeout=30)[1] == []
     finally:
         server.kill()
-    assert not workers_of(server.pid)
-
-
-def workers_of(pid: int) -> list[int]:
-    """Workers whose server is gone would be children of process 1."""
-    import psutil
-
-    with suppress(psutil.NoSuchProcess):
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    return []
 
 
 @pytest.mark.parametrize(
