@@ -14,6 +14,24 @@ from .plots.palette import label_colours, region_colours
 USE = "Research use only, not for diagnosis."
 LEAST_MM3 = 50.0
 """Smaller connected parts of a region are not counted as lesions, as in the DICOM report."""
+_MEANING = {
+    "ok": (
+        "The images and the result look like those of the training. A case like them may still be"
+        " segmented badly: compare the outlines with the images."
+    ),
+    "check": ("This case is unlike those of the training. Look closely before you use the result."),
+    "unknown": (
+        "The files of the network do not say what its cases were like, so that this one could not"
+        " be compared with them."
+    ),
+}
+_NO_RANGES = {
+    "check": (
+        "No ranges: errors on validation cases say nothing of a case that is unlike those of the"
+        " training."
+    ),
+    "unknown": "No ranges: it is not known whether this case is like those of validation.",
+}
 
 
 def lesions_of(
@@ -63,21 +81,27 @@ def case_facts(
         Dice to expect and its interval; ``lesions``, their number, and ``long_axis_mm`` and
         ``short_axis_mm`` of the largest one. What is not known is null.
         The intervals hold for cases like those of validation, so those of a case whose flag is
-        "check" are null as well.
+        not "ok" are null as well; ``ranges`` says in words what they mean, or why there are none.
         ``labels``, a list of ``name``, ``colour`` and ``volume_ml`` of labels that are no region.
-        ``quality``: its ``flag`` ("ok", "check", "unknown") and the texts of the ``reasons``, the
-        strongest first; ``warnings``, a list of texts; ``missing_modalities``; ``made_by``, a list
-        of pairs of texts; ``use``.
+        ``quality``: its ``flag`` ("ok", "check", "unknown"), its ``meaning`` in words, and the
+        texts of the ``reasons``, the strongest first; ``warnings``, a list of texts;
+        ``missing_modalities``; ``made_by``, a list of pairs of texts; ``use``.
     """
     quality = record.get("quality") or {"flag": "unknown", "reasons": ()}
-    if quality["flag"] == "check":
+    flag = quality["flag"]
+    if flag != "ok":
         record = {**record, "volume_errors": {}, "quality": quality | {"expected_dice": {}}}
+    regions = [_region(name, schema, record, found) for name in record["volumes_ml"]]
     return {
-        "regions": [_region(name, schema, record, found) for name in record["volumes_ml"]],
+        "regions": regions,
+        "ranges": _NO_RANGES.get(flag) or _ranges(regions),
         "labels": list(_labels(classes, schema, spacing_mm)),
         "quality": {
-            "flag": quality["flag"],
-            "reasons": [reason["text"] for reason in quality["reasons"]],
+            "flag": flag,
+            "meaning": _MEANING[flag],
+            "reasons": [
+                reason["text"] for reason in quality["reasons"] if reason["code"] != "not_known"
+            ],
         },
         "warnings": list(record.get("warnings") or ()),
         "missing_modalities": list(record.get("missing_modalities") or ()),
@@ -108,6 +132,20 @@ def _region(
         "long_axis_mm": lines and round(lines.long_axis_mm, 2),
         "short_axis_mm": lines and round(lines.short_axis_mm, 2),
     }
+
+
+def _ranges(regions: Sequence[Mapping[str, Any]]) -> str:
+    """What the intervals mean of a case whose flag is "ok"."""
+    known = [row for row in regions if row["cases"]]
+    if not any(row["volume_ml"] for row in regions):
+        return "No ranges: no region was found."
+    if not known:
+        return "No ranges: the network was not tried on validation cases."
+    coverages = sorted({f"{100 * row['coverage']:.0f} %" for row in known})
+    return (
+        f"Ranges: by the errors on {max(row['cases'] for row in known)} validation cases. Of a case"
+        f" like them, the true value is within with a probability of {' or '.join(coverages)}."
+    )
 
 
 def _labels(

@@ -19,7 +19,7 @@ from ..core.strict import Strict
 from ..network.card import Card
 from ..network.settings import Settings
 from ..preparation.preprocessing import Geometry
-from ..quality.flag import Quality
+from ..quality.flag import Flag, Quality
 from ..quality.known import Interval, Known
 from ..registration.native import Native
 from ..runtime import requirements
@@ -105,7 +105,8 @@ class VolumeError(Described):
     error_percent: Interval | None
     """The same in percent of the predicted volume; null where no case had one."""
     low_ml: float | None
-    """The predicted volume of this case less `error_percent.high` of it, in ml."""
+    """The predicted volume of this case less `error_percent.high` of it, in ml; null unless
+    `quality.flag` is ok."""
     high_ml: float | None
     """The same with `error_percent.low`. The true volume of a case like those of validation lies
     between the two with the probability `error_percent.coverage`."""
@@ -279,19 +280,22 @@ def volumes_ml(classes: np.ndarray, cohort: Schema, grid: Grid) -> dict[str, flo
     return {name: round(float(mask.sum()) * voxel_ml, 3) for name, mask in masks.items()}
 
 
-def volume_errors(known: Known | None, volumes: Mapping[str, float]) -> dict[str, Any]:
-    """The error of each volume in ml, as far as it is known."""
-    return {name: _volume_error(known, name, ml) for name, ml in volumes.items()}
+def volume_errors(known: Known | None, volumes: Mapping[str, float], flag: Flag) -> dict[str, Any]:
+    """The error of each volume in ml, as far as it is known, with a range if the flag is "ok"."""
+    return {name: _volume_error(known, name, ml, flag == "ok") for name, ml in volumes.items()}
 
 
-def _volume_error(known: Known | None, name: str, ml: float) -> dict[str, Any] | None:
+def _volume_error(
+    known: Known | None, name: str, ml: float, is_usual: bool
+) -> dict[str, Any] | None:
     about = known.regions.get(name) if known else None
     if about is None or about.volume_error_ml is None:
         return None
     percent = about.volume_error_percent
+    range_of = percent if is_usual else None
     return {
         "error_ml": about.volume_error_ml.model_dump(),
         "error_percent": percent and percent.model_dump(),
-        "low_ml": percent and round(max(0.0, ml * (1 - percent.high / 100)), 3),
-        "high_ml": percent and round(max(0.0, ml * (1 - percent.low / 100)), 3),
+        "low_ml": range_of and round(max(0.0, ml * (1 - range_of.high / 100)), 3),
+        "high_ml": range_of and round(max(0.0, ml * (1 - range_of.low / 100)), 3),
     }

@@ -344,7 +344,7 @@ class Model:
             quality = self._quality(case.prepared, prediction.probabilities, volumes)
         made_by = {
             "volumes_ml": volumes,
-            "volume_errors": manifest.volume_errors(self._known, volumes),
+            "volume_errors": manifest.volume_errors(self._known, volumes, quality.flag),
             "quality": quality.model_dump(mode="json"),
             "engine": {
                 "name": engine,

@@ -46,26 +46,32 @@ def test_intervals_are_those_of_the_manifest_and_null_where_it_has_none(classes,
         "TC": {"error_ml": SPREAD, "error_percent": None, "low_ml": None, "high_ml": None},
         "ET": None,
     }
-    whole, core, enhancing = facts(classes, schema, volume_errors=errors)["regions"]
+    quality = {"flag": "ok", "reasons": []}
+    found = facts(classes, schema, volume_errors=errors, quality=quality)
+    assert "on 4 validation cases" in found["ranges"]
+    whole, core, enhancing = found["regions"]
     assert (whole["likely_ml"], whole["coverage"], whole["cases"]) == ((1.9, 2.1), 0.6, 4)
     assert (core["likely_ml"], core["error_ml"], core["coverage"]) == (None, (-1.0, 2.0), 0.6)
     assert [enhancing[key] for key in ("likely_ml", "error_ml", "coverage", "dice")] == [None] * 4
 
 
-def test_a_case_unlike_those_of_the_training_has_no_intervals(classes, schema):
+def test_a_case_not_known_to_be_like_those_of_the_training_has_no_intervals(classes, schema):
     errors = {"WT": {"error_ml": SPREAD, "error_percent": SPREAD, "low_ml": 1.9, "high_ml": 2.1}}
     expected = {"WT": {"dice": 0.9, "low": 0.8, "high": 0.95}}
     quality = {"flag": "ok", "reasons": [], "expected_dice": expected}
     keys = ("likely_ml", "error_ml", "coverage", "dice")
     whole = facts(classes, schema, volume_errors=errors, quality=quality)["regions"][0]
     assert None not in [whole[key] for key in keys]
-    quality["flag"] = "check"
-    whole = facts(classes, schema, volume_errors=errors, quality=quality)["regions"][0]
-    assert [whole[key] for key in keys] == [None] * 4
+    for flag, why in (("check", "is unlike those"), ("unknown", "it is not known whether")):
+        quality["flag"] = flag
+        found = facts(classes, schema, volume_errors=errors, quality=quality)
+        assert [found["regions"][0][key] for key in keys] == [None] * 4
+        assert why in found["ranges"]
 
 
 def test_facts_are_json_and_those_of_an_old_record_say_unknown(classes, schema):
     known = json.loads(json.dumps(facts(classes, schema)))
-    assert known["quality"] == {"flag": "unknown", "reasons": []}
+    assert (known["quality"]["flag"], known["quality"]["reasons"]) == ("unknown", [])
+    assert "could not be compared" in known["quality"]["meaning"]
     assert known["made_by"][1] == ["Trained on", "not known"]
     assert known["use"] == "Research use only, not for diagnosis."

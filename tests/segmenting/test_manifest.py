@@ -221,6 +221,15 @@ def test_a_case_like_those_of_the_training_is_ok_and_others_are_to_be_checked(ev
     assert "texture" in {reason.code for reason in found.reasons}
 
 
+def test_a_volume_has_no_range_in_a_case_that_is_to_be_checked(evaluated):
+    image, affine = case_of(77)
+    about = api.load(evaluated).segment(np.where(image, 900 - image, 0), affine).record
+    assert about["quality"]["flag"] == "check"
+    error = about["volume_errors"]["WT"]
+    assert error["error_percent"] == ERRORS["error_percent"].model_dump()
+    assert (error["low_ml"], error["high_ml"]) == (None, None)
+
+
 def test_the_flag_of_a_network_of_an_earlier_version_is_unknown(model, case):
     found = model.segment(case).quality
     assert (found.flag, [reason.code for reason in found.reasons]) == ("unknown", ["not_known"])

@@ -2,20 +2,15 @@
 import {byId, made, say} from "./dom.js";
 import {count, flagWords, ml, regionWords, size} from "./words.js";
 
-const MEANING = {
-  ok: "The images and the result look like those of the training. A case like them may still be segmented badly.",
-  check: "This case is unlike those of the training. Look closely before you use the result.",
-  unknown: "The network's files do not say how its cases look, so this one could not be compared.",
-};
 const AT_ONCE = 2; // reasons, the strongest first
 
 const items = texts => texts.map(text => made("li", {}, text));
 
-const quality = ({quality: {flag, reasons}, warnings, missing_modalities: missing}) => {
+const quality = ({quality: {flag, meaning, reasons}, warnings, missing_modalities: missing}) => {
   byId("quality").replaceChildren(made("span", {className: `flag ${flag}`}, flagWords(flag)));
-  say(byId("quality-meaning"), MEANING[flag]);
-  const said = flag === "unknown" ? [] : reasons, more = said.slice(AT_ONCE);
-  byId("reasons").replaceChildren(...items(said.slice(0, AT_ONCE)));
+  say(byId("quality-meaning"), meaning);
+  const more = reasons.slice(AT_ONCE);
+  byId("reasons").replaceChildren(...items(reasons.slice(0, AT_ONCE)));
   byId("more-reasons").hidden = !more.length;
   say(byId("more-reasons").firstElementChild, count(more.length, "more reason"));
   byId("more-reasons").lastElementChild.replaceChildren(...items(more));
@@ -37,15 +32,9 @@ const row = one => {
   return made("tr", {}, name, made("td", {}, made("b", {}, one.volume_ml > 0 ? ml(one.volume_ml) : "none")), made("td", {}, likely));
 };
 
-const volumes = ({regions, quality: {flag}}) => {
+const volumes = ({regions, ranges}) => {
   byId("volumes").replaceChildren(...regions.map(row));
-  const known = regions.filter(one => one.likely_ml && one.coverage !== null);
-  say(byId("volumes-note"), known.length
-    ? `Range: by the errors on ${known[0].cases} validation cases. For a case like them, the true volume is in it with a probability of ${
-      Math.round(100 * Math.min(...known.map(one => one.coverage)))} %.`
-    : flag === "check"
-      ? "No range: errors on the validation cases say nothing of a case that is unlike those of the training."
-      : "No range: the network was not tried on validation cases.");
+  say(byId("volumes-note"), ranges);
 };
 
 /** Fills the list of downloads, which grows while the server prepares them. */

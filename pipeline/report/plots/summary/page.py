@@ -24,10 +24,6 @@ _INDENT_IN, _HEADING_IN = 0.13, 0.3
 _ITEM_LINES = 3
 _FLAGS = {"ok": ("Quality: ok", "#1a7f37"), "check": ("Quality: check", "#9a5b00")}
 _UNKNOWN = ("Quality: unknown", "#57606a")
-_OK = (
-    "No comparison found the case unlike those of the training. It may still be segmented badly:"
-    " compare the outlines with the images."
-)
 _RENDERING: dict[Any, Any] = {"pdf.fonttype": 42, "text.parse_math": False, "text.hinting": "none"}
 """TrueType fonts, whose text can be selected; no formula where a name has a $; text as wide on the
 screen as in print.
@@ -102,7 +98,7 @@ def _remarks(sheet: Sheet, facts: Mapping[str, Any]) -> None:
     """The reasons of the quality flag and the warnings, as many as fit."""
     quality, warnings = facts["quality"], facts["warnings"]
     blocks = {
-        _FLAGS.get(quality["flag"], _UNKNOWN)[0]: quality["reasons"] or [_OK],
+        _FLAGS.get(quality["flag"], _UNKNOWN)[0]: quality["reasons"] or [quality["meaning"]],
         f"Warnings: {len(warnings) or 'none'}": warnings,
     }
     texts = [[_lines(item) for item in items] for items in blocks.values()]

@@ -52,7 +52,7 @@ def draw_results(
         sheet.at += LINE_IN * 1.3
     sheet.rule(sheet.at, right)
     sheet.at += 0.05
-    for note in _notes(facts, filled > 1, bool(region)):
+    for note in _notes(facts, bool(region)):
         for line in wrapped(note, wide, SMALL, _NOTE_LINES):
             sheet.text(MARGIN_IN, sheet.at, line, SMALL, color=FAINT)
             sheet.at += LINE_IN * 0.85
@@ -91,22 +91,9 @@ def _dice(expected: Mapping[str, Any] | None) -> str:
     return f"{expected['dice']:.2f} ({expected['low']:.2f}–{expected['high']:.2f})"
 
 
-def _notes(facts: Mapping[str, Any], has_tumour: bool, has_lesions: bool) -> Iterator[str]:
+def _notes(facts: Mapping[str, Any], has_lesions: bool) -> Iterator[str]:
     """What the columns mean."""
-    known = [row for row in facts["regions"] if row["cases"]]
-    if known and has_tumour:
-        coverages = sorted({f"{100 * row['coverage']:.0f} %" for row in known})
-        yield (
-            f"Range of volume and Dice: intervals with a probability of {' or '.join(coverages)},"
-            f" by the errors on {max(row['cases'] for row in known)} validation cases."
-        )
-    elif facts["quality"]["flag"] == "check":
-        yield (
-            "No ranges: errors on validation cases say nothing of a case that is unlike those of"
-            " the training."
-        )
-    elif not known:
-        yield "The errors of these volumes are not known: there were no validation cases."
+    yield facts["ranges"]
     if has_lesions:
         yield (
             f"Lesions: of at least {LEAST_MM3:.0f} mm³. Diameters: the longest one in an axial"

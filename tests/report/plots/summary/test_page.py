@@ -184,7 +184,7 @@ def test_records_of_earlier_versions_and_networks_without_validation_have_a_page
     assert "Quality: unknown" in text
     assert "not known" in text
     unknown = record(volume_errors=dict.fromkeys(schema.regions))
-    assert "no validation cases" in text_of(summary(view_on(), schema, unknown))
+    assert "not tried on validation cases" in text_of(summary(view_on(), schema, unknown))
 
 
 def test_a_single_slice_has_no_sides_and_no_diameters(single_slice, schema, record):
