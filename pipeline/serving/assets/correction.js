@@ -42,7 +42,8 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
   let dragged = null, hovered = null, keeping = null, basis = 0, edits = 0; // basis: fingerprint of the predicted file
   screen.append(ring);
-  screen.before(tools);
+  screen.before(part("head"));
+  part("head").prepend(document.getElementById(`${root.dataset.prefix}-modality`).closest(".viewer-row"));
 
   const say = words => {
     part("status").textContent = words ?? "";
@@ -144,7 +145,8 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const meanwhile = fits && draft.base < about.version ? ` Meanwhile version ${about.version} was saved; yours will be the next one.` : "";
     say(fits ? `The unsaved changes of ${time(draft.at)} are restored.${meanwhile}` : "");
     choose("brush");
-    canvas.focus();
+    part("head").parentElement.scrollIntoView({block: "start"}); // a sticky element is always in view
+    canvas.focus({preventScroll: true});
   };
 
   const close = async () => {
