@@ -49,8 +49,8 @@ class Aligned:
             found.append(f"the heads overlap by Dice {self.dice_after:.2f}, not {LEAST_HEAD_DICE}")
         if self.nmi_after < LEAST_NMI:
             found.append(
-                f"normalised mutual information is {self.nmi_after:.3f}, not {LEAST_NMI}: is it the"
-                " same patient?"
+                f"normalised mutual information is {self.nmi_after:.3f}, not {LEAST_NMI}, as"
+                " between two people"
             )
         return " and ".join(found)
 

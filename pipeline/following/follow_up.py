@@ -85,7 +85,10 @@ def _warnings(
     for examination, way in zip(examinations, aligned, strict=True):
         if way.poor:
             name = examination.visit.name
-            yield f"{name}: poor registration, {way.poor}: check the matches of its lesions"
+            yield (
+                f"{name}: poor registration, {way.poor}. Check that it is the same patient, and the"
+                " matches of its lesions"
+            )
     for course in followed:
         planes = [state.slicing.plane for state in course.states]
         if len({*planes}) > 1:

@@ -173,6 +173,6 @@ def _made_by(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     program = f"TumorFlow {versions.get('tumorflow', '')}".strip()
     return [
         ("Network", network),
-        ("Trained on", trained),
+        ("Trained and validated on", trained),
         ("Segmented", f"{day}, {program}" if day else program),
     ]

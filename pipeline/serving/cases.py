@@ -13,7 +13,7 @@ from ..core.errors import InputError
 from ..core.records import write_bytes
 from ..network.card import read_card
 from . import downloads
-from .jobs import Answer, Task, Worker
+from .jobs import Answer, Task, Worker, message_of
 from .limits import READER, Limits
 from .refusals import Refusal
 from .store import BODY, RESULT, UPLOAD, State, Store
@@ -22,10 +22,8 @@ log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 2
 _ACTIVE = ("received", "waiting", "running")
-_BROKEN = "TumorFlow failed at this case. The log of the server says where."
 _ENDED = "The process that worked on this case ended. Start it again."
 _UNFINISHED = "The process that prepared these ended. Segment the case again."
-_LATE = "This took longer than {:.0f} s and was ended. Send less at once, or other files."
 _UNREADABLE = "The process that read these files ended. They may be damaged: export them again."
 
 
@@ -293,15 +291,6 @@ class Cases:
             self._progress[case_id] = (step, share)
 
         return reported
-
-
-def message_of(answer: Answer, if_ended: str) -> str:
-    """Why a task gave nothing, for a person."""
-    if not answer:
-        return if_ended
-    if "late" in answer:
-        return _LATE.format(answer["late"])
-    return answer.get("failed") or _BROKEN
 
 
 def _log_failure(answer: Answer) -> None:

@@ -5,7 +5,6 @@ import json
 import shutil
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from ..segmenting.segmentation import Segmentation
 from ..segmenting.sources import series_of
 from . import worker
 from .correction_files import ABOUT, CORRECTION, FILES
+from .refusals import for_page
 from .scenes import SCENE, TITLES
 from .segmentation import IMAGE, LABELS, found
 from .segmentation import SCENE as SCENE_FOLDER
@@ -63,7 +63,7 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     -------
     dict
         What the page says of it: version, reader, time, volumes in ml of prediction and
-        correction, and files.
+        correction, files, and why one of them is lacking.
 
     Raises
     ------
@@ -86,10 +86,11 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     facts = Facts(values["reader"], manifest, values["seconds"], values["patient"])
     report("Saving the correction", 0.5)
     saved = save(Path(values["place"]), case, classes, predicted, schema, facts)
-    _offer(result, saved, replace(segmented, classes=classes))
+    refused = _offer(result, saved, replace(segmented, classes=classes))
     _show(result / SCENE_FOLDER, upright[:_HEADER_BYTES] + drawn)
     after = volumes_ml(classes, schema, case.grid)
     about = _about(record.read(saved / record.NAME), manifest["volumes_ml"], after, result)
+    about["refused"] = refused
     write_json(result / CORRECTION / ABOUT, about)
     return about
 
@@ -142,19 +143,23 @@ def _about(
     }
 
 
-def _offer(result: Path, saved: Path, corrected: Segmentation) -> None:
-    """Copy the files of a correction to where the page offers them; headers that no DICOM object
-    can repeat leave that out, as in `segmentation.finish`.
+def _offer(result: Path, saved: Path, corrected: Segmentation) -> str:
+    """Copy the files of a correction to where the page offers them; why there is no DICOM object,
+    if the headers are such that none can repeat them, as in `segmentation.finish`.
     """
     folder = result / CORRECTION
     folder.mkdir(exist_ok=True)
     shutil.copyfile(saved / labels_name(saved.name), folder / "labels.nii.gz")
     shutil.copyfile(saved / record.NAME, folder / "correction.json")
     (folder / "seg.dcm").unlink(missing_ok=True)  # of the correction before
-    if corrected.series:
-        with suppress(InputError):
-            objects = corrected.objects(Extras(formats=("seg",)), corrected=True)
-            write_bytes(folder / "seg.dcm", objects["seg"])
+    if not corrected.series:
+        return ""
+    try:
+        objects = corrected.objects(Extras(formats=("seg",)), corrected=True)
+    except InputError as error:
+        return for_page(error)
+    write_bytes(folder / "seg.dcm", objects["seg"])
+    return ""
 
 
 def _show(folder: Path, corrected: bytes) -> None:

@@ -13,9 +13,9 @@ from fastapi.responses import FileResponse
 
 from ..core.errors import InputError
 from . import listing
-from .cases import Cases, message_of
+from .cases import Cases
 from .correction_files import ABOUT, CORRECTION, FILES
-from .jobs import Task
+from .jobs import Task, message_of
 from .refusals import require_room
 from .scenes import SCENE
 from .segmentation import SCENE as SCENE_FOLDER

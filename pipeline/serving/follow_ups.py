@@ -16,8 +16,8 @@ from typing import Any, Literal
 from ..core.errors import InputError
 from ..core.records import read_json, write_json
 from ..core.strict import Strict
-from .cases import Cases, message_of
-from .jobs import Answer, Task, Worker
+from .cases import Cases
+from .jobs import Answer, Task, Worker, message_of
 from .refusals import Refusal, require_room
 from .store import State
 
@@ -230,6 +230,6 @@ def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
     patients = {state.patient for state in states} - {""}
     if len(patients) > 1 and not one_patient:
         raise InputError(
-            f"The visits are of {len(patients)} patients by their DICOM headers. Choose those of"
-            " one, or say that the identifiers differ although it is one patient."
+            f"The visits are of {len(patients)} patients by their DICOM headers. Choose visits of"
+            ' one patient, or tick "It is one patient, although the DICOM headers name several".'
         )

@@ -26,6 +26,20 @@ ENVIRONMENT = {
 }
 """Added to the environment of each process."""
 _LONGEST_S = 1e6
+_LATE = (
+    "This took longer than {:.0f} s and was ended. Try it again when the server has less to do, or"
+    " send less at once."
+)
+_BROKEN = "TumorFlow failed at this. The log of the server says where."
+
+
+def message_of(answer: Answer, if_ended: str) -> str:
+    """Why a task gave nothing, for a person."""
+    if not answer:
+        return if_ended
+    if "late" in answer:
+        return _LATE.format(answer["late"])
+    return answer.get("failed") or _BROKEN
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ..core.errors import InputError
 from ..core.records import write_json
-from .jobs import Answer, Task, Worker
+from .jobs import Answer, Task, Worker, message_of
 from .refusals import DISK_FULL, Refusal, is_full_disk
 from .scenes import SCENE
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ABOUT = "about.json"
 """What a task says of its scene, for the page."""
+_ENDED = "The process that worked on this ended. Try it again."
 _KEY = re.compile(r"[0-9a-f]{32}")
 _MOST_FAILURES = 200
 
@@ -95,7 +96,7 @@ class KeptScenes:
         def ended(answer: Answer) -> None:
             try:
                 if "done" not in answer:
-                    raise InputError(_message(answer))
+                    raise InputError(message_of(answer, _ENDED))
                 write_json(made / ABOUT, answer["done"] | {"owner": task.case_id})
                 shutil.rmtree(self.folder / key, ignore_errors=True)
                 made.rename(self.folder / key)
@@ -135,14 +136,6 @@ class KeptScenes:
 
     def _is_owned(self, owner: str) -> bool:
         return not owner or self._is_kept(owner)
-
-
-def _message(answer: Answer) -> str:
-    if not answer:
-        return "The process that worked on this ended. Try it again."
-    if "late" in answer:
-        return f"This took longer than {answer['late']:.0f} s and was ended."
-    return answer.get("failed", "TumorFlow failed at this. The log of the server says where.")
 
 
 def _said(error: Exception) -> str:

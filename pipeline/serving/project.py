@@ -19,6 +19,7 @@ from ..runtime import params_file
 from .refusals import Refusal
 
 _HEAD_LETTERS = 4096
+_WAY_BACK = '<body>\n<p class="top"><a href="/projects">Back to the projects of this server</a></p>'
 _HELD_OUT_FILES = ("metrics/cases.csv", "data/raw/catalogue.json")
 Rows = Sequence[Mapping[str, Any]]
 Plain = RootModel[dict[str, Any]]
@@ -159,15 +160,17 @@ class Project:
 
 
 def served_report(path: Path) -> tuple[str, list[str]]:
-    """A report whose links to held-out cases lead to the server that it comes from, and the hashes
-    of the scripts that it allows itself (``sha256-...``); InputError without one.
+    """A report whose links to held-out cases lead to the server that it comes from, with a link
+    back to it, and the hashes of the scripts that it allows itself (``sha256-...``); InputError
+    without one.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:
         said = "This folder has no metrics/report.html. Run `dvc repro`."
         raise Refusal(said, HTTPStatus.NOT_FOUND) from None
-    return text.replace(LOCAL_HELD_OUT, "/held-out/"), script_hashes(text)
+    page = text.replace(LOCAL_HELD_OUT, "/held-out/").replace("<body>", _WAY_BACK, 1)
+    return page, script_hashes(text)
 
 
 def _content(images: Mapping[str, Any], labels: Any) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from ..core.grid import Grid
 from ..core.records import write_bytes
 from ..formats import nifti
 from ..formats.dicom.header import is_dicom
+from ..formats.dicom.study import Stack
 from ..formats.inflating import is_gzip
 from ..formats.raw_cases import read_volume
 from ..formats.volume import Part, Volume
@@ -76,6 +77,32 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     report("Reading the files", 0.0)
     place = _unpacked(folder, values)
     model = worker.model(values["model"])
+    found = _found(place)
+    series: list[dict[str, str]] = []
+    chosen: dict[str, str] = {}
+    grids: list[Grid] = []
+    for number, (key, one) in enumerate(found.series.items()):
+        report("Reading the files", number / len(found.series))
+        described, grid = _described(key, one, place, folder / f"{number}.png")
+        series.append(described)
+        if grid and one.modality in model.modalities and one.modality not in chosen:
+            chosen[one.modality] = key
+            grids.append(grid)
+    if all(one["fault"] for one in series):
+        raise InputError(series[0]["fault"])
+    is_whole = set(chosen) == set(model.modalities)
+    return {
+        "kind": found.kind,
+        "patient": found.patient,
+        "series": series,
+        "chosen": chosen,
+        "native": any(grid.differs(grids[0]) for grid in grids),
+        "status": "waiting" if is_whole else "unclear",
+        "message": "" if is_whole else "Say which series is which modality.",
+    }
+
+
+def _found(place: Path) -> _Upload:
     files = files_below(place)
     if any(is_dicom(path) for path in files):
         found = _of_study(place)
@@ -87,43 +114,31 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
             f"The upload holds {len(found.series)} series, more than {MOST_SERIES}. Drop the files"
             " of one examination."
         )
-    series: list[dict[str, str]] = []
-    chosen: dict[str, str] = {}
-    grids: dict[str, Grid] = {}
-    for number, (key, one) in enumerate(found.series.items()):
-        report("Reading the files", number / len(found.series))
-        facts, picture, fault = one.facts, "", ""
-        try:
-            volume = _read(one.origin)
-            grids[key], picture = volume.grid, f"{number}.png"
-            facts = facts or _facts(volume)
-            write_bytes(folder / picture, series_picture(volume.voxels, volume.grid.affine))
-        except InputError as error:
-            fault = for_page(error, place)
-        series.append(
-            {
-                "key": key,
-                "title": plain(one.title, MOST_TEXT),
-                "facts": plain(facts, MOST_TEXT),
-                "thumbnail": picture,
-                "fault": fault,
-            }
-        )
-        if one.modality in model.modalities and not fault:
-            chosen.setdefault(one.modality, key)
-    if not grids:
-        raise InputError(series[0]["fault"])
-    is_whole = set(chosen) == set(model.modalities)
-    places = [grids[key] for key in chosen.values()]
-    return {
-        "kind": found.kind,
-        "patient": found.patient,
-        "series": series,
-        "chosen": chosen,
-        "native": any(grid.differs(places[0]) for grid in places),
-        "status": "waiting" if is_whole else "unclear",
-        "message": "" if is_whole else "Say which series is which modality.",
+    return found
+
+
+def _described(
+    key: str, one: _Series, place: Path, picture: Path
+) -> tuple[dict[str, str], Grid | None]:
+    """A series as in `store.State`, its picture being written; None in place of its grid if it
+    cannot be read.
+    """
+    facts, grid, fault = one.facts, None, ""
+    try:
+        volume = _read(one.origin)
+        facts = ", ".join(filter(None, (_facts(volume), facts)))
+        write_bytes(picture, series_picture(volume.voxels, volume.grid.affine))
+        grid = volume.grid
+    except InputError as error:
+        fault = for_page(error, place)
+    described = {
+        "key": key,
+        "title": plain(one.title, MOST_TEXT),
+        "facts": plain(facts, MOST_TEXT),
+        "thumbnail": picture.name if grid else "",
+        "fault": fault,
     }
+    return described, grid
 
 
 def _read(origin: Path | Part) -> Volume:
@@ -201,10 +216,21 @@ def _is_nifti(start: bytes) -> bool:
 def _of_study(place: Path) -> _Upload:
     study, table = dicom.series_of_study(place)
     series = {
-        key: _Series(stack.name, stack.facts, modality, stack.part)
+        key: _Series(_title(stack), _facts_of_stack(stack), modality, stack.part)
         for key, (stack, modality) in table.items()
     }
     return _Upload("dicom", f"patient-{study.patient}", series)
+
+
+def _title(stack: Stack) -> str:
+    name = stack.acquisition.description or f"Series {stack.number or 'without a number'}"
+    return f"{name} ({stack.kind})" if stack.kind else name
+
+
+def _facts_of_stack(stack: Stack) -> str:
+    number = f"series {stack.number}" if stack.number else ""
+    files = f"{len(stack.files)} file{'s' if len(stack.files) > 1 else ''}"
+    return ", ".join(filter(None, (stack.plane, number, stack.time and f"at {stack.time}", files)))
 
 
 def _of_images(place: Path, files: list[Path]) -> _Upload:

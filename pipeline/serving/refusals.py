@@ -17,6 +17,7 @@ DISK_FULL = (
 _MOST_LETTERS = 1000
 _OF_THE_SHELL = re.compile(
     r"cohort\.|python -m |tumorflow |dvc |params\.yaml|modalities\.yaml|Name the folder|--\w"
+    "|ask for nifti"
 )
 _CLASSES = re.compile(r" ?\(\w*(?:Error|Exception)\b[^()]*\)")
 _FOLDERS = re.compile(r"(?<![\w.)])/(?:[^/\s:'\",]+/)+")

@@ -79,9 +79,8 @@ class Review:
 
     def compare(self, case: str, names: Sequence[str]) -> dict[str, Any]:
         """Let two models segment a case, unless they have; how far that is."""
-        unknown = [name for name in names if name not in self.models]
-        if unknown or len(names) != 2 or len({*names}) != 2:
-            raise InputError(f"Choose two of the models {', '.join(self.models)}.")
+        if len({*names} & {*self.models}) != 2 or len(names) != 2:
+            raise InputError(f"Choose two different models of {', '.join(self.models)}.")
         folders = {name: self.models[name] for name in names}
         values = self._chosen(case)
         identity = [values.pop("identity"), *([name, _hash(at)] for name, at in folders.items())]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..network.card import read_card
 from ..runtime.tracking import overview
 from . import worker
 
@@ -18,18 +19,21 @@ def list_runs(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     Parameters
     ----------
     values : mapping
-        ``folder`` of the project.
+        ``folder`` of the project; ``model``, that of the network that is served.
     report : callable
 
     Returns
     -------
     dict
-        ``runs``, the newest first (`overview.RunFacts`); ``mlflow``, the address that `make ui`
-        gives the list. Both empty if the project has no runs yet; InputError if its store cannot
-        be opened.
+        ``runs``, the newest first (`overview.RunFacts`); ``regions``, the names of all their
+        regions, those of the network first; ``mlflow``, the address that `make ui` gives the list.
+        All empty if the project has no runs yet; InputError if its store cannot be opened.
     """
     os.environ["DVC_ROOT"] = str(Path(values["folder"]).resolve())
     found = overview.latest(MOST)
     if found is None:
-        return {"runs": [], "mlflow": ""}
-    return {"runs": [asdict(run) for run in found.runs], "mlflow": found.path}
+        return {"runs": [], "regions": [], "mlflow": ""}
+    known = {name for run in found.runs for name in run.dice}
+    own = [name for name in read_card(Path(values["model"])).cohort.regions if name in known]
+    regions = [*own, *sorted(known - {*own})]
+    return {"runs": [asdict(run) for run in found.runs], "regions": regions, "mlflow": found.path}

@@ -73,5 +73,5 @@ def test_facts_are_json_and_those_of_an_old_record_say_unknown(classes, schema):
     known = json.loads(json.dumps(facts(classes, schema)))
     assert (known["quality"]["flag"], known["quality"]["reasons"]) == ("unknown", [])
     assert "could not be compared" in known["quality"]["meaning"]
-    assert known["made_by"][1] == ["Trained on", "not known"]
+    assert known["made_by"][1] == ["Trained and validated on", "not known"]
     assert known["use"] == "Research use only, not for diagnosis."

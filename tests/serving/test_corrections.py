@@ -257,3 +257,18 @@ def test_a_corrected_study_is_offered_as_dicom_that_says_a_person_took_part(
     assert marked == (drawn > 0).sum()
     stored = (place / about["case"] / record.NAME).read_text(encoding="utf-8")
     assert not [word for word in IDENTITIES if word in json.dumps(about) + stored]
+
+
+def test_why_a_correction_is_not_offered_as_dicom_is_said(served, tmp_path):
+    study = write_study(tmp_path / "study")
+    files = [path for path in study.rglob("*") if path.is_file()]
+    for path in files:
+        dataset = pydicom.dcmread(path)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(path)
+    case = served.upload(packed(files, tmp_path), "study")
+    assert served.wait(case)["status"] == "done"
+    about = save(served, case, scene_voxels(served, case)).json()
+    assert [one["name"] for one in about["files"]] == ["labels.nii.gz", "correction.json"]
+    assert "FrameOfReferenceUID" in about["refused"]
+    assert not [one for one in ("/", "nifti alone") if one in about["refused"]]

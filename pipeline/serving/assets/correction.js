@@ -57,8 +57,10 @@ export const offerCorrection = async (viewer, root, address, id) => {
     part("result").hidden = !version;
     part("volumes").replaceChildren(...Object.keys(volumes?.correction ?? {}).map(name => made("tr", {},
       made("th", {scope: "row", textContent: name}), ...[volumes.prediction, volumes.correction].map(own => made("td", {textContent: own[name].toFixed(2)})))));
-    part("files").replaceChildren(...(about.files ?? []).map(({name, title}) => made("li", {},
-      made("a", {href: `/api/cases/${id}/correction/${encodeURIComponent(name)}`, download: "", textContent: title}))));
+    const files = (about.files ?? []).map(({name, title}) => made("li", {},
+      made("a", {href: `/api/cases/${id}/correction/${encodeURIComponent(name)}`, download: "", textContent: title})));
+    if (about.refused) files.push(made("li", {className: "lacking"}, "No DICOM SEG", made("small", {textContent: about.refused})));
+    part("files").replaceChildren(...files);
   };
 
   const tellDraft = async () => {

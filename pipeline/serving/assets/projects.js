@@ -28,8 +28,7 @@ const interval = ({mean, low, high}) => {
   return cell;
 };
 
-const fill = ({runs, mlflow}) => {
-  const regions = [...new Set(runs.flatMap(run => Object.keys(run.dice)))];
+const fill = ({runs, regions, mlflow}) => {
   const heads = ["Run", "Cohort", "Mean Dice", ...regions, "Commit", "Changed since the run before"];
   table.tHead.replaceChildren(made("tr", {}, ...heads.map(text => made("th", {scope: "col"}, text))));
   table.tBodies[0].replaceChildren(...runs.map(run => {
