@@ -51,11 +51,15 @@ export const offerCorrection = async (viewer, root, address, id) => {
 
   // What is known of the correction that is stored.
   const tell = () => {
-    const {version, reader, corrected, volumes_ml: volumes} = about;
-    part("about").textContent = version ? `Corrected by ${reader}, ${time(corrected)}${version > 1 ? `, version ${version}` : ""}.` : "The labels are as predicted.";
+    const {version, earlier, regions = [], volumes_ml: volumes} = about;
+    const by = one => `by ${one.reader}, ${time(one.corrected)}${one.version > 1 ? `, version ${one.version}` : ""}`;
+    part("about").textContent = version ? `Corrected ${by(about)}.` : earlier
+      ? `The labels are as predicted. A correction ${by(earlier)}, of an earlier segmentation is kept for training; the next one replaces it.`
+      : "The labels are as predicted.";
+    document.getElementById("files-title").textContent = version ? "Download, as predicted" : "Download";
     part("start").textContent = version ? "Correct them again" : "Correct the labels";
     part("result").hidden = !version;
-    part("volumes").replaceChildren(...Object.keys(volumes?.correction ?? {}).map(name => made("tr", {},
+    part("volumes").replaceChildren(...regions.map(name => made("tr", {},
       made("th", {scope: "row", textContent: name}), ...[volumes.prediction, volumes.correction].map(own => made("td", {textContent: own[name].toFixed(2)})))));
     const files = (about.files ?? []).map(({name, title}) => made("li", {},
       made("a", {href: `/api/cases/${id}/correction/${encodeURIComponent(name)}`, download: "", textContent: title})));
@@ -137,7 +141,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
       voxels: viewer.voxels("correction"), prediction: predicted, grey: viewer.grey, shape: scene.shape, spacing: scene.spacing_mm, changed,
     });
     [saved, working.seconds, working.last] = [!fits, fits ? draft.seconds : 0, performance.now() / 1000];
-    section.hidden = true;
+    part("start").parentElement.hidden = true;
     tools.hidden = false;
     screen.classList.add("correcting");
     fillControls(scene.labels);
@@ -164,7 +168,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const {scene, feed} = await sceneAt(address), at = viewer.at();
     await viewer.show(scene, feed);
     viewer.go(at);
-    section.hidden = false;
+    part("start").parentElement.hidden = false;
     part("start").focus();
   };
 
