@@ -42,8 +42,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
   let dragged = null, hovered = null, keeping = null, basis = 0, edits = 0; // basis: fingerprint of the predicted file
   screen.append(ring);
-  screen.before(part("head"));
-  part("head").prepend(document.getElementById(`${root.dataset.prefix}-modality`).closest(".viewer-row"));
+  root.querySelector(".viewer-head").append(tools);
 
   const say = words => {
     part("status").textContent = words ?? "";
@@ -151,7 +150,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const meanwhile = fits && draft.base < about.version ? ` Meanwhile version ${about.version} was saved; yours will be the next one.` : "";
     say(fits ? `The unsaved changes of ${time(draft.at)} are restored.${meanwhile}` : "");
     choose("brush");
-    part("head").parentElement.scrollIntoView({block: "start"}); // a sticky element is always in view
+    tools.parentElement.parentElement.scrollIntoView({block: "start", behavior: "instant"}); // its head, being sticky, is always in view
     canvas.focus({preventScroll: true});
   };
 
@@ -442,7 +441,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
 
   tell();
   await tellDraft();
-  section.hidden = false;
+  section.hidden = part("start").parentElement.hidden = false;
   const cases = await ask("/api/cases");
   await drafts.forgetOthers(cases.map(one => one.id)).catch(() => {});
 
