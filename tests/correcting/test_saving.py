@@ -319,6 +319,7 @@ def test_a_killed_save_leaves_the_earlier_or_the_next_version(tmp_path, schema, 
     killed.start()
     killed.join()
     assert killed.exitcode == 9
+    assert place.exists() == (renames < 14)
     corrected(tmp_path, schema, "other", 92)
     hidden = {path.name for path in tmp_path.glob(".*")}
     assert hidden <= {".lock"}, "images of a patient stay behind"
