@@ -191,7 +191,8 @@ def _write(
 ) -> Correction:
     """Write the next version of a case into a folder of its own."""
     case = replace(voxels[0], name=folder.name)
-    contents, earlier = _contents(case, schema), ()
+    contents = _contents(case, schema)
+    earlier: tuple[Earlier, ...] = ()
     if same:
         kept = keep(folder, same[0], partial, same[0].voxels != contents)
         earlier = (*same[0].earlier, kept)
