@@ -64,7 +64,8 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     dict
         What the page says of it: version, reader, time, volumes in ml of prediction and
         correction, files, why one of them is lacking, and whether an earlier version had other
-        images; ``unshown``, if it is stored, but the page cannot show it.
+        images; ``other_case``, whether it is the next version of a case of another name;
+        ``unshown``, if it is stored, but the page cannot show it.
 
     Raises
     ------
@@ -92,6 +93,7 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
         raise InputError(for_page(error, place)) from None
     stored = record.read(saved / record.NAME)
     about = _about(stored, manifest["volumes_ml"], volumes_ml(classes, schema, case.grid))
+    about["other_case"] = stored.case != values["case"]
     try:
         if zlib.crc32(_prediction(result)) != values["prediction"]:
             return about | {"unshown": _STORED.format(stored.case, "was segmented again meanwhile")}

@@ -54,7 +54,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const {version, earlier, regions = [], volumes_ml: volumes} = about;
     const by = one => `by ${one.reader}, ${time(one.corrected)}${one.version > 1 ? `, version ${one.version}` : ""}`;
     part("about").textContent = version ? `Corrected ${by(about)}.` : earlier
-      ? `The labels are as predicted. A correction ${by(earlier)}, of ${EARLIER[earlier.of]}${earlier.other_series ? " by other series" : ""} is kept for training; the next one replaces it.`
+      ? `The labels are as predicted. A correction ${by(earlier)}, of ${EARLIER[earlier.of]}${earlier.other_series ? " by other series" : ""} is kept for training as ${earlier.case}; the next one replaces it.`
       : "The labels are as predicted.";
     document.getElementById("files-title").textContent = version ? "Download, as predicted" : "Download";
     part("start").textContent = version ? "Correct them again" : "Correct the labels";
@@ -384,7 +384,8 @@ export const offerCorrection = async (viewer, root, address, id) => {
       part("dialog").close();
       const others = stored.version > before + 1 ? ` Another correction was saved meanwhile; it is kept as version ${stored.version - 1}.` : "";
       const other = stored.other_images ? " It replaces the version before, which had other series; that one is kept with its images." : "";
-      say(stored.unshown ?? `Saved as version ${stored.version}.${others}${other}`);
+      const of = stored.other_case ? ` of ${stored.case}` : "";
+      say(stored.unshown ?? `Saved as version ${stored.version}${of}.${others}${other}`);
       tell();
     } catch (error) {
       part("problem").textContent = `Not saved: ${error.message}`;
