@@ -80,7 +80,7 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
                 "reader": reader,
                 "seconds": seconds,
             }
-            return await _saved(cases, case_id, values)
+            return await _saved(cases, case_id, values) | {"asks_patient": not known_patient(state)}
         finally:
             drawn.unlink(missing_ok=True)
 

@@ -374,7 +374,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     try {
       const before = about.version || (about.earlier?.version ?? 0), sent = edits, body = new Blob([session.voxels]);
       const stored = await ask(`/api/cases/${id}/corrections?${asked}`, {method: "POST", body});
-      if (!stored.unshown) about = {asks_patient: about.asks_patient, ...stored};
+      if (!stored.unshown) about = stored;
       working.seconds = 0;
       if (sent === edits) { // what was drawn meanwhile stays unsaved
         saved = true;
