@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import psutil
+import pydicom
 import pytest
 
 from pipeline.core.errors import InputError
@@ -23,6 +24,7 @@ from pipeline.serving.limits import Limits
 from pipeline.serving.refusals import DISK_FULL, Refusal
 from pipeline.serving.store import Store
 from tests.cohorts.fetching.test_archives import tar
+from tests.exchange.studies import write_study
 from tests.serving import hostile
 from tests.serving.hosted import MODEL
 from tests.serving.served import ROOT, free_port
@@ -284,6 +286,30 @@ def test_series_of_one_name_are_told_apart_by_their_folders(cases):
     case_id = send(cases, tar([(name, hostile.nifti()) for name in files]))
     titles = {one.key: one.title for one in until(cases, case_id, "unclear").series}
     assert titles == dict(zip(files, (*files[:2], "t2f.nii"), strict=True))
+
+
+def test_of_several_candidates_the_likeliest_is_proposed_and_a_person_decides(cases):
+    derived = [(name.replace("/case", "/DWI_case"), data) for name, data in hostile.images()]
+    case_id = send(cases, tar([*derived, *hostile.images()]))
+    state = until(cases, case_id, "unclear", "waiting", "running")
+    assert state.status == "unclear"
+    assert "2 files may be t1c" in state.message
+    assert {*state.chosen.values()} == {name for name, _ in hostile.images()}
+
+
+def test_two_series_of_a_study_that_may_be_one_modality_are_left_to_a_person(cases, tmp_path):
+    study = write_study(tmp_path / "study")
+    for path in sorted(study.rglob("*.dcm")):
+        dataset = pydicom.dcmread(path)
+        if dataset.SeriesNumber == 2:
+            dataset.SeriesInstanceUID += "7"
+            dataset.SOPInstanceUID += "7"
+            dataset.SeriesNumber = 7
+            dataset.save_as(path.with_name(f"again-{path.name}"))
+    members = [(str(path.relative_to(study)), path.read_bytes()) for path in study.rglob("*.dcm")]
+    state = until(cases, send(cases, tar(members)), "unclear", "waiting", "running")
+    assert (state.status, len(state.chosen), len(state.series)) == ("unclear", 4, 5)
+    assert state.message.startswith("2 series may be t1c.")
 
 
 def test_a_full_disk_is_said_nothing_is_lost_and_after_making_room_it_goes_on(cases, disk):
