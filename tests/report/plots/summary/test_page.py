@@ -212,7 +212,7 @@ def test_letters_of_the_sides_stand_beside_the_pictures(view_on, schema, record,
     pictures = np.abs(bright - dark).max(axis=-1) > 50
     top, bottom = np.flatnonzero(pictures.any(axis=1))[[0, -1]]
     written = (dark > 60).any(axis=-1) & (dark < 254).any(axis=-1)
-    beside = ndimage.binary_dilation(written[top - 25 : bottom + 25, 85:-85], iterations=4)
+    beside = ndimage.binary_dilation(written[top - 25 : bottom + 25, 85:-85], iterations=3)
     assert ndimage.label(beside)[1] > 20
     assert not (beside & pictures[top - 25 : bottom + 25, 85:-85]).any()
 
