@@ -18,7 +18,7 @@ const measure = (title, values, digits) => row(cell("th", title, "row"), ...valu
 const said = (name, {warnings, ...about}) => [made("h3", {}, name), ...flagged(about), ...cautions(warnings)];
 
 // Of each region the Dice between both, and below it the volumes and what a reference says.
-const fill = ({models, order, regions, notes, quality = []}) => {
+const fill = ({models, order, regions, notes, quality}) => {
   const all = order.map(name => [name, regions[name]]), referenced = all.some(([, one]) => "reference_ml" in one);
   const columns = [...models, ...(referenced ? ["Ref."] : [])];
   table.tHead.replaceChildren(row(cell("td", ""), ...columns.map(name => cell("th", name, "col"))));

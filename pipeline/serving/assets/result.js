@@ -5,8 +5,9 @@ import {ml, regionWords, size} from "./words.js";
 
 const showQuality = ({quality, warnings}) => {
   const [flag, ...reasons] = flagged(quality), meaning = made("p", {}, quality.meaning);
-  if (quality.is_input_doubtful) meaning.append(" ", made("a", {href: "#series-title"}, "To the series"));
-  byId("quality").replaceChildren(flag, meaning, ...reasons, ...cautions(warnings));
+  if (quality.is_input_doubtful) meaning.append(" ", made("a", {href: "#series-title"}, "Choose the series"));
+  const said = quality.is_input_doubtful ? [...reasons, meaning] : [meaning, ...reasons];
+  byId("quality").replaceChildren(flag, ...said, ...cautions(warnings));
 };
 
 const extent = ({lesions, long_axis_mm: long, short_axis_mm: short}) => {
