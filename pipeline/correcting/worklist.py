@@ -31,7 +31,7 @@ class Worth:
         The Dice to expect of it (`pipeline.quality.flag.Expected`), by the validation cases of the
         network where it has such; None if the network finds no region.
     reason : str
-        Why it has its place, in a sentence.
+        Why it has its place, in a sentence, with no Dice where the flag is ``check``.
     """
 
     case: str

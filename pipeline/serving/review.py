@@ -85,7 +85,11 @@ class Review:
             raise InputError(f"Choose two different models of {', '.join(self.models)}.")
         folders = {name: self.models[name] for name in names}
         values = self._chosen(case)
-        identity = [_COMPARED, values.pop("identity"), *([name, _hash(at)] for name, at in folders.items())]
+        identity = [
+            _COMPARED,
+            values.pop("identity"),
+            *([name, _hash(at)] for name, at in folders.items()),
+        ]
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         values["models"] = {name: str(folder) for name, folder in folders.items()}
         values["model"] = str(self.models[SERVED])

@@ -249,6 +249,9 @@ def test_a_page_is_complete_readable_on_a_phone_and_accessible(served, browser, 
     page.wait_for(is_ready)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.hosts <= {served.address.removeprefix("http://")}
+    if "/compare?" in path:
+        said = "[...document.querySelectorAll('#quality :is(h3, .flag)')].map(e => e.textContent)"
+        assert page.evaluate(said) == ["served", "Not known", "strict", "Not known"]
     if "viewer-where" in is_ready:
         page.wait(0.5)
         assert not one_colour(page.screenshot(".viewer-screen"))
