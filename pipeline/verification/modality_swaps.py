@@ -42,9 +42,10 @@ cases of eight years.
 CLEARLY = 6.0
 """Least gain, in squared standard deviations, for which other names are proposed."""
 
-TWINS = 0.95
-"""Correlation above which two modalities are one acquisition under two names; of T1 and T1c it
-reached 0.89 in real cases.
+TWINS = 0.97
+"""Correlation above which two modalities are one acquisition under two names. Of T1 and T1c it
+reached 0.89 in real cases and 0.957 in phantoms; of an image and itself with noise of 0.3 standard
+deviations, blur of 1 voxel or a gamma of 0.7 it was at least 0.977.
 """
 
 _CELL_MM, _AROUND_MM, _EDGE_MM = 3.0, 27.0, 6.0
