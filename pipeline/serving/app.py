@@ -20,6 +20,7 @@ from ..network.card import read_card
 from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
+from .correction_files import is_corrected
 from .follow_ups import FollowUps
 from .refusals import DISK_FULL, Refusal, is_full_disk, require_room
 from .security import Guard, too_large
@@ -244,13 +245,15 @@ async def _save(request: Request, path: Path, reserve_bytes: int) -> None:
 
 
 def _described(cases: Cases, state: State) -> dict[str, Any]:
-    """A case for the page: its state, the progress, and of one that is done the manifest, the
-    ``summary`` (`report.case_facts.case_facts`) and the ``downloads`` (`downloads.described`).
+    """A case for the page: its state, the progress, whether it ``is_corrected``, and of one that is
+    done the manifest, the ``summary`` (`report.case_facts.case_facts`) and the ``downloads``
+    (`downloads.described`).
     """
     step, share = cases.progress(state.id)
     described = state.model_dump(mode="json") | {"case": state.case, "step": step, "share": share}
     described |= {"ahead": cases.ahead(state.id), "files": []}
     folder = cases.store.folder_of(state.id) / RESULT
+    described["is_corrected"] = is_corrected(folder)
     if state.status == "done":
         described["manifest"] = json.loads((folder / f"{LABELS}.json").read_bytes())
         described["summary"] = json.loads((folder / FACTS).read_bytes())

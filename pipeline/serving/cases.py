@@ -208,6 +208,12 @@ class Cases:
             modalities = card.cohort.modalities
             if not {*chosen} <= {*modalities}:
                 raise InputError(f"The network takes {', '.join(modalities)}. Choose among those.")
+            for name, key in chosen.items():
+                if twins := [other for other in chosen if chosen[other] == key and other != name]:
+                    raise InputError(
+                        f"One series is chosen for {' and '.join([name, *twins])}. Choose the"
+                        " series of each."
+                    )
             missing = [name for name in modalities if name not in chosen]
             if missing and not card.accepts_missing_modalities:
                 raise InputError(

@@ -134,6 +134,7 @@ def _about(
         "reader": stored.reader,
         "corrected": stored.corrected,
         "seconds": stored.seconds,
+        "regions": [*after],
         "volumes_ml": {"prediction": before, "correction": after},
         "files": [
             {"name": name, "title": title}

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
 from ..core.errors import InputError
+from ..correcting import record
 from . import listing
 from .cases import Cases
 from .correction_files import ABOUT, CORRECTION, FILES
@@ -38,7 +39,11 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
 
     @app.get("/api/cases/{case_id}/correction")
     def about(case_id: str) -> dict[str, Any]:
-        return _about(_done(case_id)[1])
+        state, result = _done(case_id)
+        found = _about(result)
+        if not found["version"] and (earlier := _earlier(place, state.case)):
+            found["earlier"] = earlier
+        return found
 
     @app.get("/api/cases/{case_id}/correction/{name}")
     def download(case_id: str, name: str) -> FileResponse:
@@ -89,9 +94,18 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
 
 
 def _about(result: Path) -> dict[str, Any]:
-    """What is stored of the correction of a case; version 0 if there is none."""
+    """What is stored of the correction of a result; version 0 if there is none."""
     path = result / CORRECTION / ABOUT
     return json.loads(path.read_bytes()) if path.is_file() else {"version": 0}
+
+
+def _earlier(place: Path, case: str) -> dict[str, Any] | None:
+    """Who corrected an earlier segmentation of a case, and when; None if nobody did."""
+    path = place / case / record.NAME
+    if not path.is_file():
+        return None
+    stored = record.read(path)
+    return {"version": stored.version, "reader": stored.reader, "corrected": stored.corrected}
 
 
 def _voxels(result: Path) -> int:

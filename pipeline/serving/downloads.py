@@ -84,11 +84,10 @@ def lacking(result: Path, state: State) -> list[dict[str, str]]:
     """What is not offered: ``title`` and ``reason``, in words for a person."""
     extras, note = result / EXTRAS, result / UNFINISHED
     names = ", ".join(_OBJECTS.values())
-    reason = _PENDING
-    if note.is_file():
-        reason = note.read_text(encoding="utf-8")
     if not extras.is_dir():
-        return [{"title": f"{names}, uncertainty, summary", "reason": reason}]
+        awaited = [names] * (state.kind == "dicom") + ["uncertainty", "summary"]
+        reason = note.read_text(encoding="utf-8") if note.is_file() else _PENDING
+        return [{"title": ", ".join(awaited), "reason": reason}]
     if state.kind != "dicom":
         return [{"title": names, "reason": _NO_STUDY}]
     refused = extras / REFUSED

@@ -5,6 +5,7 @@ import gzip
 import re
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -38,6 +39,7 @@ _WORDS = {
 }
 """Parts of file names by which a modality is recognised, the more special ones first."""
 _MASK = re.compile(r"[-_.]seg\b")
+_DETAIL = re.compile(r"(?<=damaged) \([^()]*\)")
 _HEADER_BYTES = 352
 
 
@@ -177,7 +179,7 @@ def _unpacked(folder: Path, values: Mapping[str, Any]) -> Path:
     try:
         archives.unpack(body, place, MOST_MEMBERS, min(most, room) / packed)
     except InputError as error:
-        said = str(error).removeprefix(f"{body}: ")
+        said = _DETAIL.sub("", str(error).removeprefix(f"{body}: "), 1)
         raise InputError(f"The upload{':' * said.startswith('its')} {said}") from None
     body.unlink()
     return place
@@ -234,11 +236,13 @@ def _facts_of_stack(stack: Stack) -> str:
 
 
 def _of_images(place: Path, files: list[Path]) -> _Upload:
-    series = {
-        str(path.relative_to(place)): _Series(path.name, "", _modality(path.name), path)
-        for path in files
-        if not _MASK.search(path.name.lower())
-    }
+    images = [path for path in files if not _MASK.search(path.name.lower())]
+    seen = Counter(path.name for path in images)
+    series = dict[str, _Series]()
+    for path in images:
+        key = str(path.relative_to(place))
+        title = path.name if seen[path.name] == 1 else key
+        series[key] = _Series(title, "", _modality(path.name), path)
     if not series:
         raise InputError(
             "The upload holds no DICOM file of an MR image and no NIfTI file. Drop the folder of a"

@@ -4,6 +4,7 @@ report, and the runs of a project. Nothing here trains, deletes or changes a pro
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,11 @@ class Review:
     def choices(self) -> dict[str, str]:
         """Cases that two models can be compared on, and what they are called."""
         done = [state for state in self.cases.store.all() if state.status == "done"]
-        found = {state.id: state.label or state.case for state in done}
+        seen = Counter(state.label or state.case for state in done)
+        found = {}
+        for state in done:
+            name = state.label or state.case
+            found[state.id] = name if seen[name] == 1 else f"{name} ({state.case})"
         if self.project.is_evaluated():
             names = (one.case for one in self.project.held_out())
             found |= {f"{HELD_OUT}{name}": f"{name} (held out)" for name in names}

@@ -156,6 +156,22 @@ def test_a_correction_of_labels_that_were_replaced_meanwhile_is_refused(served, 
     assert len(corrections(place)) == known
 
 
+def test_a_correction_of_an_earlier_segmentation_is_still_told_of(served, case, place):
+    save(served, case, scene_voxels(served, case), reader="Ada")
+    assert served.state(case)["is_corrected"]
+    again = {"series": served.state(case)["chosen"], "native": False}
+    served.ask("POST", f"/api/cases/{case}/series", json=again)
+    assert served.wait(case)["status"] == "done"
+    assert not served.state(case)["is_corrected"]
+    about = served.ask("GET", f"/api/cases/{case}/correction").json()
+    assert (about["version"], about["earlier"]["reader"], about["earlier"]["version"]) == (
+        0,
+        "Ada",
+        1,
+    )
+    assert save(served, case, scene_voxels(served, case)).json()["version"] == 2
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [

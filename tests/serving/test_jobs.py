@@ -274,7 +274,16 @@ def test_only_series_of_the_case_and_modalities_of_the_network_are_chosen(cases)
     ):
         with pytest.raises(InputError):
             cases.choose(case_id, chosen, False)
+    with pytest.raises(InputError, match="One series is chosen for t1c and t2f"):
+        cases.choose(case_id, {"t1c": "t1c.nii", "t2f": "t1c.nii"}, False)
     assert cases.get(case_id).status == "unclear"
+
+
+def test_series_of_one_name_are_told_apart_by_their_folders(cases):
+    files = ("native/t1c.nii", "brats/t1c.nii", "t2f.nii")
+    case_id = send(cases, tar([(name, hostile.nifti()) for name in files]))
+    titles = {one.key: one.title for one in until(cases, case_id, "unclear").series}
+    assert titles == dict(zip(files, (*files[:2], "t2f.nii"), strict=True))
 
 
 def test_a_full_disk_is_said_nothing_is_lost_and_after_making_room_it_goes_on(cases, disk):

@@ -210,7 +210,7 @@ def test_the_projects_page_changes_nothing(served):
 
 def test_a_project_without_a_store_has_no_runs_and_gets_no_store(served, project):
     state = made(served, served.ask("GET", "/api/projects/runs"), "/api/projects/runs")
-    assert state == {"status": "done", "runs": [], "mlflow": ""}
+    assert state == {"status": "done", "runs": [], "regions": [], "mlflow": ""}
     assert not list(project.glob("mlflow*"))
 
 

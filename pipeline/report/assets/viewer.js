@@ -455,7 +455,7 @@
         slider.previousElementSibling.textContent = capital(name);
         if (scene.shape[axis] > 1 && scene.sides) slices.push(name);
       }
-      where.textContent = [...slices, ...words].join(" · ");
+      where.textContent = control("plane").value === "render" ? "3D: drag it, or use the controls below" : [...slices, ...words].join(" · ");
       const overlays = [...scene.maps.map(map => [map.name, spoken(map)]), ["disagreement", "disagreement"], ["uncertainty", "uncertainty"]]
         .filter(([name]) => ticks[name]?.checked).map(([, word]) => word).join(", ") || "nothing";
       const name = [scene.name, control("modality").value, control("plane").selectedOptions[0].text].join(", ");

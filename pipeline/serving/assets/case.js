@@ -14,7 +14,7 @@ const STEPS = {received: 1, unclear: 1, waiting: 2, running: 2, done: 4, failed:
 const TROUBLE = {
   failed: ["This case could not be segmented", "Correct the choice of the series below if it is wrong, and start again; or drop other files."],
   interrupted: ["The work on this case was interrupted", "Its files are still here. Start again."],
-  rejected: ["These files cannot be read", "Drop the whole folder of the study, or the NIfTI files of one case."],
+  rejected: ["These files cannot be read", ""],
 };
 let timer = 0, isAway = false, viewer = null, seen = "", finding = Promise.resolve(), endCorrection = () => {};
 

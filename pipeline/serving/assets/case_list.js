@@ -4,7 +4,7 @@ import {deleteCase} from "./deleting.js";
 import {byId, made, say} from "./dom.js";
 import {WORKED_ON, date, ml, queued, regionWords, statusWords, until} from "./words.js";
 
-const BUSY_MS = 1000, IDLE_MS = 15000, MANY = 8;
+const BUSY_MS = 1000, IDLE_MS = 15000, MANY = 8, TROUBLED = ["failed", "interrupted", "rejected"];
 const table = byId("cases"), body = table.tBodies[0], order = byId("order"), find = byId("find");
 const rows = new Map();
 let cases = [], regions = [], timer = 0;
@@ -42,9 +42,16 @@ const stateWords = one => {
   return statusWords(one.status);
 };
 
+// Why a case has no result, in a sentence; else what is to be known of it.
+const remark = one => {
+  if (TROUBLED.includes(one.status)) return one.message.split(/(?<=[.!?]) /)[0];
+  if (one.is_corrected) return "Corrected; volumes as predicted.";
+  return order.value === "worth" ? one.reason ?? "" : "";
+};
+
 const fill = (shown, one) => {
   say(shown.status, stateWords(one));
-  say(shown.reason, one.is_corrected ? "Corrected; volumes as predicted." : order.value === "worth" ? one.reason ?? "" : "");
+  say(shown.reason, remark(one));
   shown.status.dataset.status = one.status;
   if (one.flag && shown.quality.dataset.flag !== one.flag) {
     shown.quality.replaceChildren(made("span", {className: `flag ${one.flag}`}, one.flag_words));

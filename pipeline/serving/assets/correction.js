@@ -42,8 +42,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const on = (target, kind, action, more = {}) => target.addEventListener(kind, action, {signal: listening.signal, ...more});
   let dragged = null, hovered = null, keeping = null, basis = 0, edits = 0; // basis: fingerprint of the predicted file
   screen.append(ring);
-  screen.before(part("head"));
-  part("head").prepend(document.getElementById(`${root.dataset.prefix}-modality`).closest(".viewer-row"));
+  root.querySelector(".viewer-head").append(tools);
 
   const say = words => {
     part("status").textContent = words ?? "";
@@ -51,11 +50,15 @@ export const offerCorrection = async (viewer, root, address, id) => {
 
   // What is known of the correction that is stored.
   const tell = () => {
-    const {version, reader, corrected, volumes_ml: volumes} = about;
-    part("about").textContent = version ? `Corrected by ${reader}, ${time(corrected)}${version > 1 ? `, version ${version}` : ""}.` : "The labels are as predicted.";
+    const {version, earlier, regions = [], volumes_ml: volumes} = about;
+    const by = one => `by ${one.reader}, ${time(one.corrected)}${one.version > 1 ? `, version ${one.version}` : ""}`;
+    part("about").textContent = version ? `Corrected ${by(about)}.` : earlier
+      ? `The labels are as predicted. A correction ${by(earlier)}, of an earlier segmentation is kept for training; the next one replaces it.`
+      : "The labels are as predicted.";
+    document.getElementById("files-title").textContent = version ? "Download, as predicted" : "Download";
     part("start").textContent = version ? "Correct them again" : "Correct the labels";
     part("result").hidden = !version;
-    part("volumes").replaceChildren(...Object.keys(volumes?.correction ?? {}).map(name => made("tr", {},
+    part("volumes").replaceChildren(...regions.map(name => made("tr", {},
       made("th", {scope: "row", textContent: name}), ...[volumes.prediction, volumes.correction].map(own => made("td", {textContent: own[name].toFixed(2)})))));
     const files = (about.files ?? []).map(({name, title}) => made("li", {},
       made("a", {href: `/api/cases/${id}/correction/${encodeURIComponent(name)}`, download: "", textContent: title})));
@@ -137,7 +140,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
       voxels: viewer.voxels("correction"), prediction: predicted, grey: viewer.grey, shape: scene.shape, spacing: scene.spacing_mm, changed,
     });
     [saved, working.seconds, working.last] = [!fits, fits ? draft.seconds : 0, performance.now() / 1000];
-    section.hidden = true;
+    part("start").parentElement.hidden = true;
     tools.hidden = false;
     screen.classList.add("correcting");
     fillControls(scene.labels);
@@ -147,7 +150,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const meanwhile = fits && draft.base < about.version ? ` Meanwhile version ${about.version} was saved; yours will be the next one.` : "";
     say(fits ? `The unsaved changes of ${time(draft.at)} are restored.${meanwhile}` : "");
     choose("brush");
-    part("head").parentElement.scrollIntoView({block: "start"}); // a sticky element is always in view
+    tools.parentElement.parentElement.scrollIntoView({block: "start", behavior: "instant"}); // its head, being sticky, is always in view
     canvas.focus({preventScroll: true});
   };
 
@@ -164,7 +167,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const {scene, feed} = await sceneAt(address), at = viewer.at();
     await viewer.show(scene, feed);
     viewer.go(at);
-    section.hidden = false;
+    part("start").parentElement.hidden = false;
     part("start").focus();
   };
 
@@ -438,7 +441,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
 
   tell();
   await tellDraft();
-  section.hidden = false;
+  section.hidden = part("start").parentElement.hidden = false;
   const cases = await ask("/api/cases");
   await drafts.forgetOthers(cases.map(one => one.id)).catch(() => {});
 

@@ -4,6 +4,8 @@ import {brushOf, fillBetween, grow, indexOf, joined, keepLargest, line, pairArou
 
 const BACKGROUND = 0, BESIDE = 1; // voxels to either side whose grey levels the range of a growth is around
 
+const inVoxels = count => `${count} voxel${count === 1 ? "" : "s"}`;
+
 export const TOOLS = ["navigate", "brush", "eraser", "grow", "island"];
 
 export class Session {
@@ -80,7 +82,7 @@ export class Session {
     growth.box = box;
     if (box) this.changed(box);
     const range = `grey levels ${low} to ${high}`;
-    return count ? `${count} voxels of ${range}. Enter keeps them, Escape takes them back.` : `No voxel of ${range} may change here.`;
+    return count ? `${inVoxels(count)} of ${range}. Enter keeps them, Escape takes them back.` : `No voxel of ${range} may change here.`;
   }
 
   /** Fills a label between two slices around the one looked at: those drawn upon, else those that hold it. */
@@ -93,7 +95,7 @@ export class Session {
     const {count, box} = fillBetween(voxels, shape, spacing, {label, across, low: pair[0], high: pair[1], over});
     const words = `between slices ${pair[0] + 1} and ${pair[1] + 1}`;
     if (!this.#step(box)) return `Nothing to add ${words}: their shapes do not overlap, or all is filled.`;
-    return `${count} voxels added ${words}.`;
+    return `${inVoxels(count)} added ${words}.`;
   }
 
   keepLargest() {
@@ -140,7 +142,7 @@ export class Session {
   }
 
   #removed({count, box}) {
-    return this.#step(box) ? `${count} voxels erased.` : "There is nothing to erase.";
+    return this.#step(box) ? `${inVoxels(count)} erased.` : "There is nothing to erase.";
   }
 
   #step(box) {

@@ -8,6 +8,7 @@ const LEAD = {
   unclear: "Not every modality was recognised. Choose the series of each, then start.",
   done: "Recognised by their headers or names. If one is wrong, choose another and segment again.",
 };
+const CORRECTED = " The saved correction then stays in the folder of corrected cases, but belongs to the segmentation before.";
 const selects = new Map();
 let series = [], shownFor = "", chosenFor = "";
 
@@ -31,18 +32,22 @@ const card = (id, name) => {
   return made("div", {className: "modality"}, title, select, figure);
 };
 
-// What is wrong with the choice, in words; empty if it can start.
+// What is wrong with the choice, in words, and whether it forbids a start.
 const trouble = () => {
   const chosen = [...selects].map(([name, {select}]) => [name, select.value]), missing = chosen.filter(([, key]) => !key).map(([name]) => name);
-  if (missing.length === modalities.length) return "Choose the series of each modality.";
-  const twice = chosen.find(([name, key]) => key && chosen.some(([other, same]) => other !== name && same === key));
-  if (twice) return `One series is chosen twice: ${twice[0]} and another modality.`;
-  return missing.length ? `No series is chosen for ${missing.join(", ")}.` : "";
+  if (missing.length === modalities.length) return ["Choose the series of each modality.", true];
+  for (const [name, key] of chosen) {
+    const same = chosen.filter(([, other]) => key && other === key).map(([other]) => other);
+    if (same.length > 1) return [`One series is chosen for ${same.join(" and ")}. Choose the series of each.`, true];
+  }
+  return [missing.length ? `No series is chosen for ${missing.join(", ")}.` : "", false];
 };
 
 const check = () => {
-  say(problem, trouble());
-  problem.className = "faint";
+  const [words, forbids] = trouble();
+  say(problem, words);
+  problem.className = forbids ? "problem" : "faint";
+  byId("start").disabled = forbids || byId("start").parentElement.hidden;
 };
 
 export const wanted = () => ({
@@ -57,7 +62,7 @@ export const showSeries = state => {
   say(byId("start"), state.status === "unclear" ? "Start" : "Segment again");
   for (const control of form.elements) control.disabled = busy;
   byId("start").parentElement.hidden = busy;
-  say(byId("series-lead"), LEAD[busy ? "busy" : state.status] ?? LEAD.done);
+  say(byId("series-lead"), (LEAD[busy ? "busy" : state.status] ?? LEAD.done) + (state.is_corrected ? CORRECTED : ""));
   const keys = state.series.map(({key}) => key).join("\n");
   if (keys !== shownFor) {
     [shownFor, series] = [keys, state.series];
@@ -68,7 +73,7 @@ export const showSeries = state => {
       made("li", {}, picture(state.id, one), made("b", {}, one.title), made("p", {className: "faint"}, one.facts))));
   }
   const chosen = JSON.stringify([state.chosen, state.native]);
-  if (chosen === chosenFor) return;
+  if (chosen === chosenFor) return busy || check();
   chosenFor = chosen;
   byId("native").checked = state.native;
   for (const [name, {select, show}] of selects) {
