@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -169,11 +169,14 @@ class FollowUps:
                 log.info("follow-up %s: a case of it is gone, deleted", folder.name)
 
     def described(self, state: FollowUpState) -> dict[str, Any]:
-        """A follow-up for the page: its state, and of each visit the label of the case."""
+        """A follow-up for the page: its state, the label of the case of each visit, and which visit
+        is the baseline.
+        """
         labels = [self._cases.store.get(visit.case) for visit in state.visits]
         described = state.model_dump(mode="json")
         for visit, case in zip(described["visits"], labels, strict=True):
             visit["label"] = case.label or case.case
+        described["baseline_words"] = _baseline_of(described)
         return described
 
     def changed(self, state: FollowUpState) -> list[int] | None:
@@ -234,6 +237,17 @@ class FollowUps:
 
     def _write(self, state: FollowUpState) -> None:
         write_json(self.folder / state.id / _STATE, state)
+
+
+def _baseline_of(described: Mapping[str, Any]) -> str:
+    """The baseline in words; visits have numbers once they are in order of time."""
+    visits, chosen = described["visits"], described["baseline"]
+    if described["status"] != "done" and not chosen:
+        return "the first visit"
+    ids = [visit["case"] for visit in visits]
+    number = ids.index(chosen) if chosen else 0
+    label = visits[number]["label"]
+    return f"visit {number + 1}, {label}" if described["status"] == "done" else label
 
 
 def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
