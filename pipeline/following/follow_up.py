@@ -86,8 +86,8 @@ def _warnings(
         if way.poor:
             name = examination.visit.name
             yield (
-                f"{name}: poor registration, {way.poor}. Check that it is the same patient, and the"
-                " matches of its lesions"
+                f"{name}: poor registration, {way.poor}. Check that it is the same patient; lesions"
+                " are not matched from here on, and no category is stated"
             )
     for course in followed:
         yield from _outside(examinations, course)

@@ -75,7 +75,7 @@ def _kind(course: Course, visits: Sequence[Visit]) -> dict[str, Any]:
                 "visit": visit.number,
                 "plane": state.slicing.plane,
                 "slice_thickness_mm": round(state.slicing.thickness_mm, 3),
-                "lesions": [_lesion(lesion) for lesion in state.lesions],
+                "lesions": _lesions(state, bool(unmatched)),
                 "specks": state.found.specks,
                 "specks_ml": round(state.found.specks_mm3 / 1000, 4),
                 **_sums(state, bool(unmatched)),
@@ -94,6 +94,14 @@ def _kind(course: Course, visits: Sequence[Visit]) -> dict[str, Any]:
         "targets": list(course.targets),
         "visits": rows,
     }
+
+
+def _lesions(state: State, unmatched: bool) -> list[dict[str, Any]]:
+    """What became of every lesion; only what is there, where lesions cannot be matched."""
+    if not unmatched:
+        return [_lesion(lesion) for lesion in state.lesions]
+    unknown = {"status": "unmatched", "others": [], "target": False}
+    return [_lesion(lesion) | unknown for lesion in state.present]
 
 
 def _lesion(lesion: Lesion) -> dict[str, Any]:

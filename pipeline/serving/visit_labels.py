@@ -58,9 +58,9 @@ def labels_of(result: Path, schema: Schema, room: Path) -> Labels:
             "A visit was segmented by a network with other labels. Segment it again: choose its"
             " series, then start."
         )
-    predicted = of_record(result / LABELS, schema, manifest)
     if not is_corrected(result):
-        return predicted
+        return of_record(result / LABELS, schema, manifest)
+    predicted = of_record(result / LABELS, schema, manifest | {"quality": None})
     about = json.loads((result / CORRECTION / ABOUT).read_bytes())
     return replace(
         predicted,

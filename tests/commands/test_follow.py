@@ -271,12 +271,17 @@ def test_labels_of_predict_are_used_with_the_values_that_their_records_name(tmp_
         folder.mkdir(exist_ok=True)
         (place / key / f"{key}_seg.nii.gz").rename(folder / f"{key}.nii.gz")
         values = {"necrotic": 1, "edema": 2, "enhancing": 4}
+        quality = {"flag": "check", "reasons": [{"text": "It is odd."}]}
         record = {"labels": values, "network_sha256": "ab" * 32, "warnings": ["looks odd"]}
+        record |= {"quality": quality}
         (folder / f"{key}.nii.gz.json").write_text(json.dumps(record))
     assert follow(place, "--out", tmp_path / "out", "--labels", folder) is None
     record = json.loads((tmp_path / "out/follow_up.json").read_text())
     assert record["visits"][0]["labels"] == "network abababababababab"
     assert "visit 2: looks odd" in record["warnings"]
+    first, _, *others = [each for each in record["warnings"] if "quality flag" in each]
+    assert first == "visit 1: its quality flag says check, so look at its labels first: It is odd."
+    assert not others
     assert record["kinds"][0]["visits"][1]["by_product"]["category"] == "PD"
     values = {"labels": {"necrotic": 7}}
     (folder / "b.nii.gz.json").write_text(json.dumps(values))
@@ -366,6 +371,7 @@ def test_visits_that_do_not_fit_get_no_category_and_keep_their_volumes(tmp_path,
         assert state[rule]["category"] == "not stated"
         assert (state[rule]["from_baseline"], state[rule]["from_nadir"]) == (None, None)
     assert state["with_clinic"]["category"] == ""
+    assert {own["status"] for own in state["lesions"]} == {"unmatched"}
     assert state["total_ml"] == pytest.approx(enhancing_ml(place / "b/b_seg.nii.gz"))
     assert "ml in all, not stated: the visits could not be registered" in capsys.readouterr().out
     page = (tmp_path / "out/follow_up.html").read_text()

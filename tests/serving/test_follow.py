@@ -26,6 +26,7 @@ from pipeline.serving.limits import Limits
 from pipeline.serving.refusals import Refusal
 from pipeline.serving.scenes import write_scene
 from pipeline.serving.store import Store
+from tests.browser import CHROMIUM, Browser
 from tests.conftest import write_case
 from tests.following.patients import CUBES, inside
 from tests.registration.conftest import head, rigid
@@ -234,6 +235,24 @@ def test_visits_are_followed_shown_and_forgotten(tmp_path):
         gone = served.session.get(f"{served.address}/api/follow/{follow_id}", timeout=60)
         assert gone.status_code == 404
         assert "one of its cases was deleted" in gone.json()["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+def test_cases_of_one_name_are_told_apart_on_a_phone_in_the_time_of_the_reader(tmp_path):
+    store = Store(tmp_path / "store", timedelta(hours=1))
+    for created in ("2026-01-05T23:30:00+00:00", "2026-01-06T01:10:00+00:00"):
+        store.update(store.new("Jane").id, status="done", created=created)
+    with serving(MODEL, tmp_path / "store") as served, Browser() as browser:
+        page = browser.open("about:blank")
+        page.look(390, 844, touch=True)
+        page.send("Emulation.setTimezoneOverride", timezoneId="America/New_York")
+        page.go(f"{served.address}/follow")
+        page.wait_for("!document.querySelector('time').textContent.includes('UTC')")
+        said = page.evaluate("document.getElementById('follow').innerText")
+        assert "Jan 5, 06:30" in said
+        assert "Jan 5, 08:10" in said
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def ended(served: Served, follow_id: str) -> dict[str, Any]:

@@ -122,7 +122,9 @@ def _strip(
     panels, absent = [], "not there yet"
     for visit, state in zip(record["visits"], kind["visits"], strict=True):
         own = _of(state, lesion)
-        if own:
+        if state["product_sum_mm2"] is None:
+            absent = "not matched"
+        elif own:
             merged = own["status"] == "merged"
             absent = f"merged into {', '.join(own['others'])}" if merged else "not there"
         drawn = pictures.get((kind["name"], lesion, visit["visit"]))
