@@ -159,20 +159,23 @@ class Course:
         return self._categories(VOLUME, [state.target_ml for state in self.states])
 
     def _categories(self, rule: Rule, values: Sequence[float]) -> list[Category]:
-        burdens = [
-            Burden(
-                value,
-                bool(state.present or state.found.specks),
-                tuple(lesion.name for lesion in self.new_at(number) if lesion.measurable),
-                any(lesion.measurable for lesion in state.targets),
-                self.unmatched_at(number),
-                tuple(
-                    lesion.name for lesion in state.lesions if lesion.target and lesion.is_unseen
-                ),
-            )
-            for number, (value, state) in enumerate(zip(values, self.states, strict=True))
-        ]
+        burdens = [self._burden(number, value) for number, value in enumerate(values)]
         return categories(burdens, self.baseline, rule)
+
+    def _burden(self, number: int, value: float) -> Burden:
+        state = self.states[number]
+        new = [lesion for lesion in self.new_at(number) if lesion.measurable]
+        return Burden(
+            value,
+            any_left=bool(state.present or state.found.specks),
+            new=tuple(lesion.name for lesion in new if not lesion.is_outside),
+            targets_measurable=any(lesion.measurable for lesion in state.targets),
+            unmatched=self.unmatched_at(number),
+            unseen=tuple(
+                lesion.name for lesion in state.lesions if lesion.target and lesion.is_unseen
+            ),
+            undated=tuple(lesion.name for lesion in new if lesion.is_outside),
+        )
 
     def notes_at(self, number: int) -> list[str]:
         """What a reader has to decide about a visit after the baseline."""

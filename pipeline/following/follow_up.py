@@ -101,9 +101,9 @@ def _warnings(
 
 def _outside(examinations: Sequence[Examination], course: Course) -> Iterator[str]:
     """Lesions that lie outside the images of the baseline, or those of a later visit."""
-    for examination, state in zip(examinations, course.states, strict=True):
+    for number, (examination, state) in enumerate(zip(examinations, course.states, strict=True)):
         name = examination.visit.name
-        for lesion in state.lesions:
+        for lesion in () if course.unmatched_at(number) else state.lesions:
             if lesion.outside:
                 yield (
                     f"{name}: {lesion.name} lies {_share(lesion.outside)} outside the images of the"

@@ -71,6 +71,8 @@ class Burden:
         Why its lesions cannot be matched with those of the baseline; empty if they can.
     unseen : tuple of str
         Target lesions that lay outside the images.
+    undated : tuple of str
+        Measurable lesions that may have been there at the baseline, outside its images.
     """
 
     value: float
@@ -79,6 +81,7 @@ class Burden:
     targets_measurable: bool
     unmatched: str = ""
     unseen: tuple[str, ...] = ()
+    undated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,9 @@ def _judged(burden: Burden, first: float, nadir: float, rule: Rule) -> tuple[str
         return "PD", "; ".join(worse)
     if burden.unseen:
         return NOT_STATED, f"outside the images of this visit: {', '.join(burden.unseen)}"
+    if burden.undated:
+        outside = ", ".join(burden.undated)
+        return NOT_STATED, f"outside the images of the baseline, so perhaps not new: {outside}"
     if nadir == 0 and first > 0 and value > 0:
         if burden.targets_measurable:
             return "PD", "a target lesion that had vanished is measurable again"

@@ -339,7 +339,8 @@ def test_lesions_outside_the_images_of_the_baseline_are_measured_and_matched(tmp
     assert lesions(record, 0, 2)["CE2"]["outside_baseline"] > 0.5
     assert any("visit 2: CE2 lies" in warning for warning in record["warnings"])
     last = record["kinds"][0]["visits"][2]
-    assert last["by_product"]["reason"] == "new and measurable: CE2"
+    assert last["by_product"]["category"] == "not stated"
+    assert "baseline, so perhaps not new: CE2" in last["by_product"]["reason"]
     assert any("CE2 lies outside the images" in note for note in last["notes"])
 
 
