@@ -161,6 +161,8 @@ class FollowUps:
     def sweep(self) -> None:
         """Delete the follow-ups that have lost a case."""
         for folder in self.folder.iterdir():
+            if not _ID.fullmatch(folder.name):
+                continue
             try:
                 self.folder_of(folder.name)
             except InputError:

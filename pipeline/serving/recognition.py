@@ -65,7 +65,7 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     Parameters
     ----------
     values : mapping
-        ``folder`` of the case, whose ``upload`` holds what was sent; ``model``, a folder;
+        ``folder`` of the case, whose ``upload`` holds what was sent; ``modalities`` of the network;
         ``label``, the name under which it was sent; ``most_unpacked`` and ``reserve_bytes`` as in
         `limits.Limits`.
     report : callable
@@ -79,7 +79,7 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     folder = Path(values["folder"])
     report("Reading the files", 0.0)
     place = _unpacked(folder, values)
-    model = worker.model(values["model"])
+    modalities: Sequence[str] = values["modalities"]
     found = _found(place)
     series: list[dict[str, str]] = []
     chosen: dict[str, str] = {}
@@ -88,13 +88,13 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
         report("Reading the files", number / len(found.series))
         described, grid = _described(key, one, place, folder / f"{number}.png")
         series.append(described)
-        if grid and one.modality in model.modalities and one.modality not in chosen:
+        if grid and one.modality in modalities and one.modality not in chosen:
             chosen[one.modality] = key
             grids.append(grid)
     if all(one["fault"] for one in series):
         raise InputError(series[0]["fault"])
-    doubts = [found.doubts[name] for name in model.modalities if name in found.doubts]
-    missing = [name for name in model.modalities if name not in chosen]
+    doubts = [found.doubts[name] for name in modalities if name in found.doubts]
+    missing = [name for name in modalities if name not in chosen]
     return {
         "kind": found.kind,
         "patient": found.patient,

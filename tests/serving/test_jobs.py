@@ -216,7 +216,7 @@ def test_the_next_start_goes_on_in_the_order_of_the_queue(cases, tmp_path):
         (new / ".result/labels.nii.gz").write_bytes(b"half")
     cut = store.new("cut").id
     (store.folder_of(cut) / "upload/.body").write_bytes(b"half")
-    (store.folder / "cases/rest").mkdir()
+    (store.folder / "cases" / ("r" * 22)).mkdir()  # of a case without a state
     waited_for = {"first", "second", "third", "read"}
     seen: list[str] = []
     with working(tmp_path / "store") as again:
@@ -370,12 +370,29 @@ def test_a_server_ends_by_sigterm_keeps_others_out_and_takes_its_workers_along(t
         (("--tls-certificate", "LICENSE", "--tls-key", "LICENSE"), "is no certificate"),
         (("--host", "no such host"), "cannot be bound"),
         (("--token-file", "nowhere"), "cannot be read"),
+        (("--store", "x", "--corrections", "x/corrected"), "Name two folders"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused_in_words(tmp_path, options, said):
     server = serve(tmp_path / "store", free_port(), *options)
     output, _ = server.communicate(timeout=60)
     assert (server.returncode, said in output, "Traceback" in output) == (1, True, False)
+
+
+def test_while_a_training_replaces_the_network_files_are_kept_and_start_later(tmp_path):
+    model, away = shutil.copytree(MODEL, tmp_path / "models"), tmp_path / "away"
+    cases = Cases(Store(tmp_path / "store", timedelta(hours=1)), model)
+    cases.start()
+    try:
+        model.rename(away)
+        state = until(cases, send(cases, hostile.good()), "failed", "rejected")
+        assert state.status == "failed"
+        assert "start again when it is back" in state.message
+        away.rename(model)
+        cases.choose(state.id, state.chosen, False)
+        assert until(cases, state.id, "done", "failed").status == "done"
+    finally:
+        cases.stop()
 
 
 def test_a_reader_has_bounded_memory():
