@@ -28,7 +28,14 @@ def phantoms(cases: int, seed: int = _SEED) -> Path:
     """Generated cases of 240x240x155 voxels and four modalities, as a folder like data/raw."""
     return _brought(
         f"phantoms-{cases}-{seed}",
-        Cohort(source="phantom", location="", cases=cases, unlabelled="refuse", seed=seed),
+        Cohort(
+            source="phantom",
+            location="",
+            cases=cases,
+            unlabelled="refuse",
+            corrections=NONE,
+            seed=seed,
+        ),
     )
 
 
@@ -37,7 +44,14 @@ def real() -> Path | None:
     return (
         _brought(
             "brats2021",
-            Cohort(source="brats", location=str(REAL), cases=0, unlabelled="refuse", seed=_SEED),
+            Cohort(
+                source="brats",
+                location=str(REAL),
+                cases=0,
+                unlabelled="refuse",
+                corrections=NONE,
+                seed=_SEED,
+            ),
         )
         if REAL.is_dir()
         else None

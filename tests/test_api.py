@@ -216,7 +216,7 @@ def test_a_missing_modality_is_a_warning_that_is_saved(tolerant, tmp_path, caplo
     one = tolerant.segment(STACKED, LPS, missing=["t1c"])
     assert one.warnings == [
         "array: t1c is missing: segmented without it, as the network was trained to be. Labels are"
-        " less accurate than with it; evaluate.missing_modalities measures by how much."
+        " less accurate than with it. Measure by how much with evaluate.missing_modalities."
     ]
 
 

@@ -180,9 +180,10 @@ def read_table(location: Path) -> dict[str, str | None]:
     return table
 
 
-def series_of_study(folder: Path) -> tuple[Study, dict[str, tuple[Stack, str]]]:
-    """The one examination in a folder, and each of its series by the key that names it in
-    modalities.yaml, with its modality; empty where it is none, or not the proposed series of it.
+def series_of_study(folder: Path) -> tuple[Study, dict[str, tuple[Stack, str]], dict[str, str]]:
+    """The one examination in a folder; each of its series by the key that names it in
+    modalities.yaml, with its modality, which is empty where it is none, or not the proposed series
+    of it; and the modalities whose series is only proposed, with the reason in words.
 
     Raises
     ------
@@ -197,7 +198,8 @@ def series_of_study(folder: Path) -> tuple[Study, dict[str, tuple[Stack, str]]]:
     chosen = sorting.assumed(MODALITIES) | chosen
     modality = {id(stack): name for name, stack in chosen.items()}
     table = {key_of(stack, found[0]): stack for stack in found[0].stacks}
-    return found[0], {key: (stack, modality.get(id(stack), "")) for key, stack in table.items()}
+    series = {key: (stack, modality.get(id(stack), "")) for key, stack in table.items()}
+    return found[0], series, sorting.doubts(MODALITIES)
 
 
 def _several(folder: Path, found: list[Study]) -> InputError:

@@ -84,6 +84,16 @@ class Sorting:
                     found[other] = repeats[0]
         return found
 
+    def doubts(self, needed: Sequence[str]) -> dict[str, str]:
+        """The modalities whose series is proposed and not recognised -> why, in words."""
+        several = {
+            name: f"{len(stacks)} series may be {name}" for name, stacks in self.groups.items()
+        }
+        untold = {
+            name: f"no header names {name}, one series is proposed" for name in self.assumed(needed)
+        }
+        return several | untold
+
     def missing(self, needed: Sequence[str]) -> list[str]:
         """The needed modalities, or else all, without a recognised or assumed series."""
         found = self.candidates.keys() | self.assumed(needed)
@@ -157,8 +167,7 @@ def _description(stack: Stack) -> str:
 
 def _finding(sorting: Sorting, needed: Sequence[str]) -> str:
     missing = " or ".join(sorting.missing(needed))
-    found = [f"{len(stacks)} series may be {name}" for name, stacks in sorting.groups.items()]
-    found += [f"no header names {name}, one series is proposed" for name in sorting.assumed(needed)]
+    found = [*sorting.doubts(needed).values()]
     found += [f"no series is recognised as {missing}"] if missing else []
     if not sorting.candidates:
         found = [f"no series is recognised as one of {', '.join(MODALITIES)}"]

@@ -27,6 +27,7 @@ from ..core.progress import Bar, logged_above_bars
 from ..core.records import write_bytes, write_csv, write_json
 from ..following import labelled
 from ..following.follow_up import follow_up
+from ..following.rano import NOT_STATED
 from ..following.reading import Labels
 from ..following.record import table_of
 from ..following.visits import named, ordered
@@ -147,12 +148,20 @@ def _printed(record: Mapping[str, Any]) -> list[str]:
         lines.append(f"{kind['title']}, target lesions {', '.join(kind['targets']) or 'none'}")
         for visit, state in zip(record["visits"], kind["visits"], strict=True):
             day = "" if visit["day"] is None else f", day {visit['day']}"
-            product, volume = state["by_product"], state["by_volume"]
             clinic = state["with_clinic"]["category"]
             lines.append(
-                f"  visit {visit['visit']}{day}: {state['product_sum_mm2']:.0f} mm2"
-                f" {product['category'] or '-'}, {state['target_ml']:.1f} ml"
-                f" {volume['category'] or '-'}"
+                f"  visit {visit['visit']}{day}: {_sums(state)}"
                 + (f"; with the fields of the clinic {clinic}" if clinic else "")
             )
     return lines
+
+
+def _sums(state: Mapping[str, Any]) -> str:
+    """Of the target lesions with both categories; of all where no category is stated."""
+    product, volume = state["by_product"], state["by_volume"]
+    if product["category"] == NOT_STATED:
+        return f"{state['total_ml']:.1f} ml in all, not stated: {product['reason']}"
+    return (
+        f"{state['product_sum_mm2']:.0f} mm2 {product['category'] or '-'},"
+        f" {state['target_ml']:.1f} ml {volume['category'] or '-'}"
+    )

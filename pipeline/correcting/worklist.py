@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.layout import counted
 from .record import Correction
 
 _RECORDS = "[!.]*.nii.gz.json"
@@ -30,7 +31,7 @@ class Worth:
         The Dice to expect of it (`pipeline.quality.flag.Expected`), by the validation cases of the
         network where it has such; None if the network finds no region.
     reason : str
-        Why it has its place, in a sentence.
+        Why it has its place, in a sentence, with no Dice where the flag is ``check``.
     """
 
     case: str
@@ -126,18 +127,21 @@ def _expected(about: Mapping[str, Any]) -> float:
 
 
 def _reason(quality: Mapping[str, Any], region: str, known: Mapping[str, Any]) -> str:
+    """Of a case to check the strongest reason, since no Dice can be expected of it; of others the
+    lowest Dice to expect.
+    """
+    if quality["flag"] == "check":
+        first, *others = quality["reasons"]
+        more = f" ({counted(len(others), 'more reason')})" if others else ""
+        return f"{first['text']}{more}"
     if not region:
-        said = "The network finds no tumour."
-    else:
-        about = known[region]
-        said = f"{region} has the lowest expected Dice, {_expected(about):.2f}"
-        if about["dice"] is None:
-            said += ", by the network's own probabilities alone"
-        else:
-            said += f" ({about['low']:.2f} to {about['high']:.2f})"
-        said += "."
-    if quality["flag"] != "check":
-        return said
-    reasons = quality["reasons"]
-    more = f" ({len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-    return f"Unlike the training cases: {reasons[0]['text']}{more} {said}"
+        return "The network finds no tumour."
+    about = known[region]
+    said = f"{region} has the lowest expected Dice, {_expected(about):.2f}"
+    if about["dice"] is None:
+        return f"{said}, by the network's own probabilities alone."
+    if quality["flag"] != "ok" or not about.get("coverage"):
+        return f"{said}."
+    chance = f"{100 * about['coverage']:.0f} %"
+    low, high = f"{about['low']:.2f}", f"{about['high']:.2f}"
+    return f"{said} ({low} to {high} with a probability of {chance})."

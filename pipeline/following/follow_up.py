@@ -86,13 +86,35 @@ def _warnings(
         if way.poor:
             name = examination.visit.name
             yield (
-                f"{name}: poor registration, {way.poor}. Check that it is the same patient, and the"
-                " matches of its lesions"
+                f"{name}: poor registration, {way.poor}. Check that it is the same patient; lesions"
+                " are not matched from here on, and no category is stated"
             )
     for course in followed:
+        yield from _outside(examinations, course)
         planes = [state.slicing.plane for state in course.states]
         if len({*planes}) > 1:
             yield (
                 f"{course.kind.title} is measured in different planes ({', '.join(planes)}), since"
                 " the slices of the visits differ: products are not strictly comparable"
             )
+
+
+def _outside(examinations: Sequence[Examination], course: Course) -> Iterator[str]:
+    """Lesions that lie outside the images of the baseline, or those of a later visit."""
+    for number, (examination, state) in enumerate(zip(examinations, course.states, strict=True)):
+        name = examination.visit.name
+        for lesion in () if course.unmatched_at(number) else state.lesions:
+            if lesion.outside:
+                yield (
+                    f"{name}: {lesion.name} lies {_share(lesion.outside)} outside the images of the"
+                    " baseline, where nobody can tell whether it was there"
+                )
+            if lesion.is_unseen:
+                yield (
+                    f"{name}: its images do not reach the place of {lesion.name}, which counts as"
+                    " not seen, not as vanished"
+                )
+
+
+def _share(share: float) -> str:
+    return "wholly" if share == 1 else f"by {max(round(100 * share), 1)} %"

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..cohorts.registry import SOURCES
 from ..core.errors import InputError
+from ..core.layout import counted
 from ..core.schema import Schema
 from ..formats.walking import of_one_file
 from ..segmenting.finding import OneCase
@@ -58,7 +59,17 @@ def of_record(path: Path, schema: Schema, record: Mapping[str, Any]) -> Labels:
     native, stem = record.get("native") or {}, path.name.removesuffix(".nii.gz")
     series = {name: path.with_name(f"{stem}.{name}.nii.gz") for name in native.get("series", {})}
     origin = f"network {str(record.get('network_sha256', ''))[:16]}".strip()
-    return Labels(schema, path, series, origin, tuple(record.get("warnings", ())))
+    return Labels(schema, path, series, origin, (*_doubts(record), *record.get("warnings", ())))
+
+
+def _doubts(record: Mapping[str, Any]) -> list[str]:
+    """What the quality flag says against the labels of a case."""
+    quality = record.get("quality") or {}
+    if quality.get("flag") != "check":
+        return []
+    first, *more = [reason["text"] for reason in quality["reasons"]] or ["no reason is recorded."]
+    rest = f" And {counted(len(more), 'more reason')}." if more else ""
+    return [f"its quality flag says check, so look at its labels first: {first}{rest}"]
 
 
 def _schema(record: Mapping[str, Any], path: Path) -> Schema:

@@ -130,13 +130,15 @@ class Tracker:
     _tracks: list[_Track] = field(default_factory=list)
     _started: bool = False
 
-    def add(self, numbers: np.ndarray) -> list[Sighting]:
+    def add(self, numbers: np.ndarray, count: int) -> list[Sighting]:
         """Match the lesions of the next visit with those known.
 
         Parameters
         ----------
         numbers : (X, Y, Z) uint16 array
             As of `Found`, on the common grid; a lesion may have no voxel there.
+        count : int
+            Lesions of the visit.
 
         Returns
         -------
@@ -149,7 +151,6 @@ class Tracker:
         pair at most (`scipy.optimize.linear_sum_assignment`).
         """
         wide = widened(numbers, self.spacing_mm)
-        count = int(numbers.max(initial=0))
         sizes = np.bincount(wide.ravel(), minlength=count + 1)[1 : count + 1]
         open_tracks = [track for track in self._tracks if not track.merged]
         shared = np.zeros((len(open_tracks), count), np.int64)

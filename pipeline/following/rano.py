@@ -23,6 +23,9 @@ NAMES = {
     "PD": "progressive disease",
 }
 RESPONSES = ("CR", "PR", "MR")
+NOT_STATED = "not stated"
+NO_TARGET = "no measurable lesion at the baseline: no response can be stated"
+UNREGISTERED = "the visits could not be registered, so that lesions cannot be matched"
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,21 @@ class Burden:
         Measurable lesions that were not there at the baseline.
     targets_measurable : bool
         Whether any target lesion is measurable.
+    unmatched : str
+        Why its lesions cannot be matched with those of the baseline; empty if they can.
+    unseen : tuple of str
+        Target lesions that lay outside the images.
+    undated : tuple of str
+        Measurable lesions that may have been there at the baseline, outside its images.
     """
 
     value: float
     any_left: bool
     new: tuple[str, ...]
     targets_measurable: bool
+    unmatched: str = ""
+    unseen: tuple[str, ...] = ()
+    undated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ class Category:
     Attributes
     ----------
     category : str
-        A key of `NAMES`; ``baseline``, or empty before it.
+        A key of `NAMES`, `NOT_STATED`, ``baseline``, or empty before it.
     reason : str
         In words.
     from_baseline, from_nadir : float or None
@@ -105,12 +117,14 @@ def categories(burdens: Sequence[Burden], baseline: int, rule: Rule) -> list[Cat
         elif number == baseline:
             found.append(Category("baseline", "what later visits are compared with"))
         else:
-            earlier = [each.value for each in burdens[baseline:number]]
+            earlier = [each.value for each in burdens[baseline:number] if not each.unseen]
             found.append(_category(burden, earlier[0], min(earlier), rule))
     return found
 
 
 def _category(burden: Burden, first: float, nadir: float, rule: Rule) -> Category:
+    if burden.unmatched:
+        return Category(NOT_STATED, burden.unmatched)
     changes = _change(burden.value, first), _change(burden.value, nadir)
     name, reason = _judged(burden, first, nadir, rule)
     return Category(name, reason, *changes)
@@ -126,12 +140,17 @@ def _judged(burden: Burden, first: float, nadir: float, rule: Rule) -> tuple[str
         worse.append(f"new and measurable: {', '.join(burden.new)}")
     if worse:
         return "PD", "; ".join(worse)
+    if burden.unseen:
+        return NOT_STATED, f"outside the images of this visit: {', '.join(burden.unseen)}"
+    if burden.undated:
+        outside = ", ".join(burden.undated)
+        return NOT_STATED, f"outside the images of the baseline, so perhaps not new: {outside}"
     if nadir == 0 and first > 0 and value > 0:
         if burden.targets_measurable:
             return "PD", "a target lesion that had vanished is measurable again"
         return "SD", "a target lesion that had vanished is there again, too small to be measurable"
     if first == 0:
-        return "SD", "no measurable lesion at the baseline: no response can be stated"
+        return NOT_STATED, NO_TARGET
     if not burden.any_left:
         return "CR", "no lesion is left"
     for response, least in (("PR", rule.partial), ("MR", rule.minor)):
@@ -176,6 +195,8 @@ def confirmation(
     today = days[number]
     for later in range(number + 1, len(found)):
         day = days[later]
+        if found[later].category == NOT_STATED:
+            continue
         if found[later].category not in RESPONSES:
             return f"not sustained: {found[later].category} at visit {later + 1}"
         if today is not None and day is not None and day - today >= CONFIRMED_DAYS:
@@ -187,9 +208,11 @@ def overall(category: str, now: Clinical, baseline: Clinical) -> tuple[str, str]
     """The category with the fields of the clinic; empty, with what is missing, where they are not
     known.
 
-    Worse clinical status is progression. Complete response allows no corticosteroids, other
-    categories no higher dose than at the baseline.
+    Worse clinical status is progression, whatever the images show. Complete response allows no
+    corticosteroids, other categories no higher dose than at the baseline.
     """
+    if category == NOT_STATED and now.clinical_status == "worse":
+        return "PD", "clinical status is worse"
     if category not in NAMES:
         return "", ""
     lacking: list[str] = [name for name in ("steroid_mg", "clinical_status") if name in now.missing]

@@ -41,6 +41,8 @@ class Labels:
         Who drew them, for the page.
     warnings : tuple of str
         Of the network that did.
+    checked : bool
+        Whether a reader corrected them.
     """
 
     schema: Schema
@@ -48,6 +50,7 @@ class Labels:
     series: Mapping[str, Path]
     origin: str
     warnings: tuple[str, ...] = ()
+    checked: bool = False
 
 
 @dataclass(frozen=True, eq=False)

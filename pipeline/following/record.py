@@ -51,6 +51,7 @@ def _visit(examination: Examination, way: Aligned, dates: bool) -> dict[str, Any
         "date": str(visit.acquired) if dates and visit.acquired else None,
         "case": visit.case.name,
         "labels": examination.labels.origin,
+        "checked": examination.labels.checked,
         "clinical": dict(vars(clinical)),
         "missing": clinical.missing,
         "registration": {
@@ -67,16 +68,17 @@ def _kind(course: Course, visits: Sequence[Visit]) -> dict[str, Any]:
     rows = []
     for number, (visit, state) in enumerate(zip(visits, course.states, strict=True)):
         product = by_product[number]
-        name, reason = overall(product.category, visit.clinical, base)
+        unmatched = course.unmatched_at(number)
+        name, reason = ("", "") if unmatched else overall(product.category, visit.clinical, base)
         rows.append(
             {
                 "visit": visit.number,
                 "plane": state.slicing.plane,
                 "slice_thickness_mm": round(state.slicing.thickness_mm, 3),
-                "lesions": [_lesion(lesion) for lesion in state.lesions],
+                "lesions": _lesions(state, bool(unmatched)),
                 "specks": state.found.specks,
                 "specks_ml": round(state.found.specks_mm3 / 1000, 4),
-                **_sums(state),
+                **_sums(state, bool(unmatched)),
                 "by_product": _category(product)
                 | {"confirmation": confirmation(by_product, days, number, visit.clinical)},
                 "by_volume": _category(by_volume[number])
@@ -94,6 +96,14 @@ def _kind(course: Course, visits: Sequence[Visit]) -> dict[str, Any]:
     }
 
 
+def _lesions(state: State, unmatched: bool) -> list[dict[str, Any]]:
+    """What became of every lesion; only what is there, where lesions cannot be matched."""
+    if not unmatched:
+        return [_lesion(lesion) for lesion in state.lesions]
+    unknown = {"status": "unmatched", "others": [], "target": False}
+    return [_lesion(lesion) | unknown for lesion in state.present]
+
+
 def _lesion(lesion: Lesion) -> dict[str, Any]:
     lines = lesion.lines
     return {
@@ -108,13 +118,15 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "product_mm2": round(lines.product_mm2, 2) if lines else None,
         "slice": lines.index + 1 if lines else None,
         "slices": lesion.slices,
+        "outside_baseline": round(lesion.outside, 4),
     }
 
 
-def _sums(state: State) -> dict[str, float]:
+def _sums(state: State, unmatched: bool) -> dict[str, float | None]:
+    """None over target lesions where these cannot be matched."""
     return {
-        "product_sum_mm2": round(state.product_mm2, 2),
-        "target_ml": round(state.target_ml, 4),
+        "product_sum_mm2": None if unmatched else round(state.product_mm2, 2),
+        "target_ml": None if unmatched else round(state.target_ml, 4),
         "total_ml": round(state.total_ml, 4),
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from scipy import ndimage
@@ -13,6 +14,9 @@ from ..core.grid import Matrix, canonical_spacing_mm, rows_of, to_canonical
 from ..core.strict import Strict
 from .params import PreprocessingConfig
 from .resample import resample_classes, resample_linear
+
+MOST_VOXELS = 2**27
+"""Of a prepared case: a head of 25 cm has less at 0.5 mm. A larger one is a wrong header."""
 
 
 class Geometry(Strict):
@@ -73,7 +77,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the target voxels are so large that less than half of each is brain.
+        If the target voxels are so large that less than half of each is brain, or the case would
+        have more than `MOST_VOXELS` of them.
 
     Notes
     -----
@@ -88,6 +93,8 @@ def prepare(
     image, brain = image[inside], _by_slabs(brain[inside])
     spacing_mm = canonical_spacing_mm(case.grid.affine)
     shape = _target_shape(image.shape[:3], spacing_mm, config.spacing_mm)
+    if prod(shape) > MOST_VOXELS:
+        raise InputError(_too_large(case.name, shape, spacing_mm, config.spacing_mm))
     classes = None if case.classes is None else to_canonical(case.classes, case.grid.affine)[inside]
     if shape != image.shape[:3]:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
@@ -153,6 +160,21 @@ def _target_shape(
         for n, s, w in zip(shape, spacing_mm, wanted_mm or spacing_mm, strict=True)
     )
     return x, y, z
+
+
+def _too_large(
+    name: str,
+    shape: tuple[int, ...],
+    spacing_mm: tuple[float, ...],
+    wanted_mm: tuple[float, ...] | None,
+) -> str:
+    sides, found = (" x ".join(f"{edge:g}" for edge in edges) for edges in (shape, spacing_mm))
+    wanted = " x ".join(f"{edge:g}" for edge in wanted_mm or spacing_mm)
+    return (
+        f"case {name}: would be {sides} voxels of {wanted} mm for the network, more than"
+        f" {MOST_VOXELS:,}. By its header its voxels are {found} mm: correct that if it is wrong,"
+        " for example in micrometres."
+    )
 
 
 def _by_slabs(voxels: np.ndarray) -> np.ndarray:

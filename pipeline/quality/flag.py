@@ -1,6 +1,8 @@
-"""The quality flag: whether a case is unlike those that its network was made of."""
+"""The quality flag: whether a case is unlike those that its network was made of, or of doubtful
+input.
+"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, cast
 
 from ..core.strict import Strict
@@ -9,7 +11,7 @@ from .ranges import Ranges
 
 Flag = Literal["ok", "check", "unknown"]
 Code = Literal[
-    "histogram", "texture", "correlation", "geometry", "confidence", "empty", "not_known"
+    "input", "histogram", "texture", "correlation", "geometry", "confidence", "empty", "not_known"
 ]
 
 _MEANINGS = {
@@ -27,8 +29,8 @@ class Reason(Strict, use_attribute_docstrings=True):
     """Why a case should be looked at."""
 
     code: Code
-    """Which comparison it failed; empty: a region is; not_known: there is nothing to compare
-    with."""
+    """Which comparison it failed; input: the images seem not to be what they are called, or unfit
+    for the network; empty: a region is; not_known: there is nothing to compare with."""
     feature: str | None
     """Name of the feature, such as t1c.p95; null where there is none."""
     value: float | None
@@ -78,7 +80,8 @@ class Quality(Strict, use_attribute_docstrings=True):
     segmented badly."""
 
     flag: Flag
-    """ok; check: unlike them, see the reasons; unknown: the network's files say nothing of them."""
+    """ok; check: unlike them or of doubtful input, see the reasons; unknown: the network's files
+    say nothing of them."""
     reasons: tuple[Reason, ...]
     """Why it is not ok, the strongest first."""
     compared: dict[str, Comparison | None]
@@ -92,6 +95,7 @@ def assess(
     known: Known | None,
     features: Mapping[str, Mapping[str, float]],
     estimated: Mapping[str, float | None],
+    doubts: Sequence[str] = (),
 ) -> Quality:
     """Compare a case with what is known of the network.
 
@@ -102,6 +106,8 @@ def assess(
         Of `features.features_of`.
     estimated
         Of `confidence.estimated_dice`.
+    doubts
+        About its input, each a sentence (`verification.checks.Noticed`).
     """
     expected = {
         region: None if value is None else _expected(value, _error_of(known, region))
@@ -116,28 +122,25 @@ def assess(
         reasons += _reasons(code, values, ranges) if ranges else ()
     reasons.sort(key=lambda reason: -(reason.deviation or 0))
     reasons = [*_empty(known, estimated), *reasons]
-    if not any(compared.values()):
-        return Quality(
-            flag="unknown",
-            reasons=(_NOT_KNOWN, *reasons),
-            compared=compared,
-            expected_dice=expected,
-        )
     flag: Flag = "check" if reasons else "ok"
+    if not any(compared.values()):
+        flag, reasons = "unknown", [_NOT_KNOWN, *reasons]
+    if doubts:
+        flag, reasons = "check", [*(_plain("input", text) for text in doubts), *reasons]
     return Quality(flag=flag, reasons=tuple(reasons), compared=compared, expected_dice=expected)
 
 
-_NOT_KNOWN = Reason(
-    code="not_known",
-    feature=None,
-    value=None,
-    lowest=None,
-    highest=None,
-    deviation=None,
-    text=(
-        "The files of the network do not say what its cases were like, so that this one cannot be"
-        " compared with them. dvc repro evaluate adds it to models/inference.json."
-    ),
+def _plain(code: Code, text: str) -> Reason:
+    """A reason without a feature."""
+    return Reason(
+        code=code, feature=None, value=None, lowest=None, highest=None, deviation=None, text=text
+    )
+
+
+_NOT_KNOWN = _plain(
+    "not_known",
+    "The files of the network do not say what its cases were like, so that this one cannot be"
+    " compared with them. dvc repro evaluate adds it to models/inference.json.",
 )
 
 

@@ -287,7 +287,7 @@ class Model:
             voxels, back, volumes = _read(found, card.cohort, modalities, native)
         absent = [name for name in self.modalities if name not in modalities]
         with timed(seconds, "check"):
-            warnings = checks.incomplete(found.case, absent) + checks.alone(
+            noticed = checks.alone(
                 found,
                 voxels,
                 volumes,
@@ -295,6 +295,7 @@ class Model:
                 None if native and card.stripped else card.stripped,
                 card.preprocess.foreground == "nonzero" and not native,
             )
+        warnings = checks.incomplete(found.case, absent) + noticed.warnings
         if seen.trained_on(card, found):
             warnings.append(seen.warning(found.case))
         present = [name in modalities for name in self.modalities]
@@ -318,7 +319,17 @@ class Model:
             "warnings": warnings,
         }
         series = series_of({name: found.images[name] for name in volumes})
-        return PreparedCase(voxels, prepared, schema, modalities, back, record, seconds, series)
+        return PreparedCase(
+            voxels,
+            prepared,
+            schema,
+            modalities,
+            back,
+            record,
+            seconds,
+            series,
+            tuple(noticed.doubts),
+        )
 
     def predict(self, case: "PreparedCase", logged: Collection[str] = ()) -> Segmentation:
         """Segment what `prepare` returned; log its warnings, without those that were `logged`."""
@@ -341,7 +352,7 @@ class Model:
             classes = predictor.raw_classes(prediction, card, settings)
         volumes = manifest.volumes_ml(classes, card.cohort, case.voxels.grid)
         with timed(seconds, "quality"):
-            quality = self._quality(case.prepared, prediction.probabilities, volumes)
+            quality = self._quality(case, prediction.probabilities, volumes)
         made_by = {
             "volumes_ml": volumes,
             "volume_errors": manifest.volume_errors(self._known, volumes, quality.flag),
@@ -372,17 +383,18 @@ class Model:
         )
 
     def _quality(
-        self, prepared: Prepared, probabilities: np.ndarray, volumes_ml: Mapping[str, float]
+        self, case: "PreparedCase", probabilities: np.ndarray, volumes_ml: Mapping[str, float]
     ) -> Quality:
         """The quality flag of a case, by what the network sees of it, its probabilities (X, Y, Z,
-        O) on that grid and the volumes of its labels.
+        O) on that grid, the volumes of its labels, and the doubts about its input.
         """
-        cohort = self.card.cohort
+        cohort, prepared = self.card.cohort, case.prepared
         estimated = estimated_dice(probabilities, cohort, self.card.network.output)
         return assess(
             self._known,
             features_of(prepared.image, prepared.geometry, cohort.modalities),
             {name: value if volumes_ml[name] else None for name, value in estimated.items()},
+            case.doubts,
         )
 
     def _one_case(
@@ -427,7 +439,8 @@ class Model:
 class PreparedCase:
     """A case that is ready for the network: its voxels and their grid, the prepared image, the
     schema of its labels, its modalities, the transforms to its series, what is known for the
-    record, the seconds that it took by step, and the series that DICOM objects refer to.
+    record, the seconds that it took by step, the series that DICOM objects refer to, and the
+    doubts about its input, each a sentence.
     """
 
     voxels: Case
@@ -438,6 +451,7 @@ class PreparedCase:
     record: dict[str, Any]
     seconds: dict[str, float]
     series: tuple[str, DicomSeries] | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def _read(

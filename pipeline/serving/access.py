@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import time
+from collections import Counter
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -42,7 +43,8 @@ class Access:
     def __init__(self, token: str, is_encrypted: bool) -> None:
         self._token, self._is_encrypted = token, is_encrypted
         self._sessions: dict[str, float] = {}  # session -> when it ends
-        self._failures = self._trying = 0
+        self._failures = 0
+        self._trying: Counter[str] = Counter()  # by address, so that one cannot shut out others
 
     def may(self, scope: Scope) -> bool:
         """Whether a request may go on: for files of the page itself, or with a session."""
@@ -66,13 +68,14 @@ class Access:
             return RedirectResponse(LOGIN, 303)
         if scope["method"] != "POST":
             return _form("", 200)
-        if self._trying >= _MOST_AT_ONCE:
+        address = (scope.get("client") or ("",))[0]
+        if self._trying[address] >= _MOST_AT_ONCE:
             return _form("Too many attempts. Wait a moment.", 429)
         given = parse_qs((await Request(scope, receive).body()).decode("utf-8", "replace"))
-        return await self._log_in(given.get("token", [""])[0].strip())
+        return await self._log_in(given.get("token", [""])[0].strip(), address)
 
-    async def _log_in(self, given: str) -> Response:
-        self._trying += 1
+    async def _log_in(self, given: str, address: str) -> Response:
+        self._trying[address] += 1
         try:
             if not secrets.compare_digest(given.encode(), self._token.encode()):
                 self._failures += 1
@@ -80,7 +83,8 @@ class Access:
                 await asyncio.sleep(waits_s)
                 return _form("This is not the token of the server. It printed it once.", 403)
         finally:
-            self._trying -= 1
+            self._trying[address] -= 1
+            self._trying += Counter()  # forgets those of zero
         self._failures = 0
         answer = RedirectResponse("/", 303)
         answer.set_cookie(

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.records import write_bytes
-from ..network.card import read_card
+from ..network.card import Card, read_card
 from . import downloads
 from .jobs import Answer, Task, Worker, message_of
 from .limits import READER, Limits
@@ -52,6 +52,7 @@ class Cases:
         self.corrections = corrections
         self.reader, self.segmenter = Worker(READER), Worker("segmenter")
         self.corrector = Worker("corrector", ends_when_idle=True)  # it has no queue before it
+        self._card: Card | None = None
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
@@ -60,6 +61,7 @@ class Cases:
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
+        self.card()
         self.reader.warm_up()
         self._load()
         self.store.remove_rest(older_than_s=0)
@@ -83,6 +85,17 @@ class Cases:
             with suppress(InputError, OSError):
                 attempts = max(self.store.get(task.case_id).attempts - 1, 0)
                 self.store.update(task.case_id, status="waiting", attempts=attempts)
+
+    def card(self) -> Card:
+        """The card of the network, or the last one known while a training replaces it; InputError
+        if there was none yet.
+        """
+        try:
+            self._card = read_card(self.model)
+        except InputError:
+            if self._card is None:
+                raise
+        return self._card
 
     def get(self, case_id: str) -> State:
         """The state of a case, as `current`; `Refusal` if there is none."""
@@ -189,7 +202,7 @@ class Cases:
 
         values = {
             "folder": str(self.store.folder_of(case_id)),
-            "model": str(self.model),
+            "modalities": self.card().cohort.modalities,
             "label": self.store.get(case_id).label,
             "most_unpacked": self.limits.most_unpacked,
             "reserve_bytes": self.limits.reserve_bytes,
@@ -209,7 +222,7 @@ class Cases:
             readable = {series.key for series in state.series if not series.fault}
             if not chosen or {*chosen.values()} - readable:
                 raise InputError("Choose a series of this case that can be read for each modality.")
-            card = read_card(self.model)
+            card = self.card()
             modalities = card.cohort.modalities
             if not {*chosen} <= {*modalities}:
                 raise InputError(f"The network takes {', '.join(modalities)}. Choose among those.")

@@ -16,6 +16,7 @@ from ..core.regions import classes_to_regions, regions_to_classes, values_to_cla
 from ..core.schema import Schema
 from ..formats import nifti, raw_cases
 from ..metrics.overlap import overlap
+from ..report.case_facts import quality_facts, warnings_of
 from ..segmenting.finding import OneCase
 from ..segmenting.manifest import volumes_ml
 from ..segmenting.model import Model
@@ -59,10 +60,11 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     Returns
     -------
     dict
-        ``case``; ``models``, their names; ``notes``, warnings among them; ``order``, names of
-        the regions from the outermost on; ``regions``, of each the
-        ``volumes_ml`` by both, the ``dice`` between them and, if the case has a reference,
-        ``reference_ml`` and ``reference_dice`` of both. Dice of two empty masks is null.
+        ``case``; ``models``, their names; ``notes`` on both; ``quality``, of each model
+        `report.case_facts.quality_facts` and the ``warnings``; ``order``, names of the regions
+        from the outermost on; ``regions``, of each the ``volumes_ml`` by both, the ``dice`` between
+        them and, if the case has a reference, ``reference_ml`` and ``reference_dice`` of both. Dice
+        of two empty masks is null.
 
     Raises
     ------
@@ -72,12 +74,12 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     names = list(values["models"])
     models = [worker.model(folder) for folder in values["models"].values()]
     shared = shared_schema(*(model.card.cohort for model in models))
-    found, case, notes = list[_Map](), None, list[str]()
+    found, case, quality = list[_Map](), None, list[dict[str, Any]]()
     for place, (name, model) in enumerate(zip(names, models, strict=True)):
         report(f"{name} looks at it", place * 0.45)
-        own, case, warnings = _segmented(values, model)
+        own, case, record = _segmented(values, model)
         found.append(own)
-        notes += [f"{name}: {warning}" for warning in warnings]
+        quality.append(quality_facts(record) | {"warnings": warnings_of(record)})
     assert case
     report("Comparing", 0.9)
     first, second = (one.within(shared) for one in found)
@@ -90,7 +92,8 @@ def compare_models(values: Mapping[str, Any], report: worker.Report) -> dict[str
     return {
         "case": values.get("held_out") or values["case"],
         "models": names,
-        "notes": _notes(names, [model.card.cohort for model in models], shared) + notes,
+        "notes": _notes(names, [model.card.cohort for model in models], shared),
+        "quality": quality,
         "order": list(shared.regions),
         "regions": _compared(
             shared, case, maps, reference.within(shared) if reference and known else None
@@ -134,16 +137,18 @@ def _holds(schema: Schema, outer: str, inner: str) -> bool:
     return set(schema.regions[inner]) <= set(schema.regions[outer])
 
 
-def _segmented(values: Mapping[str, Any], model: Model) -> tuple[_Map, Case, list[str]]:
+def _segmented(values: Mapping[str, Any], model: Model) -> tuple[_Map, Case, Mapping[str, Any]]:
     """What a model makes of the case, of an upload that it has segmented already its result; and
-    its warnings.
+    its run manifest.
     """
     prepared = model.prepare(_found(values, model), values.get("native", False))
-    classes, warnings = _result(values, model), prepared.record["warnings"]
-    if classes is None:
+    if kept := _result(values, model):
+        classes, record = kept
+    else:
         model.load_network()
-        classes = model.predict(prepared).classes
-    return _Map(classes, model.card.cohort), prepared.voxels, warnings
+        result = model.predict(prepared)
+        classes, record = result.classes, result.record
+    return _Map(classes, model.card.cohort), prepared.voxels, record
 
 
 def _found(values: Mapping[str, Any], model: Model) -> OneCase:
@@ -155,16 +160,18 @@ def _found(values: Mapping[str, Any], model: Model) -> OneCase:
     return found_upload(model, {**values, "chosen": chosen})
 
 
-def _result(values: Mapping[str, Any], model: Model) -> np.ndarray | None:
-    """Class indices that this model gave for an upload; None if another one segmented it."""
+def _result(values: Mapping[str, Any], model: Model) -> tuple[np.ndarray, Mapping[str, Any]] | None:
+    """Class indices that this model gave for an upload, and their run manifest; None if another one
+    segmented it.
+    """
     labels = Path(values["folder"]) / RESULT / LABELS
     if values.get("held_out") or not labels.is_file():
         return None
-    made_by = json.loads(labels.with_name(f"{LABELS}.json").read_bytes())["model"]
+    record = json.loads(labels.with_name(f"{LABELS}.json").read_bytes())
     own = {f"{name}_sha256": sha256(model.folder / f"{name}.json") for name in _SETTINGS}
-    if not own.items() <= made_by.items():
+    if not own.items() <= record["model"].items():
         return None
-    return values_to_classes(nifti.read(labels).voxels, model.card.cohort)
+    return values_to_classes(nifti.read(labels).voxels, model.card.cohort), record
 
 
 def _reference(values: Mapping[str, Any], case: Case) -> _Map | None:

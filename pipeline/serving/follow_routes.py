@@ -51,9 +51,8 @@ def _add_pages(app: FastAPI, cases: Cases, follow_ups: FollowUps, token: str) ->
         shown = _shown(state, show)
         address = f"/api/follow/{follow_id}/scenes"
         scenes = {_title(state, number): f"{address}/{number}/scene.json" for number in shown}
-        return pages.render(
-            "followed.html.j2", verdict=verdict, rest=rest, scenes=scenes, shown=shown, **context
-        )
+        context |= {"scenes": scenes, "shown": shown, "changed": follow_ups.changed(state)}
+        return pages.render("followed.html.j2", verdict=verdict, rest=rest, **context)
 
 
 def _shown(state: FollowUpState, wanted: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ import logging
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,7 +19,8 @@ from ..core.strict import Strict
 from .cases import Cases
 from .jobs import Answer, Task, Worker, message_of
 from .refusals import Refusal, require_room
-from .store import State
+from .store import RESULT, State
+from .visit_labels import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ class FollowUpState(Strict):
     """As they were chosen; in order of time once it is done."""
     baseline: str = ""
     """Id of the case that is the baseline; empty for the first visit."""
+    labels: tuple[str, ...] = ()
+    """Of every visit, the `visit_labels.fingerprint` of the labels that were measured; none of a
+    follow-up by an earlier version."""
 
 
 class FollowUps:
@@ -123,12 +127,14 @@ class FollowUps:
         Raises
         ------
         InputError
-            If there are fewer than two visits, a case twice, one that is not done, or cases of
-            several patients; or too many follow-ups are kept, or the disk is full.
+            If there are fewer than two visits, a case twice, one that is not done, cases of several
+            patients, or days of some visits alone; or too many follow-ups are kept, or the disk is
+            full.
         """
         ids = [visit.case for visit in visits]
         states = [self._cases.store.get(case_id) for case_id in ids]
         _require_fitting(states, one_patient)
+        _require_days(visits, states)
         if baseline and baseline not in ids:
             raise InputError("The baseline is no visit of this follow-up. Choose one of them.")
         if (kept := len(self.all())) >= _MOST_KEPT:
@@ -155,6 +161,8 @@ class FollowUps:
     def sweep(self) -> None:
         """Delete the follow-ups that have lost a case."""
         for folder in self.folder.iterdir():
+            if not _ID.fullmatch(folder.name):
+                continue
             try:
                 self.folder_of(folder.name)
             except InputError:
@@ -163,12 +171,29 @@ class FollowUps:
                 log.info("follow-up %s: a case of it is gone, deleted", folder.name)
 
     def described(self, state: FollowUpState) -> dict[str, Any]:
-        """A follow-up for the page: its state, and of each visit the label of the case."""
+        """A follow-up for the page: its state, the label of the case of each visit, and which visit
+        is the baseline.
+        """
         labels = [self._cases.store.get(visit.case) for visit in state.visits]
         described = state.model_dump(mode="json")
         for visit, case in zip(described["visits"], labels, strict=True):
             visit["label"] = case.label or case.case
+        described["baseline_words"] = _baseline_of(described)
         return described
+
+    def changed(self, state: FollowUpState) -> list[int] | None:
+        """Numbers of the visits whose labels are others than those that were measured; None if
+        nobody knows, of a follow-up by an earlier version.
+        """
+        if not state.labels:
+            return None
+        folders = [self._cases.store.folder_of(visit.case) for visit in state.visits]
+        known = zip(folders, state.labels, strict=True)
+        return [
+            number
+            for number, (folder, labels) in enumerate(known, 1)
+            if fingerprint(folder / RESULT) != labels
+        ]
 
     def listed(self) -> list[dict[str, Any]]:
         """Every follow-up as `described`; one whose case is deleted meanwhile is left out."""
@@ -185,7 +210,8 @@ class FollowUps:
                 return
             known = [visit.model_dump() for visit in state.visits]
             visits = [known[one["place"]] | {"day": one["day"]} for one in answer["done"]["visits"]]
-            self._update(state.id, status="done", message="", visits=visits)
+            labels = [one["labels"] for one in answer["done"]["visits"]]
+            self._update(state.id, status="done", message="", visits=visits, labels=labels)
 
         store, cases = self._cases.store, self._cases
         visits = [
@@ -215,6 +241,17 @@ class FollowUps:
         write_json(self.folder / state.id / _STATE, state)
 
 
+def _baseline_of(described: Mapping[str, Any]) -> str:
+    """The baseline in words; visits have numbers once they are in order of time."""
+    visits, chosen = described["visits"], described["baseline"]
+    if described["status"] != "done" and not chosen:
+        return "the first visit"
+    ids = [visit["case"] for visit in visits]
+    number = ids.index(chosen) if chosen else 0
+    label = visits[number]["label"]
+    return f"visit {number + 1}, {label}" if described["status"] == "done" else label
+
+
 def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
     """Raise InputError unless these cases can be the visits of one patient."""
     if not 2 <= len(states) <= _MOST_VISITS:
@@ -232,4 +269,20 @@ def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
         raise InputError(
             f"The visits are of {len(patients)} patients by their DICOM headers. Choose visits of"
             ' one patient, or tick "It is one patient, although the DICOM headers name several".'
+        )
+
+
+def _require_days(visits: Sequence[Visit], states: Sequence[State]) -> None:
+    """Raise InputError if days are entered for some visits and nothing can give those of all."""
+    unknown = [
+        state.label or state.case
+        for visit, state in zip(visits, states, strict=True)
+        if visit.day is None
+    ]
+    if not unknown or len(unknown) == len(visits):
+        return
+    if any(state.kind != "dicom" for state in states):
+        raise InputError(
+            f"Days are entered for some visits, not for {', '.join(unknown)}. Enter the day of"
+            " every visit, from any first day, or of none."
         )

@@ -16,19 +16,18 @@ from ..core.records import write_bytes, write_csv, write_json
 from ..core.schema import Schema
 from ..following.aligning import align
 from ..following.follow_up import FollowUp, follow_up
-from ..following.labelled import of_record
-from ..following.reading import Labels
 from ..following.record import table_of
 from ..following.visits import Visit, acquired_on, in_time
 from ..formats import nifti
 from ..registration.mutual_information import Sampled, resample
 from ..report.page.follow_up import follow_up_page, follow_up_parts
 from ..segmenting.model import Model
-from ..segmenting.segmentation import record_of
 from . import scenes, worker
+from .correction_files import CORRECTION
 from .refusals import for_page
 from .segmentation import found
-from .store import LABELS, NAMED, RESULT, SCENE, UPLOAD
+from .store import NAMED, RESULT, SCENE, UPLOAD
+from .visit_labels import fingerprint, labels_of, manifest_of
 
 MADE = "made"
 VERDICT, REST = "verdict.html", "rest.html"
@@ -41,9 +40,20 @@ _UNORDERED = (
 _FIRST = (
     "the first visit was taken as the baseline: RANO 2.0 asks for the first MRI after radiotherapy"
 )
-_AGAIN = "A visit was segmented again meanwhile. Choose the visits again."
+_AGAIN = "A visit was segmented again or corrected meanwhile. Choose the visits again."
+_PART = (
+    "Days are entered for some visits, and the DICOM headers do not give those of all. Enter the"
+    " day of every visit, from any first day, or of none."
+)
+_HEADERS = "days were entered for some visits alone: the days of the DICOM headers count"
+_CORRECTED = (
+    "a reader corrected the labels of some visits and not of others: what the correction alone"
+    " changed may look like a change of disease"
+)
 _NETWORKS = "the visits were segmented by different networks, whose errors may differ"
 _PREDICTION, _UNCERTAINTY = "prediction", "uncertainty"
+_SERIES = "series"
+"""Folder for labels on series as acquired, while visits are measured."""
 
 
 def follow(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
@@ -59,7 +69,8 @@ def follow(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``visits``, in order of time: the ``place`` in `values`, and the ``day`` since the first.
+        ``visits``, in order of time: the ``place`` in `values`, the ``day`` since the first, and
+        ``labels``, the `visit_labels.fingerprint` of those that were measured.
     """
     folder, model = Path(values["folder"]), worker.model(values["model"])
     chosen = values["visits"]
@@ -80,58 +91,72 @@ def _followed(
     folder: Path, model: Model, chosen: Sequence[Mapping[str, Any]], report: worker.Report
 ) -> dict[str, Any]:
     report("Reading and registering the visits", 0.1)
-    cases = [found(model, one) for one in chosen]
-    known = [
-        Visit(str(place), case, acquired=acquired_on(case.found))
-        for place, case in enumerate(cases)
-    ]
-    visits = in_time(known, [one["day"] for one in chosen])
+    visits, doubts = _visits(model, chosen)
     places = [int(visit.key) for visit in visits]
-    records = [_record(chosen[place]) for place in places]
-    baseline = next(
-        (number for number, place in enumerate(places) if chosen[place]["is_baseline"]), None
-    )
-    doubts = [_UNORDERED] * (visits[0].day is None) + [_FIRST] * (baseline is None)
-    doubts += [_NETWORKS] * (len({record["network_sha256"] for record in records}) > 1)
-    labels = [
-        _of_network(model, _labels(chosen[place]), record)
-        for place, record in zip(places, records, strict=True)
-    ]
-    followed = follow_up(visits, labels, baseline or 0, doubts)
+    results = [Path(chosen[place]["folder"]) / RESULT for place in places]
+    measured = [_measured(result) for result in results]
+    baseline = next((number for number, at in enumerate(places) if chosen[at]["is_baseline"]), None)
+    doubts += [_FIRST] * (baseline is None)
+    doubts += [_NETWORKS] * (len({record["network_sha256"] for record, _ in measured}) > 1)
+    followed = _measure(folder / f".{_SERIES}", visits, results, baseline or 0, doubts, model)
     report("Drawing the visits", 0.7)
     made = folder / f".{MADE}"
     shutil.rmtree(made, ignore_errors=True)
     _write(made, followed)
-    results = [Path(chosen[place]["folder"]) / RESULT / SCENE for place in places]
-    is_native = any(record["native"] for record in records)
-    write_scenes(made, results, followed, baseline or 0, is_native, model.card.cohort)
-    if records != [_record(chosen[place]) for place in places]:
+    is_native = any(record["native"] for record, _ in measured)
+    drawn = [result / SCENE for result in results]
+    write_scenes(made, drawn, followed, baseline or 0, is_native, model.card.cohort)
+    if measured != [_measured(result) for result in results]:
         raise InputError(_AGAIN)
     shutil.rmtree(folder / MADE, ignore_errors=True)
     made.rename(folder / MADE)
     return {
         "visits": [
-            {"place": place, "day": visit.day} for place, visit in zip(places, visits, strict=True)
+            {"place": place, "day": visit.day, "labels": labels}
+            for place, visit, (_, labels) in zip(places, visits, measured, strict=True)
         ]
     }
 
 
-def _record(values: Mapping[str, Any]) -> dict[str, Any]:
-    return json.loads(record_of(_labels(values)).read_bytes())
+def _visits(model: Model, chosen: Sequence[Mapping[str, Any]]) -> tuple[list[Visit], list[str]]:
+    """The visits in order of time, and doubts about it; InputError if days of some are entered
+    that nothing completes.
+    """
+    cases = [found(model, one) for one in chosen]
+    known = [
+        Visit(str(place), case, acquired=acquired_on(case.found))
+        for place, case in enumerate(cases)
+    ]
+    days = [one["day"] for one in chosen]
+    is_part = None in days and any(day is not None for day in days)
+    if is_part and not all(visit.acquired for visit in known):
+        raise InputError(_PART)
+    visits = in_time(known, days)
+    return visits, [_UNORDERED] * (visits[0].day is None) + [_HEADERS] * is_part
 
 
-def _labels(values: Mapping[str, Any]) -> Path:
-    return Path(values["folder"]) / RESULT / LABELS
+def _measured(result: Path) -> tuple[dict[str, Any], str]:
+    return manifest_of(result), fingerprint(result)
 
 
-def _of_network(model: Model, path: Path, record: Mapping[str, Any]) -> Labels:
-    cohort = model.card.cohort
-    if record["labels"] != cohort.labels:
-        raise InputError(
-            "A visit was segmented by a network with other labels. Segment it again: choose its"
-            " series, then start."
-        )
-    return of_record(path, cohort, record)
+def _measure(
+    room: Path,
+    visits: Sequence[Visit],
+    results: Sequence[Path],
+    baseline: int,
+    doubts: Sequence[str],
+    model: Model,
+) -> FollowUp:
+    """Follow the visits; `room` is a folder that is gone afterwards."""
+    try:
+        labels = [
+            labels_of(result, model.card.cohort, room / str(number))
+            for number, result in enumerate(results)
+        ]
+        mixed = [_CORRECTED] * (len({one.checked for one in labels}) > 1)
+        return follow_up(visits, labels, baseline, [*doubts, *mixed])
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def _write(folder: Path, followed: FollowUp) -> None:
@@ -167,6 +192,7 @@ def write_scenes(
         target = folder / f"scene-{number + 1}"
         if number == baseline:
             shutil.copytree(result, target, copy_function=os.link)
+            _show_labels(target)
             continue
         matrix = way.matrix
         if is_native:
@@ -184,13 +210,32 @@ def _write_moved(
         np.rint(resample(_volume(result, name), grid, matrix, "linear")).astype(np.uint8)
         for name in modalities
     ]
-    classes = resample(_volume(result, _PREDICTION), grid, matrix, "nearest")
+    shown = _labels_shown(scene)
+    classes = resample(_volume(result, shown), grid, matrix, "nearest")
     uncertainty = None
     if levels := scene["uncertainty"]:
         moved = resample(_volume(result, _UNCERTAINTY), grid, matrix, "linear")
         uncertainty = moved / levels["levels"]
     case = Case(scene["name"], np.stack(image, axis=-1), None, grid)
-    scenes.write_scene(target, case, modalities, {_PREDICTION: classes}, schema, uncertainty)
+    titles = {_PREDICTION: scenes.TITLES[shown]}
+    maps = {_PREDICTION: classes}
+    scenes.write_scene(target, case, modalities, maps, schema, uncertainty, titles)
+
+
+def _labels_shown(scene: Mapping[str, Any]) -> str:
+    """The map of a scene whose labels count."""
+    names = [one["name"] for one in scene["maps"]]
+    return CORRECTION if CORRECTION in names else _PREDICTION
+
+
+def _show_labels(folder: Path) -> None:
+    """Show the labels of a scene that count, and under one name in all scenes, alone."""
+    scene = json.loads((folder / scenes.SCENE).read_bytes())
+    if (shown := _labels_shown(scene)) == _PREDICTION:
+        return
+    title = scenes.TITLES[shown]
+    only = {"name": _PREDICTION, "title": title, "url": f"{shown}.nii.gz", "as": "fill"}
+    write_json(folder / scenes.SCENE, scene | {"maps": [only], "disagreement": None})
 
 
 def _volume(scene: Path, name: str) -> Sampled:

@@ -191,6 +191,8 @@ class Worker:
             process.stdin.flush()
             for line in process.stdout:
                 answer = json.loads(line)
+                if answer.pop("ends", False):
+                    self.end_process()  # and not give it the next task
                 if "step" not in answer:
                     return answer
                 task.reported(answer["step"], answer["share"])

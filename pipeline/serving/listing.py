@@ -9,6 +9,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..correcting.cohort import readable
 from ..correcting.worklist import rank
+from ..report.case_facts import FLAG_WORDS
 from .cases import Cases
 from .correction_files import is_corrected
 from .segmentation import LABELS
@@ -25,9 +26,10 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
     -------
     list of dict
         Fields of the state, ``case``, ``step``, ``share``, ``ahead`` and ``is_corrected``; of a
-        case that is done also ``flag`` and ``volumes_ml``; of one that is not corrected ``worth``,
-        its place among those worth correcting, from 1, and ``reason``, why it has this place, or
-        ``corrected_before``, if the same files were, in this case or another one.
+        case that is done also ``flag``, its name ``flag_words`` and ``volumes_ml``; of one that is
+        not corrected ``worth``, its place among those worth correcting, from 1, and ``reason``, why
+        it has this place, or ``corrected_before``, if the same files were, in this case or another
+        one.
     """
     states, stored = cases.all(), readable(cases.corrections)[0]
     manifests, left = {}, []
@@ -60,7 +62,8 @@ def _about(cases: Cases, state: State) -> dict[str, Any]:
 def _found(manifest: dict[str, Any] | None) -> dict[str, Any]:
     if manifest is None:
         return {}
-    return {"flag": manifest["quality"]["flag"], "volumes_ml": manifest["volumes_ml"]}
+    flag = manifest["quality"]["flag"]
+    return {"flag": flag, "flag_words": FLAG_WORDS[flag], "volumes_ml": manifest["volumes_ml"]}
 
 
 def _manifest(cases: Cases, state: State) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import gzip
 import re
 import shutil
 import zlib
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -56,6 +56,7 @@ class _Upload:
     kind: Literal["dicom", "images"]
     patient: str
     series: dict[str, _Series]
+    doubts: dict[str, str]  # why a modality's series is only proposed
 
 
 def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     Parameters
     ----------
     values : mapping
-        ``folder`` of the case, whose ``upload`` holds what was sent; ``model``, a folder;
+        ``folder`` of the case, whose ``upload`` holds what was sent; ``modalities`` of the network;
         ``label``, the name under which it was sent; ``most_unpacked`` and ``reserve_bytes`` as in
         `limits.Limits`.
     report : callable
@@ -73,12 +74,12 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
     -------
     dict
         Fields of `store.State`: kind, patient, series, chosen, native, and status: "waiting" if
-        every modality of the network has one series, else "unclear".
+        every modality of the network has one series, and that without doubt, else "unclear".
     """
     folder = Path(values["folder"])
     report("Reading the files", 0.0)
     place = _unpacked(folder, values)
-    model = worker.model(values["model"])
+    modalities: Sequence[str] = values["modalities"]
     found = _found(place)
     series: list[dict[str, str]] = []
     chosen: dict[str, str] = {}
@@ -87,21 +88,28 @@ def recognise(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any
         report("Reading the files", number / len(found.series))
         described, grid = _described(key, one, place, folder / f"{number}.png")
         series.append(described)
-        if grid and one.modality in model.modalities and one.modality not in chosen:
+        if grid and one.modality in modalities and one.modality not in chosen:
             chosen[one.modality] = key
             grids.append(grid)
     if all(one["fault"] for one in series):
         raise InputError(series[0]["fault"])
-    is_whole = set(chosen) == set(model.modalities)
+    doubts = [found.doubts[name] for name in modalities if name in found.doubts]
+    missing = [name for name in modalities if name not in chosen]
     return {
         "kind": found.kind,
         "patient": found.patient,
         "series": series,
         "chosen": chosen,
         "native": any(grid.differs(grids[0]) for grid in grids),
-        "status": "waiting" if is_whole else "unclear",
-        "message": "" if is_whole else "Say which series is which modality.",
+        "status": "unclear" if doubts or missing else "waiting",
+        "message": _what_to_choose(doubts, missing),
     }
+
+
+def _what_to_choose(doubts: Sequence[str], missing: Sequence[str]) -> str:
+    words = [f"{doubt[0].upper()}{doubt[1:]}." for doubt in doubts]
+    words += [f"No series is recognised as {' or '.join(missing)}."] if missing else []
+    return " ".join([*words, "Check or choose the series of each modality."]) if words else ""
 
 
 def _found(place: Path) -> _Upload:
@@ -216,12 +224,12 @@ def _is_nifti(start: bytes) -> bool:
 
 
 def _of_study(place: Path) -> _Upload:
-    study, table = dicom.series_of_study(place)
+    study, table, doubts = dicom.series_of_study(place)
     series = {
         key: _Series(_title(stack), _facts_of_stack(stack), modality, stack.part)
         for key, (stack, modality) in table.items()
     }
-    return _Upload("dicom", f"patient-{study.patient}", series)
+    return _Upload("dicom", f"patient-{study.patient}", series, doubts)
 
 
 def _title(stack: Stack) -> str:
@@ -238,17 +246,32 @@ def _facts_of_stack(stack: Stack) -> str:
 def _of_images(place: Path, files: list[Path]) -> _Upload:
     images = [path for path in files if not _MASK.search(path.name.lower())]
     seen = Counter(path.name for path in images)
+    candidates: dict[str, list[Path]] = defaultdict(list)
+    for path in images:
+        candidates[_modality(path.name)].append(path)
+    candidates.pop("", None)
+    proposed = {min(paths, key=_length): name for name, paths in candidates.items()}
     series = dict[str, _Series]()
     for path in images:
         key = str(path.relative_to(place))
         title = path.name if seen[path.name] == 1 else key
-        series[key] = _Series(title, "", _modality(path.name), path)
+        series[key] = _Series(title, "", proposed.get(path, ""), path)
     if not series:
         raise InputError(
             "The upload holds no DICOM file of an MR image and no NIfTI file. Drop the folder of a"
             " study, or NIfTI files."
         )
-    return _Upload("images", "", series)
+    doubts = {
+        name: f"{len(paths)} files may be {name}"
+        for name, paths in candidates.items()
+        if len(paths) > 1
+    }
+    return _Upload("images", "", series, doubts)
+
+
+def _length(path: Path) -> int:
+    """Of a name; more words tell of something derived, such as a subtraction."""
+    return len(path.name)
 
 
 def _facts(volume: Volume) -> str:

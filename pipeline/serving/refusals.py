@@ -7,6 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from unicodedata import category
 
+from ..core.advice import without_commands
 from ..core.errors import InputError
 from ..runtime.errors import explained
 
@@ -15,10 +16,6 @@ DISK_FULL = (
     "The disk of the server is full. Make room, for example by deleting cases, and try again."
 )
 _MOST_LETTERS = 1000
-_OF_THE_SHELL = re.compile(
-    r"cohort\.|python -m |tumorflow |dvc |params\.yaml|modalities\.yaml|Name the folder|--\w"
-    "|ask for nifti"
-)
 _CLASSES = re.compile(r" ?\(\w*(?:Error|Exception)\b[^()]*\)")
 _FOLDERS = re.compile(r"(?<![\w.)])/(?:[^/\s:'\",]+/)+")
 
@@ -70,9 +67,7 @@ def for_page(error: BaseException, *places: Path) -> str:
     for place in places:
         text = text.replace(f"{place}/", "").replace(f"{place}: ", "").replace(str(place), "it")
     text = _CLASSES.sub("", _FOLDERS.sub("", plain(text, 4 * _MOST_LETTERS)))
-    first, *sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", text)
-    kept = [first, *(one for one in sentences if not _OF_THE_SHELL.search(one))]
-    return shortened(" ".join(kept), _MOST_LETTERS)
+    return shortened(without_commands(text), _MOST_LETTERS)
 
 
 def plain(text: str, most: int) -> str:

@@ -28,6 +28,8 @@ SERVED = "served"
 """Name of the model that segments what is dropped."""
 HELD_OUT = "held-out/"
 """Before the name of a held-out case where a case is chosen; ids of cases have no slash."""
+_COMPARED = 2
+"""Format of what `comparing.compare_models` says: of another one, a comparison is made again."""
 _REPORT_POLICY = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; img-src data: blob:;"
     " style-src 'unsafe-inline'; script-src {} 'wasm-unsafe-eval' blob:; worker-src blob:;"
@@ -84,7 +86,11 @@ class Review:
             raise InputError(f"Choose two different models of {', '.join(self.models)}.")
         folders = {name: self.models[name] for name in names}
         values = self._chosen(case)
-        identity = [values.pop("identity"), *([name, _hash(at)] for name, at in folders.items())]
+        identity = [
+            _COMPARED,
+            values.pop("identity"),
+            *([name, _hash(at)] for name, at in folders.items()),
+        ]
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
         values["models"] = {name: str(folder) for name, folder in folders.items()}
         values["model"] = str(self.models[SERVED])

@@ -117,13 +117,17 @@ def _write_extras(made: Path, result: Segmentation, extras: Extras) -> None:
 
 
 def _segmented(values: Mapping[str, Any], report: worker.Report) -> Segmentation:
+    """The segmentation of a case under the name that its files have at the page, which for a DICOM
+    study is not that of its record.
+    """
     model = worker.model(values["model"])
     report("Reading and checking", 0.0)
     case = found(model, values)
     prepared = model.prepare(case, values["native"])
     report("The network looks at it", 0.3)
     model.load_network()
-    return model.predict(prepared)
+    result = model.predict(prepared)
+    return replace(result, case=replace(result.case, name=values["case"]))
 
 
 def found(model: Model, values: Mapping[str, Any]) -> OneCase:

@@ -36,6 +36,9 @@ BODY = "body"
 LABELS, SCENE = "labels.nii.gz", "scene"
 """In the result of a case."""
 _ORPHAN_S = 3600.0
+_MARK = "tumorflow-store.json"
+"""In a store: that it is one, so that nothing else is taken for it, and deleted."""
+_CASES, _OF_EARLIER_VERSIONS = "cases", {"cases", "follow", "scenes", "token", ".lock"}
 
 
 class Series(Strict):
@@ -91,14 +94,23 @@ class Store:
         Made if it is not there, readable by its owner alone.
     keep : timedelta
         How long a case is kept.
+
+    Raises
+    ------
+    InputError
+        If the folder holds anything and is no store.
     """
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
         self.folder, self.keep = folder, keep
-        self._cases = folder / "cases"
+        self._cases = folder / _CASES
         self._lock = RLock()
-        self._cases.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
+        if not (folder / _MARK).is_file():
+            _require_free(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            write_json(folder / _MARK, {"format_version": 1})
+        self._cases.mkdir(exist_ok=True, mode=0o700)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -178,12 +190,33 @@ class Store:
         return [one.id for one in self.all() if datetime.fromisoformat(one.expires) <= now]
 
     def remove_rest(self, older_than_s: float = _ORPHAN_S) -> None:
-        """Delete folders without a readable state."""
+        """Delete folders of cases without a state, and those whose state cannot be read when they
+        are as old as `keep`.
+        """
         whole = {state.id for state in self.all()}
         for folder in self._cases.iterdir():
+            if folder.name in whole or not _ID.fullmatch(folder.name):
+                continue
             with suppress(OSError):
-                if folder.name not in whole and time.time() - folder.stat().st_mtime > older_than_s:
+                is_damaged = (folder / _STATE).is_file()
+                least_s = self.keep.total_seconds() if is_damaged else older_than_s
+                if time.time() - folder.stat().st_mtime > least_s:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _write(self, state: State) -> None:
         write_json(self._cases / state.id / _STATE, state)
+
+
+def _require_free(folder: Path) -> None:
+    """Raise InputError unless a folder is empty or not there, or a store of an earlier version."""
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
+    if not found:
+        return
+    cases = folder / _CASES
+    names = [path.name for path in cases.iterdir()] if cases.is_dir() else []
+    if not found <= _OF_EARLIER_VERSIONS or not all(map(_ID.fullmatch, names)):
+        raise InputError(
+            f"{folder}: is no store of `serve`, and holds other files, such as"
+            f" {min(found - {_CASES}, default=_CASES)}. Cases in a store expire: name"
+            " a folder that is empty, or not there, by --store."
+        )

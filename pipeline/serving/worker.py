@@ -2,8 +2,8 @@
 
 Both sides write a JSON object a line. Each line that the process reads is a task. It answers with
 any number of ``{"step": text, "share": 0 to 1}``, and then ``{"done": value}``,
-``{"failed": message}`` for the user, or ``{"broken": kind}`` for an error of the program. It ends
-when its input does.
+``{"failed": message}`` for the user, with ``"ends": true`` if the process ends then, or
+``{"broken": kind}`` for an error of the program. It ends when its input does.
 
 Libraries print what they find in files, which may name a patient: of all that is printed here only
 the lines of this module reach the log of the server.
@@ -52,7 +52,10 @@ _TOO_LARGE = (
     "The files need more memory than the server gives to one case. Send the four series alone, or"
     " smaller ones."
 )
-
+_NO_MODEL = (
+    "The network is not there: a training may be replacing it. The files are kept: start again when"
+    " it is back."
+)
 _MOST_MODELS = 3  # loaded at the same time; the one used longest ago makes room
 
 
@@ -117,7 +120,7 @@ def _answer(task: dict[str, Any], answers: TextIO) -> bool:
     except (InputError, OSError) as error:
         say(failed=for_page(error, *_places(values)))
     except MemoryError:
-        say(failed=_TOO_LARGE)
+        say(failed=_TOO_LARGE, ends=True)
         return False
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))
@@ -128,10 +131,11 @@ def _answer(task: dict[str, Any], answers: TextIO) -> bool:
 
 def _places(values: dict[str, Any]) -> list[Path]:
     """Folders of a task that no message shall name, the innermost first."""
-    folder, model = Path(values.get("folder", "upload")), Path(values["model"])
+    folder = Path(values.get("folder", "upload"))
     upload = folder / UPLOAD
     chosen = (folder / UPLOAD / NAMED).glob("*")
-    named = [upload / "files", *chosen, upload / BODY, upload, folder, model]
+    named = [upload / "files", *chosen, upload / BODY, upload, folder]
+    named += [Path(values["model"])] if "model" in values else []
     return [place for one in named for place in (one.absolute(), one)]
 
 
@@ -143,9 +147,13 @@ def _free_memory() -> None:
 
 
 def model(folder: str) -> Model:
-    """The network in a folder, loaded once, and anew when a training has replaced it."""
+    """The network in a folder, loaded once, and anew when a training has replaced it; InputError
+    while there is none.
+    """
     card = Path(folder) / "card.json"
-    return _model(folder, card.stat().st_mtime_ns if card.is_file() else 0)
+    if not card.is_file():
+        raise InputError(_NO_MODEL)
+    return _model(folder, card.stat().st_mtime_ns)
 
 
 @lru_cache(_MOST_MODELS)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from ..core.schema import Schema
 from ..formats.raw_cases import Found, read_volumes
 from ..formats.volume import Part, Volume
 from .fingerprints import content_sha256, fingerprint
-from .modality_swaps import relations, suspicions
+from .modality_swaps import doubts, relations
 from .plausibility import Fault, faults, skull_stripped
+from .remark import Remark
 from .thumbnail import favourite, thumbnail
 
 
@@ -56,6 +58,27 @@ def verify(found: Found, schema: Schema) -> Verified:
     )
 
 
+class Noticed(NamedTuple):
+    """What is wrong with a case that is to be predicted: warnings about it and its files; and the
+    doubts among them, each a sentence, for which its labels cannot be trusted.
+    """
+
+    warnings: list[str]
+    doubts: list[str]
+
+
+_SKULL_ON = Remark(
+    "the skull is on, or air is not even, but the network was trained on brains alone",
+    "",
+    "The labels cannot be trusted. Run it again with --native, which extracts the brain.",
+)
+_SKULL_OFF = Remark(
+    "the skull was removed, but the network was trained on heads with it",
+    "",
+    "The labels cannot be trusted.",
+)
+
+
 def incomplete(case: str, absent: Sequence[str]) -> list[str]:
     """A warning that a case was segmented without some modalities; none if none is absent."""
     if not absent:
@@ -63,8 +86,8 @@ def incomplete(case: str, absent: Sequence[str]) -> list[str]:
     lacks, them = ("is", "it") if len(absent) == 1 else ("are", "them")
     return [
         f"{case}: {', '.join(absent)} {lacks} missing: segmented without {them}, as the network was"
-        f" trained to be. Labels are less accurate than with {them}; evaluate.missing_modalities"
-        " measures by how much."
+        f" trained to be. Labels are less accurate than with {them}. Measure by how much with"
+        " evaluate.missing_modalities."
     ]
 
 
@@ -75,7 +98,7 @@ def alone(
     modalities: Sequence[str],
     trained_stripped: bool | None,
     nonzero: bool,
-) -> list[str]:
+) -> Noticed:
     """Warnings about a single case that is to be predicted.
 
     Parameters
@@ -92,31 +115,31 @@ def alone(
 
     Returns
     -------
-    list of str
+    Noticed
         What would make the labels silently wrong: contradictory headers, swapped modalities, a
         skull that training cases did not have or a missing one that they had, air that is not 0,
         masks in place of images.
     """
-    warnings = [
-        *found.warnings(volumes),
-        *suspicions(relations(case.image, case.grid.spacing_mm)[None], modalities, [case.name]),
-    ]
-    stripped = skull_stripped(case.image[..., favourite(modalities)], case.grid.spacing_mm)
+    spacing_mm = case.grid.spacing_mm
+    remarks = doubts(relations(case.image, spacing_mm), modalities)
+    stripped = skull_stripped(case.image[..., favourite(modalities)], spacing_mm)
     if trained_stripped and stripped is False:
         nonzero = False  # the skull is why more than a brain differs from 0
-        warnings.append(
-            f"{case.name}: the skull is on, or air is not even, but the network was trained on"
-            " brains alone: the labels cannot be trusted. Run it again with --native, which"
-            " extracts the brain."
-        )
+        remarks.append(_SKULL_ON)
     if trained_stripped is False and stripped:
-        warnings.append(
-            f"{case.name}: the skull was removed, but the network was trained on heads with it: the"
-            " labels cannot be trusted."
-        )
+        remarks.append(_SKULL_OFF)
     brain_voxels = int(np.count_nonzero(case.image.any(axis=-1))) if nonzero else None
     own = faults({name: volumes[name] for name in modalities}, case.grid, brain_voxels)
-    return [*warnings, *(f"{case.name} ({fault.found}): {fault.what}" for fault in own)]
+    grave = [fault for fault in own if fault.is_grave]
+    remarks += [Remark(f"{one.name} ({one.found})", "", f"{one.remedy}.") for one in grave]
+    return Noticed(
+        [
+            *found.warnings(volumes),
+            *(remark.about(case.name) for remark in remarks),
+            *(f"{case.name} ({one.found}): {one.what}" for one in own if not one.is_grave),
+        ],
+        [remark.sentence for remark in remarks],
+    )
 
 
 def _entry(

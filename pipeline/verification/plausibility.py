@@ -30,10 +30,19 @@ _CELL_MM, _RIM_MM = 3.0, 9.0
 
 
 class Fault(NamedTuple):
-    """A fault and its remedy, in the same words for every case, and the finding in this one."""
+    """A fault and its remedy, in the same words for every case; what was found in this one; and
+    whether its labels cannot be trusted.
+    """
 
-    what: str
+    name: str
+    remedy: str
     found: str
+    is_grave: bool
+
+    @property
+    def what(self) -> str:
+        """The fault and its remedy."""
+        return f"{self.name}. {self.remedy}" if self.remedy else self.name
 
 
 def faults(volumes: Mapping[str, Volume], grid: Grid, brain_voxels: int | None) -> list[Fault]:
@@ -54,40 +63,59 @@ def faults(volumes: Mapping[str, Volume], grid: Grid, brain_voxels: int | None) 
     )
     within = {name: air_within(volume.voxels, volume.air) for name, volume in volumes.items()}
     counts = {name: _distinct_values(volume.voxels) for name, volume in volumes.items()}
-    findings = {
-        "the affine is the identity, as of files saved without their header: it defines spacing,"
-        " left and right. If that is wrong, copy the affine of the original files": (
-            [f"{lost}: identity"] if lost else []
+    found = [
+        Fault(
+            "the affine is the identity, as of files saved without their header: it defines"
+            " spacing, left and right",
+            "If that is wrong, copy the affine of the original files",
+            f"{lost}: identity" if lost else "",
+            is_grave=False,
         ),
-        "air is a constant other than 0, as of images normalised with their background; it was"
-        " subtracted": [
-            f"{name} {volume.air:.4g}" for name, volume in volumes.items() if volume.air
-        ],
-        "air has two values, as of images that were normalised and then padded: both would count as"
-        " brain. Set both to 0 in the files": [
-            f"{name} {volumes[name].air:.4g} and {inner:.4g}"
-            for name, inner in within.items()
-            if inner is not None
-        ],
-        f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of the"
-        " grid): the skull is on, or air is not even. For training set preprocess.foreground: head,"
-        " or extract the brain (native.enabled: true); for `predict` add --native; or set air to 0"
-        " in the files": _more_than_a_brain(grid, brain_voxels),
-        "a modality has too few different values for an image: it may be a mask. Check it, and"
-        " replace it with the image": [
-            f"{name}: {count} values" for name, count in counts.items() if count < FEWEST_VALUES
-        ],
-    }
-    return [Fault(what, ", ".join(found)) for what, found in findings.items() if found]
+        Fault(
+            "air is a constant other than 0, as of images normalised with their background; it was"
+            " subtracted",
+            "",
+            ", ".join(f"{name} {volume.air:.4g}" for name, volume in volumes.items() if volume.air),
+            is_grave=False,
+        ),
+        Fault(
+            "air has two values, as of images that were normalised and then padded: both would"
+            " count as brain",
+            "Set both to 0 in the files",
+            ", ".join(
+                f"{name} {volumes[name].air:.4g} and {inner:.4g}"
+                for name, inner in within.items()
+                if inner is not None
+            ),
+            is_grave=True,
+        ),
+        Fault(
+            f"more than a brain differs from air ({LARGEST_BRAIN_LITRES} litres, or {FILLED:.0%} of"
+            " the grid): the skull is on, or air is not even",
+            "For training set preprocess.foreground: head, or extract the brain (native.enabled:"
+            " true); for `predict` add --native; or set air to 0 in the files",
+            _more_than_a_brain(grid, brain_voxels),
+            is_grave=True,
+        ),
+        Fault(
+            "a modality has too few different values for an image: it may be a mask",
+            "Check it, and replace it with the image",
+            ", ".join(
+                f"{name}: {count} values" for name, count in counts.items() if count < FEWEST_VALUES
+            ),
+            is_grave=True,
+        ),
+    ]
+    return [fault for fault in found if fault.found]
 
 
-def _more_than_a_brain(grid: Grid, brain_voxels: int | None) -> list[str]:
+def _more_than_a_brain(grid: Grid, brain_voxels: int | None) -> str:
     if brain_voxels is None or min(grid.shape) == 1:
-        return []
+        return ""
     share = brain_voxels / float(np.prod(grid.shape))
     litres = brain_voxels * float(np.prod(grid.spacing_mm)) / 1e6
     is_brain = share <= FILLED and litres <= LARGEST_BRAIN_LITRES
-    return [] if is_brain else [f"{litres:.2f} litres, {share:.0%} of the grid"]
+    return "" if is_brain else f"{litres:.2f} litres, {share:.0%} of the grid"
 
 
 def _distinct_values(voxels: np.ndarray) -> int:

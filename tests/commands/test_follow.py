@@ -271,12 +271,17 @@ def test_labels_of_predict_are_used_with_the_values_that_their_records_name(tmp_
         folder.mkdir(exist_ok=True)
         (place / key / f"{key}_seg.nii.gz").rename(folder / f"{key}.nii.gz")
         values = {"necrotic": 1, "edema": 2, "enhancing": 4}
+        quality = {"flag": "check", "reasons": [{"text": "It is odd."}]}
         record = {"labels": values, "network_sha256": "ab" * 32, "warnings": ["looks odd"]}
+        record |= {"quality": quality}
         (folder / f"{key}.nii.gz.json").write_text(json.dumps(record))
     assert follow(place, "--out", tmp_path / "out", "--labels", folder) is None
     record = json.loads((tmp_path / "out/follow_up.json").read_text())
     assert record["visits"][0]["labels"] == "network abababababababab"
     assert "visit 2: looks odd" in record["warnings"]
+    first, _, *others = [each for each in record["warnings"] if "quality flag" in each]
+    assert first == "visit 1: its quality flag says check, so look at its labels first: It is odd."
+    assert not others
     assert record["kinds"][0]["visits"][1]["by_product"]["category"] == "PD"
     values = {"labels": {"necrotic": 7}}
     (folder / "b.nii.gz.json").write_text(json.dumps(values))
@@ -302,3 +307,74 @@ def test_visits_without_labels_are_segmented_once(tmp_path):
     assert not (out / "segmentations/a.nii.gz").exists()
     assert follow(*arguments) is None
     assert written.stat().st_mtime_ns == before
+
+
+def record_after(place: Path, *words: object) -> dict:
+    out = place.parent / "out"
+    assert follow(place, "--out", out, *words) is None
+    return json.loads((out / "follow_up.json").read_text())
+
+
+def enhancing_ml(path: Path) -> float:
+    labels = nifti.read(path)
+    return np.count_nonzero(labels.voxels == 4) * np.prod(labels.grid.spacing_mm) / 1000
+
+
+LOW = Grid((64, 64, 50), CUBES.affine)  # without the top of the head
+TOP = (0.0, 10.0, 46.0)
+
+
+@pytest.mark.parametrize("motion", [np.eye(4), MOVED])
+def test_lesions_outside_the_images_of_the_baseline_are_measured_and_matched(tmp_path, motion):
+    place = tmp_path / "patient"
+    write_visit(place / "a", "a", balls((RIGHT, 10)), grid=LOW)
+    for key, radius in (("b", 6), ("c", 7)):
+        write_visit(place / key, key, balls((RIGHT, 10), (TOP, radius)), motion=motion)
+    record = record_after(place)
+    for number, key in enumerate("abc"):
+        state = record["kinds"][0]["visits"][number]
+        assert state["total_ml"] == pytest.approx(enhancing_ml(place / key / f"{key}_seg.nii.gz"))
+    assert lesions(record, 0, 1)["CE2"]["status"] == "new"
+    assert lesions(record, 0, 2)["CE2"]["status"] == "same"
+    assert lesions(record, 0, 2)["CE2"]["outside_baseline"] > 0.5
+    assert any("visit 2: CE2 lies" in warning for warning in record["warnings"])
+    last = record["kinds"][0]["visits"][2]
+    assert last["by_product"]["category"] == "not stated"
+    assert "baseline, so perhaps not new: CE2" in last["by_product"]["reason"]
+    assert any("CE2 lies outside the images" in note for note in last["notes"])
+
+
+def test_a_target_that_the_images_of_a_visit_do_not_reach_has_not_vanished(tmp_path):
+    place = tmp_path / "patient"
+    write_visit(place / "a", "a", balls((TOP, 7)))
+    write_visit(place / "b", "b", [], balls((RIGHT, 10)), grid=LOW)
+    record = record_after(place)
+    assert not record["visits"][1]["registration"]["poor"]
+    last = record["kinds"][0]["visits"][1]["by_product"]
+    assert last["category"] == "not stated"
+    assert last["reason"] == "outside the images of this visit: CE1"
+    assert any("do not reach the place of CE1" in warning for warning in record["warnings"])
+
+
+def test_visits_that_do_not_fit_get_no_category_and_keep_their_volumes(tmp_path, capsys):
+    place = tmp_path / "patient"
+    for key in "ab":
+        write_visit(place / key, key, balls((RIGHT, 10)))
+    for path in (place / "b").glob("b_[tf]*"):
+        volume = nifti.read(path)
+        half = volume.voxels.copy()
+        half[:, :24] = 0
+        nifti.write(path, half, volume.grid.affine)
+    record = record_after(place)
+    assert "heads overlap by Dice" in record["visits"][1]["registration"]["poor"]
+    state = record["kinds"][0]["visits"][1]
+    for rule in ("by_product", "by_volume"):
+        assert state[rule]["category"] == "not stated"
+        assert (state[rule]["from_baseline"], state[rule]["from_nadir"]) == (None, None)
+    assert state["with_clinic"]["category"] == ""
+    assert {own["status"] for own in state["lesions"]} == {"unmatched"}
+    assert state["total_ml"] == pytest.approx(enhancing_ml(place / "b/b_seg.nii.gz"))
+    assert "ml in all, not stated: the visits could not be registered" in capsys.readouterr().out
+    page = (tmp_path / "out/follow_up.html").read_text()
+    assert "<b>Not stated: the visits could not be registered</b>" in page
+    assert "Stable disease" not in page

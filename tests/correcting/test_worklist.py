@@ -14,7 +14,9 @@ from tests.correcting.made import corrected, manifest
 def expected(dice: float | None, estimated: float = 0.95) -> dict:
     """An entry of `quality.expected_dice`."""
     near = (
-        {"low": None, "high": None} if dice is None else {"low": dice - 0.05, "high": dice + 0.02}
+        {"low": None, "high": None, "coverage": None}
+        if dice is None
+        else {"low": dice - 0.05, "high": dice + 0.02, "coverage": 0.6}
     )
     return {"estimated": estimated, "dice": dice, **near}
 
@@ -42,16 +44,24 @@ def test_the_lowest_expected_dice_of_a_region_comes_first():
         ("c", "WT"),
         ("a", "ET"),
     ]
-    assert ranked[0].reason == "ET has the lowest expected Dice, 0.70 (0.65 to 0.72)."
+    assert ranked[0].reason == (
+        "ET has the lowest expected Dice, 0.70 (0.65 to 0.72 with a probability of 60 %)."
+    )
 
 
 def test_a_case_unlike_those_of_the_training_comes_before_all_others():
     reasons = ["t1c: percentile 95 is 9.", "T2 is odd."]
     ranked = rank([predicted("a", WT=0.5), predicted("b", "check", reasons, WT=0.95)])
     assert [worth.case for worth in ranked] == ["b", "a"]
-    assert ranked[0].reason.startswith(
-        "Unlike the training cases: t1c: percentile 95 is 9. (1 more reasons) WT has"
-    )
+    assert ranked[0].reason == "t1c: percentile 95 is 9. (1 more reason)"
+
+
+def test_no_interval_is_given_of_a_case_whose_page_gives_none():
+    """Errors on validation cases say nothing of a case that is not known to be like them."""
+    for flag, said in (("check", "odd."), ("unknown", "WT has the lowest expected Dice, 0.50.")):
+        (worth,) = rank([predicted("a", flag, ["odd."], WT=0.5)])
+        assert worth.reason == said
+        assert worth.expected_dice == 0.5
 
 
 def test_a_flagged_case_without_tumour_comes_first_and_one_that_is_ok_last():
@@ -61,7 +71,8 @@ def test_a_flagged_case_without_tumour_comes_first_and_one_that_is_ok_last():
          predicted("b", WT=0.9)]
     )  # fmt: skip
     assert [worth.case for worth in ranked] == ["lost", "a", "b", "none"]
-    assert "finds no tumour" in ranked[0].reason
+    assert ranked[0].reason == "WT: the network finds none."
+    assert "finds no tumour" in ranked[-1].reason
 
 
 def test_without_validation_cases_the_own_estimate_of_the_network_counts():

@@ -20,10 +20,13 @@ NOTHING = np.zeros(SHAPE, bool)
 def visits(*masks):
     """What became of every lesion at every visit: {lesion: (status, others)}."""
     tracker = Tracker("CE", MM)
-    found = (find(mask, NOTHING, MM).numbers for mask in masks)
+    found = (find(mask, NOTHING, MM) for mask in masks)
     return [
-        {each.lesion: (each.status, each.others) for each in tracker.add(numbers)}
-        for numbers in found
+        {
+            each.lesion: (each.status, each.others)
+            for each in tracker.add(one.numbers, len(one.volumes_mm3))
+        }
+        for one in found
     ]
 
 
@@ -55,6 +58,17 @@ def test_the_largest_lesion_comes_first():
 def test_a_lesion_that_grows_and_shrinks_keeps_its_name():
     course = visits(ball(20), ball(21, radius=9), ball(19, radius=3))
     assert course == [{"CE1": ("first", ())}] + 2 * [{"CE1": ("same", ())}]
+
+
+def test_lesions_without_a_voxel_on_the_common_grid_are_carried_all_the_same():
+    tracker = Tracker("CE", MM)
+    tracker.add(ball(20).astype(np.uint16), 1)
+    found = tracker.add(np.zeros(SHAPE, np.uint16), 2)
+    assert [(each.lesion, each.number, each.status) for each in found] == [
+        ("CE1", 0, "vanished"),
+        ("CE2", 1, "new"),
+        ("CE3", 2, "new"),
+    ]
 
 
 def test_lesions_that_vanish_return_and_appear_are_named_so():

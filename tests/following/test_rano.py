@@ -14,10 +14,21 @@ from pipeline.following.rano import (
 from pipeline.following.visits import Clinical
 
 
-def course(*values, rule=PRODUCT, baseline=0, new=(), left=(), measurable=True):
-    """Categories of burdens; `new` and `left` are visits with a new lesion, or another one left."""
+def course(
+    *values, rule=PRODUCT, baseline=0, new=(), left=(), measurable=True, unmatched=(), unseen=()
+):
+    """Categories of burdens; `new` and `left` are visits with a new lesion, or another one left;
+    `unmatched` those that were not registered, `unseen` those whose images miss a target lesion.
+    """
     burdens = [
-        Burden(value, value > 0 or number in left, ("CE9",) * (number in new), measurable)
+        Burden(
+            value,
+            value > 0 or number in left,
+            ("CE9",) * (number in new),
+            measurable,
+            "not registered" * (number in unmatched),
+            ("CE1",) * (number in unseen),
+        )
         for number, value in enumerate(values)
     ]
     return categories(burdens, baseline, rule)
@@ -74,9 +85,34 @@ def test_a_lesion_that_is_no_target_prevents_complete_response():
 
 def test_without_measurable_disease_at_the_baseline_no_response_is_stated():
     found = course(0, 0)[-1]
-    assert found.category == "SD"
+    assert found.category == "not stated"
     assert "no response can be stated" in found.reason
     assert (found.from_baseline, found.from_nadir) == (None, None)
+
+
+def test_a_visit_that_was_not_registered_has_no_category_and_no_changes():
+    found = course(1000, 0, new=(1,), unmatched=(1,))[-1]
+    assert (found.category, found.reason) == ("not stated", "not registered")
+    assert (found.from_baseline, found.from_nadir) == (None, None)
+
+
+def test_a_target_outside_the_images_of_a_visit_is_no_response_and_no_nadir():
+    found = course(1000, 0, 900, left=(1,), unseen=(1,))
+    assert [each.category for each in found] == ["baseline", "not stated", "SD"]
+    assert found[1].reason == "outside the images of this visit: CE1"
+    assert course(1000, 0, new=(1,), unseen=(1,))[-1].category == "PD"
+
+
+def test_a_response_is_confirmed_over_a_visit_without_category():
+    found = course(1000, 400, 0, 390, unseen=(2,))
+    said = confirmation(found, [0, 30, 60, 90], 1, Clinical())
+    assert said == "confirmed at visit 4, after 60 days"
+
+
+def test_worse_clinical_status_is_progression_where_images_state_no_category():
+    worse = Clinical(clinical_status="worse")
+    assert overall("not stated", worse, Clinical()) == ("PD", "clinical status is worse")
+    assert overall("not stated", Clinical(2, "stable"), Clinical(2)) == ("", "")
 
 
 def test_a_target_that_returns_too_small_to_measure_is_no_progression():

@@ -278,3 +278,10 @@ def test_the_brain_is_found_by_the_modalities_that_are_there(foreground):
     alone, beside = prepare(lacking, config), prepare(lacking, config, [False, True])
     assert beside.geometry == alone.geometry != prepare(case, config).geometry
     assert np.array_equal(beside.image[..., 1:], alone.image)
+
+
+def test_a_case_that_a_wrong_header_makes_huge_is_refused_before_it_is_resampled():
+    image = np.ones((40, 40, 40, 1), np.float32)
+    case = Case("odd", image, None, Grid(image.shape[:3], np.diag([1000.0, 1000.0, 1000.0, 1.0])))
+    with pytest.raises(InputError, match=r"case odd: would be 20000 x .* are 1000 x .*micrometres"):
+        prepare(case, TWO_MM)

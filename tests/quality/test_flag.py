@@ -131,6 +131,19 @@ def test_a_missing_modality_is_not_compared(known):
     assert assess(known, FEATURES | {"correlation": {}}, ESTIMATED).flag == "ok"
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_doubt_about_the_input_is_the_first_reason_to_check_whatever_else_is_known(
+    known, is_known
+):
+    unlike = FEATURES | {"histogram": {"t1c.p95": 3.0, "t1c.p50": 0.0}}
+    doubt = "T1n and t1c seem exchanged."
+    for features in (FEATURES, unlike):
+        found = assess(known if is_known else None, features, ESTIMATED, [doubt])
+        assert found.flag == "check"
+        assert (found.reasons[0].code, found.reasons[0].text) == ("input", doubt)
+        assert len(found.reasons) == 2 - (is_known and features is FEATURES)
+
+
 def test_what_cannot_be_compared_is_unknown():
     found = assess(None, FEATURES, ESTIMATED)
     assert found.flag == "unknown"

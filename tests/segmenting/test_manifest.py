@@ -22,8 +22,10 @@ from pipeline.segmenting import manifest
 from pipeline.segmenting.manifest import Manifest
 from tests.conftest import LPS, case_arrays, write_case
 from tests.formats.dicom.test_series import slice_of, write
+from tests.phantom.made import phantoms
 
 MODEL = Path(__file__).parents[1] / "network/format_1"
+KINDS = ("t1", "t1ce", "t2", "flair")
 SCHEMA = params_file.PRESETS / "manifest.schema.json"
 ERRORS = {
     "error_ml": Interval(cases=5, median=0.1, low=-0.4, high=0.5, coverage=0.667),
@@ -120,6 +122,31 @@ def test_real_manifests_fit_the_schema_and_are_read_back(model, evaluated, case,
     wrong = record | {"volumes_ml": {"WT": "much"}, "host": "ward-3"}
     found = {(*error.absolute_path, error.validator) for error in validator.iter_errors(wrong)}
     assert found == {("volumes_ml", "WT", "type"), ("additionalProperties",)}
+
+
+@pytest.mark.slow  # makes the phantom
+def test_exchanged_modalities_are_to_be_checked_everywhere_and_have_no_ranges(evaluated, tmp_path):
+    network, made = api.load(evaluated), phantoms()[0]
+    order = ["t1c", "t1n", "t2w", "t2f"]
+    for name, kinds in (("exchanged", order), ("twins", ["t1c", "t1c", "t2w", "t2f"])):
+        folder = tmp_path / "cases" / name
+        for kind, source in zip(KINDS, kinds, strict=True):
+            nifti.write(folder / f"{name}_{kind}.nii.gz", made.images[source], LPS)
+    list(network.segment_many([tmp_path / "cases"], tmp_path / "out"))
+    said = {
+        "exchanged": "T1n and t1c seem exchanged.",
+        "twins": "T1n and t1c look like one acquisition.",
+    }
+    for row in read_csv(tmp_path / "out/volumes.csv"):
+        text = said[row["case"]]
+        assert (row["quality"], row["quality_reasons"].split(" | ")[0]) == ("check", text)
+        record = json.loads((tmp_path / f"out/{row['case']}.nii.gz.json").read_text())
+        reason = record["quality"]["reasons"][0]
+        assert (reason["code"], reason["text"]) == ("input", text)
+        assert record["warnings"][0].startswith(f"{row['case']}: t1n and t1c")
+        ranges = [error for error in record["volume_errors"].values() if error]
+        assert ranges
+        assert {error["low_ml"] for error in ranges} == {None}
 
 
 def test_two_runs_differ_in_what_belongs_to_a_run_alone(evaluated, case, tmp_path):

@@ -395,27 +395,27 @@ KINDS = {
         "YAML",
     ),
     "modalities.yaml as a folder": Kind(
-        lambda: tar([*study(), ("modalities.yaml/a", b"x")]), "Say which series", "unclear"
+        lambda: tar([*study(), ("modalities.yaml/a", b"x")]), "choose the series", "unclear"
     ),
     "cohort.yaml with aliases of aliases": Kind(
         lambda: tar([("t1c.nii", nifti()), ("cohort.yaml", alias_bomb())]),
-        "Say which series",
+        "choose the series",
         "unclear",
     ),
     "script in a patient's name": Kind(
         lambda: tar(study(PatientName=SCRIPT, PatientID=SCRIPT, SeriesDescription=SCRIPT)),
-        "Say which series",
+        "choose the series",
         "unclear",
         SCRIPT,
     ),
     "script in a file name": Kind(
-        lambda: tar([("<img src=x onerror=alert(1)>.nii", nifti())]), "Say which series", "unclear"
+        lambda: tar([("<img src=x onerror=alert(1)>.nii", nifti())]), "choose the series", "unclear"
     ),
     "description of 1 MB": Kind(
-        lambda: tar(study(SeriesDescription="T1 " * 20_000)), "Say which series", "unclear"
+        lambda: tar(study(SeriesDescription="T1 " * 20_000)), "choose the series", "unclear"
     ),
     "letters that change the direction": Kind(
-        lambda: tar([("t1\u202egnp.nii", nifti())]), "Say which series", "unclear", BIDI
+        lambda: tar([("t1\u202egnp.nii", nifti())]), "choose the series", "unclear", BIDI
     ),
     "1,000 tiny files": Kind(
         lambda: tar([(f"{number}.txt", b"x") for number in range(1000)]), _NO_IMAGE
@@ -423,6 +423,6 @@ KINDS = {
     "1,000 tiny images": Kind(
         lambda: tar([(f"{number}.nii", b"x") for number in range(1000)]), "1000 series"
     ),
-    "name of 10 kB": Kind(nifti, "Say which series", "unclear", "n" * 10_000),
-    "name that is a path": Kind(nifti, "Say which series", "unclear", "../../../etc/t1c.nii"),
+    "name of 10 kB": Kind(nifti, "choose the series", "unclear", "n" * 10_000),
+    "name that is a path": Kind(nifti, "choose the series", "unclear", "../../../etc/t1c.nii"),
 }

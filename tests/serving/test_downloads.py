@@ -124,7 +124,10 @@ def test_a_study_gives_dicom_objects_and_no_file_but_those_names_the_patient(ser
         if not name.endswith(".dcm"):
             content = fetched(served, case, name).content
             assert not any(word.encode() in content for word in IDENTITIES[::2]), name
-    assert "4711" not in "".join(lines_of(fetched(served, case, "summary.pdf").content))
+    page = lines_of(fetched(served, case, "summary.pdf").content)
+    assert "4711" not in "".join(page)
+    saved_as = fetched(served, case, "summary.pdf").headers["Content-Disposition"]
+    assert f"{page[0]}_summary.pdf" in saved_as  # as all files of the case are called
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from pipeline.cohorts import brats
 from pipeline.core.case import Case
 from pipeline.core.errors import InputError
 from pipeline.core.grid import Grid
+from pipeline.core.records import write_json
 from pipeline.following.aligning import Aligned, unmoved
 from pipeline.following.follow_up import FollowUp
 from pipeline.formats import nifti
 from pipeline.registration.mutual_information import Sampled, resample
+from pipeline.serving import pages
 from pipeline.serving.cases import Cases
 from pipeline.serving.follow_ups import FollowUps, FollowUpState, Visit
 from pipeline.serving.following import follow, write_scenes
@@ -23,10 +26,12 @@ from pipeline.serving.limits import Limits
 from pipeline.serving.refusals import Refusal
 from pipeline.serving.scenes import write_scene
 from pipeline.serving.store import Store
+from tests.browser import CHROMIUM, Browser
 from tests.conftest import write_case
 from tests.following.patients import CUBES, inside
 from tests.registration.conftest import head, rigid
-from tests.serving.served import packed, serving
+from tests.serving.served import Served, packed, serving
+from tests.serving.test_corrections import READER, save, scene_voxels
 
 MODEL = Path(__file__).parents[1] / "network/format_1"
 SCHEMA = brats.schema("_")
@@ -109,6 +114,51 @@ def test_cases_that_cannot_be_visits_of_one_patient_are_refused_with_what_to_do(
     assert list(follow_ups.folder.iterdir()) == []
 
 
+def test_days_of_some_visits_alone_are_refused_unless_headers_may_give_those_of_all(kept):
+    store, (one, two, *_), follow_ups = kept
+    chosen = [Visit(case=one, day=3), Visit(case=two)]
+    with pytest.raises(InputError, match=r"not for Visit 2\. Enter the day of every visit"):
+        follow_ups.new(chosen)
+    assert follow_ups.all() == []
+    for case in (one, two):
+        store.update(case, kind="dicom")
+    assert follow_ups.new(chosen).visits == tuple(chosen)
+
+
+def test_past_follow_ups_of_one_visit_list_are_told_apart_by_time_and_baseline(kept):
+    _, (one, two, *_), follow_ups = kept
+    for number, baseline in enumerate(("", two)):
+        follow_ups._write(
+            FollowUpState(
+                id=f"{number}" * 22,
+                created=f"2026-01-0{number + 1}T10:00:00+00:00",
+                status="done",
+                visits=tuple(visits(one, two)),
+                baseline=baseline,
+            )
+        )
+    said = [state["baseline_words"] for state in follow_ups.listed()]
+    assert said == ["visit 2, Visit 2", "visit 1, Visit 1"]
+    page = pages.render("follow.html.j2", token="", cases=[], follow_ups=follow_ups.listed())
+    for day in (1, 2):
+        assert f'<time datetime="2026-01-0{day}T10:00:00+00:00">2026-01-0{day} 10:00 UTC' in page
+
+
+def test_a_follow_up_of_an_earlier_version_is_shown_and_said_to_be_one(kept):
+    _, (one, two, *_), follow_ups = kept
+    stored = FollowUpState(
+        id="F" * 22, created="2026-01-01", status="done", visits=tuple(visits(one, two))
+    ).model_dump(mode="json", exclude={"labels"})
+    write_json(follow_ups.folder / stored["id"] / "state.json", stored)
+    state = follow_ups.get(stored["id"])
+    assert follow_ups.changed(state) is None
+    shown = follow_ups.described(state)["visits"]
+    context = {"token": "", "state": state, "visits": shown, "changed": None}
+    parts = {"verdict": "", "rest": "", "scenes": {"Visit 1": "scene.json"}, "shown": (1,)}
+    page = pages.render("followed.html.j2", **context, **parts)
+    assert "An earlier version made this follow-up" in page
+
+
 def test_follow_ups_are_refused_when_many_are_kept_or_the_disk_is_full(kept, monkeypatch):
     _, (one, two, *_), follow_ups = kept
     with monkeypatch.context() as patch:
@@ -149,7 +199,8 @@ def test_a_follow_up_is_gone_with_the_first_of_its_cases(kept):
 @pytest.mark.slow
 def test_visits_are_followed_shown_and_forgotten(tmp_path):
     ids = []
-    with serving(MODEL, tmp_path / "store") as served:
+    corrected = ("--corrections", str(tmp_path / "corrected"))
+    with serving(MODEL, tmp_path / "store", *corrected) as served:
         for seed in (5, 5):
             folder = write_case(tmp_path / f"visit{len(ids)}", "BraTS2021_00005", seed=seed)
             images = [path for path in folder.iterdir() if "seg" not in path.name]
@@ -158,14 +209,7 @@ def test_visits_are_followed_shown_and_forgotten(tmp_path):
         chosen = [{"case": case, "day": day} for case, day in zip(ids, (40, 10), strict=True)]
         body = {"visits": chosen, "baseline": ids[0]}
         follow_id = served.ask("POST", "/api/follow", json=body).json()["id"]
-        end = time.monotonic() + 120
-        while (state := served.ask("GET", f"/api/follow/{follow_id}").json())["status"] not in (
-            "done",
-            "failed",
-        ):
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        assert state["status"] == "done", state["message"]
+        state = ended(served, follow_id)
         assert [(one["case"], one["day"]) for one in state["visits"]] == [(ids[1], 0), (ids[0], 30)]
         page = served.ask("GET", f"/follow/{follow_id}").text
         assert "2 visits over 30 days; baseline is visit 2" in page
@@ -184,11 +228,70 @@ def test_visits_are_followed_shown_and_forgotten(tmp_path):
         for path in ("files/state.json", "files/..%2Fstate.json", "scenes/1/..%2F..%2Fstate.json"):
             address = f"{served.address}/api/follow/{follow_id}/{path}"
             assert served.session.get(address, timeout=60).status_code in (400, 404)
+        assert "segmented or corrected again since" not in page
+        assert_corrections_count(served, body, follow_id)
         assert_a_visit_is_not_replaced(tmp_path, ids)
         served.ask("DELETE", f"/api/cases/{ids[0]}")
         gone = served.session.get(f"{served.address}/api/follow/{follow_id}", timeout=60)
         assert gone.status_code == 404
         assert "one of its cases was deleted" in gone.json()["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+def test_cases_of_one_name_are_told_apart_on_a_phone_in_the_time_of_the_reader(tmp_path):
+    store = Store(tmp_path / "store", timedelta(hours=1))
+    for created in ("2026-01-05T23:30:00+00:00", "2026-01-06T01:10:00+00:00"):
+        store.update(store.new("Jane").id, status="done", created=created)
+    with serving(MODEL, tmp_path / "store") as served, Browser() as browser:
+        page = browser.open("about:blank")
+        page.look(390, 844, touch=True)
+        page.send("Emulation.setTimezoneOverride", timezoneId="America/New_York")
+        page.go(f"{served.address}/follow")
+        page.wait_for("!document.querySelector('time').textContent.includes('UTC')")
+        said = page.evaluate("document.getElementById('follow').innerText")
+        assert "Jan 5, 06:30" in said
+        assert "Jan 5, 08:10" in said
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def ended(served: Served, follow_id: str) -> dict[str, Any]:
+    """The state of a follow-up once it is done."""
+    end = time.monotonic() + 120
+    while (state := served.ask("GET", f"/api/follow/{follow_id}").json())["status"] not in (
+        "done",
+        "failed",
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert state["status"] == "done", state["message"]
+    return state
+
+
+def assert_corrections_count(served: Served, body: dict[str, Any], old: str) -> None:
+    """A correction makes a follow-up outdated, and the next one is of the corrected labels."""
+    case = body["baseline"]
+    drawn = scene_voxels(served, case)
+    drawn[...] = 0
+    drawn[3:9, 3:9, 3:9] = 3
+    assert save(served, case, drawn).status_code == 201
+    page = served.ask("GET", f"/follow/{old}").text
+    assert "Visit 2 was segmented or corrected again since." in " ".join(page.split())
+    assert f"/follow?case={body['visits'][1]['case']}&amp;case={case}" in page
+    new = served.ask("POST", "/api/follow", json=body).json()["id"]
+    ended(served, new)
+    record = served.ask("GET", f"/api/follow/{new}/files/follow_up.json").json()
+    assert [visit["checked"] for visit in record["visits"]] == [False, True]
+    assert record["visits"][1]["labels"] == f"corrected by {READER}, version 1"
+    assert record["kinds"][0]["visits"][1]["total_ml"] == pytest.approx(6**3 / 1000)
+    page = served.ask("GET", f"/follow/{new}").text
+    assert "segmented or corrected again since" not in page
+    assert "a reader has corrected those of visit 2" in page
+    scene = f"/api/follow/{new}/scenes/2"
+    (shown,) = served.ask("GET", f"{scene}/scene.json").json()["maps"]
+    assert (shown["name"], shown["title"]) == ("prediction", "Correction")
+    voxels = np.frombuffer(served.ask("GET", f"{scene}/{shown['url']}").content, np.uint8)[352:]
+    assert np.array_equal(voxels, drawn.ravel("F"))
 
 
 def assert_a_visit_is_not_replaced(place: Path, ids: list[str]) -> None:
@@ -207,6 +310,6 @@ def assert_a_visit_is_not_replaced(place: Path, ids: list[str]) -> None:
             record.write_text(json.dumps(other))
 
     made = place / "made"
-    with pytest.raises(InputError, match="segmented again meanwhile"):
+    with pytest.raises(InputError, match="segmented again or corrected meanwhile"):
         follow({"folder": str(made), "model": str(MODEL), "visits": chosen}, report)
     assert not (made / "made").exists()

@@ -5,7 +5,7 @@ with the mouse, by keyboard alone, on a phone and in the dark.
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 import pytest
@@ -157,6 +157,22 @@ def test_a_correction_is_drawn_undone_saved_and_found_again(anywhere, served, tm
     found = served.ask("GET", f"/api/cases/{sent}/correction").json()
     assert found["volumes_ml"]["correction"] != found["volumes_ml"]["prediction"]
     assert_quiet(page, served)
+
+
+def test_the_panel_says_the_flag_in_words_and_shows_a_region_in_the_colours_of_its_labels(
+    page, case
+):
+    page.go(case)
+    page.wait_for(f"{ON_CASE} && {DONE}")
+    flag = "document.querySelector('.flag.unknown').textContent"
+    assert page.evaluate(flag) == "Not known"
+    patches = page.evaluate("""[...document.querySelectorAll("#volumes i")].map(patch =>
+      [...new Set(getComputedStyle(patch).backgroundImage.match(/rgb[^)]*/g))])""")
+    assert [len(colours) for colours in patches] == [3, 2, 1]
+    whole, core, enhancing = map(set, patches)
+    assert enhancing < core < whole
+    page.go(urljoin(case, "/"))
+    page.wait_for(f"{flag} === 'Not known'")
 
 
 def test_a_page_shows_what_another_tab_segmented_again(page, served, tmp_path):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import psutil
+import pydicom
 import pytest
 
 from pipeline.core.errors import InputError
@@ -23,6 +24,7 @@ from pipeline.serving.limits import Limits
 from pipeline.serving.refusals import DISK_FULL, Refusal
 from pipeline.serving.store import Store
 from tests.cohorts.fetching.test_archives import tar
+from tests.exchange.studies import write_study
 from tests.serving import hostile
 from tests.serving.hosted import MODEL
 from tests.serving.served import ROOT, free_port
@@ -214,7 +216,7 @@ def test_the_next_start_goes_on_in_the_order_of_the_queue(cases, tmp_path):
         (new / ".result/labels.nii.gz").write_bytes(b"half")
     cut = store.new("cut").id
     (store.folder_of(cut) / "upload/.body").write_bytes(b"half")
-    (store.folder / "cases/rest").mkdir()
+    (store.folder / "cases" / ("r" * 22)).mkdir()  # of a case without a state
     waited_for = {"first", "second", "third", "read"}
     seen: list[str] = []
     with working(tmp_path / "store") as again:
@@ -286,6 +288,30 @@ def test_series_of_one_name_are_told_apart_by_their_folders(cases):
     assert titles == dict(zip(files, (*files[:2], "t2f.nii"), strict=True))
 
 
+def test_of_several_candidates_the_likeliest_is_proposed_and_a_person_decides(cases):
+    derived = [(name.replace("/case", "/DWI_case"), data) for name, data in hostile.images()]
+    case_id = send(cases, tar([*derived, *hostile.images()]))
+    state = until(cases, case_id, "unclear", "waiting", "running")
+    assert state.status == "unclear"
+    assert "2 files may be t1c" in state.message
+    assert {*state.chosen.values()} == {name for name, _ in hostile.images()}
+
+
+def test_two_series_of_a_study_that_may_be_one_modality_are_left_to_a_person(cases, tmp_path):
+    study = write_study(tmp_path / "study")
+    for path in sorted(study.rglob("*.dcm")):
+        dataset = pydicom.dcmread(path)
+        if dataset.SeriesNumber == 2:
+            dataset.SeriesInstanceUID += "7"
+            dataset.SOPInstanceUID += "7"
+            dataset.SeriesNumber = 7
+            dataset.save_as(path.with_name(f"again-{path.name}"))
+    members = [(str(path.relative_to(study)), path.read_bytes()) for path in study.rglob("*.dcm")]
+    state = until(cases, send(cases, tar(members)), "unclear", "waiting", "running")
+    assert (state.status, len(state.chosen), len(state.series)) == ("unclear", 4, 5)
+    assert state.message.startswith("2 series may be t1c.")
+
+
 def test_a_full_disk_is_said_nothing_is_lost_and_after_making_room_it_goes_on(cases, disk):
     if shutil.disk_usage(disk).total > 2**25:
         pytest.skip("a small file system cannot be mounted here")
@@ -344,12 +370,29 @@ def test_a_server_ends_by_sigterm_keeps_others_out_and_takes_its_workers_along(t
         (("--tls-certificate", "LICENSE", "--tls-key", "LICENSE"), "is no certificate"),
         (("--host", "no such host"), "cannot be bound"),
         (("--token-file", "nowhere"), "cannot be read"),
+        (("--store", "x", "--corrections", "x/corrected"), "Name two folders"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused_in_words(tmp_path, options, said):
     server = serve(tmp_path / "store", free_port(), *options)
     output, _ = server.communicate(timeout=60)
     assert (server.returncode, said in output, "Traceback" in output) == (1, True, False)
+
+
+def test_while_a_training_replaces_the_network_files_are_kept_and_start_later(tmp_path):
+    model, away = shutil.copytree(MODEL, tmp_path / "models"), tmp_path / "away"
+    cases = Cases(Store(tmp_path / "store", timedelta(hours=1)), model)
+    cases.start()
+    try:
+        model.rename(away)
+        state = until(cases, send(cases, hostile.good()), "failed", "rejected")
+        assert state.status == "failed"
+        assert "start again when it is back" in state.message
+        away.rename(model)
+        cases.choose(state.id, state.chosen, False)
+        assert until(cases, state.id, "done", "failed").status == "done"
+    finally:
+        cases.stop()
 
 
 def test_a_reader_has_bounded_memory():

@@ -19,6 +19,24 @@ def of_jane(name: str, **values: object) -> bytes:
     return tar([(f"Jane_Roe_secret/{name}", file) for name, file in hostile.study(**said)])
 
 
+def small_study_of_jane() -> bytes:
+    """Four series of three slices, too small for the network."""
+    said = {"PatientName": "Roe^Jane", "SeriesDescription": "AX T1 GLIOMA"}
+    return tar(
+        (
+            f"Jane_Roe_secret/{series}/{number}.dcm",
+            hostile.dicom(
+                number,
+                SeriesInstanceUID=f"1.2.826.1.{series}",
+                SOPInstanceUID=f"1.2.826.2.{series}.{number}",
+                **said,
+            ),
+        )
+        for series in range(1, 5)
+        for number in range(3)
+    )
+
+
 def test_no_identity_is_in_the_log_whatever_fails(tmp_path):
     log = tmp_path / "log"
     with (
@@ -27,7 +45,7 @@ def test_no_identity_is_in_the_log_whatever_fails(tmp_path):
     ):
         seen = {}
         for name, body in {
-            "whole": of_jane("a"),
+            "whole": small_study_of_jane(),
             "not MR": of_jane("b", Modality="CT"),
             "odd values": of_jane("c", PixelSpacing=[0, 0], ImagePositionPatient=[1e9, 0, 0]),
             "no rows": of_jane("d", Rows=0),
@@ -40,11 +58,11 @@ def test_no_identity_is_in_the_log_whatever_fails(tmp_path):
             case_id = server.upload(body, "Jane Roe secret")
             state = server.wait(case_id)
             seen[name] = state["status"]
-            if name == "whole":  # too small for the network, or of another place
-                key = state["series"][0]["key"]
-                chosen = {"series": dict.fromkeys(("t1n", "t1c", "t2w", "t2f"), key)}
+            if name == "whole":
+                keys = (one["key"] for one in state["series"])
+                chosen = {"series": dict(zip(("t1n", "t1c", "t2w", "t2f"), keys, strict=True))}
                 server.ask("POST", f"/api/cases/{case_id}/series", json=chosen)
-                server.wait(case_id)
+                assert server.wait(case_id)["status"] == "failed"
             server.session.get(
                 f"{server.address}/api/cases/{case_id}/files/Jane_Roe_secret", timeout=20
             )

@@ -141,6 +141,17 @@ def test_two_models_on_a_held_out_case_agree_as_far_as_their_labels_do(served, t
     assert enhancing["volumes_ml"][1] < enhancing["volumes_ml"][0]
 
 
+def test_the_quality_flag_of_each_model_stands_beside_what_it_found(served, tmp_path):
+    """By labels that the case has got already, and by those of a model that looks at it now."""
+    folder = write_case(tmp_path, "BraTS2021_00077", seed=77)
+    images = [path for path in folder.iterdir() if "seg" not in path.name]
+    case = served.upload(packed(images, tmp_path), "a case")
+    shown = served.wait(case)["summary"]
+    first, second = compared(served, case, "served", "twin")["about"]["quality"]
+    assert first == second == shown["quality"] | {"warnings": shown["warnings"]}
+    assert first["words"] == "Not known"
+
+
 def test_an_uploaded_case_is_compared_by_the_labels_that_it_has_got(served, tmp_path):
     folder = write_case(tmp_path, "BraTS2021_00077", seed=77)
     images = [path for path in folder.iterdir() if "seg" not in path.name]
@@ -240,6 +251,9 @@ def test_a_page_is_complete_readable_on_a_phone_and_accessible(served, browser, 
     page.wait_for(is_ready)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.hosts <= {served.address.removeprefix("http://")}
+    if "/compare?" in path:
+        said = "[...document.querySelectorAll('#quality :is(h3, .flag)')].map(e => e.textContent)"
+        assert page.evaluate(said) == ["served", "Not known", "strict", "Not known"]
     if "viewer-where" in is_ready:
         page.wait(0.5)
         assert not one_colour(page.screenshot(".viewer-screen"))

@@ -42,7 +42,7 @@ def test_warnings_are_grouped_and_the_summary_counts_them(verified, schema):
         replace(
             case,
             entry=case.entry.model_copy(update={"case": f"case_{number}"}),
-            faults=(Fault("the skull is on", f"case {number}"),),
+            faults=(Fault("the skull is on", "", f"case {number}", is_grave=True),),
         )
         for number, case in enumerate(verified * 3)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..plots.follow_up import Trend, trend_plot
-from ..rendering import ASSETS, render
+from ..rendering import ASSETS, listed, render
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _DPI = 150
@@ -18,6 +18,7 @@ _CATEGORIES = {
     "MR": "Minor response",
     "SD": "Stable disease",
     "PD": "Progressive disease",
+    "not stated": "Not stated",
     "baseline": "Baseline",
     "": "Before the baseline",
 }
@@ -26,6 +27,9 @@ _FIELDS = {
     "clinical_status": "clinical status",
     "weeks_since_radiotherapy": "time since radiotherapy",
 }
+_NOT_STATED = "not stated"
+_NO_TARGET = "No response can be stated"
+_UNREGISTERED = "Not stated: the visits could not be registered"
 Pictures = Mapping[tuple[str, str, int], bytes]
 """By kind, lesion and visit: PNG files of measured slices."""
 _QUANTITIES = {
@@ -62,7 +66,36 @@ def _context(record: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "kinds": [_kind(record, kind, pictures) for kind in record["kinds"]],
         "categories": _CATEGORIES,
         "missing": _missing(record),
+        "headline": _headline,
+        "unchecked": _unchecked(record),
     }
+
+
+def _headline(kind: Mapping[str, Any]) -> str:
+    """The category of the last visit in words, with the fields of the clinic where they are known;
+    else why there is none.
+    """
+    state = kind["visits"][-1]
+    category = state["with_clinic"]["category"] or state["by_product"]["category"]
+    if category != _NOT_STATED:
+        return _CATEGORIES.get(category, category)
+    if state["product_sum_mm2"] is None:
+        return _UNREGISTERED
+    return _CATEGORIES[category] if kind["targets"] else _NO_TARGET
+
+
+def _unchecked(record: Mapping[str, Any]) -> str:
+    """Of whom the segmentations are."""
+    checked = [f"{visit['visit']}" for visit in record["visits"] if visit["checked"]]
+    if not checked:
+        return "segmentations that nobody has checked here"
+    if len(checked) == len(record["visits"]):
+        return "segmentations that a reader has corrected"
+    word = "visit" if len(checked) == 1 else "visits"
+    return (
+        f"segmentations: a reader has corrected those of {word} {listed(checked)}, nobody has"
+        " checked the others here"
+    )
 
 
 def _missing(record: Mapping[str, Any]) -> list[str]:
@@ -89,7 +122,9 @@ def _strip(
     panels, absent = [], "not there yet"
     for visit, state in zip(record["visits"], kind["visits"], strict=True):
         own = _of(state, lesion)
-        if own:
+        if state["product_sum_mm2"] is None:
+            absent = "not matched"
+        elif own:
             merged = own["status"] == "merged"
             absent = f"merged into {', '.join(own['others'])}" if merged else "not there"
         drawn = pictures.get((kind["name"], lesion, visit["visit"]))
@@ -103,14 +138,14 @@ def _of(state: Mapping[str, Any], lesion: str) -> Mapping[str, Any] | None:
 
 def _trend(record: Mapping[str, Any], kind: Mapping[str, Any], quantity: str) -> Trend:
     label, total, single = _QUANTITIES[quantity]
-    values = [state[total] for state in kind["visits"]]
+    values = [nan if state[total] is None else state[total] for state in kind["visits"]]
     days = [visit["day"] for visit in record["visits"]]
     known = all(day is not None for day in days)
     start = record["baseline"] - 1
     more, less = _RULES[quantity]
     progression: list[float | None] = [
-        min(values[start:number]) * (1 + more) if number > start else None
-        for number in range(len(values))
+        min(values[start:number]) * (1 + more) if number > start and value == value else None
+        for number, value in enumerate(values)
     ]
     return Trend(
         label=label,

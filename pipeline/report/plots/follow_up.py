@@ -91,7 +91,7 @@ class Trend:
     axis : str
         What they are.
     total : sequence of float
-        Over all target lesions.
+        Over all target lesions; NaN where they could not be matched.
     lesions : mapping of str to sequence of float
         Of each target lesion.
     categories : sequence of str
@@ -125,10 +125,11 @@ def trend_plot(trend: Trend, dpi: int) -> Files:
     axes.plot(trend.places, trend.total, color=INK, linewidth=2, label="sum of targets")
     axes.plot(trend.places, trend.total, **dots(INK, 7, 1))
     _limits(axes, trend)
-    for place, value, category in zip(trend.places, trend.total, trend.categories, strict=True):
+    known = np.nan_to_num(trend.total).tolist()
+    for place, value, category in zip(trend.places, known, trend.categories, strict=True):
         words: Style = {"ha": "center", "fontsize": 9, "fontweight": "bold", "color": INK}
         axes.annotate(category, (place, value), (0, 9), textcoords="offset points", **words)
-    axes.set_ylim(0, 1.22 * max([*trend.total, *filter(None, trend.progression), 1e-3]))
+    axes.set_ylim(0, 1.22 * max([*known, *filter(None, trend.progression), 1e-3]))
     axes.margins(x=0.08)
     axes.set_xticks(trend.places, [f"{place:g}" for place in trend.places])
     axes.set_xlabel(trend.axis)

@@ -146,7 +146,7 @@ def outlines(axes: Axes, regions: np.ndarray, box: Box, colours: Iterable[str], 
     rows, columns = regions.shape[:2]
     x = left + (np.arange(columns) + 0.5) * (right - left) / columns
     y = top - (np.arange(rows) + 0.5) * (top - bottom) / rows
-    style: Style = {"linewidths": 1.1 if line == "solid" else 0.8, "linestyles": [line]}
+    style: Style = {"linewidths": 0.8 if line == _DASHES else 1.1, "linestyles": [line]}
     for mask, colour in zip(np.moveaxis(regions, -1, 0), colours, strict=True):
         if mask.any() and not mask.all():
             axes.contour(x, y, mask.astype(np.float32), levels=[0.5], colors=[colour], **style)

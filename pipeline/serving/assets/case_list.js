@@ -2,7 +2,7 @@
 import {ask} from "./api.js";
 import {deleteCase} from "./deleting.js";
 import {byId, made, say} from "./dom.js";
-import {WORKED_ON, date, flagWords, ml, queued, regionWords, statusWords, until} from "./words.js";
+import {WORKED_ON, date, ml, queued, regionWords, statusWords, until} from "./words.js";
 
 const BUSY_MS = 1000, IDLE_MS = 15000, MANY = 8, TROUBLED = ["failed", "interrupted", "rejected"];
 const table = byId("cases"), body = table.tBodies[0], order = byId("order"), find = byId("find");
@@ -55,7 +55,7 @@ const fill = (shown, one) => {
   say(shown.reason, remark(one));
   shown.status.dataset.status = one.status;
   if (one.flag && shown.quality.dataset.flag !== one.flag) {
-    shown.quality.replaceChildren(made("span", {className: `flag ${one.flag}`}, flagWords(one.flag)));
+    shown.quality.replaceChildren(made("span", {className: `flag ${one.flag}`}, one.flag_words));
     shown.quality.dataset.flag = one.flag;
   }
   say(shown.kept, until(one.expires));

@@ -1,5 +1,6 @@
 import {made} from "./dom.js";
 import {ask, makeInto} from "./making.js";
+import {cautions, flagged} from "./quality.js";
 import {openScene} from "./scene.js";
 
 const root = document.getElementById("made"), table = document.getElementById("regions");
@@ -13,8 +14,11 @@ const row = (...cells) => made("tr", {}, ...cells);
 
 const measure = (title, values, digits) => row(cell("th", title, "row"), ...values.map(value => cell("td", number(value, digits))));
 
+// What a model says of the case by itself.
+const said = (name, {warnings, ...about}) => [made("h3", {}, name), ...flagged(about), ...cautions(warnings)];
+
 // Of each region the Dice between both, and below it the volumes and what a reference says.
-const fill = ({models, order, regions, notes}) => {
+const fill = ({models, order, regions, notes, quality}) => {
   const all = order.map(name => [name, regions[name]]), referenced = all.some(([, one]) => "reference_ml" in one);
   const columns = [...models, ...(referenced ? ["Ref."] : [])];
   table.tHead.replaceChildren(row(cell("td", ""), ...columns.map(name => cell("th", name, "col"))));
@@ -34,6 +38,7 @@ const fill = ({models, order, regions, notes}) => {
   for (const body of [...table.tBodies]) body.remove();
   table.append(...groups);
   document.getElementById("notes").replaceChildren(...notes.map(text => cell("li", text)));
+  document.getElementById("quality").replaceChildren(...quality.flatMap((one, place) => said(models[place], one)));
 };
 
 if (root) {

@@ -1,5 +1,6 @@
 // Chosen cases become a follow-up.
 import {ask} from "./api.js";
+import {date} from "./words.js";
 
 const form = document.getElementById("follow"), status = document.getElementById("follow-status");
 
@@ -9,6 +10,8 @@ const visits = () => [...form.querySelectorAll("tr[data-case]")]
     const {value} = row.querySelector("[name=day]");
     return {case: row.dataset.case, day: value === "" ? null : Number(value)};
   });
+
+for (const time of document.querySelectorAll("time")) time.textContent = date(time.dateTime);
 
 form?.addEventListener("submit", async event => {
   event.preventDefault();

@@ -1,21 +1,13 @@
 // The panel beside the pictures: quality, volumes, downloads, and what made them.
 import {byId, made, say} from "./dom.js";
-import {count, flagWords, ml, regionWords, size} from "./words.js";
+import {cautions, flagged} from "./quality.js";
+import {ml, regionWords, size} from "./words.js";
 
-const AT_ONCE = 2; // reasons, the strongest first
-
-const items = texts => texts.map(text => made("li", {}, text));
-
-const quality = ({quality: {flag, meaning, reasons}, warnings, missing_modalities: missing}) => {
-  byId("quality").replaceChildren(made("span", {className: `flag ${flag}`}, flagWords(flag)));
-  say(byId("quality-meaning"), meaning);
-  const more = reasons.slice(AT_ONCE);
-  byId("reasons").replaceChildren(...items(reasons.slice(0, AT_ONCE)));
-  byId("more-reasons").hidden = !more.length;
-  say(byId("more-reasons").firstElementChild, count(more.length, "more reason"));
-  byId("more-reasons").lastElementChild.replaceChildren(...items(more));
-  const cautions = missing.length ? [`Segmented without ${missing.join(", ")}, which the upload lacks.`, ...warnings] : warnings;
-  byId("warnings").replaceChildren(...cautions.map(text => made("p", {className: "caution"}, text)));
+const showQuality = ({quality, warnings}) => {
+  const [flag, ...reasons] = flagged(quality), meaning = made("p", {}, quality.meaning);
+  if (quality.is_input_doubtful) meaning.append(" ", made("a", {href: "#series-title"}, "Choose the series"));
+  const said = quality.is_input_doubtful ? [...reasons, meaning] : [meaning, ...reasons];
+  byId("quality").replaceChildren(flag, ...said, ...cautions(warnings));
 };
 
 const extent = ({lesions, long_axis_mm: long, short_axis_mm: short}) => {
@@ -24,11 +16,16 @@ const extent = ({lesions, long_axis_mm: long, short_axis_mm: short}) => {
   return lesions === 1 ? `1 lesion, ${largest}` : `${lesions} lesions, the largest ${largest}`;
 };
 
+// The colours of the labels of a region side by side: one alone would be taken for its label.
+const swatch = colours => {
+  const patch = made("i"), share = 100 / colours.length;
+  patch.style.background = `linear-gradient(90deg, ${colours.map((one, place) => `${one} ${place * share}% ${(place + 1) * share}%`).join(", ")})`;
+  return patch;
+};
+
 const row = one => {
-  const patch = made("i");
-  patch.style.background = one.colour;
   const likely = one.likely_ml && one.volume_ml > 0 ? one.likely_ml.map(ml).join(" to ") : "–";
-  const name = made("th", {scope: "row"}, patch, one.name, made("small", {}, regionWords(one.name)), made("small", {}, extent(one)));
+  const name = made("th", {scope: "row"}, swatch(one.colours ?? [one.colour]), one.name, made("small", {}, regionWords(one.name)), made("small", {}, extent(one)));
   return made("tr", {}, name, made("td", {}, made("b", {}, one.volume_ml > 0 ? ml(one.volume_ml) : "none")), made("td", {}, likely));
 };
 
@@ -52,7 +49,7 @@ const madeBy = ({made_by: pairs}) =>
 
 /** Fills the panel with the result of a case that is done. */
 export const showResult = state => {
-  quality(state.summary);
+  showQuality(state.summary);
   volumes(state.summary);
   showDownloads(state);
   madeBy(state.summary);

@@ -5,7 +5,6 @@ import {modalityWords} from "./words.js";
 const form = byId("series"), modalities = byId("case").dataset.modalities.split(" "), problem = byId("series-problem");
 const LEAD = {
   busy: "Recognised by their headers or names. The choice can be changed when the network is done.",
-  unclear: "Not every modality was recognised. Choose the series of each, then start.",
   done: "Recognised by their headers or names. If one is wrong, choose another and segment again.",
 };
 const CORRECTED = " The saved correction then stays in the folder of corrected cases, but belongs to the segmentation before.";
@@ -62,7 +61,8 @@ export const showSeries = state => {
   say(byId("start"), state.status === "unclear" ? "Start" : "Segment again");
   for (const control of form.elements) control.disabled = busy;
   byId("start").parentElement.hidden = busy;
-  say(byId("series-lead"), (LEAD[busy ? "busy" : state.status] ?? LEAD.done) + (state.is_corrected ? CORRECTED : ""));
+  const lead = state.status === "unclear" ? state.message : LEAD[busy ? "busy" : state.status] ?? LEAD.done;
+  say(byId("series-lead"), lead + (state.is_corrected ? CORRECTED : ""));
   const keys = state.series.map(({key}) => key).join("\n");
   if (keys !== shownFor) {
     [shownFor, series] = [keys, state.series];

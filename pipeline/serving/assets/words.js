@@ -3,7 +3,6 @@ const STATUS = {
   received: "Reading the files", unclear: "Choose the series", waiting: "Waiting", running: "Running", done: "Done", failed: "Failed",
   interrupted: "Interrupted", rejected: "Not readable",
 };
-const FLAG = {ok: "Nothing unusual", check: "Check", unknown: "Not known"};
 const MODALITY = {t1n: "T1", t1c: "T1 with contrast agent", t2w: "T2", t2f: "T2 FLAIR"};
 const REGION = {WT: "whole tumour", TC: "tumour core", ET: "enhancing tumour", RC: "resection cavity", CC: "cystic component"};
 const day = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit"});
@@ -11,7 +10,6 @@ const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
 export const WORKED_ON = ["received", "waiting", "running"];
 export const statusWords = status => STATUS[status] ?? status;
-export const flagWords = flag => FLAG[flag] ?? flag;
 export const modalityWords = name => MODALITY[name] ?? "";
 export const regionWords = name => REGION[name] ?? "";
 export const date = text => day.format(new Date(text));

@@ -18,6 +18,7 @@ def visit(number, **clinical):
         "day": 30 * (number - 1),
         "date": None,
         "labels": "<b>network</b>",
+        "checked": False,
         "clinical": known,
         "missing": [name for name, value in known.items() if value is None],
         "registration": dict.fromkeys(measures, NAN),
@@ -41,16 +42,18 @@ def state(number, product_mm2, category, lesions=()):
     }
 
 
-def page(**clinical):
-    states = [state(1, 100.0, "baseline"), state(2, 40.0, "PR")]
+def page(last=None, checked=(), targets=(), **clinical):
+    states = [state(1, 100.0, "baseline"), last or state(2, 40.0, "PR")]
     kind = {"name": "enhancing", "title": "Contrast-enhancing disease"}
     return follow_up_page(
         {
             "baseline": 1,
             "criteria": "RANO 2.0",
             "warnings": [],
-            "visits": [visit(1, **clinical), visit(2, **clinical)],
-            "kinds": [kind | {"targets": [], "visits": states}],
+            "visits": [
+                visit(number, **clinical) | {"checked": number in checked} for number in (1, 2)
+            ],
+            "kinds": [kind | {"targets": targets, "visits": states}],
         },
         {},
     )
@@ -78,3 +81,41 @@ def test_text_is_escaped(shown):
 def test_changes_have_a_sign_and_a_dash_where_undefined():
     assert "−60 %" in page()
     assert "–" in page()
+
+
+def tile(**how):
+    """What the page says in large type, and below."""
+    shown = page(**how).split('<div class="tile">')[1].split("</div>")[0]
+    return shown.split("<b>")[1].split("</b>")[0], shown
+
+
+def test_without_a_target_the_box_states_no_category_but_the_volume_of_all_lesions():
+    last = state(2, 0.0, "not stated") | {"total_ml": 30.28}
+    last |= {"notes": ["CE1 was not measurable at the baseline and is now"]}
+    headline, said = tile(last=last)
+    assert headline == "No response can be stated"
+    assert "all lesions: 1.0 ml at the baseline, 30.3 ml at visit 2" in said
+    assert "CE1 was not measurable at the baseline and is now" in said
+    assert "Stable disease" not in said
+    assert "0 mm²" not in said
+
+
+def test_visits_that_could_not_be_registered_have_no_category_and_keep_their_volumes():
+    last = state(2, 0.0, "not stated") | {"product_sum_mm2": None, "target_ml": None}
+    for targets in ((), ("CE1",)):
+        headline, said = tile(last=last, targets=targets)
+        assert headline == "Not stated: the visits could not be registered"
+        assert "1.0 ml at visit 2" in said
+        assert "from baseline" not in said
+
+
+@pytest.mark.parametrize(
+    ("checked", "said"),
+    [
+        ((), "computed from segmentations that nobody has checked here."),
+        ((1, 2), "computed from segmentations that a reader has corrected."),
+        ((2,), "a reader has corrected those of visit 2, nobody has checked the others here."),
+    ],
+)
+def test_the_page_says_whether_a_reader_has_checked_the_segmentations(checked, said):
+    assert said in page(checked=checked)

@@ -20,10 +20,9 @@ from .text import printable, shortened, width_in, wrapped
 _PNG_DPI, _IMAGE_DPI = 150, 220
 _FOOT_AT = HEIGHT_IN - MARGIN_IN - 0.66
 """Where what made the page, and its use, start."""
-_INDENT_IN, _HEADING_IN = 0.13, 0.3
+_INDENT_IN, _HEADING_IN, _TERM_IN = 0.13, 0.3, 1.35
 _ITEM_LINES = 3
-_FLAGS = {"ok": ("Quality: ok", "#1a7f37"), "check": ("Quality: check", "#9a5b00")}
-_UNKNOWN = ("Quality: unknown", "#57606a")
+_FLAG_COLOURS = {"ok": "#1a7f37", "check": "#9a5b00", "unknown": "#57606a"}
 _RENDERING: dict[Any, Any] = {"pdf.fonttype": 42, "text.parse_math": False, "text.hinting": "none"}
 """TrueType fonts, whose text can be selected; no formula where a name has a $; text as wide on the
 screen as in print.
@@ -77,13 +76,19 @@ def summary(view: View, schema: Schema, record: Mapping[str, Any]) -> Summary:
 
 def _head(sheet: Sheet, view: View, facts: Mapping[str, Any]) -> None:
     """Name of the case, quality flag, modalities, use."""
-    flag, colour = _FLAGS.get(facts["quality"]["flag"], _UNKNOWN)
-    wide = width_in(flag, 9, "bold") + 0.24
+    flag, words = facts["quality"]["flag"], facts["quality"]["words"]
+    wide = width_in(words, 9, "bold") + 0.24
     name = shortened(printable(view.case) or "case", INNER_IN - wide - 0.2, 15, "bold")
     sheet.text(MARGIN_IN, sheet.at + 0.06, name, 15, weight="bold")
-    sheet.box(RIGHT_IN - wide, sheet.at + 0.02, wide, 0.24, colour)
-    white: Style = {"weight": "bold", "color": "white", "ha": "center"}
-    sheet.text(RIGHT_IN - wide / 2, sheet.at + 0.06, flag, 9, **white)
+    place = (RIGHT_IN - wide, sheet.at + 0.02, wide, 0.24)
+    usual: Style = {"weight": "bold", "ha": "center"}
+    if flag == "check":
+        sheet.box(*place, _FLAG_COLOURS[flag])
+        usual["color"] = "white"
+    else:  # no signal that all is well
+        sheet.frame(*place, _FLAG_COLOURS[flag])
+        usual["color"] = _FLAG_COLOURS[flag]
+    sheet.text(RIGHT_IN - wide / 2, sheet.at + 0.06, words, 9, **usual)
     sheet.at += 0.32
     absent = facts["missing_modalities"]
     lacking = f", without {', '.join(absent)}" if absent else ""
@@ -97,10 +102,11 @@ def _head(sheet: Sheet, view: View, facts: Mapping[str, Any]) -> None:
 def _remarks(sheet: Sheet, facts: Mapping[str, Any]) -> None:
     """The reasons of the quality flag and the warnings, as many as fit."""
     quality, warnings = facts["quality"], facts["warnings"]
-    blocks = {
-        _FLAGS.get(quality["flag"], _UNKNOWN)[0]: quality["reasons"] or [quality["meaning"]],
-        f"Warnings: {len(warnings) or 'none'}": warnings,
-    }
+    says_more = quality["is_input_doubtful"] or not quality["reasons"]
+    said = [*quality["reasons"], *([quality["meaning"]] if says_more else [])]
+    blocks = {f"Quality: {quality['words'].lower()}": said}
+    if warnings:
+        blocks[f"Warnings: {len(warnings)}"] = warnings
     texts = [[_lines(item) for item in items] for items in blocks.values()]
     room = _FOOT_AT - sheet.at - len(blocks) * _HEADING_IN
     shares = _shares([sum(map(len, items)) for items in texts], int(room / LINE_IN))
@@ -115,8 +121,10 @@ def _lines(item: str) -> list[str]:
     return wrapped(printable(item), INNER_IN - _INDENT_IN, SIZE, _ITEM_LINES)
 
 
-def _shares(wanted: Sequence[int], total: int) -> tuple[int, int]:
-    """Lines of two blocks: each has what it needs, or half of all, or what the other leaves."""
+def _shares(wanted: Sequence[int], total: int) -> tuple[int, ...]:
+    """Lines of one block or two: what each needs, or half of all, or what the other leaves."""
+    if len(wanted) == 1:
+        return (min(wanted[0], total),)
     first, second = wanted
     given = min(first, max(total - total // 2, total - second))
     return given, min(second, total - given)
@@ -145,8 +153,8 @@ def _foot(sheet: Sheet, facts: Mapping[str, Any]) -> None:
     sheet.at += 0.06
     for name, text in facts["made_by"]:
         sheet.text(MARGIN_IN, sheet.at, name, SMALL, color=FAINT)
-        text = shortened(printable(text), INNER_IN - 0.9, SMALL)
-        sheet.text(MARGIN_IN + 0.9, sheet.at, text, SMALL)
+        text = shortened(printable(text), INNER_IN - _TERM_IN, SMALL)
+        sheet.text(MARGIN_IN + _TERM_IN, sheet.at, text, SMALL)
         sheet.at += LINE_IN * 0.9
     middle: Style = {"ha": "center", "weight": "bold"}
     sheet.text(WIDTH_IN / 2, sheet.at + 0.08, USE, 9, **middle)

@@ -54,6 +54,12 @@ class Sheet:
         corner = _share(left, top + height)
         self.figure.add_artist(Rectangle(corner, *size, facecolor=colour, linewidth=0, zorder=-1))
 
+    def frame(self, left: float, top: float, width: float, height: float, colour: str) -> None:
+        """The edge of a rectangle."""
+        size = width / WIDTH_IN, height / HEIGHT_IN
+        edge: Style = {"fill": False, "edgecolor": colour, "linewidth": 0.8}
+        self.figure.add_artist(Rectangle(_share(left, top + height), *size, **edge))
+
 
 def _share(left: float, top: float) -> tuple[float, float]:
     return left / WIDTH_IN, 1 - top / HEIGHT_IN

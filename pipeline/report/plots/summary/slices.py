@@ -7,17 +7,21 @@ from ....core.regions import classes_to_regions
 from ....core.schema import Schema
 from ....metrics.diameters import Measured
 from ..drawing import DARK, FAINT, INK, LIGHT, Style
-from ..overlays import Box, letters, outlines
+from ..overlays import Box, outlines
 from ..palette import region_colours
 from ..planes import PLANES, Plane, View, convention, cut, planes_of, telling_modalities
 from .sheet import INNER_IN, LINE_IN, MARGIN_IN, RIGHT_IN, SIZE, SMALL, Sheet
 from .text import printable, shortened, width_in
 
-_GAP_IN, _CAPTION_IN, _TALLEST_IN = 0.06, 0.19, 2.25
+_GAP_IN, _CAPTION_IN, _TALLEST_IN = 0.06, 0.22, 2.1
+_LETTER_IN = 0.15
+"""Around each picture, for the letters of the sides: on it, they may hide a lesion."""
+_DASHES = (0, (3.5, 3.5))
+"""Of every second region, drawn over the others: the edge of one often lies on that of the next."""
 _SCALES_MM = (1, 5, 10, 20, 50)
 _NO_TUMOUR = "The network found no tumour in this case."
 _USUAL = ("t1c", "t2f")
-"""What is shown where regions do not tell of two modalities."""
+"""The modalities of the two rows, the same for all cases that have them."""
 DETAIL_IN, _LEAST_MM = 1.72, 30.0
 """Edge of the enlarged picture, and the least that it shows."""
 _AROUND = 1.5
@@ -33,36 +37,53 @@ def draw_slices(sheet: Sheet, view: View, schema: Schema) -> None:
     if len(planes) == 1:
         rows = [[panel for row in rows for panel in row]]
     sizes = [view.size_mm(plane) for *_, plane in rows[0]]
-    gaps, wide = _GAP_IN * (len(sizes) - 1), sum(width for width, _ in sizes)
-    highest = max(height for _, height in sizes)
+    gaps = _GAP_IN * (len(sizes) - 1) + 2 * _LETTER_IN * len(sizes)
+    wide, highest = sum(width for width, _ in sizes), max(height for _, height in sizes)
     scale = min((INNER_IN - gaps) / wide, _TALLEST_IN * 2 / len(rows) / highest)
     tall, start = highest * scale, MARGIN_IN + (INNER_IN - gaps - wide * scale) / 2
-    frame = (tall + _CAPTION_IN) * len(rows) + _GAP_IN
-    sheet.box(MARGIN_IN, sheet.at, INNER_IN, frame, DARK)
+    row_in = tall + 2 * _LETTER_IN + _CAPTION_IN
+    sheet.box(MARGIN_IN, sheet.at, INNER_IN, row_in * len(rows) + _GAP_IN, DARK)
     for row in rows:
-        left, top = start, sheet.at + _GAP_IN
+        left, top = start + _LETTER_IN, sheet.at + _GAP_IN + _LETTER_IN
         for (channel, outlined, plane), (width, height) in zip(row, sizes, strict=True):
-            space = (tall - height * scale) / 2
-            axes = sheet.axes(left, top + space, width * scale, height * scale)
-            _panel(axes, view, schema, plane, channel, outlined)
+            size = width * scale, height * scale
+            corner = left, top + (tall - size[1]) / 2
+            _panel(sheet.axes(*corner, *size), view, schema, plane, channel, outlined)
+            _letters(sheet, plane, corner, size)
             name = f"{view.modalities[channel]}, {view.cut_name(plane, view.busiest_slice(plane))}"
             below: Style = {"color": LIGHT, "ha": "center"}
-            sheet.text(left + width * scale / 2, top + tall + 0.02, printable(name), SMALL, **below)
-            left += width * scale + _GAP_IN
-        sheet.at += tall + _CAPTION_IN
+            under = top + tall + _LETTER_IN + 0.02
+            sheet.text(left + size[0] / 2, under, printable(name), SMALL, **below)
+            left += size[0] + 2 * _LETTER_IN + _GAP_IN
+        sheet.at += row_in
     sheet.at += 2 * _GAP_IN
     _legend(sheet, view, schema, scale)
 
 
+def _letters(
+    sheet: Sheet, plane: Plane, corner: tuple[float, float], size: tuple[float, float]
+) -> None:
+    """The sides of the patient around a picture, in inches from the corner of the page."""
+    (left, top), (width, height) = corner, size
+    usual: Style = {"color": LIGHT, "ha": "center"}
+    for name, x, y in (
+        (plane.left, -_LETTER_IN / 2, height / 2),
+        (plane.right, width + _LETTER_IN / 2, height / 2),
+        (plane.top, width / 2, -_LETTER_IN / 2),
+        (plane.bottom, width / 2, height + _LETTER_IN / 2),
+    ):
+        sheet.text(left + x, top + y - LINE_IN / 2, name, **usual)
+
+
 def _shown(view: View, schema: Schema) -> list[tuple[int, bool]]:
-    """The channels of the two rows, and whether outlines are drawn: those in which the innermost
-    and the outermost region are seen best, else the usual ones; of one alone also without outlines.
+    """The channels of the two rows, and whether outlines are drawn: the usual ones, else those in
+    which the innermost and the outermost region are seen best; of one alone also without outlines.
     """
     usual = [view.modalities.index(name) for name in _USUAL if name in view.modalities]
     if not view.prediction.any():
         return [(channel, False) for channel in usual] or [(0, False)]
     telling = telling_modalities(view, schema)[::-1]
-    channels = [*telling, *(channel for channel in usual if channel not in telling)][:2]
+    channels = [*dict.fromkeys((*usual, *telling))][:2]
     outlined = [(channel, True) for channel in channels]
     return outlined if len(channels) > 1 else [*outlined, (channels[0], False)]
 
@@ -75,8 +96,9 @@ def _panel(
     _grey(axes, cut(view.grey[..., channel], plane, index), box)
     if outlined:
         regions = classes_to_regions(cut(view.prediction, plane, index), schema)
-        outlines(axes, regions, box, region_colours(schema).values(), "solid")
-    letters(axes, plane)
+        colours = [*region_colours(schema).values()]
+        for first, line in enumerate(("solid", _DASHES)):
+            outlines(axes, regions[..., first::2], box, colours[first::2], line)
 
 
 def _grey(axes: Axes, grey: np.ndarray, box: Box) -> None:
@@ -88,9 +110,12 @@ def _legend(sheet: Sheet, view: View, schema: Schema, inches_per_mm: float) -> N
     """Colours of the outlines, length of the scale, and sides."""
     left = MARGIN_IN
     if view.prediction.any():
-        for name, colour in region_colours(schema).items():
+        for place, (name, colour) in enumerate(region_colours(schema).items()):
             if np.isin(view.prediction, schema.classes_of(name)).any():
-                sheet.box(left, sheet.at + 0.06, 0.16, 0.035, colour)
+                for dash in (0, 0.09) if place % 2 else (0, 0.07):
+                    sheet.box(
+                        left + dash, sheet.at + 0.06, 0.07 if place % 2 else 0.09, 0.035, colour
+                    )
                 sheet.text(left + 0.22, sheet.at, printable(name), SMALL)
                 left += 0.38 + width_in(printable(name), SMALL)
     else:

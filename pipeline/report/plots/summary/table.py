@@ -16,6 +16,9 @@ _COLUMNS = ("Volume", "Range of volume", "Expected Dice", "Lesions", "Largest le
 _ENDS = (0.27, 0.47, 0.71, 0.82, 1.0)
 """Right ends of the columns in shares of the width of the table."""
 _NOTE_LINES = 3
+_BOX_IN, _BETWEEN_IN, _MOST_BOXES = 0.08, 0.015, 5
+"""The colours of the labels of a region, side by side."""
+_VOLUME_IN = 0.56
 
 
 def draw_results(
@@ -38,15 +41,20 @@ def draw_results(
     ends = [MARGIN_IN + share * wide for share in _ENDS]
     rows = [(row, _cells(row)) for row in (*facts["regions"], *facts["labels"])]
     filled = max(len(cells) for _, cells in rows)
+    boxes = min(max(len(row["colours"]) for row, _ in rows), _MOST_BOXES)
+    named = MARGIN_IN + boxes * (_BOX_IN + _BETWEEN_IN) + 0.05
     for title, at in zip(_COLUMNS[:filled], ends, strict=False):
         sheet.text(at, sheet.at, title, SMALL, ha="right", color=FAINT)
     sheet.at += LINE_IN * 1.15
     for row, cells in rows:
         sheet.rule(sheet.at, right)
-        sheet.box(MARGIN_IN, sheet.at + 0.055, 0.09, 0.09, row["colour"])
-        name = shortened(printable(row["name"]), ends[0] - MARGIN_IN - 0.72, SIZE, "bold")
+        for place, colour in enumerate(row["colours"][:_MOST_BOXES]):
+            left = MARGIN_IN + place * (_BOX_IN + _BETWEEN_IN)
+            sheet.box(left, sheet.at + 0.055, _BOX_IN, _BOX_IN, colour)
+        room = ends[0] - named - _VOLUME_IN
+        name = shortened(printable(row["name"]), room, SIZE, "bold")
         weight = "bold" if row["name"] in schema.regions else "normal"
-        sheet.text(MARGIN_IN + 0.16, sheet.at + 0.02, name, weight=weight)
+        sheet.text(named, sheet.at + 0.02, name, weight=weight)
         for cell, at in zip(cells, ends, strict=False):
             sheet.text(at, sheet.at + 0.02, cell, ha="right")
         sheet.at += LINE_IN * 1.3
@@ -93,7 +101,7 @@ def _dice(expected: Mapping[str, Any] | None) -> str:
 
 def _notes(facts: Mapping[str, Any], has_lesions: bool) -> Iterator[str]:
     """What the columns mean."""
-    yield facts["ranges"]
+    yield f"{facts['ranges']} {facts['dice_ranges']}".strip()
     if has_lesions:
         yield (
             f"Lesions: of at least {LEAST_MM3:.0f} mm³. Diameters: the longest one in an axial"

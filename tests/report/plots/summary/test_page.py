@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from pipeline.report.case_facts import USE
 from pipeline.report.plots.palette import region_colours, rgb
@@ -63,7 +64,7 @@ def text_of(made) -> str:
 def test_the_page_says_what_was_found_how_sure_that_is_and_what_made_it(view_on, schema, record):
     text = text_of(summary(view_on(), schema, record("check", ["too bright"], ["t1c is odd"])))
     for part in (
-        *("Made_001", "Quality: check", "too bright", "Warnings: 1", "t1c is odd"),
+        *("Made_001", "Check", "Quality: check", "too bright", "Warnings: 1", "t1c is odd"),
         *("12.3 ml", "No ranges: errors on validation cases say nothing"),
         *("sha256 0123456789abcdef,", "31.2 million", "5 members"),
         *("made, 19 cases", "2026-11-28", "TumorFlow 9.8.7 (commit abc)"),
@@ -75,6 +76,8 @@ def test_the_page_says_what_was_found_how_sure_that_is_and_what_made_it(view_on,
     assert not any(part in text for part in ranges)
     usual = text_of(summary(view_on(), schema, record("ok")))
     assert all(part in usual for part in (*ranges, "80 %", "9 validation cases"))
+    assert "Nothing unusual" in lines_of(summary(view_on(), schema, record("ok")).pdf)
+    assert "Warnings" not in usual
 
 
 def test_the_text_of_the_pdf_is_text_and_its_fonts_are_in_it(view_on, schema, record):
@@ -181,10 +184,48 @@ def test_records_of_earlier_versions_and_networks_without_validation_have_a_page
 ):
     old = {key: record()[key] for key in ("network_sha256", "volumes_ml", "warnings")}
     text = text_of(summary(view_on(), schema, old))
-    assert "Quality: unknown" in text
+    assert "Quality: not known" in text
     assert "not known" in text
     unknown = record(volume_errors=dict.fromkeys(schema.regions))
     assert "not tried on validation cases" in text_of(summary(view_on(), schema, unknown))
+
+
+def test_the_rows_show_t1c_and_flair_of_every_case_that_has_them(view_on, schema, record):
+    """In whatever modality the tumour of a case is seen best."""
+    view = view_on()
+    for best in range(4):
+        grey = np.where(view.brain, 90, 0).astype(np.uint8)[..., None].repeat(4, axis=-1)
+        grey[..., best] += ((view.prediction > 0) * 80 + (view.prediction == 3) * 80).astype("u1")
+        lines = lines_of(summary(replace(view, grey=grey), schema, record()).pdf)
+        names = [line.split(",")[0] for line in lines if ", slice " in line]
+        assert names[:6] == ["t1c"] * 3 + ["t2f"] * 3
+
+
+def test_letters_of_the_sides_stand_beside_the_pictures(view_on, schema, record, pixels):
+    """On a picture, one would hide what is below it."""
+    none = np.zeros((36, 44, 28), np.uint8)
+    view = view_on(prediction=none, classes=none)
+    dark, bright = (
+        pixels(summary(replace(view, grey=np.full_like(view.grey, level)), schema, record()).png)
+        for level in (0, 255)
+    )
+    pictures = np.abs(bright - dark).max(axis=-1) > 50
+    top, bottom = np.flatnonzero(pictures.any(axis=1))[[0, -1]]
+    written = (dark > 60).any(axis=-1) & (dark < 254).any(axis=-1)
+    beside = ndimage.binary_dilation(written[top - 25 : bottom + 25, 85:-85], iterations=3)
+    assert ndimage.label(beside)[1] > 20
+    assert not (beside & pictures[top - 25 : bottom + 25, 85:-85]).any()
+
+
+def test_regions_of_one_outline_can_both_be_seen(view_on, schema, record, pixels, near):
+    prediction = np.zeros((36, 44, 28), np.uint8)
+    prediction[6:24, 8:30, 8:20] = 3  # WT, TC and ET end in the same place
+    view = view_on(prediction=prediction)
+    view = replace(view, grey=np.zeros_like(view.grey))
+    page = pixels(summary(view, schema, record()).png)
+    pictures = page[160:900]
+    for name in ("TC", "ET"):
+        assert near(pictures, rgb(region_colours(schema)[name])) > 100, name
 
 
 def test_a_single_slice_has_no_sides_and_no_diameters(single_slice, schema, record):
@@ -213,7 +254,7 @@ def test_the_diameters_lie_within_the_outline_of_their_lesion(
     view = view_on(prediction=prediction)
     dark = replace(view, grey=np.zeros_like(view.grey))
     page = pixels(summary(dark, schema, record()).png)
-    panel = page[920:, 903:1155]
+    panel = page[1000:, 903:1155]
     dark = np.flatnonzero((panel < 8).all(axis=-1).mean(axis=1) > 0.5)
     panel = panel[dark[0] + 2 : dark[-1] - 1]
     outline = np.abs(panel - np.array(rgb(region_colours(schema)["ET"]))).max(axis=-1) <= 40
