@@ -3,6 +3,7 @@ tables that join identifiers.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..formats.walking import files_below
@@ -12,6 +13,15 @@ _FOLLOWED_UP = re.compile(r"^(?P<patient>UCSF-PDGM-\d+)_(?P<timepoint>FU\d+d)$")
 _SINCE_2023 = re.compile(r"^(?P<patient>BraTS-[A-Za-z]+(-RT)?-\d+)-(?P<timepoint>\d+)$")
 _UNTIL_2019 = re.compile(r"^Brats1[789]_(?P<patient>.+)_\d+$", re.IGNORECASE)
 _SCAN = re.compile(r"^(UPENN-GBM-\d+)_\d+$")
+_PUBLISHED = re.compile(
+    r"(?<![A-Za-z0-9])("
+    r"BraTS-[A-Z]{2,4}(-RT)?-\d{4,5}-\d{3}"
+    r"|Bra[tT][sS]1[789]_(CBICA|TCIA\d{0,2}|2013|TMC|UAB|WashU)_[A-Z0-9]{1,5}_\d"
+    r"|BraTS20_(Training|Validation)_\d{3}|BraTS2021_\d{5}"
+    r"|UCSF-PDGM-\d{3,4}(_FU\d{3}d)?"
+    r")(?![A-Za-z0-9])"
+)
+"""Identifiers that the challenges published, wherever they are in a name."""
 _ATTRIBUTES = {
     "grade": "grade",
     "age": "age",
@@ -35,6 +45,15 @@ def patient_of(identifier: str) -> str:
         or _FOLLOWED_UP.match(identifier)
     )
     return match["patient"] if match else identifier
+
+
+def published_patient(names: Iterable[str]) -> str:
+    """The patient whose published identifier is in names of files or folders; empty if there is
+    none, or several. Other names may be those of persons, and give nothing.
+    """
+    found = (patient_of(match[0]) for name in names for match in _PUBLISHED.finditer(name))
+    patients = set(found)
+    return patients.pop() if len(patients) == 1 else ""
 
 
 def timepoint_of(identifier: str) -> str | None:

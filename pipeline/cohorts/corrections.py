@@ -3,11 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
+from ..core.corrected import FROM
 from ..core.errors import InputError
 from ..core.extensions import NONE
-from ..core.params import Cohort
+from ..core.params import Cohort, explain
+from ..core.records import sha256
 from ..core.schema import Schema
-from ..formats.raw_cases import Found
+from ..formats.raw_cases import Found, few, with_note
 from ..formats.walking import expanded
 from ..runtime import workspace
 from . import folder
@@ -15,10 +19,33 @@ from . import folder
 PREFIX = "corrected_"
 """Before the name of a corrected case in the cohort that it joins, which may have one of this
 name."""
+_RECORD, _REPLACED = "correction.json", ".replaced-"  # as `pipeline.correcting` writes them
 _REMEDY = (
     "Set cohort.corrections to a folder of corrected cases, such as data/corrected, or to"
     f" {NONE} for none."
 )
+
+
+class _File(BaseModel):
+    file: str
+    sha256: str
+
+
+class _Prediction(BaseModel):
+    network_sha256: str
+
+
+class _Record(BaseModel):
+    """What joining needs of the record of a corrected case
+    (`pipeline.correcting.record.Correction`).
+    """
+
+    version: int
+    reader: str
+    corrected: str
+    prediction: _Prediction
+    images: dict[str, _File]
+    labels: _File
 
 
 def find_corrections(cohort: Cohort, schema: Schema, raw: Path) -> list[Found]:
@@ -41,8 +68,8 @@ def find_corrections(cohort: Cohort, schema: Schema, raw: Path) -> list[Found]:
     Raises
     ------
     InputError
-        If there is no such folder, it lies in `raw` or the reverse, or its cases have other
-        modalities, labels or regions than the cohort.
+        If there is no such folder, it lies in `raw` or the reverse, its cases have other
+        modalities, labels or regions than the cohort, or a file is not the one that was saved.
     """
     place = _place(cohort)
     if place is None:
@@ -51,9 +78,11 @@ def find_corrections(cohort: Cohort, schema: Schema, raw: Path) -> list[Found]:
     one, other = place.resolve(), raw.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise InputError(f"{place}: cohort.corrections and {raw} contain each other. Move one.")
+    _require_whole(place)
     own, found = folder.find(place)
     _require_same(place, own, schema)
-    return [replace(case, case=f"{PREFIX}{case.case}") for case in found]
+    joined = _noting_unknown_patients([_as_recorded(case) for case in found])
+    return [replace(case, case=f"{PREFIX}{case.case}") for case in joined]
 
 
 def check_corrections(cohort: Cohort) -> None:
@@ -74,6 +103,64 @@ def _place(cohort: Cohort) -> Path | None:
     location = workspace.root() / expanded(cohort.location)
     alone = cohort.source == folder.SOURCE.name and place.resolve() == location.resolve()
     return None if alone else place
+
+
+def _require_whole(place: Path) -> None:
+    """Raise InputError if a save was killed while it replaced a case."""
+    for path in sorted(place.glob(f"{_REPLACED}*")):
+        case = path.name.removeprefix(_REPLACED)
+        if not (place / case).exists():
+            raise InputError(
+                f"{path}: the save of the next version of {case} was ended before it was in its"
+                f" place. Save that again, or rename this folder to {case}."
+            )
+
+
+def _as_recorded(case: Found) -> Found:
+    """A case with the provenance in its record, which a table may lag behind; as it is if it has no
+    record, being none that was saved by `pipeline.correcting`.
+
+    Raises
+    ------
+    InputError
+        If a file is not the one that was saved.
+    """
+    path = case.folder / _RECORD
+    if not path.is_file():
+        return case
+    try:
+        stored = _Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InputError(
+            f"{explain(error, str(path))}\nFetch this file from a copy, or move its folder away."
+        ) from None
+    for file in (*stored.images.values(), stored.labels):
+        copy = case.folder / file.file
+        if not copy.is_file() or sha256(copy) != file.sha256:
+            found = "is not the file" if copy.is_file() else "is missing, a file"
+            raise InputError(
+                f"{copy}: {found} that {stored.reader} saved by {_RECORD}. Correct the case again,"
+                " fetch the file from a copy, or move its folder away."
+            )
+    provenance = {
+        "corrected_by": stored.reader,
+        "corrected_at": stored.corrected,
+        FROM: stored.prediction.network_sha256[:16],
+        "correction": str(stored.version),
+    }
+    return replace(case, attributes=case.attributes | provenance)
+
+
+def _noting_unknown_patients(found: list[Found]) -> list[Found]:
+    unknown = [case.case for case in found if case.patient == case.case]
+    if not unknown:
+        return found
+    return with_note(
+        found,
+        f"in all corrected cases {len(unknown)} have no known patient ({few(unknown, 5)}): another"
+        " examination of a patient in validation or test is not recognised as such, and is trained"
+        " on. Give the pseudonym of the patient when a correction is saved",
+    )
 
 
 def _require_same(place: Path, own: Schema, schema: Schema) -> None:

@@ -1,7 +1,8 @@
 """The cohort of corrected cases: a folder that `cohort.source: folder` reads."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from pydantic import ValidationError
 from ..cohorts import folder
 from ..core.errors import InputError
 from ..core.params import explain
-from ..core.records import write_bytes, write_csv
+from ..core.records import read_csv, write_bytes, write_csv
 from ..core.schema import Schema
 from . import record
 from .record import Correction
 
 TABLE = "corrections.csv"
+_COLUMNS = ("case", "patient", "corrected_by", "corrected_at", "corrected_from", "correction")
+_KEPT = 1000  # records in memory
 _HEAD = "# Cases whose labels a reader corrected; docs/how-to/retrain.md trains on them.\n"
 
 
@@ -82,20 +85,49 @@ def corrections(place: Path) -> list[Correction]:
 
     InputError if a record cannot be read.
     """
-    return [record.read(path) for path in sorted(place.glob(f"[!.]*/{record.NAME}"))]
+    found, damaged = readable(place)
+    if damaged:
+        raise InputError(next(iter(damaged.values())))
+    return found
 
 
-def write_table(place: Path, listed: Iterable[Correction]) -> None:
-    """Write the table that makes patients and provenance attributes of the cases."""
-    rows = [
-        {
-            "case": one.case,
-            "patient": one.patient,
-            "corrected_by": one.reader,
-            "corrected_at": one.corrected,
-            "corrected_from": one.prediction.network_sha256[:16],
-            "correction": one.version,
-        }
-        for one in sorted(listed, key=lambda one: one.case)
-    ]
-    write_csv(place / TABLE, rows)
+def readable(place: Path) -> tuple[list[Correction], dict[str, str]]:
+    """The records in a folder that can be read, and of each other case, by name, why not."""
+    found, damaged = list[Correction](), dict[str, str]()
+    for path in sorted(place.glob(f"[!.]*/{record.NAME}")):
+        try:
+            state = path.stat()
+            found.append(_read(path, state.st_mtime_ns, state.st_size))
+        except InputError as error:
+            damaged[path.parent.name] = str(error)
+        except OSError:  # moved away meanwhile
+            continue
+    return found, damaged
+
+
+@lru_cache(_KEPT)
+def _read(path: Path, changed_ns: int, length: int) -> Correction:
+    return record.read(path)
+
+
+def write_table(place: Path, listed: Iterable[Correction], damaged: Collection[str] = ()) -> None:
+    """Write the table that makes patients and provenance attributes of the cases; those whose
+    record is damaged keep their rows.
+    """
+    rows = {one.case: _row(one) for one in listed}
+    if damaged:
+        path = place / TABLE
+        before = {row.get("case"): row for row in read_csv(path)} if path.is_file() else {}
+        rows |= {case: before.get(case) or {"case": case} for case in damaged}
+    write_csv(place / TABLE, [dict.fromkeys(_COLUMNS) | rows[case] for case in sorted(rows)])
+
+
+def _row(one: Correction) -> dict[str, Any]:
+    return {
+        "case": one.case,
+        "patient": one.patient,
+        "corrected_by": one.reader,
+        "corrected_at": one.corrected,
+        "corrected_from": one.prediction.network_sha256[:16],
+        "correction": one.version,
+    }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ..core.errors import InputError
 from ..core.params import explain
@@ -93,6 +93,8 @@ class Earlier(Described):
     """File of its record, likewise."""
     sha256: str
     """Of the file of its labels."""
+    images: dict[str, str] = Field(default_factory=dict)
+    """Files of its images by modality, likewise; empty where the next correction has the same."""
 
 
 class Correction(Described):
@@ -129,6 +131,25 @@ class Correction(Described):
     earlier: tuple[Earlier, ...]
     """Earlier corrections, the first one first."""
 
+    @property
+    def voxels(self) -> dict[str, str]:
+        """Hash of the voxels of each image."""
+        return {name: stored.content_sha256 for name, stored in self.images.items()}
+
+    def is_of(self, inputs: Mapping[str, Input], voxels: Mapping[str, str]) -> bool:
+        """Whether it is of an examination: of the files that were segmented, or with one of its
+        images, by their hashes.
+        """
+        own = inputs_of(self.prediction.inputs)
+        if own and own == inputs_of(inputs):
+            return True
+        return not set(self.voxels.values()).isdisjoint(voxels.values())
+
+
+def inputs_of(inputs: Mapping[str, Input]) -> frozenset[tuple[str, str]]:
+    """Modality and hash of the files that were segmented."""
+    return frozenset((name, file.sha256) for name, file in inputs.items())
+
 
 def read(path: Path) -> Correction:
     """Read the record of a corrected case; InputError if it cannot be read or is of another
@@ -139,7 +160,7 @@ def read(path: Path) -> Correction:
         return Correction.model_validate_json(stored)
     except ValidationError as error:
         raise InputError(
-            f"{explain(error, str(path))}\nSave the correction again, or move its folder away."
+            f"{explain(error, str(path))}\nFetch this file from a copy, or move its folder away."
         ) from None
 
 

@@ -1,12 +1,12 @@
 """Saving a reader's correction as a case of the cohort of corrected cases."""
 
+import logging
 import math
-import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..cohorts.source import require_plain_name
 from ..core.case import Case
 from ..core.errors import InputError
 from ..core.grid import from_canonical
-from ..core.records import sha256, write_bytes, write_json
+from ..core.records import sha256, write_json
 from ..core.regions import classes_to_regions, classes_to_values
 from ..core.schema import Schema
 from ..formats import nifti
@@ -28,9 +28,10 @@ from ..verification.plausibility import skull_stripped
 from ..verification.thumbnail import favourite
 from . import cohort, record
 from .record import Changed, Correction, Earlier, Stored
+from .versions import PARTIAL, keep, put, tidy
 
-EARLIER = ".earlier"
-"""Folder of the earlier corrections of a case; hidden, so that no cohort finds its volumes."""
+log = logging.getLogger(__name__)
+
 _LONGEST_READER = 80
 
 
@@ -69,13 +70,14 @@ def save(
 
     Writes ``<place>/<case>/`` with ``<case>-<modality>.nii.gz``, ``<case>-seg.nii.gz`` and
     ``correction.json`` (`Correction`), and beside it ``cohort.yaml`` and ``corrections.csv``. A
-    case is there whole or not at all; an earlier correction of it is kept in its folder
-    ``.earlier``. One process at a time writes.
+    version of a case is there whole or not at all. The one before it is kept in its folder
+    ``.earlier``, with its images if they are others. A case that was corrected under another name,
+    by its files or voxels, gets its next version there. One process at a time writes.
 
     Parameters
     ----------
     place : Path
-        Folder of the cohort, such as data/corrected; made if needed.
+        Folder of the cohort, such as data/corrected; made if needed, for its owner alone.
     case : Case
         As the network segmented it (`Segmentation.case`): the image (X, Y, Z, C) with all
         modalities of the schema in its order, of registered series on their common grid with the
@@ -97,26 +99,19 @@ def save(
     ------
     InputError
         If names or arrays are not valid; a modality is missing; the case has a skull, but the cases
-        of the training had none, or the reverse; the cohort is one of other labels or modalities; a
-        case of this name has other images; or the files cannot be written. Nothing has changed
+        of the training had none, or the reverse; the cohort is one of other labels or modalities;
+        the record of this case is damaged; or the files cannot be written. Nothing has changed
         then.
     """
     require_plain_name(case.name, place)
     if case.name.startswith("."):
         raise InputError(f"{place}: the name of case {case.name!r} begins with a dot. Rename it.")
     _require_fitting(case, classes, predicted, schema, facts)
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)  # images of patients
     with _writing(place), FileLock(place / ".lock"):
+        tidy(place)
         cohort.prepare(place, schema)
-        folder = place / case.name
-        known = cohort.corrections(place)
-        before = next((one for one in known if one.case == case.name), None)
-        others = [one for one in known if one is not before]
-        if before:
-            _save_again(folder, before, others, (case, classes, predicted), schema, facts)
-        else:
-            _save_first(folder, others, (case, classes, predicted), schema, facts)
-        return folder
+        return _save(place, (case, classes, predicted), schema, facts)
 
 
 def of_canonical(drawn: bytes, case: Case, schema: Schema) -> np.ndarray:
@@ -146,71 +141,72 @@ def of_canonical(drawn: bytes, case: Case, schema: Schema) -> np.ndarray:
 _Voxels = tuple[Case, np.ndarray, np.ndarray]  # case, corrected and predicted classes
 
 
-def _save_first(
-    folder: Path, others: list[Correction], voxels: _Voxels, schema: Schema, facts: Facts
-) -> None:
-    case = voxels[0]
-    partial = folder.with_name(f".partial-{folder.name}")
-    if folder.exists():
+def _save(place: Path, voxels: _Voxels, schema: Schema, facts: Facts) -> Path:
+    name = voxels[0].name
+    known, damaged = cohort.readable(place)
+    if name in damaged:
+        raise InputError(damaged[name])
+    for fault in damaged.values():
+        log.warning("%s It is passed over.", fault)
+    same = _same_examination(voxels[0], schema, facts, known)
+    folder = place / (same[0].case if same else name)
+    if folder.exists() and not same:
         raise InputError(
             f"{folder}: exists, but has no {record.NAME}. Move it away, or give this case another"
             " name."
         )
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_name(f"{PARTIAL}{folder.name}")
     try:
-        images = {}
-        for channel, name in enumerate(schema.modalities):
-            path = partial / cohort.image_name(case.name, name)
-            nifti.write(path, case.image[..., channel], case.grid.affine)
-            images[name] = _stored(path, _content(case, channel))
-        labels = _write_labels(partial, case, voxels[1], schema)
-        made = _correction(voxels, schema, facts, images, labels, ())
-        write_json(partial / record.NAME, made)
-        cohort.write_table(folder.parent, [*others, made])
-        os.rename(partial, folder)
+        made = _write(partial, folder, same, voxels, schema, facts)
+        others = [one for one in known if one not in same]
+        # a row without files is only noted, files without a row are an error
+        cohort.write_table(place, [*others, *same[1:], made], damaged)
+        put(partial, folder, [place / one.case for one in same[1:]])
+        if same[1:]:
+            cohort.write_table(place, [*others, made], damaged)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return folder
 
 
-def _save_again(
+def _same_examination(
+    case: Case, schema: Schema, facts: Facts, known: Sequence[Correction]
+) -> list[Correction]:
+    """The corrections that a case replaces: first that of its name, then those of the same files or
+    with an image of its voxels, which no cohort may have twice.
+    """
+    inputs = record.predicted_of(facts.manifest, "").inputs
+    contents = _contents(case, schema)
+    own = [one for one in known if one.case == case.name]
+    return [*own, *(one for one in known if one not in own and one.is_of(inputs, contents))]
+
+
+def _write(
+    partial: Path,
     folder: Path,
-    before: Correction,
-    others: list[Correction],
+    same: Sequence[Correction],
     voxels: _Voxels,
     schema: Schema,
     facts: Facts,
-) -> None:
-    case = voxels[0]
+) -> Correction:
+    """Write the next version of a case into a folder of its own."""
+    case = replace(voxels[0], name=folder.name)
+    contents = _contents(case, schema)
+    earlier: tuple[Earlier, ...] = ()
+    if same:
+        kept = keep(folder, same[0], partial, same[0].voxels != contents)
+        earlier = (*same[0].earlier, kept)
+    images = {}
     for channel, name in enumerate(schema.modalities):
-        if before.images[name].content_sha256 != _content(case, channel):
-            raise InputError(
-                f"{folder}: is a corrected case of the same name with another image of {name}."
-                " Give this case another name."
-            )
-    kept = _keep(folder, before)
-    labels = _write_labels(folder, case, voxels[1], schema)
-    made = _correction(voxels, schema, facts, before.images, labels, (*before.earlier, kept))
-    write_json(folder / record.NAME, made)
-    cohort.write_table(folder.parent, [*others, made])
-
-
-def _keep(folder: Path, before: Correction) -> Earlier:
-    """Copy labels and record of a correction to those of earlier ones, unless the labels were
-    replaced already by a call that did not get as far as their record.
-    """
-    labels, stored = f"{EARLIER}/{before.version}-seg.nii.gz", folder / before.labels.file
-    written = f"{EARLIER}/{before.version}-{record.NAME}"
-    if sha256(stored) == before.labels.sha256:
-        write_bytes(folder / labels, stored.read_bytes())
-        write_bytes(folder / written, (folder / record.NAME).read_bytes())
-    return Earlier(
-        version=before.version,
-        reader=before.reader,
-        corrected=before.corrected,
-        labels=labels,
-        record=written,
-        sha256=before.labels.sha256,
-    )
+        path = partial / cohort.image_name(case.name, name)
+        nifti.write(path, case.image[..., channel], case.grid.affine)
+        images[name] = _stored(path, contents[name])
+    labels = _write_labels(partial, case, voxels[1], schema)
+    known = [one.patient for one in same if one.patient != one.case]
+    facts = replace(facts, patient=facts.patient or next(iter(known), case.name))
+    made = _correction((case, *voxels[1:]), schema, facts, images, labels, earlier)
+    write_json(partial / record.NAME, made)
+    return made
 
 
 def _write_labels(folder: Path, case: Case, classes: np.ndarray, schema: Schema) -> Stored:
@@ -233,7 +229,7 @@ def _correction(
         format_version=record.FORMAT_VERSION,
         use="Research use only, not for diagnosis.",
         case=case.name,
-        patient=facts.patient or case.name,
+        patient=facts.patient,
         version=len(earlier) + 1,
         reader=facts.reader.strip(),
         corrected=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -269,8 +265,12 @@ def _dice(classes: np.ndarray, predicted: np.ndarray, schema: Schema) -> dict[st
     return {name: None if math.isnan(dice) else round(dice, 4) for name, dice in found.items()}
 
 
-def _content(case: Case, channel: int) -> str:
-    return content_sha256(case.image[..., channel], case.grid)
+def _contents(case: Case, schema: Schema) -> dict[str, str]:
+    """Hash of the voxels of each modality."""
+    return {
+        name: content_sha256(case.image[..., channel], case.grid)
+        for channel, name in enumerate(schema.modalities)
+    }
 
 
 def _stored(path: Path, content: str) -> Stored:

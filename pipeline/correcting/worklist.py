@@ -68,6 +68,11 @@ def rank(
     return sorted(left, key=_order)
 
 
+def is_of_files(manifest: Mapping[str, Any], correction: Correction) -> bool:
+    """Whether a case was corrected whose input files are those of a prediction."""
+    return _inputs(manifest) == _inputs(correction.prediction.model_dump())
+
+
 def read_manifests(folder: Path) -> list[dict[str, Any]]:
     """The run manifests of a folder that `predict` wrote, or of one file; other JSON files are
     passed over.

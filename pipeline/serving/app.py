@@ -199,7 +199,7 @@ def _add_cases(app: FastAPI, cases: Cases) -> None:
         files = downloads.offered(_result(case_id), case := store.get(case_id).case)
         if name == downloads.ALL:
             saved_as = {"Content-Disposition": f'attachment; filename="{case}.zip"'}
-            archive = downloads.zipped(files)
+            archive = downloads.zipped([*files, *downloads.corrected(_result(case_id), case)])
             return StreamingResponse(archive, media_type="application/zip", headers=saved_as)
         one = next((one for one in files if one.name == name), None)
         if one is None:

@@ -1,7 +1,7 @@
 """What happens to a case: received, recognised, segmented; and what becomes of it after a crash."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from .store import BODY, RESULT, UPLOAD, State, Store
 
 log = logging.getLogger(__name__)
 
+NOT_DONE = "This case is not done, so there is nothing to correct."
 _MOST_ATTEMPTS = 2
 _ACTIVE = ("received", "waiting", "running")
 _ENDED = "The process that worked on this case ended. Start it again."
@@ -55,6 +56,7 @@ class Cases:
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
+        self._correcting: list[str] = []  # whose corrections are being saved
         self._lock = Lock()
 
     def start(self) -> None:
@@ -119,10 +121,12 @@ class Cases:
         return held or case_id in self._uploads or case_id in self._entering
 
     def remove(self, case_id: str) -> None:
-        """Delete a case and end what is done for it."""
+        """Delete a case and end what is done for it; `Refusal` while its correction is saved."""
         self.reader.cancel(case_id)
-        self.segmenter.cancel(case_id)
-        self.store.remove(case_id)
+        with self._lock:
+            self._require_no_correction(case_id)
+            self.segmenter.cancel(case_id)
+            self.store.remove(case_id)
         self._progress.pop(case_id, None)
 
     def sweep(self) -> None:
@@ -214,6 +218,7 @@ class Cases:
             state = self.get(case_id)
             if state.status in _ACTIVE:
                 raise Refusal("This case is being worked on. Wait until it is done.", 409)
+            self._require_no_correction(case_id)
             readable = {series.key for series in state.series if not series.fault}
             if not chosen or {*chosen.values()} - readable:
                 raise InputError("Choose a series of this case that can be read for each modality.")
@@ -235,6 +240,38 @@ class Cases:
                 )
             self.store.update(case_id, chosen=dict(chosen), native=native, attempts=0)
             self.segment(case_id)
+
+    def correct(
+        self, case_id: str, drawn: Mapping[str, Any], ended: Callable[[Answer], None]
+    ) -> None:
+        """Save a correction of a case, which is neither deleted nor segmented again meanwhile;
+        `Refusal` unless it is done.
+
+        Parameters
+        ----------
+        drawn : mapping
+            What `correction_task.correct` needs beside `values`.
+        ended : callable
+            Called with the answer.
+        """
+        with self._lock:
+            state = self.get(case_id)
+            if state.status != "done":
+                raise Refusal(NOT_DONE, HTTPStatus.CONFLICT)
+            self._correcting.append(case_id)
+
+        def answered(answer: Answer) -> None:
+            self._correcting.remove(case_id)
+            ended(answer)
+
+        values, most_s = {**self.values(state), **drawn}, self.limits.segment_s
+        self.corrector.submit(Task("correct", values, case_id, most_s, ended=answered))
+
+    def _require_no_correction(self, case_id: str) -> None:
+        if case_id in self._correcting:
+            raise Refusal(
+                "A correction of this case is being saved. Wait until it is.", HTTPStatus.CONFLICT
+            )
 
     def segment(self, case_id: str) -> None:
         """Put a case in the queue of the network."""

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,6 +35,7 @@ _OTHER_PREDICTION = (
     "The case was segmented again after this correction was begun, so its labels are others now."
     " Reload the page and correct those."
 )
+_STORED = "The correction is stored for training as {}; do not save it again. This case {}."
 _OTHER_LABELS = (
     "The case was segmented by a network with other labels than the present one. Segment it again,"
     " then correct it."
@@ -63,7 +63,9 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     -------
     dict
         What the page says of it: version, reader, time, volumes in ml of prediction and
-        correction, files, and why one of them is lacking.
+        correction, files, why one of them is lacking, and whether an earlier version had other
+        images; ``other_case``, whether it is the next version of a case of another name;
+        ``unshown``, if it is stored, but the page cannot show it.
 
     Raises
     ------
@@ -71,9 +73,9 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
         If the case has another prediction by now, or one of other labels than the network's; and as
         `correcting.saving.save`.
     """
-    folder = Path(values["folder"])
+    folder, place = Path(values["folder"]), Path(values["place"])
     result = folder / RESULT
-    upright = gzip.decompress((result / SCENE_FOLDER / "prediction.nii.gz").read_bytes())
+    upright = _prediction(result)
     if zlib.crc32(upright) != values["prediction"]:
         raise InputError(_OTHER_PREDICTION)
     manifest = json.loads((result / f"{LABELS}.json").read_bytes())
@@ -85,14 +87,29 @@ def correct(values: Mapping[str, Any], report: worker.Report) -> dict[str, Any]:
     predicted = of_canonical(upright[_HEADER_BYTES:], case, schema)
     facts = Facts(values["reader"], manifest, values["seconds"], values["patient"])
     report("Saving the correction", 0.5)
-    saved = save(Path(values["place"]), case, classes, predicted, schema, facts)
-    refused = _offer(result, saved, replace(segmented, classes=classes))
-    _show(result / SCENE_FOLDER, upright[:_HEADER_BYTES] + drawn)
-    after = volumes_ml(classes, schema, case.grid)
-    about = _about(record.read(saved / record.NAME), manifest["volumes_ml"], after, result)
-    about["refused"] = refused
-    write_json(result / CORRECTION / ABOUT, about)
+    try:
+        saved = save(place, case, classes, predicted, schema, facts)
+    except InputError as error:
+        raise InputError(for_page(error, place)) from None
+    stored = record.read(saved / record.NAME)
+    about = _about(stored, manifest["volumes_ml"], volumes_ml(classes, schema, case.grid))
+    about["other_case"] = stored.case != values["case"]
+    try:
+        if zlib.crc32(_prediction(result)) != values["prediction"]:
+            return about | {"unshown": _STORED.format(stored.case, "was segmented again meanwhile")}
+        about["refused"] = _offer(result, saved, replace(segmented, classes=classes))
+        _show(result / SCENE_FOLDER, upright[:_HEADER_BYTES] + drawn)
+        about["files"] = _files(result)
+        write_json(result / CORRECTION / ABOUT, about)
+    except OSError as error:
+        gone = not (result / SCENE_FOLDER).is_dir()
+        why = "was deleted meanwhile" if gone else f"cannot show it: {for_page(error)}"
+        return about | {"unshown": _STORED.format(stored.case, why)}
     return about
+
+
+def _prediction(result: Path) -> bytes:
+    return gzip.decompress((result / SCENE_FOLDER / "prediction.nii.gz").read_bytes())
 
 
 def _as_found(values: Mapping[str, Any], result: Path, manifest: Mapping[str, Any]) -> Segmentation:
@@ -126,7 +143,7 @@ def _as_found(values: Mapping[str, Any], result: Path, manifest: Mapping[str, An
 
 
 def _about(
-    stored: record.Correction, before: Mapping[str, float], after: Mapping[str, float], result: Path
+    stored: record.Correction, before: Mapping[str, float], after: Mapping[str, float]
 ) -> dict[str, Any]:
     return {
         "case": stored.case,
@@ -136,12 +153,19 @@ def _about(
         "seconds": stored.seconds,
         "regions": [*after],
         "volumes_ml": {"prediction": before, "correction": after},
-        "files": [
-            {"name": name, "title": title}
-            for name, title in FILES.items()
-            if (result / CORRECTION / name).is_file()
-        ],
+        "other_images": bool(stored.earlier and stored.earlier[-1].images),
+        "files": [],
+        "refused": "",
     }
+
+
+def _files(result: Path) -> list[dict[str, str]]:
+    """What the page offers of the correction."""
+    return [
+        {"name": name, "title": title}
+        for name, title in FILES.items()
+        if (result / CORRECTION / name).is_file()
+    ]
 
 
 def _offer(result: Path, saved: Path, corrected: Segmentation) -> str:
@@ -150,8 +174,8 @@ def _offer(result: Path, saved: Path, corrected: Segmentation) -> str:
     """
     folder = result / CORRECTION
     folder.mkdir(exist_ok=True)
-    shutil.copyfile(saved / labels_name(saved.name), folder / "labels.nii.gz")
-    shutil.copyfile(saved / record.NAME, folder / "correction.json")
+    write_bytes(folder / "labels.nii.gz", (saved / labels_name(saved.name)).read_bytes())
+    write_bytes(folder / "correction.json", (saved / record.NAME).read_bytes())
     (folder / "seg.dcm").unlink(missing_ok=True)  # of the correction before
     if not corrected.series:
         return ""

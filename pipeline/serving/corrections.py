@@ -11,17 +11,20 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse
 
+from ..cohorts.brats_patients import published_patient
 from ..core.errors import InputError
-from ..correcting import record
+from ..correcting.cohort import readable
+from ..correcting.worklist import is_of_files
 from . import listing
-from .cases import Cases
+from .cases import NOT_DONE, Cases
 from .correction_files import ABOUT, CORRECTION, FILES
-from .jobs import Task, message_of
+from .jobs import message_of
 from .refusals import require_room
 from .scenes import SCENE
 from .segmentation import SCENE as SCENE_FOLDER
-from .store import RESULT, State
+from .store import LABELS, RESULT, State
 
+_PSEUDONYM = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$"
 _ENDED = "The process that saved the correction ended. Save it again."
 
 
@@ -41,9 +44,9 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
     def about(case_id: str) -> dict[str, Any]:
         state, result = _done(case_id)
         found = _about(result)
-        if not found["version"] and (earlier := _earlier(place, state.case)):
+        if not found["version"] and (earlier := _earlier(place, state, result)):
             found["earlier"] = earlier
-        return found
+        return found | {"asks_patient": not known_patient(state)}
 
     @app.get("/api/cases/{case_id}/correction/{name}")
     def download(case_id: str, name: str) -> FileResponse:
@@ -60,6 +63,7 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
         reader: Annotated[str, Query(max_length=80)],
         prediction: Annotated[int, Query(ge=0, lt=2**32)],
         seconds: Annotated[float | None, Query(ge=0)] = None,
+        patient: Annotated[str, Query(pattern=_PSEUDONYM)] = "",
     ) -> dict[str, Any]:
         state, result = await asyncio.to_thread(_done, case_id)
         folder, voxels = store.folder_of(case_id), _voxels(result)
@@ -68,15 +72,15 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
         drawn = folder / f"drawn-{secrets.token_hex(8)}"
         try:
             await _receive(request, drawn, voxels)
-            values = cases.values(state) | {
-                "patient": state.patient,
+            values = {
+                "patient": known_patient(state) or patient,
                 "place": str(place.resolve()),
                 "drawn": drawn.name,
                 "prediction": prediction,
                 "reader": reader,
                 "seconds": seconds,
             }
-            return await _saved(cases, values)
+            return await _saved(cases, case_id, values) | {"asks_patient": not known_patient(state)}
         finally:
             drawn.unlink(missing_ok=True)
 
@@ -89,8 +93,16 @@ def add_routes(app: FastAPI, cases: Cases, place: Path) -> None:
     def _done(case_id: str) -> tuple[State, Path]:
         state = store.get(case_id)
         if state.status != "done":
-            raise InputError("This case is not done, so there is nothing to correct.")
+            raise InputError(NOT_DONE)
         return state, store.folder_of(case_id) / RESULT
+
+
+def known_patient(state: State) -> str:
+    """The patient of a case: of a DICOM study its pseudonym, else the one in a published identifier
+    in the names of the files, or of what was dropped; empty if there is none.
+    """
+    chosen = state.chosen.values()
+    return state.patient or published_patient(chosen) or published_patient([state.label])
 
 
 def _about(result: Path) -> dict[str, Any]:
@@ -99,13 +111,25 @@ def _about(result: Path) -> dict[str, Any]:
     return json.loads(path.read_bytes()) if path.is_file() else {"version": 0}
 
 
-def _earlier(place: Path, case: str) -> dict[str, Any] | None:
-    """Who corrected an earlier segmentation of a case, and when; None if nobody did."""
-    path = place / case / record.NAME
-    if not path.is_file():
+def _earlier(place: Path, state: State, result: Path) -> dict[str, Any] | None:
+    """Who corrected an earlier segmentation of a case, or the same files under another name, which
+    the next correction replaces; None if nobody did.
+    """
+    manifest = json.loads((result / f"{LABELS}.json").read_bytes())
+    known = readable(place)[0]
+    own = [one for one in known if one.case == state.case]
+    same = [one for one in known if is_of_files(manifest, one)]
+    if not (found := [*own, *same]):
         return None
-    stored = record.read(path)
-    return {"version": stored.version, "reader": stored.reader, "corrected": stored.corrected}
+    stored = found[0]
+    return {
+        "case": stored.case,
+        "version": stored.version,
+        "reader": stored.reader,
+        "corrected": stored.corrected,
+        "of": "this case" if own else "the same files",
+        "other_series": stored not in same,
+    }
 
 
 def _voxels(result: Path) -> int:
@@ -129,7 +153,7 @@ async def _receive(request: Request, path: Path, voxels: int) -> None:
         )
 
 
-async def _saved(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
+async def _saved(cases: Cases, case_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the process answers when it has saved a correction."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Mapping[str, Any]] = loop.create_future()
@@ -141,7 +165,7 @@ async def _saved(cases: Cases, values: Mapping[str, Any]) -> dict[str, Any]:
     def ended(answer: Mapping[str, Any]) -> None:
         loop.call_soon_threadsafe(note, answer)
 
-    cases.corrector.submit(Task("correct", values, most_s=cases.limits.segment_s, ended=ended))
+    await asyncio.to_thread(cases.correct, case_id, values, ended)
     answer = await future
     if "done" in answer:
         return dict(answer["done"])

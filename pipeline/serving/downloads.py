@@ -8,6 +8,7 @@ from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from ..segmenting.extras import SUMMARIES, summary_file
+from .correction_files import CORRECTION, FILES, is_corrected
 from .segmentation import EXTRAS, REFUSED
 from .store import LABELS, State
 
@@ -77,6 +78,16 @@ def offered(result: Path, case: str) -> list[Download]:
         Download(name, title, f"{case}{ending}", path)
         for name, title, ending, path in known
         if path.is_file()
+    ]
+
+
+def corrected(result: Path, case: str) -> list[Download]:
+    """The files of the correction of a case, for the archive, in a folder that says so."""
+    folder = result / CORRECTION
+    return [
+        Download(name, title, f"corrected/{case}.corrected.{name}", folder / name)
+        for name, title in FILES.items()
+        if is_corrected(result) and (folder / name).is_file()
     ]
 
 

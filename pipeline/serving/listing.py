@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..correcting.cohort import readable
 from ..correcting.worklist import rank
 from ..report.case_facts import FLAG_WORDS
 from .cases import Cases
@@ -27,9 +28,10 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
         Fields of the state, ``case``, ``step``, ``share``, ``ahead`` and ``is_corrected``; of a
         case that is done also ``flag``, its name ``flag_words`` and ``volumes_ml``; of one that is
         not corrected ``worth``, its place among those worth correcting, from 1, and ``reason``, why
-        it has this place.
+        it has this place, or ``corrected_before``, if the same files were, in this case or another
+        one.
     """
-    states = cases.all()
+    states, stored = cases.all(), readable(cases.corrections)[0]
     manifests, left = {}, []
     for state in states:
         with suppress(InputError, OSError):  # deleted meanwhile
@@ -37,9 +39,11 @@ def listed(cases: Cases) -> list[dict[str, Any]]:
                 manifests[state.case] = _manifest(cases, state)
                 if not is_corrected(cases.store.folder_of(state.id) / RESULT):
                     left.append(manifests[state.case])
-    places = enumerate(rank(left), 1)
+    places = enumerate(rank(left, stored), 1)
     worth = {one.case: {"worth": place, "reason": one.reason} for place, one in places}
     corrected = {*manifests} - {manifest["case"] for manifest in left}
+    before = {"corrected_before": True}
+    worth |= {one["case"]: before for one in left if one["case"] not in worth}
     return [
         _about(cases, state)
         | _found(manifests.get(state.case))

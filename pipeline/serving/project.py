@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import RootModel
 
 from ..core.case_means import mean_region_dice
 from ..core.catalogue import Catalogue
 from ..core.records import read_json, read_table
-from ..correcting.cohort import corrections
+from ..correcting.cohort import readable
 from ..report.page.cases import LOCAL_HELD_OUT
 from ..runtime import params_file
 from .refusals import Refusal
@@ -44,6 +44,16 @@ class Preset:
     name: str
     about: tuple[str, ...]
     used: bool
+
+
+class Waiting(NamedTuple):
+    """Numbers of corrected cases that the cohort of the last `dvc repro` lacks, and of all; names
+    of those whose record is damaged.
+    """
+
+    waiting: int
+    corrected: int
+    damaged: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -144,13 +154,13 @@ class Project:
         values = params_file.parse(params_file.read_text(params), params) if params.exists() else {}
         return [_preset(path, values) for path in sorted(folder.glob("*.yaml"))]
 
-    def waiting(self) -> tuple[int, int]:
-        """Numbers of corrected cases that the cohort of the last `dvc repro` lacks, and of all."""
-        listed = corrections(self.corrections)
+    def waiting(self) -> Waiting:
+        """How many corrected cases wait for the next training."""
+        listed, damaged = readable(self.corrections)
         entries = self.catalogue().cases if (self.raw / "catalogue.json").is_file() else ()
         known = {_content(entry.images, entry.labels) for entry in entries if entry.labels}
         waiting = [one for one in listed if _content(one.images, one.labels) not in known]
-        return len(waiting), len(listed)
+        return Waiting(len(waiting), len(listed), tuple(damaged))
 
     def _prediction(self, case: str) -> Path:
         return self.predictions / f"{case}.nii.gz"

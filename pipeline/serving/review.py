@@ -194,11 +194,9 @@ def _add_pages(app: FastAPI, review: Review, token: str) -> None:
 
     @app.get("/projects")
     def projects() -> HTMLResponse:
-        waiting, corrected = project.waiting()
         return page(
             "projects.html.j2",
-            waiting=waiting,
-            corrected=corrected,
+            **project.waiting()._asdict(),
             corrections=project.corrections,
             presets=project.presets(),
             summary=project.summary(),

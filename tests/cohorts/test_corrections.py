@@ -3,14 +3,16 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.core.extensions import NONE
 from pipeline.core.folds import Split
 from pipeline.core.records import read_json
+from pipeline.correcting.cohort import corrections, write_table
 from pipeline.correcting.saving import Facts, save
-from pipeline.formats import raw_cases
+from pipeline.formats import nifti, raw_cases
 from tests import project
 from tests.conftest import write_case
 from tests.correcting.made import READER, corrected, manifest
@@ -47,7 +49,8 @@ def of_the_cohort(cohort, place, schema, number: int, name: str = "again"):
     read = raw_cases.read(found, schema)
     before = read.classes.copy()
     before[6] = 0
-    return save(place, read, read.classes, before, schema, Facts(READER, manifest()))
+    inputs = {"t1c": {"file": "again.nii.gz", "sha256": f"{number:064x}"}}
+    return save(place, read, read.classes, before, schema, Facts(READER, manifest(inputs=inputs)))
 
 
 def test_corrected_cases_are_verified_copied_and_catalogued_with_their_provenance(
@@ -95,10 +98,49 @@ def test_a_case_of_the_cohort_that_was_corrected_is_recognised_by_its_voxels(
 
 
 def test_a_case_that_was_corrected_under_two_names_is_rejected(cohort, tmp_path, place, schema):
-    for name in ("again", "and-again"):
-        of_the_cohort(cohort, place, schema, 3, name)
+    """By copying its folder: saving it makes the next version of the first."""
+    of_the_cohort(cohort, place, schema, 3, "again")
+    of_the_cohort(cohort, tmp_path / "elsewhere", schema, 3, "and-again")
+    shutil.copytree(tmp_path / "elsewhere/and-again", place / "and-again")
+    write_table(place, corrections(place))
     with pytest.raises(InputError, match="has the same voxels as"):
         bring(cohort, tmp_path, place)
+
+
+@pytest.mark.parametrize("name", ["ward-1-seg.nii.gz", "ward-1-t1c.nii.gz"])
+def test_a_file_that_is_not_the_one_that_was_saved_is_not_trained_on(cohort, tmp_path, place, name):
+    path = place / "ward-1" / name
+    volume = nifti.read(path)
+    nifti.write(path, np.roll(volume.voxels, 1, axis=0), volume.grid.affine)
+    with pytest.raises(InputError, match=rf"ward-1/{name}: is not the file that {READER} saved"):
+        bring(cohort, tmp_path, place)
+
+
+def test_a_damaged_record_is_named_before_anything_is_trained(cohort, tmp_path, place):
+    (place / "ward-1/correction.json").write_text("{")
+    with pytest.raises(InputError, match=r"ward-1/correction\.json"):
+        bring(cohort, tmp_path, place)
+
+
+def test_the_provenance_is_that_of_the_record_where_the_table_lags_behind(cohort, tmp_path, place):
+    """As when a save is killed between both."""
+    table = place / "corrections.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(READER, "Other"), encoding="utf-8")
+    entry = bring(cohort, tmp_path, place).entry("corrected_ward-1")
+    assert entry.attributes["corrected_by"] == READER
+
+
+def test_a_case_whose_replacement_was_cut_is_named(cohort, tmp_path, place):
+    (place / "ward-1").rename(place / ".replaced-ward-1")
+    with pytest.raises(InputError, match="rename this folder to ward-1"):
+        bring(cohort, tmp_path, place)
+
+
+def test_corrected_cases_of_unknown_patients_are_warned_of(cohort, tmp_path, place, schema):
+    corrected(place, schema, "ward-3", 93, patient="BraTS2021_00001")
+    bring(cohort, tmp_path, place)
+    warned = (tmp_path / "verify.json").read_text()
+    assert "2 have no known patient (ward-1, ward-2)" in warned
 
 
 def test_the_number_of_cases_of_the_cohort_does_not_count_corrections(cohort, tmp_path, place):

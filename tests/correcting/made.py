@@ -50,5 +50,6 @@ def corrected(
     made, classes = case(schema, name, seed)
     predicted = classes.copy()
     predicted[6] = 0
-    about = {"reader": READER, "manifest": manifest(), "seconds": 41.5} | facts
+    inputs = {"t1c": {"file": "a_t1ce.nii.gz", "sha256": f"{seed:064x}"}}
+    about = {"reader": READER, "manifest": manifest(inputs=inputs), "seconds": 41.5} | facts
     return save(place, made, classes, predicted, schema, Facts(**about))

@@ -14,7 +14,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.grid import to_canonical
 from pipeline.core.records import sha256
 from pipeline.core.regions import values_to_classes
-from pipeline.correcting import cohort, record
+from pipeline.correcting import cohort, record, versions
 from pipeline.correcting.saving import Facts, of_canonical, save
 from pipeline.formats import nifti, raw_cases
 from pipeline.verification import checks
@@ -207,12 +207,67 @@ def test_a_network_with_other_labels_needs_a_folder_of_its_own(tmp_path, schema)
     assert tree(tmp_path) == before
 
 
-def test_another_case_of_the_same_name_does_not_replace_the_first(tmp_path, schema):
-    corrected(tmp_path, schema)
-    before = tree(tmp_path)
-    with pytest.raises(InputError, match="another image of t1n"):
-        corrected(tmp_path, schema, seed=91)
-    assert tree(tmp_path) == before
+def test_other_series_of_a_case_become_its_next_version(tmp_path, schema):
+    place = corrected(tmp_path, schema)
+    first = {path.name: path.read_bytes() for path in place.glob("*.nii.gz")}
+    corrected(tmp_path, schema, seed=91)
+    found = record.read(place / record.NAME)
+    assert found.version == 2
+    (earlier,) = found.earlier
+    assert earlier.images.keys() == {*schema.modalities}
+    for name, kept in earlier.images.items():
+        assert (place / kept).read_bytes() == first[f"ward-7-{name}.nii.gz"]
+    (only,) = folder.find(tmp_path)[1]
+    np.testing.assert_array_equal(
+        raw_cases.read(only, schema).image, case(schema, seed=91)[0].image
+    )
+
+
+def test_an_examination_that_was_corrected_under_another_name_gets_its_next_version(
+    tmp_path, schema
+):
+    first = corrected(tmp_path, schema, "ward-7", seed=90, patient="P1")
+    by_files = {"t1c": {"file": "other.nii.gz", "sha256": f"{90:064x}"}}
+    again = corrected(tmp_path, schema, "ward-8", 91, manifest=manifest(inputs=by_files))
+    by_voxels = {"t1c": {"file": "other.nii.gz", "sha256": "5" * 64}}
+    last = corrected(tmp_path, schema, "ward-9", 91, manifest=manifest(inputs=by_voxels))
+    assert first == again == last
+    (only,) = cohort.corrections(tmp_path)
+    assert (only.case, only.version, only.patient) == ("ward-7", 3, "P1")
+    assert [bool(one.images) for one in only.earlier] == [True, False]
+    (found,) = folder.find(tmp_path)[1]
+    assert (found.case, found.patient) == ("ward-7", "P1")
+
+
+def test_two_corrected_cases_of_one_examination_become_one(tmp_path, schema):
+    """Of the same images, one was first saved with wrong series."""
+    wrong = {"t1c": {"file": "wrong.nii.gz", "sha256": "5" * 64}}
+    corrected(tmp_path, schema, "ward-7", 91, manifest=manifest(inputs=wrong))
+    corrected(tmp_path, schema, "ward-8", 90)
+    place = corrected(tmp_path, schema, "ward-7", 90)
+    assert [(one.case, one.version) for one in cohort.corrections(tmp_path)] == [("ward-7", 2)]
+    assert record.read(place / versions.EARLIER / "ward-8" / record.NAME).case == "ward-8"
+    assert len(folder.find(tmp_path)[1]) == 1
+
+
+def test_the_folder_is_for_its_owner_alone(tmp_path, schema):
+    corrected(tmp_path / "corrected", schema)
+    assert (tmp_path / "corrected").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_damaged_record_stops_its_own_case_alone(tmp_path, schema, caplog):
+    place = corrected(tmp_path, schema, "ward-7", 90, patient="P1")
+    damaged = (place / record.NAME).read_bytes()[:100]
+    (place / record.NAME).write_bytes(damaged)
+    corrected(tmp_path, schema, "ward-8", 91)
+    assert "ward-7/correction.json" in caplog.text
+    patients = {one.case: one.patient for one in folder.find(tmp_path)[1]}
+    assert patients == {"ward-7": "P1", "ward-8": "ward-8"}
+    with pytest.raises(InputError, match=r"ward-7/correction\.json"):
+        corrected(tmp_path, schema, "ward-7", 90)
+    with pytest.raises(InputError, match=r"ward-7/correction\.json"):
+        cohort.corrections(tmp_path)
+    assert (place / record.NAME).read_bytes() == damaged
 
 
 def test_voxels_of_a_viewer_that_do_not_fill_the_case_are_refused(schema):
@@ -249,6 +304,50 @@ def _save_with_little_room(place, values):
         corrected(place, Schema.model_validate_json(json.dumps(values)), "second", 92)
     except InputError:
         sys.exit(7)
+
+
+@pytest.mark.parametrize("renames", [3, 12, 13, 14])
+def test_a_killed_save_leaves_the_earlier_or_the_next_version(tmp_path, schema, renames):
+    """Killed among the files of the next version; before its table; before the earlier folder
+    makes way; and when it has, so that none is in its place.
+    """
+    place = corrected(tmp_path, schema, seed=90)
+    values = schema.model_dump(mode="json")
+    killed = multiprocessing.get_context("spawn").Process(
+        target=_save_until, args=(tmp_path, values, renames)
+    )
+    killed.start()
+    killed.join()
+    assert killed.exitcode == 9
+    assert place.exists() == (renames < 14)
+    corrected(tmp_path, schema, "other", 92)
+    hidden = {path.name for path in tmp_path.glob(".*")}
+    assert hidden <= {".lock"}, "images of a patient stay behind"
+    found = record.read(place / record.NAME)
+    for stored in (*found.images.values(), found.labels):
+        assert sha256(place / stored.file) == stored.sha256
+    assert found.version == len(found.earlier) + 1
+    assert len(folder.find(tmp_path)[1]) == 2
+
+
+def _save_until(place, values, renames):
+    """Save other images of the case, and end when so many files were renamed."""
+    import os
+
+    from pipeline.core.schema import Schema
+
+    left = iter(range(renames))
+
+    def counted(function):
+        def call(*paths):
+            if next(left, None) is None:
+                os._exit(9)
+            return function(*paths)
+
+        return call
+
+    os.rename, os.replace = counted(os.rename), counted(os.replace)
+    corrected(place, Schema.model_validate_json(json.dumps(values)), seed=91)
 
 
 def test_two_readers_at_once_lose_no_case(tmp_path, schema):

@@ -1,13 +1,19 @@
 """Saving corrections by requests to a running server, and the list of cases to correct first."""
 
 import gzip
+import io
 import json
+import shutil
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pydicom
 import pytest
+from filelock import FileLock
 
 from pipeline.cohorts import folder
 from pipeline.core.grid import to_canonical
@@ -15,6 +21,7 @@ from pipeline.correcting import record
 from pipeline.correcting.cohort import corrections
 from pipeline.formats import nifti
 from pipeline.network.card import read_card
+from pipeline.serving.correction_task import correct
 from tests.conftest import write_case
 from tests.segmenting.test_objects import IDENTITIES, write_study
 from tests.serving.served import Served, packed, serving
@@ -22,6 +29,7 @@ from tests.serving.served import Served, packed, serving
 MODEL = Path(__file__).parents[1] / "network/format_1"
 READER = "Dr. Ada Müller <b>"
 HEADER_BYTES = 352
+NOTHING = {"version": 0, "asks_patient": False}
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +112,12 @@ def test_the_stored_labels_are_those_drawn_on_the_axes_of_the_case(served, case,
 
 
 def test_after_saving_the_scene_and_the_downloads_have_the_correction(served, case):
-    assert served.ask("GET", f"/api/cases/{case}/correction").json() == {"version": 0}
+    assert served.ask("GET", f"/api/cases/{case}/correction").json() == NOTHING
     drawn = scene_voxels(served, case)
     drawn[2:12, 2:12, 2:5] = 1
     about = save(served, case, drawn).json()
-    assert served.ask("GET", f"/api/cases/{case}/correction").json() == about
+    told = served.ask("GET", f"/api/cases/{case}/correction").json()
+    assert told == about
     scene = served.ask("GET", f"/api/cases/{case}/scene/scene.json").json()
     looks = [(one["name"], one["as"]) for one in scene["maps"]]
     assert looks == [("correction", "fill"), ("prediction", "outline")]
@@ -195,6 +204,173 @@ def test_a_correction_is_refused_if_network_or_images_are_not_those_of_the_label
     assert len(corrections(place)) == known
 
 
+def segment_again(served: Served, case: str, chosen: dict[str, str]) -> None:
+    served.ask("POST", f"/api/cases/{case}/series", json={"series": chosen, "native": False})
+    assert served.wait(case)["status"] == "done"
+
+
+def test_while_a_correction_is_saved_its_case_is_neither_deleted_nor_segmented_again(
+    served, case, place
+):
+    drawn, path = scene_voxels(served, case), f"{served.address}/api/cases/{case}/series"
+
+    def segment(series):
+        return served.session.post(path, json={"series": series}, timeout=60)
+
+    chosen, end = served.state(case)["chosen"], time.monotonic() + 60
+    with ThreadPoolExecutor() as pool, FileLock(place / ".lock"):
+        saving = pool.submit(save, served, case, drawn)
+        while segment({}).status_code == 400 and time.monotonic() < end:  # it is being sent
+            time.sleep(0.05)
+        answer = delete(served, case)
+        assert answer.status_code == 409, answer.text
+        assert "is being saved" in answer.json()["message"]
+        assert segment(chosen).status_code == 409
+    assert saving.result().json()["version"] == 1
+    assert delete(served, case).status_code == 200
+
+
+def delete(served: Served, case: str):
+    return served.session.delete(f"{served.address}/api/cases/{case}", timeout=60)
+
+
+def values_of(served: Served, store: Path, case: str, place: Path) -> dict:
+    """What the server gives to the process that saves."""
+    folder, state = store / "cases" / case, served.state(case)
+    (folder / "drawn").write_bytes(scene_voxels(served, case).tobytes("F"))
+    facts = {"drawn": "drawn", "place": str(place), "reader": READER, "seconds": None}
+    known = {name: state[name] for name in ("case", "kind", "chosen", "native", "patient")}
+    about = {"folder": str(folder), "model": str(MODEL), "prediction": seen(served, case)}
+    return facts | known | about
+
+
+def test_a_correction_whose_case_is_gone_meanwhile_is_told_of_as_stored(
+    served, case, store, tmp_path
+):
+    def report(step, share):
+        if step == "Saving the correction":
+            shutil.rmtree(store / "cases" / case / "result")
+
+    values = values_of(served, store, case, tmp_path)
+    about = correct(values, report)
+    assert about["unshown"].startswith(f"The correction is stored for training as {values['case']}")
+    assert "was deleted meanwhile" in about["unshown"]
+    assert [one.case for one in corrections(tmp_path)] == [values["case"]]
+
+
+def test_labels_that_replaced_the_corrected_ones_meanwhile_do_not_get_the_correction(
+    served, case, store, tmp_path
+):
+    result = store / "cases" / case / "result"
+
+    def report(step, share):
+        if step == "Saving the correction":
+            (result / "scene/prediction.nii.gz").write_bytes(gzip.compress(b"other labels"))
+
+    scene = (result / "scene/scene.json").read_bytes()
+    about = correct(values_of(served, store, case, tmp_path), report)
+    assert "was segmented again meanwhile" in about["unshown"]
+    assert len(corrections(tmp_path)) == 1
+    assert not (result / "correction").exists()
+    assert (result / "scene/scene.json").read_bytes() == scene
+
+
+def test_the_same_files_dropped_again_are_known_as_corrected(served, place, tmp_path_factory):
+    source = write_case(tmp_path_factory.mktemp("source"), "BraTS2021_00700", seed=700)
+    body = packed([path for path in source.iterdir() if "seg" not in path.name], source.parent)
+    first, second = (served.upload(body) for _ in range(2))
+    for case in (first, second):
+        assert served.wait(case)["status"] == "done"
+    stored = save(served, first, scene_voxels(served, first), reader="Ada").json()
+    listed = {one["id"]: one for one in served.ask("GET", "/api/cases").json()}
+    assert "worth" not in listed[second]
+    assert listed[second]["corrected_before"]
+    assert second not in [one["id"] for one in served.ask("GET", "/api/worklist").json()]
+    earlier = served.ask("GET", f"/api/cases/{second}/correction").json()["earlier"]
+    assert (earlier["case"], earlier["of"]) == (stored["case"], "the same files")
+    about = save(served, second, scene_voxels(served, second), reader="Bo").json()
+    assert (about["case"], about["version"]) == (stored["case"], 2)
+    assert served.state(second)["case"] not in [one.case for one in corrections(place)]
+
+
+def test_a_correction_of_wrong_series_is_replaced_by_that_of_the_right_ones(served, case, place):
+    right = served.state(case)["chosen"]
+    segment_again(served, case, right | {"t1n": right["t2f"], "t2f": right["t1n"]})
+    wrong = save(served, case, scene_voxels(served, case)).json()
+    segment_again(served, case, right)
+    earlier = served.ask("GET", f"/api/cases/{case}/correction").json()["earlier"]
+    assert (earlier["of"], earlier["other_series"]) == ("this case", True)
+    about = save(served, case, scene_voxels(served, case)).json()
+    assert (about["case"], about["version"], about["other_images"]) == (wrong["case"], 2, True)
+    made = record.read(place / about["case"] / record.NAME)
+    kept, present = made.earlier[0].images, made.images
+    swapped = nifti.read(place / about["case"] / kept["t1n"]).voxels
+    assert np.array_equal(swapped, nifti.read(place / about["case"] / present["t2f"].file).voxels)
+
+
+def test_a_damaged_record_is_named_and_stops_no_other_case(served, case, place, tmp_path_factory):
+    save(served, case, scene_voxels(served, case))
+    damaged = place / served.state(case)["case"] / record.NAME
+    whole = damaged.read_bytes()
+    source = write_case(tmp_path_factory.mktemp("source"), "BraTS2021_00800", seed=800)
+    other = served.upload(packed(list(source.glob("*_[tf]*")), source.parent))
+    assert served.wait(other)["status"] == "done"
+    damaged.write_bytes(whole[:100])
+    try:
+        assert save(served, other, scene_voxels(served, other)).status_code == 201
+        answer = save(served, case, scene_voxels(served, case))
+        page = served.ask("GET", "/projects").text
+        served.ask("GET", f"/api/cases/{case}/correction")
+        served.ask("GET", "/api/cases")
+    finally:
+        damaged.write_bytes(whole)
+    named = f"{served.state(case)['case']}/correction.json"
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(named)
+    assert named in page
+
+
+def test_a_patient_is_known_by_published_names_alone(served, place, tmp_path):
+    """A folder may be called as a person is."""
+    patients = []
+    for name, query in (
+        ("BraTS-GLI-00005-101", {}),
+        ("Roe_Jane", {}),
+        ("Doe_John", {"patient": "study-17"}),
+    ):
+        source = write_case(tmp_path, "BraTS2021_00001", seed=len(patients) + 900)
+        folder = tmp_path / str(len(patients)) / name
+        folder.mkdir(parents=True)
+        for kind in ("t1", "t1ce", "t2", "flair"):
+            (source / f"BraTS2021_00001_{kind}.nii.gz").rename(folder / f"{kind}.nii.gz")
+        case = served.upload(packed(folder.iterdir(), folder.parent), name)
+        assert served.wait(case)["status"] == "done"
+        asks = served.ask("GET", f"/api/cases/{case}/correction").json()["asks_patient"]
+        about = save(served, case, scene_voxels(served, case), **query).json()
+        text = (place / about["case"] / record.NAME).read_text(encoding="utf-8")
+        assert "Roe" not in text
+        assert "Doe" not in text
+        patients.append((asks, record.read(place / about["case"] / record.NAME).patient))
+        shutil.rmtree(source)
+    unknown = patients.pop(1)
+    assert unknown[0]
+    assert unknown[1].startswith("case-")
+    assert patients == [(False, "BraTS-GLI-00005"), (True, "study-17")]
+    assert save(served, case, b"", patient="Jane Roe").status_code == 422
+
+
+def test_the_archive_of_all_files_has_the_correction(served, case):
+    def names():
+        content = served.ask("GET", f"/api/cases/{case}/files/all.zip").content
+        return [name for name in ZipFile(io.BytesIO(content)).namelist() if "corrected" in name]
+
+    assert not names()
+    pseudonym = save(served, case, scene_voxels(served, case)).json()["case"]
+    assert names() == [
+        f"corrected/{pseudonym}.corrected.{name}" for name in ("labels.nii.gz", "correction.json")
+    ]
+
+
 def cut(drawn):
     return drawn.tobytes("F")[:-1]
 
@@ -228,7 +404,7 @@ def test_what_is_no_correction_is_refused_and_nothing_changes(
     assert 400 <= answer.status_code < 500
     assert said in answer.json().get("message", "")
     assert len(corrections(place)) == before
-    assert served.ask("GET", f"/api/cases/{case}/correction").json() == {"version": 0}
+    assert served.ask("GET", f"/api/cases/{case}/correction").json() == NOTHING
 
 
 def test_a_correction_without_the_token_or_of_no_case_is_refused(served, case):

@@ -216,10 +216,12 @@ def test_a_project_without_a_store_has_no_runs_and_gets_no_store(served, project
 
 def test_corrected_cases_wait_until_the_cohort_has_them(project, schema, tmp_path):
     place = tmp_path / "corrected"
-    assert Project(project, place).waiting() == (0, 0)
+    assert Project(project, place).waiting() == (0, 0, ())
     corrected(place, schema)
     corrected(place, schema, name="known", seed=0)
-    assert Project(project, place).waiting() == (1, 2)
+    assert Project(project, place).waiting() == (1, 2, ())
+    (place / "known/correction.json").write_text("{")
+    assert Project(project, place).waiting() == (1, 1, ("known",))
 
 
 @pytest.fixture(scope="module")

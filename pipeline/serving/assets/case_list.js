@@ -46,6 +46,7 @@ const stateWords = one => {
 const remark = one => {
   if (TROUBLED.includes(one.status)) return one.message.split(/(?<=[.!?]) /)[0];
   if (one.is_corrected) return "Corrected; volumes as predicted.";
+  if (one.corrected_before) return "The same files were corrected before; that is kept for training.";
   return order.value === "worth" ? one.reason ?? "" : "";
 };
 

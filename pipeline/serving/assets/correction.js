@@ -13,6 +13,7 @@ const READER = "tumorflow-reader";
 const RADIUS_STEP = 0.5, FAR = 10, FINGER_PIXELS = 14; // mm; slices; of a move by a slice with two fingers
 const IN_PLANE = [[1, 2], [0, 2], [0, 1]]; // axes to the left and up in the plane across each axis
 const ARROWS = {ArrowLeft: [0, 1], ArrowRight: [0, -1], ArrowUp: [1, 1], ArrowDown: [1, -1]};
+const EARLIER = {"this case": "an earlier segmentation", "the same files": "the same files, dropped before,"};
 const SLIDERS = ["radius", "tolerance", "reach"];
 const FOR_KEYS = {b: "brush", e: "eraser", g: "grow", i: "island", v: "navigate"};
 
@@ -53,7 +54,7 @@ export const offerCorrection = async (viewer, root, address, id) => {
     const {version, earlier, regions = [], volumes_ml: volumes} = about;
     const by = one => `by ${one.reader}, ${time(one.corrected)}${one.version > 1 ? `, version ${one.version}` : ""}`;
     part("about").textContent = version ? `Corrected ${by(about)}.` : earlier
-      ? `The labels are as predicted. A correction ${by(earlier)}, of an earlier segmentation is kept for training; the next one replaces it.`
+      ? `The labels are as predicted. A correction ${by(earlier)}, of ${EARLIER[earlier.of]}${earlier.other_series ? " by other series" : ""} is kept for training as ${earlier.case}; the next one replaces it.`
       : "The labels are as predicted.";
     document.getElementById("files-title").textContent = version ? "Download, as predicted" : "Download";
     part("start").textContent = version ? "Correct them again" : "Correct the labels";
@@ -357,19 +358,23 @@ export const offerCorrection = async (viewer, root, address, id) => {
   const ask4Name = () => {
     if (session.settle()) stepped();
     part("reader").value = localStorage.getItem(READER) ?? "";
+    part("patient").value = "";
+    part("patient").closest("p").hidden = !about.asks_patient;
     part("problem").textContent = "";
     part("dialog").showModal();
   };
 
   const store = async () => {
     const reader = part("reader").value.trim(), asked = new URLSearchParams({reader, prediction: basis, seconds: working.seconds.toFixed(1)});
+    if (about.asks_patient) asked.set("patient", part("patient").value.trim());
     localStorage.setItem(READER, reader);
     part("store").disabled = true;
     part("problem").textContent = "Saving …";
     clearTimeout(waiting);
     try {
-      const before = about.version, sent = edits, body = new Blob([session.voxels]);
-      about = await ask(`/api/cases/${id}/corrections?${asked}`, {method: "POST", body});
+      const before = about.version || (about.earlier?.version ?? 0), sent = edits, body = new Blob([session.voxels]);
+      const stored = await ask(`/api/cases/${id}/corrections?${asked}`, {method: "POST", body});
+      if (!stored.unshown) about = stored;
       working.seconds = 0;
       if (sent === edits) { // what was drawn meanwhile stays unsaved
         saved = true;
@@ -377,8 +382,10 @@ export const offerCorrection = async (viewer, root, address, id) => {
         await drafts.forget(id).catch(() => {});
       } else if (session) keep();
       part("dialog").close();
-      const others = about.version > before + 1 ? ` Another correction was saved meanwhile; it is kept as version ${about.version - 1}.` : "";
-      say(`Saved as version ${about.version}.${others}`);
+      const others = stored.version > before + 1 ? ` Another correction was saved meanwhile; it is kept as version ${stored.version - 1}.` : "";
+      const other = stored.other_images ? " It replaces the version before, which had other series; that one is kept with its images." : "";
+      const of = stored.other_case ? ` of ${stored.case}` : "";
+      say(stored.unshown ?? `Saved as version ${stored.version}${of}.${others}${other}`);
       tell();
     } catch (error) {
       part("problem").textContent = `Not saved: ${error.message}`;
