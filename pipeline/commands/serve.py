@@ -159,6 +159,12 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError(f"{name}: must be a number above 0, got {value}.")
     if not 0 <= arguments.port < 2**16:
         raise InputError(f"--port: must be 0 to 65535, got {arguments.port}.")
+    store, corrections = arguments.store.resolve(), arguments.corrections.resolve()
+    if store.is_relative_to(corrections) or corrections.is_relative_to(store):
+        raise InputError(
+            f"--store {arguments.store} and --corrections {arguments.corrections}: one holds the"
+            " other, but what is in the store expires. Name folders apart."
+        )
     if bool(arguments.tls_certificate) != bool(arguments.tls_key):
         raise InputError("--tls-certificate and --tls-key belong together. Give both.")
     for file in filter(None, (arguments.tls_certificate, arguments.tls_key)):

@@ -1,5 +1,6 @@
 """From a raw case to the network's input, and from its output back to the raw grid."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from ..core.grid import Matrix, canonical_spacing_mm, rows_of, to_canonical
 from ..core.strict import Strict
 from .params import PreprocessingConfig
 from .resample import resample_classes, resample_linear
+
+_LARGEST_MM3 = 400.0**3
+"""Of what is resampled: more than four times a head with its neck."""
 
 
 class Geometry(Strict):
@@ -73,7 +77,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the target voxels are so large that less than half of each is brain.
+        If the target voxels are so large that less than half of each is brain, or so small that
+        the image would have many times the voxels of a head.
 
     Notes
     -----
@@ -88,6 +93,7 @@ def prepare(
     image, brain = image[inside], _by_slabs(brain[inside])
     spacing_mm = canonical_spacing_mm(case.grid.affine)
     shape = _target_shape(image.shape[:3], spacing_mm, config.spacing_mm)
+    _require_head(case.name, image.shape[:3], spacing_mm, shape, config.spacing_mm)
     classes = None if case.classes is None else to_canonical(case.classes, case.grid.affine)[inside]
     if shape != image.shape[:3]:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
@@ -153,6 +159,26 @@ def _target_shape(
         for n, s, w in zip(shape, spacing_mm, wanted_mm or spacing_mm, strict=True)
     )
     return x, y, z
+
+
+def _require_head(
+    name: str,
+    shape: tuple[int, ...],
+    spacing_mm: tuple[float, ...],
+    wanted: tuple[int, int, int],
+    wanted_mm: tuple[float, ...] | None,
+) -> None:
+    """Raise InputError if resampling to a shape adds voxels beyond those of the largest head."""
+    most = _LARGEST_MM3 / math.prod(wanted_mm or spacing_mm)
+    if math.prod(wanted) > max(most, math.prod(shape)):
+        size, edges = (
+            " x ".join(f"{one:.4g}" for one in lengths)
+            for lengths in ([n * s for n, s in zip(shape, spacing_mm, strict=True)], spacing_mm)
+        )
+        raise InputError(
+            f"case {name}: its voxels of {edges} mm make it {size} mm large, far more than a head."
+            " Its header may not be in millimetres: correct the spacing there, or export it again."
+        )
 
 
 def _by_slabs(voxels: np.ndarray) -> np.ndarray:

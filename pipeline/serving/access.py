@@ -25,7 +25,7 @@ _SESSION_S = 12 * 3600.0
 _MOST_SESSIONS = 1000
 _SHORTEST_TOKEN = 16
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE, _CROWDED_WAIT_S = 8, 1.0
 
 
 class Access:
@@ -66,8 +66,6 @@ class Access:
             return RedirectResponse(LOGIN, 303)
         if scope["method"] != "POST":
             return _form("", 200)
-        if self._trying >= _MOST_AT_ONCE:
-            return _form("Too many attempts. Wait a moment.", 429)
         given = parse_qs((await Request(scope, receive).body()).decode("utf-8", "replace"))
         return await self._log_in(given.get("token", [""])[0].strip())
 
@@ -75,6 +73,9 @@ class Access:
         self._trying += 1
         try:
             if not secrets.compare_digest(given.encode(), self._token.encode()):
+                if self._trying > _MOST_AT_ONCE:  # the right token is never kept waiting
+                    await asyncio.sleep(_CROWDED_WAIT_S)
+                    return _form("Too many attempts. Wait a moment.", 429)
                 self._failures += 1
                 waits_s = min(_FIRST_WAIT_S * 2 ** min(self._failures, 10), _LONGEST_WAIT_S)
                 await asyncio.sleep(waits_s)

@@ -16,7 +16,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..core.errors import InputError
-from ..network.card import read_card
 from . import corrections, downloads, follow_routes, listing, pages, review
 from .access import Access
 from .cases import Cases
@@ -141,7 +140,7 @@ def _add_pages(app: FastAPI, cases: Cases, token: str) -> None:
     @app.get("/cases/{case_id}", response_class=HTMLResponse)
     def case(case_id: str) -> str:
         state = cases.get(case_id)
-        modalities = read_card(cases.model).cohort.modalities
+        modalities = cases.card().cohort.modalities
         return pages.render("case.html.j2", token=token, state=state, modalities=modalities)
 
 

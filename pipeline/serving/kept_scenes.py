@@ -119,7 +119,8 @@ class KeptScenes:
         end = time.time() - self._keep.total_seconds()
         for folder in self.folder.iterdir():
             scene = folder / SCENE
-            if folder.name.removeprefix(".") in self._making:
+            key = folder.name.removeprefix(".")
+            if key in self._making or not _KEY.fullmatch(key):
                 continue
             if self._about(folder.name) is None or scene.stat().st_mtime <= end:
                 shutil.rmtree(folder, ignore_errors=True)

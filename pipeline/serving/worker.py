@@ -2,8 +2,9 @@
 
 Both sides write a JSON object a line. Each line that the process reads is a task. It answers with
 any number of ``{"step": text, "share": 0 to 1}``, and then ``{"done": value}``,
-``{"failed": message}`` for the user, or ``{"broken": kind}`` for an error of the program. It ends
-when its input does.
+``{"failed": message}`` for the user, or ``{"broken": kind}`` for an error of the program; with
+``"ends": true`` if the process takes no further task, and ``"absent": true`` if there is no
+network. It ends when its input does, too.
 
 Libraries print what they find in files, which may name a patient: of all that is printed here only
 the lines of this module reach the log of the server.
@@ -29,7 +30,7 @@ from ..core.errors import InputError
 from ..network.card import read_card
 from ..segmenting.model import Model
 from .limits import READER, READER_BYTES
-from .refusals import for_page
+from .refusals import ModelAbsent, for_page
 from .store import BODY, NAMED, UPLOAD
 
 log = logging.getLogger(__name__)
@@ -114,10 +115,12 @@ def _answer(task: dict[str, Any], answers: TextIO) -> bool:
     try:
         function = getattr(import_module(TASKS[name], __package__), name)
         say(done=function(values, report))
+    except ModelAbsent as error:
+        say(failed=str(error), absent=True)
     except (InputError, OSError) as error:
         say(failed=for_page(error, *_places(values)))
     except MemoryError:
-        say(failed=_TOO_LARGE)
+        say(failed=_TOO_LARGE, ends=True)
         return False
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))
@@ -143,9 +146,14 @@ def _free_memory() -> None:
 
 
 def model(folder: str) -> Model:
-    """The network in a folder, loaded once, and anew when a training has replaced it."""
-    card = Path(folder) / "card.json"
-    return _model(folder, card.stat().st_mtime_ns if card.is_file() else 0)
+    """The network in a folder, loaded once, and anew when a training has replaced it;
+    `refusals.ModelAbsent` while there is none.
+    """
+    try:
+        return _model(folder, (Path(folder) / "card.json").stat().st_mtime_ns)
+    except (InputError, OSError) as error:
+        log.error("the network cannot be read: %s", error)
+        raise ModelAbsent from None
 
 
 @lru_cache(_MOST_MODELS)

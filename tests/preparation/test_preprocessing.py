@@ -278,3 +278,13 @@ def test_the_brain_is_found_by_the_modalities_that_are_there(foreground):
     alone, beside = prepare(lacking, config), prepare(lacking, config, [False, True])
     assert beside.geometry == alone.geometry != prepare(case, config).geometry
     assert np.array_equal(beside.image[..., 1:], alone.image)
+
+
+def test_an_image_far_larger_than_a_head_is_not_resampled(monkeypatch):
+    """By a header in micrometres it would take more memory than any machine has."""
+    case = Case(
+        "c", np.ones((20, 20, 20, 1), np.float32), None, Grid((20,) * 3, np.diag([1e3] * 3 + [1]))
+    )
+    config = PreprocessingConfig.model_validate(CONFIG | {"spacing_mm": [1, 1, 1]})
+    with pytest.raises(InputError, match=r"case c: its voxels of 1000 x 1000 x 1000 mm .*header"):
+        prepare(case, config)
