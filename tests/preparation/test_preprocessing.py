@@ -280,11 +280,9 @@ def test_the_brain_is_found_by_the_modalities_that_are_there(foreground):
     assert np.array_equal(beside.image[..., 1:], alone.image)
 
 
-def test_an_image_far_larger_than_a_head_is_not_resampled(monkeypatch):
+def test_an_image_far_larger_than_a_head_is_not_resampled():
     """By a header in micrometres it would take more memory than any machine has."""
-    case = Case(
-        "c", np.ones((20, 20, 20, 1), np.float32), None, Grid((20,) * 3, np.diag([1e3] * 3 + [1]))
-    )
-    config = PreprocessingConfig.model_validate(CONFIG | {"spacing_mm": [1, 1, 1]})
-    with pytest.raises(InputError, match=r"case c: its voxels of 1000 x 1000 x 1000 mm .*header"):
-        prepare(case, config)
+    said = r"case head: its voxels of 1000 x 1000 x 1000 mm .*than a head.*header"
+    with pytest.raises(InputError, match=said):
+        prepare(head(spacing_mm=(1000.0, 1000.0, 1000.0)), TWO_MM)
+    assert prepare(head(spacing_mm=(1000.0, 1000.0, 1000.0)), KEEP).image.shape[0] <= 48
