@@ -159,14 +159,14 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError(f"{name}: must be a number above 0, got {value}.")
     if not 0 <= arguments.port < 2**16:
         raise InputError(f"--port: must be 0 to 65535, got {arguments.port}.")
-    if bool(arguments.tls_certificate) != bool(arguments.tls_key):
-        raise InputError("--tls-certificate and --tls-key belong together. Give both.")
     store, corrections = arguments.store.resolve(), arguments.corrections.resolve()
     if store.is_relative_to(corrections) or corrections.is_relative_to(store):
         raise InputError(
-            f"--store {arguments.store} and --corrections {arguments.corrections}: one lies in the"
-            " other, but the first is emptied and the second kept. Name two folders."
+            f"--store {arguments.store} and --corrections {arguments.corrections}: one holds the"
+            " other, but what is in the store expires. Name folders apart."
         )
+    if bool(arguments.tls_certificate) != bool(arguments.tls_key):
+        raise InputError("--tls-certificate and --tls-key belong together. Give both.")
     for file in filter(None, (arguments.tls_certificate, arguments.tls_key)):
         if not file.is_file():
             raise InputError(f"{file}: is not a file. Name a PEM file.")

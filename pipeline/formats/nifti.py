@@ -25,6 +25,8 @@ from .volume import Volume
 from .walking import volumes_in
 
 _HEADER_BYTES = 544  # of NIfTI-2, the larger one, with its flag for extensions
+_EDGES_MM = 0.05, 50.0
+"""Of voxels that may well be in mm whatever unit a header says, as some programs write any."""
 _UNREADABLE = (
     *(OSError, EOFError, KeyError, ValueError, zlib.error),
     *(ImageFileError, HeaderDataError, WrapStructError),
@@ -38,8 +40,8 @@ def read(path: Path) -> Volume:
     ------
     InputError
         If the file is missing, is not NIfTI, is cut short or damaged, is not three-dimensional
-        (singleton further axes are dropped), has no invertible affine, or its voxels are not real
-        numbers.
+        (singleton further axes are dropped), has no invertible affine, is measured in micrometres
+        or metres, or its voxels are not real numbers.
     """
     header, stored, sha256 = _load(path)
     shape = stored.shape
@@ -138,11 +140,28 @@ def _grid(path: Path, header: nibabel.Nifti1Header) -> tuple[Grid, tuple[str, ..
         others_mm["sform (code 0)"] = unused_mm.tolist()
     warnings = examine(str(path), (x, y, z), sform, sform_code, qform, qform_code, others_mm)
     affine = np.asarray(header.get_best_affine(), np.float64)
+    _require_mm(path, header, affine)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
             f"{path}: its affine cannot be inverted:\n{affine}\nFix the header's sform or qform."
         )
     return Grid((x, y, z), affine), warnings
+
+
+def _require_mm(path: Path, header: nibabel.Nifti1Header, affine: np.ndarray) -> None:
+    """Raise InputError if the header has another unit and no edge of a voxel that is one in mm."""
+    try:
+        unit = header.get_xyzt_units()[0]
+    except KeyError:  # a code that NIfTI does not define
+        return
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    least, most = _EDGES_MM
+    if unit in ("micron", "meter") and not ((least <= edges) & (edges <= most)).all():
+        sizes = " x ".join(f"{edge:.4g}" for edge in edges)
+        raise InputError(
+            f"{path}: its voxels are {sizes} {unit} (xyzt_units), expected mm. Write the affine and"
+            " the sizes of voxels in millimetres."
+        )
 
 
 def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:

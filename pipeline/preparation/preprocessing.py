@@ -1,8 +1,8 @@
 """From a raw case to the network's input, and from its output back to the raw grid."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from scipy import ndimage
@@ -15,8 +15,8 @@ from ..core.strict import Strict
 from .params import PreprocessingConfig
 from .resample import resample_classes, resample_linear
 
-MOST_VOXELS = 2**27
-"""Of a prepared case: a head of 25 cm has less at 0.5 mm. A larger one is a wrong header."""
+_LARGEST_MM3 = 400.0**3
+"""Of what is resampled: more than four times a head with its neck."""
 
 
 class Geometry(Strict):
@@ -77,8 +77,8 @@ def prepare(
     Raises
     ------
     InputError
-        If the target voxels are so large that less than half of each is brain, or the case would
-        have more than `MOST_VOXELS` of them.
+        If the target voxels are so large that less than half of each is brain, or so small that
+        the image would have many times the voxels of a head.
 
     Notes
     -----
@@ -93,8 +93,7 @@ def prepare(
     image, brain = image[inside], _by_slabs(brain[inside])
     spacing_mm = canonical_spacing_mm(case.grid.affine)
     shape = _target_shape(image.shape[:3], spacing_mm, config.spacing_mm)
-    if prod(shape) > MOST_VOXELS:
-        raise InputError(_too_large(case.name, shape, spacing_mm, config.spacing_mm))
+    _require_head(case.name, image.shape[:3], spacing_mm, shape, config.spacing_mm)
     classes = None if case.classes is None else to_canonical(case.classes, case.grid.affine)[inside]
     if shape != image.shape[:3]:
         brain = resample_linear(brain.astype(np.float32), shape) >= 0.5
@@ -162,19 +161,24 @@ def _target_shape(
     return x, y, z
 
 
-def _too_large(
+def _require_head(
     name: str,
     shape: tuple[int, ...],
     spacing_mm: tuple[float, ...],
+    wanted: tuple[int, int, int],
     wanted_mm: tuple[float, ...] | None,
-) -> str:
-    sides, found = (" x ".join(f"{edge:g}" for edge in edges) for edges in (shape, spacing_mm))
-    wanted = " x ".join(f"{edge:g}" for edge in wanted_mm or spacing_mm)
-    return (
-        f"case {name}: would be {sides} voxels of {wanted} mm for the network, more than"
-        f" {MOST_VOXELS:,}. By its header its voxels are {found} mm: correct that if it is wrong,"
-        " for example in micrometres."
-    )
+) -> None:
+    """Raise InputError if resampling to a shape adds voxels beyond those of the largest head."""
+    most = _LARGEST_MM3 / math.prod(wanted_mm or spacing_mm)
+    if math.prod(wanted) > max(most, math.prod(shape)):
+        size, edges = (
+            " x ".join(f"{one:.4g}" for one in lengths)
+            for lengths in ([n * s for n, s in zip(shape, spacing_mm, strict=True)], spacing_mm)
+        )
+        raise InputError(
+            f"case {name}: its voxels of {edges} mm make it {size} mm large, far more than a head."
+            " Its header may not be in millimetres: correct the spacing there, or export it again."
+        )
 
 
 def _by_slabs(voxels: np.ndarray) -> np.ndarray:

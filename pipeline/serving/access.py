@@ -6,7 +6,6 @@ import asyncio
 import os
 import secrets
 import time
-from collections import Counter
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -26,7 +25,7 @@ _SESSION_S = 12 * 3600.0
 _MOST_SESSIONS = 1000
 _SHORTEST_TOKEN = 16
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE, _CROWDED_WAIT_S = 8, 1.0
 
 
 class Access:
@@ -43,8 +42,7 @@ class Access:
     def __init__(self, token: str, is_encrypted: bool) -> None:
         self._token, self._is_encrypted = token, is_encrypted
         self._sessions: dict[str, float] = {}  # session -> when it ends
-        self._failures = 0
-        self._trying: Counter[str] = Counter()  # by address, so that one cannot shut out others
+        self._failures = self._trying = 0
 
     def may(self, scope: Scope) -> bool:
         """Whether a request may go on: for files of the page itself, or with a session."""
@@ -68,23 +66,22 @@ class Access:
             return RedirectResponse(LOGIN, 303)
         if scope["method"] != "POST":
             return _form("", 200)
-        address = (scope.get("client") or ("",))[0]
-        if self._trying[address] >= _MOST_AT_ONCE:
-            return _form("Too many attempts. Wait a moment.", 429)
         given = parse_qs((await Request(scope, receive).body()).decode("utf-8", "replace"))
-        return await self._log_in(given.get("token", [""])[0].strip(), address)
+        return await self._log_in(given.get("token", [""])[0].strip())
 
-    async def _log_in(self, given: str, address: str) -> Response:
-        self._trying[address] += 1
+    async def _log_in(self, given: str) -> Response:
+        self._trying += 1
         try:
             if not secrets.compare_digest(given.encode(), self._token.encode()):
+                if self._trying > _MOST_AT_ONCE:  # the right token is never kept waiting
+                    await asyncio.sleep(_CROWDED_WAIT_S)
+                    return _form("Too many attempts. Wait a moment.", 429)
                 self._failures += 1
                 waits_s = min(_FIRST_WAIT_S * 2 ** min(self._failures, 10), _LONGEST_WAIT_S)
                 await asyncio.sleep(waits_s)
                 return _form("This is not the token of the server. It printed it once.", 403)
         finally:
-            self._trying[address] -= 1
-            self._trying += Counter()  # forgets those of zero
+            self._trying -= 1
         self._failures = 0
         answer = RedirectResponse("/", 303)
         answer.set_cookie(

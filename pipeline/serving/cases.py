@@ -15,7 +15,7 @@ from ..network.card import Card, read_card
 from . import downloads
 from .jobs import Answer, Task, Worker, message_of
 from .limits import READER, Limits
-from .refusals import Refusal
+from .refusals import ModelAbsent, Refusal
 from .store import BODY, RESULT, UPLOAD, State, Store
 
 log = logging.getLogger(__name__)
@@ -52,16 +52,28 @@ class Cases:
         self.corrections = corrections
         self.reader, self.segmenter = Worker(READER), Worker("segmenter")
         self.corrector = Worker("corrector", ends_when_idle=True)  # it has no queue before it
-        self._card: Card | None = None
         self._progress: dict[str, tuple[str, float]] = {}
         self._uploads: set[str] = set()
         self._entering: set[str] = set()  # being put into a queue
         self._correcting: list[str] = []  # whose corrections are being saved
         self._lock = Lock()
+        self._card: Card | None = None
+
+    def card(self) -> Card:
+        """The card of the network; the last one while it is being replaced, `ModelAbsent` if there
+        was none.
+        """
+        try:
+            self._card = read_card(self.model)
+        except (InputError, OSError):
+            if self._card is None:
+                raise ModelAbsent from None
+        return self._card
 
     def start(self) -> None:
         """Load the network, and go on with what an earlier server has left."""
-        self.card()
+        with suppress(ModelAbsent):
+            self.card()  # the pages need one when it is gone
         self.reader.warm_up()
         self._load()
         self.store.remove_rest(older_than_s=0)
@@ -85,17 +97,6 @@ class Cases:
             with suppress(InputError, OSError):
                 attempts = max(self.store.get(task.case_id).attempts - 1, 0)
                 self.store.update(task.case_id, status="waiting", attempts=attempts)
-
-    def card(self) -> Card:
-        """The card of the network, or the last one known while a training replaces it; InputError
-        if there was none yet.
-        """
-        try:
-            self._card = read_card(self.model)
-        except InputError:
-            if self._card is None:
-                raise
-        return self._card
 
     def get(self, case_id: str) -> State:
         """The state of a case, as `current`; `Refusal` if there is none."""
@@ -193,6 +194,9 @@ class Cases:
                 self.store.update(case_id, **answer["done"], attempts=0)
                 if answer["done"]["status"] == "waiting":
                     self.segment(case_id)
+            elif answer.get("absent"):
+                message = message_of(answer, _ENDED)
+                self.store.update(case_id, status="interrupted", message=message, attempts=0)
             elif not answer and state.attempts < _MOST_ATTEMPTS:
                 self.received(case_id)
             else:
@@ -212,13 +216,16 @@ class Cases:
 
     def choose(self, case_id: str, chosen: Mapping[str, str], native: bool) -> None:
         """Segment a case by the series that a person chose; InputError if it has no such series, or
-        is being worked on.
+        is being worked on. One that is not recognised yet, for want of a network, is recognised.
         """
         with self._lock:
             state = self.get(case_id)
             if state.status in _ACTIVE:
                 raise Refusal("This case is being worked on. Wait until it is done.", 409)
             self._require_no_correction(case_id)
+            if state.status == "interrupted" and not state.series:
+                self._recognise_again(case_id)
+                return
             readable = {series.key for series in state.series if not series.fault}
             if not chosen or {*chosen.values()} - readable:
                 raise InputError("Choose a series of this case that can be read for each modality.")
@@ -297,7 +304,8 @@ class Cases:
                 self.store.update(case_id, status="done", message="")
                 self._finish(case_id)
             else:
-                status = "failed" if answer else "interrupted"
+                is_interrupted = not answer or answer.get("absent")
+                status = "interrupted" if is_interrupted else "failed"
                 self.store.update(case_id, status=status, message=message_of(answer, _ENDED))
 
         values, most_s = self.values(state), self.limits.segment_s
@@ -336,8 +344,18 @@ class Cases:
         else:
             self.store.update(state.id, status="rejected", message=_UNREADABLE)
 
+    def _recognise_again(self, case_id: str) -> None:
+        self._entering.add(case_id)
+        try:
+            self.store.update(case_id, status="received", message="")
+            self.received(case_id)
+        finally:
+            self._entering.discard(case_id)
+
     def _go_on(self, state: State) -> None:
-        if state.attempts < _MOST_ATTEMPTS:
+        if not state.series:
+            self._recognise_again(state.id)
+        elif state.attempts < _MOST_ATTEMPTS:
             self._enqueue(self.store.update(state.id, status="waiting", message=""))
         else:
             self.store.update(state.id, status="interrupted", message=_ENDED)

@@ -2,9 +2,9 @@
 
 import json
 import logging
-import re
 import secrets
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,12 +19,11 @@ from ..core.strict import Strict
 from .cases import Cases
 from .jobs import Answer, Task, Worker, message_of
 from .refusals import Refusal, require_room
-from .store import RESULT, State
+from .store import ID, RESULT, State
 from .visit_labels import fingerprint
 
 log = logging.getLogger(__name__)
 
-_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _STATE = "state.json"
 _MOST_VISITS, _MOST_KEPT = 20, 100
 _ENDED = "The process that followed the visits ended. Choose the visits again."
@@ -87,7 +86,7 @@ class FollowUps:
     def folder_of(self, follow_id: str) -> Path:
         """The folder of a follow-up all of whose cases are there; InputError if there is none."""
         folder = self.folder / follow_id
-        if not _ID.fullmatch(follow_id) or not (folder / _STATE).is_file():
+        if not ID.fullmatch(follow_id) or not (folder / _STATE).is_file():
             raise Refusal(_GONE, 404)
         for visit in read_json(folder / _STATE, FollowUpState).visits:
             try:
@@ -159,16 +158,21 @@ class FollowUps:
         shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Delete the follow-ups that have lost a case."""
-        for folder in self.folder.iterdir():
-            if not _ID.fullmatch(folder.name):
-                continue
+        """Delete the follow-ups that have lost a case, and those whose state cannot be read once
+        they are as old as a case may be.
+        """
+        for folder in filter(lambda path: ID.fullmatch(path.name), self.folder.iterdir()):
             try:
                 self.folder_of(folder.name)
-            except InputError:
+            except InputError as error:
+                if not isinstance(error, Refusal) and not self._is_old(folder / _STATE):
+                    continue
                 self.worker.cancel(folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
                 log.info("follow-up %s: a case of it is gone, deleted", folder.name)
+
+    def _is_old(self, file: Path) -> bool:
+        return time.time() - file.stat().st_mtime > self._cases.store.keep.total_seconds()
 
     def described(self, state: FollowUpState) -> dict[str, Any]:
         """A follow-up for the page: its state, the label of the case of each visit, and which visit

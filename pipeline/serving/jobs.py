@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 Answer = Mapping[str, Any]
 """``{"done": ...}``; ``{"failed": words}``; ``{"broken": ...}`` for an error of the program;
-``{"late": seconds}`` if it took too long; or ``{}`` if the process ended."""
+``{"late": seconds}`` if it took too long; or ``{}`` if the process ended. Beside them ``"ends"``:
+whether the process takes no further task, and ``"absent"``: whether there is no network."""
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "MALLOC_ARENA_MAX": "2",  # arenas keep what is freed
@@ -191,9 +192,9 @@ class Worker:
             process.stdin.flush()
             for line in process.stdout:
                 answer = json.loads(line)
-                if answer.pop("ends", False):
-                    self.end_process()  # and not give it the next task
                 if "step" not in answer:
+                    if answer.get("ends"):  # else the next task would be lost with it
+                        self.end_process()
                     return answer
                 task.reported(answer["step"], answer["share"])
         except (BrokenPipeError, ValueError):  # it ended, or in the middle of a line

@@ -36,6 +36,17 @@ class Refusal(InputError):
         self.status = status
 
 
+class ModelAbsent(Refusal):
+    """The network is not there, or not whole, as while a training replaces it."""
+
+    def __init__(self) -> None:
+        said = (
+            "The network is being replaced or is missing: nothing can be segmented now. The files"
+            " are kept; start again when it is there."
+        )
+        super().__init__(said, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 def is_full_disk(error: BaseException) -> bool:
     """Whether an error says that no room is left on the disk."""
     return isinstance(error, OSError) and error.errno in _FULL

@@ -1,6 +1,7 @@
 """Cases of the page on disk: a folder each, deleted when it expires."""
 
 import json
+import logging
 import re
 import secrets
 import shutil
@@ -21,12 +22,15 @@ from ..core.strict import Strict
 from .limits import MOST_TEXT
 from .refusals import Refusal, plain
 
+log = logging.getLogger(__name__)
+
 Status = Literal[
     "received", "unclear", "waiting", "running", "done", "failed", "interrupted", "rejected"
 ]
 """received: being read; unclear: the user must choose series; waiting, running: for and by the
 network; interrupted: its process ended; rejected: holds nothing that can be segmented."""
-_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+ID = re.compile(r"[A-Za-z0-9_-]{22}")
+"""Of a case, and of a follow-up; what has another name was not made by the server."""
 _STATE = "state.json"
 RESULT, UPLOAD = "result", "upload"
 NAMED = "named"
@@ -36,9 +40,15 @@ BODY = "body"
 LABELS, SCENE = "labels.nii.gz", "scene"
 """In the result of a case."""
 _ORPHAN_S = 3600.0
-_MARK = "tumorflow-store.json"
-"""In a store: that it is one, so that nothing else is taken for it, and deleted."""
-_CASES, _OF_EARLIER_VERSIONS = "cases", {"cases", "follow", "scenes", "token", ".lock"}
+_MARKER = "tumorflow-store.json"
+_OF_EARLIER = {"cases", "follow", "scenes", "token", ".lock"}
+"""In a store of an earlier version, which had no marker."""
+
+
+class Marker(Strict):
+    """Says that a folder is a store, so that what has expired in it may be deleted."""
+
+    format_version: Literal[1] = 1
 
 
 class Series(Strict):
@@ -91,25 +101,25 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Made if it is not there, readable by its owner alone.
+        Made if it is not there, readable by its owner alone; its folder ``cases`` always is.
     keep : timedelta
         How long a case is kept.
 
     Raises
     ------
     InputError
-        If the folder holds anything and is no store.
+        If the folder holds anything, but is no store; or is one of a newer version.
     """
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
         self.folder, self.keep = folder, keep
-        self._cases = folder / _CASES
+        self._cases = folder / "cases"
         self._lock = RLock()
-        if not (folder / _MARK).is_file():
-            _require_free(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-            write_json(folder / _MARK, {"format_version": 1})
+        self._unreadable: set[str] = set()  # logged once
+        _require_store(folder)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (folder / _MARKER).exists():
+            write_json(folder / _MARKER, Marker())
         self._cases.mkdir(exist_ok=True, mode=0o700)
 
     @contextmanager
@@ -130,7 +140,7 @@ class Store:
     def folder_of(self, case_id: str) -> Path:
         """The folder of a case; `Refusal` if there is none of this id."""
         folder = self._cases / case_id
-        if not _ID.fullmatch(case_id) or not (folder / _STATE).is_file():
+        if not ID.fullmatch(case_id) or not (folder / _STATE).is_file():
             raise Refusal("This case does not exist, or has expired. Drop its files again.", 404)
         return folder
 
@@ -190,33 +200,47 @@ class Store:
         return [one.id for one in self.all() if datetime.fromisoformat(one.expires) <= now]
 
     def remove_rest(self, older_than_s: float = _ORPHAN_S) -> None:
-        """Delete folders of cases without a state, and those whose state cannot be read when they
-        are as old as `keep`.
+        """Delete the folders of cases without a state that are so old, and those whose state cannot
+        be read, of a newer version perhaps, once they are as old as a case may be.
         """
         whole = {state.id for state in self.all()}
         for folder in self._cases.iterdir():
-            if folder.name in whole or not _ID.fullmatch(folder.name):
+            if folder.name in whole or not ID.fullmatch(folder.name):
                 continue
             with suppress(OSError):
-                is_damaged = (folder / _STATE).is_file()
-                least_s = self.keep.total_seconds() if is_damaged else older_than_s
-                if time.time() - folder.stat().st_mtime > least_s:
+                file = folder / _STATE
+                is_damaged = file.exists()
+                most_s = self.keep.total_seconds() if is_damaged else older_than_s
+                if time.time() - (file if is_damaged else folder).stat().st_mtime > most_s:
                     shutil.rmtree(folder, ignore_errors=True)
+                elif is_damaged and folder.name not in self._unreadable:
+                    self._unreadable.add(folder.name)
+                    log.warning("%s: its state cannot be read, kept until it expires", folder.name)
 
     def _write(self, state: State) -> None:
         write_json(self._cases / state.id / _STATE, state)
 
 
-def _require_free(folder: Path) -> None:
-    """Raise InputError unless a folder is empty or not there, or a store of an earlier version."""
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set[str]()
-    if not found:
-        return
-    cases = folder / _CASES
-    names = [path.name for path in cases.iterdir()] if cases.is_dir() else []
-    if not found <= _OF_EARLIER_VERSIONS or not all(map(_ID.fullmatch, names)):
+def _require_store(folder: Path) -> None:
+    """Raise InputError if a folder holds anything that no store holds."""
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    except OSError as error:
         raise InputError(
-            f"{folder}: is no store of `serve`, and holds other files, such as"
-            f" {min(found - {_CASES}, default=_CASES)}. Cases in a store expire: name"
-            " a folder that is empty, or not there, by --store."
+            f"{folder}: cannot be read ({error.strerror}). Name another folder by --store."
+        ) from None
+    if _MARKER in names:
+        read_json(folder / _MARKER, Marker)
+    elif names and not (names <= _OF_EARLIER and _are_cases(folder / "cases")):
+        raise InputError(
+            f"{folder}: holds files, but is no store of this server, which deletes what expires in"
+            " its store. Name a new or empty folder by --store."
         )
+
+
+def _are_cases(folder: Path) -> bool:
+    """Whether all that a folder holds are cases."""
+    return folder.is_dir() and all(
+        ID.fullmatch(case.name) and any((case / name).exists() for name in (_STATE, UPLOAD))
+        for case in folder.iterdir()
+    )

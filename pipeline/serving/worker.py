@@ -2,8 +2,9 @@
 
 Both sides write a JSON object a line. Each line that the process reads is a task. It answers with
 any number of ``{"step": text, "share": 0 to 1}``, and then ``{"done": value}``,
-``{"failed": message}`` for the user, with ``"ends": true`` if the process ends then, or
-``{"broken": kind}`` for an error of the program. It ends when its input does.
+``{"failed": message}`` for the user, or ``{"broken": kind}`` for an error of the program; with
+``"ends": true`` if the process takes no further task, and ``"absent": true`` if there is no
+network. It ends when its input does, too.
 
 Libraries print what they find in files, which may name a patient: of all that is printed here only
 the lines of this module reach the log of the server.
@@ -29,7 +30,7 @@ from ..core.errors import InputError
 from ..network.card import read_card
 from ..segmenting.model import Model
 from .limits import READER, READER_BYTES
-from .refusals import for_page
+from .refusals import ModelAbsent, for_page
 from .store import BODY, NAMED, UPLOAD
 
 log = logging.getLogger(__name__)
@@ -52,10 +53,7 @@ _TOO_LARGE = (
     "The files need more memory than the server gives to one case. Send the four series alone, or"
     " smaller ones."
 )
-_NO_MODEL = (
-    "The network is not there: a training may be replacing it. The files are kept: start again when"
-    " it is back."
-)
+
 _MOST_MODELS = 3  # loaded at the same time; the one used longest ago makes room
 
 
@@ -117,6 +115,8 @@ def _answer(task: dict[str, Any], answers: TextIO) -> bool:
     try:
         function = getattr(import_module(TASKS[name], __package__), name)
         say(done=function(values, report))
+    except ModelAbsent as error:
+        say(failed=str(error), absent=True)
     except (InputError, OSError) as error:
         say(failed=for_page(error, *_places(values)))
     except MemoryError:
@@ -131,11 +131,10 @@ def _answer(task: dict[str, Any], answers: TextIO) -> bool:
 
 def _places(values: dict[str, Any]) -> list[Path]:
     """Folders of a task that no message shall name, the innermost first."""
-    folder = Path(values.get("folder", "upload"))
+    folder, model = Path(values.get("folder", "upload")), Path(values["model"])
     upload = folder / UPLOAD
     chosen = (folder / UPLOAD / NAMED).glob("*")
-    named = [upload / "files", *chosen, upload / BODY, upload, folder]
-    named += [Path(values["model"])] if "model" in values else []
+    named = [upload / "files", *chosen, upload / BODY, upload, folder, model]
     return [place for one in named for place in (one.absolute(), one)]
 
 
@@ -147,13 +146,14 @@ def _free_memory() -> None:
 
 
 def model(folder: str) -> Model:
-    """The network in a folder, loaded once, and anew when a training has replaced it; InputError
-    while there is none.
+    """The network in a folder, loaded once, and anew when a training has replaced it;
+    `refusals.ModelAbsent` while there is none.
     """
-    card = Path(folder) / "card.json"
-    if not card.is_file():
-        raise InputError(_NO_MODEL)
-    return _model(folder, card.stat().st_mtime_ns)
+    try:
+        return _model(folder, (Path(folder) / "card.json").stat().st_mtime_ns)
+    except (InputError, OSError) as error:
+        log.error("the network cannot be read: %s", error)
+        raise ModelAbsent from None
 
 
 @lru_cache(_MOST_MODELS)

@@ -146,3 +146,18 @@ def test_a_failed_write_leaves_what_was_there(path, monkeypatch):
         nifti.write(path, VOXELS + 1, AFFINE)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["a.nii.gz"]
+
+
+@pytest.mark.parametrize(("unit", "edge"), [("micron", 1000), ("meter", 0.001)])
+def test_voxels_in_another_unit_are_refused_unless_they_are_of_mm_whatever_the_header_says(
+    tmp_path, unit, edge
+):
+    image = nibabel.Nifti1Image(np.ones((4, 4, 4), np.int16), np.diag([edge] * 3 + [1]))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "other.nii")
+    with pytest.raises(InputError, match=rf"other.nii: its voxels are {edge} .*{unit}.*mm"):
+        nifti.read(tmp_path / "other.nii")
+    image = nibabel.Nifti1Image(image.dataobj, np.eye(4))
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "mm.nii")
+    assert nifti.read(tmp_path / "mm.nii").grid.spacing_mm == (1, 1, 1)

@@ -370,7 +370,7 @@ def test_a_server_ends_by_sigterm_keeps_others_out_and_takes_its_workers_along(t
         (("--tls-certificate", "LICENSE", "--tls-key", "LICENSE"), "is no certificate"),
         (("--host", "no such host"), "cannot be bound"),
         (("--token-file", "nowhere"), "cannot be read"),
-        (("--store", "x", "--corrections", "x/corrected"), "Name two folders"),
+        (("--store", "x", "--corrections", "x/corrected"), "Name folders apart"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused_in_words(tmp_path, options, said):
@@ -405,3 +405,30 @@ def test_a_reader_has_bounded_memory():
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "refused\n"
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+
+
+def test_what_is_sent_while_the_network_is_replaced_can_be_started_again(tmp_path):
+    model = tmp_path / "models"
+    shutil.copytree(MODEL, model)
+    cases = Cases(Store(tmp_path / "store", timedelta(hours=1)), model)
+    cases.start()
+    try:
+        done = send(cases, hostile.good())
+        assert until(cases, done, "done", "failed").status == "done"
+        card = cases.card()
+        model.rename(tmp_path / "aside")
+        assert cases.card() == card
+        sent = send(cases, hostile.good())
+        for case_id in (sent, done):
+            if case_id == done:
+                cases.choose(done, cases.get(done).chosen, native=False)
+            state = until(cases, case_id, "interrupted", "rejected", "failed")
+            assert (state.status, state.attempts <= 1) == ("interrupted", True)
+            assert state.message.startswith("The network is being replaced or is missing")
+        (tmp_path / "aside").rename(model)
+        cases.choose(sent, {}, native=False)
+        cases.choose(done, cases.get(done).chosen, native=False)
+        assert until(cases, sent, "done", "failed", "rejected", "interrupted").status == "done"
+        assert until(cases, done, "done", "failed", "interrupted").status == "done"
+    finally:
+        cases.stop()

@@ -5,6 +5,7 @@ every route is behind the same guard.
 import http.client
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -396,6 +397,16 @@ def test_failed_logins_become_slow(closed):
         took.append(time.monotonic() - begun)
     assert took[0] > 0.4
     assert took[2] > 1.5
+
+
+def test_wrong_logins_at_once_do_not_keep_the_right_token_out(closed):
+    with ThreadPoolExecutor(12) as pool:
+        wrong = [pool.submit(log_in, closed, "guess") for _ in range(12)]
+        time.sleep(0.2)
+        begun = time.monotonic()
+        assert log_in(closed, TOKEN).status_code == 303
+        assert time.monotonic() - begun < 5
+        assert {one.result().status_code for one in wrong} == {403, 429}
 
 
 def test_a_token_is_made_once_for_its_owner_alone_and_a_weak_one_is_refused(tmp_path):
