@@ -131,10 +131,11 @@ def _answer(task: dict[str, Any], answers: TextIO) -> bool:
 
 def _places(values: dict[str, Any]) -> list[Path]:
     """Folders of a task that no message shall name, the innermost first."""
-    folder, model = Path(values.get("folder", "upload")), Path(values["model"])
+    folder = Path(values.get("folder", "upload"))
     upload = folder / UPLOAD
     chosen = (folder / UPLOAD / NAMED).glob("*")
-    named = [upload / "files", *chosen, upload / BODY, upload, folder, model]
+    named = [upload / "files", *chosen, upload / BODY, upload, folder]
+    named += [Path(values["model"])] if "model" in values else []
     return [place for one in named for place in (one.absolute(), one)]
 
 
