@@ -194,9 +194,6 @@ class Cases:
                 self.store.update(case_id, **answer["done"], attempts=0)
                 if answer["done"]["status"] == "waiting":
                     self.segment(case_id)
-            elif answer.get("absent"):
-                message = message_of(answer, _ENDED)
-                self.store.update(case_id, status="interrupted", message=message, attempts=0)
             elif not answer and state.attempts < _MOST_ATTEMPTS:
                 self.received(case_id)
             else:
@@ -223,9 +220,6 @@ class Cases:
             if state.status in _ACTIVE:
                 raise Refusal("This case is being worked on. Wait until it is done.", 409)
             self._require_no_correction(case_id)
-            if state.status == "interrupted" and not state.series:
-                self._recognise_again(case_id)
-                return
             readable = {series.key for series in state.series if not series.fault}
             if not chosen or {*chosen.values()} - readable:
                 raise InputError("Choose a series of this case that can be read for each modality.")
@@ -344,18 +338,8 @@ class Cases:
         else:
             self.store.update(state.id, status="rejected", message=_UNREADABLE)
 
-    def _recognise_again(self, case_id: str) -> None:
-        self._entering.add(case_id)
-        try:
-            self.store.update(case_id, status="received", message="")
-            self.received(case_id)
-        finally:
-            self._entering.discard(case_id)
-
     def _go_on(self, state: State) -> None:
-        if not state.series:
-            self._recognise_again(state.id)
-        elif state.attempts < _MOST_ATTEMPTS:
+        if state.attempts < _MOST_ATTEMPTS:
             self._enqueue(self.store.update(state.id, status="waiting", message=""))
         else:
             self.store.update(state.id, status="interrupted", message=_ENDED)

@@ -44,7 +44,7 @@ const showTrouble = ({status, message, series}) => {
   say(byId("trouble-title"), trouble[0]);
   say(byId("trouble-message"), message);
   say(byId("trouble-remedy"), trouble[1]);
-  byId("again").hidden = !series.length && status !== "interrupted"; // then it is recognised
+  byId("again").hidden = !series.length;
 };
 
 const closeFinding = () => {
