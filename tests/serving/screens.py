@@ -134,6 +134,7 @@ def correction_screens(page: Page, case: str) -> None:
     page.press("b")
     page.press("2")
     page.drag(".viewer canvas", (0.44, 0.42), (0.48, 0.46), (0.52, 0.5))
+    page.wait_for("document.getElementById('correction-changes').textContent.includes('ml')")
     save(page, "correct", 1300)
     page.click("#correction-save")
     page.wait_for("document.querySelector('dialog[open]')")
