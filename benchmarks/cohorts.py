@@ -27,35 +27,21 @@ _AS_IT_IS = NativeRecipe(
 def phantoms(cases: int, seed: int = _SEED) -> Path:
     """Generated cases of 240x240x155 voxels and four modalities, as a folder like data/raw."""
     return _brought(
-        f"phantoms-{cases}-{seed}",
-        Cohort(
-            source="phantom",
-            location="",
-            cases=cases,
-            unlabelled="refuse",
-            corrections=NONE,
-            seed=seed,
-        ),
+        f"phantoms-{cases}-{seed}", _cohort(source="phantom", location="", cases=cases, seed=seed)
     )
 
 
 def real() -> Path | None:
     """The BraTS cases beside the repository, in the same form; None where there are none."""
     return (
-        _brought(
-            "brats2021",
-            Cohort(
-                source="brats",
-                location=str(REAL),
-                cases=0,
-                unlabelled="refuse",
-                corrections=NONE,
-                seed=_SEED,
-            ),
-        )
+        _brought("brats2021", _cohort(source="brats", location=str(REAL), cases=0, seed=_SEED))
         if REAL.is_dir()
         else None
     )
+
+
+def _cohort(**own: str | int) -> Cohort:
+    return Cohort.model_validate({"unlabelled": "refuse", "corrections": NONE} | own)
 
 
 def _brought(name: str, cohort: Cohort) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from ..core.corrected import FROM
+from ..core.corrected import FROM, RECORD, REPLACED
 from ..core.errors import InputError
 from ..core.extensions import NONE
 from ..core.params import Cohort, explain
@@ -19,7 +19,6 @@ from . import folder
 PREFIX = "corrected_"
 """Before the name of a corrected case in the cohort that it joins, which may have one of this
 name."""
-_RECORD, _REPLACED = "correction.json", ".replaced-"  # as `pipeline.correcting` writes them
 _REMEDY = (
     "Set cohort.corrections to a folder of corrected cases, such as data/corrected, or to"
     f" {NONE} for none."
@@ -107,8 +106,8 @@ def _place(cohort: Cohort) -> Path | None:
 
 def _require_whole(place: Path) -> None:
     """Raise InputError if a save was killed while it replaced a case."""
-    for path in sorted(place.glob(f"{_REPLACED}*")):
-        case = path.name.removeprefix(_REPLACED)
+    for path in sorted(place.glob(f"{REPLACED}*")):
+        case = path.name.removeprefix(REPLACED)
         if not (place / case).exists():
             raise InputError(
                 f"{path}: the save of the next version of {case} was ended before it was in its"
@@ -125,7 +124,7 @@ def _as_recorded(case: Found) -> Found:
     InputError
         If a file is not the one that was saved.
     """
-    path = case.folder / _RECORD
+    path = case.folder / RECORD
     if not path.is_file():
         return case
     try:
@@ -139,7 +138,7 @@ def _as_recorded(case: Found) -> Found:
         if not copy.is_file() or sha256(copy) != file.sha256:
             found = "is not the file" if copy.is_file() else "is missing, a file"
             raise InputError(
-                f"{copy}: {found} that {stored.reader} saved by {_RECORD}. Correct the case again,"
+                f"{copy}: {found} that {stored.reader} saved by {RECORD}. Correct the case again,"
                 " fetch the file from a copy, or move its folder away."
             )
     provenance = {

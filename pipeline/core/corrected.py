@@ -10,6 +10,11 @@ from .folds import Split
 FROM = "corrected_from"
 """Attribute of a corrected case: beginning of the hash of the network that predicted its labels."""
 
+RECORD = "correction.json"
+"""In the folder of a corrected case: who corrected it, when, and from what."""
+REPLACED = ".replaced-"
+"""Before the name of the folder of a corrected case that makes way for its next version."""
+
 
 class Joined(NamedTuple):
     """A split with corrected cases, why some of them are in no part, and which of the cohort's own

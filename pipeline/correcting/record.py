@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from ..core.corrected import RECORD
 from ..core.errors import InputError
 from ..core.params import explain
 from ..core.records import read_small
 from ..core.strict import Strict
 
-NAME = "correction.json"
+NAME = RECORD
 FORMAT_VERSION: Literal[1] = 1
 _LARGEST = 2**24  # bytes of a record
 

@@ -5,15 +5,15 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..core.corrected import REPLACED
 from ..core.records import sha256, write_bytes
 from . import cohort, record
 from .record import Correction, Earlier
 
 EARLIER = ".earlier"
 """Folder of the earlier corrections of a case; hidden, so that no cohort finds its volumes."""
-PARTIAL, REPLACED = ".partial-", ".replaced-"
-"""Before the name of a case: the folder that is being written, and the one that makes way for it.
-"""
+PARTIAL = ".partial-"
+"""Before the name of a case: the folder that is being written."""
 
 
 def tidy(place: Path) -> None:

@@ -181,7 +181,7 @@ class FollowUps:
         labels = [self._cases.store.get(visit.case) for visit in state.visits]
         described = state.model_dump(mode="json")
         for visit, case in zip(described["visits"], labels, strict=True):
-            visit["label"] = case.label or case.case
+            visit["label"] = case.title
         described["baseline_words"] = _baseline_of(described)
         return described
 
@@ -265,8 +265,7 @@ def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
     for state in states:
         if state.status != "done":
             raise InputError(
-                f"{state.label or state.case}: is not segmented yet. Wait until it is done, or"
-                " leave it out."
+                f"{state.title}: is not segmented yet. Wait until it is done, or leave it out."
             )
     patients = {state.patient for state in states} - {""}
     if len(patients) > 1 and not one_patient:
@@ -279,9 +278,7 @@ def _require_fitting(states: Sequence[State], one_patient: bool) -> None:
 def _require_days(visits: Sequence[Visit], states: Sequence[State]) -> None:
     """Raise InputError if days are entered for some visits and nothing can give those of all."""
     unknown = [
-        state.label or state.case
-        for visit, state in zip(visits, states, strict=True)
-        if visit.day is None
+        state.title for visit, state in zip(visits, states, strict=True) if visit.day is None
     ]
     if not unknown or len(unknown) == len(visits):
         return

@@ -16,6 +16,7 @@ from ..cohorts import dicom
 from ..cohorts.fetching import archives
 from ..core.errors import InputError
 from ..core.grid import Grid
+from ..core.layout import counted
 from ..core.records import write_bytes
 from ..formats import nifti
 from ..formats.dicom.header import is_dicom
@@ -239,7 +240,7 @@ def _title(stack: Stack) -> str:
 
 def _facts_of_stack(stack: Stack) -> str:
     number = f"series {stack.number}" if stack.number else ""
-    files = f"{len(stack.files)} file{'s' if len(stack.files) > 1 else ''}"
+    files = counted(len(stack.files), "file")
     return ", ".join(filter(None, (stack.plane, number, stack.time and f"at {stack.time}", files)))
 
 

@@ -110,11 +110,11 @@ class Review:
     def choices(self) -> dict[str, str]:
         """Cases that two models can be compared on, and what they are called."""
         done = [state for state in self.cases.store.all() if state.status == "done"]
-        seen = Counter(state.label or state.case for state in done)
-        found = {}
-        for state in done:
-            name = state.label or state.case
-            found[state.id] = name if seen[name] == 1 else f"{name} ({state.case})"
+        seen = Counter(state.title for state in done)
+        found = {
+            state.id: state.title if seen[state.title] == 1 else f"{state.title} ({state.case})"
+            for state in done
+        }
         if self.project.is_evaluated():
             names = (one.case for one in self.project.held_out())
             found |= {f"{HELD_OUT}{name}": f"{name} (held out)" for name in names}

@@ -94,6 +94,11 @@ class State(Strict):
         """Its name in results: says nothing of the patient."""
         return f"case-{re.sub('[^a-z0-9]', '0', self.id.lower())[:8]}"
 
+    @property
+    def title(self) -> str:
+        """What the page calls it, which may name a patient; its name in results if it has none."""
+        return self.label or self.case
+
 
 class Store:
     """The cases in a folder.

@@ -46,7 +46,7 @@ const check = () => {
   const [words, forbids] = trouble();
   say(problem, words);
   problem.className = forbids ? "problem" : "faint";
-  byId("start").disabled = forbids || byId("start").parentElement.hidden;
+  byId("start").disabled = forbids;
 };
 
 export const wanted = () => ({
@@ -59,7 +59,6 @@ export const showSeries = state => {
   if (!state.series.length) return;
   const busy = ["waiting", "running"].includes(state.status);
   say(byId("start"), state.status === "unclear" ? "Start" : "Segment again");
-  for (const control of form.elements) control.disabled = busy;
   byId("start").parentElement.hidden = busy;
   const lead = state.status === "unclear" ? state.message : LEAD[busy ? "busy" : state.status] ?? LEAD.done;
   say(byId("series-lead"), lead + (state.is_corrected ? CORRECTED : ""));
@@ -73,13 +72,16 @@ export const showSeries = state => {
       made("li", {}, picture(state.id, one), made("b", {}, one.title), made("p", {className: "faint"}, one.facts))));
   }
   const chosen = JSON.stringify([state.chosen, state.native]);
-  if (chosen === chosenFor) return busy || check();
-  chosenFor = chosen;
-  byId("native").checked = state.native;
-  for (const [name, {select, show}] of selects) {
-    select.value = state.chosen[name] ?? "";
-    show();
+  if (chosen !== chosenFor) {
+    chosenFor = chosen;
+    byId("native").checked = state.native;
+    for (const [name, {select, show}] of selects) {
+      select.value = state.chosen[name] ?? "";
+      show();
+    }
   }
+  for (const control of form.elements) control.disabled = busy;
+  byId("start").disabled = busy || trouble()[1];
 };
 
 /** Calls `start` with the choice when a person asks for it; its error is shown. */
